@@ -1,0 +1,422 @@
+"""Affinities: which keys a query's output is made of, never stored as a matrix.
+
+Equation (1) of Wang et al. 2018 (arXiv 1711.07971): y_i = 1/C(x) sum_j f(x_i, x_j) g(x_j).
+An affinity gives rows f/C of the queries that are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from nlviz.attention_map import AttentionMap
+from nlviz.errors import AffinityTooLarge, OutsideClip
+from nlviz.geometry import TokenGrid
+from nlviz.pairwise import Pairwise
+
+Indices = Sequence[int] | Tensor
+Head = int | Literal["mean", "max"] | None
+DENSE_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True)
+class Support:
+    """Which keys a query may reach.
+
+    Attributes:
+        frames_per_group: groups of this many frames see only each other (long clips of the
+            original code fold time so); None lets every query reach every key.
+    """
+
+    frames_per_group: int | None = None
+
+    def mask(
+        self, queries: TokenGrid, keys: TokenGrid, indices: Tensor
+    ) -> Bool[Tensor, "n keys"] | None:
+        """Return which keys the queries reach, or None for all."""
+        if self.frames_per_group is None:
+            return None
+        (qt, qh, qw), (kt, kh, kw) = queries.shape, keys.shape
+        groups = max(qt // self.frames_per_group, 1)
+        of_query = indices // (qh * qw) * groups // qt
+        of_key = torch.arange(kt * kh * kw, device=indices.device) // (kh * kw) * groups // kt
+        return of_query[:, None] == of_key[None, :]
+
+
+@runtime_checkable
+class Affinity(Protocol):
+    """One block's affinity on one clip.
+
+    Attributes:
+        name: the block's name.
+        pairwise: f and C.
+        queries, keys: where the tokens lie; pooled keys have another grid.
+        support: which keys a query may reach.
+        heads: number of heads.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def pairwise(self) -> Pairwise: ...
+    @property
+    def queries(self) -> TokenGrid: ...
+    @property
+    def keys(self) -> TokenGrid: ...
+    @property
+    def support(self) -> Support: ...
+    @property
+    def heads(self) -> int: ...
+
+    def rows(self, indices: Indices) -> Float[Tensor, "heads n keys"]:
+        """Return the rows of these queries."""
+        ...
+
+    def column(self, key: int) -> Float[Tensor, "heads queries"]:
+        """Return the weight that every query gives to one key."""
+        ...
+
+    def dense(self) -> Float[Tensor, "heads queries keys"]:
+        """Return all rows."""
+        ...
+
+    def map(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
+        """Return the row of the query at a place of the clip, laid on the key grid."""
+        ...
+
+
+class RowsMixin:
+    """What every affinity derives from its rows."""
+
+    name: str
+    pairwise: Pairwise
+    queries: TokenGrid
+    keys: TokenGrid
+    support: Support
+
+    def rows(self, indices: Indices) -> Float[Tensor, "heads n keys"]:
+        """Return the rows of these queries."""
+        raise NotImplementedError
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return 1
+
+    def row_chunks(self, chunk: int = 128) -> Iterator[tuple[int, Float[Tensor, "heads n keys"]]]:
+        """Yield (first query, rows) over all queries, a chunk at a time."""
+        for first in range(0, self.queries.size, chunk):
+            yield first, self.rows(range(first, min(first + chunk, self.queries.size)))
+
+    def dense(self) -> Float[Tensor, "heads queries keys"]:
+        """Return all rows, (heads, queries, keys).
+
+        Raises:
+            AffinityTooLarge: above 1 GiB.
+        """
+        keys = self.keys.size + self.keys.prefix
+        size = self.heads * self.queries.size * keys * 4
+        if size > DENSE_LIMIT:
+            raise AffinityTooLarge(
+                f"a dense affinity may take 1 GiB, {self.heads} x {self.queries.size} x {keys} "
+                f"takes {size / 2**30:.1f} GiB; ask for rows(indices) or map(...) instead"
+            )
+        return torch.cat([rows for _, rows in self.row_chunks()], dim=1)
+
+    def column(self, key: int) -> Float[Tensor, "heads queries"]:
+        """Return the weight that every query gives to the key with this flat index."""
+        self._check(key, self.keys, "key")
+        at = key + self.keys.prefix
+        return torch.cat([rows[..., at] for _, rows in self.row_chunks()], dim=1)
+
+    def map(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
+        """Return the row of the query at a place of the clip, laid on the key grid.
+
+        Args:
+            frame: 0-based index of a sampled frame.
+            y: row of pixels in the clip.
+            x: column of pixels in the clip.
+            head: one head's index, ``"max"`` over heads, or their mean (None or ``"mean"``).
+
+        Raises:
+            OutsideClip: when there is no such head.
+        """
+        index = self.queries.nearest(frame=frame, y=y, x=x)
+        row = self._one_head(self.rows([index])[:, 0], head)
+        prefix = self.keys.prefix
+        mask = self.support.mask(self.queries, self.keys, torch.tensor([index]))
+        return AttentionMap(
+            weights=row[prefix:].reshape(self.keys.shape).numpy(),
+            query=self.queries.centre(index),
+            keys=self.keys,
+            off_grid=float(row[:prefix].sum()),
+            reachable=None if mask is None else mask[0].reshape(self.keys.shape).numpy(),
+            signed=self.pairwise.signed,
+            normalised=self.pairwise.softmax and head != "max",
+            title=f"{self.name}, from this query",
+        )
+
+    def map_to(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
+        """Return who looks at the key at a place of the clip: its column, on the query grid."""
+        key = self.keys.nearest(frame=frame, y=y, x=x)
+        column = self._one_head(self.column(key), head)
+        return AttentionMap(
+            weights=column.reshape(self.queries.shape).numpy(),
+            query=self.keys.centre(key),
+            keys=self.queries,
+            signed=self.pairwise.signed,
+            normalised=False,
+            title=f"{self.name}, to this key",
+        )
+
+    def _one_head(self, rows: Float[Tensor, "heads keys"], head: Head) -> Float[Tensor, " keys"]:
+        rows = rows.detach().float().cpu()
+        if head is None or head == "mean":
+            return rows.mean(0)
+        if head == "max":
+            return rows.amax(0)
+        if not 0 <= head < self.heads:
+            raise OutsideClip(f"head must be between 0 and {self.heads - 1}, got {head}")
+        return rows[head]
+
+    @staticmethod
+    def _check(index: int, grid: TokenGrid, what: str) -> None:
+        if not 0 <= index < grid.size:
+            raise OutsideClip(f"a {what} must be between 0 and {grid.size - 1}, got {index}")
+
+    def __repr__(self) -> str:
+        q, k = self.queries, self.keys
+        shape = "x".join(map(str, q.shape))
+        keys = "" if k.shape == q.shape else f" ({'x'.join(map(str, k.shape))})"
+        heads = f", {self.heads} heads" if self.heads > 1 else ""
+        return (
+            f"Affinity({self.name}, {self.pairwise.name}, {q.size} queries ({shape}) "
+            f"x {k.size} keys{keys}{heads})"
+        )
+
+    def _repr_html_(self) -> str:
+        from nlviz.picture import strip_html
+
+        t, h, w = self.queries.shape
+        middle = self.map(**dict(zip(("frame", "y", "x"), self.queries.centre(
+            (t // 2 * h + h // 2) * w + w // 2), strict=True)))
+        return strip_html([], captions=[], title=repr(self)) + middle._repr_html_()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EmbeddedAffinity(RowsMixin):
+    """An affinity that is held as its embeddings.
+
+    Attributes:
+        name: the block's name.
+        pairwise: f and C.
+        theta: (heads, prefix + queries, d); a transformer's q.
+        phi: (heads, prefix + keys, d); a transformer's k.
+        queries, keys: where the tokens lie.
+        support: which keys a query may reach.
+        bias: added to the logits, (heads or 1, 1 or queries, keys), or None.
+        values: g, (heads, keys, dv), where kept.
+        output: y as the network computed it, (heads, queries, dv), where kept.
+
+    >>> torch.manual_seed(0) and None
+    >>> theta, phi = torch.randn(1, 12, 5), torch.randn(1, 6, 5)
+    >>> queries = TokenGrid((1, 3, 4), (1, 8, 8))
+    >>> keys = TokenGrid((1, 2, 3), (1, 16, 16))
+    >>> a = EmbeddedAffinity("block", Pairwise("embedded_gaussian"), theta, phi, queries, keys)
+    >>> a
+    Affinity(block, embedded_gaussian, 12 queries (1x3x4) x 6 keys (1x2x3))
+    >>> a.map(frame=0, y=8, x=8).weights.shape, round(float(a.rows([5]).sum()), 5)
+    ((1, 2, 3), 1.0)
+    """
+
+    name: str
+    pairwise: Pairwise
+    theta: Float[Tensor, "heads all_queries d"]
+    phi: Float[Tensor, "heads all_keys d"]
+    queries: TokenGrid
+    keys: TokenGrid
+    support: Support = Support()
+    bias: Float[Tensor, "heads_or_1 queries_or_1 all_keys"] | None = None
+    values: Float[Tensor, "heads all_keys dv"] | None = None
+    output: Float[Tensor, "heads all_queries dv"] | None = None
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return int(self.theta.shape[0])
+
+    def rows(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
+        """Return the rows of these queries: O(keys x d) each, on the device of theta.
+
+        Args:
+            indices: flat indices on the query grid.
+
+        Raises:
+            OutsideClip: when an index is not on the grid.
+        """
+        return self.pairwise.normalise(self.logits(indices))
+
+    def logits(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
+        """Return what the rows are before C; -inf where the query may not reach."""
+        index = torch.as_tensor(indices, device=self.theta.device)
+        if index.numel() and not (0 <= int(index.min()) and int(index.max()) < self.queries.size):
+            raise OutsideClip(
+                f"a query must be between 0 and {self.queries.size - 1} on this grid, "
+                f"got {int(index.min())} to {int(index.max())}"
+            )
+        logits = self.pairwise.logits(self.theta[:, index + self.queries.prefix], self.phi)
+        if self.bias is not None:
+            logits = logits + (self.bias[:, index] if self.bias.shape[1] > 1 else self.bias)
+        mask = self.support.mask(self.queries, self.keys, index)
+        if mask is not None:
+            mask = torch.nn.functional.pad(mask, (self.keys.prefix, 0), value=True)
+            logits = logits.masked_fill(~mask, -torch.inf)
+        return logits
+
+    @cached_property
+    def log_normaliser(self) -> Float[Tensor, "heads queries"] | None:
+        """log C of every query for softmax rows (one pass over all rows, kept), else None."""
+        if not self.pairwise.softmax:
+            return None
+        chunk = 256
+        n = self.queries.size
+        parts = [self.logits(range(i, min(i + chunk, n))).logsumexp(-1) for i in range(0, n, chunk)]
+        return torch.cat(parts, dim=1)
+
+    def parity_error(self, *, sample: int = 256) -> float | None:
+        """Return how far the block's own output is from rows times values.
+
+        The largest |A g - y| over a sample of queries spread evenly, divided by the largest |y|;
+        None where values or output were not kept.
+        """
+        if self.values is None or self.output is None:
+            return None
+        n = min(sample, self.queries.size)
+        index = torch.linspace(0, self.queries.size - 1, n).round().long()
+        mine = self.rows(index) @ self.values
+        theirs = self.output[:, index.to(self.output.device) + self.queries.prefix]
+        return float((mine - theirs).abs().max() / theirs.abs().max().clamp(min=1e-30))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PatchAffinity(RowsMixin):
+    """Non-local means: rows derived from the pixels of a picture.
+
+    f_ij = exp(-d_ij / h^2), where d_ij is the mean, over the pixels and channels of a square patch,
+    of the squared difference between the patches around i and j; borders are mirrored without
+    repeating the edge pixel. Source: Buades, Coll and Morel 2005, and
+    https://www.ipol.im/pub/art/2011/bcm_nlm/.
+
+    Attributes:
+        name: what to call it.
+        picture: (T, H, W, C) grey levels in [0, 255]; may be smaller than the clip.
+        patch: odd side of the patch in pixels of the picture.
+        h: decay in grey levels.
+        step, offset: token (a, b, c) sits at picture pixel (a, offset + b step, offset + c step).
+        queries, keys: the same tokens in the clip's frames and pixels.
+    """
+
+    name: str
+    picture: Float[Tensor, "t h w c"]
+    patch: int
+    h: float
+    query_step: int
+    query_offset: int
+    key_step: int
+    key_offset: int
+    queries: TokenGrid
+    keys: TokenGrid
+    pairwise: Pairwise = Pairwise("nl_means")
+    support: Support = Support()
+
+    @cached_property
+    def _padded(self) -> Float[Tensor, "t c h w"]:
+        pad = self.patch // 2
+        chw = self.picture.permute(0, 3, 1, 2)
+        return torch.nn.functional.pad(chw, (pad, pad, pad, pad), mode="reflect")
+
+    def distances(self, indices: Indices) -> Float[Tensor, "n keys"]:
+        """Return d_ij in squared grey levels from these queries to all keys."""
+        (_, kh, kw), step, offset = self.keys.shape, self.key_step, self.key_offset
+        out = []
+        for index in torch.as_tensor(indices).tolist():
+            self._check(index, self.queries, "query")
+            a, b, c = self.queries.unravel(index)
+            top, left = (self.query_offset + i * self.query_step for i in (b, c))
+            total = torch.zeros(self.keys.shape)
+            for dy in range(self.patch):
+                for dx in range(self.patch):
+                    own = self._padded[a, :, top + dy, left + dx]
+                    y, x = offset + dy, offset + dx
+                    there = self._padded[
+                        :, :, y : y + (kh - 1) * step + 1 : step, x : x + (kw - 1) * step + 1 : step
+                    ]
+                    total += (there - own[:, None, None]).square().sum(1)
+            out.append(total.flatten() / (self.patch**2 * self.picture.shape[-1]))
+        return torch.stack(out)
+
+    def rows(self, indices: Indices) -> Float[Tensor, "1 n keys"]:
+        """Return the rows of these queries: O(keys x patch^2) each.
+
+        Raises:
+            OutsideClip: when an index is not on the grid.
+        """
+        return self.pairwise.normalise(-self.distances(indices) / self.h**2)[None]
+
+
+def patch_affinity(
+    picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+    *,
+    clip_shape: tuple[int, int, int],
+    h: float,
+    patch: int = 7,
+    query_step: int = 8,
+    key_step: int = 4,
+    name: str = "nl_means",
+) -> PatchAffinity:
+    """Return the non-local means affinity of a picture that is a smaller copy of a clip.
+
+    Args:
+        picture: (T, H, W, C) uint8.
+        clip_shape: frames, height and width of the clip that it is a copy of.
+        h: decay in grey levels.
+        patch: odd side of the patch in pixels of the picture.
+        query_step: distance of queries in pixels of the picture.
+        key_step: distance of keys in pixels of the picture.
+        name: what to call it.
+
+    >>> picture = np.zeros((2, 24, 32, 3), np.uint8)
+    >>> a = patch_affinity(picture, clip_shape=(2, 48, 64), h=10.0)
+    >>> a, a.keys.centre(0)
+    (Affinity(nl_means, nl_means, 24 queries (2x3x4) x 96 keys (2x6x8)), (0.0, 4.5, 4.5))
+    """
+    t, height, width, _ = picture.shape
+    scale = (clip_shape[1] / height, clip_shape[2] / width)
+
+    def grid(step: int) -> TokenGrid:
+        centre = step // 2
+        return TokenGrid(
+            (t, -(-(height - centre) // step), -(-(width - centre) // step)),
+            (1.0, step * scale[0], step * scale[1]),
+            (0.0, *((centre + 0.5) * s - 0.5 for s in scale)),
+        )
+
+    return PatchAffinity(
+        name=name,
+        picture=torch.from_numpy(picture.astype(np.float32)),
+        patch=patch,
+        h=h,
+        query_step=query_step,
+        query_offset=query_step // 2,
+        key_step=key_step,
+        key_offset=key_step // 2,
+        queries=grid(query_step),
+        keys=grid(key_step),
+    )

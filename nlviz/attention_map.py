@@ -1,0 +1,200 @@
+"""One query's row of an affinity, laid out on the grid of the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nlviz.errors import NlvizError
+from nlviz.geometry import TokenGrid, Triple
+
+Weights = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Link:
+    """One key of a map and its weight.
+
+    Attributes:
+        index: flat index on the key grid.
+        frame, y, x: centre of the key, in sampled frames and clip pixels.
+        weight: the map's weight there.
+        multiple: the weight as a multiple of uniform attention over the reachable keys.
+    """
+
+    index: int
+    frame: float
+    y: float
+    x: float
+    weight: float
+    multiple: float
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionMap:
+    """One query's row (or one key's column) laid on its grid.
+
+    Attributes:
+        weights: (t, h, w) float32, zero where the query may not reach.
+        query: (frame, y, x) of the query's token, in sampled frames and clip pixels.
+        keys: where the weights lie.
+        off_grid: mass on tokens without a place (class token, registers).
+        reachable: (t, h, w) bool, False for keys outside the query's support.
+        signed: whether weights may be negative.
+        normalised: whether weights and ``off_grid`` sum to 1.
+        left_out: mass that ``without`` removed before renormalising, 0 otherwise.
+        title: block and direction in words.
+
+    >>> keys = TokenGrid((1, 2, 3), (1, 8, 8))
+    >>> weights = np.array([[[0.5, 0.25, 0.0], [0.25, 0.0, 0.0]]], np.float32)
+    >>> a = AttentionMap(weights, (0, 0, 0), keys)
+    >>> [link.index for link in a.top(2)], float(a.per_frame()[0]), round(a.effective(), 2)
+    ([0, 1], 1.0, 2.83)
+    """
+
+    weights: Weights
+    query: Triple
+    keys: TokenGrid
+    off_grid: float = 0.0
+    reachable: npt.NDArray[np.bool_] | None = None
+    signed: bool = False
+    normalised: bool = True
+    left_out: float = 0.0
+    title: str = "map"
+
+    @property
+    def own(self) -> int:
+        """Flat index of the key nearest to the query."""
+        frame, y, x = self.query
+        return self.keys.nearest(frame=frame, y=y, x=x)
+
+    @property
+    def uniform(self) -> float:
+        """Weight that every reachable key would have if all had the same."""
+        return 1.0 / max(self.keys.size if self.reachable is None else int(self.reachable.sum()), 1)
+
+    def top(self, k: int = 20, *, without: Iterable[int] = ()) -> list[Link]:
+        """Return the k keys of largest weight, strongest first (ties: lower index first).
+
+        Args:
+            k: how many; fewer where the grid has fewer reachable keys.
+            without: flat indices to leave out, the query's own for instance.
+        """
+        flat = self.weights.ravel().astype(np.float64)
+        if self.reachable is not None:
+            flat = np.where(self.reachable.ravel(), flat, -np.inf)
+        flat[list(without)] = -np.inf
+        order = np.argsort(-flat, kind="stable")[:k]
+        return [
+            Link(int(i), *self.keys.centre(int(i)), float(flat[i]), float(flat[i] / self.uniform))
+            for i in order
+            if np.isfinite(flat[i])
+        ]
+
+    def per_frame(self) -> npt.NDArray[np.float64]:
+        """Return the (t,) mass of each frame of the key grid."""
+        mass: npt.NDArray[np.float64] = self.weights.sum((1, 2), dtype=np.float64)
+        return mass
+
+    def entropy(self) -> float:
+        """Return the entropy of the row in nats, off-grid mass counted as one more cell.
+
+        Raises:
+            NlvizError: for rows that are not distributions (dot product, concatenation).
+        """
+        if not self.normalised:
+            raise NlvizError(
+                "only rows that sum to 1 have an entropy, these do not (dot product and "
+                "concatenation are divided by the number of keys); look at per_frame or top instead"
+            )
+        p = np.append(self.weights.ravel().astype(np.float64), self.off_grid)
+        p = p[p > 0]
+        return float(-(p * np.log(p)).sum())
+
+    def effective(self) -> float:
+        """Return the effective number of cells, exp(entropy): 1 for one cell, all if uniform."""
+        return float(np.exp(self.entropy()))
+
+    def mean_distance(self) -> tuple[float, float]:
+        """Return the mean distance from query to key: (pixels, sampled frames).
+
+        The mean is weighted by the magnitude of the weights.
+        """
+        (st, sy, sx), (ot, oy, ox) = self.keys.stride, self.keys.origin
+        t, h, w = self.keys.shape
+        frame, y, x = self.query
+        dy = (oy + sy * np.arange(h) - y)[:, None]
+        dx = (ox + sx * np.arange(w) - x)[None, :]
+        dt = np.abs(ot + st * np.arange(t) - frame)
+        p = np.abs(self.weights.astype(np.float64))
+        total = max(float(p.sum()), 1e-300)
+        return (
+            float((p * np.hypot(dy, dx)).sum() / total),
+            float((p.sum((1, 2)) * dt).sum() / total),
+        )
+
+    def without(self, what: Literal["cell", "frame"]) -> AttentionMap:
+        """Return the map without the query's own cell or frame, the rest renormalised.
+
+        Rows that are not distributions are not rescaled. ``left_out`` tells the mass removed.
+        """
+        out = np.zeros(self.keys.shape, bool)
+        a, b, c = self.keys.unravel(self.own)
+        out[(a, b, c) if what == "cell" else a] = True
+        reachable = ~out if self.reachable is None else self.reachable & ~out
+        removed = float(self.weights[out].sum(dtype=np.float64))
+        weights = np.where(out, np.float32(0), self.weights)
+        off_grid = self.off_grid
+        if self.normalised:
+            rest = float(weights.sum(dtype=np.float64)) + off_grid
+            factor = 1.0 / rest if rest > 0 else 0.0
+            weights, off_grid = (weights * factor).astype(np.float32), off_grid * factor
+        return replace(
+            self, weights=weights, off_grid=off_grid, reachable=reachable, left_out=removed
+        )
+
+    def top_of_scale(self, *, share: float = 0.995) -> float:
+        """Return the weight at which the colour scale ends.
+
+        It is the ``share`` quantile of the magnitudes of the reachable keys, the query's own
+        aside, but at least the 20th largest of them and never 0: a few very strong keys are
+        marked as clipped rather than dim all others.
+        """
+        magnitude = np.abs(self.weights).ravel()
+        keep = np.ones(magnitude.size, bool) if self.reachable is None else self.reachable.ravel()
+        keep = keep.copy()
+        keep[self.own] = False
+        others = np.sort(magnitude[keep])
+        if not others.size:
+            return max(float(magnitude.max()), 1e-30)
+        place = min(int(share * others.size), others.size - 1)
+        place = max(place, others.size - 20) if others.size > 20 else others.size - 1
+        return max(float(others[place]), float(others[-1]) * 1e-3, 1e-30)
+
+    def __repr__(self) -> str:
+        frame, y, x = self.query
+        best = self.top(1)[0] if self.keys.size else None
+        strongest = f", strongest {best.multiple:.0f}x uniform" if best else ""
+        shape = "x".join(map(str, self.keys.shape))
+        return f"AttentionMap({self.title}, query ({frame:g}, {y:g}, {x:g}), {shape}{strongest})"
+
+    def _repr_html_(self) -> str:
+        from nlviz.picture import overlay_frame, strip_html
+
+        scale = self.top_of_scale()
+        zoom = max(1, 160 // self.keys.shape[2])
+        frames = []
+        for index, layer in enumerate(self.weights / scale):
+            if self.reachable is not None:
+                layer = np.where(self.reachable[index], layer, np.nan)
+            big = np.kron(layer, np.ones((zoom, zoom), np.float32)).astype(np.float32)
+            ground = np.zeros((*big.shape, 3), np.uint8)
+            frames.append(overlay_frame(ground, big, strength=1.0, signed=self.signed))
+        captions = [f"frame {self.keys.centre(i * self.keys.size // len(frames))[0]:g}: {m:.0%}"
+                    for i, m in enumerate(self.per_frame())]
+        title = f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform"
+        return strip_html(frames, captions=captions, title=title)

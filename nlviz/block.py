@@ -1,0 +1,294 @@
+"""The non-local block, and how to put one into any network.
+
+z_i = W_z y_i + x_i with y_i = 1/C(x) sum_j f(x_i, x_j) g(x_j), equations (1) to (6) of Wang et al.
+2018, arXiv 1711.07971; original code https://github.com/facebookresearch/video-nonlocal-net
+(CC-BY-NC; not used here). The affinity is never built where an exact way without it exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nlviz.errors import NlvizError
+from nlviz.operators import concatenation_product, dot_product_product, softmax_product
+from nlviz.pairwise import PairwiseName
+
+_CONV: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_NORM: dict[int, Callable[..., nn.Module]] = {
+    1: nn.BatchNorm1d,
+    2: nn.BatchNorm2d,
+    3: nn.BatchNorm3d,
+}
+_POOL: dict[int, Callable[..., Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+
+
+class Attend(nn.Module):
+    """y = f g / C from theta, phi and g, without parameters and without the matrix.
+
+    It is a module of its own so that a hook on it sees theta, phi, g and y as they are.
+    """
+
+    def __init__(self, pairwise: PairwiseName) -> None:
+        super().__init__()
+        if pairwise not in ("gaussian", "embedded_gaussian", "dot_product", "concatenation"):
+            raise NlvizError(
+                "a non-local block's pairwise function is gaussian, embedded_gaussian, "
+                f"dot_product or concatenation; got {pairwise!r}"
+            )
+        self.pairwise = pairwise
+
+    def forward(self, theta: Tensor, phi: Tensor, g: Tensor, scale: float | Tensor) -> Tensor:
+        """Return y, (batch, heads, queries, dv)."""
+        if self.pairwise == "concatenation":
+            return concatenation_product(theta, phi, g)
+        if self.pairwise == "dot_product":
+            return dot_product_product(theta, phi, g, scale=scale)
+        return softmax_product(theta, phi, g, scale=scale)
+
+
+class NonLocalBlock(nn.Module):
+    """A non-local block for features of 1, 2 or 3 dimensions; the identity when fresh.
+
+    Args:
+        channels: channels of the features, C.
+        dimension: 1 (time), 2 (space) or 3 (space-time).
+        pairwise: ``gaussian``, ``embedded_gaussian``, ``dot_product`` or ``concatenation``.
+        inner: channels of theta, phi and g; half of C by default (the paper's bottleneck).
+        pool: side of the max-pooling of keys in space (not in time); 1 pools nothing.
+        pool_first: pool the features before the 1x1 convolutions of phi and g, or after them.
+        scale: factor of the logits: a number, or True for d^-1/2 (1.0 is the paper's).
+        unit_length: scale theta and phi to length 1; then a learned temperature replaces ``scale``.
+        norm: batch normalisation behind W_z.
+
+    >>> block = NonLocalBlock(6, dimension=2, pool=2).eval()
+    >>> x = torch.randn(1, 6, 5, 7)
+    >>> torch.equal(block(x), x)
+    True
+    """
+
+    log_scale: nn.Parameter | None
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        dimension: Literal[1, 2, 3] = 3,
+        pairwise: PairwiseName = "embedded_gaussian",
+        inner: int | None = None,
+        pool: int = 1,
+        pool_first: bool = True,
+        scale: float | bool = 1.0,
+        unit_length: bool = False,
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        inner = max(channels // 2, 1) if inner is None else inner
+        conv = _CONV[dimension]
+        self.attend = Attend(pairwise)
+        self.channels, self.dimension, self.pairwise = channels, dimension, pairwise
+        self.pool, self.pool_first, self.unit_length = pool, pool_first, unit_length
+        width = channels if pairwise == "gaussian" else inner
+        self.scale = width**-0.5 if scale is True else float(scale)
+        if pairwise != "gaussian":
+            self.theta = conv(channels, inner, 1)
+            self.phi = conv(channels, inner, 1)
+        if pairwise == "concatenation":
+            self.w_f = nn.Parameter(torch.randn(2 * inner) * (2 * inner) ** -0.5)
+        self.log_scale = nn.Parameter(torch.tensor(2.3)) if unit_length else None
+        self.g = conv(channels, inner, 1)
+        self.out = conv(inner, channels, 1)
+        self.bn = _NORM[dimension](channels) if norm else nn.Identity()
+        # Zero output: a network is unchanged when the block is put into it.
+        last = self.bn if norm else self.out
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+
+    @property
+    def key_kernel(self) -> tuple[int, ...]:
+        """Kernel of the pooling of keys: space only, unless time is the only dimension."""
+        return (1, self.pool, self.pool) if self.dimension == 3 else (self.pool,) * self.dimension
+
+    def embed(
+        self, x: Float[Tensor, "batch channels *grid"]
+    ) -> tuple[
+        Float[Tensor, "batch 1 queries d"],
+        Float[Tensor, "batch 1 keys d"],
+        Float[Tensor, "batch 1 keys dv"],
+    ]:
+        """Return theta, phi and g as they enter the product.
+
+        In ``concatenation`` theta and phi are the two vectors of d = 1 (see ``pairwise``).
+        """
+        pooled = self._pooled(x) if self.pool_first else x
+        keyed = cast("Callable[[Tensor], Tensor]", (lambda t: t) if self.pool_first else self._pooled)
+        g = _tokens(keyed(self.g(pooled)))
+        if self.pairwise == "gaussian":
+            theta, phi = _tokens(x), _tokens(self._pooled(x))
+        else:
+            theta, phi = _tokens(self.theta(x)), _tokens(keyed(self.phi(pooled)))
+        if self.pairwise == "concatenation":
+            d = theta.shape[-1]
+            theta, phi = theta @ self.w_f[:d, None], phi @ self.w_f[d:, None]
+        elif self.unit_length:
+            theta, phi = F.normalize(theta, dim=-1), F.normalize(phi, dim=-1)
+        return theta, phi, g
+
+    def logit_scale(self) -> float | Tensor:
+        """Return the factor of the logits, 1/temperature where embeddings have unit length."""
+        return self.scale if self.log_scale is None else self.log_scale.exp()
+
+    def forward(self, x: Float[Tensor, "batch channels *grid"]) -> Tensor:
+        """Return z = W_z y + x, of the shape of x."""
+        if x.shape[1] != self.channels or x.dim() != self.dimension + 2:
+            raise NlvizError(
+                f"this block takes (batch, {self.channels}, {'t, h, w'[-3 * self.dimension + 2 :]})"
+                f" features, got {tuple(x.shape)}"
+            )
+        y = self.attend(*self.embed(x), self.logit_scale())
+        y = y[:, 0].mT.reshape(x.shape[0], -1, *x.shape[2:])
+        return x + cast(Tensor, self.bn(self.out(y)))
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        return x if self.pool == 1 else _POOL[self.dimension](x, self.key_kernel)
+
+
+def _tokens(x: Tensor) -> Tensor:
+    return x.flatten(2).mT[:, None]
+
+
+class _Inserted:
+    """The hook that runs an inserted block on its layer's output; copies with the network."""
+
+    def __init__(self, block: NonLocalBlock, across_frames: bool) -> None:
+        self.block, self.across_frames = block, across_frames
+
+    def __call__(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        if self.across_frames and output.dim() == 4:
+            # (T, C, h, w) of one clip -> (1, C, T, h, w) and back
+            return cast(Tensor, self.block(output.transpose(0, 1)[None])[0].transpose(0, 1))
+        return cast(Tensor, self.block(output))
+
+
+def insert(
+    net: nn.Module,
+    *,
+    after: str,
+    pairwise: PairwiseName = "gaussian",
+    across_frames: bool = True,
+    channels: int | None = None,
+    example: Tensor | None = None,
+    **options: Any,
+) -> NonLocalBlock:
+    """Put a non-local block behind a layer of a network, which is unchanged until it is trained.
+
+    The names of the network's own parameters stay; the block is added to it as
+    ``non_local_<after>``. On a 4-D network a batch is taken for the frames of one clip
+    (``across_frames``), so that every frame reaches every other.
+
+    Args:
+        net: the network.
+        after: dotted name of the layer, as in ``net.named_modules()``.
+        pairwise: see ``NonLocalBlock``.
+        across_frames: on 4-D features, let the block see all frames of the batch at once.
+        channels: of the layer's output; found by running ``example`` when not given.
+        example: input for finding the channels; a small noise picture or clip by default.
+        **options: more of ``NonLocalBlock``'s, ``unit_length=True`` for instance.
+
+    Returns:
+        The block.
+
+    Raises:
+        NlvizError: when there is no such layer, or its output is no 4-D or 5-D tensor.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU())
+    >>> block = insert(net, after="1", pairwise="dot_product")
+    >>> net(torch.randn(5, 3, 16, 24)).shape, block.dimension
+    (torch.Size([5, 8, 8, 12]), 3)
+    """
+    layers = dict(net.named_modules())
+    if not after or after not in layers:
+        from nlviz.errors import did_you_mean
+
+        raise NlvizError(
+            f"the network has no layer {after!r}{did_you_mean(after, [n for n in layers if n])}"
+        )
+    shape = _output_shape(net, layers[after], example)
+    if shape is not None and len(shape) not in (4, 5):
+        raise NlvizError(
+            f"a block goes behind a layer whose output has 4 or 5 dimensions, {after!r} has "
+            f"{len(shape)}: {shape}"
+        )
+    if shape is None and channels is None:
+        raise NlvizError(
+            f"the channels of {after!r} could not be found by running the network; give "
+            "channels= or example="
+        )
+    three = shape is None or len(shape) == 5 or across_frames
+    block = NonLocalBlock(
+        channels or cast("tuple[int, ...]", shape)[1],
+        dimension=3 if three else 2,
+        pairwise=pairwise,
+        **options,
+    )
+    try:
+        like = next(net.parameters())
+        block.to(device=like.device, dtype=like.dtype)
+    except StopIteration:
+        pass
+    block.train(net.training)
+    name = "non_local_" + after.replace(".", "_")
+    if hasattr(net, name):
+        raise NlvizError(f"the network has a block behind {after!r} already: {name}")
+    net.add_module(name, block)
+    layers[after].register_forward_hook(_Inserted(block, across_frames))
+    return block
+
+
+def _output_shape(
+    net: nn.Module, layer: nn.Module, example: Tensor | None
+) -> tuple[int, ...] | None:
+    """Run the network once, in eval mode and without a trace, and return a layer's output shape."""
+    found: list[tuple[int, ...]] = []
+
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            found.append(tuple(output.shape))
+
+    tries = [example] if example is not None else _examples(net)
+    modes = {m: m.training for m in net.modules()}
+    hook = layer.register_forward_hook(keep)
+    try:
+        net.eval()
+        for x in tries:
+            found.clear()
+            try:
+                with torch.no_grad():
+                    net(x)
+            except Exception:  # any network, any complaint about a guessed input
+                if example is not None:
+                    raise
+            if found:
+                return found[-1]
+        return None
+    finally:
+        hook.remove()
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _examples(net: nn.Module) -> list[Tensor]:
+    first = next((m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d))), None)
+    if first is None:
+        return []
+    like = first.weight
+    frames = (8,) if isinstance(first, nn.Conv3d) else ()
+    return [
+        torch.zeros(1, first.in_channels, *frames, n, n, device=like.device, dtype=like.dtype)
+        for n in (64, 224)
+    ]

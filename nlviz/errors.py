@@ -1,0 +1,90 @@
+"""Every error that nlviz raises on purpose.
+
+    NlvizError
+    ├── UnreadableClip      the file cannot be read as a clip or a picture
+    ├── OutsideClip         a query that is not inside the clip
+    ├── UnknownModel        no model of that name
+    ├── UnknownBlock        no block of that name in this capture
+    ├── NoNonLocalBlocks    a network in which no family finds an affinity
+    ├── WeightsMismatch     weights that do not fit the network, or have another digest
+    ├── UnsafeCheckpoint    a file that would run code when loaded
+    ├── AffinityTooLarge    a dense affinity beyond the limit
+    ├── InvalidView         a view file of another version, or edited into nonsense
+    ├── OutOfMemory         the device has too little memory for the forward pass
+    └── Cancelled           the user stopped a long operation
+
+The message is one sentence, or two: the rule, the value that broke it, and the cure.
+
+    >>> import nlviz
+    >>> try:
+    ...     nlviz.load_model("lite-ln")
+    ... except nlviz.NlvizError as error:
+    ...     print(error)
+    no model is called 'lite-ln'; did you mean 'lite-nl'?
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NlvizError(Exception):
+    """Base of all errors that nlviz raises on purpose."""
+
+
+class UnreadableClip(NlvizError):
+    """The file cannot be read as a clip or a picture."""
+
+
+class OutsideClip(NlvizError):
+    """A query lies outside the clip."""
+
+
+class UnknownModel(NlvizError):
+    """No model has this name."""
+
+
+class UnknownBlock(NlvizError):
+    """No block has this name."""
+
+
+class NoNonLocalBlocks(NlvizError):
+    """No family of adapters finds an affinity in the network."""
+
+
+class WeightsMismatch(NlvizError):
+    """The weights do not fit the network, or their digest is not the expected one."""
+
+
+class UnsafeCheckpoint(NlvizError):
+    """The checkpoint would run code when loaded."""
+
+
+class AffinityTooLarge(NlvizError):
+    """A dense affinity was asked for that exceeds the limit."""
+
+
+class InvalidView(NlvizError):
+    """A view file has another version, or its fields make no sense."""
+
+
+class OutOfMemory(NlvizError):
+    """The device has too little memory for the forward pass."""
+
+
+class Cancelled(NlvizError):
+    """The user stopped a long operation."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error sentence that offers the close names, or all of them.
+
+    >>> did_you_mean("stage5", ["stage3", "stage4"])
+    "; did you mean 'stage4' or 'stage3'?"
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return "; did you mean " + " or ".join(repr(n) for n in close) + "?"
+    return "; known: " + (", ".join(names) if names else "none")

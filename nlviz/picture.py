@@ -1,0 +1,153 @@
+"""Colour maps, overlays and plain pictures as arrays; also what notebooks show.
+
+The colour of a weight is read from a perceptually uniform map (inferno, by van der Walt and Smith,
+CC0, through Plotly's anchors) and its opacity grows with it, so that the picture stays visible where
+the weight is small. Frames under a map are desaturated, so that orange on a red cup can be seen.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from io import BytesIO
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Picture = npt.NDArray[np.uint8]
+Weights = npt.NDArray[np.float32]
+
+
+@cache
+def colour_map(name: str) -> Picture:
+    """Return a colour map as (256, 3) RGB uint8.
+
+    Args:
+        name: ``sequential`` (dark violet to pale yellow) or ``diverging`` (blue, grey, red).
+
+    >>> colour_map("sequential").shape
+    (256, 3)
+    """
+    from plotly.colors import diverging, sequential
+
+    if name == "sequential":
+        anchors = list(sequential.Inferno)
+    else:
+        anchors = list(reversed(diverging.RdBu))
+    rgb = np.array([_parse(a) for a in anchors], np.float64)
+    at = np.linspace(0, len(rgb) - 1, 256)
+    lut = np.stack([np.interp(at, np.arange(len(rgb)), rgb[:, c]) for c in range(3)], axis=1)
+    return lut.round().astype(np.uint8)
+
+
+def _parse(colour: str) -> tuple[int, ...]:
+    if colour.startswith("#"):
+        return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return tuple(int(part) for part in colour[colour.index("(") + 1 : -1].split(","))
+
+
+def overlay_frame(
+    frame: Picture, shares: Weights, *, strength: float = 0.85, signed: bool = False
+) -> Picture:
+    """Lay weights over a frame.
+
+    Args:
+        frame: (H, W, 3) RGB in [0, 255].
+        shares: (H, W) weights divided by the top of the colour scale; NaN marks pixels that no
+            reachable key covers, which are hatched.
+        strength: opacity of the strongest weight, in [0, 1].
+        signed: whether shares lie in [-1, 1] around zero rather than in [0, 1].
+
+    >>> frame = np.full((6, 8, 3), 200, np.uint8)
+    >>> overlay_frame(frame, np.ones((6, 8), np.float32), strength=1.0)[0, 0]
+    array([252, 255, 164], dtype=uint8)
+    """
+    lut = colour_map("diverging" if signed else "sequential")
+    nowhere = np.isnan(shares)
+    v = np.clip(np.nan_to_num(shares), -1.0 if signed else 0.0, 1.0)
+    index = ((v + 1) / 2 if signed else v) * 255
+    colour = lut[index.round().astype(np.uint8)].astype(np.float32)
+    grey = frame @ np.array([0.299, 0.587, 0.114], np.float32)
+    ground = 0.72 * (0.75 * grey[..., None] + 0.25 * frame)
+    opacity = (strength * np.sqrt(np.abs(v)))[..., None]
+    out = ground + opacity * (colour - ground)
+    if nowhere.any():
+        y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
+        stripes = nowhere & ((x + y) % 8 < 2)
+        out[stripes] = 0.4 * out[stripes] + 0.6 * 128
+    return np.asarray(out.round().clip(0, 255), np.uint8)
+
+
+def spread(
+    weights: Weights, *, size: tuple[int, int], stride: Sequence[float], origin: Sequence[float],
+    smooth: bool = False,
+) -> Weights:
+    """Spread the (h, w) weights of one frame's keys over its (H, W) pixels.
+
+    Each pixel takes the weight of the key whose cell it lies in, or NaN where no cell reaches;
+    ``smooth`` interpolates between the centres of the keys instead.
+
+    Args:
+        weights: (h, w) weights.
+        size: height and width in pixels.
+        stride: distance of keys (y, x) in pixels.
+        origin: centre of the first key (y, x) in pixels.
+        smooth: whether to interpolate.
+
+    >>> w = np.array([[1.0, 2.0]], np.float32)
+    >>> spread(w, size=(2, 4), stride=(2, 2), origin=(0.5, 0.5))[0]
+    array([1., 1., 2., 2.], dtype=float32)
+    """
+    places = []
+    covered = []
+    for n, s, o, count in zip(size, stride, origin, weights.shape, strict=True):
+        at = (np.arange(n) - o) / s
+        covered.append((at >= -0.5 - 1e-6) & (at <= count - 0.5 + 1e-6))
+        places.append(np.clip(at, 0, count - 1).astype(np.float32))
+    if smooth:
+        x, y = np.meshgrid(places[1], places[0])
+        out = cv2.remap(weights, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    else:
+        # Ceil of -0.5 sends ties to the lower index, as TokenGrid.nearest does.
+        cells = [np.ceil(p - 0.5).astype(int) for p in places]
+        out = weights[np.ix_(cells[0], cells[1])].copy()
+    out[~np.logical_and.outer(covered[0], covered[1])] = np.nan
+    return np.asarray(out, np.float32)
+
+
+def encode(picture: Picture, kind: str = "png", *, quality: int = 88) -> bytes:
+    """Return the bytes of a picture file of this kind (``png`` or ``jpeg``)."""
+    buffer = BytesIO()
+    options = {"quality": quality} if kind == "jpeg" else {}
+    Image.fromarray(picture).save(buffer, kind.upper(), **options)
+    return buffer.getvalue()
+
+
+def data_url(picture: Picture, kind: str = "jpeg") -> str:
+    """Return a picture as a data URL."""
+    return f"data:image/{kind};base64,{base64.b64encode(encode(picture, kind)).decode()}"
+
+
+def strip_html(frames: Sequence[Picture], *, captions: Sequence[str], title: str) -> str:
+    """Return HTML that shows frames in a row that wraps; at most 16 of them."""
+    cells = []
+    for frame, caption in list(zip(frames, captions, strict=True))[:16]:
+        scale = min(1.0, 220 / frame.shape[1])
+        if scale < 1:
+            frame = np.asarray(cv2.resize(frame, None, fx=scale, fy=scale,
+                                          interpolation=cv2.INTER_AREA), np.uint8)
+        cells.append(
+            f'<figure style="margin:0"><img alt="" src="{data_url(frame)}" '
+            'style="border-radius:4px;display:block">'
+            f'<figcaption style="font-size:12px;opacity:.7">{escape(caption)}</figcaption></figure>'
+        )
+    more = f" (the first 16 of {len(frames)})" if len(frames) > 16 else ""
+    return (
+        f'<div style="font-family:system-ui,sans-serif"><div style="margin:4px 0">'
+        f"{escape(title)}{more}</div>"
+        f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(cells)}</div></div>'
+    )
