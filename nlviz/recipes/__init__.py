@@ -1,0 +1,1 @@
+"""How each bundled weight file was trained: ``python -m nlviz.recipes.NAME``."""
