@@ -1,0 +1,58 @@
+// Small help to build elements.
+
+/** Make an element: attributes, then children (elements or text). */
+export function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "text") node.textContent = value;
+    else if (name === "html") node.innerHTML = value;
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+/** Set text only where it differs: unchanged nodes cost no layout. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** A term with an explanation in plain words, shown on hover and focus. */
+export function term(text, tip, attributes = {}) {
+  return element("span", { class: "nlv-term", tabindex: "0", "data-tip": tip, ...attributes, text });
+}
+
+/** One tooltip for every element with data-tip below `root`, kept inside it. */
+export function attachTips(root, signal) {
+  const bubble = element("div", { class: "nlv-tip", role: "tooltip", hidden: true });
+  root.append(bubble);
+  let owner = null;
+
+  function show(event) {
+    const target = event.target instanceof Element ? event.target.closest("[data-tip]") : null;
+    if (target === owner) return;
+    owner = target;
+    bubble.hidden = !target;
+    if (!target) return;
+    bubble.textContent = target.dataset.tip;
+    const frame = root.getBoundingClientRect();
+    const box = target.getBoundingClientRect();
+    const left = Math.min(box.left - frame.left, frame.width - bubble.offsetWidth);
+    const below = box.bottom - frame.top + 6;
+    const above = box.top - frame.top - bubble.offsetHeight - 6;
+    const fits = box.bottom + bubble.offsetHeight + 12 < window.innerHeight || above < 0;
+    bubble.style.transform = `translate(${Math.max(0, left)}px, ${fits ? below : above}px)`;
+  }
+
+  function hide() {
+    owner = null;
+    bubble.hidden = true;
+  }
+
+  root.addEventListener("pointerover", show, { signal });
+  root.addEventListener("focusin", show, { signal });
+  root.addEventListener("pointerleave", hide, { signal });
+  root.addEventListener("focusout", hide, { signal });
+  root.addEventListener("pointerdown", hide, { signal });
+}

@@ -1,0 +1,168 @@
+// Equation (1) for the query on the screen: symbols that light up their part of the picture, and
+// the strongest terms of the sum as thumbnails times their weights.
+
+import { element, setText } from "./dom.js";
+import { cropSide, drawCrop } from "./draw.js";
+import { tokenCentre } from "./grid.js";
+import { numberText, PAIRWISE, percentText, weightText } from "./words.js";
+
+const TERMS = 5;
+const SIZE = 36;
+
+const PARTS = {
+  output: "y<sub>i</sub>, the output here: the weighted mean of the values at all keys.",
+  normaliser: "C(x), the normalisation",
+  sum: "Σ<sub>j</sub> runs over every key the query may reach, in all frames.",
+  f: "f, the pairwise function: how alike query and key are",
+  query: "x<sub>i</sub>, the query: the position you point at.",
+  keys: "x<sub>j</sub>, the keys: the positions it compares itself with. The strongest are ringed.",
+  g: "g(x<sub>j</sub>), the value that a key hands over, in proportion to its weight.",
+};
+
+function symbol(part, markup, label) {
+  return element("button", { class: "nlv-symbol", type: "button", "data-lit": part, "aria-label": label, html: markup });
+}
+
+function patch(size, label) {
+  const canvas = element("canvas", { width: 2 * size, height: 2 * size, class: "nlv-patch", role: "img", "aria-label": label });
+  canvas.style.width = `${size}px`;
+  canvas.style.height = `${size}px`;
+  return canvas;
+}
+
+/** Build the panel; `on.lit(part | {key} | null)` and `on.inspect(index)` are told what is pointed at. */
+export function createEquation(clip, pictures, on, signal) {
+  const query = patch(30, "the query");
+  const mean = patch(SIZE, "weighted mean of the strongest keys' pixels");
+  const xi = symbol("query", "x<sub>i</sub>", "x i, the query");
+  xi.prepend(query);
+  const formula = element("div", { class: "nlv-formula", role: "math", "aria-label": "y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j" },
+    symbol("output", "y<sub>i</sub>", "y i, the output"), element("span", { class: "nlv-op", text: "=" }),
+    symbol("normaliser", '<span class="nlv-fraction"><span>1</span><span>C(x)</span></span>', "one over C of x, the normalisation"),
+    symbol("sum", '<span class="nlv-sigma">Σ<sub>j</sub></span>', "sum over all keys j"),
+    symbol("f", "f", "f, the pairwise function"), element("span", { class: "nlv-op", text: "(" }),
+    xi, element("span", { class: "nlv-op", text: "," }), symbol("keys", "x<sub>j</sub>", "x j, the keys"),
+    element("span", { class: "nlv-op", text: ")" }), symbol("g", "g(x<sub>j</sub>)", "g of x j, the value"));
+  const terms = Array.from({ length: TERMS }, (_, n) => createTerm(n));
+  const rest = element("span", { class: "nlv-rest" });
+  const output = element("span", { class: "nlv-mean", "data-lit": "output", "data-tip": "The same weighted mean taken over pixels instead of g: what the strongest keys look like together" }, mean);
+  const equals = element("span", { class: "nlv-op", text: "=" });
+  const live = element("div", { class: "nlv-live" }, output, equals, ...terms.map((t) => t.node), rest);
+  const legend = element("p", { class: "nlv-legend" });
+  const panel = element("section", { class: "nlv-equation", "aria-label": "Equation (1) for this query" },
+    element("div", { class: "nlv-equation-line" }, formula, live), legend);
+  let part = null;
+  let shown = null;
+
+  function createTerm(n) {
+    const weight = element("span", { class: "nlv-weight" });
+    const canvas = patch(SIZE, `key number ${n + 1}`);
+    const button = element("button", { class: "nlv-key", type: "button", "data-lit": `key${n}` }, weight, element("span", { class: "nlv-op", text: "·" }), canvas);
+    const node = element("span", { class: "nlv-termbox" }, n ? element("span", { class: "nlv-op nlv-plus", text: "+" }) : null, button);
+    return { node, button, weight, canvas, context: canvas.getContext("2d") };
+  }
+
+  const litOf = (node) => {
+    const name = node?.closest?.("[data-lit]")?.dataset.lit ?? null;
+    if (!name?.startsWith("key") || name === "keys") return name;
+    const index = shown && Number(name.slice(3)) < shown.found ? shown.order[Number(name.slice(3))] : -1;
+    return index >= 0 ? { key: index } : null;
+  };
+
+  function light(event) {
+    const next = litOf(event.target);
+    const name = typeof next === "string" ? next : null;
+    if (name !== part) {
+      part = name;
+      writeLegend();
+    }
+    on.lit(next);
+  }
+
+  function dark() {
+    part = null;
+    writeLegend();
+    on.lit(null);
+  }
+
+  for (const name of ["pointerover", "focusin"]) panel.addEventListener(name, light, { signal });
+  for (const name of ["pointerleave", "focusout"]) panel.addEventListener(name, dark, { signal });
+  panel.addEventListener("click", (event) => {
+    const lit = litOf(event.target);
+    if (lit?.key >= 0) on.inspect(lit.key);
+  }, { signal });
+
+  function normaliserText(result) {
+    const { spec } = result;
+    const keys = result.spec.keys.shape.join("×");
+    if (!spec.softmax) return `C(x) = ${result.count}, the number of keys (${keys})`;
+    if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${result.count} keys (${keys}), for each head`;
+    return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${result.count} keys (${keys})`;
+  }
+
+  function writeLegend() {
+    if (!shown) return;
+    const kind = PAIRWISE[shown.spec.pairwise] ?? { f: "f", name: shown.spec.pairwise };
+    let text;
+    if (part === null) text = `f = ${kind.f} (${kind.name}), ${normaliserText(shown)}. Point at a symbol to see its part.`;
+    else if (part === "normaliser") text = `${PARTS.normaliser}: ${normaliserText(shown)}, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}.`;
+    else if (part === "f") text = `${PARTS.f}, here ${kind.f} (${kind.name}).`;
+    else text = PARTS[part] ?? "";
+    if (legend.dataset.text !== text) {
+      legend.dataset.text = text;
+      legend.innerHTML = text;
+    }
+  }
+
+  /** Show another row. Thumbnails are drawn by `drawThumbs`. */
+  function update(result) {
+    shown = result;
+    writeLegend();
+    const soft = result.spec.softmax && !result.logits && !result.column;
+    panel.classList.toggle("nlv-column", result.column || result.logits);
+    setText(equals, result.column ? "looked at by" : result.logits ? "most alike" : "=");
+    let sum = 0;
+    terms.forEach((item, n) => {
+      const used = n < Math.min(TERMS, result.found);
+      item.node.hidden = !used;
+      if (!used) return;
+      const value = result.values[result.order[n]];
+      sum += value;
+      setText(item.weight, soft ? weightText(value) : numberText(value));
+    });
+    rest.hidden = !soft;
+    const others = result.count - Math.min(TERMS, result.found);
+    const text = `+ ${percentText(Math.max(0, 1 - sum))} · ${others} others`;
+    if (soft) setText(rest, text);
+  }
+
+  function drawThumbs(result, shownQuery, frameOf) {
+    const side = cropSide(result.grid);
+    const crop = (context, grid, index, frame, size) => drawCrop(
+      context, pictures[frame].colour, clip, tokenCentre(grid, index), side, 0, 0, size);
+    crop(query.getContext("2d"), result.asked, result.token, shownQuery.frame, query.width);
+    const count = Math.min(TERMS, result.found);
+    for (let n = 0; n < count; n++) {
+      const index = result.order[n];
+      crop(terms[n].context, result.grid, index, frameOf(result, index), terms[n].canvas.width);
+    }
+    output.hidden = result.logits || result.column || result.signed;
+    if (!output.hidden) blend(mean.getContext("2d"), result, crop, frameOf);
+  }
+
+  /** Running weighted mean: the n-th crop covers the ones before by its share of the sum so far. */
+  function blend(context, result, crop, frameOf) {
+    let sum = 0;
+    for (let n = 0; n < Math.min(result.found, 24); n++) {
+      const index = result.order[n];
+      const weight = result.values[index];
+      if (!(weight > 0)) break;
+      sum += weight;
+      context.globalAlpha = weight / sum;
+      crop(context, result.grid, index, frameOf(result, index), mean.width);
+    }
+    context.globalAlpha = 1;
+  }
+
+  return { element: panel, update, drawThumbs };
+}

@@ -1,0 +1,55 @@
+// Keys of the live view. They work while the focus or the pointer is in it, and in a page of its
+// own everywhere; never while the reader types into a field.
+
+const MOVES = {
+  ArrowLeft: { dx: -1 }, ArrowRight: { dx: 1 }, ArrowUp: { dy: -1 }, ArrowDown: { dy: 1 },
+  ",": { df: -1 }, ".": { df: 1 }, "[": { df: -1 }, "]": { df: 1 },
+};
+
+function typing(event) {
+  const [target] = event.composedPath();
+  if (!(target instanceof Element)) return false;
+  return target.isContentEditable || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName);
+}
+
+/** Keys that press the button or open the details that has the focus. */
+function pressing(event) {
+  const [target] = event.composedPath();
+  return target instanceof Element && target.closest("button, summary") !== null;
+}
+
+/**
+ * Listen for keys.
+ * @param {HTMLElement} root the live view
+ * @param {object} on move({dx|dy|df}), pin(), unpin(), source(number), play(), read(boolean)
+ * @param {boolean} everywhere whether keys count wherever the focus is
+ */
+export function attachKeys(root, on, everywhere, signal) {
+  let inside = false;
+  root.addEventListener("pointerenter", () => { inside = true; }, { signal });
+  root.addEventListener("pointerleave", () => { inside = false; }, { signal });
+
+  function down(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const within = event.composedPath().includes(root);
+    if (!(within || inside || everywhere)) return;
+    if (event.key === "Shift") return void on.read(true);
+    if (event.key === "Escape") return void on.unpin();
+    if (typing(event)) return;
+    if (act(event)) event.preventDefault();
+  }
+
+  function act(event) {
+    if (MOVES[event.key]) on.move(MOVES[event.key]);
+    else if (/^[1-9]$/.test(event.key)) on.source(Number(event.key) - 1);
+    else if (event.key === "Enter" && !pressing(event)) on.pin();
+    else if (event.key === " " && !pressing(event)) on.play();
+    else return false;
+    return true;
+  }
+
+  document.addEventListener("keydown", down, { signal });
+  document.addEventListener("keyup", (event) => {
+    if (event.key === "Shift") on.read(false);
+  }, { signal });
+}

@@ -1,0 +1,77 @@
+// Where the large frame and the strip of small frames go, in CSS pixels.
+
+export const GAP = 10;
+export const CAPTION = 40;
+const LEAST_TILE = 108;
+const SIDE_BY_SIDE = 720;
+
+function stripBeside({ width, frames, aspect, maxHeight }) {
+  let best = null;
+  for (let columns = 1; columns <= Math.min(frames, 8); columns++) {
+    const rows = Math.ceil(frames / columns);
+    // Both sides end at the same height: rows (tile/aspect + caption) + gaps = large/aspect + caption.
+    const free = (width - columns * GAP) / aspect + CAPTION - rows * CAPTION - (rows - 1) * GAP;
+    let tile = (aspect * free) / (rows + columns);
+    let large = width - columns * (tile + GAP);
+    if (large / aspect > maxHeight) {
+      large = maxHeight * aspect;
+      const high = (maxHeight + CAPTION - rows * CAPTION - (rows - 1) * GAP) / rows;
+      tile = Math.min((width - large) / columns - GAP, high * aspect);
+    }
+    if (tile < LEAST_TILE || large < tile) continue;
+    const score = large * large + 0.6 * frames * tile * tile;
+    if (!best || score > best.score) best = { columns, rows, tile, large, score };
+  }
+  return best;
+}
+
+function placed(columns, frames, tile, aspect, left, top) {
+  const height = tile / aspect;
+  return Array.from({ length: frames }, (_, n) => ({
+    x: left + (n % columns) * (tile + GAP),
+    y: top + Math.floor(n / columns) * (height + CAPTION + GAP),
+    w: tile,
+    h: height,
+  }));
+}
+
+/**
+ * Plan the stage.
+ * @param {object} room width: CSS pixels; frames; aspect: width / height of the clip; maxHeight
+ * @returns {{width, height, large: {x, y, w, h}, tiles: object[], beside: boolean}} boxes of the
+ *   pictures; below each lies a caption of CAPTION pixels. One frame has no strip.
+ */
+export function planStage({ width, frames, aspect, maxHeight = 620 }) {
+  if (frames === 1) {
+    const w = Math.min(width, maxHeight * aspect);
+    const large = { x: 0, y: 0, w, h: w / aspect };
+    return { width, height: large.h + CAPTION, large, tiles: [], beside: false };
+  }
+  const beside = width >= SIDE_BY_SIDE ? stripBeside({ width, frames, aspect, maxHeight }) : null;
+  if (beside) {
+    const { columns, tile, large } = beside;
+    const box = { x: 0, y: 0, w: large, h: large / aspect };
+    const tiles = placed(columns, frames, tile, aspect, large + GAP, 0);
+    return { width, height: bottom([box, ...tiles]), large: box, tiles, beside: true };
+  }
+  const w = Math.min(width, maxHeight * aspect);
+  const box = { x: 0, y: 0, w, h: w / aspect };
+  const most = Math.max(3, Math.floor((width + GAP) / (LEAST_TILE + GAP)));
+  const rows = Math.ceil(frames / most);
+  const columns = Math.ceil(frames / rows);
+  const tile = Math.min((width - (columns - 1) * GAP) / columns, 240);
+  const tiles = placed(columns, frames, tile, aspect, 0, box.h + CAPTION + GAP);
+  return { width, height: bottom([box, ...tiles]), large: box, tiles, beside: false };
+}
+
+function bottom(boxes) {
+  return Math.max(...boxes.map((box) => box.y + box.h)) + CAPTION;
+}
+
+/** Which picture a point of the stage lies in: {box, n} with n = -1 for the large one, or null. */
+export function pictureAt(plan, px, py) {
+  const inside = (box) => px >= box.x && px < box.x + box.w && py >= box.y && py < box.y + box.h;
+  if (inside(plan.large)) return { box: plan.large, n: -1 };
+  const n = plan.tiles.findIndex(inside);
+  return n < 0 ? null : { box: plan.tiles[n], n };
+}

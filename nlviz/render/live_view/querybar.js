@@ -1,0 +1,63 @@
+// The query in numbers, for keyboards and touch: frame slider, y and x, play, pin.
+
+import { element, setText } from "./dom.js";
+import { secondsText } from "./words.js";
+
+export function createQueryBar(head, on, signal) {
+  const { clip } = head;
+  const moving = clip.frames > 1;
+  const play = element("button", { type: "button", class: "nlv-button nlv-play", "data-tip": "Show one frame after the other, large, while the query stays where it is (space bar)" });
+  const frame = element("input", { type: "range", min: 0, max: clip.frames - 1, step: 1, name: "frame", "aria-label": "Frame of the query" });
+  const frameText = element("output", { class: "nlv-frame-text" });
+  const y = element("input", { type: "number", min: 0, max: clip.height - 1, step: 1, name: "y", "aria-label": "y of the query in pixels, from the top" });
+  const x = element("input", { type: "number", min: 0, max: clip.width - 1, step: 1, name: "x", "aria-label": "x of the query in pixels, from the left" });
+  const chip = element("span", { class: "nlv-state", role: "status" });
+  const pin = element("button", { type: "button", class: "nlv-button nlv-pin" });
+  const read = element("button", { type: "button", class: "nlv-button nlv-read", "aria-pressed": "false", "data-tip": "Keep this query and read the weight of each cell under the pointer (or hold Shift)", text: "Read values" });
+  const hint = element("span", { class: "nlv-hint", html: "<kbd>←</kbd><kbd>↑</kbd><kbd>↓</kbd><kbd>→</kbd> cell" + (moving ? " · <kbd>,</kbd><kbd>.</kbd> frame" : "") + " · <kbd>Esc</kbd> unpins" });
+  const bar = element("div", { class: "nlv-query", role: "group", "aria-label": "Query" }, chip,
+    moving ? element("label", { class: "nlv-field nlv-frame" }, element("span", { text: "Frame" }), frame, frameText) : null,
+    element("label", { class: "nlv-field" }, element("span", { text: "y" }), y),
+    element("label", { class: "nlv-field" }, element("span", { text: "x" }), x),
+    pin, moving ? play : null, read, hint);
+  let shown = { frame: 0, y: 0, x: 0 };
+  let pinned = false;
+
+  const typed = () => {
+    if (y.value === "" || x.value === "") return;
+    on.place({ frame: Number(frame.value), y: Number(y.value), x: Number(x.value) });
+  };
+  y.addEventListener("change", typed, { signal });
+  x.addEventListener("change", typed, { signal });
+  frame.addEventListener("input", () => on.place({ ...shown, frame: Number(frame.value) }), { signal });
+  play.addEventListener("click", () => on.play(), { signal });
+  pin.addEventListener("click", () => (pinned ? on.unpin() : on.pin(shown)), { signal });
+  read.addEventListener("click", () => on.read(read.getAttribute("aria-pressed") !== "true"), { signal });
+
+  function update(query, state, rule) {
+    shown = query;
+    pinned = state.pinned !== null;
+    const hovering = state.hovered !== null && query === state.hovered;
+    const frameValue = String(query.frame);
+    if (frame.value !== frameValue) frame.value = frameValue;
+    setText(frameText, secondsText(clip.times[query.frame]));
+    for (const [input, value] of [[y, query.y], [x, query.x]]) {
+      const text = String(Math.round(value));
+      if (input.value !== text) input.value = text;
+    }
+    const what = hovering ? "hover" : pinned ? "pinned" : "free";
+    if (chip.dataset.state !== what || chip.dataset.rule !== rule) {
+      chip.dataset.state = what;
+      chip.dataset.rule = rule;
+      chip.textContent = { hover: pinned ? "Preview · click to pin" : "Hovered · click to pin", pinned: "Pinned", free: "Not pinned" }[what];
+      if (rule) chip.dataset.tip = `Opening query: ${rule}`;
+      else delete chip.dataset.tip;
+    }
+    setText(pin, pinned ? "Unpin" : "Pin");
+    setText(play, state.playing ? "❚❚ Pause" : "▶ Play");
+    play.setAttribute("aria-pressed", String(state.playing));
+    read.setAttribute("aria-pressed", String(state.reading));
+  }
+
+  return { element: bar, update };
+}

@@ -1,0 +1,121 @@
+// One picture of the stage: grey frame, map over it, hatching, caption with mass and best key.
+
+import { paintCells } from "./colour.js";
+import { element, setText } from "./dom.js";
+import { cropSide, drawBase, drawCrop, fitCanvas } from "./draw.js";
+import { gridBox, tokenCentre } from "./grid.js";
+import { percentText, secondsText } from "./words.js";
+
+const THUMB = 28;
+
+/** Make the elements of a tile; `large` is the tile whose frame changes. */
+export function createTile({ large, clip }) {
+  const base = element("canvas", { class: "nlv-base" });
+  const map = element("canvas", { class: "nlv-map", width: 1, height: 1 });
+  const hatch = element("div", { class: "nlv-hatch", hidden: true });
+  const picture = element("div", { class: "nlv-picture" }, base, map, hatch);
+  const thumb = element("canvas", { width: 2 * THUMB, height: 2 * THUMB });
+  const look = element("button", {
+    class: "nlv-best", type: "button", "data-tip": "The key of this frame with the most weight: hover to see where it lies, click to compare it with the query",
+  }, thumb);
+  const when = element("span", { class: "nlv-when" });
+  const share = element("span", { class: "nlv-share" });
+  const fill = element("i");
+  const note = large ? element("span", { class: "nlv-note" }) : null;
+  const swap = element("button", { class: "nlv-swap", type: "button" },
+    element("span", { class: "nlv-line" }, when, note, share),
+    element("span", { class: "nlv-mass", "aria-hidden": "true" }, fill));
+  const caption = element("figcaption", { class: "nlv-caption" }, look, swap);
+  const figure = element("figure", { class: large ? "nlv-tile nlv-large" : "nlv-tile" }, picture, caption);
+  return {
+    large, clip, figure, picture, base, map, hatch, look, thumb, when, share, fill, note, swap,
+    baseContext: base.getContext("2d", { alpha: false }), mapContext: map.getContext("2d"),
+    thumbContext: thumb.getContext("2d"),
+    frame: -1, drawn: "", grid: null, image: null, words: null, shown: null, box: null,
+  };
+}
+
+/** Move a tile to its box of the plan. */
+export function placeTile(tile, box) {
+  tile.box = box;
+  const { style } = tile.figure;
+  style.transform = `translate(${box.x}px, ${box.y}px)`;
+  style.width = `${box.w}px`;
+  tile.picture.style.height = `${box.h}px`;
+  if (fitCanvas(tile.base, box.w, box.h)) tile.drawn = "";
+}
+
+/** Draw the frame below the map, if it is not there already. */
+export function drawTileFrame(tile, frame, pictures, grey) {
+  const wanted = `${frame} ${grey}`;
+  if (tile.drawn === wanted) return;
+  tile.drawn = wanted;
+  tile.frame = frame;
+  drawBase(tile.baseContext, grey ? pictures[frame].grey : pictures[frame].colour);
+}
+
+function fitGrid(tile, grid) {
+  if (tile.grid === grid) return;
+  tile.grid = grid;
+  const [, h, w] = grid.shape;
+  tile.map.width = w;
+  tile.map.height = h;
+  const box = gridBox(grid, tile.clip);
+  const percent = (value) => `${100 * value}%`;
+  Object.assign(tile.map.style, {
+    left: percent(box.left), top: percent(box.top),
+    width: percent(box.width), height: percent(box.height),
+  });
+  tile.image = tile.mapContext.createImageData(w, h);
+  tile.words = new Uint32Array(tile.image.data.buffer);
+}
+
+/** Draw the cells of the tile's frame. */
+export function drawTileMap(tile, result, view, table, limits) {
+  fitGrid(tile, result.grid);
+  const plane = result.grid.shape[1] * result.grid.shape[2];
+  const a = result.side.covers[tile.frame];
+  const visible = view.show !== "links" && a >= 0;
+  tile.map.style.visibility = visible ? "visible" : "hidden";
+  const from = a * plane;
+  const outside = a < 0 || from >= result.to || from + plane <= result.from;
+  const skipped = !outside && result.skipFrom <= from && result.skipTo >= from + plane;
+  tile.hatch.hidden = !(outside || skipped);
+  setText(tile.hatch, skipped ? "left out" : outside ? "not reachable" : "");
+  if (!visible) return;
+  let { lo, hi } = result.scale;
+  if (view.scale === "frame" && !result.logits) {
+    hi = Math.max(result.side.planeMost[a], 1e-30);
+    lo = result.scale.diverging ? -hi : 0;
+  }
+  paintCells(tile.words, result.values, from, from + plane, table, lo, hi, limits);
+  tile.mapContext.putImageData(tile.image, 0, 0);
+}
+
+/** Write time, mass and best key below the picture. */
+export function drawTileCaption(tile, result, pictures, query) {
+  const { clip, frame } = tile;
+  const mass = result.mass[frame];
+  if (tile.shown !== frame) {
+    tile.shown = frame;
+    tile.when.textContent = clip.frames > 1 ? secondsText(clip.times[frame]) : "Picture";
+    const place = `frame ${frame + 1} of ${clip.frames}`;
+    tile.swap.setAttribute("aria-label", tile.large ? place : `Show ${place} large`);
+    if (tile.note) tile.note.textContent = clip.frames > 1 ? place : "";
+  }
+  tile.figure.classList.toggle("nlv-own", frame === query.frame);
+  setText(tile.share, tile.hatch.hidden ? percentText(mass) : "–");
+  tile.fill.style.transform = `scaleX(${Number.isFinite(mass) ? mass.toFixed(3) : 0})`;
+}
+
+/** Draw the frame's strongest key into the caption. */
+export function drawTileThumb(tile, result, pictures) {
+  const index = result.best[tile.frame];
+  tile.look.disabled = index < 0;
+  tile.look.style.visibility = index < 0 ? "hidden" : "visible";
+  if (index < 0) return;
+  const { thumbContext: context, thumb } = tile;
+  const centre = tokenCentre(result.grid, index);
+  const picture = pictures[tile.frame].colour;
+  drawCrop(context, picture, tile.clip, centre, cropSide(result.grid), 0, 0, thumb.width);
+}

@@ -1,0 +1,112 @@
+// Numbers and rows in plain words.
+
+const THIN = "\u2009";
+
+export function percentText(share) {
+  if (!Number.isFinite(share)) return "–";
+  const percent = 100 * share;
+  if (percent > 0 && percent < 0.95) return `<1${THIN}%`;
+  return `${Math.round(percent)}${THIN}%`;
+}
+
+/** A weight's share with one decimal where it is small: 12 %, 4.1 %, 0.03 %. */
+export function weightText(share) {
+  const percent = 100 * share;
+  const size = Math.abs(percent);
+  const digits = size >= 10 ? 0 : size >= 0.995 ? 1 : size >= 0.0995 ? 2 : 3;
+  return `${signedText(percent, digits)}${THIN}%`;
+}
+
+export function multipleText(multiple) {
+  const size = Math.abs(multiple);
+  const digits = size >= 10 || size === 0 ? 0 : size >= 1 ? 1 : 2;
+  return `${signedText(multiple, digits)}×`;
+}
+
+export function numberText(value) {
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 0.001 || size >= 1e5) return signedText(value, 1, true);
+  return signedText(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 4);
+}
+
+function signedText(value, digits, exponent = false) {
+  const size = Math.abs(value);
+  const text = exponent ? size.toExponential(digits) : size.toFixed(digits);
+  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
+}
+
+export function secondsText(seconds) {
+  return `${seconds.toFixed(2)}${THIN}s`;
+}
+
+/** A key's weight as the reader asked for it. */
+export function valueText(value, result, unit) {
+  if (result.logits) return numberText(value);
+  return unit === "absolute" ? numberText(value) : multipleText(value / result.uniform);
+}
+
+/** When and where: "1.60 s" for clips, "this picture" for one frame. */
+export function whenText(frame, clip) {
+  return clip.frames > 1 ? secondsText(clip.times[frame]) : "this picture";
+}
+
+function framesByMass(result) {
+  return [...result.mass.keys()]
+    .filter((f) => result.mass[f] > 0)
+    .sort((a, b) => result.mass[b] - result.mass[a]);
+}
+
+function joined(parts) {
+  if (parts.length < 2) return parts.join("");
+  return `${parts.slice(0, -1).join(", ")} and ${parts[parts.length - 1]}`;
+}
+
+/**
+ * One sentence about a row, or a column: where the weight comes from.
+ * @param {object} result what the engine computed
+ * @param {{frame: number}} query
+ * @param {object} clip
+ */
+export function rowSentence(result, query, clip) {
+  if (result.logits) {
+    const span = `from ${numberText(result.least)} to ${numberText(result.most)}`;
+    return `Raw logits of this point run ${span}: likeness before C(x) turns it into weights.`;
+  }
+  if (clip.frames === 1) return pictureSentence(result);
+  const at = secondsText(clip.times[query.frame]);
+  const order = framesByMass(result).slice(0, 2);
+  const named = order.map((f) => {
+    const where = f === query.frame ? "its own frame" : secondsText(clip.times[f]);
+    return `${percentText(result.mass[f])} from ${where}`;
+  });
+  const start = result.column ? `The point at ${at} is looked at:` : `This point at ${at} draws`;
+  const rest = result.column ? " of the looks it gets" : "";
+  const own = order.includes(query.frame) || !(result.mass[query.frame] > 0) || result.column
+    ? ""
+    : `, ${percentText(result.mass[query.frame])} from its own frame`;
+  return `${start} ${joined(named)}${rest}${own}.${leftOutText(result)}`;
+}
+
+function pictureSentence(result) {
+  const verb = result.column ? "gets half of its looks from" : "draws half of its weight from";
+  return `This point ${verb} ${result.half} of ${result.count} cells.${leftOutText(result)}`;
+}
+
+/** What was left out, and that the rest was scaled. */
+export function leftOutText(result) {
+  if (result.leftOut === "nothing") return "";
+  const what = result.leftOut === "cell" ? "own cell" : "own frame";
+  const scaled = result.column || result.logits ? "" : "; the rest is renormalised";
+  const share = result.logits ? "" : ` (${percentText(result.excluded)})`;
+  return ` Its ${what}${share} is left out${scaled}.`;
+}
+
+/** f of each pairwise function, as HTML for the equation's legend. */
+export const PAIRWISE = {
+  gaussian: { f: "exp(x<sub>i</sub>·x<sub>j</sub>)", name: "Gaussian" },
+  embedded_gaussian: { f: "exp(θ<sub>i</sub>·φ<sub>j</sub>)", name: "embedded Gaussian" },
+  dot_product: { f: "θ<sub>i</sub>·φ<sub>j</sub>", name: "dot product" },
+  concatenation: { f: "ReLU(w·[θ<sub>i</sub>, φ<sub>j</sub>])", name: "concatenation" },
+  nl_means: { f: "exp(−|P<sub>i</sub>−P<sub>j</sub>|²/h²)", name: "non-local means" },
+};
