@@ -1,0 +1,69 @@
+"""nlviz shows where non-local blocks look: per query, across space and time, and what to believe.
+
+The names below are the public interface. They are imported when first used, so that
+``import nlviz`` itself costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlviz.affinity import Affinity, EmbeddedAffinity, PatchAffinity, Support, patch_affinity
+    from nlviz.attention_map import AttentionMap, Link
+    from nlviz.block import NonLocalBlock, insert
+    from nlviz.clip import Clip, read_clip
+    from nlviz.errors import NlvizError
+    from nlviz.families.adapter import InputSpec
+    from nlviz.geometry import TokenGrid
+    from nlviz.model import Capture, Model, capture
+    from nlviz.pairwise import Pairwise
+    from nlviz.render.overlays import Overlay, overlay
+    from nlviz.render.views import View, read_view
+    from nlviz.zoo import ModelCard, list_models, load_model
+
+_HOMES = {
+    "Affinity": "affinity",
+    "AttentionMap": "attention_map",
+    "Capture": "model",
+    "Clip": "clip",
+    "EmbeddedAffinity": "affinity",
+    "InputSpec": "families.adapter",
+    "Link": "attention_map",
+    "Model": "model",
+    "ModelCard": "zoo",
+    "NlvizError": "errors",
+    "NonLocalBlock": "block",
+    "Overlay": "render.overlays",
+    "Pairwise": "pairwise",
+    "PatchAffinity": "affinity",
+    "Support": "affinity",
+    "TokenGrid": "geometry",
+    "View": "render.views",
+    "capture": "model",
+    "insert": "block",
+    "list_models": "zoo",
+    "load_model": "zoo",
+    "overlay": "render.overlays",
+    "patch_affinity": "affinity",
+    "read_clip": "clip",
+    "read_view": "render.views",
+}
+
+__version__ = "0.1.0"
+__all__ = [  # noqa: PLE0604 the table above is the list
+    *_HOMES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nlviz' has no attribute {name!r}")
+    value = getattr(import_module(f"nlviz.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -73,6 +73,7 @@ class NonLocalBlock(nn.Module):
     """
 
     log_scale: nn.Parameter | None
+    place: str = ""  # the layer that ``insert`` put it behind
 
     def __init__(
         self,
@@ -147,8 +148,8 @@ class NonLocalBlock(nn.Module):
         """Return z = W_z y + x, of the shape of x."""
         if x.shape[1] != self.channels or x.dim() != self.dimension + 2:
             raise NlvizError(
-                f"this block takes (batch, {self.channels}, {'t, h, w'[-3 * self.dimension + 2 :]})"
-                f" features, got {tuple(x.shape)}"
+                f"this block takes features (batch, {self.channels}, {', '.join('thw'[-self.dimension:])}),"
+                f" got {tuple(x.shape)}"
             )
         y = self.attend(*self.embed(x), self.logit_scale())
         y = y[:, 0].mT.reshape(x.shape[0], -1, *x.shape[2:])
@@ -187,8 +188,7 @@ def insert(
 ) -> NonLocalBlock:
     """Put a non-local block behind a layer of a network, which is unchanged until it is trained.
 
-    The names of the network's own parameters stay; the block is added to it as
-    ``non_local_<after>``. On a 4-D network a batch is taken for the frames of one clip
+    The names of the network's own parameters stay; the block's are ``non_local_<after>.*``. On a 4-D network a batch is taken for the frames of one clip
     (``across_frames``), so that every frame reaches every other.
 
     Args:
@@ -242,10 +242,14 @@ def insert(
     except StopIteration:
         pass
     block.train(net.training)
-    name = "non_local_" + after.replace(".", "_")
-    if hasattr(net, name):
-        raise NlvizError(f"the network has a block behind {after!r} already: {name}")
-    net.add_module(name, block)
+    if any(isinstance(h, _Inserted) for h in layers[after]._forward_hooks.values()):
+        raise NlvizError(f"the network has a block behind {after!r} already; one is enough")
+    block.place = after
+    # A Sequential would run every child it holds, so there the block lives inside the layer.
+    host = next(
+        m for m in (net, *layers[after].modules()) if not isinstance(m, nn.Sequential)
+    )
+    host.add_module("non_local_" + after.replace(".", "_"), block)
     layers[after].register_forward_hook(_Inserted(block, across_frames))
     return block
 

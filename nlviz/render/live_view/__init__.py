@@ -5,10 +5,9 @@ and ``standalone_html`` joins all three into a page that works from disk.
 """
 
 from nlviz.render.live_view.bundle import bundle, modules, standalone_html, stylesheet
-from nlviz.render.live_view.container import InvalidContainer, pack, unpack
+from nlviz.render.live_view.container import pack, unpack
 
 __all__ = [
-    "InvalidContainer",
     "bundle",
     "modules",
     "pack",

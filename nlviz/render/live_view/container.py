@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlviz.errors import NlvizError
+from nlviz.errors import InvalidView
 
 FORMAT = "nlviz.live_view"
 VERSION = 1
@@ -24,10 +24,6 @@ BOUNDARY = 16
 DTYPES = ("<f2", "<f4", "|u1", "<i4")
 
 AnyArray = npt.NDArray[Any]
-
-
-class InvalidContainer(NlvizError):
-    """The bytes of a live view, or what should go into them, break the format."""
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> bytes:
@@ -38,7 +34,7 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> bytes:
         arrays: sections by name, float16, float32, uint8 or int32 of any shape.
 
     Raises:
-        InvalidContainer: when an array has another type, or the header holds what JSON cannot.
+        InvalidView: when an array has another type, or the header holds what JSON cannot.
 
     >>> blob = pack({"clip": {"name": "dog"}}, {"phi": np.ones((1, 3, 2), np.float16)})
     >>> header, arrays = unpack(blob)
@@ -51,7 +47,7 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> bytes:
     for name, array in arrays.items():
         kind = np.dtype(array.dtype).newbyteorder("<").str
         if kind not in DTYPES:
-            raise InvalidContainer(
+            raise InvalidView(
                 f"a section must be one of {', '.join(DTYPES)}, section {name!r} is {kind}; "
                 "convert it with .astype(numpy.float16) or .astype(numpy.float32)"
             )
@@ -73,7 +69,7 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> bytes:
         # NaN would be written as a word that no browser's JSON.parse accepts.
         head = json.dumps(whole, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
-        raise InvalidContainer(
+        raise InvalidView(
             f"a header must hold finite numbers, text, lists and dicts only: {error}"
         ) from error
     head += b" " * (-(4 + len(head)) % BOUNDARY)
@@ -84,15 +80,15 @@ def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     """Read what ``pack`` wrote: the header, and the arrays by section name (read-only views).
 
     Raises:
-        InvalidContainer: when the bytes are cut short, of another format or another version.
+        InvalidView: when the bytes are cut short, of another format or another version.
 
-    >>> unpack(b"RIFF")
+    >>> unpack(b"RIFF")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    nlviz.render.live_view.container.InvalidContainer: the bytes are not a live view of nlviz...
+    nlviz.errors.InvalidView: the bytes are not a live view of nlviz...
     """
     header = _header(blob)
     if header.get("version") != VERSION:
-        raise InvalidContainer(
+        raise InvalidView(
             f"this nlviz reads live views of version {VERSION}, "
             f"this one has version {header.get('version')}; write it again with this nlviz"
         )
@@ -101,7 +97,7 @@ def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     for section in header["sections"]:
         dtype = np.dtype(section["dtype"])
         if start + section["at"] + section["bytes"] > len(blob):
-            raise InvalidContainer(
+            raise InvalidView(
                 f"section {section['name']!r} ends beyond the {len(blob)} bytes of the live view: "
                 "the file was cut short"
             )
@@ -122,7 +118,7 @@ def _header(blob: bytes) -> dict[str, Any]:
     except ValueError:
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InvalidContainer(
+        raise InvalidView(
             f"the bytes are not a live view of nlviz: {len(blob)} bytes without its header"
         )
     return header

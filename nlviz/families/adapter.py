@@ -1,0 +1,132 @@
+"""What a family of networks must tell, so that everything else works for it.
+
+Add a family: write one file with an ``Adapter`` and name it in ``families/__init__.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nlviz.affinity import Affinity, EmbeddedAffinity
+from nlviz.block import NonLocalBlock
+from nlviz.clip import Clip
+from nlviz.geometry import Axis, TokenGrid
+from nlviz.pairwise import Pairwise
+from nlviz.recording import Call
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How a clip becomes a network's input.
+
+    Attributes:
+        size: shorter side in pixels.
+        multiple: both sides are rounded to a multiple of this.
+        mean, std: per RGB channel, on values in [0, 255].
+        layout: ``clip`` for (1, 3, T, H, W), ``frames`` for (T, 3, H, W).
+    """
+
+    size: int = 224
+    multiple: int = 32
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    layout: Literal["clip", "frames"] = "clip"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network's input and where its pixels lie in the clip.
+
+    Attributes:
+        tensor: the input.
+        y, x: place of the input's rows and columns of pixels in the clip.
+    """
+
+    tensor: Tensor
+    y: Axis
+    x: Axis
+
+
+class Adapter(Protocol):
+    """One family of networks.
+
+    Attributes:
+        family: its name.
+    """
+
+    family: str
+
+    def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return the blocks with an affinity by name, in forward order; empty if none is known."""
+        ...
+
+    def modules(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return the modules whose calls ``read`` needs, by any name."""
+        ...
+
+    def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
+        """Return the network's input for a clip."""
+        ...
+
+    def read(
+        self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared
+    ) -> Affinity:
+        """Return one block's affinity from what was recorded."""
+        ...
+
+
+def prepare(clip: Clip, spec: InputSpec) -> Prepared:
+    """Resize, normalise and lay out a clip; the whole picture is kept, without a crop.
+
+    >>> clip = Clip.from_frames(np.zeros((2, 90, 160, 3), np.uint8))
+    >>> prepare(clip, InputSpec(size=64, multiple=16)).tensor.shape
+    torch.Size([1, 3, 2, 64, 112])
+    """
+    _, height, width = clip.shape
+    scale = spec.size / min(height, width)
+    h, w = (
+        max(round(n * scale / spec.multiple), 1) * spec.multiple for n in (height, width)
+    )
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = np.stack([cv2.resize(f, (w, h), interpolation=how) for f in clip.frames])
+    x = torch.from_numpy(small).permute(3, 0, 1, 2).float()  # (3, T, h, w)
+    mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (spec.mean, spec.std))
+    x = x.sub_(mean).div_(std)
+    tensor = x[None] if spec.layout == "clip" else x.transpose(0, 1).contiguous()
+    # Pixel i of the input covers the clip from i / f to (i + 1) / f: centres shift by half pixels.
+    y, x_ = (Axis(n / m, (n / m - 1) / 2) for n, m in ((height, h), (width, w)))
+    return Prepared(tensor, y, x_)
+
+
+def block_affinity(
+    name: str,
+    block: NonLocalBlock,
+    attend: Call,
+    *,
+    queries: TokenGrid,
+) -> EmbeddedAffinity:
+    """Return the affinity of a ``NonLocalBlock`` from a call of its ``attend``."""
+    theta, phi, g, scale = attend.args
+    kernel = (1,) * (3 - block.dimension) + block.key_kernel
+    return EmbeddedAffinity(
+        name=name,
+        pairwise=Pairwise(block.pairwise, float(scale)),
+        theta=theta[0].contiguous(),
+        phi=phi[0].contiguous(),
+        queries=queries,
+        keys=queries if block.pool == 1 else queries.pooled((kernel[0], kernel[1], kernel[2])),
+        values=g[0],
+        output=attend.output[0],
+    )
+
+
+def place(axis: Axis, in_clip: Axis) -> Axis:
+    """Return an axis given in the network's input as one in the clip."""
+    return axis.placed(scale=in_clip.stride, offset=in_clip.origin)

@@ -1,0 +1,55 @@
+"""The bundled network, ``networks.lite_nl``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from nlviz.affinity import Affinity
+from nlviz.block import NonLocalBlock
+from nlviz.clip import Clip
+from nlviz.families.adapter import InputSpec, Prepared, block_affinity, place, prepare
+from nlviz.geometry import Axis, TokenGrid
+from nlviz.networks.lite_nl import LiteNL
+from nlviz.recording import Call
+
+INPUT = InputSpec(size=224, multiple=16, mean=(127.0,) * 3, std=(128.0,) * 3)
+
+# Centres of the cells in the network's input. TensorFlow's asymmetric padding puts the middle of a
+# receptive field at 8m + 7 and 16m + 15, but the trained kernels weigh its near side more: the
+# centroid of the squared gradient, which a test measures, lies here.
+AXES = {"stage3": Axis(8.0, 3.6), "stage4": Axis(16.0, 9.7)}
+
+
+class LiteNLAdapter:
+    """Reads ``stage3`` and ``stage4`` of the bundled network."""
+
+    family = "lite-nl"
+
+    def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return both blocks."""
+        return {"stage3": net.stage3, "stage4": net.stage4} if isinstance(net, LiteNL) else {}
+
+    def modules(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return the blocks, whose input tells the grid, and their ``attend`` modules."""
+        assert isinstance(net, LiteNL)  # for the type checker: blocks() saw to it
+        return {
+            **self.blocks(net),
+            "stage3.attend": net.stage3.attend,
+            "stage4.attend": net.stage4.attend,
+        }
+
+    def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
+        """Return (1, 3, T, H, W): shorter side 224, the aspect kept up to a multiple of 16."""
+        return prepare(clip, spec or INPUT)
+
+    def read(
+        self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared
+    ) -> Affinity:
+        """Return the affinity of one of the blocks."""
+        assert isinstance(block, NonLocalBlock)
+        t, h, w = calls[name].args[0].shape[2:]
+        y, x = (place(AXES[name], axis) for axis in (prepared.y, prepared.x))
+        queries = TokenGrid.of_axes((t, h, w), Axis(), y, x)
+        return block_affinity(name, block, calls[f"{name}.attend"], queries=queries)

@@ -1,0 +1,130 @@
+"""Hooks that see one forward pass of one thread, and are always removed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nlviz.geometry import Axis
+
+_STRIDED = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.MaxPool1d,
+    nn.MaxPool2d,
+    nn.MaxPool3d,
+    nn.AvgPool1d,
+    nn.AvgPool2d,
+    nn.AvgPool3d,
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What went into a module and came out of it.
+
+    Attributes:
+        args: positional arguments, detached.
+        output: what it returned, detached.
+        axes: where the cells of the input's spatial axes lie in the network's input, as far as the
+            arithmetic of convolutions and poolings before it tells, with their sizes.
+    """
+
+    args: tuple[Any, ...]
+    output: Any
+    axes: tuple[tuple[int, Axis], ...] = ()
+
+
+@contextmanager
+def recorded(
+    net: nn.Module, modules: Mapping[str, nn.Module], *, trace: bool = False
+) -> Iterator[dict[str, Call]]:
+    """Record the calls of some modules while the block runs; only this thread's calls count.
+
+    Args:
+        net: the network that will run.
+        modules: the modules to record, by any name.
+        trace: also follow where feature cells lie, through all convolutions and poolings of ``net``.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU())
+    >>> with torch.no_grad(), recorded(net, {"relu": net[1]}, trace=True) as calls:
+    ...     _ = net(torch.zeros(1, 3, 8, 12))
+    >>> calls["relu"].axes[0], len(net[1]._forward_hooks)
+    ((4, Axis(stride=2.0, origin=0.0)), 0)
+    """
+    owner = threading.get_ident()
+    calls: dict[str, Call] = {}
+    path = _Path()
+    handles = []
+
+    def keep(name: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if threading.get_ident() == owner:
+                calls[name] = Call(_detached(args), _detached(output), path.axes)
+
+        return hook
+
+    def follow(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if threading.get_ident() == owner:
+            path.follow(module, args[0], output)
+
+    try:
+        if trace:
+            inside = {m for module in modules.values() for m in module.modules()}
+            for module in net.modules():
+                if isinstance(module, _STRIDED) and module not in inside:
+                    handles.append(module.register_forward_hook(follow))
+        for name, module in modules.items():
+            handles.append(module.register_forward_hook(keep(name)))
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, tuple):
+        return tuple(_detached(v) for v in value)
+    return value
+
+
+class _Path:
+    """Where the cells of the current feature map lie; follows the first branch of every fork."""
+
+    def __init__(self) -> None:
+        self.axes: tuple[tuple[int, Axis], ...] = ()
+
+    def follow(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
+        n = {"1": 1, "2": 2, "3": 3}[type(module).__name__.rstrip("Same")[-2]]
+        before, after = x.shape[-n:], y.shape[-n:]
+        if not self.axes:
+            self.axes = tuple((size, Axis()) for size in before)
+        if tuple(size for size, _ in self.axes) != tuple(before):
+            return  # another branch, from before a reduction that is already counted
+        options = [
+            _each(getattr(module, name, default), n)
+            for name, default in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
+        ]
+        new = []
+        for (_, axis), size, out, k, s, p, d in zip(
+            self.axes, before, after, *options, strict=True
+        ):
+            if p == 0 and k > 1 and out == -(-size // s):
+                p = max((out - 1) * s + d * (k - 1) + 1 - size, 0) // 2  # TensorFlow's "same"
+            new.append((out, axis.through(kernel=k, stride=s, pad=p, dilation=d)))
+        self.axes = tuple(new)
+
+
+def _each(value: Any, n: int) -> tuple[int, ...]:
+    if isinstance(value, str):
+        return (0,) * n  # "same" and "valid": centred, or seen by the sizes
+    return tuple(value) if isinstance(value, (tuple, list, torch.Size)) else (int(value),) * n

@@ -1,0 +1,279 @@
+// One container on the screen: its parts, its state, and one drawing a frame at most.
+
+import { createBar, topOf } from "./bar.js";
+import { attachTips, element } from "./dom.js";
+import { createEngine } from "./engine.js";
+import { createEquation } from "./equation.js";
+import { insideClip, movedQuery, nearestToken } from "./grid.js";
+import { attachKeys } from "./keys.js";
+import { createQueryBar } from "./querybar.js";
+import { createInspector, createReadout, createSentence } from "./readout.js";
+import { createStage } from "./stage.js";
+import { activeQuery, mergedView, sameQuery } from "./state.js";
+import { createTitle } from "./title.js";
+import { createToolbar } from "./toolbar.js";
+
+const NARROW = 700;
+const QUIET = 250;
+const THUMBS_EVERY = 48;
+const TOO_LARGE = "Too large to compute in the browser: the row comes from the server when you pin.";
+
+/** Everything that lives as long as one container is shown. */
+export function createSession(root, container, pictures, state, { onPin, onView, everywhere, timings }) {
+  const { head } = container;
+  const { clip } = head;
+  const life = new AbortController();
+  const { signal } = life;
+  const engine = createEngine(container);
+  const lut = { sequential: container.array(head.colours.sequential).data, diverging: container.array(head.colours.diverging).data };
+  const on = { hover, pin, unpin, large, lit, inspect, place, play, read, move, source, view: changeView };
+  const stage = createStage(clip, pictures, on, signal);
+  const equation = createEquation(clip, pictures, on, signal);
+  const toolbar = createToolbar(head, changeView, signal);
+  const queryBar = createQueryBar(head, on, signal);
+  const bar = createBar(lut);
+  const sentence = createSentence();
+  const readout = createReadout(clip);
+  const inspector = createInspector(clip, pictures, on, signal);
+  const timers = { pin: 0, view: 0, play: 0, thumbs: 0 };
+  let rule = head.query_rule ?? "";
+  let frameRequest = 0;
+  let result = null;
+  let resultFor = "";
+  let drawnFor = "";
+  let kept = null;
+  let width = 0;
+  let thumbsAt = 0;
+
+  stage.element.append(readout.element, inspector.element);
+  root.replaceChildren(createTitle(head), equation.element, toolbar.element,
+    element("div", { class: "nlv-top" }, sentence.element, bar.element), stage.element, queryBar.element);
+  attachTips(root, signal);
+  attachKeys(root, { ...on, pin: () => pin(activeQuery(state)) }, everywhere, signal);
+  const watcher = new ResizeObserver(() => resize());
+  watcher.observe(stage.element);
+
+  function request() {
+    frameRequest ||= requestAnimationFrame(draw);
+  }
+
+  function resize() {
+    const now = stage.element.clientWidth;
+    if (!now || now === width) return;
+    width = now;
+    toolbar.setNarrow(now < NARROW);
+    root.classList.toggle("nlv-small", now < NARROW);
+    stage.resize(now);
+    drawnFor = "";
+    thumbsAt = 0;
+    request();
+  }
+
+  function draw() {
+    frameRequest = 0;
+    const start = performance.now();
+    const query = activeQuery(state);
+    const made = engine.source(state.view.source);
+    const token = nearestToken(state.view.direction === "to" ? made.spec.keys : made.spec.queries, query);
+    const wanted = `${token} ${JSON.stringify(state.view)}`;
+    if (wanted !== resultFor) {
+      resultFor = wanted;
+      const next = engine.compute(query, state.view);
+      state.waiting = next.waiting;
+      if (!next.waiting) result = next;
+      else if (result && result.spec !== next.spec) result = engine.compute(head.query, state.view);
+      if (result?.waiting) result = null;
+      drawnFor = "";
+    }
+    state.shown = state.waiting && result ? head.query : query;
+    if (result) drawResult(query);
+    queryBar.update(query, state, rule);
+    describe(query);
+    timings.push(performance.now() - start);
+    if (timings.length > 2000) timings.splice(0, 1000);
+  }
+
+  function drawResult(query) {
+    const wanted = `${resultFor} ${state.large ?? state.shown.frame} ${state.shown.frame}`;
+    if (wanted !== drawnFor) {
+      drawnFor = wanted;
+      stage.draw(result, state, lut);
+      equation.update(result);
+      bar.update(result, state.view);
+      thumbs();
+    } else {
+      stage.drawOverlay(result, state);
+    }
+    sentence.update(result, state.shown, clip, state.waiting ? TOO_LARGE : null);
+    if (query === state.pinned && !state.waiting) keepRow();
+    updateReadout();
+  }
+
+  /** The pinned row is kept, so that its values can be read while another is previewed. */
+  function keepRow() {
+    if (kept?.key === resultFor) return;
+    kept = { ...result, key: resultFor, values: Float32Array.from(result.values) };
+  }
+
+  function updateReadout() {
+    const row = state.hovered && kept && !state.reading ? kept : result;
+    const label = state.hovered && !state.reading ? (state.pinned ? "from the pin" : "to itself") : "";
+    const value = readout.update(state.cursor, row, state.view.unit, label, width);
+    bar.point(state.cursor && row === result ? value : null, result.scale);
+  }
+
+  function thumbs() {
+    const now = performance.now();
+    clearTimeout(timers.thumbs);
+    if (now - thumbsAt < THUMBS_EVERY) {
+      timers.thumbs = setTimeout(thumbs, THUMBS_EVERY - (now - thumbsAt));
+      return;
+    }
+    thumbsAt = now;
+    stage.drawThumbs(result);
+    equation.drawThumbs(result, state.shown, engine.frameOf);
+  }
+
+  /** What the page, tests and style sheets can read off the element. */
+  function describe(query) {
+    const { dataset } = root;
+    dataset.query = `${query.frame},${Math.round(query.y)},${Math.round(query.x)}`;
+    dataset.pinned = String(state.pinned !== null);
+    dataset.hovering = String(state.hovered !== null);
+    dataset.source = engine.source(state.view.source).spec.key;
+    dataset.waiting = String(Boolean(state.waiting));
+  }
+
+  function hover(place) {
+    state.cursor = place;
+    let next = place && { frame: place.frame, y: place.y, x: place.x };
+    if (next && state.pinned && sameToken(next, state.pinned)) next = null;
+    if (next && !state.pinned) state.resting = next;
+    if (!sameQuery(next, state.hovered)) state.hovered = next;
+    request();
+  }
+
+  function sameToken(a, b) {
+    const { spec } = engine.source(state.view.source);
+    const grid = state.view.direction === "to" ? spec.keys : spec.queries;
+    return nearestToken(grid, a) === nearestToken(grid, b) && a.frame === b.frame;
+  }
+
+  function pin(query) {
+    place(query);
+    stage.element.focus({ preventScroll: true });
+  }
+
+  /** Pin the query here; told to the outside once it has come to rest. */
+  function place(query) {
+    state.pinned = insideClip(query, clip);
+    state.resting = state.pinned;
+    state.hovered = null;
+    state.large = null;
+    rule = "";
+    inspector.hide();
+    tellPin();
+    request();
+  }
+
+  function unpin() {
+    if (!state.pinned) return;
+    state.resting = state.pinned;
+    state.pinned = null;
+    rule = "";
+    inspector.hide();
+    tellPin();
+    request();
+  }
+
+  function tellPin() {
+    sentence.speak();
+    clearTimeout(timers.pin);
+    timers.pin = setTimeout(() => onPin(state.pinned), 60);
+  }
+
+  function move(step) {
+    const { spec } = engine.source(state.view.source);
+    const grid = state.view.direction === "to" ? spec.keys : spec.queries;
+    const next = movedQuery(state.pinned ?? activeQuery(state), step, grid, clip);
+    if (state.pinned) place(next);
+    else {
+      state.resting = next;
+      state.hovered = null;
+      sentence.speak();
+      request();
+    }
+  }
+
+  function large(frame) {
+    state.large = state.large === frame ? null : frame;
+    request();
+  }
+
+  function lit(what) {
+    if (JSON.stringify(what) === JSON.stringify(state.lit)) return;
+    state.lit = what;
+    request();
+  }
+
+  function inspect(index) {
+    if (result) inspector.show(result, state.shown, index, engine.frameOf(result, index), state.view.unit);
+  }
+
+  function read(reading) {
+    if (state.reading === reading) return;
+    state.reading = reading;
+    request();
+  }
+
+  function source(n) {
+    if (n < head.sources.length) changeView({ source: head.sources[n].key });
+  }
+
+  function changeView(change) {
+    const next = { ...change };
+    if (next.scale === "locked" && result) next.top = topOf(result);
+    if (next.scale && next.scale !== "locked") next.top = null;
+    if (!apply(undefined, next)) return;
+    clearTimeout(timers.view);
+    timers.view = setTimeout(() => onView({ ...state.view }), QUIET);
+  }
+
+  function apply(query, view) {
+    const before = JSON.stringify(state.view);
+    state.view = mergedView(state.view, view, head.sources.map((s) => s.key));
+    if (query === null) state.pinned = null;
+    else if (query) {
+      state.pinned = insideClip(query, clip);
+      state.resting = state.pinned;
+    }
+    toolbar.sync(state.view, engine.source(state.view.source));
+    request();
+    return JSON.stringify(state.view) !== before;
+  }
+
+  function play() {
+    state.playing = !state.playing;
+    clearInterval(timers.play);
+    if (state.playing) {
+      const mean = (clip.times[clip.frames - 1] - clip.times[0]) / Math.max(1, clip.frames - 1);
+      const pace = Math.min(Math.max(1000 * mean, 160), 600);
+      timers.play = setInterval(() => {
+        state.large = ((state.large ?? state.shown.frame) + 1) % clip.frames;
+        request();
+      }, pace);
+    }
+    request();
+  }
+
+  function stop() {
+    life.abort();
+    watcher.disconnect();
+    cancelAnimationFrame(frameRequest);
+    sentence.stop();
+    for (const timer of Object.values(timers)) clearTimeout(timer);
+  }
+
+  toolbar.sync(state.view, engine.source(state.view.source));
+  return { head, apply, resize, stop };
+}
