@@ -15,7 +15,7 @@ import { createToolbar } from "./toolbar.js";
 
 const NARROW = 700;
 const QUIET = 250;
-const THUMBS_EVERY = 48;
+const DETAILS_EVERY = 80;
 const TOO_LARGE = "Too large to compute in the browser: the row comes from the server when you pin.";
 
 /** Everything that lives as long as one container is shown. */
@@ -35,7 +35,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   const sentence = createSentence();
   const readout = createReadout(clip);
   const inspector = createInspector(clip, pictures, on, signal);
-  const timers = { pin: 0, view: 0, play: 0, thumbs: 0 };
+  const timers = { pin: 0, view: 0, play: 0, details: 0 };
   let rule = head.query_rule ?? "";
   let frameRequest = 0;
   let result = null;
@@ -43,7 +43,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   let drawnFor = "";
   let kept = null;
   let width = 0;
-  let thumbsAt = 0;
+  let detailsAt = 0;
 
   stage.element.append(readout.element, inspector.element);
   root.replaceChildren(createTitle(head), equation.element, toolbar.element,
@@ -65,7 +65,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     root.classList.toggle("nlv-small", now < NARROW);
     stage.resize(now);
     drawnFor = "";
-    thumbsAt = 0;
+    detailsAt = 0;
     request();
   }
 
@@ -87,7 +87,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     }
     state.shown = state.waiting && result ? head.query : query;
     if (result) drawResult(query);
-    queryBar.update(query, state, rule);
+    if (!state.hovered || !result) queryBar.update(query, state, rule);
     describe(query);
     timings.push(performance.now() - start);
     if (timings.length > 2000) timings.splice(0, 1000);
@@ -98,13 +98,11 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     if (wanted !== drawnFor) {
       drawnFor = wanted;
       stage.draw(result, state, lut);
-      equation.update(result);
       bar.update(result, state.view);
-      thumbs();
+      details();
     } else {
       stage.drawOverlay(result, state);
     }
-    sentence.update(result, state.shown, clip, state.waiting ? TOO_LARGE : null);
     if (query === state.pinned && !state.waiting) keepRow();
     updateReadout();
   }
@@ -122,16 +120,20 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     bar.point(state.cursor && row === result ? value : null, result.scale);
   }
 
-  function thumbs() {
+  /** Words and thumbnails are read, not followed: while the pointer moves they come less often. */
+  function details() {
     const now = performance.now();
-    clearTimeout(timers.thumbs);
-    if (now - thumbsAt < THUMBS_EVERY) {
-      timers.thumbs = setTimeout(thumbs, THUMBS_EVERY - (now - thumbsAt));
+    clearTimeout(timers.details);
+    if (now - detailsAt < DETAILS_EVERY) {
+      timers.details = setTimeout(details, DETAILS_EVERY - (now - detailsAt));
       return;
     }
-    thumbsAt = now;
-    stage.drawThumbs(result);
+    detailsAt = now;
+    stage.drawDetails(result);
+    equation.update(result);
     equation.drawThumbs(result, state.shown, engine.frameOf);
+    sentence.update(result, state.shown, clip, state.waiting ? TOO_LARGE : null);
+    queryBar.update(activeQuery(state), state, rule);
   }
 
   /** What the page, tests and style sheets can read off the element. */

@@ -6,7 +6,7 @@ import { drawMark, drawRing, fitCanvas } from "./draw.js";
 import { nearestToken, pixelAt, tokenBox } from "./grid.js";
 import { pictureAt, planStage } from "./layout.js";
 import { drawLinks } from "./links.js";
-import { createTile, drawTileCaption, drawTileFrame, drawTileMap, drawTileThumb, placeTile } from "./tile.js";
+import { createTile, drawTileCaption, drawTileFrame, drawTileMap, drawTileDetails, placeTile } from "./tile.js";
 import { largeFrame } from "./state.js";
 
 const PIN = "#3fe0ff";
@@ -103,15 +103,15 @@ export function createStage(clip, pictures, on, signal) {
     for (const tile of tiles) {
       tile.map.classList.toggle("nlv-smooth", view.cells === "smooth");
       drawTileMap(tile, result, view, words, limits);
-      drawTileCaption(tile, result, pictures, query);
+      drawTileCaption(tile, result, query);
     }
     strip.forEach((tile, frame) => tile.figure.classList.toggle("nlv-shown", frame === large.frame));
     drawOverlay(result, state);
   }
 
-  /** Thumbnails cost more than maps and are read, not followed: they may come a little later. */
-  function drawThumbs(result) {
-    for (const tile of tiles) drawTileThumb(tile, result, pictures);
+  /** Numbers and thumbnails below the pictures. */
+  function drawDetails(result) {
+    for (const tile of tiles) drawTileDetails(tile, result, pictures);
   }
 
   const tileOf = (frame) => (large.frame === frame ? large : strip[frame]);
@@ -193,5 +193,5 @@ export function createStage(clip, pictures, on, signal) {
     }
   }
 
-  return { element: stage, resize, draw, drawThumbs, drawOverlay, get plan() { return plan; } };
+  return { element: stage, resize, draw, drawDetails, drawOverlay, get plan() { return plan; } };
 }

@@ -92,8 +92,8 @@ export function drawTileMap(tile, result, view, table, limits) {
   tile.mapContext.putImageData(tile.image, 0, 0);
 }
 
-/** Write time, mass and best key below the picture. */
-export function drawTileCaption(tile, result, pictures, query) {
+/** Show time and mass below the picture: what may change with every move, without any layout. */
+export function drawTileCaption(tile, result, query) {
   const { clip, frame } = tile;
   const mass = result.mass[frame];
   if (tile.shown !== frame) {
@@ -104,12 +104,12 @@ export function drawTileCaption(tile, result, pictures, query) {
     if (tile.note) tile.note.textContent = clip.frames > 1 ? place : "";
   }
   tile.figure.classList.toggle("nlv-own", frame === query.frame);
-  setText(tile.share, tile.hatch.hidden ? percentText(mass) : "–");
   tile.fill.style.transform = `scaleX(${Number.isFinite(mass) ? mass.toFixed(3) : 0})`;
 }
 
-/** Draw the frame's strongest key into the caption. */
-export function drawTileThumb(tile, result, pictures) {
+/** Write the share and draw the frame's strongest key into the caption. */
+export function drawTileDetails(tile, result, pictures) {
+  setText(tile.share, tile.hatch.hidden ? percentText(result.mass[tile.frame]) : "–");
   const index = result.best[tile.frame];
   tile.look.disabled = index < 0;
   tile.look.style.visibility = index < 0 ? "hidden" : "visible";

@@ -1,0 +1,209 @@
+"""Packs what one block did on one clip into the bytes that the live view shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nlviz.affinity import Affinity, EmbeddedAffinity, PatchAffinity
+from nlviz.analysis.controls import Source, sources
+from nlviz.analysis.opening import opening_query
+from nlviz.geometry import TokenGrid
+from nlviz.model import Capture
+from nlviz.picture import colour_map, encode
+from nlviz.render.live_view.container import pack
+
+LIMIT = 16 << 20  # bytes of theta and phi that the browser is given; above it rows come from here
+COLUMN_LIMIT = 1 << 28  # queries x keys up to which normalisers are computed, for columns
+PICTURE_SIDE = 480  # shorter side of the frames on the screen, in pixels
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def live_view(
+    capture: Capture,
+    block: str,
+    *,
+    query: tuple[float, float, float] | None = None,
+    display: Mapping[str, Any] | None = None,
+    channel: str | None = None,
+    affinities: Mapping[str, Affinity] | None = None,
+    device: str | None = None,
+    limit: int = LIMIT,
+) -> bytes:
+    """Return the bytes of one live view.
+
+    Args:
+        capture: what the forward pass gave.
+        block: name of the block.
+        query: (frame, y, x) to open at; by a stated rule when None.
+        display: the view's display options.
+        channel: name under which a mounted view can be moved.
+        affinities: the block's own and its controls by key, where they are there already.
+        device: what to call the device; the capture's own name for it when None.
+        limit: bytes of embeddings above which rows come from the server.
+
+    Raises:
+        UnknownBlock: when there is no such block.
+
+    >>> import nlviz
+    >>> from nlviz.render.live_view import unpack
+    >>> from nlviz.resources import asset
+    >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
+    >>> header, arrays = unpack(live_view(nlviz.load_model("lite-nl").capture(clip), "stage4"))
+    >>> header["block"]["name"], arrays["learned.theta"].shape
+    ('stage4', (1, 294, 112))
+    """
+    learned = capture.affinities[block]
+    rule = "as asked for"
+    if query is None:
+        *place, rule = opening_query(capture.clip, learned)
+        query = (float(place[0]), float(place[1]), float(place[2]))
+    arrays: Arrays = {
+        "lut_seq": colour_map("sequential"),
+        "lut_div": colour_map("diverging"),
+    }
+    pictures = []
+    for index, frame in enumerate(capture.clip.frames):
+        name = f"frame{index}"
+        pictures.append(name)
+        arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
+    packed = []
+    for source in sources(capture, block):
+        affinity = (
+            affinities[source.key] if affinities else source.build(capture, block)
+        )
+        packed.append(_source(source, affinity, query, arrays, limit))
+    t, height, width = capture.clip.shape
+    header = {
+        "clip": {
+            "name": capture.clip.name,
+            "frames": t,
+            "height": height,
+            "width": width,
+            "times": [round(float(time), 4) for time in capture.clip.times],
+        },
+        "model": {
+            "name": capture.about.name,
+            "about": capture.about.trained_for,
+            "device": device or capture.about.device,
+        },
+        "block": {"name": block, "about": _words(learned), "parity": _parity(learned)},
+        "pictures": {"kind": "jpeg", "sections": pictures},
+        "colours": {"sequential": "lut_seq", "diverging": "lut_div"},
+        "sources": packed,
+        "query": dict(zip(("frame", "y", "x"), query, strict=True)),
+        "query_rule": rule,
+        "view": dict(display or {}),
+        "channel": channel,
+    }
+    return pack(header, arrays)
+
+
+def _source(
+    source: Source,
+    affinity: Affinity,
+    query: tuple[float, float, float],
+    arrays: Arrays,
+    limit: int,
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "key": source.key,
+        "label": source.label,
+        "note": source.note,
+        "pairwise": affinity.pairwise.name,
+        "signed": affinity.pairwise.signed,
+        "softmax": affinity.pairwise.softmax,
+        "heads": affinity.heads,
+        "queries": _grid(affinity.queries),
+        "keys": _grid(affinity.keys),
+        "support": {"kind": "all"},
+        "server": False,
+    }
+    group = affinity.support.frames_per_group
+    if group is not None:
+        entry["support"] = {"kind": "frame_groups", "size": group}
+    if isinstance(affinity, PatchAffinity):
+        return {**entry, **_patches(source.key, affinity, arrays)}
+    if isinstance(affinity, EmbeddedAffinity) and _fits(affinity, limit):
+        return {**entry, **_embeddings(source.key, affinity, arrays)}
+    name = f"{source.key}.row"
+    frame, y, x = query
+    index = affinity.queries.nearest(frame=frame, y=y, x=x)
+    row = affinity.rows([index])[:, 0, affinity.keys.prefix :]
+    arrays[name] = row.float().cpu().numpy()
+    return {**entry, "kind": "embedded", "server": True, "row": name, "scale": 1.0}
+
+
+def _fits(affinity: EmbeddedAffinity, limit: int) -> bool:
+    """Whether the browser can compute the rows: small enough, and no bias that differs by query."""
+    size = 2 * (affinity.theta.numel() + affinity.phi.numel())
+    one_bias = affinity.bias is None or affinity.bias.shape[1] == 1
+    prefix = affinity.queries.prefix or affinity.keys.prefix
+    return size <= limit and one_bias and not prefix
+
+
+def _embeddings(key: str, affinity: EmbeddedAffinity, arrays: Arrays) -> dict[str, Any]:
+    # Places in pixels and the two vectors of a concatenation are few and need their digits.
+    kind = torch.float16 if affinity.theta.shape[-1] > 4 else torch.float32
+    if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > 6e4:
+        kind = torch.float32
+    names = {"theta": affinity.theta, "phi": affinity.phi}
+    for name, tensor in names.items():
+        arrays[f"{key}.{name}"] = tensor.to(kind).cpu().numpy()
+    bias = normaliser = None
+    if affinity.bias is not None:
+        bias = f"{key}.bias"
+        arrays[bias] = affinity.bias[:, 0].float().cpu().numpy()
+    if affinity.pairwise.softmax and affinity.queries.size * affinity.keys.size <= COLUMN_LIMIT:
+        lse = affinity.log_normaliser
+        assert lse is not None  # softmax rows have one
+        normaliser = f"{key}.log_normaliser"
+        arrays[normaliser] = lse.float().cpu().numpy()
+    return {
+        "kind": "embedded",
+        "scale": affinity.pairwise.scale,
+        "theta": f"{key}.theta",
+        "phi": f"{key}.phi",
+        "bias": bias,
+        "log_normaliser": normaliser,
+    }
+
+
+def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any]:
+    arrays[f"{key}.picture"] = affinity.picture.to(torch.uint8).numpy()
+    return {
+        "kind": "patch",
+        "picture": f"{key}.picture",
+        "patch": affinity.patch,
+        "h": affinity.h,
+        "step": affinity.step,
+        "offset": affinity.offset,
+    }
+
+
+def _grid(grid: TokenGrid) -> dict[str, Any]:
+    return {"shape": grid.shape, "stride": grid.stride, "origin": grid.origin}
+
+
+def _display_size(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    scale = PICTURE_SIDE / min(frame.shape[:2])
+    if scale >= 1:
+        return frame
+    return np.asarray(
+        cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+    )
+
+
+def _words(affinity: Affinity) -> str:
+    name = affinity.pairwise.name.replace("_", " ").replace("embedded gaussian", "embedded Gaussian")
+    return name if name != "gaussian" else "Gaussian"
+
+
+def _parity(affinity: Affinity) -> float | None:
+    return affinity.parity_error() if isinstance(affinity, EmbeddedAffinity) else None

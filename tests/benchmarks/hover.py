@@ -1,0 +1,104 @@
+"""Hovering in Chromium: row and drawing, and pointer event to painted frame.
+
+``python -m tests.benchmarks.hover`` opens the standalone page on 6272 queries x 1568 keys, d = 512,
+moves a real pointer over the pictures and prints medians. An event counts as painted when a task
+that the frame's animation callback posted has run, which is after the frame was handed over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import statistics
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from nlviz.render.live_view import standalone_html
+from tests.render.live_view.containers import random_container
+
+CASES = {
+    "6272 x 1568, d 512": ((8, 28, 28), (8, 14, 14), 512),
+    "11200 x 11200, d 40": ((8, 28, 50), (8, 28, 50), 40),
+    "1568 x 1568, d 256": ((8, 14, 14), (8, 14, 14), 256),
+}
+
+PROBE = """
+window.painted = [];
+const channel = new MessageChannel();
+let started = null;
+channel.port1.onmessage = () => { window.painted.push(performance.now() - started); started = null; };
+document.querySelector(".nlv-stage").addEventListener("pointermove", (event) => {
+  if (started !== null) return;
+  started = event.timeStamp;
+  requestAnimationFrame(() => channel.port2.postMessage(0));
+});
+"""
+
+
+def chromium() -> str:
+    """Return the path of the browser: the one asked for, or the first that is installed."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("NLVIZ_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        raise SystemExit("no Chromium found: install it, or name it in NLVIZ_CHROMIUM")
+    return found
+
+
+def measure(container: bytes, moves: int) -> dict[str, list[float]]:
+    """Return milliseconds of row and drawing, and of event to painted, for this many moves."""
+    rng = random.Random(0)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+        path = Path(folder) / "hover.html"
+        path.write_text(standalone_html(container, title="hover"), encoding="utf-8")
+        browser = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(path.as_uri())
+        page.wait_for_selector(".nlv-stage")
+        page.wait_for_timeout(500)
+        page.evaluate(PROBE)
+        box = page.locator(".nlv-large .nlv-picture").bounding_box()
+        if box is None:
+            raise SystemExit("the page shows no picture")
+        for _ in range(20):
+            page.mouse.move(box["x"] + rng.random() * box["width"], box["y"] + 40)
+        page.wait_for_timeout(300)
+        page.evaluate("nlviz.timings.length = 0; painted.length = 0")
+        for _ in range(moves):
+            x = box["x"] + rng.uniform(0.02, 0.98) * box["width"]
+            y = box["y"] + rng.uniform(0.02, 0.98) * box["height"]
+            page.mouse.move(x, y)
+            page.wait_for_timeout(rng.uniform(5, 40))
+        page.wait_for_timeout(200)
+        figures: dict[str, list[float]] = page.evaluate(
+            "({row_and_draw: nlviz.timings.slice(), event_to_painted: painted.slice()})"
+        )
+        browser.close()
+    return figures
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value below which this share of the values lies."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def main() -> None:
+    """Measure every case and print medians and 95th percentiles."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--moves", type=int, default=200)
+    parser.add_argument("--case", choices=CASES, action="append")
+    options = parser.parse_args()
+    for name in options.case or CASES:
+        figures = measure(random_container(*CASES[name]), options.moves)
+        for what, values in figures.items():
+            print(
+                f"{name:22} {what:17} median {statistics.median(values):5.1f} ms   "
+                f"p95 {percentile(values, 0.95):5.1f} ms   n {len(values)}"
+            )
+
+
+if __name__ == "__main__":
+    main()
