@@ -320,17 +320,15 @@ class PatchAffinity(RowsMixin):
         patch: odd side of the patch in pixels of the picture.
         h: decay in grey levels.
         step, offset: token (a, b, c) sits at picture pixel (a, offset + b step, offset + c step).
-        queries, keys: the same tokens in the clip's frames and pixels.
+        queries, keys: the same tokens in the clip's frames and pixels; both grids are one.
     """
 
     name: str
     picture: Float[Tensor, "t h w c"]
     patch: int
     h: float
-    query_step: int
-    query_offset: int
-    key_step: int
-    key_offset: int
+    step: int
+    offset: int
     queries: TokenGrid
     keys: TokenGrid
     pairwise: Pairwise = Pairwise("nl_means")
@@ -344,12 +342,12 @@ class PatchAffinity(RowsMixin):
 
     def distances(self, indices: Indices) -> Float[Tensor, "n keys"]:
         """Return d_ij in squared grey levels from these queries to all keys."""
-        (_, kh, kw), step, offset = self.keys.shape, self.key_step, self.key_offset
+        (_, kh, kw), step, offset = self.keys.shape, self.step, self.offset
         out = []
         for index in torch.as_tensor(indices).tolist():
             self._check(index, self.queries, "query")
             a, b, c = self.queries.unravel(index)
-            top, left = (self.query_offset + i * self.query_step for i in (b, c))
+            top, left = (offset + i * step for i in (b, c))
             total = torch.zeros(self.keys.shape)
             for dy in range(self.patch):
                 for dx in range(self.patch):
@@ -377,8 +375,7 @@ def patch_affinity(
     clip_shape: tuple[int, int, int],
     h: float,
     patch: int = 7,
-    query_step: int = 8,
-    key_step: int = 4,
+    step: int = 4,
     name: str = "nl_means",
 ) -> PatchAffinity:
     """Return the non-local means affinity of a picture that is a smaller copy of a clip.
@@ -388,35 +385,30 @@ def patch_affinity(
         clip_shape: frames, height and width of the clip that it is a copy of.
         h: decay in grey levels.
         patch: odd side of the patch in pixels of the picture.
-        query_step: distance of queries in pixels of the picture.
-        key_step: distance of keys in pixels of the picture.
+        step: distance of tokens in pixels of the picture.
         name: what to call it.
 
     >>> picture = np.zeros((2, 24, 32, 3), np.uint8)
     >>> a = patch_affinity(picture, clip_shape=(2, 48, 64), h=10.0)
     >>> a, a.keys.centre(0)
-    (Affinity(nl_means, nl_means, 24 queries (2x3x4) x 96 keys (2x6x8)), (0.0, 4.5, 4.5))
+    (Affinity(nl_means, nl_means, 96 queries (2x6x8) x 96 keys), (0.0, 4.5, 4.5))
     """
     t, height, width, _ = picture.shape
     scale = (clip_shape[1] / height, clip_shape[2] / width)
 
-    def grid(step: int) -> TokenGrid:
-        centre = step // 2
-        return TokenGrid(
-            (t, -(-(height - centre) // step), -(-(width - centre) // step)),
-            (1.0, step * scale[0], step * scale[1]),
-            (0.0, *((centre + 0.5) * s - 0.5 for s in scale)),
-        )
-
+    centre = step // 2
+    grid = TokenGrid(
+        (t, -(-(height - centre) // step), -(-(width - centre) // step)),
+        (1.0, step * scale[0], step * scale[1]),
+        (0.0, (centre + 0.5) * scale[0] - 0.5, (centre + 0.5) * scale[1] - 0.5),
+    )
     return PatchAffinity(
         name=name,
         picture=torch.from_numpy(picture.astype(np.float32)),
         patch=patch,
         h=h,
-        query_step=query_step,
-        query_offset=query_step // 2,
-        key_step=key_step,
-        key_offset=key_step // 2,
-        queries=grid(query_step),
-        keys=grid(key_step),
+        step=step,
+        offset=centre,
+        queries=grid,
+        keys=grid,
     )

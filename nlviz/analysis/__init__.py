@@ -1,0 +1,1 @@
+"""What can be said about an affinity beside looking at it."""

@@ -1,0 +1,231 @@
+"""The same query under other affinities, so that a user sees what learning did.
+
+Rows of different concentration cannot be compared by eye, so every control has its temperature set
+so that its rows have the same mean effective number of cells as the block's own rows. The untrained
+block is left as it is: its concentration is part of what training changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nlviz.affinity import Affinity, EmbeddedAffinity, patch_affinity
+from nlviz.block import NonLocalBlock
+from nlviz.geometry import TokenGrid
+from nlviz.model import Capture
+from nlviz.pairwise import Pairwise
+
+SAMPLE = 64  # queries by which concentrations are matched
+PATCH_SIDE = 160  # shorter side of the picture that non-local means compares, in pixels
+
+
+@dataclass(frozen=True)
+class Source:
+    """One choice of f for the same clip and the same query.
+
+    Attributes:
+        key: short name, as in view files.
+        label: name on the screen.
+        note: one plain sentence about it.
+        build: makes the affinity.
+    """
+
+    key: str
+    label: str
+    note: str
+    build: Callable[[Capture, str], Affinity]
+
+
+def controls(capture: Capture, block: str) -> dict[str, Affinity]:
+    """Return the block's own affinity and its controls by key.
+
+    Keys: ``learned``, ``features`` (cosine of what enters the block), ``position`` (distance in the
+    picture alone), ``untrained`` (the block with fresh weights; only for blocks of this project),
+    ``nl_means`` (pixels).
+
+    >>> import nlviz
+    >>> from nlviz.resources import asset
+    >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
+    >>> list(controls(nlviz.load_model("lite-nl").capture(clip), "stage4"))
+    ['learned', 'features', 'position', 'untrained', 'nl_means']
+    """
+    return {s.key: s.build(capture, block) for s in sources(capture, block)}
+
+
+def sources(capture: Capture, block: str) -> list[Source]:
+    """Return what can stand beside a block's own affinity, itself first."""
+    capture.affinities[block]  # an unknown name is told here
+    found = [Source("learned", "Learned", "f as the block computes it.", _learned), *_CONTROLS]
+    if not isinstance(capture.blocks[block], NonLocalBlock):
+        found = [s for s in found if s.key != "untrained"]
+    return found
+
+
+def _learned(capture: Capture, block: str) -> Affinity:
+    return capture.affinities[block]
+
+
+def _features(capture: Capture, block: str) -> Affinity:
+    """Gaussian f of unit-length features, as they enter the block."""
+    learned = capture.affinities[block]
+    x = F.normalize(capture.features[block].float(), dim=0)
+    theta = x.flatten(1).mT[None].contiguous()
+    phi = theta
+    if learned.keys.shape != learned.queries.shape:
+        # Keys are pooled as the block pools them.
+        phi = F.adaptive_max_pool3d(x[None], learned.keys.shape)[0].flatten(1).mT[None].contiguous()
+    raw = EmbeddedAffinity(
+        "features", Pairwise("gaussian"), theta, phi, learned.queries, learned.keys
+    )
+    scale = _matched(raw.logits(_sampled(raw)), _target(learned))
+    return replace(raw, pairwise=Pairwise("gaussian", scale))
+
+
+def _position(capture: Capture, block: str) -> Affinity:
+    """Gaussian of the distance in the picture, the same in every frame.
+
+    -|k - q|^2 / 2 = q . k - |k|^2 / 2 - |q|^2 / 2, and the last term is the same for all keys.
+    """
+    learned = capture.affinities[block]
+    places = [_places(grid).to(_device(learned)) for grid in (learned.queries, learned.keys)]
+    scale_of_places = max(float(places[1].abs().max()), 1.0)
+    theta, phi = (p / scale_of_places for p in places)
+    bias = -phi.square().sum(-1) / 2
+    raw = EmbeddedAffinity(
+        "position",
+        Pairwise("gaussian"),
+        theta[None],
+        phi[None],
+        learned.queries,
+        learned.keys,
+        bias=bias[None, None],
+    )
+    scale = _matched(raw.logits(_sampled(raw)), _target(learned))
+    return replace(raw, pairwise=Pairwise("gaussian", scale), bias=scale * bias[None, None])
+
+
+def _untrained(capture: Capture, block: str) -> Affinity:
+    """The block with freshly initialised weights, on the same features."""
+    learned = capture.affinities[block]
+    original = capture.blocks[block]
+    assert isinstance(original, NonLocalBlock)  # sources() saw to it
+    fresh = copy.deepcopy(original).float()
+    seed = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in fresh.named_parameters():
+            if name.startswith(("theta.", "phi.")):
+                bound = original.channels**-0.5  # what PyTorch gives a fresh convolution
+                parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=seed))
+            elif name == "w_f":
+                drawn = torch.randn(parameter.shape, generator=seed)
+                parameter.copy_(drawn * parameter.numel() ** -0.5)
+            elif name == "log_scale":
+                parameter.fill_(2.3)
+        x = capture.features[block].float()
+        x = x if fresh.dimension == 3 else x[:, 0]
+        theta, phi, _ = fresh.embed(x[None])
+        scale = float(fresh.logit_scale())
+    return EmbeddedAffinity(
+        "untrained",
+        Pairwise(fresh.pairwise, scale),
+        theta[0],
+        phi[0],
+        learned.queries,
+        learned.keys,
+        support=learned.support,
+    )
+
+
+def _nl_means(capture: Capture, block: str) -> Affinity:
+    """Non-local means of the pixels of a small copy of the clip."""
+    learned = capture.affinities[block]
+    t, height, width = capture.clip.shape
+    scale = min(PATCH_SIDE / min(height, width), 1.0)
+    size = (max(round(width * scale), 16), max(round(height * scale), 16))
+    picture = np.stack(
+        [cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in capture.clip.frames]
+    )
+    raw = patch_affinity(picture, clip_shape=capture.clip.shape, h=1.0, patch=7, step=4)
+    index = torch.linspace(0, raw.queries.size - 1, SAMPLE // 4).round().long()
+    share = _target(learned) / learned.keys.size
+    scale = _matched(-raw.distances(index)[None], share * raw.keys.size)
+    return replace(raw, h=scale**-0.5)
+
+
+_CONTROLS = (
+    Source(
+        "features",
+        "Raw features",
+        "Cosine of the features that enter the block, without its learned embeddings.",
+        _features,
+    ),
+    Source(
+        "position",
+        "Position only",
+        "The nearer in the picture the larger, the same in every frame; content plays no part.",
+        _position,
+    ),
+    Source(
+        "untrained",
+        "Untrained block",
+        "The same block with fresh random weights, on the same features.",
+        _untrained,
+    ),
+    Source(
+        "nl_means",
+        "Pixel non-local means",
+        "Similarity of 7 x 7 pixel patches of a small copy of the clip (Buades 2005).",
+        _nl_means,
+    ),
+)
+
+
+def _sampled(affinity: Affinity) -> Tensor:
+    n = affinity.queries.size
+    return torch.linspace(0, n - 1, min(SAMPLE, n)).round().long()
+
+
+def _target(learned: Affinity) -> float:
+    """Mean effective number of cells of the block's rows; a twentieth where rows are no softmax."""
+    if not learned.pairwise.softmax:
+        return max(learned.keys.size / 20, 1.0)
+    rows = learned.rows(_sampled(learned)).float()
+    return float(torch.special.entr(rows).sum(-1).exp().mean())
+
+
+def _matched(logits: Tensor, target: float) -> float:
+    """Return the factor of the logits at which rows have this mean effective number of cells."""
+    low, high = -12.0, 12.0  # the effective number falls as the factor grows
+    flat = logits.flatten(0, -2).float()
+    flat = flat - flat.amax(-1, keepdim=True)
+    unit = float(-flat[flat < 0].mean()) if bool((flat < 0).any()) else 1.0
+    for _ in range(24):
+        middle = (low + high) / 2
+        rows = (flat * (2.0**middle / unit)).softmax(-1)
+        effective = float(torch.special.entr(rows).sum(-1).exp().mean())
+        low, high = (middle, high) if effective > target else (low, middle)
+    return float(2.0 ** ((low + high) / 2) / unit)
+
+
+def _places(grid: TokenGrid) -> Tensor:
+    """Return the (tokens, 2) centres of a grid in pixels, around the grid's middle."""
+    t, h, w = grid.shape
+    y, x = (
+        (torch.arange(n, dtype=torch.float32) * s + o)
+        for n, s, o in zip((h, w), grid.stride[1:], grid.origin[1:], strict=True)
+    )
+    middle = (y.mean(), x.mean())
+    plane = torch.stack(torch.meshgrid(y - middle[0], x - middle[1], indexing="ij"), -1)
+    return plane.reshape(-1, 2).repeat(t, 1)
+
+
+def _device(affinity: Affinity) -> torch.device:
+    return affinity.theta.device if isinstance(affinity, EmbeddedAffinity) else torch.device("cpu")
