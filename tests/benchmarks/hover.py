@@ -30,7 +30,10 @@ PROBE = """
 window.painted = [];
 const channel = new MessageChannel();
 let started = null;
-channel.port1.onmessage = () => { window.painted.push(performance.now() - started); started = null; };
+channel.port1.onmessage = () => {
+  window.painted.push(performance.now() - started);
+  started = null;
+};
 document.querySelector(".nlv-stage").addEventListener("pointermove", (event) => {
   if (started !== null) return;
   started = event.timeStamp;

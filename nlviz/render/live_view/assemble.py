@@ -75,9 +75,7 @@ def live_view(
         arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
     packed = []
     for source in sources(capture, block):
-        affinity = (
-            affinities[source.key] if affinities else source.build(capture, block)
-        )
+        affinity = affinities[source.key] if affinities else source.build(capture, block)
         packed.append(_source(source, affinity, query, arrays, limit))
     t, height, width = capture.clip.shape
     header = {
@@ -201,7 +199,9 @@ def _display_size(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _words(affinity: Affinity) -> str:
-    name = affinity.pairwise.name.replace("_", " ").replace("embedded gaussian", "embedded Gaussian")
+    name = affinity.pairwise.name.replace("_", " ").replace(
+        "embedded gaussian", "embedded Gaussian"
+    )
     return name if name != "gaussian" else "Gaussian"
 
 

@@ -54,10 +54,7 @@ def bundle(entry: str) -> str:
     >>> "import " in bundle("control")
     False
     """
-    parts = [
-        _EXPORT.sub("", _IMPORT.sub("", _source(name))).strip()
-        for name in modules(entry)
-    ]
+    parts = [_EXPORT.sub("", _IMPORT.sub("", _source(name))).strip() for name in modules(entry)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -81,9 +78,7 @@ def standalone_html(container: bytes, *, title: str) -> str:
     # "</" would end the script element inside a string; the escape means the same to JavaScript.
     script = bundle("standalone").replace("</", "<\\/")
     body = base64.b64encode(container).decode("ascii")
-    return _PAGE.format(
-        title=html.escape(title), style=stylesheet(), script=script, body=body
-    )
+    return _PAGE.format(title=html.escape(title), style=stylesheet(), script=script, body=body)
 
 
 def _source(name: str) -> str:

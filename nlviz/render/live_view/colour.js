@@ -2,6 +2,7 @@
 
 const STEPS = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 const OPACITY_CURVE = 0.6;
+const MOST_CLIPPED = 16;
 
 /** The smallest round number that is not below a positive value: ends of scales stay readable. */
 export function roundUp(value) {
@@ -58,7 +59,9 @@ export function paintCells(words, values, from, to, table, lo, hi, limits) {
 export function rowScale({ sorted, rank, least, most, unit, signed, fixed }) {
   const diverging = signed && least < 0;
   const size = diverging ? Math.max(most, -least) : most;
-  const asked = sorted.length ? Math.abs(sorted[Math.min(rank, sorted.length - 1)]) : size;
+  const ranked = sorted.length ? sorted[Math.min(rank, sorted.length - 1)] : size;
+  // Where a handful of keys take everything the ranked one is next to nothing.
+  const asked = Math.max(ranked, size / MOST_CLIPPED);
   // A few cells may stand far above the rest; they are clipped and marked, unless they barely do.
   const wanted = size <= 1.6 * asked ? size : asked;
   const hi = unit * (fixed ?? roundUp(wanted / unit));

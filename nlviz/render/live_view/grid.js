@@ -56,7 +56,7 @@ export function tokenFrames(grid, frames) {
   const [origin] = grid.origin;
   return Int32Array.from({ length: frames }, (_, frame) => {
     const a = nearestOnAxis(frame, origin, stride, count);
-    return Math.abs(frame - origin - stride * a) <= 0.75 * Math.max(stride, 1) ? a : -1;
+    return Math.abs(frame - origin - stride * a) <= 0.5 * Math.max(stride, 1) + 1e-6 ? a : -1;
   });
 }
 

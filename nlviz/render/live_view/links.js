@@ -34,7 +34,7 @@ export function drawLinks(context, links, opacity) {
     const { from, to, share, lit } = links[n];
     const control = arcControl(from, to);
     const width = linkWidth(share);
-    const strength = lit ? 1 : opacity * (0.35 + 0.65 * Math.sqrt(Math.max(share, 0)));
+    const strength = lit ? 1 : opacity * (0.1 + 0.9 * Math.sqrt(Math.max(share, 0)));
     context.beginPath();
     context.moveTo(from.x, from.y);
     context.quadraticCurveTo(control.x, control.y, to.x, to.y);

@@ -48,7 +48,7 @@ export function createStage(clip, pictures, on, signal) {
   }
 
   function placeOf(event) {
-    if (!plan) return null;
+    if (!plan || event.target.closest?.(".nlv-inspector")) return null;
     const frame = stage.getBoundingClientRect();
     const px = event.clientX - frame.left;
     const py = event.clientY - frame.top;

@@ -19,6 +19,7 @@ export function weightText(share) {
 
 export function multipleText(multiple) {
   const size = Math.abs(multiple);
+  if (size > 0 && size < 0.005) return multiple < 0 ? ">−0.01×" : "<0.01×";
   const digits = size >= 10 || size === 0 ? 0 : size >= 1 ? 1 : 2;
   return `${signedText(multiple, digits)}×`;
 }
@@ -26,6 +27,7 @@ export function multipleText(multiple) {
 export function numberText(value) {
   const size = Math.abs(value);
   if (size === 0) return "0";
+  if (size < 1e-6) return value < 0 ? ">−0.000001" : "<0.000001";
   if (size < 0.001 || size >= 1e5) return signedText(value, 1, true);
   return signedText(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 4);
 }

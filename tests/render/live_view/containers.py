@@ -1,4 +1,4 @@
-"""Containers for the tests of the live view: a moving square whose affinity is the truth, and noise."""
+"""Containers for the tests: a moving square whose affinity is the truth, and noise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def square_clip(frames: int = 4, height: int = 96, width: int = 128, side: int =
     rng = np.random.default_rng(7)
     ground = cv2.resize(rng.integers(60, 120, (12, 16, 3), np.uint8), (width, height))
     texture = cv2.resize(rng.integers(0, 255, (8, 8, 3), np.uint8), (side, side))
-    clip = np.repeat(ground[None], frames, 0)
+    clip: Frames = np.repeat(ground[None], frames, 0).astype(np.uint8)
     for t in range(frames):
         left = 16 + 16 * t
         clip[t, 32 : 32 + side, left : left + side] = texture
@@ -84,7 +84,9 @@ def header(clip: Frames, sources: list[dict[str, Any]], **more: Any) -> dict[str
     }
 
 
-def embedded(key: str, queries: dict[str, Any], keys: dict[str, Any], **more: Any) -> dict[str, Any]:
+def embedded(
+    key: str, queries: dict[str, Any], keys: dict[str, Any], **more: Any
+) -> dict[str, Any]:
     """Return the header entry of an embedded source; its sections are ``key.theta`` and so on."""
     return {
         "key": key,
@@ -147,13 +149,11 @@ def square_container(frames: int = 4, **more: Any) -> bytes:
 def random_container(
     queries: tuple[int, int, int], keys: tuple[int, int, int], d: int, pixels: int = 224
 ) -> bytes:
-    """Return a container of random embeddings on a clip of noise: what the benchmark hovers over."""
+    """Return a container of random embeddings on a clip of noise, for the benchmark."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 255, (queries[0], 14, 14, 3), np.uint8)
     clip = np.stack([cv2.resize(f, (pixels, pixels)) for f in coarse])
-    grids = [
-        grid(s, (queries[0] / s[0], pixels / s[1], pixels / s[2])) for s in (queries, keys)
-    ]
+    grids = [grid(s, (queries[0] / s[0], pixels / s[1], pixels / s[2])) for s in (queries, keys)]
     sections = frame_sections(clip)
     for name, shape in (("theta", queries), ("phi", keys)):
         values = rng.normal(size=(1, int(np.prod(shape)), d)) * (4 / d**0.5) ** 0.5
