@@ -52,8 +52,32 @@ _HOMES = {
 }
 
 __version__ = "0.1.0"
-__all__ = [  # noqa: PLE0604 the table above is the list
-    *_HOMES,
+__all__ = [
+    "Affinity",
+    "AttentionMap",
+    "Capture",
+    "Clip",
+    "EmbeddedAffinity",
+    "InputSpec",
+    "Link",
+    "Model",
+    "ModelCard",
+    "NlvizError",
+    "NonLocalBlock",
+    "Overlay",
+    "Pairwise",
+    "PatchAffinity",
+    "Support",
+    "TokenGrid",
+    "View",
+    "capture",
+    "insert",
+    "list_models",
+    "load_model",
+    "overlay",
+    "patch_affinity",
+    "read_clip",
+    "read_view",
 ]
 
 

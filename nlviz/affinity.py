@@ -205,8 +205,8 @@ class RowsMixin:
         from nlviz.picture import strip_html
 
         t, h, w = self.queries.shape
-        middle = self.map(**dict(zip(("frame", "y", "x"), self.queries.centre(
-            (t // 2 * h + h // 2) * w + w // 2), strict=True)))
+        frame, y, x = self.queries.centre((t // 2 * h + h // 2) * w + w // 2)
+        middle = self.map(frame=frame, y=y, x=x)
         return strip_html([], captions=[], title=repr(self)) + middle._repr_html_()
 
 
@@ -282,7 +282,7 @@ class EmbeddedAffinity(RowsMixin):
 
     @cached_property
     def log_normaliser(self) -> Float[Tensor, "heads queries"] | None:
-        """log C of every query for softmax rows (one pass over all rows, kept), else None."""
+        """Log C of every query for softmax rows (one pass over all rows, kept), else None."""
         if not self.pairwise.softmax:
             return None
         chunk = 256

@@ -194,7 +194,9 @@ class AttentionMap:
             big = np.kron(layer, np.ones((zoom, zoom), np.float32)).astype(np.float32)
             ground = np.zeros((*big.shape, 3), np.uint8)
             frames.append(overlay_frame(ground, big, strength=1.0, signed=self.signed))
-        captions = [f"frame {self.keys.centre(i * self.keys.size // len(frames))[0]:g}: {m:.0%}"
-                    for i, m in enumerate(self.per_frame())]
+        captions = [
+            f"frame {self.keys.centre(i * self.keys.size // len(frames))[0]:g}: {m:.0%}"
+            for i, m in enumerate(self.per_frame())
+        ]
         title = f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform"
         return strip_html(frames, captions=captions, title=title)

@@ -62,7 +62,7 @@ class NonLocalBlock(nn.Module):
         inner: channels of theta, phi and g; half of C by default (the paper's bottleneck).
         pool: side of the max-pooling of keys in space (not in time); 1 pools nothing.
         pool_first: pool the features before the 1x1 convolutions of phi and g, or after them.
-        scale: factor of the logits: a number, or True for d^-1/2 (1.0 is the paper's).
+        scale: factor of the logits: a number, True for d^-1/2, or False for 1 (the paper's).
         unit_length: scale theta and phi to length 1; then a learned temperature replaces ``scale``.
         norm: batch normalisation behind W_z.
 
@@ -84,18 +84,23 @@ class NonLocalBlock(nn.Module):
         inner: int | None = None,
         pool: int = 1,
         pool_first: bool = True,
-        scale: float | bool = 1.0,
+        scale: float | bool = False,
         unit_length: bool = False,
         norm: bool = True,
     ) -> None:
         super().__init__()
+        if unit_length and pairwise == "concatenation":
+            raise NlvizError(
+                "unit_length scales the factors of an inner product, concatenation has none; take "
+                "embedded_gaussian, gaussian or dot_product"
+            )
         inner = max(channels // 2, 1) if inner is None else inner
         conv = _CONV[dimension]
         self.attend = Attend(pairwise)
         self.channels, self.dimension, self.pairwise = channels, dimension, pairwise
         self.pool, self.pool_first, self.unit_length = pool, pool_first, unit_length
         width = channels if pairwise == "gaussian" else inner
-        self.scale = width**-0.5 if scale is True else float(scale)
+        self.scale = (width**-0.5 if scale else 1.0) if isinstance(scale, bool) else float(scale)
         if pairwise != "gaussian":
             self.theta = conv(channels, inner, 1)
             self.phi = conv(channels, inner, 1)
@@ -127,7 +132,9 @@ class NonLocalBlock(nn.Module):
         In ``concatenation`` theta and phi are the two vectors of d = 1 (see ``pairwise``).
         """
         pooled = self._pooled(x) if self.pool_first else x
-        keyed = cast("Callable[[Tensor], Tensor]", (lambda t: t) if self.pool_first else self._pooled)
+        keyed = cast(
+            "Callable[[Tensor], Tensor]", (lambda t: t) if self.pool_first else self._pooled
+        )
         g = _tokens(keyed(self.g(pooled)))
         if self.pairwise == "gaussian":
             theta, phi = _tokens(x), _tokens(self._pooled(x))
@@ -148,7 +155,7 @@ class NonLocalBlock(nn.Module):
         """Return z = W_z y + x, of the shape of x."""
         if x.shape[1] != self.channels or x.dim() != self.dimension + 2:
             raise NlvizError(
-                f"this block takes features (batch, {self.channels}, {', '.join('thw'[-self.dimension:])}),"
+                f"this block takes features (batch, {self.channels}, {', '.join('thw'[-self.dimension :])}),"
                 f" got {tuple(x.shape)}"
             )
         y = self.attend(*self.embed(x), self.logit_scale())
@@ -246,9 +253,7 @@ def insert(
         raise NlvizError(f"the network has a block behind {after!r} already; one is enough")
     block.place = after
     # A Sequential would run every child it holds, so there the block lives inside the layer.
-    host = next(
-        m for m in (net, *layers[after].modules()) if not isinstance(m, nn.Sequential)
-    )
+    host = next(m for m in (net, *layers[after].modules()) if not isinstance(m, nn.Sequential))
     host.add_module("non_local_" + after.replace(".", "_"), block)
     layers[after].register_forward_hook(_Inserted(block, across_frames))
     return block

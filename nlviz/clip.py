@@ -72,9 +72,7 @@ class Clip:
         self.times.flags.writeable = False
 
     @classmethod
-    def from_frames(
-        cls, frames: npt.ArrayLike, *, fps: float = 25.0, name: str = "frames"
-    ) -> Clip:
+    def from_frames(cls, frames: npt.ArrayLike, *, fps: float = 25.0, name: str = "frames") -> Clip:
         """Make a clip of frames that are in memory.
 
         Args:

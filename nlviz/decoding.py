@@ -193,12 +193,13 @@ def _time_of(item: Any, stream: Any, number: int) -> float:
 
 def _chosen(times: list[float], start: float, stride: int | None, frames: int | None) -> Times:
     first = bisect_left(times, start - 1e-6)
-    rest = np.asarray(times[min(first, len(times) - 1) :])
+    rest: Times = np.asarray(times[min(first, len(times) - 1) :], np.float64)
     if stride is not None or frames is None:
         return rest[:: stride or 1][:frames]
     if frames >= len(rest):
         return rest
-    return rest[np.linspace(0, len(rest) - 1, frames).round().astype(int)]
+    spread: Times = rest[np.linspace(0, len(rest) - 1, frames).round().astype(int)]
+    return spread
 
 
 def _decoded(

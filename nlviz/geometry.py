@@ -86,7 +86,7 @@ class TokenGrid:
         """
         a, b, c = self.unravel(index)
         (st, sy, sx), (ot, oy, ox) = self.stride, self.origin
-        return (ot + st * a, oy + sy * b, ox + sx * c)
+        return (float(ot + st * a), float(oy + sy * b), float(ox + sx * c))
 
     def unravel(self, index: int) -> Shape:
         """Return (a, b, c) of a flat index.

@@ -232,7 +232,7 @@ def capture(
     >>> block = nlviz.insert(net, after="1", pairwise="gaussian")
     >>> clip = Clip.from_frames(np.zeros((2, 64, 96, 3), np.uint8))
     >>> capture(net, clip, input_spec=InputSpec(size=32, layout="frames")).affinities["1"]
-    Affinity(1, gaussian, 192 queries (2x8x12) x 192 keys)
+    Affinity(1, gaussian, 256 queries (2x8x16) x 256 keys)
     """
     return Model(net, adapter=adapter_for(net, family=family), input_spec=input_spec).capture(clip)
 

@@ -1,12 +1,12 @@
 """y = f g / C without the queries x keys matrix, exactly.
 
-    softmax        fused attention (FlashAttention, Dao et al. 2022, arXiv 2205.14135, through torch)
-    dot_product    theta (phi^T g) / M: associativity, O((N + M) d^2) instead of O(N M d)
-    concatenation  sum_j relu(a_i + b_j) g_j is piecewise linear in a_i with knots t_j = -b_j:
-                   with t ascending, G_k = sum_{j<=k} g_j, Y_1 = 0,
-                   Y_{k+1} = Y_k + (t_{k+1} - t_k) G_k, and k(i) = #{j: t_j < a_i},
-                   M y_i = Y_k + (a_i - t_k) G_k, or 0 where k = 0. O((N + M) d + M log M);
-                   every multiplier is non-negative and free of a common offset, so nothing cancels.
+softmax        fused attention (FlashAttention, Dao et al. 2022, arXiv 2205.14135, through torch)
+dot_product    theta (phi^T g) / M: associativity, O((N + M) d^2) instead of O(N M d)
+concatenation  sum_j relu(a_i + b_j) g_j is piecewise linear in a_i with knots t_j = -b_j:
+               with t ascending, G_k = sum_{j<=k} g_j, Y_1 = 0,
+               Y_{k+1} = Y_k + (t_{k+1} - t_k) G_k, and k(i) = #{j: t_j < a_i},
+               M y_i = Y_k + (a_i - t_k) G_k, or 0 where k = 0. O((N + M) d + M log M);
+               every multiplier is non-negative and free of a common offset, so nothing cancels.
 """
 
 from __future__ import annotations

@@ -32,9 +32,7 @@ from torch import Tensor
 
 from nlviz.errors import NlvizError
 
-PairwiseName = Literal[
-    "gaussian", "embedded_gaussian", "dot_product", "concatenation", "nl_means"
-]
+PairwiseName = Literal["gaussian", "embedded_gaussian", "dot_product", "concatenation", "nl_means"]
 PAIRWISE_NAMES: tuple[PairwiseName, ...] = get_args(PairwiseName)
 SOFTMAX_NAMES = frozenset({"gaussian", "embedded_gaussian", "nl_means"})
 
@@ -89,8 +87,13 @@ class Pairwise:
     ) -> Float[Tensor, "*heads queries keys"]:
         """Return rows f / C from the logits; -inf marks a key that the query may not reach."""
         if self.softmax:
-            return logits.softmax(-1).nan_to_num_(0.0)
-        reachable = logits.isfinite()
+            rows = logits.softmax(-1)
+            # A query that reaches no key has a row of zeros. Its first logit gives it away, so that
+            # the usual case costs no second pass, and a NaN of the network stays a NaN.
+            if bool(logits[..., :1].isneginf().any()):
+                rows = rows.masked_fill(logits.isneginf().all(-1, keepdim=True), 0.0)
+            return rows
+        reachable = ~logits.isneginf()
         f = torch.where(reachable, logits, 0.0)
         if self.name == "concatenation":
             f = f.relu()

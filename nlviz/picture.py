@@ -83,7 +83,11 @@ def overlay_frame(
 
 
 def spread(
-    weights: Weights, *, size: tuple[int, int], stride: Sequence[float], origin: Sequence[float],
+    weights: Weights,
+    *,
+    size: tuple[int, int],
+    stride: Sequence[float],
+    origin: Sequence[float],
     smooth: bool = False,
 ) -> Weights:
     """Spread the (h, w) weights of one frame's keys over its (H, W) pixels.
@@ -138,8 +142,9 @@ def strip_html(frames: Sequence[Picture], *, captions: Sequence[str], title: str
     for frame, caption in list(zip(frames, captions, strict=True))[:16]:
         scale = min(1.0, 220 / frame.shape[1])
         if scale < 1:
-            frame = np.asarray(cv2.resize(frame, None, fx=scale, fy=scale,
-                                          interpolation=cv2.INTER_AREA), np.uint8)
+            frame = np.asarray(
+                cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+            )
         cells.append(
             f'<figure style="margin:0"><img alt="" src="{data_url(frame)}" '
             'style="border-radius:4px;display:block">'

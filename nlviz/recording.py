@@ -112,7 +112,12 @@ class _Path:
             return  # another branch, from before a reduction that is already counted
         options = [
             _each(getattr(module, name, default), n)
-            for name, default in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
+            for name, default in (
+                ("kernel_size", 1),
+                ("stride", 1),
+                ("padding", 0),
+                ("dilation", 1),
+            )
         ]
         new = []
         for (_, axis), size, out, k, s, p, d in zip(

@@ -123,7 +123,9 @@ def _untrained(capture: Capture, block: str) -> Affinity:
         for name, parameter in fresh.named_parameters():
             if name.startswith(("theta.", "phi.")):
                 bound = original.channels**-0.5  # what PyTorch gives a fresh convolution
-                parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=seed))
+                parameter.copy_(
+                    torch.empty(parameter.shape).uniform_(-bound, bound, generator=seed)
+                )
             elif name == "w_f":
                 drawn = torch.randn(parameter.shape, generator=seed)
                 parameter.copy_(drawn * parameter.numel() ** -0.5)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from nlviz.affinity import Affinity
 from nlviz.clip import Clip
 
-RULE = "opens at the most mobile textured point of the middle frame"
+Grey = npt.NDArray[np.float32]
+RULE = "opens at the textured point of the middle frame that moves most"
 RULE_STILL = "opens at the most textured point"
 
 
@@ -16,8 +18,9 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[int, float, float, st
     """Return (frame, y, x, rule): the token of the middle frame where texture and motion are most.
 
     Texture is the smaller eigenvalue of the structure tensor (Shi and Tomasi 1994), motion the mean
-    absolute difference to the first and last frame; both are averaged over a cell, and cells at the
-    border are left out. A clip of one frame goes by texture alone.
+    absolute difference to the first and last frame once the shift of the whole picture between them
+    (phase correlation) is undone; both are averaged over a cell, and cells at the border are left
+    out. A clip of one frame goes by texture alone.
 
     >>> import nlviz
     >>> from nlviz.resources import asset
@@ -30,24 +33,35 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[int, float, float, st
     middle = t // 2
     scale = min(1.0, 240 / min(height, width))
     size = (max(round(width * scale), 8), max(round(height * scale), 8))
-    grey = [
-        cv2.cvtColor(cv2.resize(clip.frames[i], size, interpolation=cv2.INTER_AREA),
-                     cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = [
+        cv2.resize(clip.frames[i], size, interpolation=cv2.INTER_AREA)
         for i in sorted({0, middle, t - 1})
     ]
+    grey = [cv2.cvtColor(f, cv2.COLOR_RGB2GRAY).astype(np.float32) for f in small]
     now = grey[len(grey) // 2]
     score = np.sqrt(np.maximum(cv2.cornerMinEigenVal(now, 7), 0))
     if t > 1:
-        motion = np.mean([np.abs(now - other) for other in grey if other is not now], axis=0)
+        others = [_aligned(other, now) for other in grey if other is not now]
+        motion = np.mean([np.abs(now - other) for other in others], axis=0)
         score = score * motion
     score = cv2.blur(score.astype(np.float32), (9, 9))
     _, h, w = affinity.queries.shape
     best, at = -1.0, (height / 2, width / 2)
     for b in range(h):
         for c in range(w):
-            _, y, x = affinity.queries.centre((0 * h + b) * w + c)
+            _, y, x = affinity.queries.centre(b * w + c)
             inside = 0.08 * height <= y <= 0.92 * height and 0.08 * width <= x <= 0.92 * width
             value = score[min(int(y * scale), size[1] - 1), min(int(x * scale), size[0] - 1)]
             if inside and value > best:
                 best, at = float(value), (y, x)
     return middle, at[0], at[1], RULE if t > 1 else RULE_STILL
+
+
+def _aligned(frame: Grey, to: Grey) -> Grey:
+    """Shift a frame so that the picture as a whole lies as in another."""
+    (dx, dy), _ = cv2.phaseCorrelate(to, frame, cv2.createHanningWindow(to.shape[::-1], cv2.CV_32F))
+    shift = np.array([[1, 0, -dx], [0, 1, -dy]], np.float32)
+    size = to.shape[::-1]
+    return np.asarray(
+        cv2.warpAffine(frame, shift, size, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )

@@ -28,6 +28,7 @@ class RowStatistics:
         own_frame: share of the mass in the query's own frame.
         pixels, seconds: mean distance from the query.
         per_frame: (t,) mass of each frame of the key grid.
+        frame_times: (t,) seconds of those frames.
         left_out: mass that was left out before renormalising.
     """
 
@@ -37,6 +38,7 @@ class RowStatistics:
     pixels: float
     seconds: float
     per_frame: npt.NDArray[np.float64]
+    frame_times: npt.NDArray[np.float64]
     left_out: float
 
 
@@ -67,6 +69,7 @@ def row_statistics(attention: AttentionMap, times: npt.NDArray[np.float64]) -> R
         pixels=pixels,
         seconds=float((np.abs(mass) * np.abs(at - here)).sum() / total),
         per_frame=mass,
+        frame_times=at,
         left_out=attention.left_out,
     )
 

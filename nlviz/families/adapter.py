@@ -91,9 +91,7 @@ def prepare(clip: Clip, spec: InputSpec) -> Prepared:
     """
     _, height, width = clip.shape
     scale = spec.size / min(height, width)
-    h, w = (
-        max(round(n * scale / spec.multiple), 1) * spec.multiple for n in (height, width)
-    )
+    h, w = (max(round(n * scale / spec.multiple), 1) * spec.multiple for n in (height, width))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = np.stack([cv2.resize(f, (w, h), interpolation=how) for f in clip.frames])
     x = torch.from_numpy(small).permute(3, 0, 1, 2).float()  # (3, T, h, w)

@@ -51,7 +51,9 @@ class NonLocalBlockAdapter:
         call = calls[name]
         t, h, w = ((1, 1) + tuple(call.args[0].shape[2:]))[-3:]
         shape, size = (t, h, w), prepared.tensor.shape[-2:]
-        known = {n: axis for n, (_, axis) in zip(("x", "y", "t"), reversed(call.axes), strict=False)}
+        known = {
+            n: axis for n, (_, axis) in zip(("x", "y", "t"), reversed(call.axes), strict=False)
+        }
         if tuple(n for n, _ in call.axes[-2:]) != (h, w):
             known = {}
         y, x = (

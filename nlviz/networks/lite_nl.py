@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import timm
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -45,7 +44,7 @@ class LiteNL(nn.Module):
         x = self.stage4(_unfolded(self._middle(_folded(x)), t))
         x = self._tail(_folded(x))
         logits: Tensor = self.backbone.forward_head(x)
-        return logits.unflatten(0, (batch, t)).mean(1)
+        return logits.reshape(batch, t, -1).mean(1)
 
     def block_inputs(self, clip: Clips) -> dict[str, Float[Tensor, "batch c t h w"]]:
         """Return the features that enter each block, as in ``forward``."""
@@ -73,9 +72,7 @@ class LiteNL(nn.Module):
 
 
 def _block(channels: int) -> NonLocalBlock:
-    return NonLocalBlock(
-        channels, dimension=3, inner=channels, unit_length=True, norm=False
-    )
+    return NonLocalBlock(channels, dimension=3, inner=channels, unit_length=True, norm=False)
 
 
 def _folded(x: Tensor) -> Tensor:
@@ -83,4 +80,4 @@ def _folded(x: Tensor) -> Tensor:
 
 
 def _unfolded(x: Tensor, frames: int) -> Tensor:
-    return x.unflatten(0, (-1, frames)).transpose(1, 2)
+    return x.reshape(-1, frames, *x.shape[1:]).transpose(1, 2)

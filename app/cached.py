@@ -1,0 +1,145 @@
+"""Results that are shared between reruns and visitors, keyed by content.
+
+Streamlit's caches replay the elements drawn inside them, so a progress bar cannot live there. Here
+its cache holds slots, and the work is done outside of it, once, while others wait for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from nlviz.affinity import Affinity
+    from nlviz.analysis.statistics import BlockStatistics
+    from nlviz.model import Capture, Model
+
+    from .state import Choice
+
+T = TypeVar("T")
+Progress = Callable[[str, float], None]
+Key = tuple[Any, ...]
+
+
+@dataclass
+class _Slot:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    value: Any = None
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _model_slot(key: Key) -> _Slot:
+    return _Slot()
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _capture_slot(key: Key) -> _Slot:
+    return _Slot()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _block_slot(key: Key) -> _Slot:
+    return _Slot()
+
+
+def _filled(slot: _Slot, make: Callable[[], T]) -> T:
+    with slot.lock:
+        if slot.value is None:
+            slot.value = make()
+        value: T = slot.value
+        return value
+
+
+def model(name: str, device: str) -> Model:
+    """Return a model on a device."""
+    from nlviz.zoo import load_model
+
+    return _filled(_model_slot((name, device)), lambda: load_model(name, device=device))
+
+
+def clip_key(choice: Choice) -> Key:
+    """Return what tells one clip from another: the content of an upload, or the bundled name."""
+    import hashlib
+
+    content = choice.name if choice.upload is None else hashlib.sha256(choice.upload).hexdigest()
+    return (content, choice.name, choice.sampling)
+
+
+def capture(choice: Choice, progress: Progress) -> Capture:
+    """Return the capture of a choice: read the clip and run the network, unless that was done.
+
+    Raises:
+        NlvizError: whatever reading and running raise.
+    """
+    from nlviz.clip import read_clip
+    from nlviz.errors import NlvizError, did_you_mean
+    from nlviz.resources import bundled_inputs
+
+    def make() -> Capture:
+        inputs = bundled_inputs()
+        if choice.upload is None and choice.name not in inputs:
+            raise NlvizError(
+                f"no bundled input is called {choice.name!r}{did_you_mean(choice.name, inputs)}"
+            )
+        sampling = choice.sampling
+        clip = read_clip(
+            inputs[choice.name] if choice.upload is None else choice.upload,
+            start=sampling.start,
+            stride=sampling.stride,
+            frames=sampling.frames,
+            size=sampling.size,
+            name=choice.name,
+            progress=lambda sentence, share: progress(sentence, 0.5 * share),
+        )
+        progress("Loading the model", 0.5)
+        loaded = model(choice.model, choice.device)
+        return loaded.capture(clip, progress=lambda s, share: progress(s, 0.5 + 0.45 * share))
+
+    key = (*clip_key(choice), choice.model, choice.device)
+    return _filled(_capture_slot(key), make)
+
+
+@dataclass(frozen=True)
+class BlockView:
+    """What the page shows of one block.
+
+    Attributes:
+        affinities: the block's own and its controls, by key.
+        payload: the live view's bytes.
+        opening: (frame, y, x) that it opens at.
+        statistics: whether to believe it.
+    """
+
+    affinities: dict[str, Affinity]
+    payload: bytes
+    opening: tuple[float, float, float]
+    statistics: BlockStatistics
+
+
+def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> BlockView:
+    """Return what the page shows of one block, computed once."""
+    from nlviz.analysis.controls import controls
+    from nlviz.analysis.opening import opening_query
+    from nlviz.analysis.statistics import block_statistics
+    from nlviz.render.live_view.assemble import live_view
+    from nlviz.zoo import device_name
+
+    def make() -> BlockView:
+        affinities = controls(shot, block)
+        frame, y, x, _ = opening_query(shot.clip, affinities["learned"])
+        payload = live_view(
+            shot,
+            block,
+            channel=channel,
+            affinities=affinities,
+            device=device_name(shot.about.device),
+        )
+        statistics = block_statistics(shot, block)
+        return BlockView(affinities, payload, (float(frame), y, x), statistics)
+
+    key = (*clip_key(choice), choice.model, choice.device, block)
+    return _filled(_block_slot(key), make)

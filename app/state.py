@@ -1,0 +1,122 @@
+"""What a visitor chose, in Streamlit's session state and in the address of the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from nlviz.errors import NlvizError
+
+if TYPE_CHECKING:
+    from nlviz.render.views import View
+
+    from nlviz.clip import Sampling
+    from nlviz.model import Capture
+
+LIVE = "live"  # key of the live view's component
+DEFAULT_INPUT = "composed-twins.mp4"
+DEFAULT_MODEL = "lite-nl"
+SIZES = (None, 240, 360, 480, 720)
+
+Query = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to look at.
+
+    Attributes:
+        name: name of the bundled input or of the upload.
+        upload: the upload's bytes, or None for a bundled input.
+        sampling: which frames.
+        model: name of the model.
+        device: where to run it.
+        block: name of the block, or None for the model's last.
+    """
+
+    name: str
+    upload: bytes | None
+    sampling: Sampling
+    model: str
+    device: str
+    block: str | None
+
+
+def open_from_address() -> None:
+    """Take over the view that the page's address describes, once per session."""
+    if st.session_state.get("opened"):
+        return
+    st.session_state.opened = True
+    from nlviz.zoo import devices
+
+    defaults: dict[str, Any] = {
+        "query": None,
+        "display": {},
+        "serial": 0,
+        "kind": "Bundled",
+        "input": DEFAULT_INPUT,
+        "start": 0.0,
+        "stride": None,
+        "frames": 8,
+        "size": None,
+        "model": DEFAULT_MODEL,
+        "block": None,
+        "device": devices()[0],
+        "complaint": None,
+    }
+    for key, value in defaults.items():
+        st.session_state.setdefault(key, value)
+    if not st.query_params:
+        return
+    from nlviz.render.views import View
+
+    try:
+        view = View.from_query_params(dict(st.query_params))
+    except NlvizError as error:
+        st.session_state.complaint = f"The address of this page does not open: {error}"
+        return
+    clip = view.clip
+    st.session_state.update(
+        input=clip.name,
+        start=float(clip.start),
+        stride=clip.stride,
+        frames=clip.frames,
+        size=clip.size,
+        model=view.model.name,
+        block=view.block,
+        display=view.display.to_dict(),
+    )
+    move_to((view.query.frame, view.query.y, view.query.x))
+
+
+def move_to(query: Query | None) -> None:
+    """Move the query from Python: the live view is told through its channel."""
+    st.session_state.query = query
+    st.session_state.serial += 1
+
+
+def same_clip_as_before(key: object) -> None:
+    """Drop the query when another clip is on the screen."""
+    before = st.session_state.get("clip_key")
+    if before is not None and before != key:
+        st.session_state.query = None
+    st.session_state.clip_key = key
+
+
+def current_view(capture: Capture, block: str, query: Query) -> View:
+    """Return the view on the screen."""
+    from nlviz.render.views import View
+
+    frame, y, x = query
+    return View.of(
+        capture, block, frame=frame, y=y, x=x, display=st.session_state.get("display") or {}
+    )
+
+
+def write_address(view: View, *, shareable: bool) -> None:
+    """Put the view into the page's address; an upload cannot be reopened, so it is left out."""
+    wanted = view.to_query_params() if shareable else {}
+    if dict(st.query_params) != wanted:
+        st.query_params.from_dict(wanted)

@@ -1,0 +1,159 @@
+"""Explore: point at a position of a clip and see where the block looks, over all frames."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from nlviz.errors import NlvizError
+
+from .. import cached, live_view, state
+from . import panels, sidebar
+
+if TYPE_CHECKING:
+    from nlviz.model import Capture
+
+CHANNEL = "explore"
+
+
+def page() -> None:
+    """Draw the page; whatever goes wrong is told in a sentence."""
+    with _told():
+        _draw()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell errors in a sentence; a traceback helps nobody who looks at a page."""
+    try:
+        yield
+    except NlvizError as error:
+        st.error(_sentence(str(error)), icon=":material/error:")
+    except Exception as error:
+        logging.getLogger("nlviz.app").exception("the Explore page failed")
+        st.error(
+            f"This went wrong inside nlviz ({type(error).__name__}); the log has the details. "
+            "Another input or block may work.",
+            icon=":material/error:",
+        )
+
+
+def _draw() -> None:
+    waiting = st.empty()
+    with waiting.container():
+        st.markdown("#### Where does it look?")
+        st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
+    state.open_from_address()
+    choice = sidebar.choose()
+    if st.session_state.complaint:
+        st.warning(st.session_state.complaint, icon=":material/link_off:")
+    if choice is None:
+        with waiting.container():
+            st.markdown("#### Bring a clip or a picture")
+            st.caption("Drop it into the sidebar; it stays in this session's memory.")
+        return
+    key = cached.clip_key(choice)
+    if st.session_state.get("cancelled") == key:
+        with waiting.container():
+            st.info(f"Stopped before {choice.name} was done; nothing was lost.")
+            st.button("Run it", on_click=_resume, type="primary")
+        return
+    shot = _captured(choice, waiting, key)
+    state.same_clip_as_before(key)
+    names = list(shot.affinities)
+    if st.session_state.block not in names:
+        wanted = st.session_state.block
+        st.session_state.block = names[-1]
+        if wanted is not None:
+            shot.affinities[wanted]  # raises the sentence with the close names
+    with st.sidebar:
+        st.selectbox("Block", names, key="block", format_func=lambda n: _block_label(shot, n))
+        _predictions(shot)
+    block = st.session_state.block
+    with waiting.container():
+        st.progress(0.97, "Preparing the view")
+    view = cached.block_view(choice, shot, block, channel=CHANNEL)
+    waiting.empty()
+    _live(shot, block, view, choice.upload is None)
+
+
+def _captured(
+    choice: state.Choice, waiting: st.delta_generator.DeltaGenerator, key: object
+) -> Capture:
+    with waiting.container():
+        bar = st.progress(0.0, f"Reading {choice.name}")
+        st.button("Cancel", on_click=_cancel, args=(key,))
+    return cached.capture(choice, lambda sentence, share: _tell(bar, sentence, share))
+
+
+def _tell(bar: st.delta_generator.DeltaGenerator, sentence: str, share: float) -> None:
+    # A click on Cancel stops the script here, between two stages.
+    bar.progress(min(share, 1.0), sentence)
+
+
+def _cancel(key: object) -> None:
+    st.session_state.cancelled = key
+
+
+def _resume() -> None:
+    st.session_state.cancelled = None
+
+
+@st.fragment
+def _live(shot: Capture, block: str, view: cached.BlockView, shareable: bool) -> None:
+    """Draw the live view and what belongs to the pinned query; a pin reruns only this."""
+    with _told():
+        _draw_live(shot, block, view, shareable)
+
+
+def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: bool) -> None:
+    query = st.session_state.query or view.opening
+    try:
+        shot.clip.check(frame=query[0], y=query[1], x=query[2])
+    except NlvizError as error:
+        st.warning(_sentence(str(error)), icon=":material/my_location:")
+        st.session_state.query, query = None, view.opening
+    live_view.mount(view.payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
+    live_view.move(
+        CHANNEL,
+        query=None
+        if st.session_state.query is None
+        else dict(zip(("frame", "y", "x"), query, strict=True)),
+        view=st.session_state.display,
+        serial=st.session_state.serial,
+    )
+    now = state.current_view(shot, block, query)
+    state.write_address(now, shareable=shareable)
+    panels.draw(shot, block, view, now)
+
+
+def _pinned() -> None:
+    pin = st.session_state[state.LIVE].get("pin")
+    if pin:
+        st.session_state.query = (float(pin["frame"]), float(pin["y"]), float(pin["x"]))
+
+
+def _display_changed() -> None:
+    st.session_state.display = dict(st.session_state[state.LIVE].get("view") or {})
+
+
+def _block_label(shot: Capture, name: str) -> str:
+    t, h, w = shot.affinities[name].queries.shape
+    return f"{name} ({t}×{h}×{w} cells)"
+
+
+def _predictions(shot: Capture) -> None:
+    from nlviz.render.figures import prediction
+
+    found = shot.prediction()
+    if found:
+        st.caption("The network's own prediction for this clip")
+        st.plotly_chart(prediction(found), config={"displayModeBar": False}, key="prediction")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")

@@ -1,0 +1,140 @@
+"""What stands beside the live view for the pinned query: masses, top keys, trust, saving."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from .. import state
+
+if TYPE_CHECKING:
+    from nlviz.render.views import View
+
+    from nlviz.affinity import Affinity
+    from nlviz.attention_map import AttentionMap
+    from nlviz.model import Capture
+
+    from ..cached import BlockView
+
+KINDS = (
+    ("PNG", "png", "image/png", "The film strip with map, query, colour bar and caption"),
+    ("GIF", "gif", "image/gif", "The clip under the map, looping"),
+    ("MP4", "mp4", "video/mp4", "The same as H.264 video"),
+    ("HTML", "html", "text/html", "This live view as one file that works offline"),
+    ("JSON", "json", "application/json", "The view itself; `nlviz render` draws it again"),
+    ("NPZ", "npz", "application/octet-stream", "The raw row as NumPy arrays"),
+)
+
+
+def draw(shot: Capture, block: str, view: BlockView, now: View) -> None:
+    """Draw the panels of one view."""
+    from nlviz.render.exports import attention_of
+
+    source = now.display.source if now.display.source in view.affinities else "learned"
+    affinity = view.affinities[source]
+    attention = attention_of(affinity, now)
+    left, middle, right = st.columns([5, 6, 5], gap="large")
+    with left:
+        _mass(shot, attention)
+        _query_inputs(shot, now)
+    with middle:
+        _top_keys(shot, attention)
+    with right:
+        _trust(view, block)
+    _save(shot, affinity, now)
+
+
+def _mass(shot: Capture, attention: AttentionMap) -> None:
+    from nlviz.analysis.statistics import row_statistics
+    from nlviz.render.figures import mass_over_time
+
+    s = row_statistics(attention, shot.clip.times)
+    st.markdown("##### The pinned query's row")
+    if len(s.per_frame) > 1:
+        own, _, _ = attention.keys.unravel(attention.own)
+        chart = mass_over_time(s.per_frame, s.frame_times, own=own)
+        st.plotly_chart(chart, config={"displayModeBar": False}, key="mass")
+    first, second = st.columns(2)
+    if s.effective is not None:
+        first.metric(
+            "Effective cells",
+            f"{s.effective:,.0f} of {s.cells:,}",
+            help="exp(entropy): 1 if one key has all the mass, all if every key has the same",
+        )
+    second.metric("In its own frame", f"{s.own_frame:.0%}")
+    first, second = st.columns(2)
+    first.metric("Mean distance", f"{s.pixels:.0f} px")
+    second.metric("Mean distance in time", f"{s.seconds:.2f} s")
+
+
+def _query_inputs(shot: Capture, now: View) -> None:
+    """Number inputs that move the query, for keyboards and for tests."""
+    t, h, w = shot.clip.shape
+    place = (now.query.frame, now.query.y, now.query.x)
+    with st.expander("Query by numbers"):
+        columns = st.columns(3)
+        limits = (("Frame", t - 1), ("y (px)", h - 1), ("x (px)", w - 1))
+        for column, (label, top), value in zip(columns, limits, place, strict=True):
+            key = f"query_{label[0].lower()}"
+            st.session_state[key] = round(min(max(value, 0), top))
+            column.number_input(label, 0, top, key=key, on_change=_typed)
+
+
+def _typed() -> None:
+    keys = ("query_f", "query_y", "query_x")
+    frame, y, x = (float(st.session_state[key]) for key in keys)
+    state.move_to((frame, y, x))
+
+
+def _top_keys(shot: Capture, attention: AttentionMap) -> None:
+    from nlviz.render.tables import top_keys
+
+    st.markdown("##### Its strongest keys")
+    st.dataframe(
+        top_keys(shot.clip, attention, k=12),
+        hide_index=True,
+        row_height=44,
+        height=420,
+        column_config={
+            "key": st.column_config.ImageColumn(" ", width=52),
+            "time": st.column_config.NumberColumn("time", format="%.2f s", width="small"),
+            "y": st.column_config.NumberColumn("y", format="%.0f px", width="small"),
+            "x": st.column_config.NumberColumn("x", format="%.0f px", width="small"),
+            "multiple": st.column_config.ProgressColumn(
+                "× uniform",
+                format="%.1f",
+                min_value=0,
+                max_value=max((link.multiple for link in attention.top(1)), default=1.0),
+                help="Weight as a multiple of what every key would have if all had the same",
+            ),
+        },
+        key="top-keys",
+    )
+
+
+def _trust(view: BlockView, block: str) -> None:
+    from nlviz.render.tables import trust
+
+    st.markdown("##### Can this map be believed?")
+    for line in trust(view.statistics):
+        st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
+        st.caption(line.verdict)
+
+
+def _save(shot: Capture, affinity: Affinity, now: View) -> None:
+    from nlviz.render.exports import render_bytes
+
+    st.markdown("##### Save this view")
+    with st.container(horizontal=True):
+        for label, kind, mime, tip in KINDS:
+            st.download_button(
+                label,
+                data=partial(render_bytes, kind, shot, affinity, now),
+                file_name=f"{now.clip.name.rsplit('.', 1)[0]}-{now.block}.{kind}",
+                mime=mime,
+                help=tip,
+                on_click="ignore",
+                key=f"save-{kind}",
+            )

@@ -1,0 +1,62 @@
+"""What to look at: input, sampling, model, device."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ..state import SIZES, Choice
+
+
+def choose() -> Choice | None:
+    """Draw the sidebar; return what was chosen, or None while an upload is awaited."""
+    from nlviz.clip import Sampling
+    from nlviz.resources import bundled_inputs
+    from nlviz.zoo import device_name, devices, list_models
+
+    state = st.session_state
+    inputs = list(bundled_inputs())
+    if state.input not in inputs:
+        inputs.append(state.input)  # a name from the address; reading it says what is wrong
+    with st.sidebar:
+        st.segmented_control("Input", ["Bundled", "Upload"], key="kind", required=True)
+        name: str = state.input
+        upload: bytes | None = None
+        if state.kind == "Upload":
+            file = st.file_uploader(
+                "Video or picture",
+                key="upload",
+                help="Videos: whatever FFmpeg decodes. Pictures: PNG, JPEG, WebP, TIFF. The file "
+                "stays in this session's memory; nobody else sees it.",
+            )
+            if file is not None:
+                name, upload = file.name, file.getvalue()
+        else:
+            st.selectbox("Clip or photo", inputs, key="input")
+            name = state.input
+        with st.expander("Frames and size", expanded=False):
+            st.number_input("Number of frames", 1, 64, key="frames")
+            st.number_input("Start (s)", 0.0, step=0.5, key="start")
+            st.number_input(
+                "Every n-th frame",
+                1,
+                1000,
+                key="stride",
+                placeholder="spread evenly",
+                help="Empty: the frames are spread evenly over the rest of the clip.",
+            )
+            sizes = SIZES if state.size in SIZES else (*SIZES, state.size)
+            st.selectbox(
+                "Shorter side (px)",
+                sizes,
+                key="size",
+                format_func=lambda s: "as in the file" if s is None else str(s),
+            )
+        models = list_models()
+        if state.model not in models:
+            models.append(state.model)
+        st.selectbox("Model", models, key="model")
+        st.selectbox("Device", devices(), key="device", format_func=device_name)
+    if state.kind == "Upload" and upload is None:
+        return None
+    sampling = Sampling(float(state.start), state.stride, state.frames, state.size)
+    return Choice(name, upload, sampling, state.model, state.device, state.block)
