@@ -24,6 +24,7 @@ from nlviz.pairwise import Pairwise
 Indices = Sequence[int] | Tensor
 Head = int | Literal["mean", "max"] | None
 DENSE_LIMIT = 1 << 30
+NL_MEANS = Pairwise("nl_means")
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,38 @@ class Support:
 class Affinity(Protocol):
     """One block's affinity on one clip.
 
-    Attributes:
-        name: the block's name.
-        pairwise: f and C.
-        queries, keys: where the tokens lie; pooled keys have another grid.
-        support: which keys a query may reach.
-        heads: number of heads.
+    Queries and keys have two grids, because pooled keys lie elsewhere.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The block's name."""
+        ...
+
     @property
-    def pairwise(self) -> Pairwise: ...
+    def pairwise(self) -> Pairwise:
+        """F and C."""
+        ...
+
     @property
-    def queries(self) -> TokenGrid: ...
+    def queries(self) -> TokenGrid:
+        """Where the queries lie."""
+        ...
+
     @property
-    def keys(self) -> TokenGrid: ...
+    def keys(self) -> TokenGrid:
+        """Where the keys lie."""
+        ...
+
     @property
-    def support(self) -> Support: ...
+    def support(self) -> Support:
+        """Which keys a query may reach."""
+        ...
+
     @property
-    def heads(self) -> int: ...
+    def heads(self) -> int:
+        """Number of heads."""
+        ...
 
     def rows(self, indices: Indices) -> Float[Tensor, "heads n keys"]:
         """Return the rows of these queries."""
@@ -331,7 +344,7 @@ class PatchAffinity(RowsMixin):
     offset: int
     queries: TokenGrid
     keys: TokenGrid
-    pairwise: Pairwise = Pairwise("nl_means")
+    pairwise: Pairwise = NL_MEANS
     support: Support = Support()
 
     @cached_property

@@ -155,8 +155,8 @@ class NonLocalBlock(nn.Module):
         """Return z = W_z y + x, of the shape of x."""
         if x.shape[1] != self.channels or x.dim() != self.dimension + 2:
             raise NlvizError(
-                f"this block takes features (batch, {self.channels}, {', '.join('thw'[-self.dimension :])}),"
-                f" got {tuple(x.shape)}"
+                f"this block takes features (batch, {self.channels}, "
+                f"{', '.join('thw'[-self.dimension :])}), got {tuple(x.shape)}"
             )
         y = self.attend(*self.embed(x), self.logit_scale())
         y = y[:, 0].mT.reshape(x.shape[0], -1, *x.shape[2:])
@@ -195,8 +195,9 @@ def insert(
 ) -> NonLocalBlock:
     """Put a non-local block behind a layer of a network, which is unchanged until it is trained.
 
-    The names of the network's own parameters stay; the block's are ``non_local_<after>.*``. On a 4-D network a batch is taken for the frames of one clip
-    (``across_frames``), so that every frame reaches every other.
+    The names of the network's own parameters stay; the block's are ``non_local_<after>.*``. On a
+    4-D network a batch is taken for the frames of one clip (``across_frames``), so that every frame
+    reaches every other.
 
     Args:
         net: the network.

@@ -15,7 +15,7 @@ code                paper
 ``theta``, ``phi``  theta(x_i), phi(x_j); x itself in ``gaussian``
 ``logits``          the argument of exp, or f before its relu and its division by C
 row                 f / C over all keys j of one query i
-``scale``           s; 1 in the paper, d^-1/2 in many codes, 1/temperature for unit-length embeddings
+``scale``           s; 1 in the paper, d^-1/2 in many codes, 1/temperature at unit length
 
 w_f . [theta_i ; phi_j] is the sum of two numbers, a_i = w_theta . theta_i and b_j = w_phi . phi_j.
 Here ``concatenation`` takes theta = a and phi = b with d = 1: two vectors hold the whole affinity.

@@ -1,8 +1,9 @@
 """Colour maps, overlays and plain pictures as arrays; also what notebooks show.
 
 The colour of a weight is read from a perceptually uniform map (inferno, by van der Walt and Smith,
-CC0, through Plotly's anchors) and its opacity grows with it, so that the picture stays visible where
-the weight is small. Frames under a map are desaturated, so that orange on a red cup can be seen.
+CC0, through Plotly's anchors) and its opacity grows with it, so that the picture stays visible
+where the weight is small. Frames under a map are desaturated, so that orange on a red cup can be
+seen.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def recorded(
     Args:
         net: the network that will run.
         modules: the modules to record, by any name.
-        trace: also follow where feature cells lie, through all convolutions and poolings of ``net``.
+        trace: also follow where feature cells lie, through all convolutions and poolings.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU())
     >>> with torch.no_grad(), recorded(net, {"relu": net[1]}, trace=True) as calls:

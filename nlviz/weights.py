@@ -60,7 +60,8 @@ def load_into(net: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> 
     ...     load_into(net, {"weight": net.weight.detach()[:1]}, source="a.safetensors")
     ... except WeightsMismatch as error:
     ...     print(error)
-    a.safetensors does not fit Linear: 1 missing (bias), 1 of another shape (weight is (1, 3), needs (2, 3))
+    a.safetensors does not fit Linear: 1 missing (bias),
+    1 of another shape (weight is (1, 3), needs (2, 3))
     """
     own = net.state_dict()
     optional = {k for k in own if k.endswith("num_batches_tracked")}

@@ -149,7 +149,7 @@ def _untrained(capture: Capture, block: str) -> Affinity:
 def _nl_means(capture: Capture, block: str) -> Affinity:
     """Non-local means of the pixels of a small copy of the clip."""
     learned = capture.affinities[block]
-    t, height, width = capture.clip.shape
+    _, height, width = capture.clip.shape
     scale = min(PATCH_SIDE / min(height, width), 1.0)
     size = (max(round(width * scale), 16), max(round(height * scale), 16))
     picture = np.stack(

@@ -51,7 +51,8 @@ def row_statistics(attention: AttentionMap, times: npt.NDArray[np.float64]) -> R
 
     >>> from nlviz.geometry import TokenGrid
     >>> weights = np.full((2, 3, 4), 1 / 24, np.float32)
-    >>> s = row_statistics(AttentionMap(weights, (0, 0, 0), TokenGrid((2, 3, 4))), np.array([0, 0.5]))
+    >>> row = AttentionMap(weights, (0, 0, 0), TokenGrid((2, 3, 4)))
+    >>> s = row_statistics(row, np.array([0, 0.5]))
     >>> round(s.effective), s.own_frame, round(s.seconds, 2)
     (24, 0.5, 0.25)
     """

@@ -15,7 +15,7 @@ from nlviz.recording import Call
 
 
 class NonLocalBlockAdapter:
-    """Reads every ``NonLocalBlock`` of a network; its place is followed through the convolutions."""
+    """Reads every ``NonLocalBlock``; its place is followed through the convolutions before it."""
 
     family = "non-local block"
 
@@ -49,7 +49,7 @@ class NonLocalBlockAdapter:
         """Return the affinity; cells lie where the convolutions before the block put them."""
         assert isinstance(block, NonLocalBlock)
         call = calls[name]
-        t, h, w = ((1, 1) + tuple(call.args[0].shape[2:]))[-3:]
+        t, h, w = (1, 1, *call.args[0].shape[2:])[-3:]
         shape, size = (t, h, w), prepared.tensor.shape[-2:]
         known = {
             n: axis for n, (_, axis) in zip(("x", "y", "t"), reversed(call.axes), strict=False)

@@ -25,6 +25,7 @@ class LiteNL(nn.Module):
     at stride 8 on 40 channels, ``stage4`` at stride 16 on 112. Output: ImageNet logits, the mean
     over frames.
 
+    >>> import torch
     >>> net = LiteNL().eval()
     >>> with torch.no_grad():
     ...     net(torch.zeros(1, 3, 2, 64, 80)).shape
