@@ -48,7 +48,7 @@ def regress(
     damp = ridge * gram.diagonal()[:-1].mean() * torch.ones(len(gram), dtype=torch.double)
     damp[-1] = 0.0
     solved = torch.linalg.solve(gram + torch.diag(damp), moment).float()
-    return Linear(solved[:-1].T.contiguous(), solved[-1])
+    return Linear(solved[:-1].T.contiguous(), solved[-1].contiguous().clone())
 
 
 @torch.no_grad()
