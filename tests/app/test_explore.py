@@ -1,0 +1,109 @@
+"""The Explore page's Python side, through Streamlit's own test runner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ENTRY = str(Path(__file__).parents[2] / "nlviz" / "app_entry.py")
+
+
+def app(**query: str) -> AppTest:
+    test = AppTest.from_file(ENTRY, default_timeout=90)
+    test.query_params.update(query)
+    return test.run()
+
+
+@pytest.fixture(scope="module")
+def first() -> AppTest:
+    return app(clip="cat.jpg")
+
+
+def texts(test: AppTest) -> str:
+    return " ".join(str(e.value) for e in [*test.markdown, *test.caption, *test.error])
+
+
+def test_the_first_visit_has_a_view_and_panels(first: AppTest) -> None:
+    assert not first.exception
+    assert not first.error
+    assert first.get("bidi_component")
+    assert "Can this map be believed?" in texts(first)
+    assert first.selectbox(key="block").options == [
+        "stage3 (1×28×42 cells)",
+        "stage4 (1×14×21 cells)",
+    ]
+    assert first.selectbox(key="block").value == "stage4"
+
+
+def test_the_address_opens_a_view() -> None:
+    test = app(clip="coffee.jpg", block="stage3", at="0,100,200")
+    assert not test.error
+    assert test.session_state["query"] == (0.0, 100.0, 200.0)
+    assert test.selectbox(key="block").value == "stage3"
+    assert test.selectbox(key="input").value == "coffee.jpg"
+
+
+def test_typed_numbers_move_the_query() -> None:
+    test = app(clip="cat.jpg")
+    serial = test.session_state["serial"]
+    test.number_input(key="query_y").set_value(80).run()
+    test.number_input(key="query_x").set_value(120).run()
+    assert test.session_state["query"] == (0.0, 80.0, 120.0)
+    assert test.session_state["serial"] > serial
+    assert test.query_params["at"] == ["0,80,120"]
+
+
+def test_another_clip_drops_the_query() -> None:
+    test = app(clip="cat.jpg", at="0,80,120")
+    test.selectbox(key="input").set_value("coffee.jpg").run()
+    assert not test.error
+    assert test.session_state["query"] is None
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ({"clip": "cta.jpg"}, "did you mean 'cat.jpg'"),
+        ({"clip": "cat.jpg", "block": "stage5", "at": "0,5,5"}, "stage4"),
+        ({"clip": "cat.jpg", "model": "lite-ln", "at": "0,5,5"}, "did you mean 'lite-nl'"),
+    ],
+)
+def test_a_wrong_address_is_told_in_a_sentence(address: dict[str, str], told: str) -> None:
+    test = app(**address)
+    assert not test.exception
+    (error,) = test.error
+    assert told in error.value
+
+
+def test_a_query_outside_the_clip_falls_back_to_the_opening_one() -> None:
+    test = app(clip="cat.jpg", at="0,5000,5")
+    assert not test.exception
+    (warning,) = test.warning
+    assert "must be between 0 and" in warning.value
+
+
+def test_a_broken_upload_keeps_the_page_usable() -> None:
+    test = app(clip="cat.jpg")
+    test.segmented_control(key="kind").set_value("Upload").run()
+    assert "Bring a clip" in texts(test)
+    test.file_uploader(key="upload").set_value(("notes.mp4", b"text", "video/mp4")).run()
+    (error,) = test.error
+    assert "notes.mp4" in error.value
+    test.segmented_control(key="kind").set_value("Bundled").run()
+    assert not test.error
+    assert test.get("bidi_component")
+
+
+def test_an_upload_is_shown_and_kept_out_of_the_address(tmp_path: Path) -> None:
+    from nlviz.picture import encode
+
+    picture = np.random.default_rng(0).integers(0, 255, (90, 130, 3), np.uint8)
+    test = app(clip="cat.jpg")
+    test.segmented_control(key="kind").set_value("Upload").run()
+    test.file_uploader(key="upload").set_value(("noise.png", encode(picture), "image/png")).run()
+    assert not test.error
+    assert test.get("bidi_component")
+    assert not test.query_params
