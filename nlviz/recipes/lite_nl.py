@@ -367,7 +367,7 @@ def write(net: LiteNL, control: dict[str, Tensor], path: Path, plan: Plan) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata=about)
     beside = path.with_name(f"{path.stem}-control{path.suffix}")
-    save_file(control, beside, metadata=about)
+    save_file({k: v.contiguous() for k, v in control.items()}, beside, metadata=about)
     load_into(LiteNL(), read_weights(path), source=path.name)
 
 
