@@ -68,12 +68,16 @@ def open_from_address() -> None:
     }
     for key, value in defaults.items():
         st.session_state.setdefault(key, value)
-    if not st.query_params:
+    address = dict(st.query_params)
+    if not {"clip", "block", "at"} <= address.keys():
+        # Not a whole view: a hand-written address may name the clip, the model and the block alone.
+        state_of = {"clip": "input", "model": "model", "block": "block"}
+        st.session_state.update({state_of[k]: v for k, v in address.items() if k in state_of})
         return
     from nlviz.render.views import View
 
     try:
-        view = View.from_query_params(dict(st.query_params))
+        view = View.from_query_params(address)
     except NlvizError as error:
         st.session_state.complaint = f"The address of this page does not open: {error}"
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nlviz.attention_map import AttentionMap
 from nlviz.errors import AffinityTooLarge, OutsideClip
-from nlviz.geometry import TokenGrid
+from nlviz.geometry import Shape, TokenGrid
 from nlviz.pairwise import Pairwise
 
 Indices = Sequence[int] | Tensor
@@ -44,11 +44,22 @@ class Support:
         """Return which keys the queries reach, or None for all."""
         if self.frames_per_group is None:
             return None
-        (qt, qh, qw), (kt, kh, kw) = queries.shape, keys.shape
-        groups = max(qt // self.frames_per_group, 1)
-        of_query = indices // (qh * qw) * groups // qt
-        of_key = torch.arange(kt * kh * kw, device=indices.device) // (kh * kw) * groups // kt
-        return of_query[:, None] == of_key[None, :]
+        of_keys = self._groups(keys, torch.arange(keys.size, device=indices.device), queries)
+        return self._groups(queries, indices, queries)[:, None] == of_keys[None, :]
+
+    def reaching(
+        self, queries: TokenGrid, keys: TokenGrid, key: int
+    ) -> Bool[Tensor, " queries"] | None:
+        """Return which queries reach one key, or None for all."""
+        if self.frames_per_group is None:
+            return None
+        of_key = self._groups(keys, torch.tensor([key]), queries)
+        return self._groups(queries, torch.arange(queries.size), queries) == of_key
+
+    def _groups(self, grid: TokenGrid, indices: Tensor, queries: TokenGrid) -> Tensor:
+        """Return the group of each token; frames are counted on the grid of the queries."""
+        t, h, w = grid.shape
+        return indices // (h * w) * queries.shape[0] // t // cast(int, self.frames_per_group)
 
 
 @runtime_checkable
@@ -113,6 +124,7 @@ class RowsMixin:
     queries: TokenGrid
     keys: TokenGrid
     support: Support
+    clip_shape: Shape | None
 
     def rows(self, indices: Indices) -> Float[Tensor, "heads n keys"]:
         """Return the rows of these queries."""
@@ -159,8 +171,9 @@ class RowsMixin:
             head: one head's index, ``"max"`` over heads, or their mean (None or ``"mean"``).
 
         Raises:
-            OutsideClip: when there is no such head.
+            OutsideClip: when the place is not in the clip, or there is no such head.
         """
+        self._check_place(frame=frame, y=y, x=x)
         index = self.queries.nearest(frame=frame, y=y, x=x)
         row = self._one_head(self.rows([index])[:, 0], head)
         prefix = self.keys.prefix
@@ -177,13 +190,21 @@ class RowsMixin:
         )
 
     def map_to(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
-        """Return who looks at the key at a place of the clip: its column, on the query grid."""
+        """Return who looks at the key at a place of the clip: its column, on the query grid.
+
+        Raises:
+            OutsideClip: when the place is not in the clip, or there is no such head.
+        """
+        self._check_place(frame=frame, y=y, x=x)
+        self.keys.check(frame=frame, y=y, x=x)
         key = self.keys.nearest(frame=frame, y=y, x=x)
         column = self._one_head(self.column(key), head)
+        mask = self.support.reaching(self.queries, self.keys, key)
         return AttentionMap(
             weights=column.reshape(self.queries.shape).numpy(),
             query=self.keys.centre(key),
             keys=self.queries,
+            reachable=None if mask is None else mask.reshape(self.queries.shape).numpy(),
             signed=self.pairwise.signed,
             normalised=False,
             title=f"{self.name}, to this key",
@@ -195,9 +216,19 @@ class RowsMixin:
             return rows.mean(0)
         if head == "max":
             return rows.amax(0)
-        if not 0 <= head < self.heads:
-            raise OutsideClip(f"head must be between 0 and {self.heads - 1}, got {head}")
+        if isinstance(head, str) or not 0 <= head < self.heads:
+            raise OutsideClip(
+                f"head must be between 0 and {self.heads - 1}, 'mean' or 'max'; got {head!r}"
+            )
         return rows[head]
+
+    def _check_place(self, **place: float) -> None:
+        """Check that frame, y and x lie in the clip, as far as its shape is known."""
+        for (name, value), size in zip(place.items(), self.clip_shape or (), strict=False):
+            if not 0 <= value <= size - 1:
+                raise OutsideClip(
+                    f"{name} must be between 0 and {size - 1} in this clip, got {value:g}"
+                )
 
     @staticmethod
     def _check(index: int, grid: TokenGrid, what: str) -> None:
@@ -237,6 +268,7 @@ class EmbeddedAffinity(RowsMixin):
         bias: added to the logits, (heads or 1, 1 or queries, keys), or None.
         values: g, (heads, keys, dv), where kept.
         output: y as the network computed it, (heads, queries, dv), where kept.
+        clip_shape: frames, height and width of the clip, where known; places outside are refused.
 
     >>> torch.manual_seed(0) and None
     >>> theta, phi = torch.randn(1, 12, 5), torch.randn(1, 6, 5)
@@ -259,6 +291,7 @@ class EmbeddedAffinity(RowsMixin):
     bias: Float[Tensor, "heads_or_1 queries_or_1 all_keys"] | None = None
     values: Float[Tensor, "heads all_keys dv"] | None = None
     output: Float[Tensor, "heads all_queries dv"] | None = None
+    clip_shape: Shape | None = None
 
     @property
     def heads(self) -> int:
@@ -278,7 +311,7 @@ class EmbeddedAffinity(RowsMixin):
 
     def logits(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
         """Return what the rows are before C; -inf where the query may not reach."""
-        index = torch.as_tensor(indices, device=self.theta.device)
+        index = torch.as_tensor(indices, dtype=torch.long, device=self.theta.device)
         if index.numel() and not (0 <= int(index.min()) and int(index.max()) < self.queries.size):
             raise OutsideClip(
                 f"a query must be between 0 and {self.queries.size - 1} on this grid, "
@@ -292,6 +325,37 @@ class EmbeddedAffinity(RowsMixin):
             mask = torch.nn.functional.pad(mask, (self.keys.prefix, 0), value=True)
             logits = logits.masked_fill(~mask, -torch.inf)
         return logits
+
+    def column(self, key: int) -> Float[Tensor, "heads queries"]:
+        """Return the weight that every query gives to the key with this flat index.
+
+        O(queries x d): where a row is a softmax, C comes from ``log_normaliser``, which takes one
+        pass over all rows the first time.
+
+        Raises:
+            OutsideClip: when the index is not on the key grid.
+        """
+        self._check(key, self.keys, "key")
+        at, prefix = key + self.keys.prefix, self.queries.prefix
+        logits = self.pairwise.logits(self.theta[:, prefix:], self.phi[:, at : at + 1])[..., 0]
+        if self.bias is not None:
+            logits = logits + self.bias[..., at]
+        if self.log_normaliser is not None:
+            column = (logits - self.log_normaliser).exp()
+        else:
+            column = self.pairwise.numerator(logits) / self._reachable_keys()
+        mask = self.support.reaching(self.queries, self.keys, key)
+        return column if mask is None else column.where(mask.to(column.device), 0.0)
+
+    def _reachable_keys(self) -> Float[Tensor, " queries"] | int:
+        """Return how many keys each query reaches, tokens without a place included."""
+        if self.support.frames_per_group is None:
+            return self.phi.shape[1]
+        frames, h, w = self.queries.shape
+        first = torch.arange(frames) * (h * w)
+        mask = self.support.mask(self.queries, self.keys, first)
+        count = cast(Tensor, mask).sum(1) + self.keys.prefix
+        return count.clamp(min=1).repeat_interleave(h * w).to(self.theta)
 
     @cached_property
     def log_normaliser(self) -> Float[Tensor, "heads queries"] | None:
@@ -346,32 +410,35 @@ class PatchAffinity(RowsMixin):
     keys: TokenGrid
     pairwise: Pairwise = NL_MEANS
     support: Support = Support()
+    clip_shape: Shape | None = None
 
     @cached_property
-    def _padded(self) -> Float[Tensor, "t c h w"]:
+    def _patches(self) -> Float[Tensor, "tokens values"]:
+        """The patch around each token; in double precision, so that distances may be differences."""
         pad = self.patch // 2
-        chw = self.picture.permute(0, 3, 1, 2)
-        return torch.nn.functional.pad(chw, (pad, pad, pad, pad), mode="reflect")
+        chw = torch.nn.functional.pad(
+            self.picture.permute(0, 3, 1, 2).double(), (pad, pad, pad, pad), mode="reflect"
+        )
+        (_, h, w), step, offset = self.keys.shape, self.step, self.offset
+        chw = chw[:, :, offset:, offset:]
+        patches = chw.unfold(2, self.patch, step)[:, :, :h].unfold(3, self.patch, step)[:, :, :, :w]
+        return patches.permute(0, 2, 3, 1, 4, 5).flatten(0, 2).flatten(1)
 
     def distances(self, indices: Indices) -> Float[Tensor, "n keys"]:
-        """Return d_ij in squared grey levels from these queries to all keys."""
-        (_, kh, kw), step, offset = self.keys.shape, self.step, self.offset
-        out = []
-        for index in torch.as_tensor(indices).tolist():
-            self._check(index, self.queries, "query")
-            a, b, c = self.queries.unravel(index)
-            top, left = (offset + i * step for i in (b, c))
-            total = torch.zeros(self.keys.shape)
-            for dy in range(self.patch):
-                for dx in range(self.patch):
-                    own = self._padded[a, :, top + dy, left + dx]
-                    y, x = offset + dy, offset + dx
-                    there = self._padded[
-                        :, :, y : y + (kh - 1) * step + 1 : step, x : x + (kw - 1) * step + 1 : step
-                    ]
-                    total += (there - own[:, None, None]).square().sum(1)
-            out.append(total.flatten() / (self.patch**2 * self.picture.shape[-1]))
-        return torch.stack(out)
+        """Return d_ij in squared grey levels from these queries to all keys.
+
+        Raises:
+            OutsideClip: when an index is not on the grid.
+        """
+        index = torch.as_tensor(indices, dtype=torch.long)
+        for end in index.aminmax() if index.numel() else ():
+            self._check(int(end), self.queries, "query")
+        keys = self._patches
+        own = keys[index]
+        # |p - q|^2 = |p|^2 + |q|^2 - 2 p.q: one product instead of a pass for each pixel of a patch
+        total = (own @ keys.T).mul_(-2).add_(keys.square().sum(1))
+        total.add_(own.square().sum(1)[:, None])
+        return total.clamp_(min=0).div_(keys.shape[1]).float()
 
     def rows(self, indices: Indices) -> Float[Tensor, "1 n keys"]:
         """Return the rows of these queries: O(keys x patch^2) each.
@@ -414,6 +481,7 @@ def patch_affinity(
         (t, -(-(height - centre) // step), -(-(width - centre) // step)),
         (1.0, step * scale[0], step * scale[1]),
         (0.0, (centre + 0.5) * scale[0] - 0.5, (centre + 0.5) * scale[1] - 0.5),
+        extent=clip_shape,
     )
     return PatchAffinity(
         name=name,
@@ -424,4 +492,5 @@ def patch_affinity(
         offset=centre,
         queries=grid,
         keys=grid,
+        clip_shape=clip_shape,
     )

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nlviz import decoding
-from nlviz.errors import OutsideClip, UnreadableClip
+from nlviz.errors import UnreadableClip
+from nlviz.geometry import check_inside
 
 Frames = npt.NDArray[np.uint8]
 Progress = Callable[[str, float], None]
@@ -101,11 +102,7 @@ class Clip:
         Raises:
             OutsideClip: when it does not.
         """
-        for name, value, size in zip(("frame", "y", "x"), (frame, y, x), self.shape, strict=True):
-            if not 0 <= value <= size - 1:
-                raise OutsideClip(
-                    f"{name} must be between 0 and {size - 1} in this clip, got {value:g}"
-                )
+        check_inside(self.shape, frame=frame, y=y, x=x)
 
     def resized(self, size: int) -> Clip:
         """Return the clip with this shorter side, in pixels, keeping the aspect ratio."""

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nlviz.affinity import Affinity, EmbeddedAffinity
+from nlviz.affinity import Affinity, EmbeddedAffinity, Support
 from nlviz.block import NonLocalBlock
 from nlviz.clip import Clip
-from nlviz.geometry import Axis, TokenGrid
+from nlviz.geometry import Axis, Shape, TokenGrid
 from nlviz.pairwise import Pairwise
 from nlviz.recording import Call
 
@@ -47,11 +47,13 @@ class Prepared:
     Attributes:
         tensor: the input.
         y, x: place of the input's rows and columns of pixels in the clip.
+        clip_shape: frames, height and width of the clip.
     """
 
     tensor: Tensor
     y: Axis
     x: Axis
+    clip_shape: Shape
 
 
 class Adapter(Protocol):
@@ -100,7 +102,7 @@ def prepare(clip: Clip, spec: InputSpec) -> Prepared:
     tensor = x[None] if spec.layout == "clip" else x.transpose(0, 1).contiguous()
     # Pixel i of the input covers the clip from i / f to (i + 1) / f: centres shift by half pixels.
     y, x_ = (Axis(n / m, (n / m - 1) / 2) for n, m in ((height, h), (width, w)))
-    return Prepared(tensor, y, x_)
+    return Prepared(tensor, y, x_, clip.shape)
 
 
 def block_affinity(
@@ -109,19 +111,30 @@ def block_affinity(
     attend: Call,
     *,
     queries: TokenGrid,
+    clip_shape: Shape | None = None,
 ) -> EmbeddedAffinity:
-    """Return the affinity of a ``NonLocalBlock`` from a call of its ``attend``."""
-    theta, phi, g, scale = attend.args
-    kernel = (1,) * (3 - block.dimension) + block.key_kernel
+    """Return the affinity of a ``NonLocalBlock`` from a call of its ``attend``.
+
+    Frames that went through the block as a batch, one by one, become groups that see only
+    themselves; ``queries`` covers them all.
+    """
+    *embedded, scale = attend.args
+    # (frames, 1, tokens, d) -> (1, frames x tokens, d); one frame or clip stays what it is
+    theta, phi, g, y = (t.transpose(0, 1).flatten(1, 2) for t in (*embedded, attend.output))
+    frames = embedded[0].shape[0]
+    k = block.key_kernel
+    kernel = (k[0], 1, 1) if block.dimension == 1 else (k if len(k) == 3 else (1, *k))
     return EmbeddedAffinity(
         name=name,
         pairwise=Pairwise(block.pairwise, float(scale)),
-        theta=theta[0].contiguous(),
-        phi=phi[0].contiguous(),
+        theta=theta.contiguous(),
+        phi=phi.contiguous(),
         queries=queries,
-        keys=queries if block.pool == 1 else queries.pooled((kernel[0], kernel[1], kernel[2])),
-        values=g[0],
-        output=attend.output[0],
+        keys=queries if block.pool == 1 else queries.pooled(cast(Shape, kernel)),
+        support=Support(queries.shape[0] // frames if frames > 1 else None),
+        values=g,
+        output=y,
+        clip_shape=clip_shape,
     )
 
 

@@ -49,21 +49,37 @@ class NonLocalBlockAdapter:
         """Return the affinity; cells lie where the convolutions before the block put them."""
         assert isinstance(block, NonLocalBlock)
         call = calls[name]
-        t, h, w = (1, 1, *call.args[0].shape[2:])[-3:]
+        features = call.args[0]
+        if block.dimension == 1:  # time alone
+            t, h, w = features.shape[2], 1, 1
+        elif block.dimension == 2:  # the batch is the frames, each on its own
+            t, h, w = features.shape[0], *features.shape[2:]
+        else:
+            t, h, w = features.shape[2:]
         shape, size = (t, h, w), prepared.tensor.shape[-2:]
         known = {
             n: axis for n, (_, axis) in zip(("x", "y", "t"), reversed(call.axes), strict=False)
         }
-        if tuple(n for n, _ in call.axes[-2:]) != (h, w):
+        if tuple(n for n, _ in call.axes) != shape[-len(call.axes) :]:
             known = {}
         y, x = (
             known.get(axis) or Axis(full / cells, (full / cells - 1) / 2)
             for axis, full, cells in (("y", size[0], h), ("x", size[1], w))
         )
         queries = TokenGrid.of_axes(
-            shape, known.get("t", Axis()), place(y, prepared.y), place(x, prepared.x)
+            shape,
+            known.get("t", Axis()),
+            place(y, prepared.y),
+            place(x, prepared.x),
+            extent=prepared.clip_shape,
         )
-        return block_affinity(name, block, calls[f"{name}.attend"], queries=queries)
+        return block_affinity(
+            name,
+            block,
+            calls[f"{name}.attend"],
+            queries=queries,
+            clip_shape=prepared.clip_shape,
+        )
 
 
 def _own_convolutions(net: nn.Module) -> list[nn.Module]:
