@@ -414,7 +414,7 @@ class PatchAffinity(RowsMixin):
 
     @cached_property
     def _patches(self) -> Float[Tensor, "tokens values"]:
-        """The patch around each token; in double precision, so that distances may be differences."""
+        """The patch around each token, in double precision: distances are small differences."""
         pad = self.patch // 2
         chw = torch.nn.functional.pad(
             self.picture.permute(0, 3, 1, 2).double(), (pad, pad, pad, pad), mode="reflect"

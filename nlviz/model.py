@@ -239,6 +239,8 @@ def capture(
 
 def _features(x: Tensor) -> Tensor:
     """Return what entered a block as (channels, t, h, w), whatever its dimension."""
+    if x.dim() == 3:  # time alone
+        return x[0, :, :, None, None]
     if x.dim() == 4 and x.shape[0] > 1:
         return x.transpose(0, 1)
     return x[0].reshape(x.shape[1], *(1, 1, *x.shape[2:])[-3:])

@@ -94,7 +94,11 @@ class Pairwise:
                 rows = rows.masked_fill(logits.isneginf().all(-1, keepdim=True), 0.0)
             return rows
         reachable = ~logits.isneginf()
-        f = torch.where(reachable, logits, 0.0)
-        if self.name == "concatenation":
-            f = f.relu()
+        f = self.numerator(torch.where(reachable, logits, 0.0))
         return f / reachable.sum(-1, keepdim=True).clamp(min=1)
+
+    def numerator(self, logits: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """Return f of equation (1) from the logits."""
+        if self.softmax:
+            return logits.exp()
+        return logits.relu() if self.name == "concatenation" else logits
