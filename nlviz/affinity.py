@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nlviz.attention_map import AttentionMap
 from nlviz.errors import AffinityTooLarge, OutsideClip
-from nlviz.geometry import Shape, TokenGrid
+from nlviz.geometry import Shape, TokenGrid, check_inside
 from nlviz.pairwise import Pairwise
 
 Indices = Sequence[int] | Tensor
@@ -196,7 +196,6 @@ class RowsMixin:
             OutsideClip: when the place is not in the clip, or there is no such head.
         """
         self._check_place(frame=frame, y=y, x=x)
-        self.keys.check(frame=frame, y=y, x=x)
         key = self.keys.nearest(frame=frame, y=y, x=x)
         column = self._one_head(self.column(key), head)
         mask = self.support.reaching(self.queries, self.keys, key)
@@ -222,13 +221,10 @@ class RowsMixin:
             )
         return rows[head]
 
-    def _check_place(self, **place: float) -> None:
-        """Check that frame, y and x lie in the clip, as far as its shape is known."""
-        for (name, value), size in zip(place.items(), self.clip_shape or (), strict=False):
-            if not 0 <= value <= size - 1:
-                raise OutsideClip(
-                    f"{name} must be between 0 and {size - 1} in this clip, got {value:g}"
-                )
+    def _check_place(self, *, frame: float, y: float, x: float) -> None:
+        """Refuse a place outside the clip, where the clip's shape is known."""
+        if self.clip_shape is not None:
+            check_inside(self.clip_shape, frame=frame, y=y, x=x)
 
     @staticmethod
     def _check(index: int, grid: TokenGrid, what: str) -> None:
@@ -481,7 +477,6 @@ def patch_affinity(
         (t, -(-(height - centre) // step), -(-(width - centre) // step)),
         (1.0, step * scale[0], step * scale[1]),
         (0.0, (centre + 0.5) * scale[0] - 0.5, (centre + 0.5) * scale[1] - 0.5),
-        extent=clip_shape,
     )
     return PatchAffinity(
         name=name,

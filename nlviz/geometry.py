@@ -65,14 +65,12 @@ class TokenGrid:
         stride: distance between tokens (frames, pixels, pixels).
         origin: centre of token (0, 0, 0) (frame, y, x).
         prefix: number of leading tokens without a place (class token, registers).
-        extent: frames, height and width of the clip, where known.
     """
 
     shape: Shape
     stride: Triple = (1.0, 1.0, 1.0)
     origin: Triple = (0.0, 0.0, 0.0)
     prefix: int = 0
-    extent: Shape | None = None
 
     @classmethod
     def of_axes(
@@ -83,7 +81,6 @@ class TokenGrid:
         x: Axis,
         *,
         prefix: int = 0,
-        extent: Shape | None = None,
     ) -> TokenGrid:
         """Build a grid from one axis per dimension.
 
@@ -91,22 +88,7 @@ class TokenGrid:
         30
         """
         stride, origin = (t.stride, y.stride, x.stride), (t.origin, y.origin, x.origin)
-        return cls(shape, stride, origin, prefix, extent)
-
-    def check(self, *, frame: float, y: float, x: float) -> None:
-        """Check that a place lies inside the clip, where its extent is known.
-
-        Raises:
-            OutsideClip: when it does not.
-
-        >>> TokenGrid((1, 3, 5), (1, 8, 8), (0, 3.5, 3.5), extent=(1, 24, 40)).check(
-        ...     frame=0, y=24, x=3
-        ... )
-        Traceback (most recent call last):
-        nlviz.errors.OutsideClip: y must be between 0 and 23 in this clip, got 24
-        """
-        if self.extent is not None:
-            check_inside(self.extent, frame=frame, y=y, x=x)
+        return cls(shape, stride, origin, prefix)
 
     @property
     def size(self) -> int:
@@ -172,8 +154,7 @@ class TokenGrid:
         An odd axis loses its last token, as the pool does; the grid is not stretched over it.
 
         >>> TokenGrid((4, 7, 9), (1, 8, 8), (0, 0, 0)).pooled((1, 2, 2))
-        TokenGrid(shape=(4, 3, 4), stride=(1, 16, 16), origin=(0.0, 4.0, 4.0), prefix=0,
-        extent=None)
+        TokenGrid(shape=(4, 3, 4), stride=(1, 16, 16), origin=(0.0, 4.0, 4.0), prefix=0)
         """
         (t, h, w), (kt, ky, kx) = self.shape, kernel
         (st, sy, sx), (ot, oy, ox) = self.stride, self.origin

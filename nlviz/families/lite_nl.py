@@ -51,7 +51,7 @@ class LiteNLAdapter:
         assert isinstance(block, NonLocalBlock)
         t, h, w = calls[name].args[0].shape[2:]
         y, x = (place(AXES[name], axis) for axis in (prepared.y, prepared.x))
-        queries = TokenGrid.of_axes((t, h, w), Axis(), y, x, extent=prepared.clip_shape)
+        queries = TokenGrid.of_axes((t, h, w), Axis(), y, x)
         return block_affinity(
             name,
             block,

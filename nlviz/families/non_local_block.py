@@ -71,7 +71,6 @@ class NonLocalBlockAdapter:
             known.get("t", Axis()),
             place(y, prepared.y),
             place(x, prepared.x),
-            extent=prepared.clip_shape,
         )
         return block_affinity(
             name,
