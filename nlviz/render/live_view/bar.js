@@ -2,7 +2,7 @@
 
 import { colourTable } from "./colour.js";
 import { element, setText } from "./dom.js";
-import { multipleText, numberText, valueText } from "./words.js";
+import { valueText } from "./words.js";
 
 export function createBar(lut) {
   const ramp = element("canvas", { width: 256, height: 1, class: "nlv-ramp" });
@@ -23,7 +23,8 @@ export function createBar(lut) {
     if (result.logits) return "Raw logit";
     const what = view.unit === "absolute" ? "Weight" : "Weight, × uniform attention";
     const how = { query: "", locked: " · scale locked", frame: " · own scale per frame" }[view.scale];
-    return what + how;
+    const most = result.scale.clipped && view.scale !== "frame" ? ` · strongest ${valueText(result.most, result, view.unit)}` : "";
+    return what + how + most;
   }
 
   function update(result, view) {
@@ -45,9 +46,7 @@ export function createBar(lut) {
     setText(low, (scale.clippedBelow ? "<" : "") + text(scale.lo));
     setText(middle, text((scale.lo + scale.hi) / 2));
     setText(high, (scale.clipped ? ">" : "") + text(scale.hi));
-    const most = scale.clipped ? `, strongest ${text(result.most)}` : "";
-    bar.setAttribute("aria-label", `Colour scale from ${text(scale.lo)} to ${text(scale.hi)}${most}`);
-    bar.title = scale.clipped ? `Strongest key: ${text(result.most)}; colours end at ${text(scale.hi)}` : "";
+    bar.setAttribute("aria-label", `${title.textContent}: colours from ${text(scale.lo)} to ${text(scale.hi)}`);
   }
 
   /** Point at a value on the bar, or at none. */
@@ -64,8 +63,4 @@ export function createBar(lut) {
 /** Top of a result's scale in multiples of uniform attention: what locking keeps. */
 export function topOf(result) {
   return Number((result.scale.hi / result.uniform).toPrecision(3));
-}
-
-export function strongestText(result, view) {
-  return view.unit === "absolute" ? numberText(result.most) : multipleText(result.most / result.uniform);
 }

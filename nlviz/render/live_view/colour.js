@@ -53,10 +53,11 @@ export function paintCells(words, values, from, to, table, lo, hi, limits) {
  * The scale of one row.
  * @param {object} about sorted: strongest values without the own cell, largest first;
  *   rank: which of them ends the scale; least and most: extremes; unit: what one multiple is;
- *   signed; fixed: top in units, or null
+ *   signed; fixed: top in units, or null; floor: the lowest top in units, so that next to nothing
+ *   looks like next to nothing
  * @returns {{lo, hi, diverging, clipped, clippedBelow}} in the row's own values
  */
-export function rowScale({ sorted, rank, least, most, unit, signed, fixed }) {
+export function rowScale({ sorted, rank, least, most, unit, signed, fixed, floor = 0 }) {
   const diverging = signed && least < 0;
   const size = diverging ? Math.max(most, -least) : most;
   const ranked = sorted.length ? sorted[Math.min(rank, sorted.length - 1)] : size;
@@ -64,7 +65,7 @@ export function rowScale({ sorted, rank, least, most, unit, signed, fixed }) {
   const asked = Math.max(ranked, size / MOST_CLIPPED);
   // A few cells may stand far above the rest; they are clipped and marked, unless they barely do.
   const wanted = size <= 1.6 * asked ? size : asked;
-  const hi = unit * (fixed ?? roundUp(wanted / unit));
+  const hi = unit * (fixed ?? Math.max(floor, roundUp(wanted / unit)));
   const slack = 1 + 1e-6;
   return {
     lo: diverging ? -hi : 0,

@@ -27,6 +27,10 @@ function channelOf(bytes) {
   return JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))).channel ?? null;
 }
 
+function release({ channel, handle }) {
+  if (channels().get(channel) === handle) channels().delete(channel);
+}
+
 function createMount(parentElement) {
   const root = document.createElement("div");
   parentElement.append(root);
@@ -47,20 +51,20 @@ export default function ({ data, parentElement, setStateValue }) {
   if (data?.byteLength && !sameBytes(entry.bytes, data)) {
     entry.bytes = data;
     const channel = channelOf(data);
-    if (entry.channel !== channel) channels().delete(entry.channel);
+    if (entry.channel !== channel) release(entry);
     entry.channel = channel;
-    entry.handle.show(data).then(() => {
-      if (!channel || entry.bytes !== data) return;
+    entry.handle.show(data).catch((error) => console.error(error));
+    if (channel) {
       channels().set(channel, entry.handle);
       const message = waiting().get(channel);
       waiting().delete(channel);
-      if (message) entry.handle.apply(message);
-    }).catch((error) => console.error(error));
+      if (message) entry.handle.receive(message);
+    }
   }
   return () => {
     entry.handle.destroy();
     entry.root.remove();
-    if (channels().get(entry.channel) === entry.handle) channels().delete(entry.channel);
+    release(entry);
     mounts.delete(parentElement);
   };
 }

@@ -118,6 +118,8 @@ export function createEngine(container) {
     const { values, from, to, skipFrom, skipTo, spec, column } = result;
     if (!column) {
       result.excluded = leaveOut(values, from, to, skipFrom, skipTo, spec.softmax);
+      // C(x) runs over the keys that are left.
+      if (spec.softmax) result.logC += Math.log(Math.max(1 - result.excluded, Number.MIN_VALUE));
       return;
     }
     let out = 0;
@@ -159,6 +161,9 @@ export function createEngine(container) {
     result.total = total;
     result.least = Number.isFinite(least) ? least : 0;
     result.most = Number.isFinite(most) ? most : 0;
+    const ownSkipped = own >= skipFrom && own < skipTo;
+    const ownSize = ownSkipped || own < from || own >= to ? 0 : Math.abs(values[own]);
+    result.ownShare = total > 0 && !result.logits ? ownSize / total : 0;
     result.mass = side.mass;
     result.best = side.best;
     for (let f = 0; f < frames; f++) {
@@ -201,6 +206,7 @@ export function createEngine(container) {
     return rowScale({
       sorted: side.sorted, rank, least: result.least, most: result.most,
       unit: uniform, signed, fixed: view.scale === "locked" ? view.top : null,
+      floor: result.spec.softmax ? 1 : 0,
     });
   }
 

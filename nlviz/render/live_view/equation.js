@@ -6,7 +6,7 @@ import { cropSide, drawCrop } from "./draw.js";
 import { tokenCentre } from "./grid.js";
 import { numberText, PAIRWISE, percentText, weightText } from "./words.js";
 
-const TERMS = 5;
+const MOST_TERMS = 5;
 const SIZE = 36;
 
 const PARTS = {
@@ -30,6 +30,15 @@ function patch(size, label) {
   return canvas;
 }
 
+/** The strongest keys, the own cell among them where it counts (it is apart in result.order). */
+function strongest(result, count) {
+  const keys = Array.from(result.order.subarray(0, Math.min(count, result.found)));
+  if (!(result.ownShare > 0)) return keys;
+  const at = keys.findIndex((index) => result.values[index] < result.values[result.own]);
+  if (at >= 0) keys.splice(at, 0, result.own);
+  return keys.slice(0, count);
+}
+
 /** Build the panel; `on.lit(part | {key} | null)` and `on.inspect(index)` are told what is pointed at. */
 export function createEquation(clip, pictures, on, signal) {
   const query = patch(30, "the query");
@@ -43,7 +52,7 @@ export function createEquation(clip, pictures, on, signal) {
     symbol("f", "f", "f, the pairwise function"), element("span", { class: "nlv-op", text: "(" }),
     xi, element("span", { class: "nlv-op", text: "," }), symbol("keys", "x<sub>j</sub>", "x j, the keys"),
     element("span", { class: "nlv-op", text: ")" }), symbol("g", "g(x<sub>j</sub>)", "g of x j, the value"));
-  const terms = Array.from({ length: TERMS }, (_, n) => createTerm(n));
+  const terms = Array.from({ length: MOST_TERMS }, (_, n) => createTerm(n));
   const rest = element("span", { class: "nlv-rest" });
   const output = element("span", { class: "nlv-mean", "data-lit": "output", "data-tip": "The same weighted mean taken over pixels instead of g: what the strongest keys look like together" }, mean);
   const equals = element("span", { class: "nlv-op", text: "=" });
@@ -53,6 +62,8 @@ export function createEquation(clip, pictures, on, signal) {
     element("div", { class: "nlv-equation-line" }, formula, live), legend);
   let part = null;
   let shown = null;
+  let listed = [];
+  let count = MOST_TERMS;
 
   function createTerm(n) {
     const weight = element("span", { class: "nlv-weight" });
@@ -65,7 +76,7 @@ export function createEquation(clip, pictures, on, signal) {
   const litOf = (node) => {
     const name = node?.closest?.("[data-lit]")?.dataset.lit ?? null;
     if (!name?.startsWith("key") || name === "keys") return name;
-    const index = shown && Number(name.slice(3)) < shown.found ? shown.order[Number(name.slice(3))] : -1;
+    const index = listed[Number(name.slice(3))] ?? -1;
     return index >= 0 ? { key: index } : null;
   };
 
@@ -121,17 +132,19 @@ export function createEquation(clip, pictures, on, signal) {
     const soft = result.spec.softmax && !result.logits && !result.column;
     panel.classList.toggle("nlv-column", result.column || result.logits);
     setText(equals, result.column ? "looked at by" : result.logits ? "most alike" : "=");
+    listed = strongest(result, count);
     let sum = 0;
     terms.forEach((item, n) => {
-      const used = n < Math.min(TERMS, result.found);
+      const used = n < listed.length;
       item.node.hidden = !used;
       if (!used) return;
-      const value = result.values[result.order[n]];
+      const value = result.values[listed[n]];
       sum += value;
+      item.canvas.classList.toggle("nlv-itself", listed[n] === result.own);
       setText(item.weight, soft ? weightText(value) : numberText(value));
     });
     rest.hidden = !soft;
-    const others = result.count - Math.min(TERMS, result.found);
+    const others = result.count - listed.length;
     const text = `+ ${percentText(Math.max(0, 1 - sum))} · ${others} others`;
     if (soft) setText(rest, text);
   }
@@ -141,11 +154,9 @@ export function createEquation(clip, pictures, on, signal) {
     const crop = (context, grid, index, frame, size) => drawCrop(
       context, pictures[frame].colour, clip, tokenCentre(grid, index), side, 0, 0, size);
     crop(query.getContext("2d"), result.asked, result.token, shownQuery.frame, query.width);
-    const count = Math.min(TERMS, result.found);
-    for (let n = 0; n < count; n++) {
-      const index = result.order[n];
+    listed.forEach((index, n) => {
       crop(terms[n].context, result.grid, index, frameOf(result, index), terms[n].canvas.width);
-    }
+    });
     output.hidden = result.logits || result.column || result.signed;
     if (!output.hidden) blend(mean.getContext("2d"), result, crop, frameOf);
   }
@@ -153,8 +164,7 @@ export function createEquation(clip, pictures, on, signal) {
   /** Running weighted mean: the n-th crop covers the ones before by its share of the sum so far. */
   function blend(context, result, crop, frameOf) {
     let sum = 0;
-    for (let n = 0; n < Math.min(result.found, 24); n++) {
-      const index = result.order[n];
+    for (const index of strongest(result, 24)) {
       const weight = result.values[index];
       if (!(weight > 0)) break;
       sum += weight;
@@ -164,5 +174,9 @@ export function createEquation(clip, pictures, on, signal) {
     context.globalAlpha = 1;
   }
 
-  return { element: panel, update, drawThumbs };
+  function setTerms(wanted) {
+    count = Math.min(wanted, MOST_TERMS);
+  }
+
+  return { element: panel, update, drawThumbs, setTerms };
 }

@@ -89,7 +89,8 @@ export function movedQuery(query, { dy = 0, dx = 0, df = 0 }, grid, clip) {
 
 /** The nearest place inside the clip. */
 export function insideClip({ frame, y, x }, clip) {
-  const within = (value, last) => Math.min(Math.max(Number(value) || 0, 0), last);
+  // Hundredths of a pixel are enough, and read well in an address.
+  const within = (value, last) => Math.round(100 * Math.min(Math.max(Number(value) || 0, 0), last)) / 100;
   return {
     frame: Math.round(within(frame, clip.frames - 1)),
     y: within(y, clip.height - 1),

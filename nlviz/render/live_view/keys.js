@@ -9,7 +9,10 @@ const MOVES = {
 function typing(event) {
   const [target] = event.composedPath();
   if (!(target instanceof Element)) return false;
-  return target.isContentEditable || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName);
+  if (target.isContentEditable || /^(SELECT|TEXTAREA)$/.test(target.tagName)) return true;
+  // A slider takes arrows only, so that number keys still switch after it was used.
+  if (target.tagName === "INPUT") return target.type !== "range" || event.key.startsWith("Arrow");
+  return false;
 }
 
 /** Keys that press the button or open the details that has the focus. */
@@ -21,7 +24,7 @@ function pressing(event) {
 /**
  * Listen for keys.
  * @param {HTMLElement} root the live view
- * @param {object} on move({dx|dy|df}), pin(), unpin(), source(number), play(), read(boolean)
+ * @param {object} on move({dx|dy|df}), pin(), unpin(), source(number), play(), peek(boolean)
  * @param {boolean} everywhere whether keys count wherever the focus is
  */
 export function attachKeys(root, on, everywhere, signal) {
@@ -33,7 +36,7 @@ export function attachKeys(root, on, everywhere, signal) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const within = event.composedPath().includes(root);
     if (!(within || inside || everywhere)) return;
-    if (event.key === "Shift") return void on.read(true);
+    if (event.key === "Shift") return void on.peek(true);
     if (event.key === "Escape") return void on.unpin();
     if (typing(event)) return;
     if (act(event)) event.preventDefault();
@@ -50,6 +53,6 @@ export function attachKeys(root, on, everywhere, signal) {
 
   document.addEventListener("keydown", down, { signal });
   document.addEventListener("keyup", (event) => {
-    if (event.key === "Shift") on.read(false);
+    if (event.key === "Shift") on.peek(false);
   }, { signal });
 }

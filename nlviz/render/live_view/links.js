@@ -26,14 +26,15 @@ export function arrowHead(control, to, size) {
 /**
  * Draw arrows.
  * @param {{from, to, share, negative}[]} links strongest first; share relative to the strongest
+ * @param {number} slim factor on their width
  * @param {number} opacity faint while hovering, full when pinned
  */
-export function drawLinks(context, links, opacity) {
+export function drawLinks(context, links, slim, opacity) {
   context.lineCap = "round";
   for (let n = links.length - 1; n >= 0; n--) {
     const { from, to, share, lit } = links[n];
     const control = arcControl(from, to);
-    const width = linkWidth(share);
+    const width = slim * linkWidth(share);
     const strength = lit ? 1 : opacity * (0.1 + 0.9 * Math.sqrt(Math.max(share, 0)));
     context.beginPath();
     context.moveTo(from.x, from.y);

@@ -43,7 +43,8 @@ export function createQueryBar(head, on, signal) {
     setText(frameText, secondsText(clip.times[query.frame]));
     for (const [input, value] of [[y, query.y], [x, query.x]]) {
       const text = String(Math.round(value));
-      if (input.value !== text) input.value = text;
+      const typing = hovering && input === bar.getRootNode().activeElement;
+      if (input.value !== text && !typing) input.value = text;
     }
     const what = hovering ? "hover" : pinned ? "pinned" : "free";
     if (chip.dataset.state !== what || chip.dataset.rule !== rule) {

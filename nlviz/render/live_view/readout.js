@@ -6,15 +6,20 @@ import { nearestToken, tokenCentre } from "./grid.js";
 import { numberText, rowSentence, valueText, whenText } from "./words.js";
 
 const CLOSE = 132;
+const OFFER_FROM = 0.4;
 
-export function createSentence() {
-  const text = element("p", { class: "nlv-sentence" });
+/** The sentence; `onOffer` is called where the reader takes the offer to leave the own cell out. */
+export function createSentence(onOffer, signal) {
+  const text = element("span");
+  const offer = element("button", { type: "button", class: "nlv-offer", text: "leave it out", "data-tip": "Leave the query's own cell out and scale the rest", hidden: true });
   const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
-  const node = element("div", { class: "nlv-finding" }, text, spoken);
+  const node = element("div", { class: "nlv-finding" }, element("p", { class: "nlv-sentence" }, text, offer), spoken);
   let timer = 0;
+  offer.addEventListener("click", onOffer, { signal });
 
   function update(result, query, clip, note) {
     setText(text, note ?? rowSentence(result, query, clip));
+    offer.hidden = note !== null || !(result.ownShare >= OFFER_FROM);
   }
 
   /** Say the sentence to screen readers once the query has come to rest. */
@@ -46,7 +51,7 @@ export function createReadout(clip) {
     let text = outside ? "not reachable" : token >= row.skipFrom && token < row.skipTo ? "left out" : "";
     if (!text) {
       text = valueText(weight, row, unit);
-      if (unit !== "absolute" && !row.logits) text += ` · ${numberText(weight)}`;
+      if (unit !== "absolute" && !row.logits && !text.startsWith("<")) text += ` · ${numberText(weight)}`;
     }
     setText(value, label ? `${label} ${text}` : text);
     const seconds = clip.frames > 1 ? `${whenText(cursor.frame, clip)} · ` : "";
@@ -91,7 +96,8 @@ export function createInspector(clip, pictures, on, signal) {
     }, { width: 3 });
   }
 
-  function show(result, shown, index, frame, unit) {
+  /** Compare; the card lies on the half of `box` where the query is not. */
+  function show(result, shown, index, frame, unit, box) {
     const from = tokenCentre(result.asked, result.token);
     const to = tokenCentre(result.grid, index);
     drawSide(query, shown.frame, result.asked, from);
@@ -104,6 +110,8 @@ export function createInspector(clip, pictures, on, signal) {
     facts.textContent = `${valueText(result.values[index], result, unit)}, ${distance} px${when} away. The same thing, or a mistake?`;
     target = { frame, y: Math.round(to.y), x: Math.round(to.x) };
     card.hidden = false;
+    const right = from.x < clip.width / 2 ? Math.max(0, box.x + box.w - card.offsetWidth - 8) : box.x + 8;
+    card.style.transform = `translate(${right}px, ${box.y + 8}px)`;
   }
 
   return { element: card, show, hide };

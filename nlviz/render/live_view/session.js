@@ -6,17 +6,18 @@ import { createEngine } from "./engine.js";
 import { createEquation } from "./equation.js";
 import { insideClip, movedQuery, nearestToken } from "./grid.js";
 import { attachKeys } from "./keys.js";
+import { createPlayer } from "./player.js";
 import { createQueryBar } from "./querybar.js";
 import { createInspector, createReadout, createSentence } from "./readout.js";
 import { createStage } from "./stage.js";
 import { activeQuery, mergedView, sameQuery } from "./state.js";
 import { createTitle } from "./title.js";
 import { createToolbar } from "./toolbar.js";
+import { waitingFor } from "./words.js";
 
 const NARROW = 700;
 const QUIET = 250;
 const DETAILS_EVERY = 80;
-const TOO_LARGE = "Too large to compute in the browser: the row comes from the server when you pin.";
 
 /** Everything that lives as long as one container is shown. */
 export function createSession(root, container, pictures, state, { onPin, onView, everywhere, timings }) {
@@ -26,16 +27,17 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   const { signal } = life;
   const engine = createEngine(container);
   const lut = { sequential: container.array(head.colours.sequential).data, diverging: container.array(head.colours.diverging).data };
-  const on = { hover, pin, unpin, large, lit, inspect, place, play, read, move, source, view: changeView };
+  const on = { hover, pin, unpin, large, lit, inspect, place, play, read, peek, move, source, view: changeView };
   const stage = createStage(clip, pictures, on, signal);
   const equation = createEquation(clip, pictures, on, signal);
   const toolbar = createToolbar(head, changeView, signal);
   const queryBar = createQueryBar(head, on, signal);
   const bar = createBar(lut);
-  const sentence = createSentence();
+  const sentence = createSentence(() => changeView({ leave_out: "cell" }), signal);
   const readout = createReadout(clip);
+  const player = createPlayer(clip, nextFrame);
   const inspector = createInspector(clip, pictures, on, signal);
-  const timers = { pin: 0, view: 0, play: 0, details: 0 };
+  const timers = { pin: 0, view: 0, details: 0 };
   let rule = head.query_rule ?? "";
   let frameRequest = 0;
   let result = null;
@@ -43,6 +45,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   let drawnFor = "";
   let kept = null;
   let width = 0;
+  let readToggled = false;
   let detailsAt = 0;
 
   stage.element.append(readout.element, inspector.element);
@@ -62,6 +65,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     if (!now || now === width) return;
     width = now;
     toolbar.setNarrow(now < NARROW);
+    equation.setTerms(now < NARROW ? 3 : 5);
     root.classList.toggle("nlv-small", now < NARROW);
     stage.resize(now);
     drawnFor = "";
@@ -87,6 +91,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     }
     state.shown = state.waiting && result ? head.query : query;
     if (result) drawResult(query);
+    else drawWithout(query);
     if (!state.hovered || !result) queryBar.update(query, state, rule);
     describe(query);
     timings.push(performance.now() - start);
@@ -107,6 +112,12 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     updateReadout();
   }
 
+  /** A row that only the server knows, and has not sent: frames without a map. */
+  function drawWithout(query) {
+    stage.drawFrames(state);
+    sentence.update(null, query, clip, waitingFor(state, onPin === null));
+  }
+
   /** The pinned row is kept, so that its values can be read while another is previewed. */
   function keepRow() {
     if (kept?.key === resultFor) return;
@@ -115,7 +126,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
 
   function updateReadout() {
     const row = state.hovered && kept && !state.reading ? kept : result;
-    const label = state.hovered && !state.reading ? (state.pinned ? "from the pin" : "to itself") : "";
+    const label = state.hovered && !state.reading ? (state.pinned ? "from the pin" : "its own cell") : "";
     const value = readout.update(state.cursor, row, state.view.unit, label, width);
     bar.point(state.cursor && row === result ? value : null, result.scale);
   }
@@ -132,7 +143,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     stage.drawDetails(result);
     equation.update(result);
     equation.drawThumbs(result, state.shown, engine.frameOf);
-    sentence.update(result, state.shown, clip, state.waiting ? TOO_LARGE : null);
+    sentence.update(result, state.shown, clip, waitingFor(state, onPin === null));
     queryBar.update(activeQuery(state), state, rule);
   }
 
@@ -191,7 +202,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   function tellPin() {
     sentence.speak();
     clearTimeout(timers.pin);
-    timers.pin = setTimeout(() => onPin(state.pinned), 60);
+    timers.pin = setTimeout(() => onPin?.(state.pinned), 60);
   }
 
   function move(step) {
@@ -219,12 +230,20 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   }
 
   function inspect(index) {
-    if (result) inspector.show(result, state.shown, index, engine.frameOf(result, index), state.view.unit);
+    if (result) inspector.show(result, state.shown, index, engine.frameOf(result, index), state.view.unit, stage.plan.large);
   }
 
-  function read(reading) {
+  /** Keep the query and read values: by the button until it is pressed again, by Shift while held. */
+  function read(on) {
+    readToggled = on;
+    peek(false);
+  }
+
+  function peek(held) {
+    const reading = held || readToggled;
     if (state.reading === reading) return;
     state.reading = reading;
+    drawnFor = "";
     request();
   }
 
@@ -238,7 +257,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     if (next.scale && next.scale !== "locked") next.top = null;
     if (!apply(undefined, next)) return;
     clearTimeout(timers.view);
-    timers.view = setTimeout(() => onView({ ...state.view }), QUIET);
+    timers.view = setTimeout(() => onView?.({ ...state.view }), QUIET);
   }
 
   function apply(query, view) {
@@ -255,16 +274,13 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   }
 
   function play() {
-    state.playing = !state.playing;
-    clearInterval(timers.play);
-    if (state.playing) {
-      const mean = (clip.times[clip.frames - 1] - clip.times[0]) / Math.max(1, clip.frames - 1);
-      const pace = Math.min(Math.max(1000 * mean, 160), 600);
-      timers.play = setInterval(() => {
-        state.large = ((state.large ?? state.shown.frame) + 1) % clip.frames;
-        request();
-      }, pace);
-    }
+    if (clip.frames === 1) return;
+    state.playing = player.toggle();
+    request();
+  }
+
+  function nextFrame() {
+    state.large = ((state.large ?? state.shown.frame) + 1) % clip.frames;
     request();
   }
 
@@ -272,6 +288,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     life.abort();
     watcher.disconnect();
     cancelAnimationFrame(frameRequest);
+    player.stop();
     sentence.stop();
     for (const timer of Object.values(timers)) clearTimeout(timer);
   }

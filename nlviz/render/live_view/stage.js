@@ -97,9 +97,7 @@ export function createStage(clip, pictures, on, signal) {
     const words = colours(lut, view.strength, result.scale.diverging);
     const { from, to, skipFrom, skipTo, own } = result;
     const limits = { reachFrom: from, reachTo: to, skipFrom, skipTo, own };
-    const grey = view.show !== "links";
-    drawTileFrame(large, largeFrame(state), pictures, grey);
-    strip.forEach((tile, frame) => drawTileFrame(tile, frame, pictures, grey));
+    drawFrames(state);
     for (const tile of tiles) {
       tile.map.classList.toggle("nlv-smooth", view.cells === "smooth");
       drawTileMap(tile, result, view, words, limits);
@@ -107,6 +105,14 @@ export function createStage(clip, pictures, on, signal) {
     }
     strip.forEach((tile, frame) => tile.figure.classList.toggle("nlv-shown", frame === large.frame));
     drawOverlay(result, state);
+  }
+
+  /** Pictures without a map: grey below one, in colour below arrows only. */
+  function drawFrames(state) {
+    const grey = state.view.show !== "links";
+    drawTileFrame(large, largeFrame(state), pictures, grey);
+    strip.forEach((tile, frame) => drawTileFrame(tile, frame, pictures, grey));
+    if (state.cursor?.large) state.cursor.frame = large.frame;
   }
 
   /** Numbers and thumbnails below the pictures. */
@@ -170,7 +176,8 @@ export function createStage(clip, pictures, on, signal) {
       links.push({ ...ends, share, lit: index === key });
     }
     const strong = state.pinned && !state.hovered ? 0.92 : 0.34;
-    drawLinks(context, links, state.lit === "f" ? 1 : key >= 0 ? 0.2 : strong);
+    const slim = plan.width < 520 ? 0.65 : 1;
+    drawLinks(context, links, slim, state.lit === "f" ? 1 : key >= 0 ? 0.2 : strong);
   }
 
   function markQueries(result, state, query) {
@@ -193,5 +200,5 @@ export function createStage(clip, pictures, on, signal) {
     }
   }
 
-  return { element: stage, resize, draw, drawDetails, drawOverlay, get plan() { return plan; } };
+  return { element: stage, resize, draw, drawFrames, drawDetails, drawOverlay, get plan() { return plan; } };
 }

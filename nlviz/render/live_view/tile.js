@@ -12,7 +12,7 @@ const THUMB = 28;
 export function createTile({ large, clip }) {
   const base = element("canvas", { class: "nlv-base" });
   const map = element("canvas", { class: "nlv-map", width: 1, height: 1 });
-  const hatch = element("div", { class: "nlv-hatch", hidden: true });
+  const hatch = element("div", { class: "nlv-hatch", hidden: true }, element("span"));
   const picture = element("div", { class: "nlv-picture" }, base, map, hatch);
   const thumb = element("canvas", { width: 2 * THUMB, height: 2 * THUMB });
   const look = element("button", {
@@ -26,7 +26,8 @@ export function createTile({ large, clip }) {
     element("span", { class: "nlv-line" }, when, note, share),
     element("span", { class: "nlv-mass", "aria-hidden": "true" }, fill));
   const caption = element("figcaption", { class: "nlv-caption" }, look, swap);
-  const figure = element("figure", { class: large ? "nlv-tile nlv-large" : "nlv-tile" }, picture, caption);
+  const kinds = `nlv-tile${large ? " nlv-large" : ""}${clip.frames > 1 ? "" : " nlv-still"}`;
+  const figure = element("figure", { class: kinds }, picture, caption);
   return {
     large, clip, figure, picture, base, map, hatch, look, thumb, when, share, fill, note, swap,
     baseContext: base.getContext("2d", { alpha: false }), mapContext: map.getContext("2d"),
@@ -39,7 +40,8 @@ export function createTile({ large, clip }) {
 export function placeTile(tile, box) {
   tile.box = box;
   const { style } = tile.figure;
-  style.transform = `translate(${box.x}px, ${box.y}px)`;
+  style.left = `${box.x}px`;
+  style.top = `${box.y}px`;
   style.width = `${box.w}px`;
   tile.picture.style.height = `${box.h}px`;
   if (fitCanvas(tile.base, box.w, box.h)) tile.drawn = "";
@@ -81,7 +83,8 @@ export function drawTileMap(tile, result, view, table, limits) {
   const outside = a < 0 || from >= result.to || from + plane <= result.from;
   const skipped = !outside && result.skipFrom <= from && result.skipTo >= from + plane;
   tile.hatch.hidden = !(outside || skipped);
-  setText(tile.hatch, skipped ? "left out" : outside ? "not reachable" : "");
+  tile.hatch.classList.toggle("nlv-skipped", skipped);
+  setText(tile.hatch.firstChild, skipped ? "left out" : a < 0 ? "no keys here" : "not reachable");
   if (!visible) return;
   let { lo, hi } = result.scale;
   if (view.scale === "frame" && !result.logits) {
@@ -98,7 +101,7 @@ export function drawTileCaption(tile, result, query) {
   const mass = result.mass[frame];
   if (tile.shown !== frame) {
     tile.shown = frame;
-    tile.when.textContent = clip.frames > 1 ? secondsText(clip.times[frame]) : "Picture";
+    tile.when.textContent = clip.frames > 1 ? secondsText(clip.times[frame]) : "Strongest key";
     const place = `frame ${frame + 1} of ${clip.frames}`;
     tile.swap.setAttribute("aria-label", tile.large ? place : `Show ${place} large`);
     if (tile.note) tile.note.textContent = clip.frames > 1 ? place : "";

@@ -27,6 +27,6 @@ export function createTitle(head) {
       term(`${plural(size(keys), "key")} (${keys.shape.join("×")})`, "Keys are the positions that are looked at: frames × rows × columns of cells"),
       " · ",
       term(`stride ${stride}`, `One cell stands for ${stride} pixels of the clip${where}, each way`),
-      model.device ? element("span", { class: "nlv-chip", text: model.device }) : null,
+      model.device ? element("span", { class: "nlv-chip", text: model.device.replace(/^cpu$/i, "CPU") }) : null,
       checked));
 }

@@ -92,7 +92,7 @@ export function createToolbar(head, onChange, signal) {
     else onChange({ [name]: value });
   }, { signal });
   document.addEventListener("pointerdown", (event) => {
-    if (more.open && !event.composedPath().includes(more)) more.open = false;
+    if (more.open && !bar.classList.contains("nlv-narrow") && !event.composedPath().includes(more)) more.open = false;
   }, { signal });
 
   function fillHeads(count) {
@@ -123,7 +123,7 @@ export function createToolbar(head, onChange, signal) {
     for (const input of bar.querySelectorAll("[name]")) {
       const value = view[input.name];
       const text = value === null || value === undefined ? "" : String(value);
-      if (input.value !== text && input !== document.activeElement) input.value = text;
+      if (input.value !== text && input !== bar.getRootNode().activeElement) input.value = text;
     }
     bar.querySelector("[data-field=top]").hidden = view.scale !== "locked";
     bar.querySelector("[name=links]").disabled = view.show === "map";
@@ -133,6 +133,7 @@ export function createToolbar(head, onChange, signal) {
   function setNarrow(narrow) {
     bar.classList.toggle("nlv-narrow", narrow);
     fold.open = !narrow;
+    more.open = narrow;
   }
 
   return { element: bar, sync, setNarrow };

@@ -12,9 +12,10 @@ import { unpack } from "./unpack.js";
  * @param {HTMLElement} root
  * @param {{onPin?: function, onView?: function, theme?: string, everywhere?: boolean}} options
  *   onPin gets {frame, y, x} or null, onView the view; theme is "light", "dark" or absent
- * @returns {{show: function(Uint8Array): Promise, apply: function, destroy: function, timings: number[]}}
+ * @returns {{show: function(Uint8Array): Promise, apply: function, receive: function,
+ *   destroy: function, timings: number[]}} timings: milliseconds of the latest rows with drawing
  */
-export function mount(root, { onPin = () => {}, onView = () => {}, theme, everywhere = false } = {}) {
+export function mount(root, { onPin = null, onView = null, theme, everywhere = false } = {}) {
   root.classList.add("nlv");
   if (theme) root.dataset.theme = theme;
   const timings = [];
@@ -22,9 +23,13 @@ export function mount(root, { onPin = () => {}, onView = () => {}, theme, everyw
   let session = null;
   let state = null;
   let latest = 0;
+  let loading = false;
+  let pending = null;
+  let serial;
 
   async function show(bytes) {
     const turn = ++latest;
+    loading = true;
     root.setAttribute("aria-busy", "true");
     try {
       const container = unpack(bytes);
@@ -32,10 +37,18 @@ export function mount(root, { onPin = () => {}, onView = () => {}, theme, everyw
       if (turn !== latest || life.signal.aborted) return;
       build(container, pictures);
     } catch (error) {
+      if (turn !== latest) return;
+      session?.stop();
+      session = null;
       root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: `This view cannot be shown: ${error.message}.` }));
       throw error;
     } finally {
-      if (turn === latest) root.removeAttribute("aria-busy");
+      if (turn === latest) {
+        loading = false;
+        root.removeAttribute("aria-busy");
+        if (pending && session) session.apply(pending.query, pending.view);
+        pending = null;
+      }
     }
   }
 
@@ -51,10 +64,18 @@ export function mount(root, { onPin = () => {}, onView = () => {}, theme, everyw
     session.resize();
   }
 
-  /** Take over a query and a view from outside; tells nobody. */
+  /** Take over a query (null unpins) and a view from outside; tells nobody. */
   function apply({ query, view } = {}) {
-    if (!session) return;
-    session.apply(query, view);
+    // What comes while a container is on its way is meant for that one.
+    if (loading) pending = { query, view };
+    else session?.apply(query, view);
+  }
+
+  /** Like apply, for messages that may come several times: each serial counts once. */
+  function receive(message) {
+    if (message.serial !== undefined && message.serial === serial) return;
+    ({ serial } = message);
+    apply(message);
   }
 
   function destroy() {
@@ -64,7 +85,7 @@ export function mount(root, { onPin = () => {}, onView = () => {}, theme, everyw
     root.replaceChildren();
   }
 
-  return { show, apply, destroy, timings };
+  return { show, apply, receive, destroy, timings };
 }
 
 const sameClip = (a, b) => a.name === b.name && a.frames === b.frames

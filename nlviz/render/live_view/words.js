@@ -1,6 +1,8 @@
 // Numbers and rows in plain words.
 
-const THIN = "\u2009";
+const THIN = "\u202f";
+/** Share of its own cell from which a row is told to look at itself. */
+const OWN_TELLS = 0.05;
 
 export function percentText(share) {
   if (!Number.isFinite(share)) return "–";
@@ -13,6 +15,7 @@ export function percentText(share) {
 export function weightText(share) {
   const percent = 100 * share;
   const size = Math.abs(percent);
+  if (size > 0 && size < 0.0005) return `${percent < 0 ? ">−" : "<"}0.001${THIN}%`;
   const digits = size >= 10 ? 0 : size >= 0.995 ? 1 : size >= 0.0995 ? 2 : 3;
   return `${signedText(percent, digits)}${THIN}%`;
 }
@@ -77,22 +80,26 @@ export function rowSentence(result, query, clip) {
   }
   if (clip.frames === 1) return pictureSentence(result);
   const at = secondsText(clip.times[query.frame]);
-  const order = framesByMass(result).slice(0, 2);
-  const named = order.map((f) => {
-    const where = f === query.frame ? "its own frame" : secondsText(clip.times[f]);
-    return `${percentText(result.mass[f])} from ${where}`;
-  });
+  const itself = result.ownShare >= OWN_TELLS;
+  const shares = framesByMass(result).map((f) => ({
+    share: result.mass[f] - (itself && f === query.frame ? result.ownShare : 0),
+    where: f === query.frame ? (itself ? "the rest of its frame" : "its own frame") : secondsText(clip.times[f]),
+    own: f === query.frame,
+  })).filter(({ share }) => share >= 0.005).sort((a, b) => b.share - a.share);
+  const named = shares.slice(0, 2);
+  const own = shares.find((part) => part.own);
+  if (own && !named.includes(own) && !result.column) named.push(own);
+  const parts = named.map(({ share, where }) => `${percentText(share)} from ${where}`);
+  if (itself) parts.unshift(`${percentText(result.ownShare)} from itself`);
   const start = result.column ? `The point at ${at} is looked at:` : `This point at ${at} draws`;
   const rest = result.column ? " of the looks it gets" : "";
-  const own = order.includes(query.frame) || !(result.mass[query.frame] > 0) || result.column
-    ? ""
-    : `, ${percentText(result.mass[query.frame])} from its own frame`;
-  return `${start} ${joined(named)}${rest}${own}.${leftOutText(result)}`;
+  return `${start} ${joined(parts)}${rest}.${leftOutText(result)}`;
 }
 
 function pictureSentence(result) {
   const verb = result.column ? "gets half of its looks from" : "draws half of its weight from";
-  return `This point ${verb} ${result.half} of ${result.count} cells.${leftOutText(result)}`;
+  const itself = result.ownShare >= OWN_TELLS ? `, ${percentText(result.ownShare)} from itself` : "";
+  return `This point ${verb} ${result.half} of ${result.count} cells${itself}.${leftOutText(result)}`;
 }
 
 /** What was left out, and that the rest was scaled. */
@@ -112,3 +119,12 @@ export const PAIRWISE = {
   concatenation: { f: "ReLU(w·[θ<sub>i</sub>, φ<sub>j</sub>])", name: "concatenation" },
   nl_means: { f: "exp(−|P<sub>i</sub>−P<sub>j</sub>|²/h²)", name: "non-local means" },
 };
+
+/** What to say while the row of the query is not there: it is too large for the browser. */
+export function waitingFor(state, alone) {
+  if (!state.waiting) return null;
+  const sent = state.pinned && !state.hovered;
+  const where = alone ? "this page carries the row of its opening query only."
+    : sent ? "the row is on its way from the server." : "the row comes from the server when you pin.";
+  return `Too large to compute in the browser: ${where}`;
+}

@@ -211,15 +211,17 @@ test("hovered comes before pinned, pinned before the last place", () => {
 
 test("one sentence says where the row looks", () => {
   const clip = { frames: 4, times: [0, 1.6, 2.67, 3.74] };
-  const row = { mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", column: false, logits: false };
-  const plain = words.rowSentence(row, { frame: 1 }, clip).replaceAll("\u2009", " ");
-  assert.equal(plain, "This point at 1.60 s draws 40 % from 2.67 s and 38 % from 3.74 s, 12 % from its own frame.");
+  const row = { mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.01, column: false, logits: false };
+  const plain = words.rowSentence(row, { frame: 1 }, clip).replaceAll("\u202f", " ");
+  assert.equal(plain, "This point at 1.60 s draws 40 % from 2.67 s, 38 % from 3.74 s and 12 % from its own frame.");
+  const self = words.rowSentence({ ...row, mass: [0, 0.95, 0.05, 0], ownShare: 0.93 }, { frame: 1 }, clip).replaceAll("\u202f", " ");
+  assert.equal(self, "This point at 1.60 s draws 93 % from itself, 5 % from 2.67 s and 2 % from the rest of its frame.");
   const out = words.rowSentence({ ...row, mass: [0.2, 0, 0.4, 0.4], leftOut: "frame", excluded: 0.31 }, { frame: 1 }, clip);
   assert.match(out, /Its own frame \(31.%\) is left out; the rest is renormalised\./);
 });
 
 test("numbers are short", () => {
-  const plain = (text) => text.replaceAll("\u2009", " ");
+  const plain = (text) => text.replaceAll("\u202f", " ");
   assert.equal(plain(words.percentText(0.004)), "<1 %");
   assert.equal(plain(words.percentText(0)), "0 %");
   assert.equal(words.percentText(NaN), "–");

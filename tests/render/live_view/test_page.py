@@ -310,6 +310,7 @@ def test_narrow_window_folds_controls_and_never_overflows(browser: Browser, path
     page.locator(".nlv-fold > summary").click()
     assert page.locator("select[name=scale]").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    large(page).scroll_into_view_if_needed()
     page.touchscreen.tap(*at(large(page), 24, 96))
     settle(page)
     assert root(page)["pinned"] == "true"
