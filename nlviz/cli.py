@@ -1,0 +1,438 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from nlviz.errors import NlvizError
+
+if TYPE_CHECKING:
+    from nlviz.clip import Clip
+    from nlviz.model import Capture
+    from nlviz.render.views import View
+
+
+class _Sentences(TyperGroup):
+    """Tells what went wrong in a sentence rather than by a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except NlvizError as error:
+            typer.echo(f"nlviz: {error}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # Whoever read has had enough; the interpreter must not complain when it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+
+app = typer.Typer(
+    cls=_Sentences,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Point at a position of a clip and see where a non-local network looks, across space and "
+    "time.",
+)
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+
+
+@app.command("attend")
+def attend(
+    clip: Annotated[str, typer.Argument(help="A video or picture, or the name of a bundled one.")],
+    query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FRAME,Y,X",
+            help="Sampled frame and pixel, from 0. By default the centre of the middle frame.",
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A name that `nlviz models` prints, or a weights file.")
+    ] = "lite-nl",
+    block: Annotated[str, typer.Option(help="Name of the block; LAST is the last one.")] = "LAST",
+    source: Annotated[
+        str, typer.Option(help="learned, features, position, untrained or nl_means.")
+    ] = "learned",
+    head: Annotated[str, typer.Option(help="A head from 0, mean or max.")] = "mean",
+    direction: Annotated[
+        str, typer.Option(help="from: where the query looks; to: who looks at it.")
+    ] = "from",
+    show: Annotated[str, typer.Option(help="map, links or both.")] = "both",
+    top: Annotated[int, typer.Option(help="How many of the strongest links to show.")] = 20,
+    smooth: Annotated[bool, typer.Option("--smooth", help="Interpolate between cells.")] = False,
+    leave_out: Annotated[
+        str, typer.Option(help="nothing, or the query's own cell or frame.")
+    ] = "nothing",
+    start: Annotated[float, typer.Option(help="Seconds to skip.")] = 0.0,
+    stride: Annotated[
+        int | None, typer.Option(help="Take every n-th frame instead of spreading them evenly.")
+    ] = None,
+    frames: Annotated[int, typer.Option(help="How many frames.")] = 8,
+    size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
+    device: DeviceOption = "auto",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="look.png, .gif, .mp4, .html, .json or .npz."),
+    ] = None,
+) -> None:
+    """Show where a block looks from one position of a clip."""
+    from nlviz.render.display import Display, parsed
+    from nlviz.render.exports import KINDS
+    from nlviz.render.files import suffix_of
+
+    # What can be told to be wrong is told before seconds of work.
+    display = Display(
+        source=source,
+        head=parsed("head", head),
+        direction=direction,  # type: ignore[arg-type] # Display checks it
+        show=show,  # type: ignore[arg-type]
+        links=top,
+        cells="smooth" if smooth else "cells",
+        leave_out=leave_out,  # type: ignore[arg-type]
+    )
+    if output is not None:
+        suffix_of(output, KINDS, what="a view")
+    place = None if query is None else _place(query)
+    with _Progress() as tell:
+        sampled = _read(
+            _input(clip), start=start, stride=stride, frames=frames, size=size, tell=tell
+        )
+        if place is None:
+            t, height, width = sampled.shape
+            place = (t // 2, (height - 1) / 2, (width - 1) / 2)
+        sampled.check(frame=place[0], y=place[1], x=place[2])
+        capture = _capture(sampled, model, device, tell)
+        names = list(capture.affinities)
+        name = names[-1] if block == "LAST" else block
+        from nlviz.render.views import View
+
+        view = View.of(capture, name, frame=place[0], y=place[1], x=place[2], display=display)
+        if output is None:
+            at = "-".join(f"{value:.0f}" for value in place)
+            output = Path(f"{Path(sampled.name).stem}-{name}-{at}.png")
+        _save(output, capture, view, tell)
+
+
+@app.command("render")
+def render(
+    view: Annotated[Path, typer.Argument(help="A view that the app or `nlviz attend` saved.")],
+    clip: Annotated[
+        Path | None,
+        typer.Option(help="The view's clip, where it is neither bundled nor beside the view."),
+    ] = None,
+    device: DeviceOption = "auto",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="By default a .png beside the view."),
+    ] = None,
+) -> None:
+    """Draw a saved view again."""
+    from nlviz.render.exports import KINDS
+    from nlviz.render.files import suffix_of
+    from nlviz.render.views import read_view
+
+    wanted = read_view(view)
+    output = output or view.with_suffix(".png")
+    suffix_of(output, KINDS, what="a view")
+    path = _clip_of(wanted, beside=view.parent, given=clip)
+    ref = wanted.clip
+    with _Progress() as tell:
+        sampled = _read(
+            path,
+            start=ref.start,
+            stride=ref.stride,
+            frames=ref.frames,
+            size=ref.size,
+            tell=tell,
+            name=ref.name,
+        )
+        capture = _capture(sampled, wanted.model.name, device, tell)
+        found = capture.about.digest
+        if wanted.model.digest and found != wanted.model.digest:
+            from nlviz.errors import WeightsMismatch
+
+            raise WeightsMismatch(
+                f"the view was made with weights of {wanted.model.name} that have the sha256 "
+                f"{wanted.model.digest[:12]}..., these have {found[:12]}...; save the view again, "
+                "or empty its model.digest to draw it with these"
+            )
+        at = wanted.query
+        sampled.check(frame=at.frame, y=at.y, x=at.x)
+        _save(output, capture, wanted, tell)
+
+
+@app.command("models")
+def models() -> None:
+    """List the models that can be loaded by name."""
+    from nlviz.zoo import CARDS, list_models
+
+    if not sys.stdout.isatty():
+        for name in list_models():
+            typer.echo(name)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "trained for", "licence", "described in", box=None)
+    for name in list_models():
+        card = CARDS[name]
+        table.add_row(name, card.trained_for, card.licence, card.paper)
+    Console().print(table)
+
+
+@app.command("info")
+def info() -> None:
+    """Print versions, devices, bundled inputs and where the files are."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import av
+
+    import nlviz
+    from nlviz.resources import asset, bundled_inputs
+    from nlviz.zoo import device_name, devices, list_models
+
+    packages = []
+    for name in ("torch", "torchvision", "timm", "numpy", "streamlit", "plotly"):
+        try:
+            packages.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            packages.append(f"{name} missing")
+    codec = ".".join(map(str, av.library_versions["libavcodec"]))
+    lines = {
+        "nlviz": nlviz.__version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "packages": ", ".join(packages),
+        "video": f"PyAV {av.__version__}, libavcodec {codec}",
+        "devices": "; ".join(f"{d} ({device_name(d)})" for d in devices()),
+        "models": ", ".join(list_models()),
+        "inputs": ", ".join(bundled_inputs()),
+        "package": str(Path(nlviz.__file__).parent),
+        "assets": str(asset("README.md").parent),
+    }
+    for label, text in lines.items():
+        typer.echo(f"{label:9} {text}")
+
+
+@app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def start_app(
+    context: typer.Context,
+    view: Annotated[
+        Path | None, typer.Argument(help="Open this saved view of a bundled input.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8501.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+) -> None:
+    """Open the app on this machine; further options go to `streamlit run`."""
+    options = list(context.args)
+    if view is not None and str(view).startswith("-"):
+        options.insert(0, str(view))
+        view = None
+    address = "/"
+    if view is not None:
+        from urllib.parse import urlencode
+
+        from nlviz.render.views import read_view
+
+        address = f"/?{urlencode(read_view(view).to_query_params())}"
+    port = _free_port() if port is None else port
+    url = f"http://127.0.0.1:{port}{address}"
+    if browser:
+        import threading
+
+        threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
+    from streamlit.web import cli as streamlit_cli
+
+    # Headless, so that Streamlit neither asks for an e-mail address nor opens a page of its own.
+    typer.echo(f"nlviz opens at {url}", err=True)
+    streamlit_cli.main(
+        [
+            "run",
+            str(Path(__file__).with_name("app_entry.py")),
+            "--server.address=127.0.0.1",
+            f"--server.port={port}",
+            "--server.headless=true",
+            "--browser.gatherUsageStats=false",
+            *options,
+        ],
+        prog_name="streamlit",
+    )
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="nlviz")
+
+
+# Helpers ------------------------------------------------------------------------------------------
+
+
+class _Progress:
+    """A progress bar on the terminal that stderr is, or nothing where it is none."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> Callable[[str, float], None]:
+        if not sys.stderr.isatty():
+            return lambda sentence, share: None
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        task = self._bar.add_task("Starting", total=1.0)
+        self._bar.start()
+        return lambda sentence, share: self._bar.update(task, description=sentence, completed=share)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+Tell = Callable[[str, float], None]
+
+
+def _part(tell: Tell, first: float, last: float) -> Tell:
+    """Return a progress function whose 0 to 1 is a part of the whole."""
+    return lambda sentence, share: tell(sentence, first + (last - first) * share)
+
+
+def _place(query: str) -> tuple[float, float, float]:
+    from nlviz.errors import OutsideClip
+
+    try:
+        frame, y, x = (float(part) for part in query.split(","))
+    except ValueError:
+        raise OutsideClip(
+            f"a query is FRAME,Y,X, three numbers from 0, got {query!r}; try --query 0,96,140"
+        ) from None
+    return frame, y, x
+
+
+def _input(name: str) -> Path:
+    """Return the path of a clip that is given as a path or a bundled name."""
+    from nlviz.errors import UnreadableClip, did_you_mean
+    from nlviz.resources import bundled_inputs
+
+    if Path(name).exists():
+        return Path(name)
+    inputs = bundled_inputs()
+    if name not in inputs:
+        raise UnreadableClip(
+            f"there is no file {name!r}, nor a bundled input of that name"
+            f"{did_you_mean(name, inputs)}"
+        )
+    return inputs[name]
+
+
+def _clip_of(view: View, *, beside: Path, given: Path | None) -> Path:
+    """Return the file of a view's clip: the one given, or one found by name, with its digest."""
+    from nlviz.errors import InvalidView, UnreadableClip
+    from nlviz.resources import bundled_inputs
+    from nlviz.weights import digest_of
+
+    name, digest = view.clip.name, view.clip.digest
+    if given is not None:
+        places = [given]
+    else:
+        places = [p for p in (bundled_inputs().get(name), beside / name, Path(name)) if p]
+    found = [p for p in places if p.is_file()]
+    if not found:
+        wanted = str(given or name)
+        raise UnreadableClip(
+            f"the view needs the clip {wanted!r}, which is neither bundled nor beside the view; "
+            "give its path with --clip"
+        )
+    for path in found:
+        if not digest or digest_of(path) == digest:
+            return path
+    raise InvalidView(
+        f"the view's clip has the sha256 {digest[:12]}..., {found[0].name} has "
+        f"{digest_of(found[0])[:12]}...; give the original file with --clip, or empty the view's "
+        "clip.digest to draw it on this one"
+    )
+
+
+def _read(path: Path, *, tell: Tell, **sampling: Any) -> Clip:
+    from nlviz.clip import read_clip
+
+    return read_clip(path, progress=_part(tell, 0.0, 0.2), **sampling)
+
+
+def _capture(clip: Clip, model: str, device: str, tell: Tell) -> Capture:
+    tell("Loading the model", 0.2)
+    from nlviz.zoo import load_model
+
+    loaded = load_model(model, device=device)
+    return loaded.capture(clip, progress=_part(tell, 0.4, 0.8))
+
+
+def _save(output: Path, capture: Capture, view: View, tell: Tell) -> None:
+    """Write the view, print its path, and say on stderr what its row does."""
+    tell("Drawing", 0.8)
+    from nlviz.errors import UnknownBlock
+    from nlviz.render.exports import attention_of, save
+    from nlviz.render.sentences import row_sentence
+
+    affinity = capture.affinities[view.block]
+    source = view.display.source
+    if source != "learned":
+        from nlviz.analysis.controls import sources
+
+        known = {s.key: s for s in sources(capture, view.block)}
+        if source not in known:
+            raise UnknownBlock(
+                f"the block {view.block} can be shown as {', '.join(known)}, got {source!r}"
+            )
+        affinity = known[source].build(capture, view.block)
+    save(output, capture, affinity, view, progress=_part(tell, 0.8, 1.0))
+    typer.echo(str(output))
+    typer.echo(
+        f"{view.block}: {row_sentence(capture.clip, attention_of(affinity, view))}", err=True
+    )
+
+
+def _free_port() -> int:
+    import socket
+
+    for port in range(8501, 8601):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise NlvizError("no port from 8501 to 8600 is free; name one with --port")
+
+
+def _open_when_up(url: str, port: int) -> None:
+    import socket
+    import time
+    import webbrowser
+
+    for _ in range(150):
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                webbrowser.open(url)
+                return
+        time.sleep(0.2)

@@ -1,0 +1,206 @@
+"""A map laid on the frames of its clip: which keys a frame shows, and how."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from nlviz.attention_map import AttentionMap
+from nlviz.clip import Clip
+from nlviz.geometry import TokenGrid
+from nlviz.picture import overlay_frame, spread
+from nlviz.render.scale import ColourScale
+
+Picture = npt.NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a map is drawn.
+
+    Attributes:
+        scale: from weights to colours.
+        smooth: whether to interpolate between the centres of the keys.
+        strength: opacity of the strongest weight, in [0, 1].
+        show_map: whether the map is shown at all, or links only.
+        links: number of strongest links that are drawn as arrows.
+        cell: height and width of the query's cell in clip pixels.
+    """
+
+    scale: ColourScale
+    smooth: bool = False
+    strength: float = 0.85
+    show_map: bool = True
+    links: int = 0
+    cell: tuple[float, float] | None = None
+
+
+def key_planes(grid: TokenGrid, frames: int) -> list[int]:
+    """Return the frame of the key grid that each frame of the clip shows, or -1 for none.
+
+    >>> key_planes(TokenGrid((2, 5, 7), (3, 8, 8), (1, 0, 0)), 7)
+    [0, 0, 0, 1, 1, 1, -1]
+    """
+    stride, origin = grid.stride[0], grid.origin[0]
+    planes = []
+    for frame in range(frames):
+        at = min(max(math.ceil((frame - origin) / stride - 0.5), 0), grid.shape[0] - 1)
+        near = abs(frame - origin - stride * at) <= 0.5 * max(stride, 1) + 1e-6
+        planes.append(at if near else -1)
+    return planes
+
+
+def shown_frame(place: float, frames: int) -> int:
+    """Return the frame of the clip that shows a token whose centre lies at this frame."""
+    return min(max(math.ceil(place - 0.5), 0), frames - 1)
+
+
+def masses(attention: AttentionMap, frames: int) -> npt.NDArray[np.float64]:
+    """Return the (frames,) share of the magnitude that lies in each frame of the clip.
+
+    Frames that show the same frame of the key grid share its mass evenly.
+
+    >>> grid = TokenGrid((2, 1, 3), (2, 8, 8), (0.5, 0, 0))
+    >>> weights = np.array([[[1, 0, 0]], [[1, 1, 1]]], np.float32) / 4
+    >>> masses(AttentionMap(weights, (0, 0, 0), grid), 4)
+    array([0.125, 0.125, 0.375, 0.375])
+    """
+    plane = np.abs(attention.weights).sum((1, 2), dtype=np.float64)
+    plane = plane / max(float(plane.sum()), 1e-300)
+    planes = key_planes(attention.keys, frames)
+    return np.array([0.0 if a < 0 else plane[a] / planes.count(a) for a in planes])
+
+
+def map_frame(
+    picture: Picture, clip: Clip, attention: AttentionMap, frame: int, look: Look
+) -> Picture:
+    """Lay the map on one frame, without marks.
+
+    Args:
+        picture: the frame, (h, w, 3), at the clip's size or any other of the same aspect.
+        clip: the clip.
+        attention: the map.
+        frame: index of the frame.
+        look: how to draw.
+
+    The query's own cell keeps the colours of the frame; unreachable cells are hatched.
+    """
+    plane = key_planes(attention.keys, len(clip.frames))[frame]
+    if not look.show_map:
+        return picture
+    if plane < 0:
+        return overlay_frame(picture, np.full(picture.shape[:2], np.nan, np.float32))
+    zoom = zoom_of(picture, clip)
+    weights = attention.weights[plane].copy()
+    own, own_y, own_x = attention.keys.unravel(attention.own)
+    reach = np.ones(weights.shape, bool)
+    if attention.reachable is not None:
+        reach = attention.reachable[plane]
+    shares = look.scale.shares(weights, plane)
+    shares[~reach] = 0
+    clear = own == plane and bool(reach[own_y, own_x])
+    if clear:
+        shares[own_y, own_x] = 0
+    values = _spread(shares, picture, attention.keys, zoom, smooth=look.smooth)
+    if not reach.all():
+        mask = _spread(reach.astype(np.float32), picture, attention.keys, zoom, smooth=False)
+        values = np.where(mask == 0, np.nan, values)
+    out = overlay_frame(picture, values, strength=look.strength, signed=look.scale.diverging)
+    if clear:
+        top, left, bottom, right = pixels(zoomed(attention.keys.box(attention.own), zoom), picture)
+        out[top:bottom, left:right] = picture[top:bottom, left:right]
+    return out
+
+
+def colour_ramp(look: Look, long: int, high: int) -> Picture:
+    """Return the colour bar as it looks over a grey frame, (high, long, 3)."""
+    signed = look.scale.diverging
+    shares = np.linspace(-1.0 if signed else 0.0, 1.0, long, dtype=np.float32)
+    return overlay_frame(
+        np.full((high, long, 3), 178, np.uint8),
+        np.broadcast_to(shares, (high, long)),
+        strength=look.strength,
+        signed=signed,
+    )
+
+
+def query_box(attention: AttentionMap, look: Look) -> Box:
+    """Return (top, left, bottom, right) of the query's cell in clip pixels, from corner 0."""
+    _, y, x = attention.query
+    height, width = look.cell or attention.keys.stride[1:]
+    return (y + 0.5 - height / 2, x + 0.5 - width / 2, y + 0.5 + height / 2, x + 0.5 + width / 2)
+
+
+def zoom_of(picture: Picture, clip: Clip) -> tuple[float, float]:
+    """Return how much larger a picture is than the clip's frames, in y and x."""
+    _, height, width = clip.shape
+    return picture.shape[0] / height, picture.shape[1] / width
+
+
+def zoomed(box: Box, zoom: tuple[float, float]) -> Box:
+    """Return a box of the clip in pixels of a larger or smaller picture."""
+    top, left, bottom, right = box
+    return (top * zoom[0], left * zoom[1], bottom * zoom[0], right * zoom[1])
+
+
+def pixels(box: Box, picture: Picture) -> tuple[int, int, int, int]:
+    """Return the pixels that a box covers, half-open and inside the picture, at least one."""
+    height, width = picture.shape[:2]
+    top, left, bottom, right = (round(v) for v in box)
+    top, left = min(max(top, 0), height - 1), min(max(left, 0), width - 1)
+    return top, left, min(max(bottom, top + 1), height), min(max(right, left + 1), width)
+
+
+def resized(frame: Picture, size: tuple[int, int]) -> Picture:
+    """Return a frame at (height, width)."""
+    height, width = size
+    if frame.shape[:2] == size:
+        return frame
+    how = cv2.INTER_AREA if height < frame.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(frame, (width, height), interpolation=how), np.uint8)
+
+
+def outlined(picture: Picture, box: Box, *, colour: tuple[int, int, int]) -> Picture:
+    """Return the picture with a box drawn around these pixels: colour between two dark lines."""
+    out = picture.copy()
+    top, left, bottom, right = pixels(box, picture)
+    for grow, ink in ((3, (0, 0, 0)), (2, colour), (1, colour), (0, (0, 0, 0))):
+        y0, x0, y1, x1 = top - grow, left - grow, bottom + grow - 1, right + grow - 1
+        cv2.rectangle(out, (x0, y0), (x1, y1), ink, 1)
+    return out
+
+
+def _spread(
+    values: npt.NDArray[np.float32],
+    picture: Picture,
+    grid: TokenGrid,
+    zoom: tuple[float, float],
+    *,
+    smooth: bool,
+) -> npt.NDArray[np.float32]:
+    """Spread values over a picture; margins below a cell's width go to the outermost cells.
+
+    Padding shifts cells by a few pixels, and a query there belongs to the outermost token too;
+    a wider margin, a crop's for instance, stays without a value.
+    """
+    stride = [s * z for s, z in zip(grid.stride[1:], zoom, strict=True)]
+    origin = [(o + 0.5) * z - 0.5 for o, z in zip(grid.origin[1:], zoom, strict=True)]
+    out = spread(values, size=picture.shape[:2], stride=stride, origin=origin, smooth=smooth)
+    covered = ~np.isnan(out)
+    for axis in (0, 1):
+        inside = np.flatnonzero(covered.any(1 - axis))
+        if not inside.size:
+            continue
+        first, last, n = int(inside[0]), int(inside[-1]), out.shape[axis]
+        lines = np.arange(n)
+        if first <= stride[axis]:
+            lines[:first] = first
+        if n - 1 - last <= stride[axis]:
+            lines[last + 1 :] = last
+        out = np.take(out, lines, axis)
+    return out

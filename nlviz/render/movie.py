@@ -1,0 +1,206 @@
+"""The clip under the map as a GIF or an H.264 video: time runs, the query stays.
+
+Below each frame: what the query is, the time, the share of the weight in every frame, and the
+colour bar. The query's own frame wears a border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from io import BytesIO
+
+import av
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from nlviz.render.frame_maps import (
+    colour_ramp,
+    map_frame,
+    masses,
+    outlined,
+    query_box,
+    resized,
+    zoom_of,
+    zoomed,
+)
+from nlviz.render.lettering import width, write
+from nlviz.render.overlays import ACCENT, Overlay, thumbnail
+from nlviz.render.scale import percent_text
+
+Picture = npt.NDArray[np.uint8]
+Progress = Callable[[str, float], None]
+
+UNIT = 2  # the footer is drawn at twice its size and reduced
+LONGEST = (480, 960)  # least and most of the longer side, in pixels
+FOOTER = 66
+PACE = (2.0, 6.0)  # frames per second
+STILL_SECONDS = 2.0  # how long a picture is shown as a video
+
+GROUND = (20, 23, 29)
+INK = (236, 240, 245)
+DIM = (150, 160, 172)
+RAIL = (62, 70, 82)
+MASS = (240, 106, 52)
+
+
+def gif(overlay: Overlay, *, progress: Progress | None = None) -> bytes:
+    """Return the clip under the map as a GIF that loops.
+
+    >>> from nlviz.attention_map import AttentionMap
+    >>> from nlviz.clip import Clip
+    >>> from nlviz.geometry import TokenGrid
+    >>> from nlviz.render.overlays import overlay
+    >>> clip = Clip.from_frames(np.zeros((2, 24, 40, 3), np.uint8))
+    >>> keys = TokenGrid((2, 3, 5), (1, 8, 8), (0, 3.5, 3.5))
+    >>> attention = AttentionMap(np.full((2, 3, 5), 1 / 30, np.float32), (1, 11.5, 19.5), keys)
+    >>> gif(overlay(clip, attention))[:6]
+    b'GIF89a'
+    """
+    pictures = [_indexed(p, overlay) for p in pages(overlay, progress=progress)]
+    buffer = BytesIO()
+    duration = round(1000 / pace(overlay) / 10) * 10  # GIFs count hundredths of a second
+    pictures[0].save(
+        buffer, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0
+    )
+    return buffer.getvalue()
+
+
+def mp4(overlay: Overlay, *, progress: Progress | None = None) -> bytes:
+    """Return the clip under the map as an MP4 of H.264 with even sides, BT.709 colours."""
+    rate = Fraction(pace(overlay)).limit_denominator(100)
+    still = len(overlay.clip.frames) == 1
+    buffer = BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.pix_fmt = "yuv420p"
+        stream.options = {
+            "crf": "18",
+            "preset": "medium",
+            "x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709:threads=2",
+        }
+        for page in pages(overlay, progress=progress):
+            stream.height, stream.width = page.shape[:2]
+            for _ in range(round(STILL_SECONDS * rate) if still else 1):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(page), format="rgb24")
+                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
+                container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def pace(overlay: Overlay) -> float:
+    """Return frames per second: the clip's own pace where that lies between 2 and 6."""
+    steps = np.diff(overlay.clip.times)
+    own = 1 / max(float(np.median(steps)), 1e-6) if steps.size else PACE[1]
+    return round(min(max(own, PACE[0]), PACE[1]), 2)
+
+
+def pages(overlay: Overlay, *, progress: Progress | None = None) -> Iterator[Picture]:
+    """Yield the pictures of the movie, (H, W, 3) RGB of even sides, frame after frame."""
+    clip, attention, look = overlay.clip, overlay.attention, overlay.look
+    _, height, wide = clip.shape
+    longest = min(max(max(height, wide), LONGEST[0]), LONGEST[1])
+    factor = longest / max(height, wide)
+    # Extreme shapes keep room for the footer below and a picture above it.
+    h, w = (max(round(n * factor / 2) * 2, least) for n, least in ((height, 16), (wide, 240)))
+    footer = _Footer(overlay, w)
+    for index, frame in enumerate(clip.frames):
+        big = resized(frame, (h, w))
+        page = map_frame(big, clip, attention, index, look)
+        if index == overlay.query_frame:
+            box = zoomed(query_box(attention, look), zoom_of(page, clip))
+            page = outlined(page, box, colour=ACCENT)
+            if len(clip.frames) > 1:
+                page = _bordered(page)
+        yield np.concatenate([page, footer.at(index)])
+        if progress is not None:
+            progress("Drawing the frames", (index + 1) / len(clip.frames))
+
+
+def _indexed(page: Picture, overlay: Overlay) -> Image.Image:
+    """Return a page with 256 colours: the scale's and the footer's own, the rest the picture's."""
+    signed = overlay.look.scale.diverging
+    ramp = colour_ramp(overlay.look, 48, 1)[0]
+    own = [*ramp[16 * (not signed) :].tolist(), GROUND, INK, DIM, RAIL, MASS, ACCENT, (0, 0, 0)]
+    picture = Image.fromarray(page)
+    rest = picture.quantize(256 - len(own), Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(int(v) for colour in own for v in colour), *rest][:768])
+    return picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+
+
+def _bordered(page: Picture) -> Picture:
+    page = page.copy()
+    for edge in (np.s_[:4], np.s_[-4:], np.s_[:, :4], np.s_[:, -4:]):
+        page[edge] = ACCENT
+    return page
+
+
+class _Footer:
+    """The strip below the frames; what does not change is drawn once."""
+
+    def __init__(self, overlay: Overlay, wide: int) -> None:
+        self.overlay = overlay
+        self.shares = masses(overlay.attention, len(overlay.clip.frames))
+        self.ground = Image.new("RGB", (wide * UNIT, FOOTER * UNIT), GROUND)
+        draw = ImageDraw.Draw(self.ground)
+        size = 50
+        thumb = resized(
+            thumbnail(overlay.clip, overlay.attention, overlay.look), (size * UNIT, size * UNIT)
+        )
+        draw.rounded_rectangle([6 * UNIT, 6 * UNIT, 60 * UNIT, 60 * UNIT], 3 * UNIT, fill=ACCENT)
+        self.ground.paste(Image.fromarray(thumb), (8 * UNIT, 8 * UNIT))
+        self.left, self.right = 72, wide - 10
+        if wide >= 420:
+            bar = min(round(0.26 * wide), 210)
+            self._bar(draw, wide - 10 - bar, bar)
+            self.right = wide - 10 - bar - 18
+
+    def _bar(self, draw: ImageDraw.ImageDraw, left: int, long: int) -> None:
+        scale = self.overlay.look.scale
+        ramp = colour_ramp(self.overlay.look, long * UNIT, 12 * UNIT)
+        self.ground.paste(Image.fromarray(ramp), (left * UNIT, 26 * UNIT))
+        ends = scale.ends
+        title = {"uniform": "× uniform attention", "absolute": "weight", "logit": "raw logit"}
+        write(draw, (left * UNIT, 19 * UNIT), title[scale.unit], 13 * UNIT, DIM)
+        write(draw, (left * UNIT, 55 * UNIT), ends[0], 14 * UNIT, INK)
+        write(draw, ((left + long) * UNIT, 55 * UNIT), ends[1], 14 * UNIT, INK, align="r")
+
+    def at(self, index: int) -> Picture:
+        """Return the strip below one frame."""
+        page = self.ground.copy()
+        draw = ImageDraw.Draw(page)
+        clip, here = self.overlay.clip, self.overlay.query_frame
+        if len(clip.frames) == 1:
+            write(draw, (self.left * UNIT, 38 * UNIT), "query", 16 * UNIT, ACCENT)
+            return np.asarray(page.reduce(UNIT), np.uint8)
+        y = 22 * UNIT
+        time = f"{clip.times[index]:.2f} s"
+        ink = ACCENT if index == here else INK
+        x = self.left + write(draw, (self.left * UNIT, y), time, 17 * UNIT, ink) / UNIT + 12
+        logits = self.overlay.look.scale.unit == "logit"
+        note = "query's frame" if index == here else f"query at {clip.times[here]:.2f} s"
+        if not logits:
+            share = percent_text(self.shares[index])
+            x += write(draw, (x * UNIT, y), share, 17 * UNIT, MASS, bold=True) / UNIT + 12
+        if x + width(note, 13) <= self.right:
+            write(draw, (self.right * UNIT, y), note, 13 * UNIT, DIM, align="r")
+        self._masses(draw, index, here, flat=logits)
+        return np.asarray(page.reduce(UNIT), np.uint8)
+
+    def _masses(self, draw: ImageDraw.ImageDraw, index: int, here: int, *, flat: bool) -> None:
+        """Draw one bar per frame: its share; the shown one bright, the query's underlined."""
+        count = len(self.shares)
+        step = (self.right - self.left) / count
+        gap = min(2.0, step * 0.2)
+        most = max(float(self.shares.max()), 1e-9)
+        for n, share in enumerate(self.shares):
+            x0, x1 = self.left + n * step, self.left + (n + 1) * step - gap
+            high = 3.0 if flat else max(26 * float(share) / most, 1.0)
+            draw.rectangle([x0 * UNIT, 30 * UNIT, x1 * UNIT, 56 * UNIT], fill=(32, 37, 46))
+            ink = MASS if n == index else RAIL if n != here else (70, 112, 126)
+            draw.rectangle([x0 * UNIT, (56 - high) * UNIT, x1 * UNIT, 56 * UNIT], fill=ink)
+            if n == here:
+                draw.rectangle([x0 * UNIT, 58 * UNIT, x1 * UNIT, 60 * UNIT], fill=ACCENT)
