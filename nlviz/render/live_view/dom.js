@@ -1,5 +1,7 @@
 // Small help to build elements.
 
+const TIP_AFTER = 400;
+
 /** Make an element: attributes, then children (elements or text). */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -28,16 +30,13 @@ export function attachTips(root, signal) {
   const bubble = element("div", { class: "nlv-tip", role: "tooltip", hidden: true });
   root.append(bubble);
   let owner = null;
+  let timer = 0;
 
-  function show(event) {
-    const target = event.target instanceof Element ? event.target.closest("[data-tip]") : null;
-    if (target === owner) return;
-    owner = target;
-    bubble.hidden = !target;
-    if (!target) return;
-    bubble.textContent = target.dataset.tip;
+  function place() {
+    bubble.textContent = owner.dataset.tip;
+    bubble.hidden = false;
     const frame = root.getBoundingClientRect();
-    const box = target.getBoundingClientRect();
+    const box = owner.getBoundingClientRect();
     const left = Math.min(box.left - frame.left, frame.width - bubble.offsetWidth);
     const below = box.bottom - frame.top + 6;
     const above = box.top - frame.top - bubble.offsetHeight - 6;
@@ -45,14 +44,29 @@ export function attachTips(root, signal) {
     bubble.style.transform = `translate(${Math.max(0, left)}px, ${fits ? below : above}px)`;
   }
 
-  function hide() {
-    owner = null;
+  function show(event) {
+    const target = event.target instanceof Element ? event.target.closest("[data-tip]") : null;
+    if (target === owner) return;
+    hide();
+    owner = target;
+    // A pointer on its way elsewhere should not leave a trail of tips.
+    if (owner) timer = setTimeout(place, event.type === "focusin" ? 0 : TIP_AFTER);
+  }
+
+  /** Hide the tip; its element stays the owner, so that a click does not bring it back. */
+  function close() {
+    clearTimeout(timer);
     bubble.hidden = true;
   }
 
+  function hide() {
+    close();
+    owner = null;
+  }
+
   root.addEventListener("pointerover", show, { signal });
-  root.addEventListener("focusin", show, { signal });
+  root.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && show(event), { signal });
   root.addEventListener("pointerleave", hide, { signal });
   root.addEventListener("focusout", hide, { signal });
-  root.addEventListener("pointerdown", hide, { signal });
+  root.addEventListener("pointerdown", close, { signal });
 }

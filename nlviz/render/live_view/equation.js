@@ -4,7 +4,7 @@
 import { element, setText } from "./dom.js";
 import { cropSide, drawCrop } from "./draw.js";
 import { tokenCentre } from "./grid.js";
-import { numberText, PAIRWISE, percentText, weightText } from "./words.js";
+import { numberText, PAIRWISE, percentText, valueText, weightText } from "./words.js";
 
 const MOST_TERMS = 5;
 const SIZE = 36;
@@ -115,7 +115,9 @@ export function createEquation(clip, pictures, on, signal) {
     if (!shown) return;
     const kind = PAIRWISE[shown.spec.pairwise] ?? { f: "f", name: shown.spec.pairwise };
     let text;
-    if (part === null) text = `f = ${kind.f} (${kind.name}), ${normaliserText(shown)}. Point at a symbol to see its part.`;
+    if (part === null && shown.column) text = `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${kind.f} (${kind.name}).`;
+    else if (part === null && shown.logits) text = `The logits, before f and C(x): f = ${kind.f} (${kind.name}).`;
+    else if (part === null) text = `f = ${kind.f} (${kind.name}), ${normaliserText(shown)}. Point at a symbol to see its part.`;
     else if (part === "normaliser") text = `${PARTS.normaliser}: ${normaliserText(shown)}, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}.`;
     else if (part === "f") text = `${PARTS.f}, here ${kind.f} (${kind.name}).`;
     else text = PARTS[part] ?? "";
@@ -141,7 +143,7 @@ export function createEquation(clip, pictures, on, signal) {
       const value = result.values[listed[n]];
       sum += value;
       item.canvas.classList.toggle("nlv-itself", listed[n] === result.own);
-      setText(item.weight, soft ? weightText(value) : numberText(value));
+      setText(item.weight, soft ? weightText(value) : valueText(value, result, "uniform"));
     });
     rest.hidden = !soft;
     const others = result.count - listed.length;

@@ -159,7 +159,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
 
   function hover(place) {
     state.cursor = place;
-    let next = place && { frame: place.frame, y: place.y, x: place.x };
+    let next = place && !state.reading ? { frame: place.frame, y: place.y, x: place.x } : null;
     if (next && state.pinned && sameToken(next, state.pinned)) next = null;
     if (next && !state.pinned) state.resting = next;
     if (!sameQuery(next, state.hovered)) state.hovered = next;
@@ -243,6 +243,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     const reading = held || readToggled;
     if (state.reading === reading) return;
     state.reading = reading;
+    state.hovered = null;
     drawnFor = "";
     request();
   }

@@ -31,13 +31,13 @@ export function numberText(value) {
   const size = Math.abs(value);
   if (size === 0) return "0";
   if (size < 1e-6) return value < 0 ? ">−0.000001" : "<0.000001";
-  if (size < 0.001 || size >= 1e5) return signedText(value, 1, true);
-  return signedText(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 4);
+  if (size < 0.01) return `${value < 0 ? "−" : ""}${size.toFixed(size < 1e-4 ? 6 : 4)}`;
+  if (size >= 1e5) return `${value < 0 ? "−" : ""}${size.toExponential(1).replace("e+", "·10^")}`;
+  return signedText(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
-function signedText(value, digits, exponent = false) {
-  const size = Math.abs(value);
-  const text = exponent ? size.toExponential(digits) : size.toFixed(digits);
+function signedText(value, digits) {
+  const text = Math.abs(value).toFixed(digits);
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
 }
 
@@ -91,9 +91,10 @@ export function rowSentence(result, query, clip) {
   if (own && !named.includes(own) && !result.column) named.push(own);
   const parts = named.map(({ share, where }) => `${percentText(share)} from ${where}`);
   if (itself) parts.unshift(`${percentText(result.ownShare)} from itself`);
-  const start = result.column ? `The point at ${at} is looked at:` : `This point at ${at} draws`;
-  const rest = result.column ? " of the looks it gets" : "";
-  return `${start} ${joined(parts)}${rest}.${leftOutText(result)}`;
+  const whole = result.column
+    ? `Of the looks that this point at ${at} gets, ${joined(parts).replace("from", "come from")}`
+    : `This point at ${at} draws ${joined(parts)}`;
+  return `${whole}.${leftOutText(result)}`;
 }
 
 function pictureSentence(result) {

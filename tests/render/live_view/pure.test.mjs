@@ -216,6 +216,8 @@ test("one sentence says where the row looks", () => {
   assert.equal(plain, "This point at 1.60 s draws 40 % from 2.67 s, 38 % from 3.74 s and 12 % from its own frame.");
   const self = words.rowSentence({ ...row, mass: [0, 0.95, 0.05, 0], ownShare: 0.93 }, { frame: 1 }, clip).replaceAll("\u202f", " ");
   assert.equal(self, "This point at 1.60 s draws 93 % from itself, 5 % from 2.67 s and 2 % from the rest of its frame.");
+  const column = words.rowSentence({ ...row, column: true }, { frame: 1 }, clip).replaceAll("\u202f", " ");
+  assert.equal(column, "Of the looks that this point at 1.60 s gets, 40 % come from 2.67 s and 38 % from 3.74 s.");
   const out = words.rowSentence({ ...row, mass: [0.2, 0, 0.4, 0.4], leftOut: "frame", excluded: 0.31 }, { frame: 1 }, clip);
   assert.match(out, /Its own frame \(31.%\) is left out; the rest is renormalised\./);
 });
@@ -231,4 +233,7 @@ test("numbers are short", () => {
   assert.equal(words.multipleText(-0.5), "−0.50×");
   assert.equal(words.multipleText(1e-9), "<0.01×");
   assert.equal(words.numberText(-12.34), "−12.3");
+  assert.equal(words.numberText(0.0007), "0.0007");
+  assert.equal(words.numberText(0), "0");
+  assert.equal(words.numberText(1e-9), "<0.000001");
 });
