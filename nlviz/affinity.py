@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nlviz.attention_map import AttentionMap
-from nlviz.errors import AffinityTooLarge, OutsideClip
+from nlviz.errors import AffinityTooLarge, NlvizError, OutsideClip
 from nlviz.geometry import Shape, TokenGrid, check_inside
 from nlviz.pairwise import Pairwise
 
@@ -464,15 +464,28 @@ def patch_affinity(
         step: distance of tokens in pixels of the picture.
         name: what to call it.
 
+    Raises:
+        NlvizError: when patch, h or step make no sense for the picture.
+
     >>> picture = np.zeros((2, 24, 32, 3), np.uint8)
     >>> a = patch_affinity(picture, clip_shape=(2, 48, 64), h=10.0)
     >>> a, a.keys.centre(0)
     (Affinity(nl_means, nl_means, 96 queries (2x6x8) x 96 keys), (0.0, 4.5, 4.5))
     """
     t, height, width, _ = picture.shape
-    scale = (clip_shape[1] / height, clip_shape[2] / width)
-
     centre = step // 2
+    if patch < 1 or patch % 2 == 0:
+        raise NlvizError(f"patch must be odd, so that it has a middle pixel, got {patch}")
+    if not h > 0:
+        raise NlvizError(f"h must be above 0 grey levels, got {h:g}")
+    if step < 1:
+        raise NlvizError(f"step must be at least 1 pixel, got {step}")
+    if min(height, width) <= max(centre, patch // 2):
+        raise NlvizError(
+            f"half of patch and step must be smaller than the picture of {width}x{height} px, got "
+            f"patch {patch} and step {step}"
+        )
+    scale = (clip_shape[1] / height, clip_shape[2] / width)
     grid = TokenGrid(
         (t, -(-(height - centre) // step), -(-(width - centre) // step)),
         (1.0, step * scale[0], step * scale[1]),

@@ -151,8 +151,10 @@ class AttentionMap:
         off_grid = self.off_grid
         if self.normalised:
             rest = float(weights.sum(dtype=np.float64)) + off_grid
-            factor = 1.0 / rest if rest > 0 else 0.0
-            weights, off_grid = (weights * factor).astype(np.float32), off_grid * factor
+            # In double precision: the rest may be so little that its inverse is no float32.
+            if rest > 0:
+                weights = (weights.astype(np.float64) / rest).astype(np.float32)
+                off_grid /= rest
         return replace(
             self, weights=weights, off_grid=off_grid, reachable=reachable, left_out=removed
         )
@@ -177,8 +179,8 @@ class AttentionMap:
 
     def __repr__(self) -> str:
         frame, y, x = self.query
-        best = self.top(1)[0] if self.keys.size else None
-        strongest = f", strongest {best.multiple:.0f}x uniform" if best else ""
+        best = self.top(1)
+        strongest = f", strongest {best[0].multiple:.0f}x uniform" if best else ""
         shape = "x".join(map(str, self.keys.shape))
         return f"AttentionMap({self.title}, query ({frame:g}, {y:g}, {x:g}), {shape}{strongest})"
 

@@ -127,10 +127,15 @@ class TokenGrid:
         Ties go to the lower index; a place beyond the outermost centres belongs to the outermost
         token.
 
+        Raises:
+            OutsideClip: when the place is not finite.
+
         >>> TokenGrid((2, 3, 5), (1, 8, 8), (0, 3.5, 3.5)).nearest(frame=1, y=0, x=12)
         16
         """
         places = (frame, y, x)
+        if not all(math.isfinite(p) for p in places):
+            raise OutsideClip(f"frame, y and x must be finite numbers, got {frame}, {y}, {x}")
         a, b, c = (
             min(max(math.ceil((p - o) / s - 0.5), 0), n - 1)
             for p, o, s, n in zip(places, self.origin, self.stride, self.shape, strict=True)

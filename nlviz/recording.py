@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 from nlviz.geometry import Axis
 
-_STRIDED = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.MaxPool1d,
-    nn.MaxPool2d,
-    nn.MaxPool3d,
-    nn.AvgPool1d,
-    nn.AvgPool2d,
-    nn.AvgPool3d,
-)
+# Modules that move the cells of a feature map, by the number of its spatial axes.
+_STRIDED = {
+    1: (nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d),
+    2: (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d),
+    3: (nn.Conv3d, nn.MaxPool3d, nn.AvgPool3d),
+}
+_PADDING = {
+    1: (nn.ConstantPad1d, nn.ReflectionPad1d, nn.ReplicationPad1d, nn.CircularPad1d),
+    2: (nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d, nn.CircularPad2d),
+    3: (nn.ConstantPad3d, nn.ReflectionPad3d, nn.ReplicationPad3d, nn.CircularPad3d),
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def recorded(
         if trace:
             inside = {m for module in modules.values() for m in module.modules()}
             for module in net.modules():
-                if isinstance(module, _STRIDED) and module not in inside:
+                if _axes_of(module) and module not in inside:
                     handles.append(module.register_forward_hook(follow))
         for name, module in modules.items():
             handles.append(module.register_forward_hook(keep(name)))
@@ -104,29 +104,43 @@ class _Path:
         self.axes: tuple[tuple[int, Axis], ...] = ()
 
     def follow(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        n = {"1": 1, "2": 2, "3": 3}[type(module).__name__.rstrip("Same")[-2]]
+        n = _axes_of(module)
         before, after = x.shape[-n:], y.shape[-n:]
         if not self.axes:
             self.axes = tuple((size, Axis()) for size in before)
         if tuple(size for size, _ in self.axes) != tuple(before):
             return  # another branch, from before a reduction that is already counted
-        options = [
-            _each(getattr(module, name, default), n)
-            for name, default in (
-                ("kernel_size", 1),
-                ("stride", 1),
-                ("padding", 0),
-                ("dilation", 1),
-            )
-        ]
         new = []
-        for (_, axis), size, out, k, s, p, d in zip(
-            self.axes, before, after, *options, strict=True
+        for (_, axis), size, out, step in zip(
+            self.axes, before, after, _steps(module, n), strict=True
         ):
-            if p == 0 and k > 1 and out == -(-size // s):
-                p = max((out - 1) * s + d * (k - 1) + 1 - size, 0) // 2  # TensorFlow's "same"
+            k, s, p, d = step
+            # TensorFlow's "same", which timm's layers pad by themselves; a pool that rounds its
+            # size up does so behind.
+            if p == 0 and k > 1 and out == -(-size // s) and not getattr(module, "ceil_mode", 0):
+                p = max((out - 1) * s + d * (k - 1) + 1 - size, 0) // 2
             new.append((out, axis.through(kernel=k, stride=s, pad=p, dilation=d)))
         self.axes = tuple(new)
+
+
+def _axes_of(module: nn.Module) -> int:
+    """Return the number of axes on which a module moves cells, 0 if it moves none."""
+    for n in (1, 2, 3):
+        if isinstance(module, (*_STRIDED[n], *_PADDING[n])):
+            return n
+    return 0
+
+
+def _steps(module: nn.Module, n: int) -> list[tuple[int, int, int, int]]:
+    """Return kernel, stride, leading padding and dilation of each axis."""
+    if isinstance(module, _PADDING[n]):
+        leading = tuple(module.padding)[::2]  # the last axis comes first
+        return [(1, 1, int(p), 1) for p in reversed(leading)]
+    options = [
+        _each(getattr(module, name, default), n)
+        for name, default in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
+    ]
+    return list(zip(*options, strict=True))
 
 
 def _each(value: Any, n: int) -> tuple[int, ...]:

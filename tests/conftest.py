@@ -1,0 +1,24 @@
+"""Shared set-up: one thread, and nothing that looks for a network connection or a GPU."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+from hypothesis import settings
+
+os.environ.setdefault("NLVIZ_OFFLINE", "1")
+torch.set_num_threads(1)
+
+# A shared machine is slow now and then: nothing here is judged by the clock.
+settings.register_profile("nlviz", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.load_profile("nlviz")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device, there is none here"))
