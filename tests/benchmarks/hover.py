@@ -8,9 +8,7 @@ that the frame's animation callback posted has run, which is after the frame was
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import shutil
 import statistics
 import tempfile
 from pathlib import Path
@@ -18,6 +16,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from nlviz.render.live_view import standalone_html
+from tests.chromium import find
 from tests.render.live_view.containers import random_container
 
 CASES = {
@@ -42,22 +41,13 @@ document.querySelector(".nlv-stage").addEventListener("pointermove", (event) => 
 """
 
 
-def chromium() -> str:
-    """Return the path of the browser: the one asked for, or the first that is installed."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = os.environ.get("NLVIZ_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        raise SystemExit("no Chromium found: install it, or name it in NLVIZ_CHROMIUM")
-    return found
-
-
 def measure(container: bytes, moves: int) -> dict[str, list[float]]:
     """Return milliseconds of row and drawing, and of event to painted, for this many moves."""
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         path = Path(folder) / "hover.html"
         path.write_text(standalone_html(container, title="hover"), encoding="utf-8")
-        browser = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        browser = play.chromium.launch(executable_path=find(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(path.as_uri())
         page.wait_for_selector(".nlv-stage")

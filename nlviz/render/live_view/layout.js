@@ -54,12 +54,15 @@ export function planStage({ width, frames, aspect, maxHeight = 620 }) {
     const tiles = placed(columns, frames, tile, aspect, large + GAP, 0);
     return { width, height: bottom([box, ...tiles]), large: box, tiles, beside: true };
   }
-  const w = Math.min(width, maxHeight * aspect);
-  const box = { x: 0, y: 0, w, h: w / aspect };
   const most = Math.max(3, Math.floor((width + GAP) / (LEAST_TILE + GAP)));
   const rows = Math.ceil(frames / most);
   const columns = Math.ceil(frames / rows);
   const tile = Math.min((width - (columns - 1) * GAP) / columns, 240);
+  // A long strip takes some height from the large frame, so that both can be seen together.
+  const strip = rows * (tile / aspect + CAPTION + GAP);
+  const high = Math.min(maxHeight, Math.max(0.6 * maxHeight, 1.5 * maxHeight - strip));
+  const w = Math.max(tile, Math.min(width, high * aspect));
+  const box = { x: 0, y: 0, w, h: w / aspect };
   const tiles = placed(columns, frames, tile, aspect, 0, box.h + CAPTION + GAP);
   return { width, height: bottom([box, ...tiles]), large: box, tiles, beside: false };
 }

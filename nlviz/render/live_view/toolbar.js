@@ -46,7 +46,7 @@ export function createToolbar(head, onChange, signal) {
   const headField = labelled("Head", "head", heads);
   const show = segments("show", [["map", "Map"], ["links", "Links"], ["both", "Both"]], "Show");
   const direction = segments("direction", [
-    ["from", "From this query"], ["to", "To this key"],
+    ["from", "From query"], ["to", "To key"],
   ], "Direction");
   const more = element("details", { class: "nlv-more" }, element("summary", { text: "Display" }),
     element("div", { class: "nlv-panel" },
@@ -59,7 +59,7 @@ export function createToolbar(head, onChange, signal) {
   const controls = element("div", { class: "nlv-controls" },
     wrapped("Show", "show", show), wrapped("Direction", "direction", direction), headField,
     labelled("Leave out", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
-    labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked across queries"], ["frame", "per frame"]])),
+    labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["frame", "per frame"]])),
     more);
   const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
   const bar = element("div", { class: "nlv-toolbar", role: "toolbar", "aria-label": "What is shown" },

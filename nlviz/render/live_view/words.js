@@ -89,8 +89,9 @@ export function rowSentence(result, query, clip) {
   const named = shares.slice(0, 2);
   const own = shares.find((part) => part.own);
   if (own && !named.includes(own) && !result.column) named.push(own);
+  if (itself) named.push({ share: result.ownShare, where: "itself" });
+  named.sort((a, b) => b.share - a.share);
   const parts = named.map(({ share, where }) => `${percentText(share)} from ${where}`);
-  if (itself) parts.unshift(`${percentText(result.ownShare)} from itself`);
   const whole = result.column
     ? `Of the looks that this point at ${at} gets, ${joined(parts).replace("from", "come from")}`
     : `This point at ${at} draws ${joined(parts)}`;

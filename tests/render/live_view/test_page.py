@@ -238,7 +238,7 @@ def test_signed_rows_diverge_around_zero(page: Page) -> None:
 
 
 def test_column_shows_who_looks_here(page: Page) -> None:
-    page.get_by_role("radio", name="To this key").click()
+    page.get_by_role("radio", name="To key").click()
     settle(page)
     assert "Of the looks" in page.locator(".nlv-sentence").inner_text()
 
