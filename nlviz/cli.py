@@ -95,6 +95,7 @@ def attend(
     from nlviz.render.display import Display, parsed
     from nlviz.render.exports import KINDS
     from nlviz.render.files import suffix_of
+    from nlviz.render.inputs import find_input
 
     # What can be told to be wrong is told before seconds of work.
     display = Display(
@@ -111,7 +112,7 @@ def attend(
     place = None if query is None else _place(query)
     with _Progress() as tell:
         sampled = _read(
-            _input(clip), start=start, stride=stride, frames=frames, size=size, tell=tell
+            find_input(clip), start=start, stride=stride, frames=frames, size=size, tell=tell
         )
         if place is None:
             t, height, width = sampled.shape
@@ -145,12 +146,13 @@ def render(
     """Draw a saved view again."""
     from nlviz.render.exports import KINDS
     from nlviz.render.files import suffix_of
+    from nlviz.render.inputs import find_clip
     from nlviz.render.views import read_view
 
     wanted = read_view(view)
     output = output or view.with_suffix(".png")
     suffix_of(output, KINDS, what="a view")
-    path = _clip_of(wanted, beside=view.parent, given=clip)
+    path = find_clip(wanted, beside=view.parent, given=clip)
     ref = wanted.clip
     with _Progress() as tell:
         sampled = _read(
@@ -255,9 +257,11 @@ def start_app(
         address = f"/?{urlencode(read_view(view).to_query_params())}"
     port = _free_port() if port is None else port
     url = f"http://127.0.0.1:{port}{address}"
-    if browser:
-        import threading
+    import threading
 
+    # PyTorch and the network's parts take seconds to import: begin before the first visit.
+    threading.Thread(target=_warm_up, daemon=True).start()
+    if browser:
         threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
     from streamlit.web import cli as streamlit_cli
 
@@ -271,6 +275,8 @@ def start_app(
             f"--server.port={port}",
             "--server.headless=true",
             "--browser.gatherUsageStats=false",
+            "--client.toolbarMode=minimal",
+            "--client.showErrorDetails=none",
             *options,
         ],
         prog_name="streamlit",
@@ -283,6 +289,13 @@ def main() -> None:
 
 
 # Helpers ------------------------------------------------------------------------------------------
+
+
+def _warm_up() -> None:
+    """Import what the first page needs, and read the bundled weights once."""
+    from nlviz.zoo import load_model
+
+    load_model("lite-nl", device="cpu")
 
 
 class _Progress:
@@ -326,50 +339,6 @@ def _place(query: str) -> tuple[float, float, float]:
             f"a query is FRAME,Y,X, three numbers from 0, got {query!r}; try --query 0,96,140"
         ) from None
     return frame, y, x
-
-
-def _input(name: str) -> Path:
-    """Return the path of a clip that is given as a path or a bundled name."""
-    from nlviz.errors import UnreadableClip, did_you_mean
-    from nlviz.resources import bundled_inputs
-
-    if Path(name).exists():
-        return Path(name)
-    inputs = bundled_inputs()
-    if name not in inputs:
-        raise UnreadableClip(
-            f"there is no file {name!r}, nor a bundled input of that name"
-            f"{did_you_mean(name, inputs)}"
-        )
-    return inputs[name]
-
-
-def _clip_of(view: View, *, beside: Path, given: Path | None) -> Path:
-    """Return the file of a view's clip: the one given, or one found by name, with its digest."""
-    from nlviz.errors import InvalidView, UnreadableClip
-    from nlviz.resources import bundled_inputs
-    from nlviz.weights import digest_of
-
-    name, digest = view.clip.name, view.clip.digest
-    if given is not None:
-        places = [given]
-    else:
-        places = [p for p in (bundled_inputs().get(name), beside / name, Path(name)) if p]
-    found = [p for p in places if p.is_file()]
-    if not found:
-        wanted = str(given or name)
-        raise UnreadableClip(
-            f"the view needs the clip {wanted!r}, which is neither bundled nor beside the view; "
-            "give its path with --clip"
-        )
-    for path in found:
-        if not digest or digest_of(path) == digest:
-            return path
-    raise InvalidView(
-        f"the view's clip has the sha256 {digest[:12]}..., {found[0].name} has "
-        f"{digest_of(found[0])[:12]}...; give the original file with --clip, or empty the view's "
-        "clip.digest to draw it on this one"
-    )
 
 
 def _read(path: Path, *, tell: Tell, **sampling: Any) -> Clip:

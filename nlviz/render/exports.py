@@ -28,11 +28,10 @@ KINDS = ("png", "gif", "mp4", "html", "json", "npz")
 Progress = Callable[[str, float], None]
 
 _SOURCES = {
-    "learned": "",
     "features": "raw features instead of the learned embeddings",
-    "position": "position only",
-    "untrained": "the same block, untrained",
-    "nl_means": "pixel non-local means",
+    "position": "position only: the nearer in the picture, the larger",
+    "untrained": "the same block untrained",
+    "nl_means": "non-local means of pixels",
 }
 
 
@@ -129,23 +128,27 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         links=0 if display.show == "map" else display.links,
         cell=(asked.stride[1], asked.stride[2]),
     )
-    about = capture.about.trained_for
-    if not about.startswith(("not ", "trained", "training")):
-        about = f"trained for {about}"
     return Overlay(
         capture.clip,
         attention,
         look,
         title=f"{view.clip.name} · {view.model.name} · {view.block}",
-        about=about,
+        about=_about(capture, display),
         notes=_notes(affinity, display),
     )
 
 
+def _about(capture: Capture, display: Display) -> str:
+    """Return what the model was trained for, or that something else is shown than the model."""
+    if display.source in _SOURCES:
+        return f"For comparison: {_SOURCES[display.source]}"
+    about = capture.about.trained_for
+    known = about.startswith(("not ", "trained", "training"))
+    return about if known else f"trained for {about}"
+
+
 def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
     notes = []
-    if _SOURCES[display.source]:
-        notes.append(f"Shown: {_SOURCES[display.source]}.")
     if display.direction == "to":
         notes.append("Weight that every query gives to this key.")
     if affinity.heads > 1:

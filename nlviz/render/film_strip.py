@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, PngImagePlugin
 
 from nlviz.render.frame_maps import (
     colour_ramp,
-    key_planes,
     map_frame,
     masses,
+    nothing_there,
     query_box,
     resized,
     shown_frame,
@@ -116,7 +116,9 @@ def film_strip(overlay: Overlay) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     places = dict(zip(shown, plan.tiles, strict=True))
     _query(draw, overlay, plan, places, frame_only=True)
-    draw_arrows(canvas, _arrows(overlay, plan, places), pictures, unit=UNIT)
+    draw_arrows(
+        canvas, _arrows(overlay, plan, places), pictures, unit=UNIT, **_cells(overlay, plan)
+    )
     draw = ImageDraw.Draw(canvas)
     _query(draw, overlay, plan, places, frame_only=False)
     if not still:
@@ -201,6 +203,15 @@ def _arrows(overlay: Overlay, plan: Plan, places: dict[int, tuple[int, int]]) ->
     return arrows
 
 
+def _cells(overlay: Overlay, plan: Plan) -> dict[str, tuple[float, float]]:
+    """Return the sizes (width, height) of the query's cell and of a key's, on the canvas."""
+    _, height, width_ = overlay.clip.shape
+    zoom = (plan.tile[0] / width_ * UNIT, plan.tile[1] / height * UNIT)
+    _, sy, sx = overlay.attention.keys.stride
+    qy, qx = overlay.look.cell or (sy, sx)
+    return {"query": (qx * zoom[0], qy * zoom[1]), "key": (sx * zoom[0], sy * zoom[1])}
+
+
 def _query(
     draw: ImageDraw.ImageDraw,
     overlay: Overlay,
@@ -238,25 +249,18 @@ def _captions(
     """Write time, mass bar and percentage under every frame."""
     clip, attention = overlay.clip, overlay.attention
     shares = masses(attention, len(clip.frames))
-    planes = key_planes(attention.keys, len(clip.frames))
     logits = overlay.look.scale.unit == "logit"
     digits = 2 if np.ptp(clip.times) < 100 else 1
     texts = {i: percent_text(shares[i]) for i in places}
     room_right = max((width(t, 23) for t in texts.values()), default=0)
-    room_left = max(width(f"{clip.times[i]:.{digits}f} s", 23) for i in places)
+    room_left = max(width(f"{clip.times[i]:.{digits}f} s", 23, bold=True) for i in places)
     for index, (left, top) in places.items():
         y = top + plan.tile[1] + 34
         here = index == overlay.query_frame
         label = f"{clip.times[index]:.{digits}f} s"
         ink = QUERY_INK if here else INK
         write(draw, (left * UNIT, y * UNIT), label, 23 * UNIT, ink, bold=here)
-        plane = planes[index]
-        note = None
-        if plane < 0:
-            note = "no keys"
-        elif attention.reachable is not None and not attention.reachable[plane].any():
-            own, _, _ = attention.keys.unravel(attention.own)
-            note = "left out" if attention.left_out and plane == own else "not reachable"
+        note = nothing_there(attention, index, len(clip.frames))
         right = left + plan.tile[0]
         if note or logits:
             write(draw, (right * UNIT, y * UNIT), note or "", 23 * UNIT, GREY, align="r")
@@ -278,7 +282,7 @@ def _head_height(overlay: Overlay) -> int:
 
 
 def _head(draw: ImageDraw.ImageDraw, overlay: Overlay, plan: Plan) -> None:
-    title = shortened(overlay.title, 36, plan.content)
+    title = shortened(overlay.title, 36, plan.content, bold=True)
     write(draw, (MARGIN * UNIT, (MARGIN + 32) * UNIT), title, 36 * UNIT, INK, bold=True)
     if overlay.about:
         about = shortened(overlay.about, 25, plan.content)

@@ -76,6 +76,17 @@ def masses(attention: AttentionMap, frames: int) -> npt.NDArray[np.float64]:
     return np.array([0.0 if a < 0 else plane[a] / planes.count(a) for a in planes])
 
 
+def nothing_there(attention: AttentionMap, frame: int, frames: int) -> str | None:
+    """Return why a frame of the clip shows no key, or None where it shows some."""
+    plane = key_planes(attention.keys, frames)[frame]
+    if plane < 0:
+        return "no keys"
+    if attention.reachable is None or attention.reachable[plane].any():
+        return None
+    own, _, _ = attention.keys.unravel(attention.own)
+    return "left out" if plane == own else "not reachable"
+
+
 def map_frame(
     picture: Picture, clip: Clip, attention: AttentionMap, frame: int, look: Look
 ) -> Picture:

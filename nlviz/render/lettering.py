@@ -44,10 +44,16 @@ def _cross(size: int) -> float:
     return 0.58 * size
 
 
-def width(text: str, size: int) -> float:
+def width(text: str, size: int, *, bold: bool = False) -> float:
     """Return the width of a text in pixels at this size of the font."""
     pieces = drawable(text).split(TIMES)
-    return sum(_font(size).getlength(p) for p in pieces) + (len(pieces) - 1) * _cross(size)
+    letters = sum(_font(size).getlength(p) + _loosening(size, bold) * len(p) for p in pieces)
+    return letters + (len(pieces) - 1) * _cross(size)
+
+
+def _loosening(size: int, bold: bool) -> float:
+    """Return the extra room that each thickened letter needs."""
+    return 0.028 * size if bold else 0.0
 
 
 def write(
@@ -71,7 +77,7 @@ def write(
         align: ``l``, ``m`` or ``r``: x is the left end, the middle or the right end.
         bold: whether to thicken the strokes.
     """
-    total = width(text, size)
+    total = width(text, size, bold=bold)
     x, y = at[0] - {"l": 0.0, "m": total / 2, "r": total}[align], at[1]
     stroke = max(round(size / 40), 1) if bold else 0
     for number, piece in enumerate(drawable(text).split(TIMES)):
@@ -85,31 +91,42 @@ def write(
                     width=max(round(size / (10 if bold else 13)), 1),
                 )
             x += _cross(size)
-        draw.text((x, y), piece, fill, _font(size), anchor="ls", stroke_width=stroke)
-        x += _font(size).getlength(piece)
+        if bold:
+            for n, letter in enumerate(piece):
+                # Lengths of the parts keep the font's kerning.
+                at_letter = _font(size).getlength(piece[: n + 1]) - _font(size).getlength(letter)
+                place = (x + at_letter + n * _loosening(size, bold), y)
+                draw.text(place, letter, fill, _font(size), anchor="ls", stroke_width=stroke)
+        else:
+            draw.text((x, y), piece, fill, _font(size), anchor="ls")
+        x += _font(size).getlength(piece) + _loosening(size, bold) * len(piece)
     return total
 
 
-def shortened(text: str, size: int, room: float) -> str:
+def shortened(text: str, size: int, room: float, *, bold: bool = False) -> str:
     """Return the text, cut with an ellipsis in its middle where it is wider than the room.
 
     >>> shortened("a very long name of a clip.mp4", 20, 150)
     'a very … lip.mp4'
     """
     text = drawable(text)
-    if width(text, size) <= room:
+    if width(text, size, bold=bold) <= room:
         return text
     for keep in range(len(text) - 1, 1, -1):
         cut = text[: keep // 2].rstrip() + " … " + text[len(text) - (keep - keep // 2) :].lstrip()
-        if width(cut, size) <= room:
+        if width(cut, size, bold=bold) <= room:
             return cut
     return "…"
 
 
 def wrapped(text: str, size: int, room: float) -> list[str]:
-    """Return the lines of a text that is broken between words to fit the room."""
+    """Return the lines of a text that is broken at its plain spaces to fit the room.
+
+    >>> wrapped("at 12\u00a0px of it", 20, 80)
+    ['at 12 px', 'of it']
+    """
     lines: list[str] = []
-    for word in drawable(text).split():
+    for word in map(drawable, text.split(" ")):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and width(longer, size) <= room:
             lines[-1] = longer

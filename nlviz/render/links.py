@@ -27,7 +27,13 @@ class Arrow:
 
 
 def draw_arrows(
-    canvas: Image.Image, arrows: Sequence[Arrow], pictures: Image.Image, *, unit: float
+    canvas: Image.Image,
+    arrows: Sequence[Arrow],
+    pictures: Image.Image,
+    *,
+    unit: float,
+    query: Point,
+    key: Point,
 ) -> None:
     """Draw arrows on a figure, white with a dark rim over pictures and grey on paper.
 
@@ -36,6 +42,8 @@ def draw_arrows(
         arrows: strongest first; drawn last.
         pictures: mask, mode L: 255 where pictures are.
         unit: pixels of the figure per point of its design.
+        query: width and height of the query's cell, in which no arrow is drawn.
+        key: width and height of a key's cell, of which a head covers a part at most.
     """
     if not arrows:
         return
@@ -44,8 +52,8 @@ def draw_arrows(
         weight = math.sqrt(max(arrow.share, 0.0))
         width = (1.6 + 3.0 * weight) * unit
         alpha = 0.4 + 0.6 * weight
-        path = _arc(arrow.tail, arrow.head, unit)
-        size = (11 + 8 * weight) * unit
+        path = _outside(_arc(arrow.tail, arrow.head, unit), query)
+        size = min((11 + 8 * weight) * unit, max(0.75 * max(key), 9 * unit))
         shape = _tip(path, size), _cut(path, 0.8 * size)
         rim = 1.5 * unit
         _ink(on_pictures, *shape, width, rim, (0, 0, 0), 0.6 * alpha)
@@ -87,6 +95,15 @@ def _arc(tail: Point, head: Point, unit: float) -> list[Point]:
     points = (1 - u) ** 2 * np.array(tail) + 2 * u * (1 - u) * np.array(control)
     points = points + u**2 * np.array(head)
     return [(float(x), float(y)) for x, y in points]
+
+
+def _outside(path: list[Point], cell: Point) -> list[Point]:
+    """Return the path without what lies in the cell around its first point."""
+    (x0, y0), (width, height) = path[0], cell
+    for n, (x, y) in enumerate(path):
+        if abs(x - x0) > width / 2 or abs(y - y0) > height / 2:
+            return path[n:] if n < len(path) - 1 else path[-2:]
+    return path
 
 
 def _tip(path: Sequence[Point], size: float) -> list[Point]:

@@ -19,6 +19,7 @@ from nlviz.render.frame_maps import (
     colour_ramp,
     map_frame,
     masses,
+    nothing_there,
     outlined,
     query_box,
     resized,
@@ -81,7 +82,8 @@ def mp4(overlay: Overlay, *, progress: Progress | None = None) -> bytes:
             "x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709:threads=2",
         }
         for page in pages(overlay, progress=progress):
-            stream.height, stream.width = page.shape[:2]
+            if not stream.codec_context.is_open:
+                stream.height, stream.width = page.shape[:2]
             for _ in range(round(STILL_SECONDS * rate) if still else 1):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(page), format="rgb24")
                 frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
@@ -125,7 +127,7 @@ def _indexed(page: Picture, overlay: Overlay) -> Image.Image:
     ramp = colour_ramp(overlay.look, 48, 1)[0]
     own = [*ramp[16 * (not signed) :].tolist(), GROUND, INK, DIM, RAIL, MASS, ACCENT, (0, 0, 0)]
     picture = Image.fromarray(page)
-    rest = picture.quantize(256 - len(own), Image.Quantize.MEDIANCUT).getpalette() or []
+    rest = picture.quantize(256 - len(own), Image.Quantize.MEDIANCUT, kmeans=1).getpalette() or []
     palette = Image.new("P", (1, 1))
     palette.putpalette([*(int(v) for colour in own for v in colour), *rest][:768])
     return picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
@@ -182,7 +184,10 @@ class _Footer:
         x = self.left + write(draw, (self.left * UNIT, y), time, 17 * UNIT, ink) / UNIT + 12
         logits = self.overlay.look.scale.unit == "logit"
         note = "query's frame" if index == here else f"query at {clip.times[here]:.2f} s"
-        if not logits:
+        nothing = nothing_there(self.overlay.attention, index, len(clip.frames))
+        if nothing:
+            x += write(draw, (x * UNIT, y), nothing, 17 * UNIT, DIM) / UNIT + 12
+        elif not logits:
             share = percent_text(self.shares[index])
             x += write(draw, (x * UNIT, y), share, 17 * UNIT, MASS, bold=True) / UNIT + 12
         if x + width(note, 13) <= self.right:

@@ -199,9 +199,9 @@ def number_text(value: float) -> str:
 
 
 def percent_text(share: float) -> str:
-    """Return a share in percent.
+    r"""Return a share in percent, with a space that does not break.
 
     >>> percent_text(0.254), percent_text(0.003), percent_text(0)
-    ('25 %', '<1 %', '0 %')
+    ('25\xa0%', '<1\xa0%', '0\xa0%')
     """
-    return "<1 %" if 0 < share < 0.0095 else f"{100 * share:.0f} %"
+    return "<1\u00a0%" if 0 < share < 0.0095 else f"{100 * share:.0f}\u00a0%"

@@ -27,7 +27,9 @@ def notes_of(overlay: Overlay, *, shown: int) -> list[str]:
         own = float(attention.weights.flat[attention.own])
         notes.append(f"Its own cell, not coloured, has {look.scale.text(own)}.")
     if look.scale.clipped:
-        notes.append(f"The strongest key has {look.scale.text(look.scale.most)}.")
+        notes.append(f"The strongest other key has {look.scale.text(look.scale.most)}.")
+    if attention.reachable is not None and not attention.left_out:
+        notes.append("Hatched: out of the query's reach.")
     if attention.off_grid:
         off = percent_text(attention.off_grid)
         notes.append(f"{off} of the weight lies on tokens without a place.")
@@ -47,9 +49,9 @@ def place_text(clip: Clip, attention: AttentionMap) -> str:
     at = (
         ""
         if len(clip.frames) == 1
-        else f" {clip.times[shown_frame(frame, len(clip.times))]:.2f} s,"
+        else f" {clip.times[shown_frame(frame, len(clip.times))]:.2f}\u00a0s,"
     )
-    return f"the {what} at{at} y {y:.0f} px, x {x:.0f} px"
+    return f"the {what} at{at} y\u00a0{y:.0f}\u00a0px, x\u00a0{x:.0f}\u00a0px"
 
 
 def left_out(attention: AttentionMap) -> tuple[str, float]:
