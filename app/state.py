@@ -10,17 +10,34 @@ import streamlit as st
 from nlviz.errors import NlvizError
 
 if TYPE_CHECKING:
-    from nlviz.render.views import View
-
     from nlviz.clip import Sampling
     from nlviz.model import Capture
+    from nlviz.render.views import View
 
 LIVE = "live"  # key of the live view's component
 DEFAULT_INPUT = "composed-twins.mp4"
 DEFAULT_MODEL = "lite-nl"
+LAST = "LAST"  # stands for the model's last block
 SIZES = (None, 240, 360, 480, 720)
 
 Query = tuple[float, float, float]
+
+DEFAULTS: dict[str, Any] = {
+    "query": None,
+    # Blocks that learned to find a point again give nearly all mass to the point itself: the first
+    # view leaves that cell out, and says so.
+    "display": {"leave_out": "cell"},
+    "serial": 0,
+    "kind": "Bundled",
+    "input": DEFAULT_INPUT,
+    "start": 0.0,
+    "stride": None,
+    "frames": 8,
+    "size": None,
+    "model": DEFAULT_MODEL,
+    "block": None,
+    "complaint": None,
+}
 
 
 @dataclass(frozen=True)
@@ -44,32 +61,27 @@ class Choice:
     block: str | None
 
 
+def restore() -> None:
+    """Give every choice a value; Streamlit forgets those whose widget was not drawn last time."""
+    if "kept" not in st.session_state:
+        from nlviz.zoo import devices
+
+        st.session_state.kept = {**DEFAULTS, "device": devices()[0]}
+    kept = st.session_state.kept
+    for key in kept:
+        if key in st.session_state:
+            kept[key] = st.session_state[key]
+        else:
+            st.session_state[key] = kept[key]
+
+
 def open_from_address() -> None:
     """Take over the view that the page's address describes, once per session."""
     if st.session_state.get("opened"):
         return
     st.session_state.opened = True
-    from nlviz.zoo import devices
-
-    defaults: dict[str, Any] = {
-        "query": None,
-        "display": {},
-        "serial": 0,
-        "kind": "Bundled",
-        "input": DEFAULT_INPUT,
-        "start": 0.0,
-        "stride": None,
-        "frames": 8,
-        "size": None,
-        "model": DEFAULT_MODEL,
-        "block": None,
-        "device": devices()[0],
-        "complaint": None,
-    }
-    for key, value in defaults.items():
-        st.session_state.setdefault(key, value)
     address = dict(st.query_params)
-    if not {"clip", "block", "at"} <= address.keys():
+    if not {"clip", "at"} <= address.keys():
         # Not a whole view: a hand-written address may name the clip, the model and the block alone.
         state_of = {"clip": "input", "model": "model", "block": "block"}
         st.session_state.update({state_of[k]: v for k, v in address.items() if k in state_of})
@@ -77,7 +89,7 @@ def open_from_address() -> None:
     from nlviz.render.views import View
 
     try:
-        view = View.from_query_params(address)
+        view = View.from_query_params({"block": LAST, **address})
     except NlvizError as error:
         st.session_state.complaint = f"The address of this page does not open: {error}"
         return
@@ -89,8 +101,8 @@ def open_from_address() -> None:
         frames=clip.frames,
         size=clip.size,
         model=view.model.name,
-        block=view.block,
-        display=view.display.to_dict(),
+        block=None if view.block == LAST else view.block,
+        display=view.display.changed(),
     )
     move_to((view.query.frame, view.query.y, view.query.x))
 

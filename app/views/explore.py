@@ -47,6 +47,7 @@ def _draw() -> None:
     with waiting.container():
         st.markdown("#### Where does it look?")
         st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
+    state.restore()
     state.open_from_address()
     choice = sidebar.choose()
     if st.session_state.complaint:
@@ -156,4 +157,7 @@ def _predictions(shot: Capture) -> None:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+    first = text.split(maxsplit=1)[0]
+    if first.isalpha():  # a file's name stays as it is
+        text = text[:1].upper() + text[1:]
+    return text + ("" if text.endswith((".", "?", "...")) else ".")

@@ -10,11 +10,10 @@ import streamlit as st
 from .. import state
 
 if TYPE_CHECKING:
-    from nlviz.render.views import View
-
     from nlviz.affinity import Affinity
     from nlviz.attention_map import AttentionMap
     from nlviz.model import Capture
+    from nlviz.render.views import View
 
     from ..cached import BlockView
 
@@ -35,7 +34,7 @@ def draw(shot: Capture, block: str, view: BlockView, now: View) -> None:
     source = now.display.source if now.display.source in view.affinities else "learned"
     affinity = view.affinities[source]
     attention = attention_of(affinity, now)
-    left, middle, right = st.columns([5, 6, 5], gap="large")
+    left, middle, right = st.columns([5, 6, 5], gap="medium")
     with left:
         _mass(shot, attention)
         _query_inputs(shot, now)
@@ -49,6 +48,7 @@ def draw(shot: Capture, block: str, view: BlockView, now: View) -> None:
 def _mass(shot: Capture, attention: AttentionMap) -> None:
     from nlviz.analysis.statistics import row_statistics
     from nlviz.render.figures import mass_over_time
+    from nlviz.render.tables import row_lines
 
     s = row_statistics(attention, shot.clip.times)
     st.markdown("##### The pinned query's row")
@@ -56,17 +56,10 @@ def _mass(shot: Capture, attention: AttentionMap) -> None:
         own, _, _ = attention.keys.unravel(attention.own)
         chart = mass_over_time(s.per_frame, s.frame_times, own=own)
         st.plotly_chart(chart, config={"displayModeBar": False}, key="mass")
-    first, second = st.columns(2)
-    if s.effective is not None:
-        first.metric(
-            "Effective cells",
-            f"{s.effective:,.0f} of {s.cells:,}",
-            help="exp(entropy): 1 if one key has all the mass, all if every key has the same",
-        )
-    second.metric("In its own frame", f"{s.own_frame:.0%}")
-    first, second = st.columns(2)
-    first.metric("Mean distance", f"{s.pixels:.0f} px")
-    second.metric("Mean distance in time", f"{s.seconds:.2f} s")
+    if s.left_out:
+        st.caption(f"Without what was left out: {s.left_out:.0%} of the mass.")
+    for line in row_lines(s):
+        st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
 
 
 def _query_inputs(shot: Capture, now: View) -> None:
@@ -120,7 +113,7 @@ def _trust(view: BlockView, block: str) -> None:
     st.markdown("##### Can this map be believed?")
     for line in trust(view.statistics):
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
-        st.caption(line.verdict)
+        st.caption(line.meaning)
 
 
 def _save(shot: Capture, affinity: Affinity, now: View) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nlviz.analysis.statistics import BlockStatistics
+from nlviz.analysis.statistics import BlockStatistics, RowStatistics
 from nlviz.attention_map import AttentionMap
 from nlviz.clip import Clip
 from nlviz.picture import data_url
@@ -46,33 +46,59 @@ def top_keys(clip: Clip, attention: AttentionMap, *, k: int = 12) -> list[dict[s
 
 
 @dataclass(frozen=True)
-class TrustLine:
-    """One number with what it is and what it means.
+class Line:
+    """One number in words.
 
     Attributes:
         value: the number, as text.
         label: what it is.
-        verdict: what it means, one sentence.
+        meaning: what it means, one sentence, or empty.
         help: how it is computed.
     """
 
     value: str
     label: str
-    verdict: str
-    help: str
+    meaning: str = ""
+    help: str = ""
 
 
-def trust(s: BlockStatistics) -> list[TrustLine]:
+def row_lines(s: RowStatistics) -> list[Line]:
+    """Return what one query's row does, in words.
+
+    >>> import numpy as np
+    >>> mass = np.array([0.25, 0.75])
+    >>> s = RowStatistics(3.2, 40, 0.25, 18.0, 0.5, mass, np.array([0.0, 1.0]), 0.0)
+    >>> [f"{line.value} {line.label}" for line in row_lines(s)][:2]
+    ['3.2 of 40 cells, effectively', '25 % of the mass in its own frame']
+    """
+    lines = []
+    if s.effective is not None:
+        few = f"{s.effective:.1f}" if s.effective < 10 else f"{s.effective:,.0f}"
+        lines.append(
+            Line(
+                f"{few} of {s.cells:,}",
+                "cells, effectively",
+                help="exp(entropy): 1 if one key has all the mass, all if every key has the same",
+            )
+        )
+    lines.append(Line(f"{s.own_frame * 100:.0f} %", "of the mass in its own frame"))
+    lines.append(Line(f"{s.pixels:.0f} px", "mean distance in the picture"))
+    if len(s.per_frame) > 1:
+        lines.append(Line(f"{s.seconds:.2f} s", "mean distance in time"))
+    return lines
+
+
+def trust(s: BlockStatistics) -> list[Line]:
     """Return what speaks for or against a block's maps on this clip.
 
     >>> lines = trust(BlockStatistics(512, 0.2, 0.01, 0.97, 0.9, 900.0, 3e-7))
-    >>> lines[1].verdict
+    >>> lines[1].meaning
     'Nearly every query has the same map: what you see is not about the query.'
     """
     lines = []
     if s.parity is not None:
         lines.append(
-            TrustLine(
+            Line(
                 f"{s.parity:.0e}",
                 "parity error",
                 "The block's output follows from these rows."
@@ -89,13 +115,13 @@ def trust(s: BlockStatistics) -> list[TrustLine]:
     else:
         same = "Maps differ between queries."
     lines += [
-        TrustLine(
-            f"{s.shared:.0%}",
+        Line(
+            f"{s.shared * 100:.0f} %",
             "of the mass goes to the same keys from every query",
             same,
             f"Mean overlap of {s.queries} queries' rows with their mean row",
         ),
-        TrustLine(
+        Line(
             f"{s.distance_rows:.3f}",
             f"average distance of rows (of the features: {s.distance_input:.3f})",
             "Rows differ more than the features they come from."
@@ -104,8 +130,8 @@ def trust(s: BlockStatistics) -> list[TrustLine]:
             "Mean cosine distance (1 - cos) / 2 over all pairs, after GCNet (Cao et al. 2019); "
             "0 if all are the same",
         ),
-        TrustLine(
-            f"{s.uniform:.0%}",
+        Line(
+            f"{s.uniform * 100:.0f} %",
             "of the mass is as in uniform attention",
             "The block hardly chooses." if s.uniform > 0.8 else "The block chooses.",
             "Mean overlap of rows with the uniform row",

@@ -53,7 +53,7 @@ def test_typed_numbers_move_the_query() -> None:
     test.number_input(key="query_x").set_value(120).run()
     assert test.session_state["query"] == (0.0, 80.0, 120.0)
     assert test.session_state["serial"] > serial
-    assert test.query_params["at"] == ["0,80,120"]
+    assert test.query_params["at"] in ("0,80,120", ["0,80,120"])  # by version of Streamlit
 
 
 def test_another_clip_drops_the_query() -> None:

@@ -44,7 +44,8 @@ def serve(command: list[str], *, port: int, cwd: Path, log: Path) -> subprocess.
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     folder = tmp_path_factory.mktemp("server")
-    command = [sys.executable, "-m", "nlviz.cli", "app", "--port", str(port), "--no-browser"]
+    program = str(Path(sys.executable).with_name("nlviz"))
+    command = [program, "app", "--port", str(port), "--no-browser"]
     process = serve(command, port=port, cwd=folder, log=folder / "log.txt")
     yield f"http://127.0.0.1:{port}"
     process.terminate()
