@@ -45,8 +45,10 @@ class UnknownModel(NlvizError):
     """No model has this name."""
 
 
-class UnknownBlock(NlvizError):
-    """No block has this name."""
+class UnknownBlock(NlvizError, KeyError):
+    """No block has this name; a ``KeyError`` too, because affinities are a mapping."""
+
+    __str__ = NlvizError.__str__  # without the quotes that a KeyError puts around it
 
 
 class NoNonLocalBlocks(NlvizError):
