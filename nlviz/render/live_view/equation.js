@@ -176,9 +176,10 @@ export function createEquation(clip, pictures, on, signal) {
     context.globalAlpha = 1;
   }
 
-  function setTerms(wanted) {
-    count = Math.min(wanted, MOST_TERMS);
+  /** As many terms as fit on the formula's line, or on one line below it. */
+  function setWidth(width) {
+    count = width >= 1130 || (width >= 560 && width < 900) ? MOST_TERMS : 3;
   }
 
-  return { element: panel, update, drawThumbs, setTerms };
+  return { element: panel, update, drawThumbs, setWidth };
 }

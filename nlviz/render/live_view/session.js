@@ -65,7 +65,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     if (!now || now === width) return;
     width = now;
     toolbar.setNarrow(now < NARROW);
-    equation.setTerms(now < NARROW ? 3 : 5);
+    equation.setWidth(now);
     root.classList.toggle("nlv-small", now < NARROW);
     stage.resize(now);
     drawnFor = "";

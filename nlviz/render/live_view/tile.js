@@ -99,12 +99,15 @@ export function drawTileMap(tile, result, view, table, limits) {
 export function drawTileCaption(tile, result, query) {
   const { clip, frame } = tile;
   const mass = result.mass[frame];
-  if (tile.shown !== frame) {
-    tile.shown = frame;
+  const away = tile.large && frame !== query.frame;
+  const shown = `${frame} ${away}`;
+  if (tile.shown !== shown) {
+    tile.shown = shown;
     tile.when.textContent = clip.frames > 1 ? secondsText(clip.times[frame]) : "Strongest key";
     const place = `frame ${frame + 1} of ${clip.frames}`;
-    tile.swap.setAttribute("aria-label", tile.large ? place : `Show ${place} large`);
-    if (tile.note) tile.note.textContent = clip.frames > 1 ? place : "";
+    const back = away ? " · back to the query's frame" : "";
+    tile.swap.setAttribute("aria-label", tile.large ? place + back : `Show ${place} large`);
+    if (tile.note) tile.note.textContent = clip.frames > 1 ? place + back : "";
   }
   tile.figure.classList.toggle("nlv-own", frame === query.frame);
   tile.fill.style.transform = `scaleX(${Number.isFinite(mass) ? mass.toFixed(3) : 0})`;
