@@ -275,6 +275,7 @@ def start_app(
             f"--server.port={port}",
             "--server.headless=true",
             "--browser.gatherUsageStats=false",
+            "--server.fileWatcherType=none",  # a reloaded module's errors are no NlvizError
             "--client.toolbarMode=minimal",
             "--client.showErrorDetails=none",
             *options,

@@ -177,7 +177,7 @@ def _logits(affinity: Affinity, display: Display, place: dict[str, float]) -> At
     else:
         if display.head >= affinity.heads:
             raise InvalidView(
-                f"head must be between 0 and {affinity.heads - 1}, got {display.head}"
+                f"head must be between 0 and {affinity.heads - 1}, 'mean' or 'max'; got {display.head}"
             )
         one = values[display.head]
     finite = one.isfinite()

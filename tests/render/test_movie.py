@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from nlviz.attention_map import AttentionMap
+from nlviz.geometry import TokenGrid
+from nlviz.render import movie
+from nlviz.render.overlays import Overlay, overlay
+
+from .conftest import make_clip
+
+
+def shown(frames: int, height: int, width: int) -> Overlay:
+    clip = make_clip(frames, height, width)
+    keys = TokenGrid((frames, 3, 5), (1, height / 3, width / 5), (0, height / 6, width / 10))
+    weights = np.random.default_rng(1).random(keys.shape).astype(np.float32)
+    query = (frames // 2, height / 2, width / 2)
+    return overlay(clip, AttentionMap(weights / weights.sum(), query, keys))
+
+
+def test_a_gif_has_a_page_per_frame_and_loops() -> None:
+    with Image.open(BytesIO(movie.gif(shown(5, 53, 87)))) as image:
+        assert image.n_frames == 5
+        assert image.info["loop"] == 0
+        assert image.info["duration"] == 250
+        assert image.width == 480
+
+
+@pytest.mark.parametrize(("frames", "height", "width"), [(6, 53, 87), (3, 91, 40), (1, 61, 77)])
+def test_an_mp4_is_playable_h264(frames: int, height: int, width: int, tmp_path: Path) -> None:
+    what = shown(frames, height, width)
+    path = what.save(tmp_path / "look.mp4")
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.pix_fmt == "yuv420p"
+        assert stream.width % 2 == stream.height % 2 == 0
+        assert 2 <= stream.average_rate <= 6
+        decoded = [f.to_ndarray(format="rgb24") for f in container.decode(stream)]
+    assert len(decoded) == (frames if frames > 1 else 12)
+    reader = cv2.VideoCapture(str(path))
+    ok, picture = reader.read()
+    reader.release()
+    assert ok
+    first = next(iter(movie.pages(what))).astype(int)
+    assert picture.shape == first.shape
+    # BT.709 is tagged, so both readers must give the colours back.
+    assert np.abs(decoded[0].astype(int) - first).mean() < 6
+
+
+def test_the_querys_frame_is_marked() -> None:
+    pages = list(movie.pages(shown(5, 52, 88)))
+    borders = [bool((page[2, :] == movie.ACCENT).all(-1).mean() > 0.9) for page in pages]
+    assert borders == [False, False, True, False, False]
+
+
+def test_the_pace_follows_the_clip_within_limits() -> None:
+    assert movie.pace(shown(4, 30, 50)) == 4.0
+    slow = shown(2, 30, 50)
+    slow.clip.times.flags.writeable = True
+    slow.clip.times[:] = [0.0, 3.0]
+    assert movie.pace(slow) == 2.0
+
+
+def test_progress_is_told_and_may_stop_the_drawing() -> None:
+    told: list[float] = []
+    movie.gif(shown(3, 30, 50), progress=lambda sentence, share: told.append(share))
+    assert told == pytest.approx([1 / 3, 2 / 3, 1])
+
+    def stop(sentence: str, share: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        movie.mp4(shown(3, 30, 50), progress=stop)
