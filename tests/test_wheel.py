@@ -61,7 +61,8 @@ def test_the_command_line_works(installed: Path, tmp_path: Path) -> None:
         installed / "nlviz", "attend", "cat.jpg", "--query", "0,90,120", "--size", "160",
         "-o", "look.png", cwd=tmp_path,
     )  # fmt: skip
-    assert Image.open(tmp_path / "look.png").width > 300
+    with Image.open(tmp_path / "look.png") as picture:
+        assert picture.width > 300
 
 
 def test_the_app_opens(installed: Path, tmp_path: Path, chromium: Browser) -> None:

@@ -85,6 +85,9 @@ def test_a_pin_reaches_the_address_and_the_panels(page: Page, app_url: str) -> N
 def test_arrow_keys_move_the_query_by_one_cell(page: Page, app_url: str) -> None:
     opened(page, app_url)
     page.mouse.click(*point(page, 0.5, 0.5))
+    page.keyboard.press("ArrowRight")  # from where the click was to the centre of a cell
+    page.keyboard.press("ArrowDown")
+    page.wait_for_timeout(400)
     field = page.locator(".nlv-query input[type=number]")
     values = [float(f.input_value()) for f in field.all()]
     page.keyboard.press("ArrowRight")
@@ -164,7 +167,8 @@ def test_saved_files_open(page: Page, app_url: str, tmp_path: Path, kind: str) -
     path = tmp_path / waiting.value.suggested_filename
     waiting.value.save_as(path)
     if kind == "PNG":
-        assert Image.open(path).width > 600
+        with Image.open(path) as picture:
+            assert picture.width > 600
     elif kind == "JSON":
         assert json.loads(path.read_text())["format"] == "nlviz.view"
     else:
