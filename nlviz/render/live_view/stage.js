@@ -6,11 +6,12 @@ import { drawMark, drawRing, fitCanvas } from "./draw.js";
 import { nearestToken, pixelAt, tokenBox } from "./grid.js";
 import { pictureAt, planStage } from "./layout.js";
 import { drawLinks } from "./links.js";
-import { createTile, drawTileCaption, drawTileFrame, drawTileMap, drawTileDetails, placeTile } from "./tile.js";
 import { largeFrame } from "./state.js";
+import { createTile, drawTileCaption, drawTileFrame, drawTileMap, drawTileDetails, placeTile } from "./tile.js";
 
 const PIN = "#3fe0ff";
 const KEY = "#ffd23f";
+const FULL_WIDTH_FROM = 4;
 
 /**
  * Build the stage.
@@ -163,7 +164,9 @@ export function createStage(clip, pictures, on, signal) {
 
   function drawArrows(result, state, query) {
     const home = middle(boxIn(tileOf(query.frame), result.asked, result.token));
-    const least = Math.abs(result.values[result.order[0]]) || 1;
+    // Keys that get less than a few times uniform attention are no strong links, whatever the rest.
+    const floor = result.spec.softmax && !result.logits ? FULL_WIDTH_FROM * result.uniform : 0;
+    const full = Math.max(Math.abs(result.values[result.order[0]]), floor) || 1;
     const links = [];
     const key = state.lit?.key ?? -1;
     const wanted = state.view.show === "map" && key >= 0 ? [key]
@@ -171,7 +174,7 @@ export function createStage(clip, pictures, on, signal) {
     if (key >= 0 && !wanted.includes(key)) wanted.push(key);
     for (const index of wanted) {
       const there = middle(boxIn(tileOf(frameOfKey(result, index)), result.grid, index));
-      const share = Math.max(0, result.values[index] / least);
+      const share = Math.max(0, result.values[index] / full);
       const ends = result.column ? { from: there, to: home } : { from: home, to: there };
       links.push({ ...ends, share, lit: index === key });
     }

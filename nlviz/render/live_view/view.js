@@ -27,6 +27,9 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
   let pending = null;
   let serial;
 
+  // Native controls follow the page's theme, which may be switched while the view is on the screen.
+  root.addEventListener("pointerenter", () => matchScheme(root), { signal: life.signal });
+
   async function show(bytes) {
     const turn = ++latest;
     loading = true;
@@ -62,6 +65,7 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
     state.pinned = keep ? keep.pinned : head.pinned === false ? null : opening;
     session = createSession(root, container, pictures, state, { onPin, onView, everywhere, timings });
     session.resize();
+    matchScheme(root);
   }
 
   /** Take over a query (null unpins) and a view from outside; tells nobody. */
@@ -86,6 +90,14 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
   }
 
   return { show, apply, receive, destroy, timings };
+}
+
+/** Tell the browser whether the background is dark, so that sliders and menus fit it. */
+function matchScheme(root) {
+  const { backgroundColor } = getComputedStyle(root);
+  const [r, g, b] = (backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
+  const share = backgroundColor.startsWith("color") ? 255 : 1;
+  root.style.colorScheme = share * (0.3 * r + 0.59 * g + 0.11 * b) < 128 ? "dark" : "light";
 }
 
 const sameClip = (a, b) => a.name === b.name && a.frames === b.frames
