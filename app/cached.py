@@ -111,12 +111,14 @@ class BlockView:
         affinities: the block's own and its controls, by key.
         payload: the live view's bytes.
         opening: (frame, y, x) that it opens at.
+        served: whether rows that the browser cannot compute come from here, for each pin.
         statistics: whether to believe it.
     """
 
     affinities: dict[str, Affinity]
     payload: bytes
     opening: tuple[float, float, float]
+    served: bool
     statistics: BlockStatistics
 
 
@@ -125,21 +127,42 @@ def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> Bl
     from nlviz.analysis.controls import controls
     from nlviz.analysis.opening import opening_query
     from nlviz.analysis.statistics import block_statistics
-    from nlviz.render.live_view.assemble import live_view
-    from nlviz.zoo import device_name
+    from nlviz.render.live_view import unpack
 
     def make() -> BlockView:
         affinities = controls(shot, block)
         frame, y, x, _ = opening_query(shot.clip, affinities["learned"])
-        payload = live_view(
-            shot,
-            block,
-            channel=channel,
-            affinities=affinities,
-            device=device_name(shot.about.device),
-        )
+        payload = _payload(shot, block, affinities, channel, None)
+        served = any(source["server"] for source in unpack(payload)[0]["sources"])
         statistics = block_statistics(shot, block)
-        return BlockView(affinities, payload, (float(frame), y, x), statistics)
+        return BlockView(affinities, payload, (float(frame), y, x), served, statistics)
 
     key = (*clip_key(choice), choice.model, choice.device, block)
     return _filled(_block_slot(key), make)
+
+
+def payload_at(
+    shot: Capture, block: str, view: BlockView, query: tuple[float, float, float], *, channel: str
+) -> bytes:
+    """Return the live view's bytes, with this query's row where the browser cannot compute it."""
+    return _payload(shot, block, view.affinities, channel, query) if view.served else view.payload
+
+
+def _payload(
+    shot: Capture,
+    block: str,
+    affinities: dict[str, Affinity],
+    channel: str,
+    query: tuple[float, float, float] | None,
+) -> bytes:
+    from nlviz.render.live_view.assemble import live_view
+    from nlviz.zoo import device_name
+
+    return live_view(
+        shot,
+        block,
+        query=query,
+        channel=channel,
+        affinities=affinities,
+        device=device_name(shot.about.device),
+    )

@@ -118,7 +118,8 @@ def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: boo
     except NlvizError as error:
         st.warning(_sentence(str(error)), icon=":material/my_location:")
         st.session_state.query, query = None, view.opening
-    live_view.mount(view.payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
+    payload = cached.payload_at(shot, block, view, query, channel=CHANNEL)
+    live_view.mount(payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
     live_view.move(
         CHANNEL,
         query=None

@@ -88,13 +88,15 @@ def _top_keys(shot: Capture, attention: AttentionMap) -> None:
     st.dataframe(
         top_keys(shot.clip, attention, k=12),
         hide_index=True,
+        column_order=("key", "multiple", "time", "y", "x"),
         row_height=44,
         height=420,
         column_config={
             "key": st.column_config.ImageColumn(" ", width=52),
-            "time": st.column_config.NumberColumn("time", format="%.2f s", width="small"),
-            "y": st.column_config.NumberColumn("y", format="%.0f px", width="small"),
-            "x": st.column_config.NumberColumn("x", format="%.0f px", width="small"),
+            "time": st.column_config.NumberColumn("s", format="%.2f", width=62),
+            "y": st.column_config.NumberColumn("y px", format="%.0f", width=62),
+            "x": st.column_config.NumberColumn("x px", format="%.0f", width=62),
+            "weight": None,
             "multiple": st.column_config.ProgressColumn(
                 "× uniform",
                 format="%.1f",

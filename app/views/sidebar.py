@@ -18,6 +18,7 @@ def choose() -> Choice | None:
     if state.input not in inputs:
         inputs.append(state.input)  # a name from the address; reading it says what is wrong
     with st.sidebar:
+        st.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
         st.segmented_control("Input", ["Bundled", "Upload"], key="kind", required=True)
         name: str = state.input
         upload: bytes | None = None

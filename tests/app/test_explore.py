@@ -107,3 +107,22 @@ def test_an_upload_is_shown_and_kept_out_of_the_address(tmp_path: Path) -> None:
     assert not test.error
     assert test.get("bidi_component")
     assert not test.query_params
+
+
+def test_rows_too_large_for_the_browser_come_with_each_pin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from nlviz.render.live_view import assemble, unpack
+
+    sent: list[bytes] = []
+    monkeypatch.setattr(assemble, "LIMIT", 1000)
+    monkeypatch.setattr("app.live_view.mount", lambda payload, **_: sent.append(payload))
+    test = app(clip="rocket.jpg", block="stage4")
+    test.number_input(key="query_y").set_value(150).run()
+    assert not test.error
+    headers, arrays = zip(*(unpack(payload) for payload in sent), strict=True)
+    assert headers[-1]["sources"][0]["server"]
+    first, last = arrays[0]["learned.row"], arrays[-1]["learned.row"]
+    assert first.shape == last.shape
+    assert np.abs(first - last).max() > 1e-3
+    assert np.isclose(last.sum(), 1, atol=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from nlviz.model import Capture
 from nlviz.picture import colour_map, encode
 from nlviz.render.live_view.container import pack
 
-LIMIT = 16 << 20  # bytes of theta and phi that the browser is given; above it rows come from here
+LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
 COLUMN_LIMIT = 1 << 28  # queries x keys up to which normalisers are computed, for columns
 PICTURE_SIDE = 480  # shorter side of the frames on the screen, in pixels
 
@@ -34,7 +35,7 @@ def live_view(
     channel: str | None = None,
     affinities: Mapping[str, Affinity] | None = None,
     device: str | None = None,
-    limit: int = LIMIT,
+    limit: int | None = None,
 ) -> bytes:
     """Return the bytes of one live view.
 
@@ -46,7 +47,8 @@ def live_view(
         channel: name under which a mounted view can be moved.
         affinities: the block's own and its controls by key, where they are there already.
         device: what to call the device; the capture's own name for it when None.
-        limit: bytes of embeddings above which rows come from the server.
+        limit: bytes of embeddings for the browser, 16 MiB by default. Sources take from it in
+            order, the block's own first; one that no longer fits sends the row of ``query`` alone.
 
     Raises:
         UnknownBlock: when there is no such block.
@@ -74,9 +76,12 @@ def live_view(
         pictures.append(name)
         arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
     packed = []
+    left: float = LIMIT if limit is None else limit
     for source in sources(capture, block):
         affinity = affinities[source.key] if affinities else source.build(capture, block)
-        packed.append(_source(source, affinity, query, arrays, limit))
+        fits = _size(affinity) <= left
+        left -= _size(affinity) if fits else 0
+        packed.append(_source(source, affinity, query, arrays, fits=fits))
     t, height, width = capture.clip.shape
     header = {
         "clip": {
@@ -108,7 +113,8 @@ def _source(
     affinity: Affinity,
     query: tuple[float, float, float],
     arrays: Arrays,
-    limit: int,
+    *,
+    fits: bool,
 ) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "key": source.key,
@@ -126,9 +132,9 @@ def _source(
     group = affinity.support.frames_per_group
     if group is not None:
         entry["support"] = {"kind": "frame_groups", "size": group}
-    if isinstance(affinity, PatchAffinity):
+    if isinstance(affinity, PatchAffinity) and fits:
         return {**entry, **_patches(source.key, affinity, arrays)}
-    if isinstance(affinity, EmbeddedAffinity) and _fits(affinity, limit):
+    if isinstance(affinity, EmbeddedAffinity) and fits:
         return {**entry, **_embeddings(source.key, affinity, arrays)}
     name = f"{source.key}.row"
     frame, y, x = query
@@ -138,12 +144,16 @@ def _source(
     return {**entry, "kind": "embedded", "server": True, "row": name, "scale": 1.0}
 
 
-def _fits(affinity: EmbeddedAffinity, limit: int) -> bool:
-    """Whether the browser can compute the rows: small enough, and no bias that differs by query."""
-    size = 2 * (affinity.theta.numel() + affinity.phi.numel())
-    one_bias = affinity.bias is None or affinity.bias.shape[1] == 1
-    prefix = affinity.queries.prefix or affinity.keys.prefix
-    return size <= limit and one_bias and not prefix
+def _size(affinity: Affinity) -> float:
+    """Return the bytes that the browser needs for rows; infinite where it cannot derive them."""
+    if isinstance(affinity, PatchAffinity):
+        return affinity.picture.numel()
+    if not isinstance(affinity, EmbeddedAffinity):
+        return math.inf
+    bias_by_query = affinity.bias is not None and affinity.bias.shape[1] > 1
+    if bias_by_query or affinity.queries.prefix or affinity.keys.prefix:
+        return math.inf
+    return 2 * (affinity.theta.numel() + affinity.phi.numel())
 
 
 def _embeddings(key: str, affinity: EmbeddedAffinity, arrays: Arrays) -> dict[str, Any]:
