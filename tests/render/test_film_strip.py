@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_frames_neither_overlap_nor_leave_the_page(count: int, aspect: float) ->
         assert abs(x0 - x1) >= w or abs(y0 - y1) >= h
 
 
-def strip_of(frames: int, **options: object) -> tuple[Image.Image, AttentionMap]:
+def strip_of(frames: int, **options: Any) -> tuple[Image.Image, AttentionMap]:
     clip = make_clip(frames, 36, 60)
     keys = TokenGrid((frames, 3, 5), (1, 12, 12), (0, 5.5, 5.5))
     weights = np.full(keys.shape, 0.001, np.float32)
@@ -75,7 +76,7 @@ def test_the_file_is_a_png_that_carries_the_view() -> None:
     with Image.open(BytesIO(content)) as image:
         image.load()
         assert image.format == "PNG"
-        assert image.text["nlviz.view"] == '{"é": 1}'
+        assert image.info["nlviz.view"] == '{"é": 1}'
         assert image.mode == "RGB"
 
 

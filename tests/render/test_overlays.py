@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_frames_are_the_clips_with_the_query_outlined(
     ],
 )
 def test_options_out_of_range_are_refused(
-    clip: Clip, attention: nlviz.AttentionMap, options: dict[str, object], message: str
+    clip: Clip, attention: nlviz.AttentionMap, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(NlvizError, match=message):
         nlviz.overlay(clip, attention, **options)
@@ -70,7 +71,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fdopen", full)
+    monkeypatch.setattr("os.fdopen", full)
     with pytest.raises(NlvizError, match="No space left"):
         files.write_whole(kept, b"new")
     assert kept.read_bytes() == b"old"

@@ -25,12 +25,6 @@ export function colourTable(lut, strength, diverging, out = new Uint32Array(256)
   return out;
 }
 
-/** Position of a value in the table, 0 to 255; what lies beyond an end takes the end's colour. */
-export function tableIndex(value, scale) {
-  const u = (255 * (value - scale.lo)) / (scale.hi - scale.lo);
-  return u > 0 ? (u < 255 ? Math.round(u) : 255) : 0;
-}
-
 /**
  * Colours cells [from, to) of a row into `words`, which starts at cell `from`.
  * Cells outside [reachFrom, reachTo) or inside [skipFrom, skipTo), and `own`, stay clear.

@@ -7,6 +7,7 @@ import { tokenCentre } from "./grid.js";
 import { numberText, PAIRWISE, percentText, valueText, weightText } from "./words.js";
 
 const MOST_TERMS = 5;
+const SPOKEN = "y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j";
 const SIZE = 36;
 
 const PARTS = {
@@ -20,11 +21,13 @@ const PARTS = {
 };
 
 function symbol(part, markup, label) {
-  return element("button", { class: "nlv-symbol", type: "button", "data-lit": part, "aria-label": label, html: markup });
+  const attributes = { class: "nlv-symbol", type: "button", "data-lit": part };
+  return element("button", { ...attributes, "aria-label": label, html: markup });
 }
 
 function patch(size, label) {
-  const canvas = element("canvas", { width: 2 * size, height: 2 * size, class: "nlv-patch", role: "img", "aria-label": label });
+  const attributes = { class: "nlv-patch", role: "img", "aria-label": label };
+  const canvas = element("canvas", { width: 2 * size, height: 2 * size, ...attributes });
   canvas.style.width = `${size}px`;
   canvas.style.height = `${size}px`;
   return canvas;
@@ -45,7 +48,7 @@ export function createEquation(clip, pictures, on, signal) {
   const mean = patch(SIZE, "weighted mean of the strongest keys' pixels");
   const xi = symbol("query", "x<sub>i</sub>", "x i, the query");
   xi.prepend(query);
-  const formula = element("div", { class: "nlv-formula", role: "math", "aria-label": "y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j" },
+  const formula = element("div", { class: "nlv-formula", role: "group", "aria-label": SPOKEN },
     symbol("output", "y<sub>i</sub>", "y i, the output"), element("span", { class: "nlv-op", text: "=" }),
     symbol("normaliser", '<span class="nlv-fraction"><span>1</span><span>C(x)</span></span>', "one over C of x, the normalisation"),
     symbol("sum", '<span class="nlv-sigma">Σ<sub>j</sub></span>', "sum over all keys j"),
@@ -54,7 +57,10 @@ export function createEquation(clip, pictures, on, signal) {
     element("span", { class: "nlv-op", text: ")" }), symbol("g", "g(x<sub>j</sub>)", "g of x j, the value"));
   const terms = Array.from({ length: MOST_TERMS }, (_, n) => createTerm(n));
   const rest = element("span", { class: "nlv-rest" });
-  const output = element("span", { class: "nlv-mean", "data-lit": "output", "data-tip": "The same weighted mean taken over pixels instead of g: what the strongest keys look like together" }, mean);
+  const output = element("span", {
+    class: "nlv-mean", "data-lit": "output",
+    "data-tip": "The same weighted mean taken over pixels instead of g: what the strongest keys look like together",
+  }, mean);
   const equals = element("span", { class: "nlv-op", text: "=" });
   const live = element("div", { class: "nlv-live" }, output, equals, ...terms.map((t) => t.node), rest);
   const legend = element("p", { class: "nlv-legend" });
@@ -68,8 +74,11 @@ export function createEquation(clip, pictures, on, signal) {
   function createTerm(n) {
     const weight = element("span", { class: "nlv-weight" });
     const canvas = patch(SIZE, `key number ${n + 1}`);
-    const button = element("button", { class: "nlv-key", type: "button", "data-lit": `key${n}` }, weight, element("span", { class: "nlv-op", text: "·" }), canvas);
-    const node = element("span", { class: "nlv-termbox" }, n ? element("span", { class: "nlv-op nlv-plus", text: "+" }) : null, button);
+    const times = element("span", { class: "nlv-op", text: "·" });
+    const plus = n ? element("span", { class: "nlv-op nlv-plus", text: "+" }) : null;
+    const button = element("button", { class: "nlv-key", type: "button", "data-lit": `key${n}` },
+      weight, times, canvas);
+    const node = element("span", { class: "nlv-termbox" }, plus, button);
     return { node, button, weight, canvas, context: canvas.getContext("2d") };
   }
 
@@ -111,16 +120,21 @@ export function createEquation(clip, pictures, on, signal) {
     return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${result.count} keys (${keys})`;
   }
 
+  function restingLegend(f) {
+    if (shown.column) {
+      return `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${f}.`;
+    }
+    if (shown.logits) return `The logits, before f and C(x): f = ${f}.`;
+    return `f = ${f}, ${normaliserText(shown)}. Point at a symbol to see its part.`;
+  }
+
   function writeLegend() {
     if (!shown) return;
     const kind = PAIRWISE[shown.spec.pairwise] ?? { f: "f", name: shown.spec.pairwise };
-    let text;
-    if (part === null && shown.column) text = `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${kind.f} (${kind.name}).`;
-    else if (part === null && shown.logits) text = `The logits, before f and C(x): f = ${kind.f} (${kind.name}).`;
-    else if (part === null) text = `f = ${kind.f} (${kind.name}), ${normaliserText(shown)}. Point at a symbol to see its part.`;
-    else if (part === "normaliser") text = `${PARTS.normaliser}: ${normaliserText(shown)}, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}.`;
-    else if (part === "f") text = `${PARTS.f}, here ${kind.f} (${kind.name}).`;
-    else text = PARTS[part] ?? "";
+    const f = `${kind.f} (${kind.name})`;
+    const text = part === null ? restingLegend(f)
+      : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}.`
+        : part === "f" ? `${PARTS.f}, here ${f}.` : PARTS[part] ?? "";
     if (legend.dataset.text !== text) {
       legend.dataset.text = text;
       legend.innerHTML = text;

@@ -6,15 +6,26 @@ import { secondsText } from "./words.js";
 export function createQueryBar(head, on, signal) {
   const { clip } = head;
   const moving = clip.frames > 1;
-  const play = element("button", { type: "button", class: "nlv-button nlv-play", "data-tip": "Show one frame after the other, large, while the query stays where it is (space bar)" });
-  const frame = element("input", { type: "range", min: 0, max: clip.frames - 1, step: 1, name: "frame", "aria-label": "Frame of the query" });
+  const button = (name, more) => element("button", { type: "button", class: `nlv-button ${name}`, ...more });
+  const play = button("nlv-play", { "data-tip": "Show one frame after the other, large, while the query stays where it is (space bar)" });
+  const input = (name, type, most, label) => element("input", {
+    type, name, min: 0, max: most, step: 1, "aria-label": label,
+  });
+  const frame = input("frame", "range", clip.frames - 1, "Frame of the query");
   const frameText = element("output", { class: "nlv-frame-text" });
-  const y = element("input", { type: "number", min: 0, max: clip.height - 1, step: 1, name: "y", "aria-label": "y of the query in pixels, from the top" });
-  const x = element("input", { type: "number", min: 0, max: clip.width - 1, step: 1, name: "x", "aria-label": "x of the query in pixels, from the left" });
+  const y = input("y", "number", clip.height - 1, "y of the query in pixels, from the top");
+  const x = input("x", "number", clip.width - 1, "x of the query in pixels, from the left");
   const chip = element("span", { class: "nlv-state", role: "status" });
-  const pin = element("button", { type: "button", class: "nlv-button nlv-pin" });
-  const read = element("button", { type: "button", class: "nlv-button nlv-read", "aria-pressed": "false", "data-tip": "Keep this query and read the weight of each cell under the pointer (or hold Shift)", text: "Read values" });
-  const hint = element("span", { class: "nlv-hint", html: "<kbd>←</kbd><kbd>↑</kbd><kbd>↓</kbd><kbd>→</kbd> cell" + (moving ? " · <kbd>,</kbd><kbd>.</kbd> frame" : "") + " · <kbd>Esc</kbd> unpins" });
+  const pin = button("nlv-pin");
+  const read = button("nlv-read", {
+    "aria-pressed": "false", text: "Read values",
+    "data-tip": "Keep this query and read the weight of each cell under the pointer (or hold Shift)",
+  });
+  const frames = moving ? " · <kbd>,</kbd><kbd>.</kbd> frame" : "";
+  const hint = element("span", {
+    class: "nlv-hint",
+    html: `<kbd>←</kbd><kbd>↑</kbd><kbd>↓</kbd><kbd>→</kbd> cell${frames} · <kbd>Esc</kbd> unpins`,
+  });
   const bar = element("div", { class: "nlv-query", role: "group", "aria-label": "Query" }, chip,
     moving ? element("label", { class: "nlv-field nlv-frame" }, element("span", { text: "Frame" }), frame, frameText) : null,
     element("label", { class: "nlv-field" }, element("span", { text: "y" }), y),
@@ -41,17 +52,18 @@ export function createQueryBar(head, on, signal) {
     const frameValue = String(query.frame);
     if (frame.value !== frameValue) frame.value = frameValue;
     setText(frameText, secondsText(clip.times[query.frame]));
-    for (const [input, value] of [[y, query.y], [x, query.x]]) {
+    for (const [field, value] of [[y, query.y], [x, query.x]]) {
       const text = String(Math.round(value));
-      const typing = hovering && input === bar.getRootNode().activeElement;
-      if (input.value !== text && !typing) input.value = text;
+      const typing = hovering && field === bar.getRootNode().activeElement;
+      if (field.value !== text && !typing) field.value = text;
     }
     const what = hovering ? "hover" : pinned ? "pinned" : "free";
     if (chip.dataset.state !== what || chip.dataset.rule !== rule) {
       chip.dataset.state = what;
       chip.dataset.rule = rule;
-      chip.textContent = { hover: pinned ? "Preview · click to pin" : "Hovered · click to pin", pinned: "Pinned", free: "Not pinned" }[what];
-      if (rule) chip.dataset.tip = `Opening query: ${rule}`;
+      const hover = pinned ? "Preview · click to pin" : "Hovered · click to pin";
+      chip.textContent = { hover, pinned: "Pinned", free: "Not pinned" }[what];
+      if (rule && rule !== "as asked for") chip.dataset.tip = `Opening query: ${rule}`;
       else delete chip.dataset.tip;
     }
     setText(pin, pinned ? "Unpin" : "Pin");

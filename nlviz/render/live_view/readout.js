@@ -11,7 +11,10 @@ const OFFER_FROM = 0.4;
 /** The sentence; `onOffer` is called where the reader takes the offer to leave the own cell out. */
 export function createSentence(onOffer, signal) {
   const text = element("span");
-  const offer = element("button", { type: "button", class: "nlv-offer", text: "leave it out", "data-tip": "Leave the query's own cell out and scale the rest", hidden: true });
+  const offer = element("button", {
+    type: "button", class: "nlv-offer", hidden: true, text: "leave it out",
+    "data-tip": "Leave the query's own cell out and scale the rest",
+  });
   const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
   const node = element("div", { class: "nlv-finding" }, element("p", { class: "nlv-sentence" }, text, offer), spoken);
   let timer = 0;

@@ -16,7 +16,8 @@ export function createTile({ large, clip }) {
   const picture = element("div", { class: "nlv-picture" }, base, map, hatch);
   const thumb = element("canvas", { width: 2 * THUMB, height: 2 * THUMB });
   const look = element("button", {
-    class: "nlv-best", type: "button", "data-tip": "The key of this frame with the most weight: hover to see where it lies, click to compare it with the query",
+    class: "nlv-best", type: "button",
+    "data-tip": "The key of this frame with the most weight: hover to see where it lies, click to compare it with the query",
   }, thumb);
   const when = element("span", { class: "nlv-when" });
   const share = element("span", { class: "nlv-share" });

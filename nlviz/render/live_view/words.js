@@ -105,7 +105,7 @@ function pictureSentence(result) {
 }
 
 /** What was left out, and that the rest was scaled. */
-export function leftOutText(result) {
+function leftOutText(result) {
   if (result.leftOut === "nothing") return "";
   const what = result.leftOut === "cell" ? "own cell" : "own frame";
   const scaled = result.column || result.logits ? "" : "; the rest is renormalised";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 const home = new URL("../../../nlviz/render/live_view/", import.meta.url);
 const module = (name) => import(new URL(`${name}.js`, home));
-const { colourTable, logitScale, paintCells, roundUp, rowScale, tableIndex } = await module("colour");
+const { colourTable, logitScale, paintCells, roundUp, rowScale } = await module("colour");
 const grid = await module("grid");
 const { CAPTION, pictureAt, planStage } = await module("layout");
 const { arcControl, arrowHead, linkWidth } = await module("links");
@@ -142,8 +142,6 @@ test("opacity rises with the weight and nothing is drawn where none is", () => {
   assert.equal(table[255] & 0xff, 255);
   const both = colourTable(lut, 1, true);
   assert.ok(both[0] >>> 24 === 255 && both[255] >>> 24 === 255 && both[127] >>> 24 < 20);
-  assert.equal(tableIndex(5, { lo: 0, hi: 1 }), 255);
-  assert.equal(tableIndex(-5, { lo: 0, hi: 1 }), 0);
 });
 
 test("own, skipped and unreachable cells stay clear", () => {
