@@ -69,8 +69,11 @@ class Clip:
             )
         if self.times.shape != (len(f),):
             raise UnreadableClip(f"{len(f)} frames need as many times, got {self.times.shape}")
-        f.flags.writeable = False
-        self.times.flags.writeable = False
+        for name in ("frames", "times"):
+            # A view of it: the caller's own array stays as it is.
+            array = getattr(self, name).view()
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
 
     @classmethod
     def from_frames(cls, frames: npt.ArrayLike, *, fps: float = 25.0, name: str = "frames") -> Clip:
@@ -82,8 +85,10 @@ class Clip:
             name: what to call the clip.
 
         Raises:
-            UnreadableClip: when shape or type are others.
+            UnreadableClip: when shape or type are others, or fps is not above 0.
         """
+        if not fps > 0:
+            raise UnreadableClip(f"fps must be above 0 frames per second, got {fps}")
         array = np.array(frames)
         if array.ndim == 3:
             array = array[None]
@@ -177,8 +182,11 @@ def read_clip(
             raise UnreadableClip(f"there is no file {str(path)!r}; give the path of a file")
         if source.stat().st_size == 0:
             raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
-        with source.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        try:
+            with source.open("rb") as handle:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        except OSError as error:
+            raise UnreadableClip(f"{label} cannot be read: {error.strerror}") from None
     resize = None if size is None else (lambda frame: _shorter_side(frame, size))
     try:
         pixels, times = decoding.decode(

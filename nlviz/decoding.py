@@ -16,16 +16,15 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nlviz.errors import UnreadableClip
+from nlviz.stills import MAX_PIXELS, read_still, too_many_pixels
 
 Frames = npt.NDArray[np.uint8]
 Times = npt.NDArray[np.float64]
 Keep = Callable[[Frames], Frames]
 Progress = Callable[[str, float], None]
 
-MAX_PIXELS = 64_000_000  # of one picture or frame; beyond it lie scans and decompression bombs
 MAX_BYTES = 1 << 30  # of all frames kept
 LISTED_SECONDS = 600.0  # longer films are not listed packet by packet, frames are sought by time
 
@@ -44,7 +43,7 @@ def decode(
     Raises:
         UnreadableClip: when nothing decodes, or more than the limits.
     """
-    picture = _picture(source)
+    picture = read_still(source)
     if picture is not None:
         return (keep(picture) if keep else picture)[None], np.zeros(1)
     try:
@@ -55,53 +54,6 @@ def decode(
             f"FFmpeg cannot decode this as a video ({reason.lower()}), nor is it a picture; "
             "is the file complete and what its name says?"
         ) from None
-
-
-# Pictures -----------------------------------------------------------------------------------------
-
-
-def _picture(source: Path | BytesIO) -> Frames | None:
-    """Return the picture (H, W, 3), or None when the file is none (or is animated)."""
-    try:
-        image = Image.open(source)
-    except Image.DecompressionBombError:
-        raise _too_many_pixels("more than 178 million") from None
-    except (UnidentifiedImageError, OSError):
-        return None
-    with image:
-        # An animated picture, and a video whose first bytes look like one, is FFmpeg's.
-        if getattr(image, "is_animated", False) and image.format != "TIFF":
-            return None
-        if image.width * image.height > MAX_PIXELS:
-            raise _too_many_pixels(f"{image.width} x {image.height}")
-        try:
-            image.load()
-            return _rgb(ImageOps.exif_transpose(image))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise UnreadableClip(f"the picture is broken ({error}); save it again") from None
-
-
-def _too_many_pixels(size: str) -> UnreadableClip:
-    return UnreadableClip(
-        f"a picture may have {MAX_PIXELS // 1_000_000} million pixels, this one has {size}; "
-        "make it smaller first"
-    )
-
-
-def _rgb(image: Image.Image) -> Frames:
-    if image.mode in ("I;16", "I;16L", "I;16B", "I", "F"):
-        grey = np.asarray(image, np.float64)
-        top = 65535.0 if image.mode != "F" or grey.max() > 1 else 1.0
-        grey = np.clip(grey * (255.0 / top), 0, 255).round()
-        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return np.array(image.convert("RGB"))
-
-
-# Videos -------------------------------------------------------------------------------------------
 
 
 def _video(
@@ -115,36 +67,49 @@ def _video(
     with _opened(source) as (container, stream):
         length = float(stream.duration * stream.time_base) if stream.duration else 0.0
         length = length or (container.duration or 0) / av.time_base
-        times, keyframes = ([], []) if length > LISTED_SECONDS else _listed(container, stream)
-    if length > LISTED_SECONDS:
-        # Frames of a long film: a list of wanted times, each sought for.
+        origin = float((stream.start_time or 0) * stream.time_base)
         step = 1.0 / float(stream.average_rate or 25)
+        times, keyframes = ([], []) if length > LISTED_SECONDS else _listed(container, stream)
+    keys: list[float] | None = None
+    if length > LISTED_SECONDS:
+        # A long film is not listed: frames are sought at times spread over its length.
         if length <= start:
             raise _beyond_end(start, length)
-        if stride is not None or frames is None:
-            wanted = np.arange(start, length, step * (stride or 1))[:frames]
-        else:
-            wanted = np.linspace(start, max(length - 2 * step, start), frames)
-        keys = None
+        wanted = origin + _spread(length, step, start, stride, frames)
     else:
         if not times:
             raise UnreadableClip("the video has no frame; is the file complete?")
-        if times[-1] < start:
-            raise _beyond_end(start, times[-1])
-        wanted = _chosen(times, start, stride, frames)
+        origin = times[0]
+        if times[-1] - origin < start:
+            raise _beyond_end(start, times[-1] - origin)
+        wanted = _chosen(times, origin + start, stride, frames)
         keys = keyframes if len(times) > 600 else []  # short clips decode faster without seeking
     pixels, found = _decoded(source, wanted, keys, keep, progress)
     if len(pixels) < len(wanted) and keys is not None:
         # The file ends before its index does: spread the frames over what decodes.
         _, real = _decoded(source, np.asarray(times), [], lambda _: np.zeros((1, 1, 3), np.uint8))
-        if len(real) and real[-1] >= start:
-            wanted = _chosen(list(real), start, stride, frames)
+        if len(real) and real[-1] - origin >= start:
+            wanted = _chosen(real, origin + start, stride, frames)
             pixels, found = _decoded(source, wanted, [], keep, progress)
+    elif 1 < len(pixels) < len(wanted) and stride is None:
+        # The film ends before its header says: spread the frames again.
+        wanted = np.linspace(found[0], found[-1], len(wanted))
+        pixels, found = _decoded(source, wanted, None, keep, progress)
     if not pixels:
         raise UnreadableClip(
             "the video has no frame that decodes; is the file complete and its codec common?"
         )
-    return np.stack(pixels), np.asarray(found, np.float64)
+    return np.stack(pixels), np.asarray(found, np.float64) - origin
+
+
+def _spread(
+    length: float, step: float, start: float, stride: int | None, frames: int | None
+) -> Times:
+    """Return times, from the first frame on, at which to seek in a film that is not listed."""
+    if stride is None and frames is not None:
+        return np.linspace(start, max(length - 2 * step, start), frames, dtype=np.float64)
+    count = min((length - start) / (step * (stride or 1)), frames or MAX_BYTES // 768)
+    return start + np.arange(max(int(count), 1)) * (step * (stride or 1))
 
 
 def _beyond_end(start: float, end: float) -> UnreadableClip:
@@ -157,13 +122,26 @@ class _opened:
     def __init__(self, source: Path | BytesIO) -> None:
         if isinstance(source, BytesIO):
             source.seek(0)
-        self._container: Any = av.open(source if isinstance(source, BytesIO) else str(source))
+        self._container: Any = av.open(
+            source if isinstance(source, BytesIO) else str(source),
+            metadata_errors="ignore",  # titles in another encoding than UTF-8 are common
+        )
 
     def __enter__(self) -> tuple[Any, Any]:
-        if not self._container.streams.video:
+        # The cover of a piece of music is no video.
+        cover = av.stream.Disposition.attached_pic
+        found = [s for s in self._container.streams.video if not s.disposition & cover]
+        if not found:
             self._container.close()
             raise UnreadableClip("the file has no video track; give a video or a picture")
-        stream = self._container.streams.video[0]
+        stream = found[0]
+        codec = stream.codec_context
+        if codec is None:
+            self._container.close()
+            raise UnreadableClip("FFmpeg does not know the codec of the video track; convert it")
+        if codec.width * codec.height > MAX_PIXELS:
+            self._container.close()
+            raise too_many_pixels(f"{codec.width} x {codec.height}")
         stream.thread_type = "AUTO"
         return self._container, stream
 
@@ -172,14 +150,19 @@ class _opened:
 
 
 def _listed(container: Any, stream: Any) -> tuple[list[float], list[float]]:
-    """Return the times of all frames and of the key frames, in seconds, without decoding."""
+    """Return the times of all frames and of the key frames, in seconds, without decoding.
+
+    A stream that carries no times is counted; it cannot be sought in and has no key frames then.
+    """
     times, keyframes = set(), set()
-    for number, packet in enumerate(container.demux(stream)):
+    number = 0
+    for packet in container.demux(stream):
         if packet.size == 0 or packet.is_discard:
             continue
         time = _time_of(packet, stream, number)
+        number += 1
         times.add(time)
-        if packet.is_keyframe:
+        if packet.is_keyframe and (packet.pts is not None or packet.dts is not None):
             keyframes.add(time)
     return sorted(times), sorted(keyframes)
 
@@ -223,7 +206,10 @@ def _decoded(
                 continue
             rgb = _upright(frame)
             rgb = keep(rgb) if keep else rgb
-            if (len(wanted)) * rgb.nbytes > MAX_BYTES:
+            if pixels and rgb.shape != pixels[0].shape:  # some streams change size on the way
+                height, width = pixels[0].shape[:2]
+                rgb = np.asarray(cv2.resize(rgb, (width, height)), np.uint8)
+            if len(wanted) * rgb.nbytes > MAX_BYTES:
                 raise UnreadableClip(
                     f"the frames kept may take 1 GiB, {len(wanted)} of {rgb.shape[1]} x "
                     f"{rgb.shape[0]} px take more; ask for fewer frames or a smaller size"
@@ -263,7 +249,10 @@ class _Reader:
             worth = at >= 0 and keyframes[at] > self.time
         if worth and time > 0:
             stamp = int(time / float(self._stream.time_base))
-            self._container.seek(stamp, stream=self._stream, backward=True)
+            try:
+                self._container.seek(stamp, stream=self._stream, backward=True)
+            except av.error.FFmpegError:
+                return  # read on instead
             self._frames = self._decode()
             self.time = float("-inf")
 
@@ -277,7 +266,7 @@ class _Reader:
 
 def _upright(frame: Any) -> Frames:
     if frame.width * frame.height > MAX_PIXELS:
-        raise _too_many_pixels(f"{frame.width} x {frame.height}")
+        raise too_many_pixels(f"{frame.width} x {frame.height}")
     rgb = frame.to_ndarray(format="rgb24")
     turns = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
     rotation = round(frame.rotation) % 360

@@ -1,0 +1,113 @@
+"""Colour maps, overlays, and laying weights over pixels."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from nlviz.geometry import TokenGrid
+from nlviz.picture import colour_map, data_url, encode, overlay_frame, spread, strip_html
+
+
+def lightness(rgb: np.ndarray) -> np.ndarray:
+    linear = (rgb / 255.0) ** 2.2
+    return linear @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def test_the_sequential_map_grows_lighter_all_the_way() -> None:
+    assert (np.diff(lightness(colour_map("sequential").astype(float))) > -1e-3).all()
+    assert colour_map("sequential").dtype == np.uint8
+
+
+def test_the_diverging_map_is_lightest_in_the_middle_and_blue_below() -> None:
+    lut = colour_map("diverging").astype(int)
+    light = lightness(lut.astype(float))
+    assert abs(int(light.argmax()) - 127.5) < 3
+    assert lut[20, 2] > lut[20, 0]
+    assert lut[-20, 0] > lut[-20, 2]
+
+
+@given(
+    st.tuples(st.integers(1, 5), st.integers(1, 6)),
+    st.tuples(st.integers(4, 40), st.integers(4, 40)),
+    st.tuples(st.floats(1, 12), st.floats(1, 12)),
+    st.tuples(st.floats(-3, 8), st.floats(-3, 8)),
+)
+def test_each_pixel_takes_the_weight_of_its_nearest_key(
+    shape: tuple[int, int],
+    size: tuple[int, int],
+    stride: tuple[float, float],
+    origin: tuple[float, float],
+) -> None:
+    grid = TokenGrid((1, *shape), (1.0, *stride), (0.0, *origin))
+    weights = np.arange(grid.size, dtype=np.float32).reshape(shape)
+    laid = spread(weights, size=size, stride=stride, origin=origin)
+    assert laid.shape == size
+    for y in range(0, size[0], 3):
+        for x in range(0, size[1], 3):
+            index = grid.nearest(frame=0, y=y, x=x)
+            top, left, bottom, right = (v - 0.5 for v in grid.box(index))
+            inside = top - 1e-6 <= y <= bottom + 1e-6 and left - 1e-6 <= x <= right + 1e-6
+            if not np.isnan(laid[y, x]):
+                assert laid[y, x] == index
+                assert top - 1e-3 <= y <= bottom + 1e-3
+                assert left - 1e-3 <= x <= right + 1e-3
+            else:
+                edge = min(abs(y - top), abs(y - bottom), abs(x - left), abs(x - right))
+                assert not inside or edge < 1e-3
+
+
+def test_smooth_weights_pass_through_the_centres() -> None:
+    weights = np.array([[1.0, 3.0], [5.0, 7.0]], np.float32)
+    laid = spread(weights, size=(16, 16), stride=(8, 8), origin=(4, 4), smooth=True)
+    assert [laid[4, 4], laid[4, 12], laid[12, 4], laid[8, 8]] == pytest.approx([1, 3, 5, 4])
+
+
+def test_what_no_key_covers_is_hatched() -> None:
+    laid = spread(np.ones((1, 1), np.float32), size=(8, 16), stride=(8, 8), origin=(3.5, 3.5))
+    assert np.isnan(laid[:, 8:]).all()
+    assert not np.isnan(laid[:, :8]).any()
+    frame = np.full((8, 16, 3), 100, np.uint8)
+    shown = overlay_frame(frame, laid)
+    assert len(np.unique(shown[:, 8:, 0])) == 2
+    assert len(np.unique(shown[:, :8, 0])) == 1
+
+
+def test_opacity_grows_with_the_weight() -> None:
+    frame = np.full((2, 3, 3), 200, np.uint8)
+    shares = np.array([[0.0, 0.5, 1.0]] * 2, np.float32)
+    shown = overlay_frame(frame, shares, strength=1.0)
+    np.testing.assert_array_equal(shown[0, 2], colour_map("sequential")[255])
+    assert abs(int(shown[0, 0, 0]) - round(200 * 0.72)) <= 1
+    over = overlay_frame(frame, np.full((2, 3), 7.0, np.float32), strength=1.0)
+    np.testing.assert_array_equal(over[0, 0], colour_map("sequential")[255])
+
+
+def test_signed_weights_go_both_ways() -> None:
+    frame = np.full((1, 3, 3), 128, np.uint8)
+    shown = overlay_frame(
+        frame, np.array([[-1.0, 0.0, 1.0]], np.float32), strength=1.0, signed=True
+    )
+    lut = colour_map("diverging")
+    np.testing.assert_array_equal(shown[0, [0, 2]], lut[[0, 255]])
+    assert np.ptp(shown[0, 1].astype(int)) == 0
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_pictures_are_encoded(kind: str) -> None:
+    picture = np.full((5, 7, 3), 90, np.uint8)
+    image = Image.open(io.BytesIO(encode(picture, kind)))
+    assert image.size == (7, 5)
+    assert np.abs(np.asarray(image).astype(int) - 90).max() <= 2
+    assert data_url(picture, kind).startswith(f"data:image/{kind};base64,")
+
+
+def test_text_in_strips_is_escaped() -> None:
+    html = strip_html([np.zeros((4, 4, 3), np.uint8)], captions=["<i>"], title="a & b")
+    assert "&lt;i&gt;" in html
+    assert "a &amp; b" in html
