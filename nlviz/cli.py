@@ -24,9 +24,10 @@ class _Sentences(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
         except NlvizError as error:
             typer.echo(f"nlviz: {error}", err=True)
             raise typer.Exit(1) from None
@@ -41,6 +42,7 @@ class _Sentences(TyperGroup):
 app = typer.Typer(
     cls=_Sentences,
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -50,6 +52,19 @@ app = typer.Typer(
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+
+
+@app.callback()
+def _first(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.")
+    ] = False,
+) -> None:
+    if version:
+        from nlviz import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 @app.command("attend")
@@ -93,8 +108,7 @@ def attend(
 ) -> None:
     """Show where a block looks from one position of a clip."""
     from nlviz.render.display import Display, parsed
-    from nlviz.render.exports import KINDS
-    from nlviz.render.files import suffix_of
+    from nlviz.render.files import KINDS, suffix_of
     from nlviz.render.inputs import find_input
 
     # What can be told to be wrong is told before seconds of work.
@@ -144,8 +158,7 @@ def render(
     ] = None,
 ) -> None:
     """Draw a saved view again."""
-    from nlviz.render.exports import KINDS
-    from nlviz.render.files import suffix_of
+    from nlviz.render.files import KINDS, suffix_of
     from nlviz.render.inputs import find_clip
     from nlviz.render.views import read_view
 

@@ -18,13 +18,12 @@ from nlviz.geometry import TokenGrid
 from nlviz.model import Capture
 from nlviz.render import film_strip, movie
 from nlviz.render.display import Display
-from nlviz.render.files import suffix_of, write_whole
+from nlviz.render.files import KINDS, suffix_of, write_whole
 from nlviz.render.frame_maps import Look
 from nlviz.render.overlays import Overlay
 from nlviz.render.scale import Unit, scale_of
 from nlviz.render.views import View
 
-KINDS = ("png", "gif", "mp4", "html", "json", "npz")
 Progress = Callable[[str, float], None]
 
 _SOURCES = {
@@ -177,7 +176,8 @@ def _logits(affinity: Affinity, display: Display, place: dict[str, float]) -> At
     else:
         if display.head >= affinity.heads:
             raise InvalidView(
-                f"head must be between 0 and {affinity.heads - 1}, 'mean' or 'max'; got {display.head}"
+                f"head must be between 0 and {affinity.heads - 1}, 'mean' or 'max'; "
+                f"got {display.head}"
             )
         one = values[display.head]
     finite = one.isfinite()

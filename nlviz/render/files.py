@@ -9,6 +9,8 @@ from pathlib import Path
 
 from nlviz.errors import NlvizError
 
+KINDS = ("png", "gif", "mp4", "html", "json", "npz")  # what a view is saved as
+
 
 def suffix_of(path: str | Path, kinds: Sequence[str], *, what: str) -> str:
     """Return the kind of file that a path's ending asks for.

@@ -7,7 +7,6 @@ from pathlib import Path
 from nlviz.errors import InvalidView, UnreadableClip, did_you_mean
 from nlviz.render.views import View
 from nlviz.resources import bundled_inputs
-from nlviz.weights import digest_of
 
 
 def find_input(name: str) -> Path:
@@ -42,6 +41,8 @@ def find_clip(view: View, *, beside: Path, given: Path | None = None) -> Path:
         UnreadableClip: when no file is found.
         InvalidView: when the files found have another digest.
     """
+    from nlviz.weights import digest_of  # not above: it costs the import of torch
+
     name, digest = view.clip.name, view.clip.digest
     if given is not None:
         places = [given]

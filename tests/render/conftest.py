@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -22,10 +24,11 @@ def make_clip(frames: int = 3, height: int = 52, width: int = 84, name: str = "n
     return Clip.from_frames(np.ascontiguousarray(big), fps=4.0, name=name)
 
 
-def make_capture(clip: Clip, **options: object) -> Capture:
+def make_capture(clip: Clip, **options: Any) -> Capture:
     torch.manual_seed(5)
     net = nn.Sequential(nn.Conv2d(3, 6, 3, stride=4, padding=1), nn.ReLU())
-    nlviz.insert(net, after=BLOCK, **{"pairwise": "embedded_gaussian", "scale": True, **options})
+    options = {"pairwise": "embedded_gaussian", "scale": True, **options}
+    nlviz.insert(net, after=BLOCK, **options)
     net.eval()
     about = About("tiny", "not trained", "ab" * 32)
     return Model(net, about=about, input_spec=InputSpec(size=48, layout="frames")).capture(clip)
