@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
+import playwright
 
 from nlviz.render.live_view import pack
 from tests.render.live_view.containers import embedded, frame_sections, grid, header, square_clip
@@ -24,11 +23,8 @@ TOKEN = 79  # frame 2, row 1, column 2 of the queries
 
 
 def node() -> str:
-    """Return the path of node, or skip the test."""
-    found = shutil.which("node")
-    if found is None:
-        pytest.skip("node is not installed")
-    return found
+    """Return the path of the node that Playwright brings along."""
+    return str(Path(playwright.__file__).parent / "driver" / "node")
 
 
 def run_node(script: str, **environment: str) -> None:
