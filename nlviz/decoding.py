@@ -107,9 +107,9 @@ def _spread(
 ) -> Times:
     """Return times, from the first frame on, at which to seek in a film that is not listed."""
     if stride is None and frames is not None:
-        return np.linspace(start, max(length - 2 * step, start), frames, dtype=np.float64)
+        return np.linspace(start, max(length - 2 * step, start), frames)
     count = min((length - start) / (step * (stride or 1)), frames or MAX_BYTES // 768)
-    return start + np.arange(max(int(count), 1)) * (step * (stride or 1))
+    return np.asarray(start + np.arange(max(int(count), 1)) * (step * (stride or 1)), np.float64)
 
 
 def _beyond_end(start: float, end: float) -> UnreadableClip:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nlviz.errors import NlvizError, UnknownModel, did_you_mean
+from nlviz.errors import NlvizError, UnknownModel, UnsafeCheckpoint, did_you_mean
 from nlviz.model import About, Model
 from nlviz.resources import asset
 from nlviz.weights import digest_of, load_into, read_weights
@@ -81,6 +81,7 @@ def load_model(name: str | Path, *, device: str | None = None) -> Model:
 
     Raises:
         UnknownModel: when there is no such name or file.
+        UnsafeCheckpoint: when the file is no .safetensors file.
         WeightsMismatch: when the weights do not fit, or their digest is wrong.
 
     >>> load_model("lite-nl")
@@ -94,7 +95,12 @@ def load_model(name: str | Path, *, device: str | None = None) -> Model:
         weights = read_weights(path, sha256=sha256)
     else:
         path = Path(name)
-        if path.suffix != ".safetensors" or not path.is_file():
+        if path.suffix != ".safetensors" and path.is_file():
+            raise UnsafeCheckpoint(
+                f"weights are read from .safetensors files, which cannot run code; convert "
+                f"{path.name} with safetensors.torch.save_file first"
+            )
+        if not path.is_file():
             raise UnknownModel(f"no model is called {str(name)!r}{did_you_mean(str(name), CARDS)}")
         card = CARDS["lite-nl"]  # the one architecture that has a recipe
         weights = read_weights(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
 from nlviz.block import NonLocalBlock
@@ -49,11 +49,11 @@ class NonLocalBlockAdapter:
         """Return the affinity; cells lie where the convolutions before the block put them."""
         assert isinstance(block, NonLocalBlock)
         call = calls[name]
-        features = call.args[0]
+        features: Tensor = call.args[0]
         if block.dimension == 1:  # time alone
             t, h, w = features.shape[2], 1, 1
         elif block.dimension == 2:  # the batch is the frames, each on its own
-            t, h, w = features.shape[0], *features.shape[2:]
+            t, (h, w) = features.shape[0], features.shape[2:]
         else:
             t, h, w = features.shape[2:]
         shape, size = (t, h, w), prepared.tensor.shape[-2:]
