@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlviz.affinity import Affinity, EmbeddedAffinity, PatchAffinity, Support, patch_affinity
+    from nlviz.affinity import Affinity, EmbeddedAffinity, Support
     from nlviz.attention_map import AttentionMap, Link
     from nlviz.block import NonLocalBlock, insert
     from nlviz.clip import Clip, read_clip
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nlviz.geometry import TokenGrid
     from nlviz.model import Capture, Model, capture
     from nlviz.pairwise import Pairwise
+    from nlviz.patches import PatchAffinity, patch_affinity
     from nlviz.render.overlays import Overlay, overlay
     from nlviz.render.views import View, read_view
     from nlviz.zoo import ModelCard, list_models, load_model
@@ -37,7 +38,7 @@ _HOMES = {
     "NonLocalBlock": "block",
     "Overlay": "render.overlays",
     "Pairwise": "pairwise",
-    "PatchAffinity": "affinity",
+    "PatchAffinity": "patches",
     "Support": "affinity",
     "TokenGrid": "geometry",
     "View": "render.views",
@@ -46,7 +47,7 @@ _HOMES = {
     "list_models": "zoo",
     "load_model": "zoo",
     "overlay": "render.overlays",
-    "patch_affinity": "affinity",
+    "patch_affinity": "patches",
     "read_clip": "clip",
     "read_view": "render.views",
 }

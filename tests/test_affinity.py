@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, Support, patch_affinity
+from nlviz.affinity import Affinity, EmbeddedAffinity, Support
 from nlviz.errors import AffinityTooLarge, NlvizError, OutsideClip
 from nlviz.geometry import TokenGrid
 from nlviz.pairwise import Pairwise
+from nlviz.patches import patch_affinity
 from tests.reference import affinity_rows
 
 NAMES = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")

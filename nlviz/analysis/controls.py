@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, patch_affinity
+from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.block import NonLocalBlock
 from nlviz.geometry import TokenGrid
 from nlviz.model import Capture
 from nlviz.pairwise import Pairwise
+from nlviz.patches import patch_affinity
 
 SAMPLE = 64  # queries by which concentrations are matched
 PATCH_SIDE = 160  # shorter side of the picture that non-local means compares, in pixels

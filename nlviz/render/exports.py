@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, PatchAffinity
+from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.attention_map import AttentionMap
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.geometry import TokenGrid
 from nlviz.model import Capture
+from nlviz.patches import PatchAffinity
 from nlviz.render import film_strip, movie
 from nlviz.render.display import Display
 from nlviz.render.files import KINDS, suffix_of, write_whole

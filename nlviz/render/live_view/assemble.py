@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, PatchAffinity
+from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.analysis.controls import Source, sources
 from nlviz.analysis.opening import opening_query
 from nlviz.geometry import TokenGrid
 from nlviz.model import Capture
+from nlviz.patches import PatchAffinity
 from nlviz.picture import colour_map, encode
 from nlviz.render.live_view.container import pack
 
