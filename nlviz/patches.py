@@ -20,6 +20,7 @@ from nlviz.geometry import Shape, TokenGrid
 from nlviz.pairwise import Pairwise
 
 NL_MEANS = Pairwise("nl_means")
+ALL_KEYS = Support()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,7 +50,7 @@ class PatchAffinity(RowsMixin):
     queries: TokenGrid
     keys: TokenGrid
     pairwise: Pairwise = NL_MEANS
-    support: Support = Support()
+    support: Support = ALL_KEYS
     clip_shape: Shape | None = None
 
     @cached_property
