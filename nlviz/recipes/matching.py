@@ -3,10 +3,11 @@
 Two objectives, both on rows restricted to the *other* frames, r_ij = softmax_j(s theta_i . phi_j):
 
 - *correspondence*, where the truth is known: with m_i = sum of r_ij over keys j within 1.5 cells
-  of the true place, in every frame where it is seen, minimise -log m_i + 2 (1 - m_i);
+  of the true place, in every frame where it is seen, and o_i = sum over the keys of the same
+  object, minimise -log m_i + 20 (1 - m_i) - log o_i (the last for objects alone);
 - *copying*, on footage: with v the standardised clean features, y_i = sum_j r_ij v_j must equal
-  v_i; minimise 1 - cos(y_i, v_i). It is non-local means with a learned f (cf. Vondrick et al. 2018,
-  arXiv 1806.09594).
+  v_i; minimise 20 (1 - cos(y_i, v_i)). It is non-local means with a learned f (cf. Vondrick et al.
+  2018, arXiv 1806.09594).
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from torch.nn import functional as F
 from nlviz.block import NonLocalBlock
 from nlviz.recipes.feature_bank import Sample
 
-REACH = 1.5
+REACH = 1.5  # cells
+SURE, OBJECT = 20.0, 1.0  # weights of (1 - m) and of -log o
+DEGRADED = 0.65  # part of the clips that are shown degraded
 Embed = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -56,31 +59,38 @@ def correspondence_loss(
     Objects are drawn three times as often as the background.
     """
     truth, labels = cast(Tensor, sample.truth), cast(Tensor, sample.labels)
-    x = sample.seen if rng.random() < 0.6 else sample.clean
+    x = sample.seen if rng.random() < DEGRADED else sample.clean
     t, _, h, w = x.shape
     odds = np.where(labels.numpy().reshape(-1) > 0, 3.0, 1.0)
     chosen = rng.choice(t * h * w, min(queries, t * h * w), replace=False, p=odds / odds.sum())
     query = torch.from_numpy(chosen)
     right = hits(truth, query, h, w).to(_device(block))
     rows = _rows(block, x, query)
-    mass = (rows * right).sum(1)[right.any(1)]
-    if len(mass) == 0:
+    if not right.any():
         return rows.sum() * 0.0
-    return (2 * (1 - mass) - (mass + 1e-6).log()).mean()
+    mass = (rows * right).sum(1)[right.any(1)]
+    loss = (SURE * (1 - mass) - (mass + 1e-6).log()).mean()
+    flat = labels.reshape(-1)
+    on_object = right.any(1).cpu() & (flat[query] > 0)
+    if not on_object.any():
+        return loss
+    same = (flat[query[on_object]][:, None] == flat).to(rows.device)
+    whole = (rows[on_object.to(rows.device)] * same).sum(1)
+    return loss - OBJECT * (whole + 1e-6).log().mean()
 
 
 def copying_loss(
     block: NonLocalBlock, sample: Sample, rng: np.random.Generator, *, queries: int
 ) -> Tensor:
     """Return how far the copies of some queries are from what they should copy."""
-    x = sample.seen if rng.random() < 0.6 else sample.clean
+    x = sample.seen if rng.random() < DEGRADED else sample.clean
     device = _device(block)
     values = _cells(sample.clean).to(device)
     values = (values - values.mean(0)) / values.std(0).clamp_min(1e-6)
     cells = len(values)
     query = torch.from_numpy(rng.choice(cells, min(queries, cells), replace=False))
     copies = _rows(block, x, query) @ values
-    return (1 - F.cosine_similarity(copies, values[query.to(device)], dim=1)).mean()
+    return SURE * (1 - F.cosine_similarity(copies, values[query.to(device)], dim=1)).mean()
 
 
 def hits(truth: Tensor, query: Tensor, h: int, w: int) -> Tensor:

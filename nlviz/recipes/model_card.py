@@ -86,13 +86,15 @@ def card(weights: Path, report: dict[str, Any], plan: Plan) -> dict[str, Any]:
         "input": "RGB, (value - 127) / 128 of [0, 255]; shorter side 224, no crop",
         "objective": {
             "theta and phi": "rows over the other frames put their mass within 1.5 cells of the "
-            "true point of composed clips, and copy the clean features of real footage; clean "
-            "frames and frames with noise, blur, other brightness and occluders",
+            "true point and on the same object of composed clips, and copy the clean features of "
+            "real footage; clean frames and frames with noise, blur, other brightness and "
+            "occluders",
             "g and W_z": "theta and phi kept; the ridge regression that brings the block's output "
             "nearest to the clean features of the bare backbone",
         },
         "saw": _SEEN,
-        "held out": "of these photographs Aqua, DarkestHour, Garden, OneStandsOut, TwoWings, friends, sunset were kept for the validation figures",
+        "held out": "of these photographs Aqua, DarkestHour, Garden, OneStandsOut, TwoWings, "
+        "friends and sunset were kept for the validation figures",
         "never saw": "scikit-image's and scikit-learn's pictures, Big Buck Bunny, and the stills "
         "of opencv-doc",
         "validation": report,

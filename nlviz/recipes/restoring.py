@@ -28,23 +28,26 @@ class Linear(NamedTuple):
 
 
 def regress(
-    pairs: Iterable[Pair], see: Callable[[Tensor], Tensor], *, ridge: float = 1e-3
+    pairs: Iterable[tuple[Tensor, Tensor, float]],
+    see: Callable[[Tensor], Tensor],
+    *,
+    ridge: float = 1e-3,
 ) -> Linear:
     """Return the linear map of what is seen that comes nearest to (target - input).
 
     Args:
-        pairs: inputs and targets.
+        pairs: inputs, targets and the weights of their errors.
         see: what the map may look at: (T, C, h, w) to (T * h * w, C).
         ridge: part of the mean variance added to the diagonal.
     """
     gram = moment = torch.zeros(0)
-    for x, target in pairs:
+    for x, target, weight in pairs:
         looked = see(x.float()).cpu().double()
         ones = torch.ones(len(looked), 1, dtype=torch.double)
         design = torch.cat([looked, ones], dim=1)
         wanted = cells(target.float() - x.float()).double()
-        gram = design.T @ design + (gram if gram.numel() else 0.0)
-        moment = design.T @ wanted + (moment if moment.numel() else 0.0)
+        gram = weight * design.T @ design + (gram if gram.numel() else 0.0)
+        moment = weight * design.T @ wanted + (moment if moment.numel() else 0.0)
     damp = ridge * gram.diagonal()[:-1].mean() * torch.ones(len(gram), dtype=torch.double)
     damp[-1] = 0.0
     solved = torch.linalg.solve(gram + torch.diag(damp), moment).float()
@@ -86,7 +89,7 @@ def remaining_error(
     """Return ||restored - target||^2 / ||target - mean target||^2 over all pairs.
 
     >>> pair = (torch.ones(1, 2, 3, 3), torch.rand(1, 2, 3, 3))
-    >>> remaining_error([pair], regress([pair], cells)) < remaining_error([pair], None)
+    >>> remaining_error([pair], regress([(*pair, 1.0)], cells)) < remaining_error([pair], None)
     True
     """
     wrong = total = 0.0

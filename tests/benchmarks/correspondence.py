@@ -9,7 +9,7 @@ frames only. For every query and every rival:
 
 The figures are means over clips of means over their queries, with 95 % bootstrap intervals over
 clips. Every rival's temperature (and the patch of non-local means) is the best on separate clips,
-for clean and for noisy frames apart; lite-nl keeps its own.
+for clean and for noisy frames apart; lite-nl keeps its own, and is shown with its best one too.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ import argparse
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nlviz.recipes import restoring
-from nlviz.recipes.feature_bank import STRIDES
+from nlviz.recipes.composed import Picture
+from nlviz.recipes.feature_bank import STRIDES, normalised
 from nlviz.resources import asset
-from tests.benchmarks.correspondence_rivals import Networks, Rival
+from tests.benchmarks.correspondence_rivals import Networks
 from tests.benchmarks.correspondence_scenes import OPENCV_DOC, Scene, composed_scenes, real_pairs
 
 MEASURES = (
@@ -105,6 +107,11 @@ class Targets:
         columns = [found[0][:, 0], found[1][:, 0], found[0].mean(1), found[1].mean(1), *masses]
         return torch.stack(columns, dim=1)
 
+    def masses(self, logits: Tensor) -> float:
+        """Return the mean mass on object and point, of logits that carry their temperature."""
+        rows = logits.masked_fill(self.own, -math.inf).softmax(1)
+        return float(((rows * self.thing).sum(1) + (rows * self.point).sum(1)).mean()) / 2
+
     def best(self) -> Tensor:
         """Return (queries, 6) figures of whoever knows the truth: few cells can be right."""
         parts = [right.sum(1).clamp(max=20).double() / 20 for right in (self.thing, self.point)]
@@ -112,55 +119,93 @@ class Targets:
         return torch.stack([ones, ones, *parts, ones, ones], dim=1)
 
 
-def judged(
-    networks: Networks, scenes: Sequence[Scene], name: str, condition: str
-) -> Iterator[tuple[Scene, Targets, list[Rival]]]:
-    """Yield every scene with its targets and rivals on one grid."""
-    sigma = CONDITIONS[condition]
+Scales = dict[str, dict[str, float]]
+Found = dict[str, dict[str, dict[str, list[Figures]]]]
+
+
+def tune(networks: Networks, scenes: Sequence[Scene], condition: str) -> Scales:
+    """Return the scale of the logits at which each rival has most mass on object and point.
+
+    By block and rival; of non-local means only the best patch is there.
+    """
+    totals: dict[str, dict[str, Figures]] = {name: {} for name in STRIDES}
     for scene in scenes:
-        frames = scene.noisy(sigma) if sigma else scene.frames
-        yield scene, Targets(scene, STRIDES[name]), list(networks.rivals(frames, name))
+        frames = seen(scene, condition)
+        kinds = networks.features(frames)
+        for name, stride in STRIDES.items():
+            targets = Targets(scene, stride)
+            for rival in networks.rivals(frames, kinds, name):
+                if rival.scale is None:
+                    logits = rival.logits(targets.query)
+                    masses = np.array([targets.masses(logits * scale) for scale in SCALES])
+                    totals[name][rival.name] = masses + totals[name].get(rival.name, 0.0)
+    best: Scales = {}
+    for name, total in totals.items():
+        patches = [n for n in total if n.startswith("pixel")]
+        kept = max(patches, key=lambda n: float(total[n].max()))
+        rivals = [n for n in total if n == kept or n not in patches]
+        best[name] = {n: SCALES[int(total[n].argmax())] for n in rivals}
+    return best
 
 
-def tune(
-    networks: Networks, scenes: Sequence[Scene], name: str, condition: str
-) -> dict[str, float]:
-    """Return the scale of the logits at which each rival has most mass on object and point."""
-    totals: dict[str, Figures] = defaultdict(lambda: np.zeros(len(SCALES)))
-    for _, targets, rivals in judged(networks, scenes, name, condition):
-        for rival in rivals:
-            logits = rival.logits(targets.query)
-            if rival.scale is None:
-                for k, scale in enumerate(SCALES):
-                    totals[rival.name][k] += float(targets.score(logits * scale)[:, 4:].mean())
-    best = {rival: SCALES[int(total.argmax())] for rival, total in totals.items()}
-    patches = [n for n in totals if n.startswith("pixel")]
-    kept = max(patches, key=lambda n: float(totals[n].max()))
-    return {n: s for n, s in best.items() if n == kept or n not in patches}
+def seen(scene: Scene, condition: str) -> Picture:
+    """Return the frames of a scene in one condition."""
+    sigma = CONDITIONS[condition]
+    return scene.noisy(sigma) if sigma else scene.frames
 
 
-def figures(
-    networks: Networks,
-    scenes: Sequence[Scene],
-    name: str,
-    condition: str,
-    scales: dict[str, float],
-) -> dict[str, dict[str, Figures]]:
-    """Return (scenes, 6) figures by group and rival."""
-    found: dict[str, dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
-    for scene, targets, rivals in judged(networks, scenes, name, condition):
-        groups = [scene.group, *(["composed, with a twin"] if targets.on_twins else [])]
-        rows = {"whoever knows the truth": targets.best()}
-        for rival in rivals:
-            scale = rival.scale or scales.get(rival.name)
-            if scale is not None:
-                rows[rival.name] = targets.score(rival.logits(targets.query) * scale)
-        for group in groups:
-            for rival_name, row in rows.items():
-                values = row.numpy() if group not in ("composed", "composed, with a twin") else None
-                mean = row.mean(0, keepdim=True).numpy()
-                found[group][rival_name].append(mean if values is None else values)
-    return {g: {r: np.concatenate(v) for r, v in rivals.items()} for g, rivals in found.items()}
+class Tally:
+    """Figures by block, group and rival, and what is left of the features' error.
+
+    Args:
+        networks: all of them.
+        condition: one of `CONDITIONS`.
+        scales: of `tune`.
+    """
+
+    def __init__(self, networks: Networks, condition: str, scales: Scales) -> None:
+        """Start empty."""
+        self.networks, self.condition, self.scales = networks, condition, scales
+        self.found: Found = {name: defaultdict(lambda: defaultdict(list)) for name in STRIDES}
+        self.errors: dict[str, dict[str, list[float]]] = {n: defaultdict(list) for n in STRIDES}
+
+    def add(self, scene: Scene) -> None:
+        """Judge every rival on one scene."""
+        frames = seen(scene, self.condition)
+        kinds = self.networks.features(frames)
+        for name, stride in STRIDES.items():
+            targets = Targets(scene, stride)
+            rows = {"whoever knows the truth": targets.best()}
+            for rival in self.networks.rivals(frames, kinds, name):
+                scale = rival.scale or self.scales[name].get(rival.name)
+                if scale is not None:
+                    rows[rival.name] = targets.score(rival.logits(targets.query) * scale)
+            composed = scene.group == "composed"
+            groups = [scene.group, *(["composed, with a twin"] if targets.on_twins else [])]
+            for group in groups:
+                for rival_name, row in rows.items():
+                    # A clip counts once; a pair is too few clips, its queries count.
+                    values = row.mean(0, keepdim=True) if composed else row
+                    self.found[name][group][rival_name].append(values.numpy())
+        if scene.group == "composed":
+            self._restored(scene, kinds)
+
+    @torch.no_grad()
+    def _restored(self, scene: Scene, kinds: dict[str, dict[str, Tensor]]) -> None:
+        """Add what is left of the error: nothing done, control, block."""
+        clean = self.networks.bare.block_inputs(normalised(scene.frames).transpose(0, 1)[None])
+        for name, block in self.networks.blocks.items():
+            x = kinds["trained"][name]
+            tries = {
+                "bare backbone": kinds["bare"][name],
+                "what enters the block": x,
+                "per-position control": self.networks.restored_alone(name, x),
+                "block": block(x),
+            }
+            for kind, got in tries.items():
+                pair = (got[0].transpose(0, 1), clean[name][0].transpose(0, 1))
+                error = restoring.remaining_error([pair], None)
+                self.errors[name][f"{self.condition}, {kind}"].append(error)
 
 
 def interval(values: Figures, *, seed: int = 0) -> tuple[Figures, Figures, Figures]:
@@ -171,44 +216,20 @@ def interval(values: Figures, *, seed: int = 0) -> tuple[Figures, Figures, Figur
     return values.mean(axis=0), low, high
 
 
-def restoration(networks: Networks, scenes: Sequence[Scene]) -> dict[str, Any]:
-    """Return what is left of the error of noisy features: nothing done, control, block."""
-    out: dict[str, Any] = {}
-    for name, block in networks.blocks.items():
-        sums: dict[str, list[float]] = defaultdict(list)
-        for scene in scenes:
-            clean = networks.features(scene.frames)["bare"][name]
-            for condition, sigma in CONDITIONS.items():
-                kinds = networks.features(scene.noisy(sigma) if sigma else scene.frames)
-                x = kinds["trained"][name]
-                with torch.no_grad():
-                    tries = {
-                        "bare backbone": kinds["bare"][name],
-                        "what enters the block": x,
-                        "per-position control": networks.restored_alone(name, x),
-                        "block": block(x),
-                    }
-                for kind, got in tries.items():
-                    pair = [(got[0].transpose(0, 1), clean[0].transpose(0, 1))]
-                    error = restoring.remaining_error(pair, None)
-                    sums[f"{condition}, {kind}"].append(error)
-        out[name] = {}
-        for kind, errors in sums.items():
-            mean, low, high = interval(np.array(errors))
-            out[name][kind] = {"mean": float(mean), "low": float(low), "high": float(high)}
-    return out
-
-
 def differences(rivals: dict[str, Figures]) -> dict[str, Any]:
     """Return lite-nl minus every rival, paired over clips, mean and interval per measure."""
     own = rivals["lite-nl"]
     out = {}
     for rival, values in rivals.items():
         if rival not in ("lite-nl", "whoever knows the truth"):
-            mean, low, high = interval(own - values)
-            rows = zip(MEASURES, mean, low, high, strict=True)
-            out[rival] = {m: [round(float(v), 4) for v in (a, b, c)] for m, a, b, c in rows}
+            out[rival] = told(own - values)
     return out
+
+
+def told(values: Figures) -> dict[str, list[float]]:
+    """Return mean, low and high end of the interval by measure."""
+    rows = zip(MEASURES, *interval(values), strict=True)
+    return {measure: [round(float(v), 4) for v in row] for measure, *row in rows}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -225,7 +246,7 @@ def table(result: dict[str, Any]) -> str:
     for name, rows in result["restoration"].items():
         for kind, row in rows.items():
             condition, what = kind.split(", ", 1)
-            error = f"{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+            error = f"{row[0]:.3f} ({row[1]:.3f} to {row[2]:.3f})"
             lines.append(f"| {name} | {condition} | {what} | {error} |")
     lines += ["", *result["left out"]]
     return "\n".join(lines)
@@ -239,8 +260,11 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=asset("weights/lite-nl.safetensors"))
     parser.add_argument("--opencv-doc", type=Path, default=OPENCV_DOC)
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; 1 is best when shared")
     given = parser.parse_args()
     torch.set_flush_denormal(True)
+    torch.set_num_threads(given.threads)
+    cv2.setNumThreads(given.threads)
     count, separate = (4, 2) if given.quick else (given.clips, 12)
     networks = Networks(given.weights)
     scenes = composed_scenes(count, first_seed=1_000)
@@ -253,23 +277,27 @@ def main() -> None:
         "links": {},
         "differences": {},
         "scales": {},
+        "restoration": {},
         "left out": left_out,
     }
-    for name in ("stage4", "stage3"):
-        for condition in CONDITIONS:
-            scales = tune(networks, tuning, name, condition)
-            result["scales"][f"{name}, {condition}"] = scales
-            every = figures(networks, [*scenes, *pairs], name, condition, scales)
-            for group, rivals in every.items():
+    for condition in CONDITIONS:
+        scales = tune(networks, tuning, condition)
+        tally = Tally(networks, condition, scales)
+        for index, scene in enumerate([*scenes, *pairs], start=1):
+            tally.add(scene)
+            print(
+                f"{condition}: {index} of {len(scenes) + len(pairs)} scenes", end="\r", flush=True
+            )
+        for name in ("stage4", "stage3"):
+            result["scales"][f"{name}, {condition}"] = scales[name]
+            for group, rivals in tally.found[name].items():
                 key = f"{name}, {condition} frames: {group}"
-                rows = {r: zip(MEASURES, *interval(v), strict=True) for r, v in rivals.items()}
-                result["links"][key] = {
-                    r: {m: [round(float(v), 4) for v in (a, b, c)] for m, a, b, c in row}
-                    for r, row in rows.items()
-                }
-                result["differences"][key] = differences(rivals)
-            print(f"{name}, {condition}: done", flush=True)
-    result["restoration"] = restoration(networks, scenes)
+                every = {rival: np.concatenate(values) for rival, values in rivals.items()}
+                result["links"][key] = {rival: told(v) for rival, v in every.items()}
+                result["differences"][key] = differences(every)
+            for kind, errors in tally.errors[name].items():
+                found = [round(float(v), 4) for v in interval(np.array(errors))]
+                result["restoration"].setdefault(name, {})[kind] = found
     print(table(result))
     if not given.quick:
         given.out.parent.mkdir(parents=True, exist_ok=True)

@@ -94,13 +94,15 @@ class Networks:
         weight, bias = self.control[f"{name}.weight"], self.control[f"{name}.bias"]
         return x + F.conv3d(x, weight[..., None, None, None], bias)
 
-    def rivals(self, frames: Picture, name: str) -> Iterator[Rival]:
-        """Yield every rival on one block's grid."""
-        kinds = self.features(frames)
+    def rivals(
+        self, frames: Picture, kinds: dict[str, dict[str, Tensor]], name: str
+    ) -> Iterator[Rival]:
+        """Yield every rival on one block's grid, from `features` of the frames."""
         block, raw = self.blocks[name], kinds["bare"][name]
         with torch.no_grad():
             theta, phi, _ = block.embed(kinds["trained"][name])
             yield _product("lite-nl", theta[0, 0], phi[0, 0], scale=float(block.logit_scale()))
+            yield _product("lite-nl, best temperature", theta[0, 0], phi[0, 0])
             theta, phi, _ = self.fresh[name].embed(raw)
             yield _product("untrained block", theta[0, 0], phi[0, 0])
         cells = raw[0].flatten(1).T

@@ -115,8 +115,8 @@ def test_matching_learns_a_shuffle() -> None:
     )
     assert found["top1"] == 1.0
     rng = np.random.default_rng(0)
-    assert matching.correspondence_loss(block, sample, rng, queries=30) < 3
-    assert matching.copying_loss(block, sample, rng, queries=30) < 0.7
+    assert matching.correspondence_loss(block, sample, rng, queries=30) < 15
+    assert matching.copying_loss(block, sample, rng, queries=30) < 0.7 * matching.SURE
 
 
 def test_hits_leave_out_the_own_frame_and_what_is_hidden() -> None:
@@ -132,7 +132,7 @@ def test_the_regression_is_the_best_linear_map() -> None:
     torch.manual_seed(0)
     x, noise = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5)
     pairs = [(x, 0.5 * x + 0.1 * noise + 1)]
-    best = restoring.regress(pairs, restoring.cells)
+    best = restoring.regress([(*pairs[0], 1.0)], restoring.cells)
     least = restoring.remaining_error(pairs, best)
     for _ in range(5):
         other = restoring.Linear(best.weight + 0.02 * torch.randn(3, 3), best.bias + 0.02)
