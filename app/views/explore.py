@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nlviz.model import Capture
 
 CHANNEL = "explore"
+HEAD_START = 0.5  # seconds
 
 
 def page() -> None:
@@ -73,13 +75,15 @@ def _draw() -> None:
             shot.affinities[wanted]  # raises the sentence with the close names
     with st.sidebar:
         st.selectbox("Block", names, key="block", format_func=lambda n: _block_label(shot, n))
-        _predictions(shot)
+        below = st.container()
     block = st.session_state.block
     with waiting.container():
         st.progress(0.97, "Preparing the view")
     view = cached.block_view(choice, shot, block, channel=CHANNEL)
     waiting.empty()
     _live(shot, block, view, choice.upload is None)
+    with below:
+        _predictions(shot)
 
 
 def _captured(
@@ -128,6 +132,10 @@ def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: boo
         view=st.session_state.display,
         serial=st.session_state.serial,
     )
+    if not st.session_state.get("seen"):
+        # Plotly's script keeps a browser busy for a second; the first map comes before it.
+        st.session_state.seen = True
+        time.sleep(HEAD_START)
     now = state.current_view(shot, block, query)
     state.write_address(now, shareable=shareable)
     panels.draw(shot, block, view, now)
