@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -155,4 +156,4 @@ def main(*, quick: bool = False) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    main()
+    main(quick="--quick" in sys.argv)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import torch
@@ -146,4 +147,4 @@ def main(*, quick: bool = False) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    main()
+    main(quick="--quick" in sys.argv)

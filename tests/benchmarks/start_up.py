@@ -1,0 +1,100 @@
+"""How soon a visitor sees something: ``python -m tests.benchmarks.start_up``.
+
+A fresh server each round; the clock starts when it answers. Painted: the browser's own first
+contentful paint, and the page's title on the screen. First map: the sentence under the map is
+there, which is written after the map is drawn.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.benchmarks.measuring import Figure, at_most, processor, save, table
+from tests.browser.conftest import free_port, serve
+from tests.chromium import find
+
+PAINT = """() => {
+  const paint = performance.getEntriesByName("first-contentful-paint")[0];
+  return paint ? paint.startTime : null;
+}"""
+
+
+def visit(browser: Browser, url: str) -> tuple[float, float]:
+    """Return seconds from the first request to the first paint and to the first map."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    start = time.perf_counter()
+    page.goto(url, wait_until="commit")
+    page.locator(".nlv-sentence").first.wait_for(timeout=120_000)
+    first_map = time.perf_counter() - start
+    paint = page.evaluate(PAINT)
+    context.close()
+    return (paint / 1000 if paint is not None else first_map), first_map
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, all threads together."""
+    after_name = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(*, quick: bool = False) -> list[Figure]:
+    """Return the figures."""
+    program = str(Path(sys.executable).with_name("nlviz"))
+    first: list[tuple[float, float]] = []
+    again: list[tuple[float, float]] = []
+    up: list[float] = []
+    work: list[float] = []
+    with sync_playwright() as play, tempfile.TemporaryDirectory() as name:
+        browser = play.chromium.launch(executable_path=find(), args=["--no-sandbox"])
+        visit_once = browser.new_page()  # the browser itself is warm
+        visit_once.goto("about:blank")
+        folder = Path(name)
+        for _ in range(2 if quick else 5):
+            port = free_port()
+            command = [program, "app", "--port", str(port), "--no-browser"]
+            start = time.perf_counter()
+            server = serve(command, port=port, cwd=folder, log=folder / "log.txt")
+            up.append(time.perf_counter() - start)
+            try:
+                url = f"http://127.0.0.1:{port}"
+                before = processor_seconds(server.pid)
+                first.append(visit(browser, url))
+                work.append(processor_seconds(server.pid) - before)
+                again.append(visit(browser, url))
+            finally:
+                server.terminate()
+                server.wait(timeout=20)
+        browser.close()
+    paint, first_map = (statistics.median(v) for v in zip(*first, strict=True))
+    paint_again, map_again = (statistics.median(v) for v in zip(*again, strict=True))
+    return [
+        Figure("server up after the command", f"{statistics.median(up):.2f} s"),
+        at_most("first visit: first paint after the server is up", paint, 1.5, " s"),
+        at_most("first visit: first map", first_map, 6, " s"),
+        Figure("first visit: processor time of the server", f"{statistics.median(work):.2f} s"),
+        at_most("second visitor: first paint", paint_again, 1.5, " s"),
+        at_most("second visitor: first map", map_again, 6, " s"),
+    ]
+
+
+CONDITIONS = "by the clock, medians; a fresh server each round; Chromium without a GPU"
+
+
+def main(*, quick: bool = False) -> list[Figure]:
+    """Measure, save and print."""
+    figures = measure(quick=quick)
+    save("start_up", figures, f"{CONDITIONS}; {processor()}")
+    print(f"### Start of the app\n\n{CONDITIONS}\n\n{table(figures)}\n")
+    return figures
+
+
+if __name__ == "__main__":
+    main(quick="--quick" in sys.argv)
