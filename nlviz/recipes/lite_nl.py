@@ -32,7 +32,7 @@ from nlviz.recipes.footage import fetch_debian, list_films, read_film, read_phot
 from nlviz.resources import asset
 from nlviz.weights import load_into, read_weights
 
-VERSION = 1
+VERSION = 2
 CLEAN = 4.0
 Told = Callable[[str, int, int], None]
 
@@ -275,19 +275,20 @@ class Training:
             }
         restoring.put_into(block, restored)
         self.control[f"{name}.weight"], self.control[f"{name}.bias"] = control
-        scale = float(block.logit_scale())
         links = {
             condition: {
-                "learned": matching.measure(
-                    matching.learned(block), validation, scale=scale, degraded=degraded
-                ),
+                "learned": matching.measure(matching.learned(block), validation, degraded=degraded),
                 "cosine of the same features": matching.measure(
-                    matching.cosine, validation, scale=scale, degraded=degraded
+                    matching.cosine, validation, degraded=degraded
                 ),
             }
             for condition, degraded in (("clean", False), ("noisy", True))
         }
-        self.report[name] = {"links": links, "remaining error": errors, "scale": scale}
+        self.report[name] = {
+            "links": links,
+            "remaining error": errors,
+            "scale": float(block.logit_scale()),
+        }
         self._finish(f"{name} restore")
 
     @property

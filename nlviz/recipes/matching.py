@@ -1,13 +1,18 @@
 """First stage of the recipe: theta and phi learn to find the same point in other frames.
 
-Two objectives, both on rows restricted to the *other* frames, r_ij = softmax_j(s theta_i . phi_j):
+With c_ij = theta_i . phi_j, both of unit length, there are three objectives:
 
-- *correspondence*, where the truth is known: with m_i = sum of r_ij over keys j within 1.5 cells
-  of the true place, in every frame where it is seen, and o_i = sum over the keys of the same
-  object, minimise -log m_i + 20 (1 - m_i) - log o_i (the last for objects alone);
-- *copying*, on footage: with v the standardised clean features, y_i = sum_j r_ij v_j must equal
-  v_i; minimise 20 (1 - cos(y_i, v_i)). It is non-local means with a learned f (cf. Vondrick et al.
-  2018, arXiv 1806.09594).
+- *correspondence*, where the truth is known, on sharp rows restricted to the *other* frames,
+  r_ij = softmax_j(35 c_ij): with m_i = sum of r_ij over keys j within 1.5 cells of the true place,
+  in every frame where it is seen, and o_i = sum over the keys of the same object, minimise
+  -log m_i + 20 (1 - m_i) - log o_i (the last for objects alone);
+- *spread*, on the same queries and rows as they are in use, over all frames and with the learned
+  temperature: with m_if the mass near the true place in frame f, the own frame included, minimise
+  minus the mean of 4 log m_if over the frames where the point is seen. Without it the own cell,
+  which is always the best match, takes nearly the whole row;
+- *copying*, on footage, on the sharp restricted rows: with v the standardised clean features,
+  y_i = sum_j r_ij v_j must equal v_i; minimise 20 (1 - cos(y_i, v_i)). It is non-local means with a
+  learned f (cf. Vondrick et al. 2018, arXiv 1806.09594).
 """
 
 from __future__ import annotations
@@ -25,7 +30,8 @@ from nlviz.block import NonLocalBlock
 from nlviz.recipes.feature_bank import Sample
 
 REACH = 1.5  # cells
-SURE, OBJECT = 20.0, 1.0  # weights of (1 - m) and of -log o
+SHARP = 35.0  # factor of the logits of restricted rows in training
+SURE, OBJECT, SPREAD = 20.0, 1.0, 4.0  # weights of (1 - m), of -log o and of spread
 DEGRADED = 0.65  # part of the clips that are shown degraded
 Embed = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -48,7 +54,7 @@ def initialise(block: NonLocalBlock, samples: Sequence[Sample]) -> None:
         for conv in (cast(nn.Conv3d, block.theta), cast(nn.Conv3d, block.phi)):
             conv.weight.copy_(whiten.view_as(conv.weight))
             cast(Tensor, conv.bias).copy_(-whiten @ mean)
-        cast(Tensor, block.log_scale).fill_(math.log(30.0))
+        cast(Tensor, block.log_scale).fill_(math.log(12.0))
 
 
 def correspondence_loss(
@@ -65,13 +71,18 @@ def correspondence_loss(
     chosen = rng.choice(t * h * w, min(queries, t * h * w), replace=False, p=odds / odds.sum())
     query = torch.from_numpy(chosen)
     right = hits(truth, query, h, w).to(_device(block))
-    rows = _rows(block, x, query)
-    if not right.any():
-        return rows.sum() * 0.0
-    mass = (rows * right).sum(1)[right.any(1)]
+    known = right.any(1)
+    query, right = query[known.cpu()], right[known]
+    cosines, own = _cosines(block, x, query)
+    if len(query) == 0:
+        return cosines.sum() * 0.0
+    rows = (SHARP * cosines).masked_fill(own, -math.inf).softmax(1)
+    mass = (rows * right).sum(1)
     loss = (SURE * (1 - mass) - (mass + 1e-6).log()).mean()
+    near = hits(truth, query, h, w, own=True).to(right.device)
+    loss = loss + SPREAD * _spread(cosines * block.logit_scale(), near, t)
     flat = labels.reshape(-1)
-    on_object = right.any(1).cpu() & (flat[query] > 0)
+    on_object = flat[query] > 0
     if not on_object.any():
         return loss
     same = (flat[query[on_object]][:, None] == flat).to(rows.device)
@@ -89,11 +100,12 @@ def copying_loss(
     values = (values - values.mean(0)) / values.std(0).clamp_min(1e-6)
     cells = len(values)
     query = torch.from_numpy(rng.choice(cells, min(queries, cells), replace=False))
-    copies = _rows(block, x, query) @ values
+    cosines, own = _cosines(block, x, query)
+    copies = (SHARP * cosines).masked_fill(own, -math.inf).softmax(1) @ values
     return SURE * (1 - F.cosine_similarity(copies, values[query.to(device)], dim=1)).mean()
 
 
-def hits(truth: Tensor, query: Tensor, h: int, w: int) -> Tensor:
+def hits(truth: Tensor, query: Tensor, h: int, w: int, *, own: bool = False) -> Tensor:
     """Return (queries, T * h * w) bool: keys of other frames within 1.5 cells of the true place.
 
     Args:
@@ -101,32 +113,41 @@ def hits(truth: Tensor, query: Tensor, h: int, w: int) -> Tensor:
         query: (queries,) flat indices, t-major.
         h: cells of a column.
         w: cells of a row.
+        own: count keys of the query's own frame as well.
     """
     t, cells = truth.shape[0], h * w
     place = truth[query // cells, :, query % cells].float()
-    place[torch.arange(len(query)), query // cells] = math.nan
+    if not own:
+        place[torch.arange(len(query)), query // cells] = math.nan
     key = torch.arange(cells)
     dy = key // w - place[..., :1]
     dx = key % w - place[..., 1:]
     return (dy.square() + dx.square() <= REACH**2).reshape(len(query), t * cells)
 
 
-def _rows(block: NonLocalBlock, x: Tensor, query: Tensor) -> Tensor:
-    """Rows of some queries over the keys of other frames."""
+def _cosines(block: NonLocalBlock, x: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines of some queries with all keys, and which keys are of the query's own frame."""
     device = _device(block)
     theta, phi, _ = block.embed(x.float().to(device).transpose(0, 1)[None])
     cells = x.shape[2] * x.shape[3]
     own = query[:, None] // cells == torch.arange(x.shape[0] * cells) // cells
-    logits = theta[0, 0, query.to(device)] @ phi[0, 0].T * block.logit_scale()
-    return logits.masked_fill(own.to(device), -math.inf).softmax(1)
+    return theta[0, 0, query.to(device)] @ phi[0, 0].T, own.to(device)
+
+
+def _spread(logits: Tensor, near: Tensor, frames: int) -> Tensor:
+    """Minus the mean log of the mass near the true place, over the frames where it is seen."""
+    by_frame = (len(logits), frames, -1)
+    mass = (logits.softmax(1) * near).reshape(by_frame).sum(2)
+    seen = near.reshape(by_frame).any(2)
+    return torch.mean(-((mass + 1e-6).log() * seen).sum(1) / seen.sum(1))
 
 
 def measure(
     embed: Embed,
     samples: Sequence[Sample],
     *,
-    scale: float,
     degraded: bool,
+    scale: float = SHARP,
     queries: int = 48,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -135,8 +156,8 @@ def measure(
     Args:
         embed: (T, C, h, w) features to theta and phi, both (T * h * w, d).
         samples: composed clips; the queries lie on their objects.
-        scale: factor of the logits.
         degraded: look at the degraded frames.
+        scale: factor of the logits.
         queries: most queries per sample.
         seed: which queries.
 

@@ -87,8 +87,9 @@ def card(weights: Path, report: dict[str, Any], plan: Plan) -> dict[str, Any]:
         "objective": {
             "theta and phi": "rows over the other frames put their mass within 1.5 cells of the "
             "true point and on the same object of composed clips, and copy the clean features of "
-            "real footage; clean frames and frames with noise, blur, other brightness and "
-            "occluders",
+            "real footage; over all frames, with the learned temperature, the mass near the true "
+            "point is spread over the frames where it is seen; clean frames and frames with "
+            "noise, blur, other brightness and occluders",
             "g and W_z": "theta and phi kept; the ridge regression that brings the block's output "
             "nearest to the clean features of the bare backbone",
         },

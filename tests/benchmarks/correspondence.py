@@ -226,6 +226,29 @@ def differences(rivals: dict[str, Figures]) -> dict[str, Any]:
     return out
 
 
+@torch.no_grad()
+def answers(networks: Networks, scenes: Sequence[Scene]) -> dict[str, dict[str, list[float]]]:
+    """Return how near ImageNet logits stay to the bare backbone's on clean frames.
+
+    The correlation of the 1000 logits, mean and interval over clips, by condition and network.
+    """
+    near: dict[str, dict[str, list[float]]] = {c: defaultdict(list) for c in CONDITIONS}
+    for scene in scenes:
+        wanted = networks.bare(normalised(scene.frames).transpose(0, 1)[None])[0].numpy()
+        for condition in CONDITIONS:
+            clip = normalised(seen(scene, condition)).transpose(0, 1)[None]
+            for name, net in (("bare backbone", networks.bare), ("lite-nl", networks.trained)):
+                got = net(clip)[0].numpy()
+                near[condition][name].append(float(np.corrcoef(got, wanted)[0, 1]))
+    return {
+        condition: {
+            name: [round(float(v), 4) for v in interval(np.array(values))]
+            for name, values in by_name.items()
+        }
+        for condition, by_name in near.items()
+    }
+
+
 def told(values: Figures) -> dict[str, list[float]]:
     """Return mean, low and high end of the interval by measure."""
     rows = zip(MEASURES, *interval(values), strict=True)
@@ -248,6 +271,11 @@ def table(result: dict[str, Any]) -> str:
             condition, what = kind.split(", ", 1)
             error = f"{row[0]:.3f} ({row[1]:.3f} to {row[2]:.3f})"
             lines.append(f"| {name} | {condition} | {what} | {error} |")
+    lines += ["\n**Correlation of ImageNet logits with the bare backbone's on clean frames**\n"]
+    lines += ["| frames | network | correlation |", "|---|---|---|"]
+    for condition, nets in result["answers"].items():
+        for name, row in nets.items():
+            lines.append(f"| {condition} | {name} | {row[0]:.3f} ({row[1]:.3f} to {row[2]:.3f}) |")
     lines += ["", *result["left out"]]
     return "\n".join(lines)
 
@@ -298,6 +326,7 @@ def main() -> None:
             for kind, errors in tally.errors[name].items():
                 found = [round(float(v), 4) for v in interval(np.array(errors))]
                 result["restoration"].setdefault(name, {})[kind] = found
+    result["answers"] = answers(networks, scenes[:24])
     print(table(result))
     if not given.quick:
         given.out.parent.mkdir(parents=True, exist_ok=True)

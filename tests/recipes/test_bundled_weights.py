@@ -55,11 +55,10 @@ def test_learned_links_beat_raw_features_under_noise(net: LiteNL) -> None:
         [_sample(n, clip, seen) for clip, seen in zip(clips, noisy, strict=True)]
         for n in (bare, net)
     )
-    scale = float(net.stage4.logit_scale())
     figures = {
         condition: (
-            matching.measure(matching.learned(net.stage4), own, scale=scale, degraded=degraded),
-            matching.measure(matching.cosine, raw, scale=100.0, degraded=degraded),
+            matching.measure(matching.learned(net.stage4), own, degraded=degraded),
+            matching.measure(matching.cosine, raw, degraded=degraded),
         )
         for condition, degraded in (("clean", False), ("noisy", True))
     }

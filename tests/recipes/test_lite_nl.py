@@ -115,7 +115,7 @@ def test_matching_learns_a_shuffle() -> None:
     )
     assert found["top1"] == 1.0
     rng = np.random.default_rng(0)
-    assert matching.correspondence_loss(block, sample, rng, queries=30) < 15
+    assert matching.correspondence_loss(block, sample, rng, queries=30) < 30
     assert matching.copying_loss(block, sample, rng, queries=30) < 0.7 * matching.SURE
 
 
