@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from nlviz.recipes.lite_nl import Plan
+from nlviz.recipes.training import Plan
 from nlviz.weights import digest_of
 
 _SEEN = [

@@ -14,7 +14,8 @@ from nlviz.networks.lite_nl import LiteNL
 from nlviz.recipes import matching, restoring
 from nlviz.recipes.feature_bank import Sample
 from nlviz.recipes.footage import degrade, read_photos, window
-from nlviz.recipes.lite_nl import Material, Plan, Training, write
+from nlviz.recipes.lite_nl import write
+from nlviz.recipes.training import Material, Plan, Training
 from nlviz.weights import load_into, read_weights
 
 PLAN = Plan(steps=2, clips=2, windows=1, held_out=1, batch=3, queries=16, size=(64, 80))
