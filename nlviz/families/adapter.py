@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import cv2
 import numpy as np
@@ -56,6 +56,7 @@ class Prepared:
     clip_shape: Shape
 
 
+@runtime_checkable
 class Adapter(Protocol):
     """One family of networks.
 

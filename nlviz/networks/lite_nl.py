@@ -47,7 +47,7 @@ class LiteNL(nn.Module):
         logits: Tensor = self.backbone.forward_head(x)
         return logits.reshape(batch, t, -1).mean(1)
 
-    def block_inputs(self, clip: Clips) -> dict[str, Float[Tensor, "batch c t h w"]]:
+    def block_inputs(self, clip: Clips) -> dict[str, Float[Tensor, "batch _ t _ _"]]:
         """Return the features that enter each block, as in ``forward``."""
         t = clip.shape[2]
         at3 = _unfolded(self._stem(_folded(clip)), t)
