@@ -8,7 +8,7 @@ from .views import explore
 
 STYLE = """
 <style>
-  .block-container { padding-top: 3.4rem; padding-bottom: 3rem; max-width: 1560px; }
+  .block-container { padding-top: 4.4rem; padding-bottom: 3rem; max-width: 1560px; }
   [data-testid="stSidebarHeader"] { height: 2.2rem; margin-bottom: 0; }
 </style>
 """

@@ -206,3 +206,11 @@ def test_the_live_view_follows_a_dark_theme(chromium: Browser, app_url: str) -> 
     r, g, b = (int(v) for v in re.findall(r"\d+", colour)[:3])
     assert min(r, g, b) > 150
     context.close()
+
+
+def test_long_work_can_be_cancelled_and_taken_up_again(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/?clip=bunny.mp4&at=1,100,100&frames=21")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Stopped before bunny.mp4")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Run it").click()
+    expect(page.locator(".nlv-title")).to_contain_text("21 frames", timeout=60_000)
