@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -272,8 +273,9 @@ def start_app(
     url = f"http://127.0.0.1:{port}{address}"
     import threading
 
-    # PyTorch and the network's parts take seconds to import: begin before the first visit.
-    threading.Thread(target=_warm_up, daemon=True).start()
+    # PyTorch and the network's parts take seconds to import: begin before the first visit. Not a
+    # daemon: Python kills those at its end, and an import that is killed aborts the process.
+    threading.Thread(target=_warm_up).start()
     if browser:
         threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
     from streamlit.web import cli as streamlit_cli
@@ -309,7 +311,8 @@ def _warm_up() -> None:
     """Import what the first page needs, and read the bundled weights once."""
     from nlviz.zoo import load_model
 
-    load_model("lite-nl", device="cpu")
+    with suppress(NlvizError):  # the page will tell it
+        load_model("lite-nl", device="cpu")
 
 
 class _Progress:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -200,28 +201,37 @@ def test_an_interrupt_ends_quietly(somewhere: Path) -> None:
     assert out == err == ""
 
 
-def test_the_app_is_started_on_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    from streamlit.web import cli as streamlit_cli
-
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What Streamlit's own command line was called with; Streamlit itself stays out of it."""
     seen: list[list[str]] = []
-    monkeypatch.setattr(streamlit_cli, "main", lambda args, prog_name: seen.append(args))
+    stub = ModuleType("streamlit.web.cli")
+    stub.main = lambda args, prog_name: seen.append(args)  # type: ignore[attr-defined]
+    web = ModuleType("streamlit.web")
+    web.cli = stub  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "streamlit.web", web)
+    monkeypatch.setitem(sys.modules, "streamlit", ModuleType("streamlit"))
+    monkeypatch.setattr(cli, "_warm_up", lambda: None)
+    return seen
+
+
+def test_the_app_is_started_on_this_machine_only(started: list[list[str]]) -> None:
     result = run("app", "--no-browser", "--port", "8599", "--server.maxUploadSize=7")
     assert result.exit_code == 0, result.output
-    assert Path(seen[0][1]).name == "app_entry.py"
-    assert Path(seen[0][1]).is_file()
-    assert {"--server.address=127.0.0.1", "--server.port=8599"} <= set(seen[0])
-    assert seen[0][-1] == "--server.maxUploadSize=7"
+    (arguments,) = started
+    assert Path(arguments[1]).name == "app_entry.py"
+    assert Path(arguments[1]).is_file()
+    assert {"--server.address=127.0.0.1", "--server.port=8599"} <= set(arguments)
+    assert arguments[-1] == "--server.maxUploadSize=7"
 
 
-def test_the_app_opens_a_saved_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    from streamlit.web import cli as streamlit_cli
-
-    monkeypatch.setattr(streamlit_cli, "main", lambda args, prog_name: None)
+def test_the_app_opens_a_saved_view(started: list[list[str]]) -> None:
     assert run("attend", CLIP, "--query", "1,40,130", *QUICK, "-o", "look.json").exit_code == 0
     result = run("app", "look.json", "--no-browser")
     assert result.exit_code == 0, result.output
     assert f"/?clip={CLIP}&model=lite-nl&block=stage4&at=1%2C40%2C130" in result.stderr
     assert run("app", "none.json", "--no-browser").exit_code == 1
+    assert len(started) == 1
 
 
 def test_a_free_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
