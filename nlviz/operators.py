@@ -65,15 +65,16 @@ def concatenation_product(
     tensor([1.5000, 0.0000])
     """
     t, order = (-b[..., 0]).sort(-1)
-    g = g.gather(-2, order[..., None].expand_as(g))
-    sums = g.cumsum(-2)
-    steps = t.diff(dim=-1)[..., None] * sums[..., :-1, :]
-    at_knots = F.pad(steps.cumsum(-2), (0, 0, 1, 0))
+    # Channels first: the sums over keys then run along memory, which is what the time goes into.
+    g = g.gather(-2, order[..., None].expand_as(g)).mT.contiguous()
+    sums = g.cumsum(-1)
+    steps = t.diff(dim=-1)[..., None, :] * sums[..., :-1]
+    at_knots = F.pad(steps.cumsum(-1), (1, 0))
     a = a[..., 0]
-    # Knots below a_i; -1 of none is kept apart by the mask, so that gather stays in range.
     below = torch.searchsorted(t.detach(), a.detach().contiguous())
     last = (below - 1).clamp(min=0)
-    wide = last[..., None].expand(*last.shape, g.shape[-1])
-    rest = (a - t.gather(-1, last))[..., None]
-    y = at_knots.gather(-2, wide) + rest * sums.gather(-2, wide)
-    return torch.where((below > 0)[..., None], y, 0.0) / b.shape[-2]
+    # Without a knot below a_i no key is reached: then Y_1 = 0, and the rest is 0 too.
+    rest = torch.where(below > 0, a - t.gather(-1, last), 0.0)
+    wide = last[..., None, :].expand(*last.shape[:-1], g.shape[-2], last.shape[-1])
+    y = at_knots.gather(-1, wide) + rest[..., None, :] * sums.gather(-1, wide)
+    return y.mT / b.shape[-2]
