@@ -24,9 +24,7 @@ Query = tuple[float, float, float]
 
 DEFAULTS: dict[str, Any] = {
     "query": None,
-    # Blocks that learned to find a point again give nearly all mass to the point itself: the first
-    # view leaves that cell out, and says so.
-    "display": {"leave_out": "cell"},
+    "display": {},
     "serial": 0,
     "kind": "Bundled",
     "input": DEFAULT_INPUT,

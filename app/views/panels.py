@@ -92,13 +92,14 @@ def _top_keys(shot: Capture, attention: AttentionMap) -> None:
         row_height=44,
         height=420,
         column_config={
-            "key": st.column_config.ImageColumn(" ", width=52),
-            "time": st.column_config.NumberColumn("s", format="%.2f", width=62),
-            "y": st.column_config.NumberColumn("y px", format="%.0f", width=62),
-            "x": st.column_config.NumberColumn("x px", format="%.0f", width=62),
+            "key": st.column_config.ImageColumn(" ", width=48),
+            "time": st.column_config.NumberColumn("s", format="%.2f", width=52),
+            "y": st.column_config.NumberColumn("y px", format="%.0f", width=52),
+            "x": st.column_config.NumberColumn("x px", format="%.0f", width=52),
             "weight": None,
             "multiple": st.column_config.ProgressColumn(
                 "× uniform",
+                width=112,
                 format="%.1f",
                 min_value=0,
                 max_value=max((link.multiple for link in attention.top(1)), default=1.0),
