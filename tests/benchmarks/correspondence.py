@@ -217,13 +217,13 @@ def interval(values: Figures, *, seed: int = 0) -> tuple[Figures, Figures, Figur
 
 
 def differences(rivals: dict[str, Figures]) -> dict[str, Any]:
-    """Return lite-nl minus every rival, paired over clips, mean and interval per measure."""
-    own = rivals["lite-nl"]
-    out = {}
-    for rival, values in rivals.items():
-        if rival not in ("lite-nl", "whoever knows the truth"):
-            out[rival] = told(own - values)
-    return out
+    """Return lite-nl minus every rival, paired over clips, mean and interval per measure.
+
+    All with their best temperatures, which matter for the masses alone.
+    """
+    own = rivals["lite-nl, best temperature"]
+    others = {n: v for n, v in rivals.items() if not n.startswith(("lite-nl", "whoever"))}
+    return {rival: told(own - values) for rival, values in others.items()}
 
 
 @torch.no_grad()
@@ -331,6 +331,7 @@ def main() -> None:
     if not given.quick:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(result, indent=1) + "\n")
+        given.out.with_suffix(".md").write_text(table(result) + "\n")
 
 
 if __name__ == "__main__":
