@@ -102,10 +102,11 @@ def card(weights: Path, report: dict[str, Any], plan: Plan) -> dict[str, Any]:
         "meant for": "showing where a non-local block looks; the blocks learned correspondence "
         "between frames, not a recognition task",
         "limits": "links follow what looks alike: identical objects are confused, flat regions "
-        "have no links of their own, and nothing was trained on motion blur or cuts. The blocks "
-        "restore features of noisy frames and change those of clean ones a little, so the "
-        "ImageNet answers differ from the bare backbone's. Whether weights inherit anything from "
-        "the licences of what they saw is an open question; the sources are listed for that",
+        "have no links of their own, and nothing was trained on motion blur or cuts. stage3 is "
+        "weak on noisy frames, where pixel patches find far more. The blocks restore no more than "
+        "a map that looks at its own position only, and the ImageNet answers of noisy frames do "
+        "not improve; those of clean frames change a little. Whether weights inherit anything "
+        "from the licences of what they saw is an open question; the sources are listed for that",
         "licence": "Apache-2.0",
         "beside it": "lite-nl-control.safetensors: the per-position control of both blocks, for "
         "the benchmark",
