@@ -273,30 +273,33 @@ def start_app(
     url = f"http://127.0.0.1:{port}{address}"
     import threading
 
-    # PyTorch and the network's parts take seconds to import: begin before the first visit. Not a
-    # daemon: Python kills those at its end, and an import that is killed aborts the process.
-    threading.Thread(target=_warm_up).start()
+    # PyTorch and the network's parts take seconds to import: begin before the first visit.
+    warm_up = threading.Thread(target=_warm_up, daemon=True)
+    warm_up.start()
     if browser:
         threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
     from streamlit.web import cli as streamlit_cli
 
     # Headless, so that Streamlit neither asks for an e-mail address nor opens a page of its own.
     typer.echo(f"nlviz opens at {url}", err=True)
-    streamlit_cli.main(
-        [
-            "run",
-            str(Path(__file__).with_name("app_entry.py")),
-            "--server.address=127.0.0.1",
-            f"--server.port={port}",
-            "--server.headless=true",
-            "--browser.gatherUsageStats=false",
-            "--server.fileWatcherType=none",  # a reloaded module's errors are no NlvizError
-            "--client.toolbarMode=minimal",
-            "--client.showErrorDetails=none",
-            *options,
-        ],
-        prog_name="streamlit",
-    )
+    try:
+        streamlit_cli.main(
+            [
+                "run",
+                str(Path(__file__).with_name("app_entry.py")),
+                "--server.address=127.0.0.1",
+                f"--server.port={port}",
+                "--server.headless=true",
+                "--browser.gatherUsageStats=false",
+                "--server.fileWatcherType=none",  # a reloaded module's errors are no NlvizError
+                "--client.toolbarMode=minimal",
+                "--client.showErrorDetails=none",
+                *options,
+            ],
+            prog_name="streamlit",
+        )
+    finally:
+        warm_up.join()  # an import that is cut off at the end of Python aborts the process
 
 
 def main() -> None:
