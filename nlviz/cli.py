@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -312,6 +313,12 @@ def main() -> None:
 
 def _warm_up() -> None:
     """Import what the first page needs, and read the bundled weights once."""
+    import torch
+
+    # The browser and the server share the processor: threads that wait for a busy core spin.
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    for name in ("exports", "figures", "live_view.assemble", "tables"):
+        import_module(f"nlviz.render.{name}")
     from nlviz.zoo import load_model
 
     with suppress(NlvizError):  # the page will tell it

@@ -24,7 +24,7 @@ from nlviz.model import Capture
 from nlviz.pairwise import Pairwise
 from nlviz.patches import patch_affinity
 
-SAMPLE = 64  # queries by which concentrations are matched
+SAMPLE = 32  # queries by which concentrations are matched
 PATCH_SIDE = 160  # shorter side of the picture that non-local means compares, in pixels
 
 
@@ -157,7 +157,7 @@ def _nl_means(capture: Capture, block: str) -> Affinity:
         [cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in capture.clip.frames]
     )
     raw = patch_affinity(picture, clip_shape=capture.clip.shape, h=1.0, patch=7, step=4)
-    index = torch.linspace(0, raw.queries.size - 1, SAMPLE // 4).round().long()
+    index = torch.linspace(0, raw.queries.size - 1, SAMPLE // 2).round().long()
     share = _target(learned) / learned.keys.size
     scale = _matched(-raw.distances(index)[None], share * raw.keys.size)
     return replace(raw, h=scale**-0.5)
@@ -210,11 +210,13 @@ def _matched(logits: Tensor, target: float) -> float:
     flat = logits.flatten(0, -2).float()
     flat = flat - flat.amax(-1, keepdim=True)
     unit = float(-flat[flat < 0].mean()) if bool((flat < 0).any()) else 1.0
-    for _ in range(24):
+    for _ in range(16):
         middle = (low + high) / 2
-        rows = (flat * (2.0**middle / unit)).softmax(-1)
-        effective = float(torch.special.entr(rows).sum(-1).exp().mean())
-        low, high = (middle, high) if effective > target else (low, middle)
+        scale = 2.0**middle / unit
+        f = (flat * scale).exp_()
+        c = f.sum(-1)
+        entropy = c.log() - scale * (f * flat).sum(-1) / c
+        low, high = (middle, high) if float(entropy.exp().mean()) > target else (low, middle)
     return float(2.0 ** ((low + high) / 2) / unit)
 
 

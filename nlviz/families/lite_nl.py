@@ -18,7 +18,7 @@ INPUT = InputSpec(size=224, multiple=16, mean=(127.0,) * 3, std=(128.0,) * 3)
 
 # Centres of the cells in the network's input. The arithmetic of TensorFlow's asymmetric padding
 # says 8m + 7 and 16m + 15, but the trained kernels undo the shift: the centroid of the squared
-# gradient, which a test measures, lies within a pixel or two of the middle of the cell's square.
+# gradient, which a test measures, lies within three pixels of the middle of the cell's square.
 AXES = {"stage3": Axis(8.0, 3.5), "stage4": Axis(16.0, 7.5)}
 
 
