@@ -204,8 +204,14 @@ class RowsMixin:
             reachable=None if mask is None else mask.reshape(self.queries.shape).numpy(),
             signed=self.pairwise.signed,
             normalised=False,
+            choices=self._choices(),
             title=f"{self.name}, to this key",
         )
+
+    def _choices(self) -> int:
+        """Return how many keys a query reaches."""
+        mask = self.support.mask(self.queries, self.keys, torch.tensor([0]))
+        return self.keys.size if mask is None else int(mask.sum())
 
     def _one_head(self, rows: Float[Tensor, "heads keys"], head: Head) -> Float[Tensor, " keys"]:
         rows = rows.detach().float().cpu()

@@ -47,6 +47,8 @@ class AttentionMap:
         signed: whether weights may be negative.
         normalised: whether weights and ``off_grid`` sum to 1.
         left_out: mass that ``without`` removed before renormalising, 0 otherwise.
+        choices: number of keys that a row is spread over, where that is not the number of
+            reachable cells (in a column, whose cells are queries).
         title: block and direction in words.
 
     >>> keys = TokenGrid((1, 2, 3), (1, 8, 8))
@@ -64,6 +66,7 @@ class AttentionMap:
     signed: bool = False
     normalised: bool = True
     left_out: float = 0.0
+    choices: int | None = None
     title: str = "map"
 
     @property
@@ -74,7 +77,9 @@ class AttentionMap:
 
     @property
     def uniform(self) -> float:
-        """Weight that every reachable key would have if all had the same."""
+        """Weight that every key of a row would have if all had the same."""
+        if self.choices is not None:
+            return 1.0 / self.choices
         return 1.0 / max(self.keys.size if self.reachable is None else int(self.reachable.sum()), 1)
 
     def top(self, k: int = 20, *, without: Iterable[int] = ()) -> list[Link]:

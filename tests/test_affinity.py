@@ -314,3 +314,12 @@ def test_nonsense_parameters_of_patches_are_refused(options: dict[str, float], r
     picture = np.zeros((1, 24, 32, 3), np.uint8)
     with pytest.raises(NlvizError, match=rule):
         patch_affinity(picture, clip_shape=(1, 24, 32), **{"h": 10.0, **options})  # type: ignore[arg-type]
+
+
+def test_columns_count_multiples_of_what_a_row_would_give_uniformly() -> None:
+    theta, phi = torch.zeros(1, 24, 3), torch.zeros(1, 6, 3)
+    queries, keys = TokenGrid((1, 4, 6), (1, 8, 8)), TokenGrid((1, 2, 3), (1, 16, 16))
+    affinity = EmbeddedAffinity("b", Pairwise("embedded_gaussian"), theta, phi, queries, keys)
+    column = affinity.map_to(frame=0, y=16, x=16)
+    assert column.weights.shape == queries.shape
+    assert column.top(1)[0].multiple == pytest.approx(1.0)

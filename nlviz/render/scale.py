@@ -147,7 +147,9 @@ def scale_of(
     ranked = float(sizes[min(rank, sizes.size - 1)]) if sizes.size else size
     asked = max(ranked, size / _MOST_CLIPPED)
     wanted = size if size <= _BARELY * asked else asked
-    hi = uniform * (round_up(wanted / uniform) if top is None else top)
+    # Next to nothing shall look like next to nothing: rows that sum to 1 are shown up to uniform.
+    floor = 1.0 if attention.normalised else 0.0
+    hi = uniform * (max(floor, round_up(wanted / uniform)) if top is None else top)
     planes = None
     if per_frame:
         shown = np.where(keep, attention.weights, 0.0)
