@@ -6,6 +6,7 @@ An affinity gives rows f/C of the queries that are asked for.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -114,7 +115,7 @@ class Affinity(Protocol):
         ...
 
 
-class RowsMixin:
+class RowsMixin(ABC):
     """What every affinity derives from its rows."""
 
     name: str
@@ -124,9 +125,9 @@ class RowsMixin:
     support: Support
     clip_shape: Shape | None
 
+    @abstractmethod
     def rows(self, indices: Indices) -> Float[Tensor, "heads n keys"]:
         """Return the rows of these queries."""
-        raise NotImplementedError
 
     @property
     def heads(self) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -270,37 +268,9 @@ def start_app(
         from nlviz.render.views import read_view
 
         address = f"/?{urlencode(read_view(view).to_query_params())}"
-    port = _free_port() if port is None else port
-    url = f"http://127.0.0.1:{port}{address}"
-    import threading
+    from nlviz.serving import serve
 
-    # PyTorch and the network's parts take seconds to import: begin before the first visit.
-    warm_up = threading.Thread(target=_warm_up, daemon=True)
-    warm_up.start()
-    if browser:
-        threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
-    from streamlit.web import cli as streamlit_cli
-
-    # Headless, so that Streamlit neither asks for an e-mail address nor opens a page of its own.
-    typer.echo(f"nlviz opens at {url}", err=True)
-    try:
-        streamlit_cli.main(
-            [
-                "run",
-                str(Path(__file__).with_name("app_entry.py")),
-                "--server.address=127.0.0.1",
-                f"--server.port={port}",
-                "--server.headless=true",
-                "--browser.gatherUsageStats=false",
-                "--server.fileWatcherType=none",  # a reloaded module's errors are no NlvizError
-                "--client.toolbarMode=minimal",
-                "--client.showErrorDetails=none",
-                *options,
-            ],
-            prog_name="streamlit",
-        )
-    finally:
-        warm_up.join()  # an import that is cut off at the end of Python aborts the process
+    serve(address, port=port, browser=browser, options=options)
 
 
 def main() -> None:
@@ -309,20 +279,6 @@ def main() -> None:
 
 
 # Helpers ------------------------------------------------------------------------------------------
-
-
-def _warm_up() -> None:
-    """Import what the first page needs, and read the bundled weights once."""
-    import torch
-
-    # The browser and the server share the processor: threads that wait for a busy core spin.
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-    for name in ("exports", "figures", "live_view.assemble", "tables"):
-        import_module(f"nlviz.render.{name}")
-    from nlviz.zoo import load_model
-
-    with suppress(NlvizError):  # the page will tell it
-        load_model("lite-nl", device="cpu")
 
 
 class _Progress:
@@ -405,30 +361,3 @@ def _save(output: Path, capture: Capture, view: View, tell: Tell) -> None:
     typer.echo(
         f"{view.block}: {row_sentence(capture.clip, attention_of(affinity, view))}", err=True
     )
-
-
-def _free_port() -> int:
-    import socket
-
-    for port in range(8501, 8601):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise NlvizError("no port from 8501 to 8600 is free; name one with --port")
-
-
-def _open_when_up(url: str, port: int) -> None:
-    import socket
-    import time
-    import webbrowser
-
-    for _ in range(150):
-        with socket.socket() as probe:
-            probe.settimeout(0.2)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                webbrowser.open(url)
-                return
-        time.sleep(0.2)

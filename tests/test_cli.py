@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from nlviz import cli
+from nlviz import cli, serving
 from nlviz.errors import NlvizError
 from nlviz.resources import bundled_inputs
 
@@ -211,7 +211,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     web.cli = stub  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "streamlit.web", web)
     monkeypatch.setitem(sys.modules, "streamlit", ModuleType("streamlit"))
-    monkeypatch.setattr(cli, "_warm_up", lambda: None)
+    monkeypatch.setattr(serving, "_warm_up", lambda: None)
     return seen
 
 
@@ -235,7 +235,7 @@ def test_the_app_opens_a_saved_view(started: list[list[str]]) -> None:
 
 
 def test_a_free_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 8501 <= cli._free_port() < 8601
+    assert 8501 <= serving.free_port() < 8601
 
     class Busy:
         def __enter__(self) -> Busy:
@@ -248,4 +248,4 @@ def test_a_free_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("socket.socket", Busy)
     with pytest.raises(NlvizError, match="name one with --port"):
-        cli._free_port()
+        serving.free_port()
