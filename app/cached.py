@@ -141,6 +141,15 @@ def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> Bl
     return _filled(_block_slot(key), make)
 
 
+def fill_first_view() -> None:
+    """Compute what a visitor without an address sees first, before there is one."""
+    from . import state
+
+    choice = state.first_choice()
+    shot = capture(choice, lambda sentence, share: None)
+    block_view(choice, shot, list(shot.affinities)[-1], channel=state.CHANNEL)
+
+
 def payload_at(
     shot: Capture, block: str, view: BlockView, query: tuple[float, float, float], *, channel: str
 ) -> bytes:

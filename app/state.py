@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nlviz.model import Capture
     from nlviz.render.views import View
 
+CHANNEL = "explore"  # by which the live view is moved from here
 LIVE = "live"  # key of the live view's component
 DEFAULT_INPUT = "composed-twins.mp4"
 DEFAULT_MODEL = "lite-nl"
@@ -57,6 +58,16 @@ class Choice:
     model: str
     device: str
     block: str | None
+
+
+def first_choice() -> Choice:
+    """Return what is chosen when nobody chose anything."""
+    from nlviz.clip import Sampling
+    from nlviz.zoo import devices
+
+    d = DEFAULTS
+    sampling = Sampling(d["start"], d["stride"], d["frames"], d["size"])
+    return Choice(d["input"], None, sampling, d["model"], devices()[0], d["block"])
 
 
 def restore() -> None:

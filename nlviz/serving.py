@@ -31,6 +31,8 @@ def serve(address: str, *, port: int | None, browser: bool, options: Sequence[st
     port = free_port() if port is None else port
     url = f"http://127.0.0.1:{port}{address}"
     # PyTorch and the network's parts take seconds to import: begin before the first visit.
+    # It must not keep the server from answering: threads take turns ten times as often.
+    sys.setswitchinterval(0.0005)
     warm_up = threading.Thread(target=_warm_up, daemon=True)
     warm_up.start()
     if browser:
@@ -76,17 +78,17 @@ def free_port() -> int:
 
 
 def _warm_up() -> None:
-    """Import what the first page needs, and read the bundled weights once."""
+    """Import what the first page needs, and compute its first view into the app's cache."""
     import torch
 
     # The browser and the server share the processor: threads that wait for a busy core spin.
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-    for name in ("exports", "figures", "live_view.assemble", "tables"):
-        import_module(f"nlviz.render.{name}")
-    from nlviz.zoo import load_model
+    from nlviz.resources import app_module
 
     with suppress(NlvizError):  # the page will tell it
-        load_model("lite-nl", device="cpu")
+        app_module("cached").fill_first_view()
+    for name in ("exports", "figures", "tables"):
+        import_module(f"nlviz.render.{name}")
 
 
 def _open_when_up(url: str, port: int) -> None:

@@ -18,7 +18,6 @@ from . import panels, sidebar
 if TYPE_CHECKING:
     from nlviz.model import Capture
 
-CHANNEL = "explore"
 HEAD_START = 0.5  # seconds
 
 
@@ -79,7 +78,7 @@ def _draw() -> None:
     block = st.session_state.block
     with waiting.container():
         st.progress(0.97, "Preparing the view")
-    view = cached.block_view(choice, shot, block, channel=CHANNEL)
+    view = cached.block_view(choice, shot, block, channel=state.CHANNEL)
     waiting.empty()
     _live(shot, block, view, choice.upload is None)
     with below:
@@ -122,10 +121,10 @@ def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: boo
     except NlvizError as error:
         st.warning(_sentence(str(error)), icon=":material/my_location:")
         st.session_state.query, query = None, view.opening
-    payload = cached.payload_at(shot, block, view, query, channel=CHANNEL)
+    payload = cached.payload_at(shot, block, view, query, channel=state.CHANNEL)
     live_view.mount(payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
     live_view.move(
-        CHANNEL,
+        state.CHANNEL,
         query=None
         if st.session_state.query is None
         else dict(zip(("frame", "y", "x"), query, strict=True)),
