@@ -129,7 +129,10 @@ def device_name(device: str) -> str:
     """
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
-    return f"CPU, {torch.get_num_threads()} threads" if device == "cpu" else device.upper()
+    if device != "cpu":
+        return device.upper()
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def pick_device(device: str | None) -> str:

@@ -34,7 +34,7 @@ def draw(shot: Capture, block: str, view: BlockView, now: View) -> None:
     source = now.display.source if now.display.source in view.affinities else "learned"
     affinity = view.affinities[source]
     attention = attention_of(affinity, now)
-    left, middle, right = st.columns([5, 6, 5], gap="medium")
+    left, middle, right = st.columns([5, 7, 5], gap="medium")
     with left:
         _mass(shot, attention)
         _query_inputs(shot, now)

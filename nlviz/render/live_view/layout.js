@@ -4,6 +4,7 @@ export const GAP = 10;
 export const CAPTION = 40;
 const LEAST_TILE = 108;
 const SIDE_BY_SIDE = 720;
+const LEAST_LARGE = 0.5; // share of the width below which the strip goes under the large frame
 
 function stripBeside({ width, frames, aspect, maxHeight }) {
   let best = null;
@@ -18,7 +19,7 @@ function stripBeside({ width, frames, aspect, maxHeight }) {
       const high = (maxHeight + CAPTION - rows * CAPTION - (rows - 1) * GAP) / rows;
       tile = Math.min((width - large) / columns - GAP, high * aspect);
     }
-    if (tile < LEAST_TILE || large < tile) continue;
+    if (tile < LEAST_TILE || large < LEAST_LARGE * width) continue;
     const score = large * large + 0.6 * frames * tile * tile;
     if (!best || score > best.score) best = { columns, rows, tile, large, score };
   }
