@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,6 +14,11 @@ from nlviz.errors import NlvizError
 from nlviz.geometry import TokenGrid, Triple
 
 Weights = npt.NDArray[np.float32]
+
+_STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_RANK_SHARE = 0.004
+_MOST_CLIPPED = 16
+_BARELY = 1.6  # a scale that would be exceeded by no more than this factor reaches the strongest
 
 
 @dataclass(frozen=True)
@@ -164,23 +170,28 @@ class AttentionMap:
             self, weights=weights, off_grid=off_grid, reachable=reachable, left_out=removed
         )
 
-    def top_of_scale(self, *, share: float = 0.995) -> float:
-        """Return the weight at which the colour scale ends.
+    def top_of_scale(self) -> float:
+        """Return the weight at which the colour scale ends; the live view has the same rule.
 
-        It is the ``share`` quantile of the magnitudes of the reachable keys, the query's own
-        aside, but at least the 20th largest of them and never 0: a few very strong keys are
-        marked as clipped rather than dim all others.
+        It is a round multiple of uniform attention near the 0.4 % strongest keys, the query's own
+        cell aside, but not below a sixteenth of the strongest, nor, for rows that sum to 1, below
+        uniform attention: next to nothing shall look like next to nothing.
         """
-        magnitude = np.abs(self.weights).ravel()
-        keep = np.ones(magnitude.size, bool) if self.reachable is None else self.reachable.ravel()
-        keep = keep.copy()
-        keep[self.own] = False
-        others = np.sort(magnitude[keep])
-        if not others.size:
-            return max(float(magnitude.max()), 1e-30)
-        place = min(int(share * others.size), others.size - 1)
-        place = max(place, others.size - 20) if others.size > 20 else others.size - 1
-        return max(float(others[place]), float(others[-1]) * 1e-3, 1e-30)
+        keep = (
+            np.ones(self.weights.shape, bool) if self.reachable is None else self.reachable.copy()
+        )
+        count = int(keep.sum())
+        keep[self.keys.unravel(self.own)] = False
+        others = self.weights[keep].astype(np.float64)
+        diverging = self.signed and others.size > 0 and others.min() < 0
+        sizes = np.sort(np.abs(others) if diverging else others)[::-1]
+        size = float(sizes[0]) if sizes.size else 0.0
+        rank = min(24, max(4, round(_RANK_SHARE * count)))
+        ranked = float(sizes[min(rank, sizes.size - 1)]) if sizes.size else size
+        asked = max(ranked, size / _MOST_CLIPPED)
+        wanted = size if size <= _BARELY * asked else asked
+        floor = 1.0 if self.normalised else 0.0
+        return self.uniform * max(floor, round_up(wanted / self.uniform))
 
     def __repr__(self) -> str:
         frame, y, x = self.query
@@ -207,3 +218,16 @@ class AttentionMap:
         ]
         title = f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform"
         return strip_html(frames, captions=captions, title=title)
+
+
+def round_up(value: float) -> float:
+    """Return the smallest round number that is not below a positive value.
+
+    >>> round_up(51.3), round_up(0.011)
+    (60.0, 0.012)
+    """
+    if not 0 < value < math.inf:
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(value))
+    step = next(s for s in _STEPS if s * unit >= value * (1 - 1e-9))
+    return float(f"{step * unit:.2g}")

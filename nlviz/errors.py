@@ -10,8 +10,7 @@
     ├── UnsafeCheckpoint    a file that would run code when loaded
     ├── AffinityTooLarge    a dense affinity beyond the limit
     ├── InvalidView         a view file of another version, or edited into nonsense
-    ├── OutOfMemory         the device has too little memory for the forward pass
-    └── Cancelled           the user stopped a long operation
+    └── OutOfMemory         the device has too little memory for the forward pass
 
 The message is one sentence, or two: the rule, the value that broke it, and the cure.
 
@@ -73,10 +72,6 @@ class InvalidView(NlvizError):
 
 class OutOfMemory(NlvizError):
     """The device has too little memory for the forward pass."""
-
-
-class Cancelled(NlvizError):
-    """The user stopped a long operation."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from nlviz import decoding
 from nlviz.clip import read_clip
-from nlviz.errors import Cancelled, UnreadableClip
+from nlviz.errors import UnreadableClip
 from tests.footage import bar, codec_is_there, shares, write_sound, write_video
 
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -264,9 +264,9 @@ def test_reading_can_be_cancelled_and_says_how_far_it_is() -> None:
     def stop(sentence: str, share: float) -> None:
         told.append((sentence, share))
         if len(told) == 3:
-            raise Cancelled("stopped")
+            raise InterruptedError("stopped")
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(InterruptedError):
         read_clip(write_video(), progress=stop)
     assert told[-1] == ("Reading frame 3 of 12", pytest.approx(3 / 12))
 

@@ -1,7 +1,6 @@
 """The colour scale of a map, in multiples of uniform attention, and its numbers in words.
 
-The rule is the live view's: the scale ends at a round number near the 0.4 % strongest keys, the
-query's own cell aside, but not below a sixteenth of the strongest; what lies beyond is marked.
+Where the scale ends is ``AttentionMap.top_of_scale``'s rule; what lies beyond is marked.
 """
 
 from __future__ import annotations
@@ -18,11 +17,6 @@ from nlviz.errors import NlvizError
 
 Unit = Literal["uniform", "absolute", "logit"]
 Weights = npt.NDArray[np.float32]
-
-_STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-_RANK_SHARE = 0.004
-_MOST_CLIPPED = 16
-_BARELY = 1.6  # a scale that would be exceeded by no more than this factor reaches the strongest
 
 
 @dataclass(frozen=True)
@@ -129,7 +123,6 @@ def scale_of(
     keep = np.ones(attention.weights.shape, bool)
     if attention.reachable is not None:
         keep &= attention.reachable
-    count = int(keep.sum())
     keep[np.unravel_index(attention.own, keep.shape)] = False
     others = attention.weights[keep].astype(np.float64)
     most, least = (float(others.max()), float(others.min())) if others.size else (0.0, 0.0)
@@ -141,15 +134,7 @@ def scale_of(
             lo = -hi
         return ColourScale(lo, hi, uniform, unit, most, least)
     diverging = attention.signed and least < 0
-    sizes = np.sort(np.abs(others) if diverging else others)[::-1]
-    rank = min(24, max(4, round(_RANK_SHARE * count)))
-    size = max(most, -least) if diverging else most
-    ranked = float(sizes[min(rank, sizes.size - 1)]) if sizes.size else size
-    asked = max(ranked, size / _MOST_CLIPPED)
-    wanted = size if size <= _BARELY * asked else asked
-    # Next to nothing shall look like next to nothing: rows that sum to 1 are shown up to uniform.
-    floor = 1.0 if attention.normalised else 0.0
-    hi = uniform * (max(floor, round_up(wanted / uniform)) if top is None else top)
+    hi = attention.top_of_scale() if top is None else uniform * top
     planes = None
     if per_frame:
         shown = np.where(keep, attention.weights, 0.0)
@@ -157,19 +142,6 @@ def scale_of(
     return ColourScale(
         -hi if diverging else 0.0, hi, uniform, unit, most, least, planes, top is not None
     )
-
-
-def round_up(value: float) -> float:
-    """Return the smallest round number that is not below a positive value.
-
-    >>> round_up(51.3), round_up(0.011)
-    (60.0, 0.012)
-    """
-    if not 0 < value < math.inf:
-        return 1.0
-    unit = 10.0 ** math.floor(math.log10(value))
-    step = next(s for s in _STEPS if s * unit >= value * (1 - 1e-9))
-    return float(f"{step * unit:.2g}")
 
 
 def multiple_text(multiple: float) -> str:
