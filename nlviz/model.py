@@ -168,7 +168,10 @@ class Model:
             modes = [(m, m.training) for m in self.net.modules() if m.training]
             try:
                 self.net.eval()
-                with torch.no_grad(), recorded(self.net, modules, trace=True) as calls:
+                with (
+                    torch.no_grad(),
+                    recorded(self.net, modules, trace=self.adapter.traces) as calls,
+                ):
                     output = self.net(prepared.tensor.to(self.device))
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):

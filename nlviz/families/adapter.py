@@ -62,9 +62,12 @@ class Adapter(Protocol):
 
     Attributes:
         family: its name.
+        traces: whether ``read`` needs to know where feature cells lie from the convolutions before
+            a block; a family that knows its own geometry saves the forward pass those hooks.
     """
 
     family: str
+    traces: bool
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return the blocks with an affinity by name, in forward order; empty if none is known."""

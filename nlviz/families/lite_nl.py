@@ -26,6 +26,7 @@ class LiteNLAdapter:
     """Reads ``stage3`` and ``stage4`` of the bundled network."""
 
     family = "lite-nl"
+    traces = False  # AXES tells
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return both blocks."""

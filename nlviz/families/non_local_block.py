@@ -18,6 +18,7 @@ class NonLocalBlockAdapter:
     """Reads every ``NonLocalBlock``; its place is followed through the convolutions before it."""
 
     family = "non-local block"
+    traces = True
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return the blocks by the layer they were put behind, or their dotted names."""
