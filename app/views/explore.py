@@ -16,6 +16,8 @@ from .. import cached, live_view, state
 from . import panels, sidebar
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from nlviz.model import Capture
 
 HEAD_START = 0.5  # seconds
@@ -23,28 +25,38 @@ HEAD_START = 0.5  # seconds
 
 def page() -> None:
     """Draw the page; whatever goes wrong is told in a sentence."""
-    with _told():
-        _draw()
+    waiting = st.empty()
+    with _told(waiting):
+        _draw(waiting)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell errors in a sentence; a traceback helps nobody who looks at a page."""
+def _told(waiting: DeltaGenerator | None = None) -> Iterator[None]:
+    """Tell errors in a sentence; a traceback helps nobody who looks at a page.
+
+    What was being waited for does not come any more, so its place is emptied.
+    """
     try:
         yield
-    except NlvizError as error:
-        st.error(_sentence(str(error)), icon=":material/error:")
     except Exception as error:
-        logging.getLogger("nlviz.app").exception("the Explore page failed")
-        st.error(
-            f"This went wrong inside nlviz ({type(error).__name__}); the log has the details. "
-            "Another input or block may work.",
-            icon=":material/error:",
-        )
+        if waiting is not None:
+            waiting.empty()
+        _tell_error(error)
 
 
-def _draw() -> None:
-    waiting = st.empty()
+def _tell_error(error: Exception) -> None:
+    if isinstance(error, NlvizError):
+        st.error(_sentence(str(error)), icon=":material/error:")
+        return
+    logging.getLogger("nlviz.app").error("the Explore page failed", exc_info=error)
+    st.error(
+        f"This went wrong inside nlviz ({type(error).__name__}); the log has the details. "
+        "Another input or block may work.",
+        icon=":material/error:",
+    )
+
+
+def _draw(waiting: DeltaGenerator) -> None:
     with waiting.container():
         st.markdown("#### Where does it look?")
         st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
@@ -85,16 +97,14 @@ def _draw() -> None:
         _predictions(shot)
 
 
-def _captured(
-    choice: state.Choice, waiting: st.delta_generator.DeltaGenerator, key: object
-) -> Capture:
+def _captured(choice: state.Choice, waiting: DeltaGenerator, key: object) -> Capture:
     with waiting.container():
         bar = st.progress(0.0, f"Reading {choice.name}")
         st.button("Cancel", on_click=_cancel, args=(key,))
     return cached.capture(choice, lambda sentence, share: _tell(bar, sentence, share))
 
 
-def _tell(bar: st.delta_generator.DeltaGenerator, sentence: str, share: float) -> None:
+def _tell(bar: DeltaGenerator, sentence: str, share: float) -> None:
     # A click on Cancel stops the script here, between two stages.
     bar.progress(min(share, 1.0), sentence)
 

@@ -76,6 +76,7 @@ def test_a_wrong_address_is_told_in_a_sentence(address: dict[str, str], told: st
     assert not test.exception
     (error,) = test.error
     assert told in error.value
+    assert "Cancel" not in [button.label for button in test.button]
 
 
 def test_a_query_outside_the_clip_falls_back_to_the_opening_one() -> None:
@@ -92,6 +93,7 @@ def test_a_broken_upload_keeps_the_page_usable() -> None:
     test.file_uploader(key="upload").set_value(("notes.mp4", b"text", "video/mp4")).run()
     (error,) = test.error
     assert "notes.mp4" in error.value
+    assert "Cancel" not in [button.label for button in test.button]
     test.segmented_control(key="kind").set_value("Bundled").run()
     assert not test.error
     assert test.get("bidi_component")
