@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import opened
+from tests.pace import rest
 
 pytestmark = pytest.mark.browser
 
@@ -58,10 +59,10 @@ def test_hover_draws_another_map_without_any_traffic(page: Page, app_url: str) -
     page.on("websocket", lambda ws: ws.on("framesent", lambda data: sent.append(data)))
     opened(page, app_url)
     page.mouse.move(*point(page, 0.3, 0.3))
-    page.wait_for_timeout(500)
+    rest(page, 500)
     before, words, traffic = picture(page), page.locator(".nlv-stage").inner_text(), len(sent)
     page.mouse.move(*point(page, 0.7, 0.6), steps=12)
-    page.wait_for_timeout(500)
+    rest(page, 500)
     after = picture(page)
     assert len(sent) == traffic
     assert np.abs(after - before).mean() > 0.3
@@ -87,12 +88,12 @@ def test_arrow_keys_move_the_query_by_one_cell(page: Page, app_url: str) -> None
     page.mouse.click(*point(page, 0.5, 0.5))
     page.keyboard.press("ArrowRight")  # from where the click was to the centre of a cell
     page.keyboard.press("ArrowDown")
-    page.wait_for_timeout(400)
+    rest(page, 400)
     field = page.locator(".nlv-query input[type=number]")
     values = [float(f.input_value()) for f in field.all()]
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    page.wait_for_timeout(400)
+    rest(page, 400)
     moved = [float(f.input_value()) for f in field.all()]
     steps = [b - a for a, b in zip(values, moved, strict=True)]
     assert 20 <= max(steps) <= 30  # a cell of stage4 is 25.7 x 25.6 px of this clip
@@ -102,13 +103,13 @@ def test_arrow_keys_move_the_query_by_one_cell(page: Page, app_url: str) -> None
 def test_number_keys_switch_the_source(page: Page, app_url: str) -> None:
     opened(page, app_url)
     page.mouse.move(*point(page, 0.4, 0.5))
-    page.wait_for_timeout(300)
+    rest(page, 300)
     learned = picture(page)
     page.keyboard.press("3")
-    page.wait_for_timeout(500)
+    rest(page, 500)
     position = picture(page)
     page.keyboard.press("5")
-    page.wait_for_timeout(500)
+    rest(page, 500)
     pixels = picture(page)
     assert np.abs(learned - position).mean() > 0.3
     assert np.abs(pixels - position).mean() > 0.3
@@ -130,12 +131,13 @@ def test_a_copied_address_reopens_the_view(chromium: Browser, page: Page, app_ur
     first = page.url
     page.mouse.click(*point(page, 0.25, 0.7))
     page.wait_for_function("url => window.location.href !== url", arg=first)
-    page.wait_for_timeout(800)
+    rest(page, 800)
     fields = [f.input_value() for f in page.locator(".nlv-query input[type=number]").all()]
     context = chromium.new_context(viewport={"width": 1300, "height": 900})
     other = opened(context.new_page(), page.url)
-    other.wait_for_timeout(1500)
-    assert [f.input_value() for f in other.locator(".nlv-query input[type=number]").all()] == fields
+    shown = other.locator(".nlv-query input[type=number]")
+    for field, value in zip(shown.all(), fields, strict=True):
+        expect(field).to_have_value(value)
     context.close()
 
 

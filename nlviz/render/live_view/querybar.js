@@ -34,13 +34,25 @@ export function createQueryBar(head, on, signal) {
   let shown = { frame: 0, y: 0, x: 0 };
   let pinned = false;
 
+  // Drawing comes a frame later, and must not bring back what was there before it was typed over.
+  const unfinished = new Set();
+  const place = (query) => {
+    shown = query;
+    on.place(query);
+  };
   const typed = () => {
     if (y.value === "" || x.value === "") return;
-    on.place({ frame: Number(frame.value), y: Number(y.value), x: Number(x.value) });
+    place({ frame: Number(frame.value), y: Number(y.value), x: Number(x.value) });
   };
-  y.addEventListener("change", typed, { signal });
-  x.addEventListener("change", typed, { signal });
-  frame.addEventListener("input", () => on.place({ ...shown, frame: Number(frame.value) }), { signal });
+  for (const field of [y, x]) {
+    field.addEventListener("input", () => unfinished.add(field), { signal });
+    field.addEventListener("blur", () => unfinished.delete(field), { signal });
+    field.addEventListener("change", () => {
+      unfinished.delete(field);
+      typed();
+    }, { signal });
+  }
+  frame.addEventListener("input", () => place({ ...shown, frame: Number(frame.value) }), { signal });
   play.addEventListener("click", () => on.play(), { signal });
   pin.addEventListener("click", () => (pinned ? on.unpin() : on.pin(shown)), { signal });
   read.addEventListener("click", () => on.read(read.getAttribute("aria-pressed") !== "true"), { signal });
@@ -54,7 +66,7 @@ export function createQueryBar(head, on, signal) {
     setText(frameText, secondsText(clip.times[query.frame]));
     for (const [field, value] of [[y, query.y], [x, query.x]]) {
       const text = String(Math.round(value));
-      const typing = hovering && field === bar.getRootNode().activeElement;
+      const typing = unfinished.has(field) || (hovering && field === bar.getRootNode().activeElement);
       if (field.value !== text && !typing) field.value = text;
     }
     const what = hovering ? "hover" : pinned ? "pinned" : "free";

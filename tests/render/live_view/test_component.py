@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from nlviz.render.live_view import bundle, pack, standalone_html, stylesheet
+from tests.pace import rest
 from tests.render.live_view.containers import (
     embedded,
     frame_sections,
@@ -21,7 +22,7 @@ from tests.render.live_view.containers import (
     square_clip,
     square_container,
 )
-from tests.render.live_view.test_page import map_of, root, settle
+from tests.render.live_view.test_page import map_of, root
 
 pytestmark = pytest.mark.browser
 
@@ -72,7 +73,7 @@ def text_of(container: bytes) -> str:
 def shown(page: Page) -> dict[str, str]:
     """Return what the mounted view says about itself."""
     page.wait_for_function("live()?.dataset.query")
-    settle(page)
+    rest(page)
     data: dict[str, str] = page.evaluate("({...live().dataset})")
     return data
 
@@ -83,7 +84,7 @@ def test_same_bytes_again_change_nothing(host: Page) -> None:
     assert shown(host)["query"] == "1,40,40"
     host.evaluate("() => { window.stage = live().querySelector('.nlv-stage') }")
     host.evaluate("(text) => { component(text) }", text)
-    settle(host)
+    rest(host)
     assert host.evaluate("live().querySelector('.nlv-stage') === stage")
     assert host.evaluate("live().parentNode.querySelectorAll('.nlv').length") == 1
 
@@ -92,18 +93,21 @@ def test_pin_and_view_are_told_once_they_rest(host: Page) -> None:
     host.evaluate("(text) => { component(text) }", text_of(square_container()))
     shown(host)
     host.locator(".nlv-large .nlv-picture").click(position={"x": 30, "y": 30})
-    host.keyboard.press("ArrowRight")
-    host.keyboard.press("ArrowRight")
-    host.keyboard.press("2")
-    host.wait_for_timeout(500)
+    rest(host, 500)
+    host.evaluate(
+        """keys => keys.forEach(key => document.activeElement.dispatchEvent(
+          new KeyboardEvent("keydown", { key, bubbles: true, composed: true })))""",
+        ["ArrowRight", "ArrowRight", "2"],
+    )
+    rest(host, 500)
     said: list[Any] = host.evaluate("said")
     assert [name for name, _ in said].count("view") == 1
     assert said[-1][1]["source"] == "features"
     pins = [value for name, value in said if name == "pin"]
-    assert len(pins) <= 2
+    assert len(pins) == 2
     assert f"{pins[-1]['frame']},{pins[-1]['y']:.0f}" == shown(host)["query"].rsplit(",", 1)[0]
     host.keyboard.press("Escape")
-    host.wait_for_timeout(200)
+    rest(host, 200)
     assert host.evaluate("said.at(-1)") == ["pin", None]
 
 
@@ -163,13 +167,13 @@ def test_rows_of_the_server_are_drawn_and_said(browser: Browser, tmp_path: Path)
     page = browser.new_page(viewport={"width": 1100, "height": 800})
     page.goto(path.as_uri())
     page.wait_for_selector("[data-query]")
-    settle(page)
+    rest(page)
     assert root(page)["waiting"] == "false"
-    frame, rest = divmod(300, 12 * 16)
+    frame, left = divmod(300, 12 * 16)
     cells = map_of(page, frame)
-    assert cells.index(max(cells)) == rest
+    assert cells.index(max(cells)) == left
     page.locator(".nlv-large .nlv-picture").hover()
-    settle(page)
+    left(page)
     assert root(page)["waiting"] == "true"
     assert "Too large to compute in the browser" in page.locator(".nlv-sentence").inner_text()
     assert map_of(page, frame) == cells

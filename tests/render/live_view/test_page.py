@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from nlviz.render.live_view import standalone_html
+from tests.pace import rest
 from tests.render.live_view.containers import square_container
 
 pytestmark = pytest.mark.browser
@@ -34,7 +35,7 @@ def opened(browser: Browser, path: Path, *, width: int = 1200, **options: Any) -
     )
     page.goto(path.as_uri())
     page.wait_for_selector("[data-query]")
-    page.wait_for_timeout(150)
+    rest(page, 150)
     assert errors == []
     return page
 
@@ -53,11 +54,6 @@ def root(page: Page) -> dict[str, str]:
     return data
 
 
-def settle(page: Page) -> None:
-    """Wait until what was asked for is drawn, slow parts included."""
-    page.wait_for_timeout(160)
-
-
 def at(picture: Locator, y: int, x: int) -> tuple[float, float]:
     """Return where on the page the middle of a pixel of the clip is shown."""
     box = picture.bounding_box()
@@ -71,7 +67,7 @@ def at(picture: Locator, y: int, x: int) -> tuple[float, float]:
 def hover(page: Page, picture: Locator, y: int, x: int) -> None:
     """Move the pointer over a pixel of the clip."""
     page.mouse.move(*at(picture, y, x))
-    settle(page)
+    rest(page)
 
 
 def large(page: Page) -> Locator:
@@ -124,7 +120,7 @@ def test_hover_previews_and_leaving_returns_to_the_pin(page: Page) -> None:
     assert map_of(page, 2) != before
     assert "from the pin" in page.locator(".nlv-readout").inner_text()
     page.mouse.move(4, 4)
-    settle(page)
+    rest(page)
     assert root(page)["query"] == "1,40,40"
     assert map_of(page, 2) == before
 
@@ -137,11 +133,11 @@ def test_hover_on_the_strip_draws_that_frame_large(page: Page) -> None:
 
 def test_click_pins_and_escape_unpins(page: Page) -> None:
     page.mouse.click(*at(large(page), 72, 32))
-    settle(page)
+    rest(page)
     assert root(page)["query"] == "1,72,32"
     assert page.locator(".nlv-state").inner_text() == "Pinned"
     page.keyboard.press("Escape")
-    settle(page)
+    rest(page)
     assert root(page)["pinned"] == "false"
     assert root(page)["query"] == "1,72,32"
     assert page.locator(".nlv-state").inner_text() == "Not pinned"
@@ -150,33 +146,33 @@ def test_click_pins_and_escape_unpins(page: Page) -> None:
 def test_keys_move_by_cells_and_frames(page: Page) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    settle(page)
+    rest(page)
     assert root(page)["query"] == "1,52,52"
     page.keyboard.press(".")
     page.keyboard.press("]")
     page.keyboard.press(",")
-    settle(page)
+    rest(page)
     assert root(page)["query"] == "2,52,52"
 
 
 def test_number_keys_switch_sources(page: Page) -> None:
     before = map_of(page, 2)
     page.keyboard.press("3")
-    settle(page)
+    rest(page)
     assert root(page)["source"] == "position"
     assert map_of(page, 2) != before
     page.keyboard.press("1")
-    settle(page)
+    rest(page)
     assert map_of(page, 2) == before
     page.keyboard.press("9")
-    settle(page)
+    rest(page)
     assert root(page)["source"] == "learned"
 
 
 def test_keys_in_a_field_stay_in_the_field(page: Page) -> None:
     page.locator("input[name=y]").fill("3")
     page.keyboard.press("ArrowUp")
-    settle(page)
+    rest(page)
     assert root(page)["source"] == "learned"
 
 
@@ -186,33 +182,53 @@ def test_fields_move_the_query(page: Page) -> None:
     page.locator("input[name=x]").fill("100")
     page.locator("input[name=x]").press("Enter")
     page.locator("input[name=frame]").fill("2")
-    settle(page)
+    rest(page)
     assert root(page)["query"] == "2,70,100"
     assert root(page)["pinned"] == "true"
 
 
+def test_numbers_typed_before_the_last_ones_are_drawn_are_kept(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          const live = document.getElementById("nlv-root");
+          const set = (name, value, ...events) => {
+            const field = live.querySelector(`input[name=${name}]`);
+            field.value = value;
+            for (const event of events) field.dispatchEvent(new Event(event, { bubbles: true }));
+          };
+          set("y", 70, "input", "change");
+          set("x", 100, "input", "change");
+          set("frame", 2, "input");
+          set("x", 61, "input");
+        }"""
+    )
+    rest(page)
+    assert root(page)["query"] == "2,70,100"
+    assert page.locator("input[name=x]").input_value() == "61"
+
+
 def test_show_head_and_scale_controls(page: Page) -> None:
     page.get_by_role("radio", name="Links").click()
-    settle(page)
+    rest(page)
     assert (
         page.locator(".nlv-map").first.evaluate("e => getComputedStyle(e).visibility") == "hidden"
     )
     page.get_by_role("radio", name="Map").click()
     assert not page.locator("select[name=head]").is_visible()
     page.keyboard.press("4")
-    settle(page)
+    rest(page)
     mean = map_of(page, 2)
     page.locator("select[name=head]").select_option("1")
-    settle(page)
+    rest(page)
     assert map_of(page, 2) != mean
     page.locator("select[name=scale]").select_option("locked")
-    settle(page)
+    rest(page)
     assert "locked" in page.locator(".nlv-bar-title").inner_text()
 
 
 def test_locked_scale_stays_across_queries(page: Page) -> None:
     page.locator("select[name=scale]").select_option("locked")
-    settle(page)
+    rest(page)
     high = page.locator(".nlv-high").inner_text().lstrip(">")
     hover(page, large(page), 10, 115)
     assert page.locator(".nlv-high").inner_text().lstrip(">") == high
@@ -220,7 +236,7 @@ def test_locked_scale_stays_across_queries(page: Page) -> None:
 
 def test_leaving_out_is_said_and_hatched(page: Page) -> None:
     page.locator("select[name=leave_out]").select_option("frame")
-    settle(page)
+    rest(page)
     sentence = page.locator(".nlv-sentence").inner_text()
     assert "own frame" in sentence
     assert "renormalised" in sentence
@@ -231,7 +247,7 @@ def test_leaving_out_is_said_and_hatched(page: Page) -> None:
 
 def test_signed_rows_diverge_around_zero(page: Page) -> None:
     page.keyboard.press("5")
-    settle(page)
+    rest(page)
     low = page.locator(".nlv-low").inner_text()
     assert "−" in low
     assert page.locator(".nlv-middle").inner_text() == "0×"
@@ -239,20 +255,20 @@ def test_signed_rows_diverge_around_zero(page: Page) -> None:
 
 def test_column_shows_who_looks_here(page: Page) -> None:
     page.get_by_role("radio", name="To key").click()
-    settle(page)
+    rest(page)
     assert "Of the looks" in page.locator(".nlv-sentence").inner_text()
 
 
 def test_caption_swaps_the_large_frame_without_moving_the_query(page: Page) -> None:
     page.locator(".nlv-tile:not(.nlv-large) .nlv-swap").nth(3).click()
-    settle(page)
+    rest(page)
     assert "frame 4 of 4" in page.locator(".nlv-large .nlv-caption").inner_text()
     assert root(page)["query"] == "1,40,40"
 
 
 def test_play_scrubs_with_the_query_fixed(page: Page) -> None:
     page.get_by_role("button", name="Play").click()
-    page.wait_for_timeout(900)
+    rest(page, 900)
     note = page.locator(".nlv-large .nlv-caption").inner_text()
     assert "frame 2 of 4" not in note or root(page)["query"] == "1,40,40"
     page.get_by_role("button", name="Pause").click()
@@ -261,24 +277,24 @@ def test_play_scrubs_with_the_query_fixed(page: Page) -> None:
 
 def test_thumbnail_lights_its_cell_and_compares(page: Page) -> None:
     page.locator(".nlv-tile:not(.nlv-large) .nlv-best").nth(2).hover()
-    settle(page)
+    rest(page)
     assert page.locator(".nlv-stage").get_attribute("data-lit") == "key"
     page.locator(".nlv-tile:not(.nlv-large) .nlv-best").nth(2).click()
     card = page.locator(".nlv-inspector")
     assert "away" in card.inner_text()
     card.get_by_role("button", name="Look from there").click()
-    settle(page)
+    rest(page)
     assert root(page)["query"].startswith("2,")
     assert not card.is_visible()
 
 
 def test_symbols_of_the_equation_light_their_part(page: Page) -> None:
     page.get_by_role("button", name="one over C of x, the normalisation").hover()
-    settle(page)
+    rest(page)
     assert page.locator(".nlv-stage").get_attribute("data-lit") == "normaliser"
     assert "C(x)" in page.locator(".nlv-legend").inner_text()
     page.get_by_role("button", name="x i, the query").focus()
-    settle(page)
+    rest(page)
     assert page.locator(".nlv-stage").get_attribute("data-lit") == "query"
 
 
@@ -299,7 +315,7 @@ def test_narrow_window_folds_controls_and_never_overflows(browser: Browser, path
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     large(page).scroll_into_view_if_needed()
     page.touchscreen.tap(*at(large(page), 24, 96))
-    settle(page)
+    rest(page)
     assert root(page)["pinned"] == "true"
     assert root(page)["query"] == "1,24,96"
     page.close()
@@ -314,10 +330,10 @@ def test_dark_theme_follows_the_system(browser: Browser, path: Path) -> None:
 
 def test_apply_moves_the_view_from_outside(page: Page) -> None:
     page.evaluate("nlviz.apply({query: {frame: 2, y: 20, x: 30}, view: {source: 'features'}})")
-    settle(page)
+    rest(page)
     assert (root(page)["query"], root(page)["source"]) == ("2,20,30", "features")
     page.evaluate("nlviz.apply({query: null})")
-    settle(page)
+    rest(page)
     assert root(page)["pinned"] == "false"
     page.evaluate("nlviz.destroy()")
     assert page.locator(".nlv-stage").count() == 0
