@@ -173,7 +173,7 @@ def test_rows_of_the_server_are_drawn_and_said(browser: Browser, tmp_path: Path)
     cells = map_of(page, frame)
     assert cells.index(max(cells)) == left
     page.locator(".nlv-large .nlv-picture").hover()
-    left(page)
+    rest(page)
     assert root(page)["waiting"] == "true"
     assert "Too large to compute in the browser" in page.locator(".nlv-sentence").inner_text()
     assert map_of(page, frame) == cells
