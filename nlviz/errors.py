@@ -7,7 +7,9 @@
     ├── UnknownBlock        no block of that name in this capture
     ├── NoNonLocalBlocks    a network in which no family finds an affinity
     ├── WeightsMismatch     weights that do not fit the network, or have another digest
+    ├── UnreadableCheckpoint  a file that holds no weights that can be read
     ├── UnsafeCheckpoint    a file that would run code when loaded
+    ├── DownloadFailed      weights that could not be had from the network
     ├── AffinityTooLarge    a dense affinity beyond the limit
     ├── InvalidView         a view file of another version, or edited into nonsense
     └── OutOfMemory         the device has too little memory for the forward pass
@@ -60,6 +62,14 @@ class WeightsMismatch(NlvizError):
 
 class UnsafeCheckpoint(NlvizError):
     """The checkpoint would run code when loaded."""
+
+
+class UnreadableCheckpoint(NlvizError):
+    """The file is broken, of no known container, or holds no weights."""
+
+
+class DownloadFailed(NlvizError):
+    """Weights could not be downloaded, or downloads are switched off."""
 
 
 class AffinityTooLarge(NlvizError):

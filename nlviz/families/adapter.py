@@ -31,6 +31,9 @@ class InputSpec:
         multiple: both sides are rounded to a multiple of this.
         mean, std: per RGB channel, on values in [0, 255].
         layout: ``clip`` for (1, 3, T, H, W), ``frames`` for (T, 3, H, W).
+        frames, stride: how the network was trained to see a video, every stride-th frame of it; the
+            app offers it. None where the network has no preference.
+        least_frames: fewer than these the network cannot take.
     """
 
     size: int = 224
@@ -38,6 +41,9 @@ class InputSpec:
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     layout: Literal["clip", "frames"] = "clip"
+    frames: int | None = None
+    stride: int | None = None
+    least_frames: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,10 @@
+"""Files that hold weights, read without running anything that they contain.
+
+The kind of a file is told by its content, never by its name.
+"""
+
+from __future__ import annotations
+
+from nlviz.containers.checkpoint import Checkpoint
+
+__all__ = ["Checkpoint"]

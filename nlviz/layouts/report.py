@@ -1,0 +1,58 @@
+"""What was found in a checkpoint, and what became of each of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nlviz.families.adapter import InputSpec
+from nlviz.layouts.layout import Block, Flag
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What was found in a checkpoint.
+
+    Attributes:
+        file: name of the file.
+        container: see ``Checkpoint``.
+        size: bytes.
+        digest: sha256, or empty where it was not asked for.
+        family: of the layout, or ``unknown``.
+        recognised_by: the end of a sentence.
+        architecture: in words.
+        blocks: the non-local blocks, in forward order.
+        flags: properties of the computation with their origins.
+        input_spec, input_note: preprocessing.
+        matched: number of keys of the file that became a tensor of the network.
+        missing: keys of the network that nothing filled.
+        unexpected: keys of the file that nobody can explain.
+        misshapen: sentences, one for each tensor of another shape.
+        dropped: key -> why it is not used.
+        filled: key -> why it was filled and with what.
+        warnings: whole sentences.
+    """
+
+    file: str
+    container: str
+    size: int
+    digest: str
+    family: str
+    recognised_by: str
+    architecture: str
+    blocks: tuple[Block, ...] = ()
+    flags: Mapping[str, Flag] = field(default_factory=dict)
+    input_spec: InputSpec | None = None
+    input_note: str = ""
+    matched: int = 0
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    misshapen: tuple[str, ...] = ()
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    filled: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every tensor of the network is there and every key of the file explained."""
+        return bool(self.matched) and not (self.missing or self.unexpected or self.misshapen)
