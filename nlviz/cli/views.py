@@ -1,17 +1,13 @@
-"""The command line. Nothing heavy is imported before a command needs it."""
+"""`nlviz attend` and `nlviz render`: views of a clip, drawn to files."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from nlviz.errors import NlvizError
+from nlviz.cli.terminal import DeviceOption, Progress, Tell, part
 
 if TYPE_CHECKING:
     from nlviz.clip import Clip
@@ -19,55 +15,6 @@ if TYPE_CHECKING:
     from nlviz.render.views import View
 
 
-class _Sentences(TyperGroup):
-    """Tells what went wrong in a sentence rather than by a traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            try:
-                return super().invoke(ctx)
-            finally:
-                sys.stdout.flush()
-        except NlvizError as error:
-            typer.echo(f"nlviz: {error}", err=True)
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-        except BrokenPipeError:
-            # Whoever read has had enough; the interpreter must not complain when it flushes.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
-
-
-app = typer.Typer(
-    cls=_Sentences,
-    no_args_is_help=True,
-    invoke_without_command=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Point at a position of a clip and see where a non-local network looks, across space and "
-    "time.",
-)
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
-DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
-
-
-@app.callback()
-def _first(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.")
-    ] = False,
-) -> None:
-    if version:
-        from nlviz import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.command("attend")
 def attend(
     clip: Annotated[str, typer.Argument(help="A video or picture, or the name of a bundled one.")],
     query: Annotated[
@@ -124,7 +71,7 @@ def attend(
     if output is not None:
         suffix_of(output, KINDS, what="a view")
     place = None if query is None else _place(query)
-    with _Progress() as tell:
+    with Progress() as tell:
         sampled = _read(
             find_input(clip), start=start, stride=stride, frames=frames, size=size, tell=tell
         )
@@ -144,7 +91,6 @@ def attend(
         _save(output, capture, view, tell)
 
 
-@app.command("render")
 def render(
     view: Annotated[Path, typer.Argument(help="A view that the app or `nlviz attend` saved.")],
     clip: Annotated[
@@ -167,7 +113,7 @@ def render(
     suffix_of(output, KINDS, what="a view")
     path = find_clip(wanted, beside=view.parent, given=clip)
     ref = wanted.clip
-    with _Progress() as tell:
+    with Progress() as tell:
         sampled = _read(
             path,
             start=ref.start,
@@ -192,126 +138,6 @@ def render(
         _save(output, capture, wanted, tell)
 
 
-@app.command("models")
-def models() -> None:
-    """List the models that can be loaded by name."""
-    from nlviz.zoo import CARDS, list_models
-
-    if not sys.stdout.isatty():
-        for name in list_models():
-            typer.echo(name)
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("model", "trained for", "licence", "described in", box=None)
-    for name in list_models():
-        card = CARDS[name]
-        table.add_row(name, card.trained_for, card.licence, card.paper)
-    Console().print(table)
-
-
-@app.command("info")
-def info() -> None:
-    """Print versions, devices, bundled inputs and where the files are."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    import av
-
-    import nlviz
-    from nlviz.resources import asset, bundled_inputs
-    from nlviz.zoo import device_name, devices, list_models
-
-    packages = []
-    for name in ("torch", "torchvision", "timm", "numpy", "streamlit", "plotly"):
-        try:
-            packages.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            packages.append(f"{name} missing")
-    codec = ".".join(map(str, av.library_versions["libavcodec"]))
-    lines = {
-        "nlviz": nlviz.__version__,
-        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "packages": ", ".join(packages),
-        "video": f"PyAV {av.__version__}, libavcodec {codec}",
-        "devices": "; ".join(f"{d} ({device_name(d)})" for d in devices()),
-        "models": ", ".join(list_models()),
-        "inputs": ", ".join(bundled_inputs()),
-        "package": str(Path(nlviz.__file__).parent),
-        "assets": str(asset("README.md").parent),
-    }
-    for label, text in lines.items():
-        typer.echo(f"{label:9} {text}")
-
-
-@app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def start_app(
-    context: typer.Context,
-    view: Annotated[
-        Path | None, typer.Argument(help="Open this saved view of a bundled input.")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8501.")
-    ] = None,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
-) -> None:
-    """Open the app on this machine; further options go to `streamlit run`."""
-    options = list(context.args)
-    if view is not None and str(view).startswith("-"):
-        options.insert(0, str(view))
-        view = None
-    address = "/"
-    if view is not None:
-        from urllib.parse import urlencode
-
-        from nlviz.render.views import read_view
-
-        address = f"/?{urlencode(read_view(view).to_query_params())}"
-    from nlviz.serving import serve
-
-    serve(address, port=port, browser=browser, options=options)
-
-
-def main() -> None:
-    """Run the command line."""
-    app(prog_name="nlviz")
-
-
-# Helpers ------------------------------------------------------------------------------------------
-
-
-class _Progress:
-    """A progress bar on the terminal that stderr is, or nothing where it is none."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def __enter__(self) -> Callable[[str, float], None]:
-        if not sys.stderr.isatty():
-            return lambda sentence, share: None
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        task = self._bar.add_task("Starting", total=1.0)
-        self._bar.start()
-        return lambda sentence, share: self._bar.update(task, description=sentence, completed=share)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-
-Tell = Callable[[str, float], None]
-
-
-def _part(tell: Tell, first: float, last: float) -> Tell:
-    """Return a progress function whose 0 to 1 is a part of the whole."""
-    return lambda sentence, share: tell(sentence, first + (last - first) * share)
-
-
 def _place(query: str) -> tuple[float, float, float]:
     from nlviz.errors import OutsideClip
 
@@ -327,7 +153,7 @@ def _place(query: str) -> tuple[float, float, float]:
 def _read(path: Path, *, tell: Tell, **sampling: Any) -> Clip:
     from nlviz.clip import read_clip
 
-    return read_clip(path, progress=_part(tell, 0.0, 0.2), **sampling)
+    return read_clip(path, progress=part(tell, 0.0, 0.2), **sampling)
 
 
 def _capture(clip: Clip, model: str, device: str, tell: Tell) -> Capture:
@@ -335,7 +161,7 @@ def _capture(clip: Clip, model: str, device: str, tell: Tell) -> Capture:
     from nlviz.zoo import load_model
 
     loaded = load_model(model, device=device)
-    return loaded.capture(clip, progress=_part(tell, 0.4, 0.8))
+    return loaded.capture(clip, progress=part(tell, 0.4, 0.8))
 
 
 def _save(output: Path, capture: Capture, view: View, tell: Tell) -> None:
@@ -356,7 +182,7 @@ def _save(output: Path, capture: Capture, view: View, tell: Tell) -> None:
                 f"the block {view.block} can be shown as {', '.join(known)}, got {source!r}"
             )
         affinity = known[source].build(capture, view.block)
-    save(output, capture, affinity, view, progress=_part(tell, 0.8, 1.0))
+    save(output, capture, affinity, view, progress=part(tell, 0.8, 1.0))
     typer.echo(str(output))
     typer.echo(
         f"{view.block}: {row_sentence(capture.clip, attention_of(affinity, view))}", err=True

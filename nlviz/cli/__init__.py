@@ -1,0 +1,50 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nlviz.cli.models import info, models
+from nlviz.cli.serve import start_app
+from nlviz.cli.terminal import Sentences
+from nlviz.cli.views import attend, render
+
+app = typer.Typer(
+    cls=Sentences,
+    no_args_is_help=True,
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Point at a position of a clip and see where a non-local network looks, across space and "
+    "time.",
+)
+
+
+@app.callback()
+def _first(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.")
+    ] = False,
+) -> None:
+    if version:
+        from nlviz import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+app.command("attend")(attend)
+app.command("render")(render)
+app.command("models")(models)
+app.command("info")(info)
+app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    start_app
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="nlviz")

@@ -1,0 +1,35 @@
+"""`nlviz app`: the app on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def start_app(
+    context: typer.Context,
+    view: Annotated[
+        Path | None, typer.Argument(help="Open this saved view of a bundled input.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8501.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+) -> None:
+    """Open the app on this machine; further options go to `streamlit run`."""
+    options = list(context.args)
+    if view is not None and str(view).startswith("-"):
+        options.insert(0, str(view))
+        view = None
+    address = "/"
+    if view is not None:
+        from urllib.parse import urlencode
+
+        from nlviz.render.views import read_view
+
+        address = f"/?{urlencode(read_view(view).to_query_params())}"
+    from nlviz.serving import serve
+
+    serve(address, port=port, browser=browser, options=options)

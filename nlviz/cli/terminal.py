@@ -1,0 +1,70 @@
+"""What all commands share: errors as sentences, a progress bar, options."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from nlviz.errors import NlvizError
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+Tell = Callable[[str, float], None]
+
+
+class Sentences(TyperGroup):
+    """Tells what went wrong in a sentence rather than by a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except NlvizError as error:
+            typer.echo(f"nlviz: {error}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # Whoever read has had enough; the interpreter must not complain when it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+
+class Progress:
+    """A progress bar on the terminal that stderr is, or nothing where it is none."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> Callable[[str, float], None]:
+        if not sys.stderr.isatty():
+            return lambda sentence, share: None
+        from rich import progress as rich
+        from rich.console import Console
+
+        columns = (
+            rich.TextColumn("{task.description}"),
+            rich.BarColumn(),
+            rich.TimeElapsedColumn(),
+        )
+        self._bar = rich.Progress(*columns, console=Console(stderr=True), transient=True)
+        task = self._bar.add_task("Starting", total=1.0)
+        self._bar.start()
+        return lambda sentence, share: self._bar.update(task, description=sentence, completed=share)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def part(tell: Tell, first: float, last: float) -> Tell:
+    """Return a progress function whose 0 to 1 is a part of the whole."""
+    return lambda sentence, share: tell(sentence, first + (last - first) * share)
