@@ -55,6 +55,8 @@ class AttentionMap:
         left_out: mass that ``without`` removed before renormalising, 0 otherwise.
         choices: number of keys that a row is spread over, where that is not the number of
             reachable cells (in a column, whose cells are queries).
+        balanced: whether weights and ``off_grid`` sum to 0: a row that sums to 1 minus the mean
+            row, or a column of such rows.
         title: block and direction in words.
 
     >>> keys = TokenGrid((1, 2, 3), (1, 8, 8))
@@ -73,6 +75,7 @@ class AttentionMap:
     normalised: bool = True
     left_out: float = 0.0
     choices: int | None = None
+    balanced: bool = False
     title: str = "map"
 
     @property

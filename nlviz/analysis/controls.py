@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nlviz.affinity import Affinity, EmbeddedAffinity
+from nlviz.analysis.decomposition import can_split, minus_mean, split
 from nlviz.block import NonLocalBlock
 from nlviz.geometry import TokenGrid
 from nlviz.model import Capture
@@ -37,37 +38,41 @@ class Source:
         label: name on the screen.
         note: one plain sentence about it.
         build: makes the affinity.
+        part: whether it is a part of the block's own affinity rather than something to compare it
+            with.
     """
 
     key: str
     label: str
     note: str
     build: Callable[[Capture, str], Affinity]
+    part: bool = False
 
 
 def controls(capture: Capture, block: str) -> dict[str, Affinity]:
-    """Return the block's own affinity and its controls by key.
+    """Return the block's own affinity, its controls and its parts, by key.
 
     Keys: ``learned``, ``features`` (cosine of what enters the block), ``position`` (distance in the
     picture alone), ``untrained`` (the block with fresh weights; only for blocks of this project),
-    ``nl_means`` (pixels).
+    ``nl_means`` (pixels); ``pairwise`` and ``unary`` (the exact split; only for softmax rows) and
+    ``minus_mean`` (the rows minus their mean, signed).
 
     >>> import nlviz
     >>> from nlviz.resources import asset
     >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
     >>> list(controls(nlviz.load_model("lite-nl").capture(clip), "stage4"))
-    ['learned', 'features', 'position', 'untrained', 'nl_means']
+    ['learned', 'features', 'position', 'untrained', 'nl_means', 'pairwise', 'unary', 'minus_mean']
     """
     return {s.key: s.build(capture, block) for s in sources(capture, block)}
 
 
 def sources(capture: Capture, block: str) -> list[Source]:
-    """Return what can stand beside a block's own affinity, itself first."""
-    capture.affinities[block]  # an unknown name is told here
+    """Return what can stand beside a block's own affinity, itself first, its parts last."""
+    affinity = capture.affinities[block]  # an unknown name is told here
     found = [Source("learned", "Learned", "f as the block computes it.", _learned), *_CONTROLS]
     if not isinstance(capture.blocks[block], NonLocalBlock):
         found = [s for s in found if s.key != "untrained"]
-    return found
+    return found + [s for s in _PARTS if s.key == "minus_mean" or can_split(affinity)]
 
 
 def _learned(capture: Capture, block: str) -> Affinity:
@@ -187,6 +192,33 @@ _CONTROLS = (
         "Pixel non-local means",
         "Similarity of 7 x 7 pixel patches of a small copy of the clip (Buades 2005).",
         _nl_means,
+    ),
+)
+
+_PARTS = (
+    Source(
+        "pairwise",
+        "Pairwise",
+        "What is about the query: f of query minus mean query and key minus mean key; its logits "
+        "plus the unary ones give the learned row, exactly.",
+        lambda capture, block: split(capture.affinities[block]).pairwise,
+        part=True,
+    ),
+    Source(
+        "unary",
+        "Unary",
+        "What every query shares: f of the mean query and the key, the same map wherever you "
+        "point.",
+        lambda capture, block: split(capture.affinities[block]).unary,
+        part=True,
+    ),
+    Source(
+        "minus_mean",
+        "Minus mean",
+        "This query's row minus the mean row of all queries: what it gives more, or less, than the "
+        "mean query; the ends of the colour bar tell how much.",
+        lambda capture, block: minus_mean(capture.affinities[block]),
+        part=True,
     ),
 )
 

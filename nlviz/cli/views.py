@@ -29,7 +29,7 @@ def attend(
     ] = "lite-nl",
     block: Annotated[str, typer.Option(help="Name of the block; LAST is the last one.")] = "LAST",
     source: Annotated[
-        str, typer.Option(help="learned, features, position, untrained or nl_means.")
+        str, typer.Option(help="learned, features, position, untrained, nl_means, pairwise, unary or minus_mean.")
     ] = "learned",
     head: Annotated[str, typer.Option(help="A head from 0, mean or max.")] = "mean",
     direction: Annotated[

@@ -9,7 +9,10 @@ from typing import Any, Literal, TypeVar, cast
 
 from nlviz.errors import InvalidView, did_you_mean
 
-SOURCES = ("learned", "features", "position", "untrained", "nl_means")
+SOURCES = (
+    *("learned", "features", "position", "untrained", "nl_means"),
+    *("pairwise", "unary", "minus_mean"),
+)
 MOST_LINKS = 500
 
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from nlviz.affinity import Affinity, EmbeddedAffinity
+from nlviz.analysis.decomposition import MinusMean
 from nlviz.attention_map import AttentionMap
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.geometry import TokenGrid
@@ -32,6 +33,11 @@ _SOURCES = {
     "position": "position only: the nearer in the picture, the larger",
     "untrained": "the same block untrained",
     "nl_means": "non-local means of pixels",
+}
+_PARTS = {
+    "pairwise": "Pairwise part of the exact split: what is about the query",
+    "unary": "Unary part of the exact split: the same for every query",
+    "minus_mean": "Rows minus their mean row: what this query gives more or less",
 }
 
 
@@ -95,7 +101,7 @@ def render_bytes(
 
 def attention_of(affinity: Affinity, view: View) -> AttentionMap:
     """Return the map that a view shows: its direction, head, values and what it leaves out."""
-    display, at = view.display, view.query
+    display, at = _shown(affinity, view.display), view.query
     place = {"frame": at.frame, "y": at.y, "x": at.x}
     head = None if display.head == "mean" else display.head
     if display.values == "logits":
@@ -110,7 +116,7 @@ def attention_of(affinity: Affinity, view: View) -> AttentionMap:
 
 def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
     """Return a view as an overlay with its title and caption."""
-    display = view.display
+    display = _shown(affinity, view.display)
     attention = attention_of(affinity, view)
     unit: Unit = "logit" if display.values == "logits" else display.unit
     scale = scale_of(
@@ -138,10 +144,17 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
     )
 
 
+def _shown(affinity: Affinity, display: Display) -> Display:
+    """Return the display with rows in place of logits where there are none: in differences."""
+    return replace(display, values="rows") if isinstance(affinity, MinusMean) else display
+
+
 def _about(capture: Capture, display: Display) -> str:
     """Return what the model was trained for, or that something else is shown than the model."""
     if display.source in _SOURCES:
         return f"For comparison: {_SOURCES[display.source]}"
+    if display.source in _PARTS:
+        return _PARTS[display.source]
     about = capture.about.trained_for
     known = about.startswith(("not ", "trained", "training"))
     return about if known else f"trained for {about}"

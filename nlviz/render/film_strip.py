@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, PngImagePlugin
 
 from nlviz.render.frame_maps import (
     colour_ramp,
+    lengths,
     map_frame,
     masses,
     nothing_there,
@@ -26,7 +27,7 @@ from nlviz.render.frame_maps import (
 from nlviz.render.lettering import shortened, width, wrapped, write
 from nlviz.render.links import Arrow, draw_arrows
 from nlviz.render.overlays import ACCENT, Overlay
-from nlviz.render.scale import percent_text
+from nlviz.render.scale import change_text, percent_text
 from nlviz.render.sentences import notes_of
 
 UNIT = 2  # drawn pixels per pixel of the figure
@@ -43,6 +44,7 @@ INK = (24, 28, 36)
 GREY = (92, 102, 116)
 RAIL = (226, 230, 236)
 MASS = (217, 72, 28)
+LESS = (46, 104, 178)  # what a frame loses, in rows minus the mean row
 QUERY_INK = (0, 122, 158)
 
 
@@ -249,9 +251,10 @@ def _captions(
     """Write time, mass bar and percentage under every frame."""
     clip, attention = overlay.clip, overlay.attention
     shares = masses(attention, len(clip.frames))
+    long, say = lengths(shares), change_text if attention.balanced else percent_text
     logits = overlay.look.scale.unit == "logit"
     digits = 2 if np.ptp(clip.times) < 100 else 1
-    texts = {i: percent_text(shares[i]) for i in places}
+    texts = {i: say(shares[i]) for i in places}
     room_right = max((width(t, 23) for t in texts.values()), default=0)
     room_left = max(width(f"{clip.times[i]:.{digits}f} s", 23, bold=True) for i in places)
     for index, (left, top) in places.items():
@@ -271,10 +274,11 @@ def _captions(
             continue
         rail = [x0 * UNIT, (y - 13) * UNIT, x1 * UNIT, (y - 4) * UNIT]
         draw.rounded_rectangle(rail, 4 * UNIT, fill=RAIL)
-        end = x0 + (x1 - x0) * float(shares[index])
+        end = x0 + (x1 - x0) * float(long[index])
         if end - x0 >= 1:
             rail[2] = end * UNIT
-            draw.rounded_rectangle(rail, min(4, (end - x0) / 2) * UNIT, fill=MASS)
+            ink = LESS if shares[index] < 0 else MASS
+            draw.rounded_rectangle(rail, min(4, (end - x0) / 2) * UNIT, fill=ink)
 
 
 def _head_height(overlay: Overlay) -> int:

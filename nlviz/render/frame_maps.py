@@ -63,17 +63,34 @@ def shown_frame(place: float, frames: int) -> int:
 def masses(attention: AttentionMap, frames: int) -> npt.NDArray[np.float64]:
     """Return the (frames,) share of the magnitude that lies in each frame of the clip.
 
-    Frames that show the same frame of the key grid share its mass evenly.
+    Frames that show the same frame of the key grid share its mass evenly. Of a row minus the mean
+    row it is what a frame gains or loses, as a share of a whole row: signed, summing to 0.
 
     >>> grid = TokenGrid((2, 1, 3), (2, 8, 8), (0.5, 0, 0))
     >>> weights = np.array([[[1, 0, 0]], [[1, 1, 1]]], np.float32) / 4
     >>> masses(AttentionMap(weights, (0, 0, 0), grid), 4)
     array([0.125, 0.125, 0.375, 0.375])
     """
-    plane = np.abs(attention.weights).sum((1, 2), dtype=np.float64)
-    plane = plane / max(float(plane.sum()), 1e-300)
+    plane = attention.per_frame()
+    if not attention.balanced:
+        plane = np.abs(attention.weights).sum((1, 2), dtype=np.float64)
+        plane = plane / max(float(plane.sum()), 1e-300)
     planes = key_planes(attention.keys, frames)
     return np.array([0.0 if a < 0 else plane[a] / planes.count(a) for a in planes])
+
+
+def lengths(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how long the bars of ``masses`` are, in [0, 1].
+
+    Gains and losses are small shares of a row; they are drawn as shares of all that changes.
+
+    >>> lengths(np.array([0.25, 0.75])), lengths(np.array([0.02, -0.03, 0.01]))
+    (array([0.25, 0.75]), array([0.33333333, 0.5       , 0.16666667]))
+    """
+    if not (shares < 0).any():
+        return shares
+    size: npt.NDArray[np.float64] = np.abs(shares) / np.abs(shares).sum()
+    return size
 
 
 def nothing_there(attention: AttentionMap, frame: int, frames: int) -> str | None:

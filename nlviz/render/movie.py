@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from nlviz.render.frame_maps import (
     colour_ramp,
+    lengths,
     map_frame,
     masses,
     nothing_there,
@@ -28,7 +29,7 @@ from nlviz.render.frame_maps import (
 )
 from nlviz.render.lettering import width, write
 from nlviz.render.overlays import ACCENT, Overlay, thumbnail
-from nlviz.render.scale import percent_text
+from nlviz.render.scale import change_text, percent_text
 
 Picture = npt.NDArray[np.uint8]
 Progress = Callable[[str, float], None]
@@ -44,6 +45,7 @@ INK = (236, 240, 245)
 DIM = (150, 160, 172)
 RAIL = (62, 70, 82)
 MASS = (240, 106, 52)
+LESS = (96, 160, 235)  # what a frame loses, in rows minus the mean row
 
 
 def gif(overlay: Overlay, *, progress: Progress | None = None) -> bytes:
@@ -125,7 +127,17 @@ def _indexed(page: Picture, overlay: Overlay) -> Image.Image:
     """Return a page with 256 colours: the scale's and the footer's own, the rest the picture's."""
     signed = overlay.look.scale.diverging
     ramp = colour_ramp(overlay.look, 48, 1)[0]
-    own = [*ramp[16 * (not signed) :].tolist(), GROUND, INK, DIM, RAIL, MASS, ACCENT, (0, 0, 0)]
+    own = [
+        *ramp[16 * (not signed) :].tolist(),
+        GROUND,
+        INK,
+        DIM,
+        RAIL,
+        MASS,
+        LESS,
+        ACCENT,
+        (0, 0, 0),
+    ]
     picture = Image.fromarray(page)
     rest = picture.quantize(256 - len(own), Image.Quantize.MEDIANCUT, kmeans=1).getpalette() or []
     palette = Image.new("P", (1, 1))
@@ -146,6 +158,7 @@ class _Footer:
     def __init__(self, overlay: Overlay, wide: int) -> None:
         self.overlay = overlay
         self.shares = masses(overlay.attention, len(overlay.clip.frames))
+        self.lengths, self.signed = lengths(self.shares), overlay.attention.balanced
         self.ground = Image.new("RGB", (wide * UNIT, FOOTER * UNIT), GROUND)
         draw = ImageDraw.Draw(self.ground)
         size = 50
@@ -188,8 +201,9 @@ class _Footer:
         if nothing:
             x += write(draw, (x * UNIT, y), nothing, 17 * UNIT, DIM) / UNIT + 12
         elif not logits:
-            share = percent_text(self.shares[index])
-            x += write(draw, (x * UNIT, y), share, 17 * UNIT, MASS, bold=True) / UNIT + 12
+            share = (change_text if self.signed else percent_text)(self.shares[index])
+            ink = LESS if self.shares[index] < 0 else MASS
+            x += write(draw, (x * UNIT, y), share, 17 * UNIT, ink, bold=True) / UNIT + 12
         if x + width(note, 13) <= self.right:
             write(draw, (self.right * UNIT, y), note, 13 * UNIT, DIM, align="r")
         self._masses(draw, index, here, flat=logits)
@@ -200,12 +214,13 @@ class _Footer:
         count = len(self.shares)
         step = (self.right - self.left) / count
         gap = min(2.0, step * 0.2)
-        most = max(float(self.shares.max()), 1e-9)
-        for n, share in enumerate(self.shares):
+        most = max(float(self.lengths.max()), 1e-9)
+        for n, share in enumerate(self.lengths):
             x0, x1 = self.left + n * step, self.left + (n + 1) * step - gap
             high = 3.0 if flat else max(26 * float(share) / most, 1.0)
             draw.rectangle([x0 * UNIT, 30 * UNIT, x1 * UNIT, 56 * UNIT], fill=(32, 37, 46))
-            ink = MASS if n == index else RAIL if n != here else (70, 112, 126)
+            mass = LESS if self.shares[n] < 0 else MASS
+            ink = mass if n == index else RAIL if n != here else (70, 112, 126)
             draw.rectangle([x0 * UNIT, (56 - high) * UNIT, x1 * UNIT, 56 * UNIT], fill=ink)
             if n == here:
                 draw.rectangle([x0 * UNIT, 58 * UNIT, x1 * UNIT, 60 * UNIT], fill=ACCENT)

@@ -23,7 +23,7 @@ from nlviz.render.frame_maps import (
     query_box,
     shown_frame,
 )
-from nlviz.render.scale import percent_text, scale_of
+from nlviz.render.scale import change_text, percent_text, scale_of
 
 ACCENT = (64, 208, 242)  # of everything that belongs to the query; no colour map holds it
 
@@ -89,8 +89,9 @@ class Overlay:
 
     def _repr_html_(self) -> str:
         shares = masses(self.attention, len(self.clip.frames))
+        say = change_text if self.attention.balanced else percent_text
         captions = [
-            f"{time:.2f} s: {percent_text(share)}" + (" (query)" * (i == self.query_frame))
+            f"{time:.2f} s: {say(share)}" + (" (query)" * (i == self.query_frame))
             for i, (time, share) in enumerate(zip(self.clip.times, shares, strict=True))
         ]
         end = self.look.scale.ends[1]

@@ -172,6 +172,18 @@ def number_text(value: float) -> str:
     return f"{value:.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 4}f}"
 
 
+def change_text(share: float) -> str:
+    r"""Return a gain or a loss in percent of a whole row.
+
+    >>> change_text(0.054), change_text(-0.004), change_text(0.00001)
+    ('+5.4\xa0%', '-0.4\xa0%', '0\xa0%')
+    """
+    percent = 100 * share
+    if abs(percent) < 0.05:
+        return "0\u00a0%"
+    return f"{percent:+.{0 if abs(percent) >= 9.95 else 1}f}\u00a0%"
+
+
 def percent_text(share: float) -> str:
     r"""Return a share in percent, with a space that does not break.
 

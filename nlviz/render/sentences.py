@@ -9,7 +9,7 @@ import numpy as np
 from nlviz.attention_map import AttentionMap
 from nlviz.clip import Clip
 from nlviz.render.frame_maps import masses, shown_frame
-from nlviz.render.scale import multiple_text, number_text, percent_text
+from nlviz.render.scale import change_text, multiple_text, number_text, percent_text
 
 if TYPE_CHECKING:
     from nlviz.render.overlays import Overlay
@@ -22,7 +22,8 @@ def notes_of(overlay: Overlay, *, shown: int) -> list[str]:
     if attention.left_out:
         what, share = left_out(attention)
         rest = ", the rest is renormalised" if attention.normalised else ""
-        notes.append(f"Its own {what} ({percent_text(share)} of the weight) is left out{rest}.")
+        whole = "difference" if attention.balanced else "weight"
+        notes.append(f"Its own {what} ({percent_text(share)} of the {whole}) is left out{rest}.")
     elif look.show_map and look.scale.unit != "logit":
         own = float(attention.weights.flat[attention.own])
         notes.append(f"Its own cell, not coloured, has {look.scale.text(own)}.")
@@ -31,11 +32,13 @@ def notes_of(overlay: Overlay, *, shown: int) -> list[str]:
     if attention.reachable is not None and not attention.left_out:
         notes.append("Hatched: out of the query's reach.")
     if attention.off_grid:
-        off = percent_text(attention.off_grid)
+        off = (change_text if attention.balanced else percent_text)(attention.off_grid)
         notes.append(f"{off} of the weight lies on tokens without a place.")
     if look.links:
         notes.append(f"Arrows: the {look.links} strongest links, the thicker the stronger.")
-    if len(clip.frames) > 1 and look.scale.unit != "logit":
+    if attention.balanced and len(clip.frames) > 1:
+        notes.append("Bars: what each frame gains or loses of a row's weight.")
+    elif len(clip.frames) > 1 and look.scale.unit != "logit":
         notes.append("Bars: share of the weight in each frame.")
     if shown < len(clip.frames):
         notes.append(f"{shown} of {len(clip.frames)} frames are shown.")
@@ -65,6 +68,20 @@ def left_out(attention: AttentionMap) -> tuple[str, float]:
     return "frame" if whole else "cell", share
 
 
+def moved(attention: AttentionMap) -> float:
+    """Return the share of its weight that a query puts elsewhere than the mean query does.
+
+    Of a row minus the mean row: all that is gained, which is all that is lost.
+
+    >>> from nlviz.geometry import TokenGrid
+    >>> weights = np.array([[[0.03, -0.05, 0.02]]], np.float32)
+    >>> round(moved(AttentionMap(weights, (0, 0, 0), TokenGrid((1, 1, 3)))), 3)
+    0.05
+    """
+    gains = float(np.maximum(attention.weights, 0).sum(dtype=np.float64))
+    return gains + max(attention.off_grid, 0.0)
+
+
 def row_sentence(clip: Clip, attention: AttentionMap) -> str:
     """Return one sentence about what a row does.
 
@@ -76,6 +93,10 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
     'effectively 2 of 6 cells; strongest link 4.5× uniform at y 12, x 20'
     """
     parts = []
+    if attention.balanced:
+        parts.append(
+            f"{percent_text(moved(attention))} of its weight lies elsewhere than the mean row's"
+        )
     if attention.normalised:
         cells = round(1 / attention.uniform)
         parts.append(f"effectively {max(round(attention.effective()), 1)} of {cells} cells")
@@ -84,8 +105,10 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
         if attention.left_out:
             what, share = left_out(attention)
             parts.append(f"{percent_text(share)} left out with its own {what}")
-        if not attention.left_out or own > 0:
-            parts.append(f"{percent_text(own)} in its own frame")
+        if not attention.left_out or own != 0:
+            say = change_text if attention.balanced else percent_text
+            parts.append(f"{say(own)} in its own frame")
+    what = "largest gain" if attention.title.endswith("the mean row") else "strongest link"
     best = attention.top(1, without=() if attention.left_out else (attention.own,))
     if best:
         link = best[0]
@@ -94,5 +117,5 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
             size = number_text(link.weight)
         at = clip.times[shown_frame(link.frame, len(clip.times))]
         when = f"{at:.2f} s, " if len(clip.frames) > 1 else ""
-        parts.append(f"strongest link {size} at {when}y {link.y:.0f}, x {link.x:.0f}")
+        parts.append(f"{what} {size} at {when}y {link.y:.0f}, x {link.x:.0f}")
     return "; ".join(parts)

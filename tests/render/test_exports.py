@@ -22,8 +22,10 @@ from nlviz.model import Capture
 from nlviz.pairwise import Pairwise
 from nlviz.render.exports import attention_of, overlay_of, render_bytes, save
 from nlviz.render.files import KINDS
+from nlviz.render.frame_maps import lengths, masses
 from nlviz.render.live_view import unpack
-from nlviz.render.sentences import row_sentence
+from nlviz.render.scale import change_text
+from nlviz.render.sentences import notes_of, row_sentence
 from nlviz.render.views import Place, View
 
 from .conftest import BLOCK, make_capture, make_clip
@@ -164,6 +166,47 @@ def test_every_source_can_be_drawn_and_says_so(capture: Capture, source: str) ->
         strip = overlay_of(capture, affinity, view)
         assert strip.about.startswith("For comparison")
         assert Image.open(BytesIO(strip.to_bytes("png"))).size[0] > 1000
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("pairwise", "about the query"),
+        ("unary", "the same for every query"),
+        ("minus_mean", "less"),
+    ],
+)
+def test_every_part_can_be_saved_in_every_kind(capture: Capture, source: str, told: str) -> None:
+    affinity = controls(capture, BLOCK)[source]
+    view = view_of(capture, source=source)
+    assert told in overlay_of(capture, affinity, view).about
+    for kind in KINDS:
+        assert len(render_bytes(kind, capture, affinity, view)) > 300
+    with np.load(BytesIO(render_bytes("npz", capture, affinity, view))) as arrays:
+        assert (arrays["rows"].min() < 0) == (source == "minus_mean")
+
+
+def test_differences_are_told_as_gains_and_losses(capture: Capture) -> None:
+    affinity = controls(capture, BLOCK)["minus_mean"]
+    learned = capture.affinities[BLOCK].dense().mean(0)
+    own = capture.affinities[BLOCK].queries.nearest(**AT)
+    wanted = (learned[own] - learned.mean(0)).reshape(affinity.keys.shape).numpy()
+    attention = attention_of(affinity, view_of(capture, source="minus_mean"))
+    np.testing.assert_allclose(attention.weights, wanted, atol=1e-6)
+    shares = masses(attention, 3)
+    np.testing.assert_allclose(shares, wanted.sum((1, 2)), atol=1e-6)
+    assert shares.min() < 0 < shares.max()
+    np.testing.assert_allclose(lengths(shares).sum(), 1)
+    sentence = row_sentence(capture.clip, attention)
+    share = round(100 * float(wanted[wanted > 0].sum()))
+    assert sentence.startswith(f"{share}\u00a0% of its weight lies elsewhere")
+    assert f"{change_text(shares[1])} in its own frame; largest gain" in sentence
+    strip = overlay_of(capture, affinity, view_of(capture, source="minus_mean"))
+    assert strip.look.scale.diverging
+    assert "Bars: what each frame gains or loses of a row's weight." in notes_of(strip, shown=3)
+    # Differences have no logits: their rows are shown in place of them.
+    same = attention_of(affinity, view_of(capture, source="minus_mean", values="logits"))
+    np.testing.assert_array_equal(same.weights, attention.weights)
 
 
 @pytest.mark.parametrize("pairwise", ["gaussian", "dot_product", "concatenation"])
