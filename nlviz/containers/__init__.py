@@ -6,5 +6,6 @@ The kind of a file is told by its content, never by its name.
 from __future__ import annotations
 
 from nlviz.containers.checkpoint import Checkpoint
+from nlviz.containers.reading import read_checkpoint
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "read_checkpoint"]

@@ -1,0 +1,175 @@
+"""Which part of a checkpoint is the weights, and what else it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from nlviz.containers.claims import ArrayClaim, Inert, TensorClaim
+from nlviz.containers.finite import check_finite
+from nlviz.containers.source import Source
+from nlviz.errors import UnreadableCheckpoint
+
+WRAPPERS = (
+    "state_dict",
+    "model_state",
+    "model_state_dict",
+    "model",
+    "net",
+    "blobs",
+    "teacher",
+    "student",
+    "params",
+    "module",
+)
+"""Top-level entries under which training code keeps weights, the first that fits is taken."""
+
+MOST_VALUES = 100_000
+"""Plain values that are kept of what stands beside the weights."""
+
+_OVERLAP = 16  # a file's tensors may be views of the same numbers, this many times in all
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What a file's object holds; the fields are those of ``Checkpoint``."""
+
+    tensors: Mapping[str, Tensor]
+    wrapper: str
+    meta: Mapping[str, Any]
+    left: tuple[str, ...]
+
+
+def _holds_weights(value: object) -> bool:
+    return isinstance(value, dict) and any(
+        isinstance(inside, TensorClaim | ArrayClaim) for inside in value.values()
+    )
+
+
+def _chosen(root: dict[object, object]) -> tuple[str, dict[object, object]] | None:
+    for name in WRAPPERS:
+        value = root.get(name)
+        if isinstance(value, dict):
+            if _holds_weights(value):
+                return name, value
+            for inner in WRAPPERS:
+                within = value.get(inner)
+                if isinstance(within, dict) and _holds_weights(within):
+                    return f"{name}.{inner}", within
+    if _holds_weights(root):
+        return "", root
+    others = [(str(k), v) for k, v in root.items() if isinstance(v, dict) and _holds_weights(v)]
+    return others[0] if len(others) == 1 else None
+
+
+class _Plain:
+    """Copies plain values, up to a number of them: a small pickle can name one list endlessly."""
+
+    def __init__(self) -> None:
+        self.left = MOST_VALUES
+
+    def of(self, value: object, depth: int = 0) -> Any:
+        """Return the value as Python's own types; ``ValueError`` means that it is none."""
+        self.left -= 1
+        if self.left < 0 or depth > 24:
+            raise ValueError("too much")
+        if isinstance(value, memoryview):
+            return str(value, "utf-8")
+        if isinstance(value, Inert) and isinstance(value.state, dict):
+            value = value.state  # argparse.Namespace
+        if value is None or isinstance(value, str | int | float | bytes):
+            return value
+        if isinstance(value, dict):
+            return {self.key(k): self.of(v, depth + 1) for k, v in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.of(v, depth + 1) for v in value]
+        raise ValueError("no plain value")
+
+    @staticmethod
+    def key(key: object) -> Any:
+        """Return a key of a mapping."""
+        return str(key) if isinstance(key, tuple) else key
+
+
+def _beside(
+    root: dict[object, object], taken: Mapping[str, object], wrapper: str
+) -> tuple[dict[str, Any], list[str]]:
+    plain, meta, left = _Plain(), {}, []
+    for key, value in root.items():
+        name = str(key)
+        if name in taken if not wrapper else name == wrapper.partition(".")[0]:
+            continue
+        try:
+            if name == "meta" and isinstance(value, dict):
+                meta[name] = _items(value, plain)
+            else:
+                meta[name] = plain.of(value)
+        except ValueError:
+            left.append(name)
+    return meta, left
+
+
+def _items(value: dict[object, object], plain: _Plain) -> dict[str, Any]:
+    # The toolboxes of open-mmlab keep their configuration here, beside objects of their own.
+    found = {}
+    for key, inside in value.items():
+        try:
+            found[str(key)] = plain.of(inside)
+        except ValueError:
+            continue
+    return found
+
+
+def weights_of(source: Source, root: object) -> Weights:
+    """Find the weights in what a file holds, and make tensors of them.
+
+    Raises:
+        UnreadableCheckpoint: when it holds none, when tensors claim more than is there, or when
+            weights are NaN or infinite.
+    """
+    found = _chosen(root) if isinstance(root, dict) else None
+    if found is None:
+        held = (
+            f"the entries {', '.join(str(k)[:40] for k in list(root)[:6])}"
+            if isinstance(root, dict) and root
+            else f"an empty {type(root).__name__}"
+            if not root
+            else f"a {type(root).__name__}"
+        )
+        raise UnreadableCheckpoint(
+            f"{source.name} holds no weights by name, it holds {held}; save a state_dict, or a "
+            "mapping with one under 'state_dict'"
+        )
+    wrapper, entries = found
+    tensors: dict[str, Tensor] = {}
+    claimed = 0
+    for key, value in entries.items():
+        made = _tensor(source, str(key), value)
+        if made is None:
+            continue
+        claimed += made.numel() * made.element_size()
+        if claimed > _OVERLAP * len(source.data) + 2**20:
+            raise source.broken(
+                f"its tensors claim more than {claimed:,} bytes, the file has {len(source.data):,}"
+            )
+        tensors[str(key)] = made
+    if not tensors:
+        raise UnreadableCheckpoint(
+            f"{source.name} holds no tensors of numbers in {wrapper or 'its entries'}; save a "
+            "state_dict"
+        )
+    check_finite(source, tensors)
+    root = root if isinstance(root, dict) else {}
+    meta, left = _beside(root, tensors, wrapper)
+    if wrapper:
+        left += [f"{wrapper}.{key}" for key in entries if str(key) not in tensors]
+    return Weights(tensors, wrapper, meta, tuple(left))
+
+
+def _tensor(source: Source, key: str, value: object) -> Tensor | None:
+    if isinstance(value, TensorClaim | ArrayClaim):
+        return value.tensor(source, key)
+    return None
