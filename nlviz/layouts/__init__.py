@@ -1,7 +1,15 @@
-"""Key layouts of published checkpoints; the first that recognises a file reads it."""
+"""Key layouts of published checkpoints; the first that recognises a file reads it.
+
+Those whose keys say most come first, those of plain trunks last.
+"""
 
 from __future__ import annotations
 
+from nlviz.layouts.caffe2 import Caffe2Layout
 from nlviz.layouts.layout import Layout
+from nlviz.layouts.lite_nl import LiteNLLayout
 
-LAYOUTS: tuple[Layout, ...] = ()
+LAYOUTS: tuple[Layout, ...] = (
+    LiteNLLayout(),
+    Caffe2Layout(),
+)

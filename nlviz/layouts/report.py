@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from nlviz.families.adapter import InputSpec
 from nlviz.layouts.layout import Block, Flag
 
+UNKNOWN = "unknown network"
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -18,12 +20,14 @@ class LoadReport:
         container: see ``Checkpoint``.
         size: bytes.
         digest: sha256, or empty where it was not asked for.
-        family: of the layout, or ``unknown``.
+        family: of the layout, or ``unknown network``.
         recognised_by: the end of a sentence.
         architecture: in words.
         blocks: the non-local blocks, in forward order.
         flags: properties of the computation with their origins.
         input_spec, input_note: preprocessing.
+        labels: name of the list of class names, or empty.
+        trained_for: one phrase for titles.
         matched: number of keys of the file that became a tensor of the network.
         missing: keys of the network that nothing filled.
         unexpected: keys of the file that nobody can explain.
@@ -44,6 +48,8 @@ class LoadReport:
     flags: Mapping[str, Flag] = field(default_factory=dict)
     input_spec: InputSpec | None = None
     input_note: str = ""
+    labels: str = ""
+    trained_for: str = "training unknown"
     matched: int = 0
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
@@ -56,3 +62,21 @@ class LoadReport:
     def complete(self) -> bool:
         """Whether every tensor of the network is there and every key of the file explained."""
         return bool(self.matched) and not (self.missing or self.unexpected or self.misshapen)
+
+    @property
+    def faults(self) -> str:
+        """What does not fit, with the first five of each kind; empty where all is well.
+
+        >>> LoadReport("a.pth", "torch zip", 9, "", "caffe2", "", "", unexpected=("x",)).faults
+        '1 unexpected (x)'
+        """
+        kinds = {
+            "missing": self.missing,
+            "unexpected": self.unexpected,
+            "of another shape": self.misshapen,
+        }
+        return ", ".join(
+            f"{len(keys)} {what} ({', '.join(keys[:5])}{', ...' if len(keys) > 5 else ''})"
+            for what, keys in kinds.items()
+            if keys
+        )
