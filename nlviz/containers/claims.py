@@ -29,14 +29,22 @@ class Storage:
         key: its name in the file.
         numel: how many numbers it claims.
         start: index of its first number in the run stored under ``key``.
-        base: the numbers, one-dimensional, once they are known.
+        data: their bytes, once it is known where they lie.
+        base: the numbers, one-dimensional, once they were asked for.
     """
 
     dtype: torch.dtype
     key: str
     numel: int
     start: int = 0
+    data: memoryview | None = None
     base: Tensor | None = None
+
+    def numbers(self) -> Tensor | None:
+        """Return the numbers, or None where the file does not have them."""
+        if self.base is None and self.data is not None:
+            self.base = numbers(self.data, self.dtype)
+        return self.base
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,7 +71,7 @@ class TensorClaim:
         Raises:
             UnreadableCheckpoint: when it reaches beyond the storage, or repeats its numbers.
         """
-        base = self.storage.base
+        base = self.storage.numbers()
         if base is None:
             raise source.broken(f"the numbers of {key!r} are nowhere in it")
         if self.dtype is not None and self.dtype != base.dtype:
@@ -73,7 +81,7 @@ class TensorClaim:
             base = base.view(self.dtype)
         count = math.prod(self.size)
         if not count:
-            return base[:0].reshape(self.size)
+            return torch.empty(self.size, dtype=base.dtype)
         first = self.storage.start + self.offset
         steps = zip(self.size, self.stride, strict=True)
         last = first + sum((n - 1) * step for n, step in steps)
@@ -137,6 +145,8 @@ class ArrayClaim:
         ready = found.flags.aligned and found.flags.writeable and found.dtype.isnative
         if not ready:
             found = found.astype(found.dtype.newbyteorder("="), order="K", copy=True)
+        if found.dtype == np.bool_:
+            found = found.view(np.uint8) != 0  # other bytes are undefined behaviour in torch
         try:
             return torch.from_numpy(found)
         except TypeError:
@@ -164,5 +174,5 @@ def numbers(data: memoryview, dtype: torch.dtype) -> Tensor:
     if raw.data_ptr() % width:
         raw = raw.clone()
     if dtype == torch.bool:
-        return raw != 0  # any other byte in a bool tensor is undefined behaviour
+        return raw != 0  # other bytes are undefined behaviour in torch
     return raw.view(dtype)

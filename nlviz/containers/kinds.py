@@ -12,7 +12,7 @@ from nlviz.containers.torch_files import LEGACY_NUMBER
 _TORCH_NUMBER = b"\x8a\x0a" + LEGACY_NUMBER.to_bytes(10, "little")
 _PICKLE = re.compile(
     rb"\x80[\x00-\x05]"  # a protocol
-    rb"|c[\w.]+\n[\w.]+\n|i[\w.]+\n[\w.]+\n|[(](?:dp|lp|c|i)|[}\]]q"  # or one of the first two
+    rb"|c[\w.]+\n[\w.]+\n[()}\]qpXS\x8c]|[(](?:dp|lp|S'|c[\w.]+\n)|[}\]]q"  # or a first operation
 )
 _PROTOBUF = re.compile(rb"\x08[\x01-\x10]\x12|\x0a[\x01-\xff]{1,2}\x0a", re.DOTALL)
 

@@ -42,7 +42,7 @@ class Forbidden(Exception):
 
 
 def _whole(*values: object) -> tuple[int, ...]:
-    if not all(type(v) is int and 0 <= v < 2**48 for v in values):
+    if not all(type(v) is int and 0 <= v < 2**40 for v in values):
         raise ValueError("a size that is no whole number")
     return tuple(v for v in values if isinstance(v, int))
 
@@ -81,6 +81,8 @@ def _tensor_with_dtype(
 def _subclass(make: object, kind: object, args: object, *state: object) -> object:
     if not isinstance(make, Stand) or not isinstance(args, tuple):
         raise TypeError("a tensor of an unknown class")
+    if not make.name.startswith("torch._utils."):
+        raise Forbidden(f"a tensor made by {make.name}")
     return make.make(*args)
 
 
@@ -175,6 +177,8 @@ def hashable(key: object) -> object:
         TypeError: when it is something else.
     """
     inside = key if isinstance(key, tuple) else (key,)
+    if len(inside) > 16:
+        raise TypeError(f"a key of {len(inside):,} parts")
     for part in inside:
         if part is not None and type(part) not in (str, int, float, bool, bytes, torch.dtype):
             raise TypeError(f"a key that is a {type(part).__name__}")
@@ -271,8 +275,8 @@ def _stand_ins() -> dict[str, object]:
     known |= {name: Stand(name, lambda *args: {}) for name in _MAPPINGS}
     known |= {name: Stand(name, lambda *args, n=name: Inert(n)) for name in _OBJECTS}
     known |= {name: Stand(name, lambda *args, n=name: Inert(n)) for name in _MENTIONED}
-    known |= {f"torch.{name}": StorageKind(dtype) for name, dtype in _STORAGES.items()}
-    known |= {f"torch.storage.{name}": StorageKind(dtype) for name, dtype in _STORAGES.items()}
+    for module in ("torch", "torch.cuda", "torch.storage"):
+        known |= {f"{module}.{name}": StorageKind(dtype) for name, dtype in _STORAGES.items()}
     known |= {f"torch.{name}": getattr(torch, name) for name in _DTYPES}
     return known
 

@@ -33,6 +33,7 @@ SHORT = 256
 """Byte strings up to this length become Python objects, longer ones stay views of the file."""
 
 _MARK = object()
+_SIZED = (str, bytes, list, tuple, dict, set, frozenset)
 
 
 class _Cut(Exception):
@@ -54,6 +55,7 @@ class PickleReader:
         self.at = 0
         self.storages: dict[str, Storage] = {}
         self._left = MOST_OPCODES
+        self._given = 2 * len(source.data) + 2**16
         self._stack: list[object] = []
         self._memo: dict[int, object] = {}
 
@@ -186,10 +188,19 @@ class PickleReader:
     def _call(self) -> None:
         given, maker = self._stack.pop(), self._stack.pop()
         if not isinstance(maker, Stand):
-            raise Forbidden(f"a call of a {type(maker).__name__}")
+            raise Forbidden(f"a call of {getattr(maker, 'name', type(maker).__name__)}")
         if not isinstance(given, tuple):
             raise TypeError("arguments that are no tuple")
+        self._weigh(given)
         self._push(maker.make(*given))
+
+    def _weigh(self, given: tuple[object, ...]) -> None:
+        """Count what is copied: the same long text could be handed over a million times."""
+        for value in given:
+            if isinstance(value, _SIZED):
+                self._given -= len(value)
+        if self._given < 0:
+            raise ValueError("it hands over more than the file has")
 
     def _call_named(self) -> None:
         self._stack.pop()  # arguments by keyword, which no stand-in has
@@ -198,6 +209,8 @@ class PickleReader:
     def _build(self) -> None:
         state, target = self._stack.pop(), self._stack[-1]
         if isinstance(target, ArrayClaim):
+            if isinstance(state, tuple):
+                self._weigh(state)
             _fill_array(target, state)
         elif isinstance(target, ArrayKind):
             if isinstance(state, tuple) and len(state) > 1 and isinstance(state[1], str):
@@ -207,7 +220,7 @@ class PickleReader:
         elif isinstance(target, TensorClaim | dict):
             pass  # attributes of a state_dict, its _metadata for instance
         else:
-            raise Forbidden(f"a change of a {type(target).__name__}")
+            raise Forbidden(f"a change of {getattr(target, 'name', type(target).__name__)}")
 
     def _append(self) -> None:
         value = self._stack.pop()
@@ -299,7 +312,7 @@ def _fill_array(target: ArrayClaim, state: object) -> None:
     shape, kind, fortran, raw = state[-4:]
     if not isinstance(kind, ArrayKind) or not isinstance(shape, tuple):
         raise TypeError("an array without a kind or a shape")
-    if len(shape) > 8 or not all(type(n) is int and 0 <= n < 2**48 for n in shape):
+    if len(shape) > 8 or not all(type(n) is int and 0 <= n < 2**40 for n in shape):
         raise ValueError("an array of a shape that is none")
     target.kind, target.shape, target.fortran = kind, shape, bool(fortran)
     if isinstance(raw, str):

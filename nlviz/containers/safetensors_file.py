@@ -11,6 +11,9 @@ from nlviz.containers.source import Source
 from nlviz.containers.state_dict import Weights
 from nlviz.errors import UnreadableCheckpoint
 
+MOST_HEADER = 8 * 2**20
+"""Bytes of names and shapes; a network with a thousand tensors has some 100,000."""
+
 
 def looks_like_safetensors(data: memoryview) -> bool:
     """Return whether a file begins with a length and a JSON header."""
@@ -25,6 +28,8 @@ def read_safetensors(source: Source, path: Path) -> Weights:
     """
     header = int.from_bytes(source.data[:8], "little")
     source.part(8, header, "its header")
+    if header > MOST_HEADER:
+        raise source.broken(f"it claims a header of {header:,} bytes, no weights need one")
     try:
         with safe_open(path, framework="pt") as opened:
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}

@@ -53,7 +53,7 @@ def mapped(path: Path) -> Source:
     """
     try:
         about = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         raise UnreadableCheckpoint(
             f"there is no weights file {str(path)!r}; check the path"
         ) from None

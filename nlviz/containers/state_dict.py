@@ -30,6 +30,7 @@ WRAPPERS = (
 MOST_VALUES = 100_000
 """Plain values that are kept of what stands beside the weights."""
 
+_DEEPEST = 24
 _OVERLAP = 16  # a file's tensors may be views of the same numbers, this many times in all
 
 
@@ -65,6 +66,16 @@ def _chosen(root: dict[object, object]) -> tuple[str, dict[object, object]] | No
     return others[0] if len(others) == 1 else None
 
 
+def _told(root: object) -> str:
+    if isinstance(root, dict) and root:
+        return f"the entries {', '.join(str(key)[:40] for key in list(root)[:6])}"
+    if isinstance(root, TensorClaim | ArrayClaim):
+        return "one tensor without a name"
+    if isinstance(root, Inert):
+        return f"a {root.name}"
+    return f"{'a' if root else 'an empty'} {type(root).__name__}"
+
+
 class _Plain:
     """Copies plain values, up to a number of them: a small pickle can name one list endlessly."""
 
@@ -74,7 +85,7 @@ class _Plain:
     def of(self, value: object, depth: int = 0) -> Any:
         """Return the value as Python's own types; ``ValueError`` means that it is none."""
         self.left -= 1
-        if self.left < 0 or depth > 24:
+        if self.left < 0:
             raise ValueError("too much")
         if isinstance(value, memoryview):
             return str(value, "utf-8")
@@ -82,16 +93,13 @@ class _Plain:
             value = value.state  # argparse.Namespace
         if value is None or isinstance(value, str | int | float | bytes):
             return value
+        if depth > _DEEPEST:
+            raise ValueError("nested too deep, or a key that is no plain value")
         if isinstance(value, dict):
-            return {self.key(k): self.of(v, depth + 1) for k, v in value.items()}
+            return {self.of(k, _DEEPEST + 1): self.of(v, depth + 1) for k, v in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [self.of(v, depth + 1) for v in value]
         raise ValueError("no plain value")
-
-    @staticmethod
-    def key(key: object) -> Any:
-        """Return a key of a mapping."""
-        return str(key) if isinstance(key, tuple) else key
 
 
 def _beside(
@@ -132,16 +140,9 @@ def weights_of(source: Source, root: object) -> Weights:
     """
     found = _chosen(root) if isinstance(root, dict) else None
     if found is None:
-        held = (
-            f"the entries {', '.join(str(k)[:40] for k in list(root)[:6])}"
-            if isinstance(root, dict) and root
-            else f"an empty {type(root).__name__}"
-            if not root
-            else f"a {type(root).__name__}"
-        )
         raise UnreadableCheckpoint(
-            f"{source.name} holds no weights by name, it holds {held}; save a state_dict, or a "
-            "mapping with one under 'state_dict'"
+            f"{source.name} holds no weights by name, it holds {_told(root)}; save a state_dict, "
+            "or a mapping with one under 'state_dict'"
         )
     wrapper, entries = found
     tensors: dict[str, Tensor] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from nlviz.containers.claims import numbers
 from nlviz.containers.pickle_reader import PickleReader
 from nlviz.containers.source import Source
 from nlviz.containers.state_dict import Weights, weights_of
@@ -44,7 +43,7 @@ def read_torch_zip(source: Source) -> Weights:
             raise source.broken(
                 f"the numbers of storage {key!r} claim {wanted:,} bytes, it {there}"
             )
-        storage.base = numbers(record[:wanted], storage.dtype)
+        storage.data = record[:wanted]
     return weights_of(source, found)
 
 
@@ -85,7 +84,7 @@ def read_torch_legacy(source: Source) -> Weights:
     at = reader.at
     for key in map(str, keys):
         storage = reader.storages.get(key)
-        if storage is None or storage.base is not None:
+        if storage is None or storage.data is not None:
             raise source.broken(f"storage {key!r} is listed, and no tensor needs it")
         count = int.from_bytes(source.part(at, 8, f"storage {key!r}"), "little")
         if count != storage.numel:
@@ -93,7 +92,6 @@ def read_torch_legacy(source: Source) -> Weights:
                 f"storage {key!r} claims {storage.numel:,} numbers, {count:,} were written"
             )
         size = count * storage.dtype.itemsize
-        data = source.part(at + 8, size, f"storage {key!r}")
-        storage.base = numbers(data, storage.dtype)
+        storage.data = source.part(at + 8, size, f"storage {key!r}")
         at += 8 + size
     return weights_of(source, found)
