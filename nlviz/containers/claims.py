@@ -28,7 +28,6 @@ class Storage:
         dtype: of one number.
         key: its name in the file.
         numel: how many numbers it claims.
-        start: index of its first number in the run stored under ``key``.
         data: their bytes, once it is known where they lie.
         base: the numbers, one-dimensional, once they were asked for.
     """
@@ -36,7 +35,6 @@ class Storage:
     dtype: torch.dtype
     key: str
     numel: int
-    start: int = 0
     data: memoryview | None = None
     base: Tensor | None = None
 
@@ -82,15 +80,14 @@ class TensorClaim:
         count = math.prod(self.size)
         if not count:
             return torch.empty(self.size, dtype=base.dtype)
-        first = self.storage.start + self.offset
         steps = zip(self.size, self.stride, strict=True)
-        last = first + sum((n - 1) * step for n, step in steps)
+        last = self.offset + sum((n - 1) * step for n, step in steps)
         if last >= base.numel() or count > base.numel():
             raise source.broken(
                 f"{key!r} claims {count:,} numbers up to index {last:,}, "
                 f"its storage has {base.numel():,}"
             )
-        return base.as_strided(self.size, self.stride, first)
+        return base.as_strided(self.size, self.stride, self.offset)
 
 
 @dataclass(eq=False, slots=True)

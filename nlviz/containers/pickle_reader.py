@@ -296,14 +296,9 @@ class PickleReader:
             known = self.storages[name] = Storage(kind.dtype, name, numel)
         if known.dtype != kind.dtype or known.numel != numel:
             raise ValueError(f"the storage {name!r} has two sizes")
-        if view is None:
-            return known
-        if not isinstance(view, tuple) or len(view) != 3:
-            raise TypeError("a view of a storage that is none")
-        _, start, size = view
-        if type(start) is not int or type(size) is not int or start < 0 or size < 0:
-            raise TypeError("a view of a storage without a size")
-        return Storage(kind.dtype, name, size, start)
+        if view is not None:  # torch 0.3 and older
+            raise ValueError(f"the storage {name!r} is a view of another one")
+        return known
 
 
 def _fill_array(target: ArrayClaim, state: object) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nlviz.containers.alignment import straighten
 from nlviz.containers.claims import ArrayClaim, Inert, TensorClaim
 from nlviz.containers.finite import check_finite
 from nlviz.containers.source import Source
@@ -145,6 +146,7 @@ def weights_of(source: Source, root: object) -> Weights:
             "or a mapping with one under 'state_dict'"
         )
     wrapper, entries = found
+    straighten(entries.values())
     tensors: dict[str, Tensor] = {}
     claimed = 0
     for key, value in entries.items():
