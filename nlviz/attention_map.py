@@ -56,7 +56,7 @@ class AttentionMap:
         choices: number of keys that a row is spread over, where that is not the number of
             reachable cells (in a column, whose cells are queries).
         balanced: whether weights and ``off_grid`` sum to 0: a row that sums to 1 minus the mean
-            row, or a column of such rows.
+            row.
         title: block and direction in words.
 
     >>> keys = TokenGrid((1, 2, 3), (1, 8, 8))

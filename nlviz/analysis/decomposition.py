@@ -243,14 +243,14 @@ class MinusMean(RowsMixin):
 
     def map(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
         """Return the row of the query at a place, laid on the key grid; see ``RowsMixin.map``."""
-        return self._told(super().map(frame=frame, y=y, x=x, head=head), head)
+        found = super().map(frame=frame, y=y, x=x, head=head)
+        return self._told(found, balanced=self.balanced and head != "max")
 
     def map_to(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
         """Return the column of the key at a place; see ``RowsMixin.map_to``."""
-        return self._told(super().map_to(frame=frame, y=y, x=x, head=head), head)
+        return self._told(super().map_to(frame=frame, y=y, x=x, head=head), balanced=False)
 
-    def _told(self, attention: AttentionMap, head: Head) -> AttentionMap:
-        balanced = self.balanced and head != "max"
+    def _told(self, attention: AttentionMap, *, balanced: bool) -> AttentionMap:
         title = f"{attention.title}, minus the mean row"
         return replace(attention, balanced=balanced, title=title)
 

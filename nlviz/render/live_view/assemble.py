@@ -13,6 +13,7 @@ import torch
 
 from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.analysis.controls import Source, sources
+from nlviz.analysis.decomposition import SAME_RANKING, MinusMean, centres
 from nlviz.analysis.opening import opening_query
 from nlviz.geometry import TokenGrid
 from nlviz.model import Capture
@@ -76,13 +77,17 @@ def live_view(
         name = f"frame{index}"
         pictures.append(name)
         arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
-    packed = []
+    packed: list[dict[str, Any]] = []
     left: float = LIMIT if limit is None else limit
     for source in sources(capture, block):
         affinity = affinities[source.key] if affinities else source.build(capture, block)
-        fits = _size(affinity) <= left
-        left -= _size(affinity) if fits else 0
-        packed.append(_source(source, affinity, query, arrays, fits=fits))
+        entry = _entry(source, affinity)
+        shared = _of_learned(entry, learned, affinity, packed[0], arrays) if packed else None
+        if shared is None:
+            fits = _size(affinity) <= left
+            left -= _size(affinity) if fits else 0
+            shared = _source(entry, affinity, query, arrays, fits=fits)
+        packed.append(shared)
     t, height, width = capture.clip.shape
     header = {
         "clip": {
@@ -97,7 +102,12 @@ def live_view(
             "about": capture.about.trained_for,
             "device": device or capture.about.device,
         },
-        "block": {"name": block, "about": _words(learned), "parity": _parity(learned)},
+        "block": {
+            "name": block,
+            "about": _words(learned),
+            "note": SAME_RANKING if learned.pairwise.name == "concatenation" else None,
+            "parity": _parity(learned),
+        },
         "pictures": {"kind": "jpeg", "sections": pictures},
         "colours": {"sequential": "lut_seq", "diverging": "lut_div"},
         "sources": packed,
@@ -109,35 +119,72 @@ def live_view(
     return pack(header, arrays)
 
 
-def _source(
-    source: Source,
-    affinity: Affinity,
-    query: tuple[float, float, float],
-    arrays: Arrays,
-    *,
-    fits: bool,
-) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _entry(source: Source, affinity: Affinity) -> dict[str, Any]:
+    """Return what the browser is told of every source, whichever way it gets its rows."""
+    group = affinity.support.frames_per_group
+    return {
         "key": source.key,
         "label": source.label,
         "note": source.note,
         "pairwise": affinity.pairwise.name,
         "signed": affinity.pairwise.signed,
         "softmax": affinity.pairwise.softmax,
+        "part": source.part,
+        "difference": isinstance(affinity, MinusMean),
+        "balanced": isinstance(affinity, MinusMean) and affinity.balanced,
         "heads": affinity.heads,
         "queries": _grid(affinity.queries),
         "keys": _grid(affinity.keys),
-        "support": {"kind": "all"},
+        "support": {"kind": "all"} if group is None else {"kind": "frame_groups", "size": group},
         "server": False,
     }
-    group = affinity.support.frames_per_group
-    if group is not None:
-        entry["support"] = {"kind": "frame_groups", "size": group}
+
+
+def _of_learned(
+    entry: dict[str, Any],
+    learned: Affinity,
+    affinity: Affinity,
+    first: dict[str, Any],
+    arrays: Arrays,
+) -> dict[str, Any] | None:
+    """Return a part that the browser derives from the block's own embeddings, or None.
+
+    They are sent once; what is added is a mean row, or the means that are subtracted.
+    """
+    if first["server"]:
+        return None
+    key = entry["key"]
+    if isinstance(affinity, MinusMean):
+        arrays[f"{key}.mean"] = affinity.mean[..., affinity.keys.prefix :].float().cpu().numpy()
+        return {**entry, "kind": "difference", "of": first["key"], "mean": f"{key}.mean"}
+    if key != "pairwise" or not isinstance(learned, EmbeddedAffinity):
+        return None
+    for name, mean in centres(learned)._asdict().items():
+        arrays[f"{key}.{name}_mean"] = mean.float().cpu().numpy()
+    return {
+        **entry,
+        **{k: first[k] for k in ("kind", "scale", "theta", "phi")},
+        "theta_mean": f"{key}.theta_mean",
+        "phi_mean": f"{key}.phi_mean",
+        "bias": None,
+        "log_normaliser": _normaliser(key, affinity, arrays),
+    }
+
+
+def _source(
+    entry: dict[str, Any],
+    affinity: Affinity,
+    query: tuple[float, float, float],
+    arrays: Arrays,
+    *,
+    fits: bool,
+) -> dict[str, Any]:
+    key = entry["key"]
     if isinstance(affinity, PatchAffinity) and fits:
-        return {**entry, **_patches(source.key, affinity, arrays)}
+        return {**entry, **_patches(key, affinity, arrays)}
     if isinstance(affinity, EmbeddedAffinity) and fits:
-        return {**entry, **_embeddings(source.key, affinity, arrays)}
-    name = f"{source.key}.row"
+        return {**entry, **_embeddings(key, affinity, arrays)}
+    name = f"{key}.row"
     frame, y, x = query
     index = affinity.queries.nearest(frame=frame, y=y, x=x)
     row = affinity.rows([index])[:, 0, affinity.keys.prefix :]
@@ -158,30 +205,38 @@ def _size(affinity: Affinity) -> float:
 
 
 def _embeddings(key: str, affinity: EmbeddedAffinity, arrays: Arrays) -> dict[str, Any]:
-    # Places in pixels and the two vectors of a concatenation are few and need their digits.
-    kind = torch.float16 if affinity.theta.shape[-1] > 4 else torch.float32
+    # Places in pixels, the two vectors of a concatenation and the unary logits are few and need
+    # their digits.
+    kind = torch.float16 if affinity.theta.shape[-1] > 4 and key != "unary" else torch.float32
     if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > 6e4:
         kind = torch.float32
     names = {"theta": affinity.theta, "phi": affinity.phi}
     for name, tensor in names.items():
         arrays[f"{key}.{name}"] = tensor.to(kind).cpu().numpy()
-    bias = normaliser = None
+    bias = None
     if affinity.bias is not None:
         bias = f"{key}.bias"
         arrays[bias] = affinity.bias[:, 0].float().cpu().numpy()
-    if affinity.pairwise.softmax and affinity.queries.size * affinity.keys.size <= COLUMN_LIMIT:
-        lse = affinity.log_normaliser
-        assert lse is not None  # softmax rows have one
-        normaliser = f"{key}.log_normaliser"
-        arrays[normaliser] = lse.float().cpu().numpy()
     return {
         "kind": "embedded",
         "scale": affinity.pairwise.scale,
         "theta": f"{key}.theta",
         "phi": f"{key}.phi",
         "bias": bias,
-        "log_normaliser": normaliser,
+        "log_normaliser": _normaliser(key, affinity, arrays),
     }
+
+
+def _normaliser(key: str, affinity: Affinity, arrays: Arrays) -> str | None:
+    """Pack log C of every query, which columns need; return the section's name, or None."""
+    if not isinstance(affinity, EmbeddedAffinity) or not affinity.pairwise.softmax:
+        return None
+    if affinity.queries.size * affinity.keys.size > COLUMN_LIMIT:
+        return None
+    lse = affinity.log_normaliser
+    assert lse is not None  # softmax rows have one
+    arrays[f"{key}.log_normaliser"] = lse.float().cpu().numpy()
+    return f"{key}.log_normaliser"
 
 
 def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import { logitScale, rowScale } from "./colour.js";
 import { clipFrame, gridSize, nearestToken, tokenCentre, tokenFrames } from "./grid.js";
+import { differenceRows } from "./parts.js";
 import { patchRows } from "./patch.js";
 import { embeddedRows, leaveOut } from "./row.js";
 import { topIndices } from "./topk.js";
@@ -30,6 +31,7 @@ export function createEngine(container) {
 
   function rowsOf(spec) {
     if (spec.server) return null;
+    if (spec.kind === "difference") return differenceRows(spec, source(spec.of).rows, array);
     return spec.kind === "patch" ? patchRows(spec, array) : embeddedRows(spec, array);
   }
 
@@ -88,17 +90,19 @@ export function createEngine(container) {
     const token = nearestToken(asked, query);
     const filled = fill(made, side, token, view, column);
     if (!filled) return { waiting: true, spec, token, asked };
-    const logits = view.values === "logits" && !spec.server;
+    const logits = view.values === "logits" && !spec.server && !spec.difference;
     const own = nearestToken(side.grid, tokenCentre(asked, token));
     const result = {
       waiting: false, spec, token, asked, column, logits, own,
       side, grid: side.grid, values: side.values, logC: filled.logC,
       from: filled.from, to: filled.to, skipFrom: 0, skipTo: 0,
-      leftOut: view.leave_out, excluded: 0, signed: spec.signed,
+      leftOut: view.leave_out, excluded: 0, signed: spec.signed, difference: Boolean(spec.difference),
+      // Differences of rows that sum to 1 sum to 0: what one key gains another loses.
+      balanced: Boolean(spec.balanced) && !column && (view.head !== "max" || spec.heads === 1),
     };
     skipOwn(result, view.leave_out);
     const keysReached = column ? gridSize(spec.keys) : result.to - result.from;
-    const skipped = column ? 0 : result.skipTo - result.skipFrom;
+    const skipped = column || result.difference ? 0 : result.skipTo - result.skipFrom;
     result.uniform = 1 / Math.max(1, keysReached - skipped);
     result.count = result.to - result.from - (result.skipTo - result.skipFrom);
     measure(result, view);
@@ -116,7 +120,7 @@ export function createEngine(container) {
     result.skipTo = Math.max(result.skipFrom, Math.min(end, result.to));
     if (result.logits) return;
     const { values, from, to, skipFrom, skipTo, spec, column } = result;
-    if (!column) {
+    if (!column && !result.difference) {
       result.excluded = leaveOut(values, from, to, skipFrom, skipTo, spec.softmax);
       // C(x) runs over the keys that are left.
       if (spec.softmax) result.logC += Math.log(Math.max(1 - result.excluded, Number.MIN_VALUE));
@@ -134,10 +138,12 @@ export function createEngine(container) {
     const { side, values, from, to, skipFrom, skipTo, own, grid } = result;
     const plane = grid.shape[1] * grid.shape[2];
     let total = 0;
+    let gain = 0;
     let least = Infinity;
     let most = -Infinity;
     for (let a = 0; a < grid.shape[0]; a++) {
       let mass = 0;
+      let net = 0;
       let best = -1;
       let high = -Infinity;
       const end = Math.min((a + 1) * plane, to);
@@ -145,6 +151,7 @@ export function createEngine(container) {
         if (j >= skipFrom && j < skipTo) continue;
         const value = values[j];
         mass += value < 0 ? -value : value;
+        net += value;
         if (j === own) continue;
         if (value > high) {
           high = value;
@@ -154,24 +161,29 @@ export function createEngine(container) {
       }
       if (high > most) most = high;
       total += mass;
-      side.planeMass[a] = mass;
+      gain += (mass + net) / 2;
+      side.planeMass[a] = result.balanced ? net : mass;
       side.planeBest[a] = best;
       side.planeMost[a] = high;
     }
     result.total = total;
+    result.moved = gain;
     result.least = Number.isFinite(least) ? least : 0;
     result.most = Number.isFinite(most) ? most : 0;
     const ownSkipped = own >= skipFrom && own < skipTo;
     const ownSize = ownSkipped || own < from || own >= to ? 0 : Math.abs(values[own]);
-    result.ownShare = total > 0 && !result.logits ? ownSize / total : 0;
+    result.ownShare = total > 0 && !result.logits && !result.difference ? ownSize / total : 0;
     result.mass = side.mass;
     result.best = side.best;
     for (let f = 0; f < frames; f++) {
       const a = side.covers[f];
       side.best[f] = a < 0 ? -1 : side.planeBest[a];
-      const share = a < 0 || total === 0 ? 0 : side.planeMass[a] / total / side.shared[a];
+      const whole = result.balanced ? 1 : total;
+      const share = a < 0 || total === 0 ? 0 : side.planeMass[a] / whole / side.shared[a];
       side.mass[f] = result.logits ? NaN : share;
     }
+    // Gains and losses are small; their bars are shares of all that changes.
+    result.barUnit = result.balanced ? side.mass.reduce((sum, share) => sum + Math.abs(share), 0) || 1 : 1;
     const limits = { from, to, skipFrom, skipTo, own };
     result.order = side.order;
     result.found = topIndices(values, Math.max(32, Math.min(view.links, MOST_LINKS)), side.order, limits);

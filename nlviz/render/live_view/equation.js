@@ -4,7 +4,7 @@
 import { element, setText } from "./dom.js";
 import { cropSide, drawCrop } from "./draw.js";
 import { tokenCentre } from "./grid.js";
-import { numberText, PAIRWISE, percentText, valueText, weightText } from "./words.js";
+import { formulaOf, numberText, percentText, valueText, weightText } from "./words.js";
 
 const MOST_TERMS = 5;
 const SPOKEN = "y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j";
@@ -121,6 +121,9 @@ export function createEquation(clip, pictures, on, signal) {
   }
 
   function restingLegend(f) {
+    if (shown.difference) {
+      return `${shown.column ? "A column" : "A row"} f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = ${f}. Above 0: more than the mean query gives.`;
+    }
     if (shown.column) {
       return `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${f}.`;
     }
@@ -130,7 +133,7 @@ export function createEquation(clip, pictures, on, signal) {
 
   function writeLegend() {
     if (!shown) return;
-    const kind = PAIRWISE[shown.spec.pairwise] ?? { f: "f", name: shown.spec.pairwise };
+    const kind = formulaOf(shown.spec);
     const f = `${kind.f} (${kind.name})`;
     const text = part === null ? restingLegend(f)
       : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}.`
@@ -146,8 +149,8 @@ export function createEquation(clip, pictures, on, signal) {
     shown = result;
     writeLegend();
     const soft = result.spec.softmax && !result.logits && !result.column;
-    panel.classList.toggle("nlv-column", result.column || result.logits);
-    setText(equals, result.column ? "looked at by" : result.logits ? "most alike" : "=");
+    panel.classList.toggle("nlv-column", result.column || result.logits || result.difference);
+    setText(equals, result.difference ? "gains most" : result.column ? "looked at by" : result.logits ? "most alike" : "=");
     listed = strongest(result, count);
     let sum = 0;
     terms.forEach((item, n) => {

@@ -5,6 +5,8 @@
 //   concatenation                 f = relu(logit), C = number of reachable keys
 // logit = scale * theta_i . phi_j + bias_j; for concatenation theta_i + phi_j.
 
+import { centredVectors, groupOf } from "./parts.js";
+
 /** out[j] = scale * q . vectors[j] for j in [from, to); four sums at a time keep the unit busy. */
 function dotProducts(out, q, vectors, base, d, scale, from, to) {
   const even = d - (d % 4);
@@ -61,8 +63,9 @@ export function reach(support, grid, index, other) {
  *   {from, to, logC}: the reachable part, and log C(x) where there is one head and a softmax
  */
 export function embeddedRows(spec, array) {
-  const theta = array(spec.theta);
-  const phi = array(spec.phi);
+  const vectors = (name, mean, group) => (mean ? centredVectors(array(name), array(mean), group) : array(name));
+  const theta = vectors(spec.theta, spec.theta_mean, (i) => groupOf(spec.support, spec.queries, i));
+  const phi = vectors(spec.phi, spec.phi_mean, () => 0);
   const [heads, queries, d] = theta.shape;
   const keys = phi.shape[1];
   const bias = spec.bias ? array(spec.bias) : null;

@@ -170,7 +170,8 @@ export function createStage(clip, pictures, on, signal) {
     const links = [];
     const key = state.lit?.key ?? -1;
     const wanted = state.view.show === "map" && key >= 0 ? [key]
-      : Array.from(result.order.subarray(0, Math.min(state.view.links, result.found)));
+      : Array.from(result.order.subarray(0, Math.min(state.view.links, result.found)))
+        .filter((index) => !result.difference || result.values[index] > 0);
     if (key >= 0 && !wanted.includes(key)) wanted.push(key);
     for (const index of wanted) {
       const there = middle(boxIn(tileOf(frameOfKey(result, index)), result.grid, index));

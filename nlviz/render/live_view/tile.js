@@ -4,7 +4,7 @@ import { paintCells } from "./colour.js";
 import { element, setText } from "./dom.js";
 import { cropSide, drawBase, drawCrop, fitCanvas } from "./draw.js";
 import { gridBox, tokenCentre } from "./grid.js";
-import { percentText, secondsText } from "./words.js";
+import { changeText, percentText, secondsText } from "./words.js";
 
 const THUMB = 28;
 
@@ -111,12 +111,15 @@ export function drawTileCaption(tile, result, query) {
     if (tile.note) tile.note.textContent = clip.frames > 1 ? place + back : "";
   }
   tile.figure.classList.toggle("nlv-own", frame === query.frame);
-  tile.fill.style.transform = `scaleX(${Number.isFinite(mass) ? mass.toFixed(3) : 0})`;
+  const long = Math.abs(mass) / result.barUnit;
+  tile.fill.style.transform = `scaleX(${Number.isFinite(long) ? long.toFixed(3) : 0})`;
+  tile.fill.classList.toggle("nlv-less", mass < 0);
 }
 
 /** Write the share and draw the frame's strongest key into the caption. */
 export function drawTileDetails(tile, result, pictures) {
-  setText(tile.share, tile.hatch.hidden ? percentText(result.mass[tile.frame]) : "–");
+  const say = result.balanced ? changeText : percentText;
+  setText(tile.share, tile.hatch.hidden ? say(result.mass[tile.frame]) : "–");
   const index = result.best[tile.frame];
   tile.look.disabled = index < 0;
   tile.look.style.visibility = index < 0 ? "hidden" : "visible";

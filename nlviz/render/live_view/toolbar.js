@@ -3,6 +3,7 @@
 import { element } from "./dom.js";
 
 const TIPS = {
+  parts: "The learned affinity taken apart: what is about this query, what every query shares, and what sets this row apart from the mean row",
   show: "Cells coloured by weight, arrows to the strongest keys, or both",
   direction: "From: where this query looks. To: who looks at this key",
   leave_out: "Hide the query's own cell or frame, so that the rest shows better; the rest is scaled to keep the sum",
@@ -39,9 +40,13 @@ const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`
 
 /** Build the toolbar; `onChange(change)` gets the fields of the view that the reader changed. */
 export function createToolbar(head, onChange, signal) {
-  const sources = segments("source", head.sources.map((s, n) => [
-    s.key, `<kbd>${n + 1}</kbd>${escaped(s.label)}`, s.note ?? null,
-  ]), "What is shown for the same query");
+  const buttons = head.sources.map((s, n) => [s.key, `<kbd>${n + 1}</kbd>${escaped(s.label)}`, s.note ?? null]);
+  const among = (part) => buttons.filter((_, n) => Boolean(head.sources[n].part) === part);
+  const sources = segments("source", among(false), "What is shown for the same query");
+  const parts = segments("source", among(true), "Parts of the learned affinity");
+  const partsField = element("div", { class: "nlv-field nlv-parts", "data-tip": TIPS.parts },
+    element("span", { text: "Parts" }), parts);
+  partsField.hidden = parts.children.length === 0;
   const heads = select("head", []);
   const headField = labelled("Head", "head", heads);
   const show = segments("show", [["map", "Map"], ["links", "Links"], ["both", "Both"]], "Show");
@@ -63,7 +68,7 @@ export function createToolbar(head, onChange, signal) {
     more);
   const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
   const bar = element("div", { class: "nlv-toolbar", role: "toolbar", "aria-label": "What is shown" },
-    sources, fold);
+    sources, partsField, fold);
 
   function wrapped(text, field, control) {
     return element("div", { class: "nlv-field", "data-tip": TIPS[field] }, element("span", { text }), control);
@@ -77,7 +82,8 @@ export function createToolbar(head, onChange, signal) {
     const button = event.target.closest?.("button[role=radio]");
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!button || !step) return;
-    const all = [...button.parentElement.children].filter((b) => !b.disabled);
+    const group = button.parentElement === parts || button.parentElement === sources ? [sources, parts] : [button.parentElement];
+    const all = group.flatMap((g) => [...g.children]).filter((b) => !b.disabled);
     const next = all[(all.indexOf(button) + step + all.length) % all.length];
     next.focus();
     next.click();
@@ -115,6 +121,7 @@ export function createToolbar(head, onChange, signal) {
   function sync(view, made) {
     const { spec, canColumn } = made;
     check(sources, view.source);
+    check(parts, view.source);
     check(show, view.show);
     check(direction, canColumn ? view.direction : "from", (value) => value === "to" && !canColumn);
     direction.parentElement.dataset.tip = canColumn ? TIPS.direction : "To this key: not available here, every row's C(x) would be needed";

@@ -11,6 +11,13 @@ export function percentText(share) {
   return `${Math.round(percent)}${THIN}%`;
 }
 
+/** A gain or a loss in percent of a whole row: +5.4 %, −0.3 %. */
+export function changeText(share) {
+  const size = Math.abs(100 * share);
+  if (!(size >= 0.05)) return Number.isFinite(share) ? `0${THIN}%` : "–";
+  return `${share < 0 ? "−" : "+"}${size.toFixed(size >= 9.95 ? 0 : 1)}${THIN}%`;
+}
+
 /** A weight's share with one decimal where it is small: 12 %, 4.1 %, 0.03 %. */
 export function weightText(share) {
   const percent = 100 * share;
@@ -78,6 +85,7 @@ export function rowSentence(result, query, clip) {
     const span = `from ${numberText(result.least)} to ${numberText(result.most)}`;
     return `Raw logits of this point run ${span}: likeness before C(x) turns it into weights.`;
   }
+  if (result.difference) return differenceSentence(result, query, clip);
   if (clip.frames === 1) return pictureSentence(result);
   const at = secondsText(clip.times[query.frame]);
   const itself = result.ownShare >= OWN_TELLS;
@@ -98,6 +106,27 @@ export function rowSentence(result, query, clip) {
   return `${whole}.${leftOutText(result)}`;
 }
 
+/** What sets a row apart from the mean row, or a column from what every query gives. */
+function differenceSentence(result, query, clip) {
+  const at = clip.frames > 1 ? ` at ${secondsText(clip.times[query.frame])}` : "";
+  const named = (f) => (f === query.frame ? "its own frame" : secondsText(clip.times[f]));
+  if (!result.balanced) {
+    const apart = result.column ? `tells apart who looks at this point${at}` : `sets this point${at} apart from the mean query`;
+    const parts = clip.frames === 1 ? "" : joined(framesByMass(result).slice(0, 2)
+      .map((f) => `${percentText(result.mass[f])} lies in ${named(f)}`));
+    return `Of what ${apart}, ${parts || `half lies in ${result.half} of ${result.count} cells`}.${leftOutText(result)}`;
+  }
+  const whole = `This point${at} puts ${percentText(result.moved)} of its weight elsewhere than the mean query`;
+  if (clip.frames === 1) return `${whole}.${leftOutText(result)}`;
+  const told = [...result.mass.keys()].filter((f) => Math.abs(result.mass[f]) >= 5e-4)
+    .sort((a, b) => result.mass[b] - result.mass[a]);
+  const list = (frames) => joined(frames.map((f) => `${named(f)} (${changeText(result.mass[f])})`));
+  const more = list(told.filter((f) => result.mass[f] > 0).slice(0, 2));
+  const less = list(told.filter((f) => result.mass[f] < 0).slice(-2).reverse());
+  const parts = [more && `more in ${more}`, less && `less in ${less}`].filter(Boolean).join(", ");
+  return `${whole}${parts ? `: ${parts}` : ""}.${leftOutText(result)}`;
+}
+
 function pictureSentence(result) {
   const verb = result.column ? "gets half of its looks from" : "draws half of its weight from";
   const itself = result.ownShare >= OWN_TELLS ? `, ${percentText(result.ownShare)} from itself` : "";
@@ -108,7 +137,7 @@ function pictureSentence(result) {
 function leftOutText(result) {
   if (result.leftOut === "nothing") return "";
   const what = result.leftOut === "cell" ? "own cell" : "own frame";
-  const scaled = result.column || result.logits ? "" : "; the rest is renormalised";
+  const scaled = result.column || result.logits || result.difference ? "" : "; the rest is renormalised";
   const share = result.logits ? "" : ` (${percentText(result.excluded)})`;
   return ` Its ${what}${share} is left out${scaled}.`;
 }
@@ -121,6 +150,19 @@ export const PAIRWISE = {
   concatenation: { f: "ReLU(w·[θ<sub>i</sub>, φ<sub>j</sub>])", name: "concatenation" },
   nl_means: { f: "exp(−|P<sub>i</sub>−P<sub>j</sub>|²/h²)", name: "non-local means" },
 };
+
+/** f of the parts of a softmax: mu are means over queries and over keys. */
+const PARTS_F = {
+  pairwise: { gaussian: "exp((x<sub>i</sub>−μ)·(x<sub>j</sub>−μ′))", embedded_gaussian: "exp((θ<sub>i</sub>−μ<sub>θ</sub>)·(φ<sub>j</sub>−μ<sub>φ</sub>))" },
+  unary: { gaussian: "exp(μ·x<sub>j</sub>)", embedded_gaussian: "exp(μ<sub>θ</sub>·φ<sub>j</sub>)" },
+};
+
+/** {f, name} of a source, for the equation's legend. */
+export function formulaOf(spec) {
+  const kind = PAIRWISE[spec.pairwise] ?? { f: "f", name: spec.pairwise };
+  const f = PARTS_F[spec.key]?.[spec.pairwise];
+  return f ? { f, name: `${spec.key} part` } : kind;
+}
 
 /** What to say while the row of the query is not there: it is too large for the browser. */
 export function waitingFor(state, alone) {

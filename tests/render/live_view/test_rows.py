@@ -77,6 +77,7 @@ class Cases:
         section = f"expected{len(self.cases)}"
         self.sections[section] = row.astype(np.float32)
         of = self.keys if view.get("direction") == "to" else self.queries
+        of = more.pop("of", of)
         frame, y, x = self.centre(token, of)
         self.cases.append(
             {
@@ -211,6 +212,92 @@ def add_groups(cases: Cases) -> None:
     cases.expect("frame groups", TOKEN, row, {"source": "groups"}, 1e-5)
 
 
+def add_parts(cases: Cases, *, group: int | None) -> None:
+    """Add the parts of a softmax: the pairwise one, and the difference from the mean row."""
+    rng = np.random.default_rng(11 if group else 12)
+    heads, d, scale = 3, 9, 0.6
+    name = f"parts-{group}"
+    plane, frames = QUERIES[1] * QUERIES[2], QUERIES[0]
+    size = group or frames
+    keys = grid((frames, 3, 4), (1, 80 / 3, 28))
+    shapes = {"theta": frames * plane, "phi": frames * 12}
+    vectors = {
+        of: (rng.normal(size=(heads, n, d)) + 0.7 * rng.normal(size=(heads, 1, d))).astype("f4")
+        for of, n in shapes.items()
+    }
+    groups = -(-frames // size)
+    of_query = np.arange(frames * plane) // plane // size
+    of_key = np.arange(frames * 12) // 12 // size
+    theta, phi = vectors["theta"].astype(np.float64), vectors["phi"].astype(np.float64)
+    theta_mean = np.stack([theta[:, of_query == g].mean(1) for g in range(groups)], 1)
+    phi_mean = phi.mean(1, keepdims=True)
+    beyond = of_query[:, None] != of_key[None]
+
+    def rows_of(theta: Array, phi: Array) -> tuple[Array, Array]:
+        logits = scale * np.einsum("hqd,hkd->hqk", theta, phi)
+        cut = np.where(beyond, -np.inf, logits)
+        top = cut.max(-1)
+        return softmax(cut), (top + np.log(np.exp(cut - top[..., None]).sum(-1))).astype("f4")
+
+    full, full_lse = rows_of(theta, phi)
+    own, own_lse = rows_of(theta - theta_mean[:, of_query], phi - phi_mean)
+    mean = np.stack([full[:, of_query == g].mean(1) for g in range(groups)], 1)
+    rest = full - mean[:, of_query]
+    more: dict[str, Any] = {"scale": scale, "heads": heads}
+    if group:
+        more["support"] = {"kind": "frame_groups", "size": group}
+    sections: dict[str, Array] = {
+        "theta": vectors["theta"],
+        "phi": vectors["phi"],
+        "theta_mean": theta_mean.astype("f4"),
+        "phi_mean": phi_mean.astype("f4"),
+        "lse": full_lse,
+        "own_lse": own_lse,
+        "mean": mean.astype("f4"),
+    }
+    cases.sections |= {f"{name}.{key}": value for key, value in sections.items()}
+    shared = {"theta": f"{name}.theta", "phi": f"{name}.phi", **more}
+    whole, pairwise, rest_name = f"{name}-full", f"{name}-pairwise", f"{name}-rest"
+    cases.sources += [
+        embedded(whole, cases.queries, keys, **shared, log_normaliser=f"{name}.lse"),
+        embedded(
+            pairwise,
+            cases.queries,
+            keys,
+            **shared,
+            theta_mean=f"{name}.theta_mean",
+            phi_mean=f"{name}.phi_mean",
+            log_normaliser=f"{name}.own_lse",
+        ),
+        {
+            **embedded(rest_name, cases.queries, keys, **more, signed=True, softmax=False),
+            "kind": "difference",
+            "of": whole,
+            "mean": f"{name}.mean",
+            "difference": True,
+            "balanced": True,
+        },
+    ]
+    key = int(of_key.searchsorted(of_query[TOKEN])) + 5  # one that the query reaches
+    for source, rows in ((pairwise, own), (rest_name, rest)):
+        row, view = rows[:, TOKEN], {"source": source}
+        net = row.mean(0).reshape(frames, -1).sum(1)
+        cases.expect(f"{source} mean", TOKEN, row.mean(0), view, 1e-5, mass=net.tolist())
+        reachable = ~beyond[TOKEN]
+        cases.expect(f"{source} max", TOKEN, row.max(0) * reachable, {**view, "head": "max"}, 1e-5)
+        cases.expect(f"{source} head", TOKEN, row[1], {**view, "head": 1}, 1e-5)
+        column = rows[:, :, key] * ~beyond[:, key]
+        cases.expect(
+            f"{source} column", key, column.mean(0), {**view, "direction": "to"}, 1e-5, of=keys
+        )
+    logits = scale * (theta[0, TOKEN] - theta_mean[0, of_query[TOKEN]]) @ (phi - phi_mean)[0].T
+    logits = logits * ~beyond[TOKEN]
+    view = {"source": pairwise, "head": 0, "values": "logits"}
+    cases.expect(f"{pairwise} logits", TOKEN, logits, view, 1e-5)
+    view = {"source": rest_name, "head": 2, "values": "logits"}  # there are none: its rows
+    cases.expect(f"{rest_name} logits", TOKEN, rest[2, TOKEN], view, 1e-5, signed=True)
+
+
 def add_patches(cases: Cases) -> None:
     """Add non-local means on a small picture, with an independent loop as its reference."""
     rng = np.random.default_rng(9)
@@ -257,6 +344,8 @@ def test_rows_equal_numpy(tmp_path: Path) -> None:
         add_embedded(cases, pairwise, dtype, heads=3, d=13)
     add_embedded(cases, "embedded_gaussian", np.float32, heads=1, d=8)
     add_groups(cases)
+    add_parts(cases, group=None)
+    add_parts(cases, group=2)
     add_patches(cases)
     path = tmp_path / "rows.bin"
     path.write_bytes(pack(header(cases.clip, cases.sources, cases=cases.cases), cases.sections))

@@ -1,0 +1,77 @@
+// Parts of the block's own affinity, from what was sent for it anyway.
+//   pairwise     theta minus the mean query, phi minus the mean key   (Yin et al. 2020, DNL)
+//   difference   a row minus the mean row of all queries
+// Where queries see only their group of frames, means are those of the group.
+
+/** Group of frames that a query belongs to, from 0. */
+export function groupOf(support, grid, index) {
+  if (!support || support.kind !== "frame_groups") return 0;
+  return Math.floor(Math.floor(index / (grid.shape[1] * grid.shape[2])) / support.size);
+}
+
+/**
+ * Vectors minus a mean, one mean for each group.
+ * @param {{data, shape: number[]}} vectors (heads, tokens, d)
+ * @param {{data, shape: number[]}} means (heads, groups, d)
+ * @param {function(number): number} group of a token
+ */
+export function centredVectors(vectors, means, group) {
+  const [heads, tokens, d] = vectors.shape;
+  const groups = means.shape[1];
+  const data = new Float32Array(vectors.data.length);
+  for (let n = 0; n < heads; n++) {
+    for (let i = 0; i < tokens; i++) {
+      const at = (n * tokens + i) * d;
+      const from = (n * groups + group(i)) * d;
+      for (let k = 0; k < d; k++) data[at + k] = vectors.data[at + k] - means.data[from + k];
+    }
+  }
+  return { data, shape: vectors.shape };
+}
+
+/**
+ * Rows of a difference: those of another source minus their mean.
+ * @param {object} spec the source of the header
+ * @param {{row: function, column: function|null}} base rows of the source that it is a part of
+ */
+export function differenceRows(spec, base, array) {
+  const { data, shape: [heads, groups, keys] } = array(spec.mean);
+  const group = (query) => groupOf(spec.support, spec.queries, query);
+  let scratch = null;
+
+  /** Mean row at a key: of one head, or over heads. */
+  function mean(head, query, key) {
+    const at = group(query) * keys + key;
+    if (heads === 1) return data[at];
+    if (typeof head === "number") return data[Math.min(head, heads - 1) * groups * keys + at];
+    let sum = 0;
+    for (let n = 0; n < heads; n++) sum += data[n * groups * keys + at];
+    return sum / heads;
+  }
+
+  /** `compute` fills values of one head or the mean; `meanAt(head, j)` is what is subtracted. */
+  function subtracted(compute, meanAt, out, index, head) {
+    if (head !== "max" || heads === 1) {
+      const { from, to } = compute(out, index, head, "rows");
+      for (let j = from; j < to; j++) out[j] -= meanAt(head, j);
+      return { from, to, logC: NaN };
+    }
+    scratch = scratch?.length === out.length ? scratch : new Float32Array(out.length);
+    out.fill(0);
+    let reached = null;
+    for (let n = 0; n < heads; n++) {
+      reached = compute(scratch, index, n, "rows");
+      for (let j = reached.from; j < reached.to; j++) {
+        const value = scratch[j] - meanAt(n, j);
+        if (n === 0 || value > out[j]) out[j] = value;
+      }
+    }
+    return { from: reached.from, to: reached.to, logC: NaN };
+  }
+
+  const row = (out, query, head) => subtracted(
+    base.row, (n, key) => mean(n, query, key), out, query, head);
+  const column = (out, key, head) => subtracted(
+    base.column, (n, query) => mean(n, query, key), out, key, head);
+  return { row, column: base.column ? column : null };
+}
