@@ -8,8 +8,12 @@ from __future__ import annotations
 from nlviz.layouts.caffe2 import Caffe2Layout
 from nlviz.layouts.layout import Layout
 from nlviz.layouts.lite_nl import LiteNLLayout
+from nlviz.layouts.slowfast import SlowFastLayout
+from nlviz.layouts.tushar_n import TusharNLayout
 
 LAYOUTS: tuple[Layout, ...] = (
     LiteNLLayout(),
     Caffe2Layout(),
+    SlowFastLayout(),
+    TusharNLayout(),
 )

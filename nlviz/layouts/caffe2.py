@@ -28,11 +28,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nlviz.containers.checkpoint import Checkpoint
 from nlviz.families.adapter import InputSpec
 from nlviz.layouts.flags import Flags
+from nlviz.layouts.heads import as_matrix, labels_of, trained_for
 from nlviz.layouts.layout import Flag, Origin, Reading
 from nlviz.layouts.resnet_keys import (
     RESNET_FLAGS,
@@ -40,10 +41,10 @@ from nlviz.layouts.resnet_keys import (
     Trunk,
     blocks_of,
     in_words,
+    network_of,
     spec_of,
     trunk_of,
 )
-from nlviz.networks.video_resnet_spec import VideoResNetSpec
 
 EPSILON = 1e-5
 _NORM = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
@@ -108,7 +109,7 @@ class Caffe2Layout:
             elif (name := caffe2_name(key)) is not None:
                 names[key] = name
                 if name == "head.weight" and tensor.dim() > 2:
-                    change[key] = _as_matrix
+                    change[key] = as_matrix
                 elif tensor.dim() == 4:
                     change[key] = _with_time
         by_name = {
@@ -126,7 +127,7 @@ class Caffe2Layout:
         size = flags.number("size", 256, "preset", "test crops; training crops were 224", least=32)
         return Reading(
             architecture=in_words(trunk),
-            build=lambda: _network(spec),
+            build=lambda: network_of(spec),
             names=names,
             change=change,
             dropped=dropped,
@@ -143,24 +144,10 @@ class Caffe2Layout:
             ),
             input_note=f"RGB, (value - 114.75) / 57.375, {seen.frames} frames, every "
             f"{seen.stride}. of the video, shorter side {size}",
-            labels={400: "kinetics400", 1000: "imagenet"}.get(trunk.classes, ""),
+            labels=labels_of(trunk.classes),
             trained_for=trained_for(trunk.classes),
             warnings=seen.warnings,
         )
-
-
-def trained_for(classes: int) -> str:
-    """Return what a video network with so many classes was most probably trained for.
-
-    >>> trained_for(400)
-    'action recognition on Kinetics-400'
-    """
-    known = {
-        400: "action recognition on Kinetics-400",
-        600: "action recognition on Kinetics-600",
-        1000: "recognition of objects on ImageNet",
-    }
-    return known.get(classes, f"recognition of {classes} classes")
 
 
 @dataclass(frozen=True)
@@ -246,15 +233,5 @@ def _statistics(by_name: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, str]]:
     return filled
 
 
-def _as_matrix(tensor: Tensor) -> Tensor:
-    return tensor.reshape(tensor.shape[0], -1)
-
-
 def _with_time(tensor: Tensor) -> Tensor:
     return tensor.unsqueeze(2)
-
-
-def _network(spec: VideoResNetSpec) -> nn.Module:
-    from nlviz.networks.video_resnet import VideoResNet
-
-    return VideoResNet(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from nlviz.errors import NlvizError, WeightsMismatch, did_you_mean
 from nlviz.layouts import LAYOUTS
 from nlviz.layouts.layout import Flag, Layout, Reading
 from nlviz.layouts.report import UNKNOWN, LoadReport
-from nlviz.layouts.traps import traps
+from nlviz.layouts.traps import NEVER_SAVED, says_non_local, traps
 from nlviz.layouts.unknown import find_blocks
 
 Progress = Callable[[str, float], None]
@@ -256,8 +257,10 @@ def _unknown(checkpoint: Checkpoint) -> LoadReport:
         else {},
         unexpected=tuple(checkpoint.tensors),
     )
-    sentence = f"This file {_unknown_in_words(report)}; {_CURE}."
-    return LoadReport(**{**report.__dict__, "warnings": (sentence,)})
+    told = [f"This file {_unknown_in_words(report)}; {_CURE}."]
+    if not blocks and says_non_local(report.file):
+        told.append(NEVER_SAVED.format(name=report.file))
+    return replace(report, warnings=tuple(told))
 
 
 def _unknown_in_words(report: LoadReport) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from nlviz.errors import WeightsMismatch
 from nlviz.layouts.flags import Flags
@@ -326,3 +326,10 @@ def in_words(trunk: Trunk, *, kind: str | None = None) -> str:
     if not n:
         return f"{name} without non-local blocks"
     return f"{name} with {n} non-local block{'' if n == 1 else 's'}"
+
+
+def network_of(spec: VideoResNetSpec) -> nn.Module:
+    """Make a network; a layout's ``build``."""
+    from nlviz.networks.video_resnet import VideoResNet  # not above: no report needs it
+
+    return VideoResNet(spec)

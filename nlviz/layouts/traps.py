@@ -9,6 +9,10 @@ from nlviz.containers.checkpoint import Checkpoint
 from nlviz.layouts.layout import Reading
 
 _SAYS_NON_LOCAL = re.compile(r"non[-_]?local|(?:^|[-_.])nln?\d*(?:[-_.]|$)", re.IGNORECASE)
+NEVER_SAVED = (
+    "The name {name} says non-local, but the file has no key of a non-local block; such a block "
+    "was never saved, or this is the file of another run."
+)
 
 
 def says_non_local(name: str) -> bool:
@@ -36,10 +40,7 @@ def traps(
     told: list[str] = list(reading.warnings)
     name = checkpoint.path.name
     if says_non_local(name) and not reading.blocks:
-        told.append(
-            f"The name {name} says non-local, but the file has no key of a non-local block; such a "
-            "block was never saved, or this is the file of another run."
-        )
+        told.append(NEVER_SAVED.format(name=name))
     statistics = [k for k in missing if k.endswith(("running_mean", "running_var"))]
     if statistics:
         told.append(
