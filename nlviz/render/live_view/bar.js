@@ -21,7 +21,7 @@ export function createBar(lut) {
 
   function titleOf(result, view) {
     if (result.logits) return "Raw logit";
-    const weight = result.difference ? "Weight minus mean" : "Weight";
+    const weight = result.difference ? "Difference" : "Weight";
     const what = view.unit === "absolute" ? weight : `${weight}, × uniform attention`;
     const how = { query: "", locked: " · scale locked", frame: " · own scale per frame" }[view.scale];
     const most = result.scale.clipped && view.scale !== "frame" ? ` · strongest ${valueText(result.most, result, view.unit)}` : "";

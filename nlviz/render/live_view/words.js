@@ -88,21 +88,23 @@ export function rowSentence(result, query, clip) {
   if (result.difference) return differenceSentence(result, query, clip);
   if (clip.frames === 1) return pictureSentence(result);
   const at = secondsText(clip.times[query.frame]);
-  const itself = result.ownShare >= OWN_TELLS;
+  // The unary part is nobody's in particular.
+  const shared = result.spec.key === "unary";
+  const itself = result.ownShare >= OWN_TELLS && !shared;
   const shares = framesByMass(result).map((f) => ({
     share: result.mass[f] - (itself && f === query.frame ? result.ownShare : 0),
-    where: f === query.frame ? (itself ? "the rest of its frame" : "its own frame") : secondsText(clip.times[f]),
+    where: f === query.frame && !shared ? (itself ? "the rest of its frame" : "its own frame") : secondsText(clip.times[f]),
     own: f === query.frame,
   })).filter(({ share }) => share >= 0.005).sort((a, b) => b.share - a.share);
   const named = shares.slice(0, 2);
   const own = shares.find((part) => part.own);
-  if (own && !named.includes(own) && !result.column) named.push(own);
+  if (own && !shared && !named.includes(own) && !result.column) named.push(own);
   if (itself) named.push({ share: result.ownShare, where: "itself" });
   named.sort((a, b) => b.share - a.share);
   const parts = named.map(({ share, where }) => `${percentText(share)} from ${where}`);
   const whole = result.column
     ? `Of the looks that this point at ${at} gets, ${joined(parts).replace("from", "come from")}`
-    : `This point at ${at} draws ${joined(parts)}`;
+    : `${shared ? "What all queries share" : `This point at ${at}`} draws ${joined(parts)}`;
   return `${whole}.${leftOutText(result)}`;
 }
 
@@ -118,7 +120,8 @@ function differenceSentence(result, query, clip) {
   }
   const whole = `This point${at} puts ${percentText(result.moved)} of its weight elsewhere than the mean query`;
   if (clip.frames === 1) return `${whole}.${leftOutText(result)}`;
-  const told = [...result.mass.keys()].filter((f) => Math.abs(result.mass[f]) >= 5e-4)
+  const most = result.mass.reduce((top, share) => Math.max(top, Math.abs(share)), 0);
+  const told = [...result.mass.keys()].filter((f) => Math.abs(result.mass[f]) >= Math.max(5e-4, most / 10))
     .sort((a, b) => result.mass[b] - result.mass[a]);
   const list = (frames) => joined(frames.map((f) => `${named(f)} (${changeText(result.mass[f])})`));
   const more = list(told.filter((f) => result.mass[f] > 0).slice(0, 2));
@@ -129,8 +132,9 @@ function differenceSentence(result, query, clip) {
 
 function pictureSentence(result) {
   const verb = result.column ? "gets half of its looks from" : "draws half of its weight from";
-  const itself = result.ownShare >= OWN_TELLS ? `, ${percentText(result.ownShare)} from itself` : "";
-  return `This point ${verb} ${result.half} of ${result.count} cells${itself}.${leftOutText(result)}`;
+  const shared = result.spec.key === "unary" && !result.column;
+  const itself = result.ownShare >= OWN_TELLS && !shared ? `, ${percentText(result.ownShare)} from itself` : "";
+  return `${shared ? "What all queries share" : "This point"} ${verb} ${result.half} of ${result.count} cells${itself}.${leftOutText(result)}`;
 }
 
 /** What was left out, and that the rest was scaled. */

@@ -209,7 +209,7 @@ test("hovered comes before pinned, pinned before the last place", () => {
 
 test("one sentence says where the row looks", () => {
   const clip = { frames: 4, times: [0, 1.6, 2.67, 3.74] };
-  const row = { mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.01, column: false, logits: false };
+  const row = { spec: { key: "learned" }, mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.01, column: false, logits: false };
   const plain = words.rowSentence(row, { frame: 1 }, clip).replaceAll("\u202f", " ");
   assert.equal(plain, "This point at 1.60 s draws 40 % from 2.67 s, 38 % from 3.74 s and 12 % from its own frame.");
   const self = words.rowSentence({ ...row, mass: [0, 0.95, 0.05, 0], ownShare: 0.93 }, { frame: 1 }, clip).replaceAll("\u202f", " ");
@@ -220,11 +220,31 @@ test("one sentence says where the row looks", () => {
   assert.match(out, /Its own frame \(31.%\) is left out; the rest is renormalised\./);
 });
 
+test("parts are told as what they are", () => {
+  const clip = { frames: 4, times: [0, 1.6, 2.67, 3.74] };
+  const said = (row, of = clip) => words.rowSentence(row, { frame: 1 }, of).replaceAll("\u202f", " ");
+  const row = { spec: { key: "unary" }, mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.3, column: false, logits: false };
+  assert.equal(said(row), "What all queries share draws 40 % from 2.67 s and 38 % from 3.74 s.");
+  const rest = { ...row, spec: { key: "minus_mean" }, difference: true, balanced: true, moved: 0.21, mass: [-0.034, 0.05, 0.0004, -0.0164] };
+  assert.equal(said(rest), "This point at 1.60 s puts 21 % of its weight elsewhere than the mean query: more in its own frame (+5.0 %), less in 0.00 s (−3.4 %) and 3.74 s (−1.6 %).");
+  assert.equal(said({ ...rest, mass: [0, 0, 0, 0], moved: 0 }), "This point at 1.60 s puts 0 % of its weight elsewhere than the mean query.");
+  const still = { frames: 1, times: [0] };
+  assert.equal(words.rowSentence(rest, { frame: 0 }, still).replaceAll("\u202f", " "), "This point puts 21 % of its weight elsewhere than the mean query.");
+  const shares = { ...rest, balanced: false, mass: [0.1, 0.2, 0.3, 0.4] };
+  assert.equal(said(shares), "Of what sets this point at 1.60 s apart from the mean query, 40 % lies in 3.74 s and 30 % lies in 2.67 s.");
+  assert.match(said({ ...shares, column: true }), /^Of what tells apart who looks at this point/);
+  assert.match(words.formulaOf({ key: "unary", pairwise: "gaussian" }).f, /μ/);
+  assert.equal(words.formulaOf({ key: "minus_mean", pairwise: "gaussian" }), words.PAIRWISE.gaussian);
+});
+
 test("numbers are short", () => {
   const plain = (text) => text.replaceAll("\u202f", " ");
   assert.equal(plain(words.percentText(0.004)), "<1 %");
   assert.equal(plain(words.percentText(0)), "0 %");
   assert.equal(words.percentText(NaN), "–");
+  assert.equal(plain(words.changeText(0.123)), "+12 %");
+  assert.equal(plain(words.changeText(-0.0042)), "−0.4 %");
+  assert.equal(plain(words.changeText(-1e-9)), "0 %");
   assert.equal(plain(words.weightText(0.0412)), "4.1 %");
   assert.equal(words.multipleText(54.7), "55×");
   assert.equal(words.multipleText(4.26), "4.3×");

@@ -169,6 +169,68 @@ def test_number_keys_switch_sources(page: Page) -> None:
     assert root(page)["source"] == "learned"
 
 
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a noise clip in a small network, with all sources and parts."""
+    from nlviz.model import Model
+    from nlviz.render.live_view.assemble import live_view
+    from tests.nets import FRAMES, frame_net, noise_clip
+
+    shot = Model(frame_net(), input_spec=FRAMES).capture(noise_clip(3, 96, 128))
+    file = tmp_path_factory.mktemp("parts") / "parts.html"
+    blob = live_view(shot, "layer1", query=(1, 40, 40))
+    file.write_text(standalone_html(blob, title="parts"), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("width", [1400, 900, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_parts_have_a_group_of_their_own(
+    browser: Browser, parts: Path, width: int, scheme: str
+) -> None:
+    page = opened(browser, parts, width=width, color_scheme=scheme)
+    group = page.locator(".nlv-parts")
+    assert group.get_by_role("radio").count() == 3
+    assert page.locator("[data-field=source]").get_by_role("radio").count() == 8
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = page.locator("[data-field=source] button").evaluate_all(
+        "all => all.map(b => [b.scrollWidth > b.clientWidth + 1, b.getBoundingClientRect().right])"
+    )
+    assert not any(cut for cut, _ in boxes)
+    assert max(right for _, right in boxes) <= width
+    group.get_by_role("radio", name="Minus mean").click()
+    rest(page)
+    assert root(page)["source"] == "minus_mean"
+    assert page.locator("[data-field=source] [aria-checked=true]").count() == 1
+    assert "elsewhere than the mean query" in page.locator(".nlv-sentence").inner_text()
+    assert page.locator(".nlv-middle").inner_text() == "0×"
+    shares = page.locator(".nlv-tile:not(.nlv-large) .nlv-share").all_inner_texts()
+    assert {text[0] for text in shares} <= {"+", "−", "0"}
+    page.close()
+
+
+def test_number_keys_and_arrows_reach_the_parts(browser: Browser, parts: Path) -> None:
+    page = opened(browser, parts)
+    before = map_of(page, 2)
+    maps = {}
+    for number, source in (("6", "pairwise"), ("7", "unary"), ("8", "minus_mean")):
+        page.keyboard.press(number)
+        rest(page)
+        assert root(page)["source"] == source
+        maps[source] = map_of(page, 2)
+        assert maps[source] != before
+    page.keyboard.press("7")
+    rest(page)
+    hover(page, large(page), 86, 115)
+    assert map_of(page, 2) == maps["unary"], "the unary part is the same for every query"
+    page.mouse.move(4, 4)
+    page.locator(".nlv-parts [value=pairwise]").focus()
+    page.keyboard.press("ArrowLeft")
+    rest(page)
+    assert root(page)["source"] == "nl_means"
+    page.close()
+
+
 def test_keys_in_a_field_stay_in_the_field(page: Page) -> None:
     page.locator("input[name=y]").fill("3")
     page.keyboard.press("ArrowUp")
