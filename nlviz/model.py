@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -164,26 +165,12 @@ class Model:
         blocks = self.adapter.blocks(self.net)
         modules = self.adapter.modules(self.net)
         tell("Running the network", 0.2)
-        with self._lock:
-            modes = [(m, m.training) for m in self.net.modules() if m.training]
-            try:
-                self.net.eval()
-                with (
-                    torch.no_grad(),
-                    recorded(self.net, modules, trace=self.adapter.traces) as calls,
-                ):
-                    output = self.net(prepared.tensor.to(self.device))
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                t, h, w = clip.shape
-                raise OutOfMemory(
-                    f"{self.device} has too little memory for {t} frames of {w}x{h} px; take "
-                    "fewer frames or a smaller size, or another device"
-                ) from None
-            finally:
-                for module, mode in modes:
-                    module.training = mode
+        with (
+            self.exclusive(clip),
+            torch.no_grad(),
+            recorded(self.net, modules, trace=self.adapter.traces) as calls,
+        ):
+            output = self.net(prepared.tensor.to(self.device))
         tell("Reading the affinities", 0.9)
         missing = [name for name in blocks if name not in calls]
         if missing:
@@ -204,6 +191,30 @@ class Model:
             ),
             labels=self.labels,
         )
+
+    @contextmanager
+    def exclusive(self, clip: Clip) -> Iterator[None]:
+        """Hold the network for one thread, in eval mode; afterwards it is as it was.
+
+        Raises:
+            OutOfMemory: when the device's memory does not suffice for what is done with the clip.
+        """
+        with self._lock:
+            modes = [(m, m.training) for m in self.net.modules() if m.training]
+            try:
+                self.net.eval()
+                yield
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                t, h, w = clip.shape
+                raise OutOfMemory(
+                    f"{self.device} has too little memory for {t} frames of {w}x{h} px; take "
+                    "fewer frames or a smaller size, or another device"
+                ) from None
+            finally:
+                for module, mode in modes:
+                    module.training = mode
 
     def __repr__(self) -> str:
         return f"Model({self.about.name}, {', '.join(self.blocks)}, on {self.device})"
