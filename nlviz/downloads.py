@@ -228,7 +228,7 @@ def _attempt(wanted: _Wanted, progress: Progress | None) -> str:
         etag = answer.headers.get("ETag", "")
         if etag and not etag.startswith("W/"):  # weak ones do not tell bytes apart
             wanted.version.write_text(etag, "utf-8")
-        with wanted.part.open("r+b" if resumed else "wb") as out:
+        with wanted.part.open("r+b" if resumed else "w+b") as out:
             found = _written(wanted, answer, out, total, progress)
     if resumed and not found.startswith(wanted.digest):
         raise _Stale  # the file may have changed between the two parts
