@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -18,6 +18,7 @@ from nlviz.clip import Clip
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
 from nlviz.families.adapter import Adapter, InputSpec
+from nlviz.layouts.report import LoadReport
 from nlviz.recording import recorded
 
 Progress = Callable[[str, float], None]
@@ -119,12 +120,14 @@ class Model:
         about: About | None = None,
         labels: tuple[str, ...] = (),
         input_spec: InputSpec | None = None,
+        report: LoadReport | None = None,
     ) -> None:
         self.net = net
         self.adapter = adapter or adapter_for(net)
         self.about = about or About(type(net).__name__)
         self.labels = labels
         self.input_spec = input_spec
+        self.report = report  # of the file that the weights came from
         with _LOCKS_LOCK:
             self._lock = _LOCKS.setdefault(net, threading.Lock())
 
@@ -184,13 +187,46 @@ class Model:
             affinities=Affinities(
                 {n: self.adapter.read(n, b, calls, prepared) for n, b in blocks.items()}
             ),
-            features=MappingProxyType({n: _features(calls[n].args[0]) for n in blocks}),
+            features=MappingProxyType(
+                {n: self.adapter.features(n, b, calls) for n, b in blocks.items()}
+            ),
             blocks=MappingProxyType(blocks),
             about=About(
                 self.about.name, self.about.trained_for, self.about.digest, str(self.device)
             ),
             labels=self.labels,
         )
+
+    def logits(self, clip: Clip, *, bypass: str | None = None) -> Float[Tensor, " classes"]:
+        """Return the network's logits for a clip, with all its blocks or without one of them.
+
+        Args:
+            clip: the input.
+            bypass: name of a block that changes nothing in this forward pass.
+
+        Raises:
+            UnknownBlock: when there is no such block.
+            NlvizError: when the network's output is no vector of class logits.
+            OutOfMemory: when the device's memory does not suffice.
+
+        >>> import nlviz
+        >>> from nlviz.resources import asset
+        >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
+        >>> model = nlviz.load_model("lite-nl")
+        >>> model.logits(clip).shape, model.logits(clip, bypass="stage4").shape
+        (torch.Size([1000]), torch.Size([1000]))
+        """
+        if bypass is not None and bypass not in self.blocks:
+            raise UnknownBlock(f"no block is called {bypass!r}{did_you_mean(bypass, self.blocks)}")
+        prepared = self.adapter.prepare(self.net, clip, self.input_spec)
+        without = nullcontext() if bypass is None else self.adapter.bypass(self.net, bypass)
+        with self.exclusive(clip), torch.no_grad(), without:
+            found = _class_logits(self.net(prepared.tensor.to(self.device)))
+        if found is None:
+            raise NlvizError(
+                f"logits are a vector per clip or frame, {self.about.name} returns something else"
+            )
+        return found
 
     @contextmanager
     def exclusive(self, clip: Clip) -> Iterator[None]:
@@ -249,15 +285,6 @@ def capture(
     Affinity(1, gaussian, 256 queries (2x8x16) x 256 keys)
     """
     return Model(net, adapter=adapter_for(net, family=family), input_spec=input_spec).capture(clip)
-
-
-def _features(x: Tensor) -> Tensor:
-    """Return what entered a block as (channels, t, h, w), whatever its dimension."""
-    if x.dim() == 3:  # time alone
-        return x[0, :, :, None, None]
-    if x.dim() == 4 and x.shape[0] > 1:
-        return x.transpose(0, 1)
-    return x[0].reshape(x.shape[1], *(1, 1, *x.shape[2:])[-3:])
 
 
 def _class_logits(output: object) -> Tensor | None:

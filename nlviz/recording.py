@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +87,31 @@ def recorded(
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def replaced(module: nn.Module, change: Callable[[tuple[Any, ...], Any], Any]) -> Iterator[None]:
+    """Let a module return something else while the block runs; only for this thread's calls.
+
+    Args:
+        module: the module.
+        change: gets the positional arguments and the output, returns what takes its place.
+
+    >>> layer = nn.Linear(2, 2)
+    >>> with torch.no_grad(), replaced(layer, lambda args, output: args[0]):
+    ...     layer(torch.tensor([3.0, 4.0]))
+    tensor([3., 4.])
+    """
+    owner = threading.get_ident()
+
+    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        return change(args, output) if threading.get_ident() == owner else None
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _detached(value: Any) -> Any:

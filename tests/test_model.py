@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -261,6 +262,65 @@ def test_tokens_lie_where_a_bright_square_lights_them() -> None:
         centres = np.array([queries.centre(i) for i in range(queries.size)])
         _, cy, cx = (at.numpy().reshape(-1, 1) * centres).sum(0)
         assert (cy, cx) == (pytest.approx(y, abs=1.5), pytest.approx(x, abs=1.5))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_logits_without_a_block_are_those_of_the_network_without_it(training: bool) -> None:
+    net = clip_net().train(training)
+    model = Model(net, input_spec=CLIPS)
+    before = state(net)
+    whole, without = model.logits(noise_clip()), model.logits(noise_clip(), bypass="nl")
+    assert state(net) == before
+    torch.testing.assert_close(whole, model.capture(noise_clip()).logits)
+    prepared = model.adapter.prepare(net, noise_clip(), CLIPS)
+    with torch.no_grad():
+        net.eval()
+        x = net.norm(net.stem(prepared.tensor))
+        torch.testing.assert_close(without, net.head(x.mean((2, 3, 4)))[0])
+    assert not torch.allclose(whole, without)
+    assert without.requires_grad is False
+
+
+def test_an_inserted_block_is_bypassed_behind_its_layer() -> None:
+    net = frame_net()
+    model = Model(net, input_spec=FRAMES)
+    bare = FrameNet().eval()
+    bare.load_state_dict({k: v for k, v in net.state_dict().items() if "non_local" not in k})
+    prepared = model.adapter.prepare(net, noise_clip(), FRAMES)
+    with torch.no_grad():
+        want = bare(prepared.tensor).mean(0)
+    assert torch.equal(model.logits(noise_clip(), bypass="layer1"), want)
+
+
+def test_logits_of_unknown_blocks_and_of_other_outputs_are_refused() -> None:
+    model = Model(clip_net(), input_spec=CLIPS)
+    with pytest.raises(UnknownBlock, match="no block is called 'n'"):
+        model.logits(noise_clip(), bypass="n")
+    net = nn.Sequential(nn.Conv3d(3, 8, 4, stride=4), nlviz.NonLocalBlock(8))
+    with pytest.raises(NlvizError, match="a vector per clip or frame, Sequential returns"):
+        Model(net, input_spec=CLIPS).logits(noise_clip())
+
+
+def test_a_bypass_ends_with_its_context_also_after_an_exception() -> None:
+    net = clip_net()
+    adapter = Model(net).adapter
+    before = state(net)
+    with pytest.raises(ValueError, match="stop"), adapter.bypass(net, "nl"):
+        x = torch.randn(1, 8, 2, 5, 3)
+        assert net.nl(x) is x
+        raise ValueError("stop")
+    assert state(net) == before
+
+
+def test_a_bypass_is_of_its_own_thread_alone() -> None:
+    net = clip_net()
+    x = torch.randn(1, 8, 2, 5, 3)
+    seen: list[Tensor] = []
+    with torch.no_grad(), Model(net).adapter.bypass(net, "nl"):
+        thread = threading.Thread(target=lambda: seen.append(net.nl(x)))
+        thread.start()
+        thread.join()
+    assert not torch.equal(seen[0], x)
 
 
 @pytest.mark.gpu

@@ -6,12 +6,14 @@ Add a family: write one file with an ``Adapter`` and name it in ``families/__ini
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast, runtime_checkable
 
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlviz.affinity import Affinity, EmbeddedAffinity, Support
@@ -19,7 +21,7 @@ from nlviz.block import NonLocalBlock
 from nlviz.clip import Clip
 from nlviz.geometry import Axis, Shape, TokenGrid
 from nlviz.pairwise import Pairwise
-from nlviz.recording import Call
+from nlviz.recording import Call, replaced
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,19 @@ class Adapter(Protocol):
         """Return one block's affinity from what was recorded."""
         ...
 
+    def features(
+        self, name: str, block: nn.Module, calls: Mapping[str, Call]
+    ) -> Float[Tensor, "channels t h w"]:
+        """Return what entered the block, tokens without a place left out; see ``features_of``."""
+        ...
+
+    def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
+        """Return a context in which a block changes nothing, as if it were not in the network.
+
+        A non-local block returns what it was given; attention adds nothing to its residual path.
+        """
+        ...
+
 
 def prepare(clip: Clip, spec: InputSpec) -> Prepared:
     """Resize, normalise and lay out a clip; the whole picture is kept, without a crop.
@@ -113,6 +128,27 @@ def prepare(clip: Clip, spec: InputSpec) -> Prepared:
     # Pixel i of the input covers the clip from i / f to (i + 1) / f: centres shift by half pixels.
     y, x_ = (Axis(n / m, (n / m - 1) / 2) for n, m in ((height, h), (width, w)))
     return Prepared(tensor, y, x_, clip.shape)
+
+
+def features_of(x: Tensor) -> Float[Tensor, "channels t h w"]:
+    """Return the features that entered a block as (channels, t, h, w), whatever its dimension.
+
+    Args:
+        x: (1, channels, t), (frames, channels, h, w) or (1, channels, t, h, w).
+
+    >>> features_of(torch.zeros(4, 8, 5, 7)).shape
+    torch.Size([8, 4, 5, 7])
+    """
+    if x.dim() == 3:  # time alone
+        return x[0, :, :, None, None]
+    if x.dim() == 4 and x.shape[0] > 1:
+        return x.transpose(0, 1)
+    return x[0].reshape(x.shape[1], *(1, 1, *x.shape[2:])[-3:])
+
+
+def bypassed(block: nn.Module) -> AbstractContextManager[None]:
+    """Return a context in which a block returns the features that it was given."""
+    return replaced(block, lambda args, output: args[0])
 
 
 def block_affinity(

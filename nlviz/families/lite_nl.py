@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
-from torch import nn
+from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
 from nlviz.block import NonLocalBlock
 from nlviz.clip import Clip
-from nlviz.families.adapter import InputSpec, Prepared, block_affinity, place, prepare
+from nlviz.families.adapter import (
+    InputSpec,
+    Prepared,
+    block_affinity,
+    bypassed,
+    features_of,
+    place,
+    prepare,
+)
 from nlviz.geometry import Axis, TokenGrid
 from nlviz.networks.lite_nl import LiteNL
 from nlviz.recording import Call
@@ -60,3 +69,11 @@ class LiteNLAdapter:
             queries=queries,
             clip_shape=prepared.clip_shape,
         )
+
+    def features(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
+        """Return what entered the block."""
+        return features_of(calls[name].args[0])
+
+    def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
+        """Return a context in which the block returns what it was given."""
+        return bypassed(self.blocks(net)[name])
