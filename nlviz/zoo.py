@@ -1,114 +1,237 @@
-"""Models by name: cards of known weights, and how to load them."""
+"""Models by name or from a file of weights."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from nlviz.errors import NlvizError, UnknownModel, UnsafeCheckpoint, did_you_mean
+from nlviz.downloads import cache_folder, fetch, remembered_digest, where
+from nlviz.errors import (
+    DownloadFailed,
+    NlvizError,
+    NoNonLocalBlocks,
+    UnknownModel,
+    WeightsMismatch,
+    did_you_mean,
+)
+from nlviz.layouts.loading import load_checkpoint
+from nlviz.layouts.report import LoadReport
 from nlviz.model import About, Model
 from nlviz.resources import asset
-from nlviz.weights import digest_of, load_into, read_weights
+from nlviz.weights import digest_of
+from nlviz.zoo_cards import CARDS, ModelCard
 
+__all__ = [
+    "CARDS",
+    "ModelCard",
+    "card_for",
+    "device_name",
+    "devices",
+    "file_of",
+    "labels_named",
+    "list_models",
+    "load_model",
+    "pick_device",
+]
 
-@dataclass(frozen=True)
-class ModelCard:
-    """What is known of a set of weights.
-
-    Attributes:
-        name: ``architecture`` or ``architecture.tag``.
-        build: makes the network.
-        weights: bundled file under ``assets/weights``; its card, the .json beside it, holds the
-            digest and what the weights saw in training.
-        trained_for: one phrase for titles.
-        licence: of the weights.
-        paper: where the architecture is described.
-        labels: name of the list of class names.
-    """
-
-    name: str
-    build: Callable[[], nn.Module]
-    weights: str
-    trained_for: str
-    licence: str
-    paper: str
-    labels: str
-
-
-def _lite_nl() -> nn.Module:
-    from nlviz.networks.lite_nl import LiteNL
-
-    return LiteNL()
-
-
-CARDS: dict[str, ModelCard] = {
-    card.name: card
-    for card in (
-        ModelCard(
-            name="lite-nl",
-            build=_lite_nl,
-            weights="lite-nl.safetensors",
-            trained_for="correspondence between frames, not a recognition task",
-            licence="Apache-2.0",
-            paper="arXiv 1711.07971 (blocks), arXiv 1905.11946 (backbone)",
-            labels="imagenet",
-        ),
-    )
-}
+Progress = Callable[[str, float], None]
 
 
 def list_models() -> list[str]:
     """Return the full names of all models that ``load_model`` knows.
 
-    >>> list_models()
-    ['lite-nl']
+    >>> "lite-nl" in list_models()
+    True
     """
     return sorted(CARDS)
 
 
-def load_model(name: str | Path, *, device: str | None = None) -> Model:
-    """Load a model by name, or a weights file of a network that nlviz knows.
+def load_model(
+    name: str | Path,
+    *,
+    device: str | None = None,
+    family: str | None = None,
+    progress: Progress | None = None,
+    **flags: object,
+) -> Model:
+    """Load a model by name, or from a file of weights in any layout that nlviz knows.
+
+    Weights that are not bundled are downloaded when first asked for, and kept.
 
     Args:
-        name: one of ``list_models()``, or the path of a .safetensors file that a recipe wrote.
+        name: one of ``list_models()``, or the path of a file.
         device: ``auto`` (default), ``cpu``, ``cuda`` or ``mps``.
+        family: read the file in the layout of this family, rather than the first that knows it.
+        progress: called with a sentence and a share in [0, 1].
+        **flags: what the keys of the file do not tell, ``pairwise="dot_product"`` for instance;
+            ``nlviz inspect FILE`` lists them.
 
     Raises:
         UnknownModel: when there is no such name or file.
-        UnsafeCheckpoint: when the file is no .safetensors file.
+        DownloadFailed: when the weights cannot be had; the sentence says where to put them.
+        UnreadableCheckpoint: when the file holds no weights that can be read.
+        UnsafeCheckpoint: when it would run code.
         WeightsMismatch: when the weights do not fit, or their digest is wrong.
+        NoNonLocalBlocks: when the network has no non-local block.
 
     >>> load_model("lite-nl")
     Model(lite-nl, stage3, stage4, on cpu)
     """
-    if str(name) in CARDS:
-        card = CARDS[str(name)]
+    tell = progress or (lambda sentence, share: None)
+    to = pick_device(device)
+    card = CARDS.get(str(name))
+    if card is not None:
+        listens = None if progress is None else _part(progress, 0.0, 0.6)
+        path = file_of(card, progress=listens)
+        title = card.name
+    else:
+        path = _existing(name)
+        card = card_for(path)
+        title = ""
+    said = {**(card.flags if card else {}), **{k: v for k, v in flags.items() if v is not None}}
+    taken = card.family if card is not None and family is None and title else family
+    net, report = load_checkpoint(
+        path,
+        family=taken,
+        progress=_part(tell, 0.6, 0.9),
+        **said,
+    )
+    report = _completed(report, path, card, flags)
+    if not report.blocks:
+        raise NoNonLocalBlocks(
+            f"{path.name} is a {report.architecture}; there is nothing to look into. Put a block "
+            "in with nlviz.insert(net, after=...), or take another file"
+        )
+    tell("Moving the network", 0.95)
+    net.eval().requires_grad_(False).to(to)
+    return Model(
+        net,
+        about=About(
+            title or f"{report.family} ({path.name})",
+            card.trained_for if card is not None and title else report.trained_for,
+            report.digest,
+        ),
+        labels=labels_named(report.labels) if report.labels else (),
+        input_spec=report.input_spec,
+        report=report,
+    )
+
+
+def file_of(card: ModelCard, *, progress: Progress | None = None) -> Path:
+    """Return the file of a card's weights, downloaded when it is not there; its digest is checked.
+
+    Raises:
+        DownloadFailed: when it cannot be had; the sentence says where to put it.
+        WeightsMismatch: when it has another digest than the card says.
+
+    >>> file_of(CARDS["lite-nl"]).name
+    'lite-nl.safetensors'
+    """
+    if card.weights:
         path = asset(f"weights/{card.weights}")
         sha256 = json.loads(path.with_suffix(".json").read_text("utf-8"))["sha256"]
-        about = About(card.name, card.trained_for, sha256)
-        weights = read_weights(path, sha256=sha256)
-    else:
-        path = Path(name)
-        if path.suffix != ".safetensors" and path.is_file():
-            raise UnsafeCheckpoint(
-                f"weights are read from .safetensors files, which cannot run code; convert "
-                f"{path.name} with safetensors.torch.save_file first"
-            )
+        if (found := digest_of(path)) != sha256:
+            raise _another_digest(path, "sha256", sha256, found)
+        return path
+    if not card.url:
+        path = cache_folder() / "weights" / card.file_name
         if not path.is_file():
-            raise UnknownModel(f"no model is called {str(name)!r}{did_you_mean(str(name), CARDS)}")
-        card = CARDS["lite-nl"]  # the one architecture that has a recipe
-        weights = read_weights(path)
-        about = About(f"{card.name} ({path.name})", "trained by its recipe", digest_of(path))
-    net = card.build()
-    load_into(net, weights, source=path.name)
-    net.eval().requires_grad_(False).to(pick_device(device))
-    return Model(net, about=about, labels=_labels(card.labels))
+            raise DownloadFailed(
+                f"{card.name} has no address to download it from: {card.note} Put "
+                f"{card.file_name} at {path}, or load it by its path"
+            )
+        return path
+    if not where(card.url, file_name=card.file_name).is_file():
+        _tell_licence(card, progress)
+    kind, _, sha1 = card.digest.rpartition(":")
+    path = fetch(
+        card.url,
+        digest="" if kind else card.digest,
+        file_name=card.file_name,
+        progress=progress,
+    )
+    if kind == "sha1" and (found := _sha1(path)) != sha1:
+        raise _another_digest(path, "sha1", sha1, found)
+    return path
+
+
+def card_for(path: Path) -> ModelCard | None:
+    """Return the card of a published file by its name, or None.
+
+    >>> card_for(Path("I3D_NLN_8x8_R50.pkl")).name
+    'i3d-nl-r50.k400-slowfast'
+    """
+    return next((c for c in CARDS.values() if c.file_name and c.file_name == path.name), None)
+
+
+def _part(tell: Progress, start: float, end: float) -> Progress:
+    return lambda sentence, share: tell(sentence, start + (end - start) * share)
+
+
+def _existing(name: str | Path) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise UnknownModel(f"no model is called {str(name)!r}{did_you_mean(str(name), CARDS)}")
+    return path
+
+
+def _tell_licence(card: ModelCard, progress: Progress | None) -> None:
+    """Say the licence before a download; a sentence nobody listens to goes to the log."""
+    what = ", which forbids commercial use" if card.non_commercial else ""
+    sentence = f"The weights of {card.name} have the licence {card.licence}{what} ({card.source})"
+    if progress is not None:
+        progress(sentence, 0.0)
+    elif card.non_commercial:
+        logging.getLogger("nlviz").warning(sentence)
+
+
+def _completed(
+    report: LoadReport, path: Path, card: ModelCard | None, flags: Mapping[str, object]
+) -> LoadReport:
+    """Return the report with the file's digest, and with what its card said marked as such."""
+    digest, warnings = _digest(path), list(report.warnings)
+    given = {} if card is None else {k: v for k, v in card.flags.items() if flags.get(k) is None}
+    if card is not None and not card.weights and card.digest and digest:
+        if ":" not in card.digest and not digest.startswith(card.digest):
+            warnings.append(
+                f"The file is called as {card.name}, whose sha256 begins with {card.digest}; this "
+                f"one's is {digest[:8]}: it is another file, or was changed."
+            )
+    return replace(
+        report,
+        digest=digest,
+        warnings=tuple(warnings),
+        flags={
+            name: replace(flag, origin="card") if name in given else flag
+            for name, flag in report.flags.items()
+        },
+    )
+
+
+def _digest(path: Path) -> str:
+    try:
+        return remembered_digest(path)
+    except OSError:  # read a moment ago; gone since
+        return ""
+
+
+def _sha1(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha1").hexdigest()
+
+
+def _another_digest(path: Path, kind: str, expected: str, found: str) -> WeightsMismatch:
+    return WeightsMismatch(
+        f"{path.name} must have the {kind} {expected[:12]}..., it has {found[:12]}...; it was "
+        "changed or cut short, restore the original file or delete it to download it again"
+    )
 
 
 def devices() -> list[str]:
@@ -156,10 +279,28 @@ def pick_device(device: str | None) -> str:
 
 
 @cache
-def _labels(name: str) -> tuple[str, ...]:
-    # The metadata of torchvision's weights carries the class names; nothing is downloaded.
+def labels_named(name: str) -> tuple[str, ...]:
+    """Return a list of class names, in the order of the logits.
+
+    Both come from the metadata of torchvision's weights; nothing is downloaded. The order of
+    Kinetics-400 is the alphabet's in every one of its published networks.
+
+    Args:
+        name: ``imagenet`` or ``kinetics400``.
+
+    Raises:
+        NlvizError: when there is no such list.
+
+    >>> labels_named("kinetics400")[0], labels_named("kinetics400")[399]
+    ('abseiling', 'zumba')
+    """
     if name == "imagenet":
         from torchvision.models import EfficientNet_B0_Weights
 
         return tuple(EfficientNet_B0_Weights.DEFAULT.meta["categories"])
-    raise NlvizError(f"there is no list of labels called {name!r}")
+    if name == "kinetics400":
+        from torchvision.models.video import R3D_18_Weights
+
+        return tuple(R3D_18_Weights.DEFAULT.meta["categories"])
+    known = ("imagenet", "kinetics400")
+    raise NlvizError(f"there is no list of labels called {name!r}{did_you_mean(name, known)}")

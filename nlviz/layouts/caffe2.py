@@ -140,7 +140,10 @@ class Caffe2Layout:
                 std=(57.375,) * 3,
                 frames=seen.frames,
                 stride=seen.stride,
-                least_frames=spec.stem_stride * spec.pool1[1] * (spec.pool2 or (1, 1))[1],
+                least_frames=spec.stem_stride
+                * spec.pool1[1]
+                * (spec.pool2 or (1, 1))[1]
+                * max((b.frames_per_group or 1 for b in spec.non_local.values()), default=1),
             ),
             input_note=f"RGB, (value - 114.75) / 57.375, {seen.frames} frames, every "
             f"{seen.stride}. of the video, shorter side {size}",
