@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from nlviz.affinity import Affinity, EmbeddedAffinity
+from nlviz.analysis.decomposition import query_groups
 from nlviz.attention_map import AttentionMap
 from nlviz.model import Capture
 
@@ -30,6 +31,8 @@ class RowStatistics:
         per_frame: (t,) mass of each frame of the key grid.
         frame_times: (t,) seconds of those frames.
         left_out: mass that was left out before renormalising.
+        moved: of a row minus the mean row, the share of a row's weight that lies elsewhere than the
+            mean row's; ``per_frame`` and ``own_frame`` are then gains and losses. None of others.
     """
 
     effective: float | None
@@ -40,6 +43,7 @@ class RowStatistics:
     per_frame: npt.NDArray[np.float64]
     frame_times: npt.NDArray[np.float64]
     left_out: float
+    moved: float | None = None
 
 
 def row_statistics(attention: AttentionMap, times: npt.NDArray[np.float64]) -> RowStatistics:
@@ -63,34 +67,63 @@ def row_statistics(attention: AttentionMap, times: npt.NDArray[np.float64]) -> R
     at = np.interp(ot + st * np.arange(len(mass)), np.arange(len(times)), times)
     here = np.interp(attention.query[0], np.arange(len(times)), times)
     pixels, _ = attention.mean_distance()
+    balanced = attention.balanced
     return RowStatistics(
         effective=attention.effective() if attention.normalised else None,
         cells=round(1 / attention.uniform),
-        own_frame=float(np.abs(mass[own]) / total),
+        own_frame=float(mass[own] if balanced else np.abs(mass[own]) / total),
         pixels=pixels,
         seconds=float((np.abs(mass) * np.abs(at - here)).sum() / total),
         per_frame=mass,
         frame_times=at,
         left_out=attention.left_out,
+        moved=moved(attention) if balanced else None,
     )
 
 
-def average_distance(vectors: Float[Tensor, "n d"]) -> float:
+def moved(attention: AttentionMap) -> float:
+    """Return the share of its weight that a query puts elsewhere than the mean query does.
+
+    Of a row minus the mean row: all that is gained, which is all that is lost.
+
+    >>> from nlviz.geometry import TokenGrid
+    >>> weights = np.array([[[0.03, -0.05, 0.02]]], np.float32)
+    >>> round(moved(AttentionMap(weights, (0, 0, 0), TokenGrid((1, 1, 3)))), 3)
+    0.05
+    """
+    gains = float(np.maximum(attention.weights, 0).sum(dtype=np.float64))
+    return gains + max(attention.off_grid, 0.0)
+
+
+def average_distance(
+    vectors: Float[Tensor, "n d"], groups: Int[Tensor, " n"] | None = None
+) -> float:
     """Return the mean cosine distance (1 - cos) / 2 over all pairs, i = j included.
 
     With u_i = v_i / |v_i| it is (1 - |mean_i u_i|^2) / 2, in O(n d). 0 means that all vectors point
     the same way. Source: Cao et al., "GCNet", arXiv 1904.11492, section 3.
 
+    Args:
+        vectors: (n, d).
+        groups: group of each vector, from 0; pairs are then those within a group, and the mean is
+            over groups, weighted by their number of vectors.
+
     >>> average_distance(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
     0.25
     """
-    mean = F.normalize(vectors.double(), dim=-1).mean(0)
-    return float((1 - mean.square().sum()) / 2)
+    unit = F.normalize(vectors.double(), dim=-1)
+    if groups is None:
+        return float((1 - unit.mean(0).square().sum()) / 2)
+    of_groups = [unit[groups == g] for g in set(groups.tolist())]
+    each = [float((1 - own.mean(0).square().sum()) / 2) * len(own) for own in of_groups]
+    return sum(each) / len(unit)
 
 
 @dataclass(frozen=True)
 class BlockStatistics:
     """Whether to believe a block's maps.
+
+    Where queries see only their own group of frames, they are compared within it.
 
     Attributes:
         queries: how many queries were looked at, spread evenly.
@@ -130,17 +163,22 @@ def block_statistics(
     (True, True)
     """
     affinity = affinity or capture.affinities[block]
-    n = min(SAMPLE, affinity.queries.size)
-    index = torch.linspace(0, affinity.queries.size - 1, n).round().long()
+    index = evenly(affinity)
     rows = torch.cat([affinity.rows(part).float().mean(0) for part in torch.split(index, 64)])
+    groups = query_groups(affinity).to(index.device)[index].to(rows.device)
     magnitude = rows.abs() / rows.abs().sum(-1, keepdim=True).clamp(min=1e-30)
-    mean = magnitude.mean(0)
+    mask = affinity.support.mask(affinity.queries, affinity.keys, index[:1])
+    prefix, keys = affinity.keys.prefix, affinity.keys.size
+    reachable = prefix + (keys if mask is None else int(mask.sum()))
+    mean = torch.empty_like(magnitude)
+    for g in set(groups.tolist()):
+        mean[groups == g] = magnitude[groups == g].mean(0)
     return BlockStatistics(
-        queries=n,
+        queries=len(index),
         distance_input=average_distance(capture.features[block].flatten(1).mT),
-        distance_rows=average_distance(rows),
+        distance_rows=average_distance(rows, groups),
         shared=float(torch.minimum(magnitude, mean).sum(-1).mean()),
-        uniform=float(magnitude.clamp(max=1 / magnitude.shape[-1]).sum(-1).mean()),
+        uniform=float(magnitude.clamp(max=1 / reachable).sum(-1).mean()),
         effective=(
             float(torch.special.entr(rows).sum(-1).exp().mean())
             if affinity.pairwise.softmax
@@ -148,3 +186,15 @@ def block_statistics(
         ),
         parity=affinity.parity_error() if isinstance(affinity, EmbeddedAffinity) else None,
     )
+
+
+def evenly(affinity: Affinity, most: int = SAMPLE) -> Int[Tensor, " n"]:
+    """Return the flat indices of at most this many queries, spread evenly over all of them.
+
+    >>> from nlviz.patches import patch_affinity
+    >>> a = patch_affinity(np.zeros((1, 9, 9, 3), np.uint8), clip_shape=(1, 9, 9), h=1, step=2)
+    >>> evenly(a, 5).tolist()
+    [0, 4, 8, 11, 15]
+    """
+    n = affinity.queries.size
+    return torch.linspace(0, n - 1, min(most, n), dtype=torch.float64).round().long()

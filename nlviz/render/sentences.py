@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nlviz.analysis.statistics import moved
 from nlviz.attention_map import AttentionMap
 from nlviz.clip import Clip
 from nlviz.render.frame_maps import masses, shown_frame
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 def notes_of(overlay: Overlay, *, shown: int) -> list[str]:
     """Return the sentences of a film strip's caption."""
     clip, attention, look = overlay.clip, overlay.attention, overlay.look
-    notes = [f"Outlined: {place_text(clip, attention)}."]
+    notes = [f"Outlined: {place_text(clip, attention)}."] if look.marked else []
     if attention.left_out:
         what, share = left_out(attention)
         rest = ", the rest is renormalised" if attention.normalised else ""
         whole = "difference" if attention.balanced else "weight"
         notes.append(f"Its own {what} ({percent_text(share)} of the {whole}) is left out{rest}.")
-    elif look.show_map and look.scale.unit != "logit":
+    elif look.marked and look.show_map and look.scale.unit != "logit":
         own = float(attention.weights.flat[attention.own])
         notes.append(f"Its own cell, not coloured, has {look.scale.text(own)}.")
     if look.scale.clipped:
@@ -66,20 +67,6 @@ def left_out(attention: AttentionMap) -> tuple[str, float]:
         rest = float(np.abs(attention.weights).sum(dtype=np.float64))
         share = abs(share) / max(abs(share) + rest, 1e-300)
     return "frame" if whole else "cell", share
-
-
-def moved(attention: AttentionMap) -> float:
-    """Return the share of its weight that a query puts elsewhere than the mean query does.
-
-    Of a row minus the mean row: all that is gained, which is all that is lost.
-
-    >>> from nlviz.geometry import TokenGrid
-    >>> weights = np.array([[[0.03, -0.05, 0.02]]], np.float32)
-    >>> round(moved(AttentionMap(weights, (0, 0, 0), TokenGrid((1, 1, 3)))), 3)
-    0.05
-    """
-    gains = float(np.maximum(attention.weights, 0).sum(dtype=np.float64))
-    return gains + max(attention.off_grid, 0.0)
 
 
 def row_sentence(clip: Clip, attention: AttentionMap) -> str:
