@@ -65,6 +65,9 @@ class NonLocalBlock(nn.Module):
         scale: factor of the logits: a number, True for d^-1/2, or False for 1 (the paper's).
         unit_length: scale theta and phi to length 1; then a learned temperature replaces ``scale``.
         norm: batch normalisation behind W_z.
+        frames_per_group: fold time into groups of this many frames that see only each other; None
+            lets every frame see every other. Only in three dimensions.
+        concat_bias: in ``concatenation``, a bias inside the ReLU.
 
     >>> block = NonLocalBlock(6, dimension=2, pool=2).eval()
     >>> x = torch.randn(1, 6, 5, 7)
@@ -73,6 +76,7 @@ class NonLocalBlock(nn.Module):
     """
 
     log_scale: nn.Parameter | None
+    w_f_bias: nn.Parameter | None
     place: str = ""  # the layer that ``insert`` put it behind
 
     def __init__(
@@ -87,8 +91,15 @@ class NonLocalBlock(nn.Module):
         scale: float | bool = False,
         unit_length: bool = False,
         norm: bool = True,
+        frames_per_group: int | None = None,
+        concat_bias: bool = False,
     ) -> None:
         super().__init__()
+        if frames_per_group is not None and (dimension != 3 or frames_per_group < 1):
+            raise NlvizError(
+                "groups are of one or more frames of features (batch, channels, t, h, w); got "
+                f"frames_per_group={frames_per_group} in {dimension} dimensions"
+            )
         if unit_length and pairwise == "concatenation":
             raise NlvizError(
                 "unit_length scales the factors of an inner product, concatenation has none; take "
@@ -99,6 +110,7 @@ class NonLocalBlock(nn.Module):
         self.attend = Attend(pairwise)
         self.channels, self.dimension, self.pairwise = channels, dimension, pairwise
         self.pool, self.pool_first, self.unit_length = pool, pool_first, unit_length
+        self.frames_per_group = frames_per_group
         width = channels if pairwise == "gaussian" else inner
         self.scale = (width**-0.5 if scale else 1.0) if isinstance(scale, bool) else float(scale)
         if pairwise != "gaussian":
@@ -106,6 +118,8 @@ class NonLocalBlock(nn.Module):
             self.phi = conv(channels, inner, 1)
         if pairwise == "concatenation":
             self.w_f = nn.Parameter(torch.randn(2 * inner) * (2 * inner) ** -0.5)
+        biased = pairwise == "concatenation" and concat_bias
+        self.w_f_bias = nn.Parameter(torch.zeros(())) if biased else None
         self.log_scale = nn.Parameter(torch.tensor(2.3)) if unit_length else None
         self.g = conv(channels, inner, 1)
         self.out = conv(inner, channels, 1)
@@ -143,6 +157,8 @@ class NonLocalBlock(nn.Module):
         if self.pairwise == "concatenation":
             d = theta.shape[-1]
             theta, phi = theta @ self.w_f[:d, None], phi @ self.w_f[d:, None]
+            if self.w_f_bias is not None:
+                theta = theta + self.w_f_bias
         elif self.unit_length:
             theta, phi = F.normalize(theta, dim=-1), F.normalize(phi, dim=-1)
         return theta, phi, g
@@ -158,9 +174,31 @@ class NonLocalBlock(nn.Module):
                 f"this block takes features (batch, {self.channels}, "
                 f"{', '.join('thw'[-self.dimension :])}), got {tuple(x.shape)}"
             )
-        y = self.attend(*self.embed(x), self.logit_scale())
-        y = y[:, 0].mT.reshape(x.shape[0], -1, *x.shape[2:])
-        return x + cast(Tensor, self.bn(self.out(y)))
+        return x + self.branch(x)
+
+    def branch(self, x: Float[Tensor, "batch channels *grid"]) -> Tensor:
+        """Return W_z y, normalised, of the shape of x: what the block adds to its input."""
+        inside = self._grouped(x)
+        y = self.attend(*self.embed(inside), self.logit_scale())
+        y = y[:, 0].mT.reshape(inside.shape[0], -1, *inside.shape[2:])
+        z = cast(Tensor, self.bn(self.out(y)))
+        if inside is x:
+            return z
+        folded = z.reshape(x.shape[0], -1, *z.shape[1:])
+        return folded.transpose(1, 2).flatten(2, 3)
+
+    def _grouped(self, x: Tensor) -> Tensor:
+        """Return groups of frames as a batch: (batch x groups, channels, frames, h, w)."""
+        n = self.frames_per_group
+        if n is None or x.shape[2] == n:
+            return x
+        if x.shape[2] % n:
+            raise NlvizError(
+                f"this block takes a multiple of {n} frames of features, got {x.shape[2]}; take a "
+                "clip with more or fewer frames"
+            )
+        groups = x.reshape(*x.shape[:2], -1, n, *x.shape[3:])
+        return groups.transpose(1, 2).flatten(0, 1)
 
     def _pooled(self, x: Tensor) -> Tensor:
         return x if self.pool == 1 else _POOL[self.dimension](x, self.key_kernel)
