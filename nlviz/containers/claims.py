@@ -20,6 +20,13 @@ from nlviz.containers.source import Source
 _NUMBERS = re.compile(r"[<>|=]?[fiub?]\d{0,2}")
 
 
+def _count(source: Source, key: str, shape: tuple[int, ...]) -> int:
+    """Return how many numbers a shape has, if one can be computed with at all."""
+    if math.prod(max(n, 1) for n in shape) >= 2**56:
+        raise source.broken(f"{key!r} claims the shape {' x '.join(map(str, shape))}")
+    return math.prod(shape)
+
+
 @dataclass(eq=False, slots=True)
 class Storage:
     """A run of numbers that tensors are views of.
@@ -77,7 +84,7 @@ class TensorClaim:
             if base.numel() * base.element_size() % width or base.data_ptr() % width:
                 raise source.broken(f"{key!r} is no whole number of {self.dtype} values")
             base = base.view(self.dtype)
-        count = math.prod(self.size)
+        count = _count(source, key, self.size)
         if not count:
             return torch.empty(self.size, dtype=base.dtype)
         steps = zip(self.size, self.stride, strict=True)
@@ -126,7 +133,7 @@ class ArrayClaim:
         dtype = self.kind.dtype() if self.kind is not None else None
         if dtype is None or self.raw is None:
             return None
-        claimed = math.prod(self.shape) * dtype.itemsize
+        claimed = _count(source, key, self.shape) * dtype.itemsize
         if claimed != len(self.raw):
             raise source.broken(
                 f"the array {key!r} claims {claimed:,} bytes, {len(self.raw):,} are there"
