@@ -6,11 +6,15 @@ from torch import nn
 
 from nlviz.errors import NlvizError, NoNonLocalBlocks, did_you_mean
 from nlviz.families.adapter import Adapter
+from nlviz.families.detection import DetectionAdapter
 from nlviz.families.lite_nl import LiteNLAdapter
 from nlviz.families.non_local_block import NonLocalBlockAdapter
+from nlviz.families.video_resnet import VideoResNetAdapter
 
 FAMILIES: tuple[Adapter, ...] = (
     LiteNLAdapter(),
+    DetectionAdapter(),
+    VideoResNetAdapter(),
     NonLocalBlockAdapter(),
 )
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Literal, Protocol, cast, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from nlviz.affinity import Affinity, EmbeddedAffinity, Support
 from nlviz.block import NonLocalBlock
 from nlviz.clip import Clip
+from nlviz.detections import Detection
 from nlviz.geometry import Axis, Shape, TokenGrid
 from nlviz.pairwise import Pairwise
 from nlviz.recording import Call, replaced
@@ -36,6 +37,8 @@ class InputSpec:
         frames, stride: how the network was trained to see a video, every stride-th frame of it; the
             app offers it. None where the network has no preference.
         least_frames: fewer than these the network cannot take.
+        sides: height and width of a network that takes no others; the whole picture is resized to
+            them, whatever its aspect, and ``size`` and ``multiple`` play no part.
     """
 
     size: int = 224
@@ -46,6 +49,7 @@ class InputSpec:
     frames: int | None = None
     stride: int | None = None
     least_frames: int = 1
+    sides: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,15 @@ class Prepared:
         tensor: the input.
         y, x: place of the input's rows and columns of pixels in the clip.
         clip_shape: frames, height and width of the clip.
+        axes: block -> where its cells lie in the input (t, y, x), for a family that knows it before
+            the forward pass.
     """
 
     tensor: Tensor
     y: Axis
     x: Axis
     clip_shape: Shape
+    axes: Mapping[str, tuple[Axis, Axis, Axis]] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -72,10 +79,13 @@ class Adapter(Protocol):
         family: its name.
         traces: whether ``read`` needs to know where feature cells lie from the convolutions before
             a block; a family that knows its own geometry saves the forward pass those hooks.
+        products: whether ``read`` needs what enters the attention products inside the modules; a
+            family that finds theta and phi among a module's arguments does not.
     """
 
     family: str
     traces: bool
+    products: bool
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return the blocks with an affinity by name, in forward order; empty if none is known."""
@@ -109,6 +119,21 @@ class Adapter(Protocol):
         ...
 
 
+@runtime_checkable
+class Detector(Protocol):
+    """What an adapter adds for networks that detect objects."""
+
+    def detections(self, output: Any, calls: Mapping[str, Call]) -> tuple[Detection, ...]:
+        """Return what the network found, in the clip's pixels."""
+        ...
+
+    def readings(
+        self, blocks: Mapping[str, nn.Module], calls: Mapping[str, Call]
+    ) -> dict[str, nn.Module]:
+        """Return the blocks by the names of what is read: several where one ran per object."""
+        ...
+
+
 def prepare(clip: Clip, spec: InputSpec) -> Prepared:
     """Resize, normalise and lay out a clip; the whole picture is kept, without a crop.
 
@@ -118,7 +143,9 @@ def prepare(clip: Clip, spec: InputSpec) -> Prepared:
     """
     _, height, width = clip.shape
     scale = spec.size / min(height, width)
-    h, w = (max(round(n * scale / spec.multiple), 1) * spec.multiple for n in (height, width))
+    h, w = spec.sides or (
+        max(round(n * scale / spec.multiple), 1) * spec.multiple for n in (height, width)
+    )
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = np.stack([cv2.resize(f, (w, h), interpolation=how) for f in clip.frames])
     x = torch.from_numpy(small).permute(3, 0, 1, 2).float()  # (3, T, h, w)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from nlviz.block import NonLocalBlock
 from nlviz.errors import NlvizError
+from nlviz.geometry import Axis
 from nlviz.networks.video_resnet_spec import STAGE_SIZES, NonLocalSpec, VideoResNetSpec
 
 FOLDS = 8  # one in this many channels is shifted each way (TSM)
@@ -147,11 +148,34 @@ class Pathway(nn.Module):
 
     def features(self, clip: Clips) -> Float[Tensor, "batch channels t h w"]:
         """Return the output of res5."""
-        x = self.stem(clip)
-        x = self.pool2(self.stage(2, x))
+        x: Tensor = self.pool2(self.stage(2, self.stem(clip)))
         for number in (3, 4, 5):
             x = self.stage(number, x)
         return x
+
+    def axes(self, stage: int) -> tuple[Axis, Axis, Axis]:
+        """Return where the cells of a stage's output lie in the pathway's input: t, y, x."""
+        spec = self.spec
+        t, y = Axis(), Axis().through(kernel=7, stride=2, pad=3)
+        t = t.through(kernel=spec.stem_kernel, stride=spec.stem_stride, pad=spec.stem_kernel // 2)
+        y = y.through(kernel=3, stride=2, pad=spec.pool1_pad)
+        for kernel, stride in (spec.pool1, *((spec.pool2,) if spec.pool2 and stage > 2 else ())):
+            t = t.through(kernel=kernel, stride=stride, pad=0)
+        for _ in range(3, stage + 1):
+            y = y.through(kernel=3, stride=2, pad=1)
+        return t, y, y
+
+    def frames_out(self, frames: int) -> int:
+        """Return how many frames of features res3 has for a clip; below 1 it is too short.
+
+        >>> Pathway(VideoResNetSpec(depth=18, pool2=(2, 2))).frames_out(9)
+        4
+        """
+        spec = self.spec
+        n = (frames + spec.stem_kernel // 2 * 2 - spec.stem_kernel) // spec.stem_stride + 1
+        for kernel, stride in (spec.pool1, spec.pool2 or (1, 1)):
+            n = (n - kernel) // stride + 1
+        return n
 
     def non_local_blocks(self) -> dict[str, NonLocalBlock]:
         """Return the blocks by name, ``res3.1`` for instance, in forward order."""
