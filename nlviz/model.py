@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from nlviz.affinity import Affinity
 from nlviz.clip import Clip
+from nlviz.detections import Detection
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
-from nlviz.families.adapter import Adapter, InputSpec
+from nlviz.families.adapter import Adapter, Detector, InputSpec
 from nlviz.layouts.report import LoadReport
 from nlviz.recording import recorded
 
@@ -81,6 +82,7 @@ class Capture:
         blocks: the modules themselves.
         about: what is known of the model.
         labels: a name per class, or empty.
+        detections: the objects that a detection network found, or empty.
     """
 
     clip: Clip
@@ -90,6 +92,7 @@ class Capture:
     blocks: Mapping[str, nn.Module]
     about: About
     labels: tuple[str, ...] = field(default=(), repr=False)
+    detections: tuple[Detection, ...] = field(default=(), repr=False)
 
     def prediction(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the k most probable labels with their probabilities (softmax of the logits)."""
@@ -183,6 +186,10 @@ class Model:
             )
         return Capture(
             clip=clip,
+        detections: tuple[Detection, ...] = ()
+        if isinstance(self.adapter, Detector):
+            detections = self.adapter.detections(output, calls)
+            blocks = self.adapter.readings(blocks, calls)
             logits=_class_logits(output),
             affinities=Affinities(
                 {n: self.adapter.read(n, b, calls, prepared) for n, b in blocks.items()}
@@ -197,6 +204,7 @@ class Model:
             labels=self.labels,
         )
 
+            detections=detections,
     def logits(self, clip: Clip, *, bypass: str | None = None) -> Float[Tensor, " classes"]:
         """Return the network's logits for a clip, with all its blocks or without one of them.
 
