@@ -7,14 +7,16 @@ its cache holds slots, and the work is done outside of it, once, while others wa
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
 if TYPE_CHECKING:
     from nlviz.affinity import Affinity
+    from nlviz.analysis.health import BlockHealth, Effect
     from nlviz.analysis.statistics import BlockStatistics
     from nlviz.model import Capture, Model
 
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
 Key = tuple[Any, ...]
+CHEAP = 1.0  # seconds of a forward pass that are spent without asking
 
 
 @dataclass
 class _Slot:
     lock: threading.Lock = field(default_factory=threading.Lock)
     value: Any = None
+    seconds: float = 0.0  # what the forward pass took, of a capture
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -97,10 +101,55 @@ def capture(choice: Choice, progress: Progress) -> Capture:
         )
         progress("Loading the model", 0.5)
         loaded = model(choice.model, choice.device)
-        return loaded.capture(clip, progress=lambda s, share: progress(s, 0.5 + 0.45 * share))
+        start = time.perf_counter()
+        shot = loaded.capture(clip, progress=lambda s, share: progress(s, 0.5 + 0.45 * share))
+        slot.seconds = time.perf_counter() - start
+        return shot
 
-    key = (*clip_key(choice), choice.model, choice.device)
-    return _filled(_capture_slot(key), make)
+    slot = _capture_slot(_capture_key(choice))
+    return _filled(slot, make)
+
+
+def _capture_key(choice: Choice) -> Key:
+    return (*clip_key(choice), choice.model, choice.device)
+
+
+class Bypass:
+    """What bypassing a block changes: one more forward pass, made once for all visitors.
+
+    Attributes:
+        cheap: whether the pass is so short that nobody needs to be asked.
+    """
+
+    def __init__(self, choice: Choice, shot: Capture, block: str, *, cheap: bool) -> None:
+        self._choice, self._shot, self._block = choice, shot, block
+        self._lock = threading.Lock()
+        self._effect: Effect | None = None
+        self._done = False
+        self.cheap = cheap
+
+    @property
+    def done(self) -> bool:
+        """Whether it was tried."""
+        return self._done
+
+    def run(self) -> None:
+        """Try it, unless that was done.
+
+        Raises:
+            NlvizError: whatever loading and running the network raise.
+        """
+        from nlviz.analysis.health import bypass_effect
+
+        with self._lock:
+            if not self._done:
+                loaded = model(self._choice.model, self._choice.device)
+                self._effect = bypass_effect(loaded, self._shot, self._block)
+                self._done = True
+
+    def on(self, health: BlockHealth) -> BlockHealth:
+        """Return the block's health with what is known of the effect."""
+        return replace(health, effect=self._effect)
 
 
 @dataclass(frozen=True)
@@ -113,6 +162,8 @@ class BlockView:
         opening: (frame, y, x) that it opens at.
         served: whether rows that the browser cannot compute come from here, for each pin.
         statistics: whether to believe it.
+        health: whether the block does anything, the effect of bypassing it apart.
+        bypass: what finds that effect, or None where the network gives no logits to compare.
     """
 
     affinities: dict[str, Affinity]
@@ -120,11 +171,14 @@ class BlockView:
     opening: tuple[float, float, float]
     served: bool
     statistics: BlockStatistics
+    health: BlockHealth
+    bypass: Bypass | None
 
 
 def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> BlockView:
     """Return what the page shows of one block, computed once."""
     from nlviz.analysis.controls import controls
+    from nlviz.analysis.health import block_health
     from nlviz.analysis.opening import opening_query
     from nlviz.analysis.statistics import block_statistics
     from nlviz.render.live_view import unpack
@@ -135,7 +189,11 @@ def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> Bl
         payload = _payload(shot, block, affinities, channel, None)
         served = any(source["server"] for source in unpack(payload)[0]["sources"])
         statistics = block_statistics(shot, block)
-        return BlockView(affinities, payload, (float(frame), y, x), served, statistics)
+        health = block_health(None, shot, block)
+        cheap = _capture_slot(_capture_key(choice)).seconds < CHEAP
+        bypass = None if shot.logits is None else Bypass(choice, shot, block, cheap=cheap)
+        opening = (float(frame), y, x)
+        return BlockView(affinities, payload, opening, served, statistics, health, bypass)
 
     key = (*clip_key(choice), choice.model, choice.device, block)
     return _filled(_block_slot(key), make)

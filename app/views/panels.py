@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nlviz.affinity import Affinity
     from nlviz.attention_map import AttentionMap
     from nlviz.model import Capture
+    from nlviz.render.tables import Line
     from nlviz.render.views import View
 
     from ..cached import BlockView
@@ -41,7 +42,7 @@ def draw(shot: Capture, block: str, view: BlockView, now: View) -> None:
     with middle:
         _top_keys(shot, attention)
     with right:
-        _trust(view, block)
+        _trust(view)
     _save(shot, affinity, now)
 
 
@@ -51,7 +52,8 @@ def _mass(shot: Capture, attention: AttentionMap) -> None:
     from nlviz.render.tables import row_lines
 
     s = row_statistics(attention, shot.clip.times)
-    st.markdown("##### The pinned query's row")
+    what = ", minus the mean row" if s.moved is not None else ""
+    st.markdown(f"##### The pinned query's row{what}")
     if len(s.per_frame) > 1:
         own, _, _ = attention.keys.unravel(attention.own)
         chart = mass_over_time(s.per_frame, s.frame_times, own=own)
@@ -84,7 +86,8 @@ def _typed() -> None:
 def _top_keys(shot: Capture, attention: AttentionMap) -> None:
     from nlviz.render.tables import top_keys
 
-    st.markdown("##### Its strongest keys")
+    gains = attention.title.endswith("minus the mean row")
+    st.markdown("##### Keys that gain most" if gains else "##### Its strongest keys")
     st.dataframe(
         top_keys(shot.clip, attention, k=12),
         hide_index=True,
@@ -102,7 +105,7 @@ def _top_keys(shot: Capture, attention: AttentionMap) -> None:
                 width=112,
                 format="%.1f",
                 min_value=0,
-                max_value=max((link.multiple for link in attention.top(1)), default=1.0),
+                max_value=max([1e-3, *(link.multiple for link in attention.top(1))]),
                 help="Weight as a multiple of what every key would have if all had the same",
             ),
         },
@@ -110,13 +113,38 @@ def _top_keys(shot: Capture, attention: AttentionMap) -> None:
     )
 
 
-def _trust(view: BlockView, block: str) -> None:
+def _trust(view: BlockView) -> None:
     from nlviz.render.tables import trust
 
     st.markdown("##### Can this map be believed?")
-    for line in trust(view.statistics):
-        st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
-        st.caption(line.meaning)
+    _lines(trust(view.statistics))
+    _health(view)
+
+
+def _health(view: BlockView) -> None:
+    """Say whether the block is alive; what needs a long forward pass waits for a click."""
+    from nlviz.render.tables import health_lines
+
+    st.markdown("##### Is the block alive?")
+    bypass = view.bypass
+    if bypass is not None and (bypass.done or bypass.cheap):
+        bypass.run()
+    told, asked = st.container(), st.empty()
+    if bypass is not None and not bypass.done:
+        tip = "Runs the network once more without this block and compares its answers"
+        if asked.button("Test the block", help=tip, key="test-block"):
+            with asked, st.spinner("Running the network without the block"):
+                bypass.run()
+            asked.empty()
+    with told:
+        _lines(health_lines(view.health if bypass is None else bypass.on(view.health)))
+
+
+def _lines(lines: list[Line]) -> None:
+    for line in lines:
+        st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
+        if line.meaning:
+            st.caption(line.meaning)
 
 
 def _save(shot: Capture, affinity: Affinity, now: View) -> None:

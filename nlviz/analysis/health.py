@@ -32,6 +32,7 @@ from nlviz.analysis.decomposition import can_split, query_groups, split
 from nlviz.analysis.statistics import SAMPLE, average_distance, block_statistics, evenly
 from nlviz.block import NonLocalBlock
 from nlviz.model import Capture
+from nlviz.pairwise import SOFTMAX_NAMES, PairwiseName
 
 if TYPE_CHECKING:
     from nlviz.model import Model
@@ -84,7 +85,7 @@ class BlockHealth:
         uniform: mean mass that a row has in common with the uniform row.
         unary_share: how much of the rows the unary part alone gives, in [0, 1]; None where rows are
             no softmax.
-        softmax: whether rows are.
+        pairwise: name of the pairwise function.
     """
 
     size: float | None
@@ -99,7 +100,7 @@ class BlockHealth:
     shared: float
     uniform: float
     unary_share: float | None
-    softmax: bool
+    pairwise: PairwiseName
 
     @property
     def state(self) -> State:
@@ -107,7 +108,7 @@ class BlockHealth:
         nothing = self.effect is not None and self.effect.logits < DEAD_EFFECT
         if self.size < DEAD_SIZE if self.size is not None else nothing:
             return "dead"
-        chose_nothing = self.softmax and self.uniform > UNIFORM
+        chose_nothing = self.pairwise in SOFTMAX_NAMES and self.uniform > UNIFORM
         return "untrained" if self.initial_norm or chose_nothing else "alive"
 
     @property
@@ -174,7 +175,7 @@ def block_health(model: Model | None, capture: Capture, block: str) -> BlockHeal
         shared=statistics.shared,
         uniform=statistics.uniform,
         unary_share=unary_share(affinity),
-        softmax=affinity.pairwise.softmax,
+        pairwise=affinity.pairwise.name,
     )
 
 

@@ -15,7 +15,8 @@ def mass_over_time(per_frame: Numbers, times: Numbers, *, own: int) -> go.Figure
     """Return a bar chart of the mass in each frame, the query's own frame marked.
 
     Args:
-        per_frame: (t,) mass of the row in each frame of the key grid.
+        per_frame: (t,) mass of the row in each frame of the key grid; of a row minus the mean row
+            what each frame gains or loses.
         times: (t,) seconds of those frames.
         own: index of the query's own frame.
 
@@ -31,14 +32,14 @@ def mass_over_time(per_frame: Numbers, times: Numbers, *, own: int) -> go.Figure
             y=per_frame,
             marker_line_width=line,
             marker_line_color="#0aa3c2",
-            marker_color="#d9481c",
+            marker_color=["#d9481c" if mass >= 0 else "#3f7fd0" for mass in per_frame],
             hovertemplate="%{x}: %{y:.1%}<extra></extra>",
         )
     )
     figure.update_layout(
         height=230,
         margin={"l": 4, "r": 4, "t": 8, "b": 4},
-        yaxis={"tickformat": ".0%", "rangemode": "tozero"},
+        yaxis={"tickformat": "~%", "rangemode": "tozero"},
         xaxis={"type": "category"},
         bargap=0.25,
         showlegend=False,

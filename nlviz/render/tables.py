@@ -7,6 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from nlviz.analysis.decomposition import SAME_RANKING
+from nlviz.analysis.health import (
+    DEAD_SIZE,
+    LITTLE,
+    SAME_MAP,
+    UNIFORM,
+    BlockHealth,
+    Effect,
+    State,
+)
 from nlviz.analysis.statistics import BlockStatistics, RowStatistics
 from nlviz.attention_map import AttentionMap
 from nlviz.clip import Clip
@@ -81,6 +91,15 @@ def row_lines(s: RowStatistics) -> list[Line]:
                 help="exp(entropy): 1 if one key has all the mass, all if every key has the same",
             )
         )
+    if s.moved is not None:
+        return [
+            Line(
+                f"{s.moved * 100:.1f} %",
+                "of its weight lies elsewhere than the mean query's",
+                help="The sum of all that this row gives more than the mean row of all queries",
+            ),
+            Line(f"{s.own_frame * 100:+.1f} %", "for its own frame"),
+        ]
     lines.append(Line(f"{s.own_frame * 100:.0f} %", "of the mass in its own frame"))
     lines.append(Line(f"{s.pixels:.0f} px", "mean distance in the picture"))
     if len(s.per_frame) > 1:
@@ -122,15 +141,6 @@ def trust(s: BlockStatistics) -> list[Line]:
             f"Mean overlap of {s.queries} queries' rows with their mean row",
         ),
         Line(
-            f"{s.distance_rows:.3f}",
-            f"average distance of rows (of the features: {s.distance_input:.3f})",
-            "Rows differ more than the features they come from."
-            if s.distance_rows > s.distance_input
-            else "Rows differ less than the features they come from.",
-            "Mean cosine distance (1 - cos) / 2 over all pairs, after GCNet (Cao et al. 2019); "
-            "0 if all are the same",
-        ),
-        Line(
             f"{s.uniform * 100:.0f} %",
             "of the mass is as in uniform attention",
             "The block hardly chooses." if s.uniform > 0.8 else "The block chooses.",
@@ -138,3 +148,94 @@ def trust(s: BlockStatistics) -> list[Line]:
         ),
     ]
     return lines
+
+
+_STATES: dict[State, str] = {"dead": "Dead", "untrained": "Looks untrained", "alive": "Alive"}
+
+
+def health_lines(h: BlockHealth) -> list[Line]:
+    """Return whether a block is alive, and whether its map is about the query, verdict first.
+
+    >>> from nlviz.analysis.health import Effect
+    >>> effect = Effect(probability=0.12, top1=False, logits=0.3)
+    >>> numbers = (0.4, 0.02, 0.01, 60, 60, 0.97, 0.5, 0.98)
+    >>> h = BlockHealth(0.34, 0.5, False, effect, *numbers, "gaussian")
+    >>> for line in health_lines(h):
+    ...     print(line.value, "|", line.label)
+    Alive | block, the same map for all queries
+    34 % | of its input's size is what the block adds
+    0.5 | mean |γ| of its last normalisation
+    12 % | largest change of a probability without the block
+    0.40 → 0.02 → 0.01 | average distance of input, rows and output
+    98 % | of every row is what all queries share
+    """
+    same = ", the same map for all queries" if h.same_map and h.state != "dead" else ""
+    lines = [
+        Line(
+            _STATES[h.state],
+            f"block{same}",
+            h.verdict,
+            f"Dead: adds less than {DEAD_SIZE:.0e} of its input's size. Looks untrained: its last "
+            "normalisation has the values it starts with, or its rows have more than "
+            f"{UNIFORM * 100:.0f} % in common with the uniform row. The same map: rows have more "
+            f"than {SAME_MAP * 100:.0f} % in common with their mean.",
+        )
+    ]
+    if h.size is not None:
+        lines.append(
+            Line(
+                _percent(h.size),
+                "of its input's size is what the block adds",
+                help="Frobenius norm of the branch BN(W_z y) against that of the input x",
+            )
+        )
+    if h.gamma is not None:
+        about = "Where the scale stays 0, as it starts in most codes, the block adds nothing"
+        lines.append(Line(f"{h.gamma:.2g}", "mean |γ| of its last normalisation", help=about))
+    if h.effect is not None:
+        lines.append(_effect_line(h.effect))
+    distances = [h.distance_input, h.distance_rows]
+    names = ["input", "rows"]
+    if h.distance_output is not None:
+        distances, names = [*distances, h.distance_output], [*names, "output"]
+    lines.append(
+        Line(
+            " → ".join(f"{d:.2f}" for d in distances),
+            f"average distance of {', '.join(names[:-1])} and {names[-1]}",
+            "Rows differ more than the features they come from."
+            if h.distance_rows > h.distance_input
+            else "Rows differ less than the features they come from.",
+            "Mean cosine distance (1 - cos) / 2 over all pairs of queries, after GCNet (Cao et al. "
+            f"2019); 0 if all are the same. Rows: {h.rows:,} queries",
+        )
+    )
+    if h.unary_share is not None:
+        lines.append(
+            Line(
+                _percent(h.unary_share),
+                "of every row is what all queries share",
+                help="1 - JSD(row, unary part) / ln 2 of the exact split, mean over "
+                f"{h.queries} queries and all heads",
+            )
+        )
+    if h.pairwise == "concatenation":
+        lines.append(Line("One order", "of the keys for all queries", SAME_RANKING))
+    return lines
+
+
+def _effect_line(effect: Effect) -> Line:
+    label = "The most probable label " + ("changes." if effect.top1 else "stays.")
+    little = effect.probability < LITTLE and not effect.top1
+    return Line(
+        _percent(effect.probability),
+        "largest change of a probability without the block",
+        f"{label} The network hardly needs the block here." if little else label,
+        f"One forward pass with the block bypassed; its logits differ by {effect.logits:.1%}",
+    )
+
+
+def _percent(share: float) -> str:
+    percent = 100 * share
+    if 0 < percent < 0.1:
+        return "<0.1 %"
+    return f"{percent:.{0 if percent >= 10 or percent == 0 else 1}f} %"

@@ -23,16 +23,17 @@ class Red(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv3d(3, 2, 1)
+        self.stem = nn.Conv3d(3, 2, (1, 4, 4), stride=(1, 4, 4))
         self.nl = NonLocalBlock(2, dimension=3)  # the identity when fresh
         with torch.no_grad():
-            self.stem.weight.copy_(torch.tensor([[1.0, 0, -1], [-1, 0, 1]]).reshape(2, 3, 1, 1, 1))
+            red_less_blue = torch.tensor([[1.0, 0, -1], [-1, 0, 1]]) / 16
+            self.stem.weight.copy_(red_less_blue[..., None, None, None].expand(2, 3, 1, 4, 4))
             self.stem.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         red, blue = self.nl(self.stem(x).relu()).unbind(1)
         return torch.stack(
-            [blue.mean((1, 2, 3)), -red.mean((1, 2, 3)), red[:, 1, 16:32, 32:48].mean((1, 2)) ** 2],
+            [blue.mean((1, 2, 3)), -red.mean((1, 2, 3)), red[:, 1, 4:8, 8:12].mean((1, 2)) ** 2],
             1,
         )
 
@@ -84,7 +85,7 @@ def test_grad_cam_of_a_batch_of_frames() -> None:
     net = frame_net()
     model, clip = Model(net, input_spec=FRAMES), noise_clip(3, 32, 48)
     found = attribution(model, clip, target=1)
-    block = net.get_submodule("layer1.0").non_local_layer1
+    (block,) = (m for m in net.modules() if isinstance(m, NonLocalBlock))
     kept: list[Tensor] = []
 
     def keep(_: nn.Module, args: tuple[Tensor]) -> None:

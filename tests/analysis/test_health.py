@@ -259,7 +259,7 @@ HEALTHY = BlockHealth(
     shared=0.5,
     uniform=0.4,
     unary_share=0.6,
-    softmax=True,
+    pairwise="gaussian",
 )
 
 
@@ -276,7 +276,7 @@ HEALTHY = BlockHealth(
         ({"initial_norm": True}, "untrained"),
         ({"uniform": 0.981}, "untrained"),
         ({"uniform": 0.979}, "alive"),
-        ({"uniform": 0.981, "softmax": False}, "alive"),
+        ({"uniform": 0.981, "pairwise": "dot_product"}, "alive"),
     ],
 )
 def test_the_rules_have_these_numbers(change: dict[str, Any], state: str) -> None:
