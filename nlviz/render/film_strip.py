@@ -223,6 +223,8 @@ def _query(
     frame_only: bool,
 ) -> None:
     """Mark the query's frame with a border, or its cell with an outline."""
+    if not overlay.look.marked:
+        return
     left, top = places[overlay.query_frame]
     w, h = plan.tile
     if frame_only:
@@ -259,7 +261,7 @@ def _captions(
     room_left = max(width(f"{clip.times[i]:.{digits}f} s", 23, bold=True) for i in places)
     for index, (left, top) in places.items():
         y = top + plan.tile[1] + 34
-        here = index == overlay.query_frame
+        here = overlay.look.marked and index == overlay.query_frame
         label = f"{clip.times[index]:.{digits}f} s"
         ink = QUERY_INK if here else INK
         write(draw, (left * UNIT, y * UNIT), label, 23 * UNIT, ink, bold=here)

@@ -30,6 +30,7 @@ class Look:
         show_map: whether the map is shown at all, or links only.
         links: number of strongest links that are drawn as arrows.
         cell: height and width of the query's cell in clip pixels.
+        marked: whether the map has a query, whose cell is marked and kept clear.
     """
 
     scale: ColourScale
@@ -38,6 +39,7 @@ class Look:
     show_map: bool = True
     links: int = 0
     cell: tuple[float, float] | None = None
+    marked: bool = True
 
 
 def key_planes(grid: TokenGrid, frames: int) -> list[int]:
@@ -131,7 +133,7 @@ def map_frame(
         reach = attention.reachable[plane]
     shares = look.scale.shares(weights, plane)
     shares[~reach] = 0
-    clear = own == plane and bool(reach[own_y, own_x])
+    clear = look.marked and own == plane and bool(reach[own_y, own_x])
     if clear:
         shares[own_y, own_x] = 0
     values = _spread(shares, picture, attention.keys, zoom, smooth=look.smooth)

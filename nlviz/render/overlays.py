@@ -55,7 +55,8 @@ class Overlay:
         for index, frame in enumerate(self.clip.frames):
             out[index] = map_frame(frame, self.clip, self.attention, index, self.look)
         at = self.query_frame
-        out[at] = outlined(out[at], query_box(self.attention, self.look), colour=ACCENT)
+        if self.look.marked:
+            out[at] = outlined(out[at], query_box(self.attention, self.look), colour=ACCENT)
         out.flags.writeable = False
         return out
 

@@ -1,0 +1,311 @@
+"""Why the network decides, beside where a block reads: attribution of one class score.
+
+    method                 value of a cell                                            passes
+    grad-cam               sum_c a_c x_c, a_c = mean over cells of d score / d x_c    1
+    integrated-gradients   sum over its pixels of (x - x0) int_0^1 d score(x0 + a (x - x0)) / dx da
+    occlusion              score(x) - score(x with the cell in x0)                    a cell
+
+x0 is a clip in the mean colour of the normalisation. Grad-CAM is taken at what enters a block, so
+that both maps speak of the same features; it keeps its sign (the original cuts it at 0). A pass
+with gradients takes about three times the time of a forward pass, and the memory of all its
+activations; occlusion takes plain forward passes. Sources: Selvaraju et al. 2017, "Grad-CAM", arXiv
+1610.02391; Sundararajan et al. 2017, "Axiomatic Attribution", arXiv 1703.01365; Zeiler and Fergus
+2014, arXiv 1311.2901. Computed by Captum (https://captum.ai).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nlviz.clip import Clip
+from nlviz.errors import NlvizError, did_you_mean
+from nlviz.families.adapter import Prepared, place
+from nlviz.geometry import Axis, Shape, TokenGrid
+from nlviz.model import Capture, Model, Progress
+from nlviz.recording import Call
+
+Method = Literal["grad-cam", "integrated-gradients", "occlusion"]
+METHODS: tuple[Method, ...] = get_args(Method)
+STEPS: dict[Method, int] = {"grad-cam": 1, "integrated-gradients": 24, "occlusion": 96}
+MOST_STEPS = 4096
+
+Scores = Callable[[Tensor], Tensor]
+Values = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """What raised and what lowered one class score, on cells of the clip.
+
+    Attributes:
+        method: one of ``METHODS``.
+        clip: the input.
+        block: at whose input (Grad-CAM) or on whose cells (integrated gradients); not used by
+            occlusion, whose cells are its windows.
+        target: index of the class.
+        label: its name.
+        score: its score before the softmax.
+        values: (t, h, w) float32; above 0 what speaks for the class, below 0 against it. In units
+            of the score, but for Grad-CAM.
+        grid: where the values lie.
+        passes: how often the network ran.
+        seconds: how long that took.
+        baseline: the score of a clip in the mean colour, for integrated gradients.
+    """
+
+    method: Method
+    clip: Clip
+    block: str
+    target: int
+    label: str
+    score: float
+    values: Values
+    grid: TokenGrid
+    passes: int
+    seconds: float
+    baseline: float | None = None
+
+    @property
+    def signed(self) -> bool:
+        """Whether something speaks against the class."""
+        return bool((self.values < 0).any())
+
+    @property
+    def gap(self) -> float | None:
+        """How far integrated gradients are from adding up to score - baseline (0 is exact)."""
+        if self.baseline is None:
+            return None
+        return float(self.values.sum(dtype=np.float64)) - (self.score - self.baseline)
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.grid.shape))
+        return f"Attribution({self.method} of {self.label!r}, {shape}, {self.passes} passes)"
+
+
+def attribution(
+    model: Model,
+    source: Clip | Capture,
+    *,
+    method: Method = "grad-cam",
+    block: str | None = None,
+    target: int | str | None = None,
+    steps: int | None = None,
+    progress: Progress | None = None,
+) -> Attribution:
+    """Attribute one class score of a network to cells of its input.
+
+    The network is left as it was, and other threads wait for their turn; gradients exist in here
+    alone.
+
+    Args:
+        model: the network.
+        source: a clip, or this model's capture of it, which saves a forward pass.
+        method: one of ``METHODS``.
+        block: the block whose input or cells are taken; by default the last.
+        target: index or name of the class; by default the most probable one.
+        steps: passes through the network, for integrated gradients (24) and, at most, occlusion
+            (96).
+        progress: called with a sentence and a share in [0, 1] before each pass; an exception it
+            raises stops the work.
+
+    Raises:
+        NlvizError: when the network gives no class scores, or there is no such class.
+        UnknownBlock: when there is no such block.
+        OutOfMemory: when the device's memory does not suffice.
+
+    >>> import nlviz
+    >>> from nlviz.resources import asset
+    >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=96)
+    >>> found = attribution(nlviz.load_model("lite-nl"), clip)
+    >>> found.values.shape, found.grid.shape, found.passes
+    ((1, 14, 21), (1, 14, 21), 1)
+    """
+    if method not in METHODS:
+        raise NlvizError(f"an attribution is one of {', '.join(METHODS)}; got {method!r}")
+    count = STEPS[method] if steps is None or method == "grad-cam" else steps
+    if not 1 <= count <= MOST_STEPS:
+        raise NlvizError(f"steps must be between 1 and {MOST_STEPS}, got {count}")
+    tell = progress or (lambda sentence, share: None)
+    shot = source
+    if isinstance(shot, Clip):
+        shot = model.capture(shot, progress=lambda sentence, share: tell(sentence, 0.2 * share))
+    if shot.logits is None:
+        raise NlvizError(
+            "attribution needs a network that gives one score per class, "
+            f"{model.about.name} gives something else; look at the block's own map instead"
+        )
+    block = block or list(shot.affinities)[-1]
+    grid = replace(shot.affinities[block].queries, prefix=0)
+    at, label = _target(shot, target)
+    prepared = model.adapter.prepare(model.net, shot.clip, model.input_spec)
+    if prepared.tensor.dim() not in (4, 5):
+        raise NlvizError(
+            "attribution needs an input (1, 3, T, H, W) or (T, 3, H, W), this network takes "
+            f"{tuple(prepared.tensor.shape)}"
+        )
+    work = _Work(model, at, count, tell)
+    began = time.perf_counter()
+    baseline = None
+    with model.exclusive(shot.clip):
+        x = prepared.tensor.to(model.device)
+        if method == "grad-cam":
+            values = work.grad_cam(x, block, grid)
+        elif method == "integrated-gradients":
+            values, baseline = work.integrated(x, prepared, grid)
+        else:
+            values, grid = work.occlusion(x, prepared)
+    return Attribution(
+        method, shot.clip, block, at, label, float(shot.logits[at]),
+        values, grid, work.passes, time.perf_counter() - began, baseline,
+    )  # fmt: skip
+
+
+def _target(shot: Capture, target: int | str | None) -> tuple[int, str]:
+    logits = cast(Tensor, shot.logits)
+    classes = int(logits.numel())
+    labels = shot.labels if len(shot.labels) == classes else ()
+    if target is None:
+        target = int(logits.argmax())
+    if isinstance(target, str):
+        if target not in labels:
+            raise NlvizError(f"no class is called {target!r}{did_you_mean(target, labels)}")
+        target = labels.index(target)
+    if not 0 <= target < classes:
+        raise NlvizError(f"a class is between 0 and {classes - 1}, got {target}")
+    return target, labels[target] if labels else f"class {target}"
+
+
+class _Work:
+    """The passes of one attribution; counts and announces them."""
+
+    def __init__(
+        self, model: Model, target: int, count: int, tell: Callable[[str, float], None]
+    ) -> None:
+        self.model, self.target, self.count, self.tell = model, target, count, tell
+        self.passes = 0
+        self._began = time.perf_counter()
+
+    def scores(self, batch: Tensor) -> Float[Tensor, "n classes"]:
+        """Return the class scores of whole network inputs, (n, *input), one pass each.
+
+        Captum works on a batch; a network of frames has its frames there, which belong together.
+        """
+        return torch.stack([self.score(x) for x in batch.unbind()])
+
+    def score(self, x: Tensor) -> Float[Tensor, " classes"]:
+        """Return the class scores of one network input, the mean over a batch of frames."""
+        total = max(self.count, self.passes + 1)
+        left = (time.perf_counter() - self._began) / max(self.passes, 1) * (total - self.passes)
+        when = f", about {math.ceil(left)} s left" if self.passes else ""
+        self.tell(f"Pass {self.passes + 1} of {total}{when}", 0.2 + 0.8 * self.passes / total)
+        self.passes += 1
+        # A copy, because networks that normalise in place may not do so to a leaf with a gradient.
+        return cast(Tensor, self.model.net(x.clone())).float().mean(0)
+
+    def grad_cam(self, x: Tensor, name: str, grid: TokenGrid) -> Values:
+        from captum.attr import LayerGradientXActivation
+
+        adapter, net = self.model.adapter, self.model.net
+        block = adapter.blocks(net)[name]
+        seen: list[Tensor] = []
+        # What went in is seen by a hook of ours; the gradient there is Captum's.
+        handle = block.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+        try:
+            gradient = LayerGradientXActivation(
+                lambda one: self.score(one)[None], block, multiply_by_inputs=False
+            ).attribute(x.requires_grad_(), target=self.target, attribute_to_layer_input=True)
+        finally:
+            handle.remove()
+        first = gradient[0] if isinstance(gradient, tuple) else gradient
+
+        def laid_out(t: Any) -> Float[Tensor, "channels t h w"]:
+            return adapter.features(name, block, {name: Call((t,), None)}).detach().float()
+
+        weights = laid_out(first).mean((1, 2, 3), keepdim=True)
+        values = (weights * laid_out(seen[-1])).sum(0)
+        if tuple(values.shape) != grid.shape:
+            raise NlvizError(
+                f"what enters {name} has {tuple(values.shape)} cells, its queries {grid.shape}; "
+                "take occlusion, which needs no block"
+            )
+        return cast(Values, values.cpu().numpy())
+
+    def integrated(self, x: Tensor, prepared: Prepared, grid: TokenGrid) -> tuple[Values, float]:
+        from captum.attr import IntegratedGradients
+
+        self.count += 1
+        with torch.no_grad():
+            baseline = float(self.score(torch.zeros_like(x))[self.target])
+        pixels = IntegratedGradients(self.scores).attribute(
+            x[None],
+            baselines=torch.zeros_like(x)[None],
+            target=self.target,
+            n_steps=self.count - 1,
+            internal_batch_size=1,
+        )[0]
+        return _summed(_by_frame(pixels).sum(1), prepared, grid), baseline
+
+    def occlusion(self, x: Tensor, prepared: Prepared) -> tuple[Values, TokenGrid]:
+        from captum.attr import Occlusion
+
+        t, h, w = _by_frame(x)[:, 0].shape
+        window = windows((t, h, w), most=self.count)
+        shape: Shape = tuple(-(-n // k) for n, k in zip((t, h, w), window, strict=True))  # type: ignore[assignment]
+        self.count = math.prod(shape) + 1
+        kt, ky, kx = window
+        sliding = (1, 3, kt, ky, kx) if x.dim() == 5 else (kt, 3, ky, kx)
+        with torch.no_grad():
+            values = Occlusion(self.scores).attribute(
+                x[None], sliding_window_shapes=sliding, strides=sliding, baselines=0,
+                target=self.target,
+            )[0]  # fmt: skip
+        grid = TokenGrid.of_axes(
+            shape,
+            *(
+                place(Axis(float(k), (k - 1) / 2), axis)
+                for k, axis in zip(window, (Axis(), prepared.y, prepared.x), strict=True)
+            ),
+        )
+        return cast(Values, _by_frame(values)[::kt, 0, ::ky, ::kx].float().cpu().numpy()), grid
+
+
+def windows(shape: Shape, *, most: int) -> Shape:
+    """Return the (frames, rows, columns) of a window such that so many or fewer cover a clip.
+
+    Windows are about square, and four share the time where there are as many frames.
+
+    >>> windows((8, 224, 400), most=96)
+    (2, 56, 67)
+    """
+    t, h, w = shape
+    in_time = min(t, 4, most)
+    in_space = most // in_time
+    down = min(max(round(math.sqrt(in_space * h / w)), 1), in_space, h)
+    across = min(max(in_space // down, 1), w)
+    return -(-t // in_time), -(-h // down), -(-w // across)
+
+
+def _by_frame(x: Tensor) -> Float[Tensor, "t 3 h w"]:
+    return x[0].transpose(0, 1) if x.dim() == 5 else x
+
+
+def _summed(pixels: Float[Tensor, "t h w"], prepared: Prepared, grid: TokenGrid) -> Values:
+    """Return the sums over the cells of a grid; a pixel belongs to the nearest cell."""
+    summed = pixels.double()
+    axes = (Axis(), prepared.y, prepared.x)
+    for dim, (axis, n) in enumerate(zip(axes, grid.shape, strict=True)):
+        at = axis.origin + axis.stride * torch.arange(summed.shape[dim], dtype=torch.float64)
+        cell = ((at - grid.origin[dim]) / grid.stride[dim] - 0.5).ceil().clamp(0, n - 1).long()
+        out = summed.new_zeros([*summed.shape[:dim], n, *summed.shape[dim + 1 :]])
+        summed = out.index_add_(dim, cell.to(summed.device), summed)
+    return cast(Values, summed.float().cpu().numpy())
