@@ -281,6 +281,32 @@ def is_last(part: str, depth: int) -> bool:
     return part.endswith(".c" if depth >= 50 else ".b")
 
 
+def assert_close(found: Tensor, expected: Tensor) -> None:
+    """The largest difference is 1e-5 of the largest value, or of 1 where that is more."""
+    size = max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(found / size, expected / size, rtol=0, atol=1e-5)
+
+
+def assert_same(net: torch.nn.Module, ours: Net, x: Tensor) -> None:
+    """Logits and the rows of every block are those of the reference."""
+    for block in ours.blocks.values():
+        getattr(block, "rows", []).clear()
+    logits, rows = attended(net, x)
+    assert_close(logits, ours.logits(x))
+    assert list(rows) == [f"res{s}.{i}" for s, i in ours.blocks]
+    for (stage, index), block in ours.blocks.items():
+        assert_close(rows[f"res{stage}.{index}"], torch.cat(block.rows))  # type: ignore[attr-defined]
+
+
+def differs(net: torch.nn.Module, ours: Net, x: Tensor) -> bool:
+    """Whether the comparison notices a difference."""
+    try:
+        assert_same(net, ours, x)
+    except AssertionError:
+        return True
+    return False
+
+
 def attended(net: torch.nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Run a network of the project; return its output and each block's rows by ``res4.5``."""
     rows: dict[str, Tensor] = {}
@@ -298,7 +324,7 @@ def attended(net: torch.nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]
             keep(name.removesuffix(".nl").removeprefix("slow."), str(module.pairwise))
         )
         for name, module in net.named_modules()
-        if name.endswith(".nl")
+        if hasattr(module, "attend")
     ]
     with torch.no_grad():
         output = net(x)
