@@ -180,7 +180,7 @@ class NonLocalBlock(nn.Module):
         """Return W_z y, normalised, of the shape of x: what the block adds to its input."""
         inside = self._grouped(x)
         y = self.attend(*self.embed(inside), self.logit_scale())
-        y = y[:, 0].mT.reshape(inside.shape[0], -1, *inside.shape[2:])
+        y = y[:, 0].mT.reshape(inside.shape[0], y.shape[-1], *inside.shape[2:])
         z = cast(Tensor, self.bn(self.out(y)))
         if inside is x:
             return z
