@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
 if TYPE_CHECKING:
     from nlviz.affinity import Affinity
-    from nlviz.analysis.health import BlockHealth, Effect
+    from nlviz.analysis.health import BlockHealth
     from nlviz.analysis.statistics import BlockStatistics
     from nlviz.model import Capture, Model
 
@@ -114,42 +114,41 @@ def _capture_key(choice: Choice) -> Key:
     return (*clip_key(choice), choice.model, choice.device)
 
 
-class Bypass:
-    """What bypassing a block changes: one more forward pass, made once for all visitors.
+class HealthTest:
+    """What forward passes tell of a block's health, made once for all visitors.
 
     Attributes:
-        cheap: whether the pass is so short that nobody needs to be asked.
+        cheap: whether they are so short that nobody needs to be asked.
     """
 
-    def __init__(self, choice: Choice, shot: Capture, block: str, *, cheap: bool) -> None:
+    def __init__(
+        self, choice: Choice, shot: Capture, block: str, known: BlockHealth, *, cheap: bool
+    ) -> None:
         self._choice, self._shot, self._block = choice, shot, block
         self._lock = threading.Lock()
-        self._effect: Effect | None = None
-        self._done = False
+        self._health = known
         self.cheap = cheap
+        # Nothing is left to find where there are no logits to compare and the size is known.
+        self.done = shot.logits is None and known.size is not None
 
     @property
-    def done(self) -> bool:
-        """Whether it was tried."""
-        return self._done
+    def health(self) -> BlockHealth:
+        """What is known by now."""
+        return self._health
 
     def run(self) -> None:
-        """Try it, unless that was done.
+        """Run the network without the block, unless that was done.
 
         Raises:
             NlvizError: whatever loading and running the network raise.
         """
-        from nlviz.analysis.health import bypass_effect
+        from nlviz.analysis.health import tested
 
         with self._lock:
-            if not self._done:
+            if not self.done:
                 loaded = model(self._choice.model, self._choice.device)
-                self._effect = bypass_effect(loaded, self._shot, self._block)
-                self._done = True
-
-    def on(self, health: BlockHealth) -> BlockHealth:
-        """Return the block's health with what is known of the effect."""
-        return replace(health, effect=self._effect)
+                self._health = tested(self._health, loaded, self._shot, self._block)
+                self.done = True
 
 
 @dataclass(frozen=True)
@@ -162,8 +161,7 @@ class BlockView:
         opening: (frame, y, x) that it opens at.
         served: whether rows that the browser cannot compute come from here, for each pin.
         statistics: whether to believe it.
-        health: whether the block does anything, the effect of bypassing it apart.
-        bypass: what finds that effect, or None where the network gives no logits to compare.
+        test: whether the block does anything.
     """
 
     affinities: dict[str, Affinity]
@@ -171,8 +169,7 @@ class BlockView:
     opening: tuple[float, float, float]
     served: bool
     statistics: BlockStatistics
-    health: BlockHealth
-    bypass: Bypass | None
+    test: HealthTest
 
 
 def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> BlockView:
@@ -189,11 +186,9 @@ def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> Bl
         payload = _payload(shot, block, affinities, channel, None)
         served = any(source["server"] for source in unpack(payload)[0]["sources"])
         statistics = block_statistics(shot, block)
-        health = block_health(None, shot, block)
         cheap = _capture_slot(_capture_key(choice)).seconds < CHEAP
-        bypass = None if shot.logits is None else Bypass(choice, shot, block, cheap=cheap)
-        opening = (float(frame), y, x)
-        return BlockView(affinities, payload, opening, served, statistics, health, bypass)
+        test = HealthTest(choice, shot, block, block_health(None, shot, block), cheap=cheap)
+        return BlockView(affinities, payload, (float(frame), y, x), served, statistics, test)
 
     key = (*clip_key(choice), choice.model, choice.device, block)
     return _filled(_block_slot(key), make)

@@ -126,18 +126,18 @@ def _health(view: BlockView) -> None:
     from nlviz.render.tables import health_lines
 
     st.markdown("##### Is the block alive?")
-    bypass = view.bypass
-    if bypass is not None and (bypass.done or bypass.cheap):
-        bypass.run()
+    test = view.test
+    if test.cheap:
+        test.run()
     told, asked = st.container(), st.empty()
-    if bypass is not None and not bypass.done:
+    if not test.done:
         tip = "Runs the network once more without this block and compares its answers"
         if asked.button("Test the block", help=tip, key="test-block"):
             with asked, st.spinner("Running the network without the block"):
-                bypass.run()
+                test.run()
             asked.empty()
     with told:
-        _lines(health_lines(view.health if bypass is None else bypass.on(view.health)))
+        _lines(health_lines(test.health))
 
 
 def _lines(lines: list[Line]) -> None:

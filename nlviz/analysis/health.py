@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -33,6 +33,7 @@ from nlviz.analysis.statistics import SAMPLE, average_distance, block_statistics
 from nlviz.block import NonLocalBlock
 from nlviz.model import Capture
 from nlviz.pairwise import SOFTMAX_NAMES, PairwiseName
+from nlviz.recording import recorded
 
 if TYPE_CHECKING:
     from nlviz.model import Model
@@ -162,11 +163,11 @@ def block_health(model: Model | None, capture: Capture, block: str) -> BlockHeal
     module = capture.blocks[block]
     scale = last_scale(module)
     distance, counted = _row_distance(affinity)
-    return BlockHealth(
+    found = BlockHealth(
         size=_size(module, affinity, capture.features[block]),
         gamma=None if scale is None else float(scale[0].abs().mean()),
         initial_norm=scale is not None and _initial(*scale),
-        effect=None if model is None else bypass_effect(model, capture, block),
+        effect=None,
         distance_input=statistics.distance_input,
         distance_rows=distance,
         distance_output=_output_distance(affinity),
@@ -177,6 +178,22 @@ def block_health(model: Model | None, capture: Capture, block: str) -> BlockHeal
         unary_share=unary_share(affinity),
         pairwise=affinity.pairwise.name,
     )
+    return found if model is None else tested(found, model, capture, block)
+
+
+def tested(health: BlockHealth, model: Model, capture: Capture, block: str) -> BlockHealth:
+    """Return a block's health with what only forward passes tell.
+
+    One without the block, for its effect on the logits, where there are any; and, where the block's
+    size is not known from what was captured (attention of a transformer), one with it.
+
+    Raises:
+        OutOfMemory: when the device's memory does not suffice.
+    """
+    size = health.size
+    if size is None:
+        size = _residual_size(model, capture, block)
+    return replace(health, size=size, effect=bypass_effect(model, capture, block))
 
 
 def bypass_effect(model: Model, capture: Capture, block: str) -> Effect | None:
@@ -259,10 +276,31 @@ def _size(
     # The projection and its normalisation work on each position alone; queries lie along one axis.
     project = nn.Sequential(copy.deepcopy(module.out), copy.deepcopy(module.bn)).eval().float()
     weight = next(project.parameters())
-    y = affinity.output[0].to(weight).mT[None]
+    y = affinity.output[0, affinity.queries.prefix :].to(weight).mT[None]
     with torch.no_grad():
         branch = project(y.reshape(*y.shape, *(1,) * (module.dimension - 1)))
     return float(branch.norm() / x.float().norm().clamp(min=1e-30))
+
+
+def _residual_size(model: Model, capture: Capture, block: str) -> float | None:
+    """Return |added| / |x| of attention, all tokens counted, from one forward pass; or None.
+
+    x is what enters the transformer's whole block; what attention adds to it leaves the module
+    ``drop_path1`` in every kind of block of timm, behind its scale and its normalisation.
+    """
+    whole = dict(model.net.named_modules()).get(block)
+    added = getattr(whole, "drop_path1", None)
+    if whole is None or not isinstance(added, nn.Module):
+        return None
+    prepared = model.adapter.prepare(model.net, capture.clip, model.input_spec)
+    with (
+        model.exclusive(capture.clip),
+        torch.no_grad(),
+        recorded(model.net, {"whole": whole, "added": added}) as calls,
+    ):
+        model.net(prepared.tensor.to(model.device))
+    x: Tensor = calls["whole"].args[0]
+    return float(calls["added"].output.float().norm() / x.float().norm().clamp(min=1e-30))
 
 
 def _row_distance(affinity: Affinity) -> tuple[float, int]:

@@ -175,7 +175,7 @@ def block_statistics(
         mean[groups == g] = magnitude[groups == g].mean(0)
     return BlockStatistics(
         queries=len(index),
-        distance_input=average_distance(capture.features[block].flatten(1).mT),
+        distance_input=_input_distance(capture, block),
         distance_rows=average_distance(rows, groups),
         shared=float(torch.minimum(magnitude, mean).sum(-1).mean()),
         uniform=float(magnitude.clamp(max=1 / reachable).sum(-1).mean()),
@@ -186,6 +186,12 @@ def block_statistics(
         ),
         parity=affinity.parity_error() if isinstance(affinity, EmbeddedAffinity) else None,
     )
+
+
+def _input_distance(capture: Capture, block: str) -> float:
+    x = capture.features[block].flatten(1).mT
+    groups = query_groups(capture.affinities[block]).to(x.device)
+    return average_distance(x, groups if len(groups) == len(x) else None)
 
 
 def evenly(affinity: Affinity, most: int = SAMPLE) -> Int[Tensor, " n"]:
