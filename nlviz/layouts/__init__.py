@@ -6,8 +6,11 @@ Those whose keys say most come first, those of plain trunks last.
 from __future__ import annotations
 
 from nlviz.layouts.caffe2 import Caffe2Layout
+from nlviz.layouts.gluoncv import GluonCVLayout
 from nlviz.layouts.layout import Layout
 from nlviz.layouts.lite_nl import LiteNLLayout
+from nlviz.layouts.mit_tsm import MitTSMLayout
+from nlviz.layouts.mmaction2 import MMAction2Layout
 from nlviz.layouts.slowfast import SlowFastLayout
 from nlviz.layouts.tushar_n import TusharNLayout
 
@@ -15,5 +18,8 @@ LAYOUTS: tuple[Layout, ...] = (
     LiteNLLayout(),
     Caffe2Layout(),
     SlowFastLayout(),
+    MMAction2Layout(),
+    MitTSMLayout(),
+    GluonCVLayout(),
     TusharNLayout(),
 )

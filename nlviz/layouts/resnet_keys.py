@@ -148,12 +148,13 @@ class Trunk:
         return f"{kind} R{self.depth}"
 
 
-def trunk_of(tensors: Mapping[str, Tensor], *, source: str) -> Trunk:
+def trunk_of(tensors: Mapping[str, Tensor], *, source: str, headless: bool = False) -> Trunk:
     """Read off what the shapes of a network's tensors tell.
 
     Args:
         tensors: by the names of ``networks.video_resnet``; kernels have 5 axes, or 4 without time.
         source: name of the file, for the error.
+        headless: the network has no classifier; it has 0 classes then.
 
     Raises:
         WeightsMismatch: when these are no residual network of a known depth.
@@ -177,7 +178,7 @@ def trunk_of(tensors: Mapping[str, Tensor], *, source: str) -> Trunk:
             f"{source} has stages of {', '.join(map(str, sizes))} residual blocks, which is no "
             f"ResNet of {', '.join(map(str, STAGE_SIZES))} layers; load a complete file"
         )
-    for needed in ("stem.conv.weight", "head.weight"):
+    for needed in ("stem.conv.weight", *(() if headless else ("head.weight",))):
         if needed not in tensors:
             raise WeightsMismatch(f"{source} has no key for {needed}; load a complete file")
     # A block that lost one kernel still loads as far as the report that names it.
@@ -189,7 +190,7 @@ def trunk_of(tensors: Mapping[str, Tensor], *, source: str) -> Trunk:
         depth=depths[0],
         temporal={s: k for s, k in kernels.items() if set(k) != {1}},
         stem_kernel=_temporal(tensors["stem.conv.weight"]),
-        classes=tensors["head.weight"].shape[0],
+        classes=0 if headless else tensors["head.weight"].shape[0],
         non_local={
             place: _block(place, keys, tensors, source) for place, keys in sorted(blocks.items())
         },

@@ -220,11 +220,14 @@ class VideoResNet(Pathway):
 
     def __init__(self, spec: VideoResNetSpec) -> None:
         super().__init__(spec)
-        self.head = nn.Linear(self.channels, spec.classes)
+        self.head = nn.Linear(self.channels, spec.classes) if spec.classes else nn.Identity()
 
-    def forward(self, clip: Clips) -> Float[Tensor, "batch classes"]:
-        """Return logits."""
-        logits: Tensor = self.head(self.features(clip).mean((2, 3, 4)))
+    def forward(self, clip: Clips) -> Tensor:
+        """Return logits, or the features of res5 where there is no head."""
+        features = self.features(clip)
+        if not self.spec.classes:
+            return features
+        logits: Tensor = self.head(features.mean((2, 3, 4)))
         return logits
 
 

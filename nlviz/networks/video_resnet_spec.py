@@ -54,7 +54,7 @@ class VideoResNetSpec:
         shift: temporal shift of an eighth of the channels each way before every first convolution
             (TSM, "blockres").
         non_local: where blocks stand.
-        classes: of the head.
+        classes: of the head; 0 for a network without one.
         norm_eps: of the trunk's batch normalisation.
     """
 
