@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +32,9 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[int, float, float, st
     'opens at the most textured point'
     """
     t, height, width = clip.shape
-    middle = t // 2
+    # A block that ran on one object of one frame has queries there alone.
+    first, last = (affinity.queries.centre(i)[0] for i in (0, affinity.queries.size - 1))
+    middle = min(max(t // 2, math.ceil(first)), max(math.floor(last), math.ceil(first)), t - 1)
     scale = min(1.0, 240 / min(height, width))
     size = (max(round(width * scale), 8), max(round(height * scale), 8))
     small = [

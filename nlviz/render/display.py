@@ -24,6 +24,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "leave_out": ("nothing", "cell", "frame"),
     "scale": ("query", "locked", "frame"),
     "unit": ("uniform", "absolute"),
+    "objects": ("shown", "hidden"),
 }
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Display:
         scale: one colour scale for the query, one ``locked`` at ``top``, or one per frame.
         top: end of the locked scale in multiples of uniform attention.
         unit: weights as multiples of uniform attention or absolute.
+        objects: whether what a detection network found is drawn over the frames.
 
     Raises:
         InvalidView: when a value is none of those.
@@ -69,6 +71,7 @@ class Display:
     scale: Literal["query", "locked", "frame"] = "query"
     top: float | None = None
     unit: Literal["uniform", "absolute"] = "uniform"
+    objects: Literal["shown", "hidden"] = "shown"
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():

@@ -141,6 +141,7 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         title=f"{view.clip.name} · {view.model.name} · {view.block}",
         about=_about(capture, display),
         notes=_notes(affinity, display),
+        objects=capture.detections if display.objects == "shown" else (),
     )
 
 

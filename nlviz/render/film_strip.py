@@ -26,6 +26,7 @@ from nlviz.render.frame_maps import (
 )
 from nlviz.render.lettering import shortened, width, wrapped, write
 from nlviz.render.links import Arrow, draw_arrows
+from nlviz.render.objects import draw_objects
 from nlviz.render.overlays import ACCENT, Overlay
 from nlviz.render.scale import change_text, percent_text
 from nlviz.render.sentences import notes_of
@@ -38,6 +39,7 @@ CAPTION = 50
 INCHES = 7.0  # width of a full figure in print
 MOST_FRAMES = 48
 MAX_TILE = (1100, 860)
+LABELLED = 260  # narrower frames show objects without their names
 
 PAPER = (255, 255, 255)
 INK = (24, 28, 36)
@@ -115,6 +117,7 @@ def film_strip(overlay: Overlay) -> Image.Image:
         wide = (plan.tile[0] * UNIT, plan.tile[1] * UNIT)
         canvas.paste(tile.resize(wide, Image.Resampling.NEAREST), box)
         pictures.paste(255, (*box, box[0] + wide[0], box[1] + wide[1]))
+    _objects(canvas, overlay, plan, dict(zip(shown, plan.tiles, strict=True)), pictures)
     draw = ImageDraw.Draw(canvas)
     places = dict(zip(shown, plan.tiles, strict=True))
     _query(draw, overlay, plan, places, frame_only=True)
@@ -187,6 +190,31 @@ def _place(
         (corner[0] + (x + 0.5) / width_ * plan.tile[0]) * UNIT,
         (corner[1] + (y + 0.5) / height * plan.tile[1]) * UNIT,
     )
+
+
+def _objects(
+    canvas: Image.Image,
+    overlay: Overlay,
+    plan: Plan,
+    places: dict[int, tuple[int, int]],
+    pictures: Image.Image,
+) -> None:
+    """Draw what was detected, inside the frames; small frames get no labels."""
+    if not overlay.objects:
+        return
+    _, height, wide = overlay.clip.shape
+    zoom = (plan.tile[1] / height * UNIT, plan.tile[0] / wide * UNIT)
+    drawn = canvas.copy()
+    for index, (left, top) in places.items():
+        draw_objects(
+            ImageDraw.Draw(drawn),
+            overlay.objects_of(index),
+            corner=(left * UNIT, top * UNIT),
+            zoom=zoom,
+            unit=UNIT * min(max(plan.tile[0] / 480, 0.7), 1.6),
+            lettering=17 * UNIT if plan.tile[0] >= LABELLED else None,
+        )
+    canvas.paste(drawn, mask=pictures)
 
 
 def _arrows(overlay: Overlay, plan: Plan, places: dict[int, tuple[int, int]]) -> list[Arrow]:

@@ -28,6 +28,7 @@ from nlviz.render.frame_maps import (
     zoomed,
 )
 from nlviz.render.lettering import width, write
+from nlviz.render.objects import OBJECT, with_objects
 from nlviz.render.overlays import ACCENT, Overlay, thumbnail
 from nlviz.render.scale import change_text, percent_text
 
@@ -113,6 +114,8 @@ def pages(overlay: Overlay, *, progress: Progress | None = None) -> Iterator[Pic
     for index, frame in enumerate(clip.frames):
         big = resized(frame, (h, w))
         page = map_frame(big, clip, attention, index, look)
+        found = overlay.objects_of(index)
+        page = with_objects(page, found, (height, wide), lettering=True)
         if index == overlay.query_frame:
             box = zoomed(query_box(attention, look), zoom_of(page, clip))
             page = outlined(page, box, colour=ACCENT)
@@ -137,6 +140,7 @@ def _indexed(page: Picture, overlay: Overlay) -> Image.Image:
         LESS,
         ACCENT,
         (0, 0, 0),
+        *([OBJECT] if overlay.objects else []),
     ]
     picture = Image.fromarray(page)
     rest = picture.quantize(256 - len(own), Image.Quantize.MEDIANCUT, kmeans=1).getpalette() or []

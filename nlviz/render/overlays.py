@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nlviz.attention_map import AttentionMap
 from nlviz.clip import Clip
+from nlviz.detections import Detection
 from nlviz.errors import NlvizError
 from nlviz.picture import strip_html
 from nlviz.render.files import suffix_of, write_whole
@@ -23,6 +24,7 @@ from nlviz.render.frame_maps import (
     query_box,
     shown_frame,
 )
+from nlviz.render.objects import with_objects
 from nlviz.render.scale import change_text, percent_text, scale_of
 
 ACCENT = (64, 208, 242)  # of everything that belongs to the query; no colour map holds it
@@ -39,6 +41,7 @@ class Overlay:
         title: first line of a film strip.
         about: second line, what the model was trained for.
         notes: further sentences of the caption.
+        objects: what is drawn over the frames, between map and marks.
     """
 
     clip: Clip
@@ -47,18 +50,28 @@ class Overlay:
     title: str = ""
     about: str = ""
     notes: tuple[str, ...] = ()
+    objects: tuple[Detection, ...] = ()
 
     @cached_property
     def frames(self) -> npt.NDArray[np.uint8]:
         """The frames under the map, (T, H, W, 3) RGB in [0, 255], the query's cell outlined."""
         out = np.empty_like(self.clip.frames)
         for index, frame in enumerate(self.clip.frames):
-            out[index] = map_frame(frame, self.clip, self.attention, index, self.look)
+            out[index] = with_objects(
+                map_frame(frame, self.clip, self.attention, index, self.look),
+                self.objects_of(index),
+                self.clip.shape[1:],
+                lettering=False,
+            )
         at = self.query_frame
         if self.look.marked:
             out[at] = outlined(out[at], query_box(self.attention, self.look), colour=ACCENT)
         out.flags.writeable = False
         return out
+
+    def objects_of(self, frame: int) -> list[Detection]:
+        """Return the objects of one frame."""
+        return [found for found in self.objects if found.frame == frame]
 
     @property
     def query_frame(self) -> int:

@@ -20,6 +20,7 @@ from nlviz.model import Capture
 from nlviz.patches import PatchAffinity
 from nlviz.picture import colour_map, encode
 from nlviz.render.live_view.container import pack
+from nlviz.render.objects import for_live_view
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
 COLUMN_LIMIT = 1 << 28  # queries x keys up to which normalisers are computed, for columns
@@ -113,6 +114,7 @@ def live_view(
         "sources": packed,
         "query": dict(zip(("frame", "y", "x"), query, strict=True)),
         "query_rule": rule,
+        "objects": for_live_view(capture.detections),
         "view": dict(display or {}),
         "channel": channel,
     }

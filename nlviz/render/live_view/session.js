@@ -28,7 +28,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   const engine = createEngine(container);
   const lut = { sequential: container.array(head.colours.sequential).data, diverging: container.array(head.colours.diverging).data };
   const on = { hover, pin, unpin, large, lit, inspect, place, play, read, peek, move, source, view: changeView };
-  const stage = createStage(clip, pictures, on, signal);
+  const stage = createStage(clip, pictures, on, signal, head.objects);
   const equation = createEquation(clip, pictures, on, signal);
   const toolbar = createToolbar(head, changeView, signal);
   const queryBar = createQueryBar(head, on, signal);

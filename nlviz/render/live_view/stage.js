@@ -6,6 +6,7 @@ import { drawMark, drawRing, fitCanvas } from "./draw.js";
 import { nearestToken, pixelAt, tokenBox } from "./grid.js";
 import { pictureAt, planStage } from "./layout.js";
 import { drawLinks } from "./links.js";
+import { createObjects } from "./objects.js";
 import { largeFrame } from "./state.js";
 import { createTile, drawTileCaption, drawTileFrame, drawTileMap, drawTileDetails, placeTile } from "./tile.js";
 
@@ -18,17 +19,19 @@ const FULL_WIDTH_FROM = 4;
  * @param {object} clip header's clip
  * @param {object[]} pictures what decodePictures returned
  * @param {object} on hover({frame, y, x, px, py} | null), pin(query), large(frame), lit(what), inspect(index)
+ * @param {object[]} found header's objects
  */
-export function createStage(clip, pictures, on, signal) {
+export function createStage(clip, pictures, on, signal, found = []) {
   const large = createTile({ large: true, clip });
   const strip = Array.from({ length: clip.frames > 1 ? clip.frames : 0 }, () => createTile({ large: false, clip }));
   const tiles = [large, ...strip];
   const overlay = element("canvas", { class: "nlv-overlay", "aria-hidden": "true" });
   const context = overlay.getContext("2d");
+  const objects = createObjects(clip, found, on.pin, signal);
   const stage = element("div", {
     class: "nlv-stage", tabindex: "0", role: "application",
     "aria-label": "Film strip. Arrow keys move the query by one cell, comma and period by one frame, Enter pins, Escape unpins.",
-  }, ...tiles.map((tile) => tile.figure), overlay);
+  }, ...tiles.map((tile) => tile.figure), ...objects.elements, overlay);
   const table = new Uint32Array(256);
   let tableFor = "";
   let plan = null;
@@ -49,7 +52,7 @@ export function createStage(clip, pictures, on, signal) {
   }
 
   function placeOf(event) {
-    if (!plan || event.target.closest?.(".nlv-inspector")) return null;
+    if (!plan || event.target.closest?.(".nlv-inspector, .nlv-object")) return null;
     const frame = stage.getBoundingClientRect();
     const px = event.clientX - frame.left;
     const py = event.clientY - frame.top;
@@ -60,14 +63,25 @@ export function createStage(clip, pictures, on, signal) {
     return { frame: n < 0 ? large.frame : n, ...at, px, py, large: n < 0 };
   }
 
+  /** The object on whose border a place lies, or -1. */
+  function objectAtPlace({ frame, large: inLarge, px, py }) {
+    return objects.at(frame, inLarge ? plan.large : plan.tiles[frame], px, py);
+  }
+
   stage.addEventListener("pointermove", (event) => {
-    if (event.pointerType !== "touch") on.hover(placeOf(event), event);
+    if (event.pointerType === "touch") return;
+    const place = placeOf(event);
+    stage.classList.toggle("nlv-on-object", place !== null && objectAtPlace(place) >= 0);
+    on.hover(place, event);
   }, { signal });
   stage.addEventListener("pointerleave", () => on.hover(null, null), { signal });
   stage.addEventListener("click", (event) => {
     if (event.target instanceof Element && event.target.closest(".nlv-caption")) return;
     const place = placeOf(event);
-    if (place) on.pin({ frame: place.frame, y: place.y, x: place.x });
+    if (!place) return;
+    const object = objectAtPlace(place);
+    if (object >= 0) objects.pin(object);
+    else on.pin({ frame: place.frame, y: place.y, x: place.x });
   }, { signal });
 
   function resize(width) {
@@ -114,6 +128,11 @@ export function createStage(clip, pictures, on, signal) {
     drawTileFrame(large, largeFrame(state), pictures, grey);
     strip.forEach((tile, frame) => drawTileFrame(tile, frame, pictures, grey));
     if (state.cursor?.large) state.cursor.frame = large.frame;
+    drawObjects(state);
+  }
+
+  function drawObjects(state) {
+    objects.draw(plan, large.frame, state.view.objects === "shown", state.pinned);
   }
 
   /** Numbers and thumbnails below the pictures. */
@@ -140,6 +159,7 @@ export function createStage(clip, pictures, on, signal) {
     const ratio = overlay.width / plan.width;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, plan.width, plan.height);
+    drawObjects(state);
     const { view, lit } = state;
     const query = state.shown;
     if (view.show !== "map" || lit === "f" || lit?.key >= 0) drawArrows(result, state, query);

@@ -13,6 +13,7 @@ export const DEFAULT_VIEW = Object.freeze({
   scale: "query",
   top: null,
   unit: "uniform",
+  objects: "shown",
 });
 
 const CHOICES = {
@@ -23,6 +24,7 @@ const CHOICES = {
   leave_out: ["nothing", "cell", "frame"],
   scale: ["query", "locked", "frame"],
   unit: ["uniform", "absolute"],
+  objects: ["shown", "hidden"],
 };
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);

@@ -14,6 +14,7 @@ const TIPS = {
   strength: "How strongly the map covers the picture",
   values: "Rows: weights after C(x). Logits: the likeness before it",
   unit: "Uniform attention would give every key the same weight; 10× is ten times that",
+  objects: "What the network detected: a label or a border pins the query at the middle of its object",
   top: "Where the locked scale ends, in multiples of uniform attention",
 };
 
@@ -53,6 +54,9 @@ export function createToolbar(head, onChange, signal) {
   const direction = segments("direction", [
     ["from", "From query"], ["to", "To key"],
   ], "Direction");
+  const objects = segments("objects", [["shown", "Shown"], ["hidden", "Hidden"]], "Objects");
+  const objectsField = wrapped("Objects", "objects", objects);
+  objectsField.hidden = !head.objects?.length;
   const more = element("details", { class: "nlv-more" }, element("summary", { text: "Display" }),
     element("div", { class: "nlv-panel" },
       labelled("Arrows", "links", element("input", { type: "number", name: "links", min: 0, max: 200, step: 1 })),
@@ -62,7 +66,7 @@ export function createToolbar(head, onChange, signal) {
       labelled("Unit", "unit", select("unit", [["uniform", "× uniform"], ["absolute", "absolute"]])),
       labelled("Top of scale", "top", element("input", { type: "number", name: "top", min: 0, step: "any" }))));
   const controls = element("div", { class: "nlv-controls" },
-    wrapped("Show", "show", show), wrapped("Direction", "direction", direction), headField,
+    wrapped("Show", "show", show), wrapped("Direction", "direction", direction), objectsField, headField,
     labelled("Leave out", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
     labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["frame", "per frame"]])),
     more);
@@ -123,6 +127,7 @@ export function createToolbar(head, onChange, signal) {
     check(sources, view.source);
     check(parts, view.source);
     check(show, view.show);
+    check(objects, view.objects);
     check(direction, canColumn ? view.direction : "from", (value) => value === "to" && !canColumn);
     direction.parentElement.dataset.tip = canColumn ? TIPS.direction : "To this key: not available here, every row's C(x) would be needed";
     fillHeads(spec.heads ?? 1);

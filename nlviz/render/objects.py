@@ -1,0 +1,151 @@
+"""Detected objects over the frames: boxes, outlines and keypoints, drawn and for the live view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from nlviz.detections import LIMBS, Detection
+from nlviz.render.lettering import width, write
+
+Picture = npt.NDArray[np.uint8]
+Point = tuple[float, float]
+
+OBJECT = (108, 240, 108)  # no colour map and no mark of queries or keys is green
+HALO = (8, 22, 8)
+CARD = (16, 18, 23)
+PAPER = (255, 255, 255)
+SMOOTH = 2  # drawn at this many times the size and reduced
+SEEN = 0.0  # keypoints below this logit are not drawn
+
+
+def draw_objects(
+    draw: ImageDraw.ImageDraw,
+    objects: Sequence[Detection],
+    *,
+    corner: Point = (0.0, 0.0),
+    zoom: Point = (1.0, 1.0),
+    unit: float = 1.0,
+    lettering: int | None = None,
+) -> None:
+    """Draw the objects of one frame.
+
+    Args:
+        draw: what to draw on.
+        objects: detections of the frame.
+        corner: (x, y) of the frame's corner on the picture.
+        zoom: pixels of the picture per pixel of the clip, in y and x.
+        unit: width of a thin line.
+        lettering: size of the labels, or None for none.
+    """
+
+    def at(y: float, x: float) -> Point:
+        return corner[0] + float(x) * zoom[1], corner[1] + float(y) * zoom[0]
+
+    lines: list[tuple[list[Point], float]] = []
+    dots: list[Point] = []
+    for found in objects:
+        top, left, bottom, right = found.box
+        around = [at(y, x) for y, x in ((top, left), (top, right), (bottom, right), (bottom, left))]
+        lines.append(([*around, around[0]], 1.5))
+        for outline in found.outline:
+            points = [at(y, x) for y, x in outline]
+            lines.append(([*points, points[0]], 1.0))
+        places = seen(found)
+        lines += [
+            ([at(*a), at(*b)], 1.0)
+            for a, b in ((places[i], places[j]) for i, j in limbs(found))
+            if a is not None and b is not None
+        ]
+        dots += [at(*p) for p in places if p is not None]
+    for ink, more in ((HALO, 1.4), (OBJECT, 0.0)):
+        for points, line in lines:
+            draw.line(points, fill=ink, width=max(round((line + more) * unit), 1), joint="curve")
+        for x, y in dots:
+            r = (2.2 + more / 2) * unit
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=ink)
+    if lettering is not None:
+        for found in objects:
+            _label(draw, found, at(found.box[0], found.box[1]), lettering, corner)
+
+
+def with_objects(
+    picture: Picture, objects: Sequence[Detection], clip_size: tuple[int, int], *, lettering: bool
+) -> Picture:
+    """Return a frame at any size with its objects drawn on it.
+
+    Args:
+        picture: (h, w, 3).
+        objects: detections of the frame.
+        clip_size: height and width of the clip.
+        lettering: whether to write their labels.
+
+    >>> frame = np.zeros((40, 60, 3), np.uint8)
+    >>> dog = Detection(0, "dog", 1, 0.9, (5, 5, 15, 25))
+    >>> with_objects(frame, [dog], (20, 30), lettering=False).max()
+    np.uint8(240)
+    """
+    if not objects:
+        return picture
+    h, w = picture.shape[:2]
+    large = Image.fromarray(picture).resize((w * SMOOTH, h * SMOOTH), Image.Resampling.NEAREST)
+    zoom = (h / clip_size[0] * SMOOTH, w / clip_size[1] * SMOOTH)
+    unit = SMOOTH * min(max(w / 480, 0.6), 1.6)
+    draw_objects(
+        ImageDraw.Draw(large),
+        objects,
+        zoom=zoom,
+        unit=unit,
+        lettering=round(11 * unit) if lettering else None,
+    )
+    return np.asarray(large.reduce(SMOOTH), np.uint8)
+
+
+def for_live_view(objects: Sequence[Detection]) -> list[dict[str, Any]]:
+    """Return the detections as the browser draws them: places (y, x) in pixels from the corner.
+
+    >>> for_live_view([Detection(2, "dog", 1, 0.987, (5, 6, 15, 26))])[0]["centre"]
+    [9.5, 15.5]
+    """
+    return [
+        {
+            "frame": found.frame,
+            "name": found.name,
+            "score": round(found.score, 4),
+            "box": [round(float(v), 2) for v in found.box],
+            "centre": [round(v, 2) for v in found.centre],
+            "outlines": [np.round(line, 1).tolist() for line in found.outline],
+            "keypoints": [None if p is None else [round(v, 1) for v in p] for p in seen(found)],
+            "limbs": [list(pair) for pair in limbs(found)],
+        }
+        for found in objects
+    ]
+
+
+def seen(found: Detection) -> list[Point | None]:
+    """Return (y, x) of the keypoints that the network is sure enough of, None for the others."""
+    if found.keypoints is None:
+        return []
+    return [(float(y), float(x)) if logit > SEEN else None for y, x, logit in found.keypoints]
+
+
+def limbs(found: Detection) -> Sequence[tuple[int, int]]:
+    """Return the pairs of keypoints that lines join: known of COCO's persons alone."""
+    return LIMBS if found.keypoints is not None and len(found.keypoints) == 17 else ()
+
+
+def _label(
+    draw: ImageDraw.ImageDraw, found: Detection, at: Point, size: int, corner: Point
+) -> None:
+    text = f"{found.name} {found.score:.0%}"
+    wide, high = width(text, size) + 0.7 * size, 1.4 * size
+    x, y = max(at[0], corner[0]), at[1] - high
+    if y < corner[1]:
+        y = max(at[1], corner[1])  # no room above: inside the box
+    draw.rectangle((x, y, x + wide, y + high), fill=CARD)
+    draw.rectangle((x, y, x + 0.18 * size, y + high), fill=OBJECT)
+    write(draw, (x + 0.4 * size, y + 1.05 * size), text, size, PAPER)
