@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlviz.affinity import Affinity, EmbeddedAffinity
+from nlviz.affinity import Affinity, EmbeddedAffinity, Support
 from nlviz.analysis.decomposition import can_split, minus_mean, split
 from nlviz.block import NonLocalBlock
 from nlviz.geometry import TokenGrid
@@ -88,9 +88,7 @@ def _features(capture: Capture, block: str) -> Affinity:
     if learned.keys.shape != learned.queries.shape:
         # Keys are pooled as the block pools them.
         phi = F.adaptive_max_pool3d(x[None], learned.keys.shape)[0].flatten(1).mT[None].contiguous()
-    raw = EmbeddedAffinity(
-        "features", Pairwise("gaussian"), theta, phi, learned.queries, learned.keys
-    )
+    raw = EmbeddedAffinity("features", Pairwise("gaussian"), theta, phi, *_placed(learned))
     scale = _matched(raw.logits(_sampled(raw)), _target(learned))
     return replace(raw, pairwise=Pairwise("gaussian", scale))
 
@@ -110,8 +108,7 @@ def _position(capture: Capture, block: str) -> Affinity:
         Pairwise("gaussian"),
         theta[None],
         phi[None],
-        learned.queries,
-        learned.keys,
+        *_placed(learned),
         bias=bias[None, None],
     )
     scale = _matched(raw.logits(_sampled(raw)), _target(learned))
@@ -135,20 +132,22 @@ def _untrained(capture: Capture, block: str) -> Affinity:
             elif name == "w_f":
                 drawn = torch.randn(parameter.shape, generator=seed)
                 parameter.copy_(drawn * parameter.numel() ** -0.5)
+            elif name == "w_f_bias":
+                parameter.zero_()
             elif name == "log_scale":
                 parameter.fill_(2.3)
+        # A block of space takes frames as a batch, one of time alone takes no space.
         x = capture.features[block].float()
-        x = x if fresh.dimension == 3 else x[:, 0]
-        theta, phi, _ = fresh.embed(x[None])
+        x = {1: x[None, :, :, 0, 0], 2: x.transpose(0, 1), 3: x[None]}[fresh.dimension]
+        theta, phi = (t.transpose(0, 1).flatten(1, 2) for t in fresh.embed(x)[:2])
         scale = float(fresh.logit_scale())
     return EmbeddedAffinity(
         "untrained",
         Pairwise(fresh.pairwise, scale),
-        theta[0],
-        phi[0],
-        learned.queries,
-        learned.keys,
-        support=learned.support,
+        theta,
+        phi,
+        *_placed(learned),
+        support=Support(learned.support.frames_per_group),
     )
 
 
@@ -250,6 +249,14 @@ def _matched(logits: Tensor, target: float) -> float:
         entropy = c.log() - scale * (f * flat).sum(-1) / c
         low, high = (middle, high) if float(entropy.exp().mean()) > target else (low, middle)
     return float(2.0 ** ((low + high) / 2) / unit)
+
+
+def _placed(affinity: Affinity) -> tuple[TokenGrid, TokenGrid]:
+    """Return the grids of queries and keys, without the tokens that have no place.
+
+    Features have places: a class token or the padding of a picture takes no part in a control.
+    """
+    return replace(affinity.queries, prefix=0), replace(affinity.keys, prefix=0)
 
 
 def _places(grid: TokenGrid) -> Tensor:

@@ -231,6 +231,21 @@ def test_number_keys_and_arrows_reach_the_parts(browser: Browser, parts: Path) -
     page.close()
 
 
+def test_a_concatenation_says_that_it_ranks_keys_alike(browser: Browser, tmp_path: Path) -> None:
+    from nlviz.model import Model
+    from nlviz.render.live_view.assemble import live_view
+    from tests.nets import FRAMES, frame_net, noise_clip
+
+    shot = Model(frame_net("concatenation"), input_spec=FRAMES).capture(noise_clip(2, 96, 128))
+    file = tmp_path / "concatenation.html"
+    file.write_text(standalone_html(live_view(shot, "layer1"), title="parts"), encoding="utf-8")
+    page = opened(browser, file)
+    term = page.locator(".nlv-title .nlv-term", has_text="concatenation")
+    assert "ranks the keys alike for every query" in (term.get_attribute("data-tip") or "")
+    assert page.locator(".nlv-parts").get_by_role("radio").all_inner_texts() == ["6Minus mean"]
+    page.close()
+
+
 def test_keys_in_a_field_stay_in_the_field(page: Page) -> None:
     page.locator("input[name=y]").fill("3")
     page.keyboard.press("ArrowUp")
