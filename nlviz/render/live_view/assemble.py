@@ -23,6 +23,7 @@ from nlviz.render.live_view.container import pack
 from nlviz.render.objects import for_live_view
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
+FEW = 1 << 16  # numbers that are sent as float32 rather than float16
 COLUMN_LIMIT = 1 << 28  # queries x keys up to which normalisers are computed, for columns
 PICTURE_SIDE = 480  # shorter side of the frames on the screen, in pixels
 
@@ -207,9 +208,11 @@ def _size(affinity: Affinity) -> float:
 
 
 def _embeddings(key: str, affinity: EmbeddedAffinity, arrays: Arrays) -> dict[str, Any]:
-    # Places in pixels, the two vectors of a concatenation and the unary logits are few and need
-    # their digits.
-    kind = torch.float16 if affinity.theta.shape[-1] > 4 and key != "unary" else torch.float32
+    # Where they are few they keep their digits: places in pixels, the two vectors of a
+    # concatenation, the unary logits, small grids.
+    few = affinity.theta.shape[-1] <= 4 or key == "unary"
+    few = few or affinity.theta.numel() + affinity.phi.numel() <= FEW
+    kind = torch.float32 if few else torch.float16
     if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > 6e4:
         kind = torch.float32
     names = {"theta": affinity.theta, "phi": affinity.phi}

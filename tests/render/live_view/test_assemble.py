@@ -44,7 +44,7 @@ def compare(capture: Capture, block: str, folder: Path) -> dict[str, Any]:
                         "token": token,
                         "view": {"source": key, "direction": direction},
                         "expected": section,
-                        "tolerance": 5e-2 if key == "features" else 5e-3,
+                        "tolerance": 5e-3,
                     }
                 )
     path = folder / "real.bin"
