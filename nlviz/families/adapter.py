@@ -39,6 +39,7 @@ class InputSpec:
         least_frames: fewer than these the network cannot take.
         sides: height and width of a network that takes no others; the whole picture is resized to
             them, whatever its aspect, and ``size`` and ``multiple`` play no part.
+        grey: one channel of luminance in place of RGB, normalised as the first channel.
     """
 
     size: int = 224
@@ -50,6 +51,7 @@ class InputSpec:
     stride: int | None = None
     least_frames: int = 1
     sides: tuple[int, int] | None = None
+    grey: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,10 @@ def prepare(clip: Clip, spec: InputSpec) -> Prepared:
     )
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = np.stack([cv2.resize(f, (w, h), interpolation=how) for f in clip.frames])
-    x = torch.from_numpy(small).permute(3, 0, 1, 2).float()  # (3, T, h, w)
-    mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (spec.mean, spec.std))
+    if spec.grey:
+        small = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)[..., None] for f in small])
+    x = torch.from_numpy(small).permute(3, 0, 1, 2).float()  # (3 or 1, T, h, w)
+    mean, std = (torch.tensor(v)[: len(x)].view(-1, 1, 1, 1) for v in (spec.mean, spec.std))
     x = x.sub_(mean).div_(std)
     tensor = x[None] if spec.layout == "clip" else x.transpose(0, 1).contiguous()
     # Pixel i of the input covers the clip from i / f to (i + 1) / f: centres shift by half pixels.
