@@ -38,6 +38,8 @@ def draw(shot: Capture, block: str, view: BlockView, now: View) -> None:
     left, middle, right = st.columns([5, 7, 5], gap="medium")
     with left:
         _mass(shot, attention)
+        if shot.detections:
+            _objects(shot, attention)
         _query_inputs(shot, now)
     with middle:
         _top_keys(shot, attention)
@@ -61,6 +63,16 @@ def _mass(shot: Capture, attention: AttentionMap) -> None:
     if s.left_out:
         st.caption(f"Without what was left out: {s.left_out:.0%} of the mass.")
     for line in row_lines(s):
+        st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
+
+
+def _objects(shot: Capture, attention: AttentionMap) -> None:
+    from nlviz.analysis.instances import instance_masses
+    from nlviz.render.objects import instance_lines
+
+    st.markdown("##### On what it found")
+    masses = instance_masses(attention, shot.detections, clip_shape=shot.clip.shape)
+    for line in instance_lines(masses):
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
 
 

@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from nlviz.analysis.instances import InstanceMasses
 from nlviz.detections import LIMBS, Detection
 from nlviz.render.lettering import width, write
+from nlviz.render.scale import change_text, percent_text
+from nlviz.render.tables import Line
 
 Picture = npt.NDArray[np.uint8]
 Point = tuple[float, float]
@@ -94,7 +97,7 @@ def with_objects(
     h, w = picture.shape[:2]
     large = Image.fromarray(picture).resize((w * SMOOTH, h * SMOOTH), Image.Resampling.NEAREST)
     zoom = (h / clip_size[0] * SMOOTH, w / clip_size[1] * SMOOTH)
-    unit = SMOOTH * min(max(w / 480, 0.6), 1.6)
+    unit = SMOOTH * min(max(w / 480, 1.0), 1.6)
     draw_objects(
         ImageDraw.Draw(large),
         objects,
@@ -123,6 +126,29 @@ def for_live_view(objects: Sequence[Detection]) -> list[dict[str, Any]]:
             "limbs": [list(pair) for pair in limbs(found)],
         }
         for found in objects
+    ]
+
+
+def instance_lines(masses: InstanceMasses) -> list[Line]:
+    r"""Return where a row's mass lies, by objects, in words.
+
+    >>> from nlviz.analysis.instances import RegionMass
+    >>> parts = (RegionMass("dog 1", 0.7, 0.1), RegionMass("background", 0.3, 0.9))
+    >>> [line.label for line in instance_lines(InstanceMasses(None, parts))]
+    ['on dog 1 (uniform: 10\xa0%)', 'on background (uniform: 90\xa0%)']
+    """
+    change = any(part.mass < 0 for part in masses.regions)
+    say = change_text if change else percent_text
+    return [
+        Line(
+            say(part.mass),
+            (part.name if part.name.startswith("without") else f"on {part.name}")
+            + ("" if change else f" (uniform: {percent_text(part.uniform)})"),
+            help="Share of the row's weight, and what it would be if every key had the same; a "
+            "cell's weight is split by area. Objects are not followed through time: the same one "
+            "on another frame counts as another",
+        )
+        for part in masses.regions
     ]
 
 
