@@ -28,10 +28,10 @@ from nlviz.layouts.resnet_keys import (
     Preset,
     spec_of,
     stripped,
-    torchvision_name,
     trunk_of,
 )
 from nlviz.layouts.resnet_reading import IMAGENET, Seen, read_resnet
+from nlviz.networks.torchvision_names import torchvision_name
 
 _LAYER = re.compile(r"res_layers\.([0-3])\.(\d+)\.(.+)")
 _NL = re.compile(r"nonlocal_block\.(theta|phi|g|W|bn)\.(\w+)")

@@ -29,10 +29,10 @@ from nlviz.layouts.resnet_keys import (
     Preset,
     spec_of,
     stripped,
-    torchvision_name,
     trunk_of,
 )
 from nlviz.layouts.resnet_reading import IMAGENET, Seen, read_resnet, with_time
+from nlviz.networks.torchvision_names import torchvision_name
 
 _NL = re.compile(r"layer([1-4])\.(\d+)\.nl\.(.+)")
 _SIGN = re.compile(r"(?:^|.*\.)base_model\.layer[1-4]\.\d+\.(?:block\.)?conv1\.net\.weight")

@@ -32,10 +32,10 @@ from nlviz.layouts.resnet_keys import (
     Preset,
     spec_of,
     stripped,
-    torchvision_name,
     trunk_of,
 )
 from nlviz.layouts.resnet_reading import IMAGENET, Seen, read_resnet, with_time
+from nlviz.networks.torchvision_names import torchvision_name
 from nlviz.pairwise import PairwiseName
 
 _NL = re.compile(r"layer([1-4])\.(\d+)\.non_local_block\.(.+)")

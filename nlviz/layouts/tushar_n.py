@@ -24,9 +24,9 @@ from nlviz.layouts.resnet_keys import (
     network_of,
     spec_of,
     stripped,
-    torchvision_name,
     trunk_of,
 )
+from nlviz.networks.torchvision_names import torchvision_name
 
 _NL = re.compile(r"layer([1-4])\.(\d+)\.nl\.((?:theta|phi|g|out)\.(?:weight|bias)|bn\.\w+)")
 
