@@ -54,7 +54,7 @@ def root(page: Page) -> dict[str, str]:
     return data
 
 
-def at(picture: Locator, y: int, x: int) -> tuple[float, float]:
+def at(picture: Locator, y: float, x: float) -> tuple[float, float]:
     """Return where on the page the middle of a pixel of the clip is shown."""
     box = picture.bounding_box()
     assert box is not None
