@@ -56,6 +56,24 @@ def decode(
         ) from None
 
 
+def frame_times(source: Path | BytesIO) -> Times:
+    """Return the (N,) times of a video's frames in seconds from the first, without decoding them.
+
+    Raises:
+        UnreadableClip: when it is no video, or has no frame.
+    """
+    try:
+        with _opened(source) as (container, stream):
+            times = _listed(container, stream)[0]
+    except (av.error.FFmpegError, EOFError):
+        raise UnreadableClip(
+            "FFmpeg cannot decode this as a video; is the file complete?"
+        ) from None
+    if not times:
+        raise UnreadableClip("the video has no frame; is the file complete?")
+    return np.asarray(times, np.float64) - times[0]
+
+
 def _video(
     source: Path | BytesIO,
     start: float,
