@@ -64,7 +64,7 @@ def greenness(page: Page, picture: Locator, y: float, x: float) -> bool:
           const [u, v] = [(px - box.x) * ratio, (py - box.y) * ratio];
           const { data } = canvas.getContext("2d").getImageData(u - 3, v - 3, 7, 7);
           for (let i = 0; i < data.length; i += 4) {
-            if (data[i + 3] > 150 && data[i + 1] > 180 && data[i] < 150) return true;
+            if (data[i + 3] > 120 && data[i + 1] - data[i] > 50) return true;
           }
           return false;
         }""",
