@@ -43,6 +43,7 @@ def draw(shot: Capture, block: str, view: BlockView, now: View) -> None:
         _query_inputs(shot, now)
     with middle:
         _top_keys(shot, attention)
+        _health(view)
     with right:
         _trust(view)
     _save(shot, affinity, now)
@@ -130,7 +131,6 @@ def _trust(view: BlockView) -> None:
 
     st.markdown("##### Can this map be believed?")
     _lines(trust(view.statistics))
-    _health(view)
 
 
 def _health(view: BlockView) -> None:

@@ -127,7 +127,7 @@ class BlockHealth:
             why = (
                 "its last normalisation still has the values it starts with"
                 if self.initial_norm
-                else f"its rows are {self.uniform:.0%} uniform"
+                else f"its rows are {100 * self.uniform:.0f} % uniform"
             )
             return f"The block looks untrained: {why}."
         little = self.effect and not self.effect.top1 and self.effect.probability < LITTLE

@@ -15,7 +15,6 @@ from nlviz.analysis.health import (
     UNIFORM,
     BlockHealth,
     Effect,
-    State,
 )
 from nlviz.analysis.statistics import BlockStatistics, RowStatistics
 from nlviz.attention_map import AttentionMap
@@ -150,9 +149,6 @@ def trust(s: BlockStatistics) -> list[Line]:
     return lines
 
 
-_STATES: dict[State, str] = {"dead": "Dead", "untrained": "Looks untrained", "alive": "Alive"}
-
-
 def health_lines(h: BlockHealth) -> list[Line]:
     """Return whether a block is alive, and whether its map is about the query, verdict first.
 
@@ -162,19 +158,18 @@ def health_lines(h: BlockHealth) -> list[Line]:
     >>> h = BlockHealth(0.34, 0.5, False, effect, *numbers, "gaussian")
     >>> for line in health_lines(h):
     ...     print(line.value, "|", line.label)
-    Alive | block, the same map for all queries
+    The block is alive; its map is nearly the same for every query. |
     34 % | of its input's size is what the block adds
     0.5 | mean |γ| of its last normalisation
     12 % | largest change of a probability without the block
     0.40 → 0.02 → 0.01 | average distance of input, rows and output
     98 % | of every row is what all queries share
     """
-    same = ", the same map for all queries" if h.same_map and h.state != "dead" else ""
     lines = [
         Line(
-            _STATES[h.state],
-            f"block{same}",
             h.verdict,
+            "",
+            "",
             f"Dead: adds less than {DEAD_SIZE:.0e} of its input's size. Looks untrained: its last "
             "normalisation has the values it starts with, or its rows have more than "
             f"{UNIFORM * 100:.0f} % in common with the uniform row. The same map: rows have more "

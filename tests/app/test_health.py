@@ -16,7 +16,7 @@ def test_the_panel_says_whether_the_block_is_alive() -> None:
     assert not test.exception
     told = texts(test)
     assert "Is the block alive?" in told
-    assert "**Alive**" in told
+    assert "**The block is alive" in told
     assert "largest change of a probability without the block" in told
     assert "average distance of input, rows and output" in told
     assert "of every row is what all queries share" in told

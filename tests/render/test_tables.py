@@ -63,7 +63,7 @@ def test_differences_are_said_as_gains_and_losses(capture: Capture) -> None:
 def test_every_number_of_a_block_is_said_with_what_it_means() -> None:
     text = told(HEALTH)
     for part in (
-        "Alive block.",
+        "The block is alive, but the network says nearly the same without it",
         "3.4 % of its input's size",
         "0.52 mean |γ|",
         "<0.1 % largest change of a probability",
@@ -87,10 +87,10 @@ def test_what_is_not_known_is_not_said() -> None:
 
 def test_dead_and_untrained_blocks_are_called_so() -> None:
     dead = health_lines(replace(HEALTH, size=0.0, shared=0.99))[0]
-    assert (dead.value, dead.label) == ("Dead", "block")
+    assert dead.value == "The block is dead: it adds nothing, so its map changes nothing."
     untrained = health_lines(replace(HEALTH, uniform=0.99, shared=0.99))[0]
-    assert untrained.value == "Looks untrained"
-    assert untrained.label.endswith("the same map for all queries")
+    assert untrained.value == "The block looks untrained: its rows are 99 % uniform."
+    assert "nearly the same for every query" in health_lines(replace(HEALTH, shared=0.99))[0].value
     changes = told(replace(HEALTH, effect=Effect(0.3, True, 0.5)))
     assert "The most probable label changes." in changes
     assert "hardly needs" not in changes
