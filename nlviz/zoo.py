@@ -21,7 +21,7 @@ from nlviz.errors import (
     WeightsMismatch,
     did_you_mean,
 )
-from nlviz.layouts.loading import load_checkpoint
+from nlviz.layouts.loading import inspect_checkpoint, load_checkpoint
 from nlviz.layouts.report import LoadReport
 from nlviz.model import About, Model
 from nlviz.resources import asset
@@ -35,6 +35,7 @@ __all__ = [
     "device_name",
     "devices",
     "file_of",
+    "inspect_weights",
     "labels_named",
     "list_models",
     "load_model",
@@ -122,6 +123,41 @@ def load_model(
         input_spec=report.input_spec,
         report=report,
     )
+
+
+def inspect_weights(
+    name: str | Path,
+    *,
+    family: str | None = None,
+    progress: Progress | None = None,
+    **flags: object,
+) -> LoadReport:
+    """Say what a file of weights holds and how its network is computed, also where it is not whole.
+
+    Args:
+        name: one of ``list_models()``, or the path of a file.
+        family: read the file in the layout of this family.
+        progress: called with a sentence and a share in [0, 1].
+        **flags: as in ``load_model``.
+
+    Raises:
+        UnknownModel: when there is no such name or file.
+        DownloadFailed: when the weights cannot be had.
+        UnreadableCheckpoint: when the file holds no weights that can be read.
+        UnsafeCheckpoint: when it would run code.
+
+    >>> inspect_weights("lite-nl").complete
+    True
+    """
+    card = CARDS.get(str(name))
+    named = card is not None
+    listens = None if progress is None else _part(progress, 0.0, 0.6)
+    path = file_of(card, progress=listens) if card is not None else _existing(name)
+    card = card or card_for(path)
+    said = {**(card.flags if card else {}), **{k: v for k, v in flags.items() if v is not None}}
+    taken = card.family if card is not None and named and family is None else family
+    report = inspect_checkpoint(path, family=taken, progress=progress, **said)
+    return _completed(report, path, card, flags)
 
 
 def file_of(card: ModelCard, *, progress: Progress | None = None) -> Path:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nlviz.cli.checkpoints import inspect
 from nlviz.cli.models import info, models
 from nlviz.cli.serve import start_app
 from nlviz.cli.terminal import Sentences
@@ -39,6 +40,7 @@ def _first(
 app.command("attend")(attend)
 app.command("render")(render)
 app.command("models")(models)
+app.command("inspect")(inspect)
 app.command("info")(info)
 app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     start_app

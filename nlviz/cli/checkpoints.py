@@ -1,0 +1,103 @@
+"""`nlviz inspect`: what a file of weights holds, and whether its blocks are alive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nlviz.cli.terminal import DeviceOption, Progress, Tell, part
+
+if TYPE_CHECKING:
+    from nlviz.model import Model
+
+FamilyOption = Annotated[
+    str | None, typer.Option(help="Read the file as this family's, not as the first that fits.")
+]
+FlagsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FLAG=VALUE",
+        help="Override how the network is computed, `--set scale=false`; may be repeated.",
+    ),
+]
+
+
+def inspect(
+    weights: Annotated[str, typer.Argument(help="A file of weights, or a model's name.")],
+    family: FamilyOption = None,
+    flags: FlagsOption = None,
+    clip: Annotated[
+        str | None,
+        typer.Option(help="Run this video or picture, and say whether the blocks are alive."),
+    ] = None,
+    device: DeviceOption = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Say what a file of weights holds and how its network is computed."""
+    from nlviz.render.load_reports import report_json, report_text
+    from nlviz.zoo import inspect_weights, load_model
+
+    asked = flags_of(flags)
+    with Progress() as tell:
+        report = inspect_weights(weights, family=family, progress=part(tell, 0, 0.3), **asked)
+        typer.echo(report_json(report) if json else report_text(report))
+        if clip is not None and report.complete:
+            model = load_model(
+                weights, device=device, family=family, progress=part(tell, 0.3, 0.5), **asked
+            )
+            for line in _health(model, clip, part(tell, 0.5, 1.0)):
+                typer.echo(line, err=json)
+    if not report.complete:
+        raise typer.Exit(1)
+
+
+def flags_of(texts: list[str] | None) -> dict[str, object]:
+    """Return flags by name from texts like ``scale=false``.
+
+    Raises:
+        NlvizError: when a text has no equals sign.
+
+    >>> flags_of(["scale=false", "key_pool=2", "pairwise=dot_product"])
+    {'scale': False, 'key_pool': 2, 'pairwise': 'dot_product'}
+    """
+    from nlviz.errors import NlvizError
+
+    flags: dict[str, object] = {}
+    words = {"true": True, "yes": True, "false": False, "no": False}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise NlvizError(f"a flag is set as NAME=VALUE, got {text!r}; try --set scale=false")
+        number = value.removeprefix("-").isdigit()
+        flags[name.strip()] = words.get(value.lower(), int(value) if number else value)
+    return flags
+
+
+def _health(model: Model, clip: str, tell: Tell) -> list[str]:
+    """Return what one forward pass of a clip says of each block."""
+    from nlviz.analysis.health import block_health
+    from nlviz.clip import read_clip
+    from nlviz.render.inputs import find_input
+    from nlviz.render.tables import health_lines
+
+    spec = model.input_spec
+    shot = model.capture(
+        read_clip(
+            find_input(clip),
+            frames=(spec.frames if spec else None) or 8,
+            stride=spec.stride if spec else None,
+            progress=part(tell, 0.0, 0.2),
+        ),
+        progress=part(tell, 0.2, 0.6),
+    )
+    lines = []
+    for i, block in enumerate(shot.affinities):
+        tell(f"Testing {block}", 0.6 + 0.4 * i / len(shot.affinities))
+        lines += ["", f"{block} on {shot.clip.name}"]
+        for line in health_lines(block_health(model, shot, block)):
+            lines.append(f"  {line.value:>9}  {line.label}")
+            if line.meaning:
+                lines.append(f"  {'':9}  {line.meaning}")
+    return lines
