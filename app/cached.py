@@ -73,6 +73,13 @@ def clip_key(choice: Choice) -> Key:
     return (content, choice.name, choice.sampling)
 
 
+def source(choice: Choice) -> Path | bytes | None:
+    """Return the file or the bytes that a choice's clip comes from, or None."""
+    from nlviz.resources import bundled_inputs
+
+    return choice.upload or bundled_inputs().get(choice.name)
+
+
 def capture(choice: Choice, progress: Progress) -> Capture:
     """Return the capture of a choice: read the clip and run the network, unless that was done.
 

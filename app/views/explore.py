@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -13,12 +14,13 @@ import streamlit as st
 from nlviz.errors import NlvizError
 
 from .. import cached, live_view, state
-from . import panels, sidebar
+from . import attribution, panels, prediction, sidebar
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from nlviz.model import Capture
+    from nlviz.model import Capture, Model
+    from nlviz.render.views import View
 
 HEAD_START = 0.5  # seconds
 
@@ -92,9 +94,10 @@ def _draw(waiting: DeltaGenerator) -> None:
         st.progress(0.97, "Preparing the view")
     view = cached.block_view(choice, shot, block, channel=state.CHANNEL)
     waiting.empty()
-    _live(shot, block, view, choice.upload is None)
+    model = partial(cached.model, choice.model, choice.device)
+    _live(shot, block, view, choice.upload is None, model)
     with below:
-        _predictions(shot)
+        prediction.draw(model, shot, cached.source(choice))
 
 
 def _captured(choice: state.Choice, waiting: DeltaGenerator, key: object) -> Capture:
@@ -118,13 +121,20 @@ def _resume() -> None:
 
 
 @st.fragment
-def _live(shot: Capture, block: str, view: cached.BlockView, shareable: bool) -> None:
+def _live(
+    shot: Capture,
+    block: str,
+    view: cached.BlockView,
+    shareable: bool,
+    model: Callable[[], Model] | None,
+) -> None:
     """Draw the live view and what belongs to the pinned query; a pin reruns only this."""
     with _told():
-        _draw_live(shot, block, view, shareable)
+        now = _draw_live(shot, block, view, shareable)
+        attribution.draw(model, shot, block, now)
 
 
-def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: bool) -> None:
+def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: bool) -> View:
     query = st.session_state.query or view.opening
     try:
         shot.clip.check(frame=query[0], y=query[1], x=query[2])
@@ -148,6 +158,7 @@ def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: boo
     now = state.current_view(shot, block, query)
     state.write_address(now, shareable=shareable)
     panels.draw(shot, block, view, now)
+    return now
 
 
 def _pinned() -> None:
@@ -163,15 +174,6 @@ def _display_changed() -> None:
 def _block_label(shot: Capture, name: str) -> str:
     t, h, w = shot.affinities[name].queries.shape
     return f"{name} ({t}×{h}×{w} cells)"
-
-
-def _predictions(shot: Capture) -> None:
-    from nlviz.render.figures import prediction
-
-    found = shot.prediction()
-    if found:
-        st.caption("The network's own prediction for this clip")
-        st.plotly_chart(prediction(found), config={"displayModeBar": False}, key="prediction")
 
 
 def _sentence(text: str) -> str:
