@@ -36,10 +36,11 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Say what a file of weights holds and how its network is computed."""
+    from nlviz.layouts.flags import parsed_flags
     from nlviz.render.load_reports import report_json, report_text
     from nlviz.zoo import inspect_weights, load_model
 
-    asked = flags_of(flags)
+    asked = parsed_flags(flags or ())
     with Progress() as tell:
         report = inspect_weights(weights, family=family, progress=part(tell, 0, 0.3), **asked)
         typer.echo(report_json(report) if json else report_text(report))
@@ -51,28 +52,6 @@ def inspect(
                 typer.echo(line, err=json)
     if not report.complete:
         raise typer.Exit(1)
-
-
-def flags_of(texts: list[str] | None) -> dict[str, object]:
-    """Return flags by name from texts like ``scale=false``.
-
-    Raises:
-        NlvizError: when a text has no equals sign.
-
-    >>> flags_of(["scale=false", "key_pool=2", "pairwise=dot_product"])
-    {'scale': False, 'key_pool': 2, 'pairwise': 'dot_product'}
-    """
-    from nlviz.errors import NlvizError
-
-    flags: dict[str, object] = {}
-    words = {"true": True, "yes": True, "false": False, "no": False}
-    for text in texts or []:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise NlvizError(f"a flag is set as NAME=VALUE, got {text!r}; try --set scale=false")
-        number = value.removeprefix("-").isdigit()
-        flags[name.strip()] = words.get(value.lower(), int(value) if number else value)
-    return flags
 
 
 def _health(model: Model, clip: str, tell: Tell) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from nlviz.errors import NlvizError, did_you_mean
@@ -83,3 +83,23 @@ class Flags:
             if found == name:
                 return name  # type: ignore[no-any-return]
         raise NlvizError(f"the flag pairwise is one of {', '.join(_PAIRWISE)}; got {found!r}")
+
+
+def parsed_flags(texts: Iterable[str]) -> dict[str, object]:
+    """Return flags by name from texts like ``scale=false``.
+
+    Raises:
+        NlvizError: when a text has no equals sign.
+
+    >>> parsed_flags(["scale=false", "key_pool=2", "pairwise=dot_product"])
+    {'scale': False, 'key_pool': 2, 'pairwise': 'dot_product'}
+    """
+    flags: dict[str, object] = {}
+    words = {"true": True, "yes": True, "false": False, "no": False}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise NlvizError(f"a flag is set as NAME=VALUE, got {text!r}; try scale=false")
+        number = value.removeprefix("-").isdigit()
+        flags[name.strip()] = words.get(value.lower(), int(value) if number else value)
+    return flags
