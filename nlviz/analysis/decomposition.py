@@ -123,6 +123,21 @@ def split(affinity: Affinity) -> Split:
     return Split(pairwise, unary)
 
 
+def unary_normaliser(unary: EmbeddedAffinity) -> Float[Tensor, "heads queries"]:
+    """Return log C of every query of a unary part, from one row for each group of queries.
+
+    >>> _ = torch.manual_seed(0)
+    >>> theta, phi = torch.randn(1, 12, 5) + 1, torch.randn(1, 6, 5)
+    >>> grids = TokenGrid((1, 3, 4)), TokenGrid((1, 2, 3))
+    >>> unary = split(EmbeddedAffinity("block", Pairwise("gaussian"), theta, phi, *grids)).unary
+    >>> torch.allclose(unary_normaliser(unary), unary.log_normaliser)
+    True
+    """
+    group = query_groups(unary)
+    first = torch.searchsorted(group, torch.arange(_groups(unary), device=group.device))
+    return unary.logits(first).logsumexp(-1)[:, group]
+
+
 class Centres(NamedTuple):
     """What the split subtracts.
 

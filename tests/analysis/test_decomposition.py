@@ -212,3 +212,10 @@ def test_concatenation_ranks_the_keys_alike_for_every_query() -> None:
         assert bool((head > 0).any(0).any())
     other = affinity("dot_product").dense()[0]
     assert len({tuple(row.argsort().tolist()) for row in other}) > 1
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_the_unary_normaliser_needs_one_row_a_group(options: dict[str, object]) -> None:
+    unary = split(affinity(**options)).unary  # type: ignore[arg-type]
+    assert unary.log_normaliser is not None
+    assert torch.allclose(decomposition.unary_normaliser(unary), unary.log_normaliser, atol=1e-12)

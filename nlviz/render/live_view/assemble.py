@@ -13,7 +13,7 @@ import torch
 
 from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.analysis.controls import Source, sources
-from nlviz.analysis.decomposition import SAME_RANKING, MinusMean, centres
+from nlviz.analysis.decomposition import SAME_RANKING, MinusMean, centres, unary_normaliser
 from nlviz.analysis.opening import opening_query
 from nlviz.geometry import TokenGrid
 from nlviz.model import Capture
@@ -238,7 +238,7 @@ def _normaliser(key: str, affinity: Affinity, arrays: Arrays) -> str | None:
         return None
     if affinity.queries.size * affinity.keys.size > COLUMN_LIMIT:
         return None
-    lse = affinity.log_normaliser
+    lse = unary_normaliser(affinity) if key == "unary" else affinity.log_normaliser
     assert lse is not None  # softmax rows have one
     arrays[f"{key}.log_normaliser"] = lse.float().cpu().numpy()
     return f"{key}.log_normaliser"
