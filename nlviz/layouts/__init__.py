@@ -14,10 +14,12 @@ from nlviz.layouts.mit_tsm import MitTSMLayout
 from nlviz.layouts.mmaction2 import MMAction2Layout
 from nlviz.layouts.slowfast import SlowFastLayout
 from nlviz.layouts.tea1528 import Tea1528Layout
+from nlviz.layouts.torchvision_detection import TorchvisionDetectionLayout
 from nlviz.layouts.tushar_n import TusharNLayout
 
 LAYOUTS: tuple[Layout, ...] = (
     LiteNLLayout(),
+    TorchvisionDetectionLayout(),
     Caffe2Layout(),
     SlowFastLayout(),
     MMAction2Layout(),

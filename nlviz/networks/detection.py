@@ -26,6 +26,7 @@ LAST_BUT_ONE = "backbone.body.layer3.4"
 HEAD = tuple(f"roi_heads.keypoint_head.{n}" for n in (3, 7, 11, 15))
 
 WeightsName = Literal["coco", "random"]
+Kind = Literal["mask", "keypoint"]
 
 
 def mask_rcnn_nl(
@@ -54,12 +55,11 @@ def mask_rcnn_nl(
     >>> [name for name, _ in net.named_children() if name.startswith("non_local")]
     ['non_local_backbone_body_layer3_4']
     """
-    from torchvision.models.detection import MaskRCNN, MaskRCNN_ResNet50_FPN_Weights
+    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
-    net = _built(MaskRCNN, MaskRCNN_ResNet50_FPN_Weights.COCO_V1, weights, options)
-    with _small(net):
-        _insert(net, LAST_BUT_ONE, pairwise, unit_length, across_frames)
-    return net
+    known = MaskRCNN_ResNet50_FPN_Weights.COCO_V1
+    asked = (weights, pairwise, unit_length, across_frames)
+    return _with_weights("mask", known, asked, options)
 
 
 def keypoint_rcnn_nl(
@@ -78,12 +78,49 @@ def keypoint_rcnn_nl(
     Raises:
         DownloadFailed: when the weights are not there and cannot be had.
     """
-    from torchvision.models.detection import KeypointRCNN, KeypointRCNN_ResNet50_FPN_Weights
+    from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
 
-    net = _built(KeypointRCNN, KeypointRCNN_ResNet50_FPN_Weights.COCO_V1, weights, options)
+    known = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1
+    asked = (weights, pairwise, unit_length, across_frames)
+    return _with_weights("keypoint", known, asked, options)
+
+
+def detection_network(
+    kind: Kind,
+    *,
+    classes: int,
+    eps: float = 1e-5,
+    pairwise: PairwiseName = "gaussian",
+    unit_length: bool = True,
+    across_frames: bool = True,
+    **options: Any,
+) -> nn.Module:
+    """Return a network with random weights and fresh blocks.
+
+    Args:
+        kind: ``mask`` or ``keypoint``.
+        classes: number of classes, background included.
+        eps: what batch normalisation adds to the variance; 0 for torchvision's COCO weights.
+        pairwise: as in ``mask_rcnn_nl``, like what follows.
+        unit_length: the same.
+        across_frames: the same.
+        **options: the same.
+    """
+    from torchvision.models.detection import KeypointRCNN, MaskRCNN
+    from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+    from torchvision.ops.misc import FrozenBatchNorm2d
+
+    build = MaskRCNN if kind == "mask" else KeypointRCNN
+    backbone = resnet_fpn_backbone(
+        backbone_name="resnet50", weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=5
+    )
+    net: nn.Module = build(backbone, num_classes=classes, **options).eval()
+    for module in net.modules():
+        if isinstance(module, FrozenBatchNorm2d):
+            module.eps = eps
     with _small(net):
         _insert(net, LAST_BUT_ONE, pairwise, unit_length, across_frames)
-        for layer in HEAD:
+        for layer in HEAD if kind == "keypoint" else ():
             _insert(net, layer, pairwise, unit_length, False)
     return net
 
@@ -117,28 +154,27 @@ def _missing(url: str, path: Path, why: str) -> DownloadFailed:
     )
 
 
-def _built(kind: Any, known: Any, weights: WeightsName, options: dict[str, Any]) -> nn.Module:
-    """Return torchvision's network as its own builder makes it where weights are given."""
-    from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-    from torchvision.ops.misc import FrozenBatchNorm2d
-
+def _with_weights(
+    kind: Kind,
+    known: Any,
+    asked: tuple[WeightsName, PairwiseName, bool, bool],
+    options: dict[str, Any],
+) -> nn.Module:
+    weights, pairwise, unit_length, across_frames = asked
     if weights not in ("coco", "random"):
         raise NlvizError(f"weights must be 'coco' or 'random', got {weights!r}")
-    state = coco_weights(known) if weights == "coco" else None
-    backbone = resnet_fpn_backbone(
-        backbone_name="resnet50",
-        weights=None,
-        norm_layer=FrozenBatchNorm2d,
-        trainable_layers=3 if state else 5,
+    state = coco_weights(known) if weights == "coco" else {}
+    net = detection_network(
+        kind,
+        classes=len(known.meta["categories"]),
+        eps=0.0 if state else 1e-5,
+        pairwise=pairwise,
+        unit_length=unit_length,
+        across_frames=across_frames,
+        **options,
     )
-    net: nn.Module = kind(backbone, num_classes=len(known.meta["categories"]), **options)
-    if state is not None:
-        net.load_state_dict(state, assign=True)
-        for module in net.modules():
-            # These weights were trained with nothing added to the variance.
-            if isinstance(module, FrozenBatchNorm2d):
-                module.eps = 0.0
-    return net.eval()
+    net.load_state_dict({**net.state_dict(), **state})
+    return net
 
 
 def _insert(
