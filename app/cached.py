@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nlviz.affinity import Affinity
     from nlviz.analysis.health import BlockHealth
     from nlviz.analysis.statistics import BlockStatistics
+    from nlviz.layouts.report import LoadReport
     from nlviz.model import Capture, Model
 
     from .state import Choice
@@ -58,11 +59,44 @@ def _filled(slot: _Slot, make: Callable[[], T]) -> T:
         return value
 
 
-def model(name: str, device: str) -> Model:
-    """Return a model on a device."""
+def model(choice: Choice, progress: Progress | None = None) -> Model:
+    """Return the network of a choice on its device.
+
+    Raises:
+        NlvizError: whatever loading raises.
+    """
     from nlviz.zoo import load_model
 
-    return _filled(_model_slot((name, device)), lambda: load_model(name, device=device))
+    def make() -> Model:
+        family, flags = _flags(choice)
+        return load_model(
+            choice.model, device=choice.device, family=family, progress=progress, **flags
+        )
+
+    return _filled(_model_slot(_model_key(choice)), make)
+
+
+def report(choice: Choice) -> LoadReport:
+    """Return what is in the file of a network that could not be made.
+
+    Raises:
+        NlvizError: whatever reading raises.
+    """
+    from nlviz.zoo import inspect_weights
+
+    family, flags = _flags(choice)
+    return inspect_weights(choice.model, family=family, **flags)
+
+
+def _flags(choice: Choice) -> tuple[str | None, dict[str, Any]]:
+    """Return the family that was asked for, and the other flags."""
+    flags = dict(choice.flags)
+    family = flags.pop("family", None)
+    return None if family is None else str(family), flags
+
+
+def _model_key(choice: Choice) -> Key:
+    return (choice.model, choice.flags, choice.device)
 
 
 def clip_key(choice: Choice) -> Key:
@@ -107,18 +141,19 @@ def capture(choice: Choice, progress: Progress) -> Capture:
             progress=lambda sentence, share: progress(sentence, 0.5 * share),
         )
         progress("Loading the model", 0.5)
-        loaded = model(choice.model, choice.device)
+        loaded = model(choice)
         start = time.perf_counter()
         shot = loaded.capture(clip, progress=lambda s, share: progress(s, 0.5 + 0.45 * share))
         slot.seconds = time.perf_counter() - start
         return shot
 
-    slot = _capture_slot(_capture_key(choice))
+    slot = _capture_slot(capture_key(choice))
     return _filled(slot, make)
 
 
-def _capture_key(choice: Choice) -> Key:
-    return (*clip_key(choice), choice.model, choice.device)
+def capture_key(choice: Choice) -> Key:
+    """Return what tells one capture from another."""
+    return (*clip_key(choice), *_model_key(choice))
 
 
 class HealthTest:
@@ -153,7 +188,7 @@ class HealthTest:
 
         with self._lock:
             if not self.done:
-                loaded = model(self._choice.model, self._choice.device)
+                loaded = model(self._choice)
                 self._health = tested(self._health, loaded, self._shot, self._block)
                 self.done = True
 
@@ -193,11 +228,11 @@ def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> Bl
         payload = _payload(shot, block, affinities, channel, None)
         served = any(source["server"] for source in unpack(payload)[0]["sources"])
         statistics = block_statistics(shot, block)
-        cheap = _capture_slot(_capture_key(choice)).seconds < CHEAP
+        cheap = _capture_slot(capture_key(choice)).seconds < CHEAP
         test = HealthTest(choice, shot, block, block_health(None, shot, block), cheap=cheap)
         return BlockView(affinities, payload, (float(frame), y, x), served, statistics, test)
 
-    key = (*clip_key(choice), choice.model, choice.device, block)
+    key = (*capture_key(choice), block)
     return _filled(_block_slot(key), make)
 
 

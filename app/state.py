@@ -36,6 +36,11 @@ DEFAULTS: dict[str, Any] = {
     "model": DEFAULT_MODEL,
     "block": None,
     "complaint": None,
+    "network": "Model",
+    "weights_path": "",
+    "weights_flags": "",
+    "sampled_for": DEFAULT_MODEL,
+    "wanted": None,
 }
 
 
@@ -47,7 +52,8 @@ class Choice:
         name: name of the bundled input or of the upload.
         upload: the upload's bytes, or None for a bundled input.
         sampling: which frames.
-        model: name of the model.
+        model: name of the model, or the path of a file of weights.
+        flags: overrides of how it is computed.
         device: where to run it.
         block: name of the block, or None for the model's last.
     """
@@ -58,6 +64,7 @@ class Choice:
     model: str
     device: str
     block: str | None
+    flags: tuple[tuple[str, object], ...] = ()
 
 
 def first_choice() -> Choice:
@@ -77,11 +84,33 @@ def restore() -> None:
 
         st.session_state.kept = {**DEFAULTS, "device": devices()[0]}
     kept = st.session_state.kept
+    if st.session_state.get("wanted"):
+        # Widgets must not be told once they are drawn, so this waited for the next run.
+        st.session_state.update(st.session_state.wanted)
+        st.session_state.wanted = None
     for key in kept:
         if key in st.session_state:
             kept[key] = st.session_state[key]
         else:
             st.session_state[key] = kept[key]
+
+
+def sample_as_trained(name: str, frames: int | None, stride: int | None) -> None:
+    """Take the frames that a network was trained on, once, when it is first looked into.
+
+    Args:
+        name: of the network.
+        frames: how many, or None where it has no preference.
+        stride: every stride-th frame, or None for frames spread evenly.
+    """
+    state = st.session_state
+    if state.sampled_for == name:
+        return
+    state.sampled_for = name
+    wanted = {"frames": frames or DEFAULTS["frames"], "stride": stride}
+    if any(state[key] != value for key, value in wanted.items()):
+        state.wanted = wanted
+        st.rerun()
 
 
 def open_from_address() -> None:
@@ -110,6 +139,7 @@ def open_from_address() -> None:
         frames=clip.frames,
         size=clip.size,
         model=view.model.name,
+        sampled_for=view.model.name,
         block=None if view.block == LAST else view.block,
         display=view.display.changed(),
     )

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.errors import NlvizError
+from nlviz.errors import NlvizError, NoNonLocalBlocks, WeightsMismatch
 
-from .. import cached, live_view, state
-from . import attribution, panels, prediction, sidebar
+from .. import cached, live_view, state, uploads
+from . import attribution, network, panels, prediction, sidebar
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -69,17 +69,30 @@ def _draw(waiting: DeltaGenerator) -> None:
         st.warning(st.session_state.complaint, icon=":material/link_off:")
     if choice is None:
         with waiting.container():
-            st.markdown("#### Bring a clip or a picture")
-            st.caption("Drop it into the sidebar; it stays in this session's memory.")
+            if st.session_state.kind == "Upload" and not st.session_state.get("upload"):
+                st.markdown("#### Bring a clip or a picture")
+                st.caption("Drop it into the sidebar; it stays in this session's memory.")
+            else:
+                st.markdown("#### Bring a network")
+                st.caption("Name its file of weights in the sidebar, or say yes to its download.")
         return
-    key = cached.clip_key(choice)
+    key = cached.capture_key(choice)
     if st.session_state.get("cancelled") == key:
         with waiting.container():
             st.info(f"Stopped before {choice.name} was done; nothing was lost.")
             st.button("Run it", on_click=_resume, type="primary")
         return
+    try:
+        loaded = _loaded(choice, waiting)
+    except (WeightsMismatch, NoNonLocalBlocks) as error:
+        waiting.empty()
+        _tell_error(error)
+        network.report(cached.report(choice))
+        return
+    if (spec := loaded.input_spec) is not None:
+        state.sample_as_trained(choice.model, spec.frames, spec.stride)
     shot = _captured(choice, waiting, key)
-    state.same_clip_as_before(key)
+    state.same_clip_as_before(cached.clip_key(choice))
     names = list(shot.affinities)
     if st.session_state.block not in names:
         wanted = st.session_state.block
@@ -94,10 +107,23 @@ def _draw(waiting: DeltaGenerator) -> None:
         st.progress(0.97, "Preparing the view")
     view = cached.block_view(choice, shot, block, channel=state.CHANNEL)
     waiting.empty()
-    model = partial(cached.model, choice.model, choice.device)
-    _live(shot, block, view, choice.upload is None, model)
+    model = partial(cached.model, choice)
+    _live(shot, block, view, _shareable(choice), model)
     with below:
         prediction.draw(model, shot, cached.source(choice))
+    if not network.is_bundled(choice.model):
+        network.report(loaded.report)
+
+
+def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> Model:
+    with waiting.container():
+        bar = st.progress(0.0, "Loading the network")
+    return cached.model(choice, lambda sentence, share: _tell(bar, sentence, share))
+
+
+def _shareable(choice: state.Choice) -> bool:
+    """Return whether an address can open the view again, on this machine at least."""
+    return choice.upload is None and not uploads.is_upload(choice.model) and not choice.flags
 
 
 def _captured(choice: state.Choice, waiting: DeltaGenerator, key: object) -> Capture:

@@ -100,6 +100,13 @@ def _file() -> Network | None:
     return Network(str(path), tuple(sorted(flags.items())))
 
 
+def is_bundled(name: str) -> bool:
+    """Return whether a model comes with this package."""
+    from nlviz.zoo import CARDS
+
+    return name in CARDS and bool(CARDS[name].weights)
+
+
 def report(found: LoadReport | None) -> None:
     """Draw what was found in the file of weights."""
     if found is None:

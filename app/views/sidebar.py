@@ -5,13 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from ..state import SIZES, Choice
+from . import network
 
 
 def choose() -> Choice | None:
     """Draw the sidebar; return what was chosen, or None while an upload is awaited."""
     from nlviz.clip import Sampling
     from nlviz.resources import bundled_inputs
-    from nlviz.zoo import device_name, devices, list_models
+    from nlviz.zoo import device_name, devices
 
     state = st.session_state
     inputs = list(bundled_inputs())
@@ -35,7 +36,7 @@ def choose() -> Choice | None:
             st.selectbox("Clip or photo", inputs, key="input")
             name = state.input
         with st.expander("Frames and size", expanded=False):
-            st.number_input("Number of frames", 1, 64, key="frames")
+            st.number_input("Number of frames", 1, 256, key="frames")
             st.number_input("Start (s)", 0.0, step=0.5, key="start")
             st.number_input(
                 "Every n-th frame",
@@ -52,12 +53,9 @@ def choose() -> Choice | None:
                 key="size",
                 format_func=lambda s: "as in the file" if s is None else str(s),
             )
-        models = list_models()
-        if state.model not in models:
-            models.append(state.model)
-        st.selectbox("Model", models, key="model")
+        chosen = network.choose()
         st.selectbox("Device", devices(), key="device", format_func=device_name)
-    if state.kind == "Upload" and upload is None:
+    if chosen is None or (state.kind == "Upload" and upload is None):
         return None
     sampling = Sampling(float(state.start), state.stride, state.frames, state.size)
-    return Choice(name, upload, sampling, state.model, state.device, state.block)
+    return Choice(name, upload, sampling, chosen.name, state.device, state.block, chosen.flags)
