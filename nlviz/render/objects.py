@@ -167,7 +167,7 @@ def limbs(found: Detection) -> Sequence[tuple[int, int]]:
 def _label(
     draw: ImageDraw.ImageDraw, found: Detection, at: Point, size: int, corner: Point
 ) -> None:
-    text = f"{found.name} {found.score:.0%}"
+    text = f"{found.name} · {found.score:.0%}"
     wide, high = width(text, size) + 0.7 * size, 1.4 * size
     x, y = max(at[0], corner[0]), at[1] - high
     if y < corner[1]:
