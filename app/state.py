@@ -160,6 +160,14 @@ def same_clip_as_before(key: object) -> None:
     st.session_state.clip_key = key
 
 
+def same_network_as_before(key: object) -> None:
+    """Drop the block when another network is on the screen: its name is the other's."""
+    before = st.session_state.get("network_key")
+    if before is not None and before != key:
+        st.session_state.block = None
+    st.session_state.network_key = key
+
+
 def current_view(capture: Capture, block: str, query: Query) -> View:
     """Return the view on the screen."""
     from nlviz.render.views import View

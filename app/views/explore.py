@@ -93,6 +93,7 @@ def _draw(waiting: DeltaGenerator) -> None:
         state.sample_as_trained(choice.model, spec.frames, spec.stride)
     shot = _captured(choice, waiting, key)
     state.same_clip_as_before(cached.clip_key(choice))
+    state.same_network_as_before(choice.model)
     names = list(shot.affinities)
     if st.session_state.block not in names:
         wanted = st.session_state.block
