@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nlviz.errors import NlvizError
-from nlviz.operators import concatenation_product, dot_product_product, softmax_product
+from nlviz.operators import concatenation_product, dot_product_product, max_pool, softmax_product
 from nlviz.pairwise import PairwiseName
 
 _CONV: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -25,7 +26,6 @@ _NORM: dict[int, Callable[..., nn.Module]] = {
     2: nn.BatchNorm2d,
     3: nn.BatchNorm3d,
 }
-_POOL: dict[int, Callable[..., Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
 
 class Attend(nn.Module):
@@ -146,14 +146,17 @@ class NonLocalBlock(nn.Module):
         In ``concatenation`` theta and phi are the two vectors of d = 1 (see ``pairwise``).
         """
         pooled = self._pooled(x) if self.pool_first else x
-        keyed = cast(
-            "Callable[[Tensor], Tensor]", (lambda t: t) if self.pool_first else self._pooled
-        )
-        g = _tokens(keyed(self.g(pooled)))
+
+        def of_keys(conv: nn.Module) -> Tensor:
+            if self.pool == 1 or self.pool_first:
+                return _projected(conv, pooled)
+            return _tokens(self._pooled(conv(x)))
+
+        g = of_keys(self.g)
         if self.pairwise == "gaussian":
             theta, phi = _tokens(x), _tokens(self._pooled(x))
         else:
-            theta, phi = _tokens(self.theta(x)), _tokens(keyed(self.phi(pooled)))
+            theta, phi = _projected(self.theta, x), of_keys(self.phi)
         if self.pairwise == "concatenation":
             d = theta.shape[-1]
             theta, phi = theta @ self.w_f[:d, None], phi @ self.w_f[d:, None]
@@ -174,18 +177,29 @@ class NonLocalBlock(nn.Module):
                 f"this block takes features (batch, {self.channels}, "
                 f"{', '.join('thw'[-self.dimension :])}), got {tuple(x.shape)}"
             )
-        return x + self.branch(x)
+        z = self.branch(x)
+        return x + z if self.training or z.dtype != x.dtype else z.add_(x)
 
     def branch(self, x: Float[Tensor, "batch channels *grid"]) -> Tensor:
         """Return W_z y, normalised, of the shape of x: what the block adds to its input."""
         inside = self._grouped(x)
-        y = self.attend(*self.embed(inside), self.logit_scale())
-        y = y[:, 0].mT.reshape(inside.shape[0], y.shape[-1], *inside.shape[2:])
-        z = cast(Tensor, self.bn(self.out(y)))
+        y = self.attend(*self.embed(inside), self.logit_scale())[:, 0]
+        z = self._out(y, inside.shape[2:])
         if inside is x:
             return z
         folded = z.reshape(x.shape[0], -1, *z.shape[1:])
         return folded.transpose(1, 2).flatten(2, 3)
+
+    def _out(self, y: Float[Tensor, "batch queries dv"], grid: torch.Size) -> Tensor:
+        """Return W_z y, normalised; in evaluation the normalisation is a part of W_z."""
+        weight, bias = _weights(self.out)
+        norm = self.bn
+        if not isinstance(norm, _BatchNorm) or norm.training:
+            return cast(Tensor, norm(_mapped(y, weight, bias, grid)))
+        mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+        factor = norm.weight * (variance + norm.eps).rsqrt()
+        weight, bias = weight * factor[:, None], (bias - mean) * factor + norm.bias
+        return _mapped(y, weight, bias, grid)
 
     def _grouped(self, x: Tensor) -> Tensor:
         """Return groups of frames as a batch: (batch x groups, channels, frames, h, w)."""
@@ -201,11 +215,28 @@ class NonLocalBlock(nn.Module):
         return groups.transpose(1, 2).flatten(0, 1)
 
     def _pooled(self, x: Tensor) -> Tensor:
-        return x if self.pool == 1 else _POOL[self.dimension](x, self.key_kernel)
+        return x if self.pool == 1 else max_pool(x, self.key_kernel)
 
 
 def _tokens(x: Tensor) -> Tensor:
     return x.flatten(2).mT[:, None]
+
+
+def _weights(conv: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return the matrix and the bias of a 1x1 convolution."""
+    return cast(Tensor, conv.weight).flatten(1), cast(Tensor, conv.bias)
+
+
+def _projected(conv: nn.Module, x: Tensor) -> Tensor:
+    """Return the tokens of a 1x1 convolution's output; as a product they need no copy of it."""
+    weight, bias = _weights(conv)
+    return torch.baddbmm(bias, x.flatten(2).mT, weight.mT.expand(len(x), -1, -1))[:, None]
+
+
+def _mapped(y: Tensor, weight: Tensor, bias: Tensor, grid: torch.Size) -> Tensor:
+    """Return tokens under a matrix, as features (batch, channels, *grid)."""
+    z = torch.bmm(weight.expand(len(y), -1, -1), y.mT).add_(bias[:, None])
+    return z.view(len(y), len(weight), *grid)
 
 
 class _Inserted:

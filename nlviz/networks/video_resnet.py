@@ -19,10 +19,24 @@ from nlviz.block import NonLocalBlock
 from nlviz.errors import NlvizError
 from nlviz.geometry import Axis
 from nlviz.networks.video_resnet_spec import STAGE_SIZES, NonLocalSpec, VideoResNetSpec
+from nlviz.operators import max_pool
 
 FOLDS = 8  # one in this many channels is shifted each way (TSM)
 
 Clips = Float[Tensor, "batch 3 t h w"]
+Triple = tuple[int, int, int]
+
+
+class MaxPool(nn.MaxPool3d):
+    """``nn.MaxPool3d``, faster where no gradient is asked for; see ``operators.max_pool``."""
+
+    def __init__(self, kernel: Triple, stride: Triple, pad: Triple = (0, 0, 0)) -> None:
+        super().__init__(kernel, stride, pad)
+        self.windows = kernel, stride, pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the maximum over windows."""
+        return max_pool(x, *self.windows)
 
 
 class Stem(nn.Module):
@@ -36,7 +50,7 @@ class Stem(nn.Module):
         )
         self.bn = nn.BatchNorm3d(width, eps=spec.norm_eps)
         kernel, stride = spec.pool1
-        self.pool = nn.MaxPool3d((kernel, 3, 3), (stride, 2, 2), (0, pad, pad))
+        self.pool = MaxPool((kernel, 3, 3), (stride, 2, 2), (0, pad, pad))
 
     def forward(self, clip: Clips) -> Tensor:
         """Return features at stride 4 in space."""
@@ -138,7 +152,7 @@ class Pathway(nn.Module):
             inputs = outputs
         self.channels = inputs
         kernel, stride = spec.pool2 or (1, 1)
-        self.pool2 = nn.MaxPool3d((kernel, 1, 1), (stride, 1, 1))
+        self.pool2 = MaxPool((kernel, 1, 1), (stride, 1, 1))
 
     def stage(self, number: int, x: Tensor) -> Tensor:
         """Return what a stage makes of its input; res2 includes the pooling behind it."""
