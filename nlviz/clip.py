@@ -114,6 +114,16 @@ class Clip:
         frames = np.stack([_shorter_side(f, size) for f in self.frames])
         return Clip(frames, self.times.copy(), self.name, self.digest, self.sampling)
 
+    def part(self, first: int, end: int) -> Clip:
+        """Return the frames from ``first`` up to ``end``, which is not among them, as a clip.
+
+        >>> Clip.from_frames(np.zeros((5, 30, 40, 3), np.uint8), name="black").part(2, 4)
+        Clip('black, frames 2 to 3', 2 frames of 40x30 px, 0.08 to 0.12 s)
+        """
+        digest = hashlib.sha256(f"{self.digest} {self.sampling} {first} {end}".encode()).hexdigest()
+        name = f"{self.name}, frames {first} to {end - 1}"
+        return Clip(self.frames[first:end], self.times[first:end], name, digest, self.sampling)
+
     def thumbnail(self, *, frame: int, y: float, x: float, side: int) -> Frames:
         """Return the (side, side, 3) square of pixels around a place; edges are repeated."""
         ys = np.clip(np.arange(side) + round(y) - side // 2, 0, self.shape[1] - 1)

@@ -153,6 +153,7 @@ def attribution(
             "attribution needs an input (1, 3, T, H, W) or (T, 3, H, W), this network takes "
             f"{tuple(prepared.tensor.shape)}"
         )
+    model.check_memory(prepared, gradient=method != "occlusion")
     work = _Work(model, at, count, tell)
     began = time.perf_counter()
     baseline = None
