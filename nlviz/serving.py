@@ -50,6 +50,7 @@ def serve(address: str, *, port: int | None, browser: bool, options: Sequence[st
                 f"--server.port={port}",
                 "--server.headless=true",
                 "--browser.gatherUsageStats=false",
+                "--server.maxUploadSize=2048",  # MB: files of weights
                 "--server.fileWatcherType=none",  # a reloaded module's errors are no NlvizError
                 "--client.toolbarMode=minimal",
                 "--client.showErrorDetails=none",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,9 +122,14 @@ def report(found: LoadReport | None) -> None:
         for part in sections(found):
             if part.title == "Warnings":
                 continue
-            st.markdown(f"**{part.title}**")
-            rows = [{" ": what, "value": value, "": remark} for what, value, remark in part.rows]
-            st.dataframe(rows, hide_index=True, key=f"report-{part.title}")
+            lines = [f"| **{part.title}** | | |", "| --- | --- | --- |"]
+            lines += [f"| {' | '.join(map(_plain, row))} |" for row in part.rows]
+            st.markdown("\n".join(lines))
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as it is; names out of a file may hold anything."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~$:])", r"\\\1", text)
 
 
 def _label(name: str) -> str:

@@ -135,9 +135,9 @@ def report_json(report: LoadReport) -> str:
 
 
 def _blocks_in_words(blocks: Sequence[Block]) -> str:
-    """Return where blocks stand: 5 non-local blocks, res3: 1, 3; res4: 1, 3, 5."""
+    """Return where blocks stand: behind res3: 1, 3; res4: 1, 3, 5."""
     if not blocks:
-        return "no non-local block"
+        return ""
     if not all("." in b.name for b in blocks):
         places = ", ".join(b.name for b in blocks)
     else:
@@ -145,7 +145,7 @@ def _blocks_in_words(blocks: Sequence[Block]) -> str:
             f"{stage}: " + ", ".join(b.name.rsplit(".", 1)[1] for b in same)
             for stage, same in groupby(blocks, key=lambda b: b.name.rsplit(".", 1)[0])
         )
-    return f"{len(blocks)} non-local block{'s' if len(blocks) > 1 else ''}, {places}"
+    return f"behind {places}"
 
 
 def _input(spec: InputSpec) -> str:
