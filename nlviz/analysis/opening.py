@@ -50,7 +50,8 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[int, float, float, st
         score = score * motion
     score = cv2.blur(score.astype(np.float32), (9, 9))
     _, h, w = affinity.queries.shape
-    best, at = -1.0, (height / 2, width / 2)
+    _, y, x = affinity.queries.centre(h // 2 * w + w // 2)  # where every token lies at the border
+    best, at = -1.0, (min(max(y, 0.0), height - 1.0), min(max(x, 0.0), width - 1.0))
     for b in range(h):
         for c in range(w):
             _, y, x = affinity.queries.centre(b * w + c)

@@ -72,8 +72,9 @@ def draw_objects(
             r = (2.2 + more / 2) * unit
             draw.ellipse((x - r, y - r, x + r, y + r), fill=ink)
     if lettering is not None:
-        for found in objects:
-            _label(draw, found, at(found.box[0], found.box[1]), lettering, corner)
+        taken: list[tuple[float, float, float]] = []
+        for found in sorted(objects, key=lambda found: found.box[0]):
+            _label(draw, found, at(found.box[0], found.box[1]), lettering, corner, taken)
 
 
 def with_objects(
@@ -165,13 +166,22 @@ def limbs(found: Detection) -> Sequence[tuple[int, int]]:
 
 
 def _label(
-    draw: ImageDraw.ImageDraw, found: Detection, at: Point, size: int, corner: Point
+    draw: ImageDraw.ImageDraw,
+    found: Detection,
+    at: Point,
+    size: int,
+    corner: Point,
+    taken: list[tuple[float, float, float]],
 ) -> None:
+    """Write a label above its box, or inside where there is no room; below others in its way."""
     text = f"{found.name} · {found.score:.0%}"
     wide, high = width(text, size) + 0.7 * size, 1.4 * size
     x, y = max(at[0], corner[0]), at[1] - high
     if y < corner[1]:
-        y = max(at[1], corner[1])  # no room above: inside the box
+        y = max(at[1], corner[1])
+    while hits := [b for a, b, w in taken if a < x + wide and x < a + w and abs(b - y) < high]:
+        y = max(hits) + high
+    taken.append((x, y, wide))
     draw.rectangle((x, y, x + wide, y + high), fill=CARD)
     draw.rectangle((x, y, x + 0.18 * size, y + high), fill=OBJECT)
     write(draw, (x + 0.4 * size, y + 1.05 * size), text, size, PAPER)

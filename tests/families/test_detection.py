@@ -19,6 +19,7 @@ from torchvision.models.detection import (
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.misc import FrozenBatchNorm2d
 
+from nlviz.analysis.opening import opening_query
 from nlviz.block import NonLocalBlock
 from nlviz.clip import Clip
 from nlviz.errors import DownloadFailed, NlvizError
@@ -312,3 +313,16 @@ def test_a_block_is_bypassed_for_all_persons(waking: nn.Module) -> None:
         without = outputs(waking, clip)
     assert not torch.equal(with_blocks[0]["keypoints_scores"], without[0]["keypoints_scores"])
     torch.testing.assert_close(with_blocks[0]["boxes"], without[0]["boxes"])
+
+
+def test_a_persons_block_opens_on_its_frame(shot: Capture) -> None:
+    frames = {d.name: d.frame for d in shot.detections}
+    opened = set()
+    for name, affinity in shot.affinities.items():
+        person = name.partition(" · ")[2]
+        if person and name.startswith("keypoint_head.3 "):
+            frame, y, x, _ = opening_query(shot.clip, affinity)
+            assert frame == frames[person]
+            shot.clip.check(frame=frame, y=y, x=x)
+            opened.add(frame)
+    assert opened == {0, 1, 2}

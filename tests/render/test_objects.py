@@ -149,3 +149,19 @@ def test_clips_without_objects_look_as_before(capture: Capture, clip: Clip) -> N
     shown = overlay_of(capture, capture.affinities[BLOCK], view(capture))
     hidden = overlay_of(capture, capture.affinities[BLOCK], view(capture, objects="hidden"))
     assert (shown.frames == hidden.frames).all()
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    from PIL import ImageDraw
+
+    pictures = []
+    for boxes in (((40.0, 30.0),), ((40.0, 30.0), (43.0, 34.0), (41.0, 60.0))):
+        found = [
+            Detection(0, "dog", n + 1, 0.9, (top, left, top + 30, left + 50))
+            for n, (top, left) in enumerate(boxes)
+        ]
+        picture = Image.new("RGB", (300, 160), (200, 200, 200))
+        draw_objects(ImageDraw.Draw(picture), found, lettering=12)
+        pictures.append((np.asarray(picture) == (16, 18, 23)).all(-1))
+    one, three = (int(p.sum()) for p in pictures)
+    assert three == pytest.approx(3 * one, rel=0.12)  # the cards of all three are seen whole
