@@ -371,6 +371,23 @@ def capture(
     return Model(net, adapter=adapter_for(net, family=family), input_spec=input_spec).capture(clip)
 
 
+def half_precision(name: str | None) -> torch.dtype | None:
+    """Return the type in which autocast computes, by its name.
+
+    Raises:
+        NlvizError: when it is no type of half precision.
+
+    >>> half_precision("bfloat16"), half_precision(None)
+    (torch.bfloat16, None)
+    """
+    if name is None:
+        return None
+    by_name = {str(dtype).removeprefix("torch."): dtype for dtype in _HALF}
+    if name not in by_name:
+        raise NlvizError(f"autocast is {' or '.join(by_name)}, or None; got {name!r}")
+    return by_name[name]
+
+
 def _class_logits(net: nn.Module, output: object) -> Tensor | None:
     """Return (classes,) when the output looks like logits; the mean over a batch of frames."""
     if getattr(net, "num_classes", None) == 0:

@@ -208,7 +208,12 @@ def _at_size(model: Model, size: int) -> Model:
     if spec is not None:
         spec = replace(spec, size=size)
     return Model(
-        model.net, adapter=model.adapter, about=model.about, labels=model.labels, input_spec=spec
+        model.net,
+        adapter=model.adapter,
+        about=model.about,
+        labels=model.labels,
+        input_spec=spec,
+        autocast=model.autocast,
     )
 
 

@@ -23,7 +23,7 @@ from nlviz.errors import (
 )
 from nlviz.layouts.loading import inspect_checkpoint, load_checkpoint
 from nlviz.layouts.report import LoadReport
-from nlviz.model import About, Model
+from nlviz.model import About, Model, half_precision
 from nlviz.resources import asset
 from nlviz.weights import digest_of
 from nlviz.zoo_cards import CARDS, ModelCard
@@ -59,6 +59,7 @@ def load_model(
     *,
     device: str | None = None,
     family: str | None = None,
+    autocast: str | None = None,
     progress: Progress | None = None,
     **flags: object,
 ) -> Model:
@@ -70,6 +71,7 @@ def load_model(
         name: one of ``list_models()``, or the path of a file.
         device: ``auto`` (default), ``cpu``, ``cuda`` or ``mps``.
         family: read the file in the layout of this family, rather than the first that knows it.
+        autocast: ``bfloat16`` or ``float16`` computes products in half precision; None as they are.
         progress: called with a sentence and a share in [0, 1].
         **flags: what the keys of the file do not tell, ``pairwise="dot_product"`` for instance;
             ``nlviz inspect FILE`` lists them.
@@ -86,7 +88,7 @@ def load_model(
     Model(lite-nl, stage3, stage4, on cpu)
     """
     tell = progress or (lambda sentence, share: None)
-    to = pick_device(device)
+    to, half = pick_device(device), half_precision(autocast)
     card = CARDS.get(str(name))
     if card is not None:
         listens = None if progress is None else _part(progress, 0.0, 0.6)
@@ -122,6 +124,7 @@ def load_model(
         labels=labels_named(report.labels) if report.labels else (),
         input_spec=report.input_spec,
         report=report,
+        autocast=half,
     )
 
 

@@ -266,6 +266,19 @@ def autocast(net: nn.Module, spec: InputSpec = CLIPS) -> Model:
     return Model(net, input_spec=spec, autocast=torch.bfloat16)
 
 
+def test_half_precision_by_name() -> None:
+    model = nlviz.load_model("lite-nl", device="cpu", autocast="bfloat16")
+    assert model.autocast is torch.bfloat16
+    clip = noise_clip(2, 64, 96)
+    exact = nlviz.load_model("lite-nl", device="cpu").capture(clip)
+    half = model.capture(clip)
+    assert half.logits.dtype == torch.float32
+    assert not torch.equal(half.logits, exact.logits)
+    torch.testing.assert_close(half.logits, exact.logits, rtol=0.1, atol=0.3)
+    with pytest.raises(NlvizError, match="bfloat16, or None; got 'fp8'"):
+        nlviz.load_model("lite-nl", autocast="fp8")
+
+
 @pytest.mark.parametrize("pairwise", ["embedded_gaussian", "gaussian", "dot_product"])
 def test_rows_of_half_precision_are_computed_in_float32(pairwise: str) -> None:
     net = clip_net(pairwise=pairwise, scale=True, pool=2)

@@ -106,6 +106,14 @@ def row_lines(s: RowStatistics) -> list[Line]:
     return lines
 
 
+def _parity_meaning(parity: float) -> str:
+    if parity < 1e-3:
+        return "The block's output follows from these rows."
+    if parity < 1e-2:  # a network that rounds to 8 or 11 binary digits cannot do better
+        return "The block's output follows from these rows as far as half precision tells."
+    return "The rows do not explain the block's output: do not trust them."
+
+
 def trust(s: BlockStatistics) -> list[Line]:
     """Return what speaks for or against a block's maps on this clip.
 
@@ -119,9 +127,7 @@ def trust(s: BlockStatistics) -> list[Line]:
             Line(
                 f"{s.parity:.0e}",
                 "parity error",
-                "The block's output follows from these rows."
-                if s.parity < 1e-3
-                else "The rows do not explain the block's output: do not trust them.",
+                _parity_meaning(s.parity),
                 "The block's own output against rows times values, largest difference relative to "
                 "the largest output",
             )
