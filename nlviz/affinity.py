@@ -33,9 +33,13 @@ class Support:
     Attributes:
         frames_per_group: groups of this many frames see only each other (long clips of the
             original code fold time so); None lets every query reach every key.
+        own_prefix: whether tokens without a place belong to groups, too: every group has as many,
+            in the groups' order, and its queries reach these alone (a transformer that sees a
+            batch of frames has a class token for each). Otherwise every query reaches them all.
     """
 
     frames_per_group: int | None = None
+    own_prefix: bool = False
 
     def mask(
         self, queries: TokenGrid, keys: TokenGrid, indices: Tensor
@@ -45,6 +49,32 @@ class Support:
             return None
         of_keys = self._groups(keys, torch.arange(keys.size, device=indices.device), queries)
         return self._groups(queries, indices, queries)[:, None] == of_keys[None, :]
+
+    def mask_all(
+        self, queries: TokenGrid, keys: TokenGrid, indices: Tensor
+    ) -> Bool[Tensor, "n all_keys"] | None:
+        """Return which keys the queries reach, tokens without a place first, or None for all.
+
+        >>> grid = TokenGrid((2, 1, 3), prefix=2)
+        >>> Support(1, own_prefix=True).mask_all(grid, grid, torch.tensor([4]))
+        tensor([[False,  True, False, False, False,  True,  True,  True]])
+        """
+        mask = self.mask(queries, keys, indices)
+        if mask is None:
+            return None
+        before = torch.ones(len(indices), keys.prefix, dtype=torch.bool, device=mask.device)
+        if self.own_prefix:
+            group = torch.arange(keys.prefix, device=mask.device) // self.prefix_of_group(
+                queries, keys
+            )
+            before = self._groups(queries, indices, queries)[:, None] == group[None, :]
+        return torch.cat([before, mask], 1)
+
+    def prefix_of_group(self, queries: TokenGrid, keys: TokenGrid) -> int:
+        """Return how many keys without a place each query reaches."""
+        if self.frames_per_group is None or not self.own_prefix:
+            return keys.prefix
+        return keys.prefix // -(-queries.shape[0] // self.frames_per_group)
 
     def reaching(
         self, queries: TokenGrid, keys: TokenGrid, key: int
@@ -270,6 +300,7 @@ class EmbeddedAffinity(RowsMixin):
         values: g, (heads, keys, dv), where kept.
         output: y as the network computed it, (heads, queries, dv), where kept.
         clip_shape: frames, height and width of the clip, where known; places outside are refused.
+        note: a sentence on what a reader must know of this affinity, or empty.
 
     >>> torch.manual_seed(0) and None
     >>> theta, phi = torch.randn(1, 12, 5), torch.randn(1, 6, 5)
@@ -293,6 +324,7 @@ class EmbeddedAffinity(RowsMixin):
     values: Float[Tensor, "heads all_keys dv"] | None = None
     output: Float[Tensor, "heads all_queries dv"] | None = None
     clip_shape: Shape | None = None
+    note: str = ""
 
     @property
     def heads(self) -> int:
@@ -321,9 +353,8 @@ class EmbeddedAffinity(RowsMixin):
         logits = self.pairwise.logits(self.theta[:, index + self.queries.prefix], self.phi)
         if self.bias is not None:
             logits = logits + (self.bias[:, index] if self.bias.shape[1] > 1 else self.bias)
-        mask = self.support.mask(self.queries, self.keys, index)
+        mask = self.support.mask_all(self.queries, self.keys, index)
         if mask is not None:
-            mask = torch.nn.functional.pad(mask, (self.keys.prefix, 0), value=True)
             logits = logits.masked_fill(~mask, -torch.inf)
         return logits
 
@@ -355,7 +386,8 @@ class EmbeddedAffinity(RowsMixin):
         frames, h, w = self.queries.shape
         first = torch.arange(frames) * (h * w)
         mask = self.support.mask(self.queries, self.keys, first)
-        count = cast(Tensor, mask).sum(1) + self.keys.prefix
+        prefix = self.support.prefix_of_group(self.queries, self.keys)
+        count = cast(Tensor, mask).sum(1) + prefix
         return count.clamp(min=1).repeat_interleave(h * w).to(self.theta)
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.geometry import Axis
+from nlviz.products import Product, WatchProducts
 
 # Modules that move the cells of a feature map, by the number of its spatial axes.
 _STRIDED = {
@@ -35,16 +36,24 @@ class Call:
         output: what it returned, detached.
         axes: where the cells of the input's spatial axes lie in the network's input, as far as the
             arithmetic of convolutions and poolings before it tells, with their sizes.
+        module: the module itself.
+        products: the attention products that ran inside it, where they were asked for.
     """
 
     args: tuple[Any, ...]
     output: Any
     axes: tuple[tuple[int, Axis], ...] = ()
+    module: nn.Module | None = None
+    products: tuple[Product, ...] = ()
 
 
 @contextmanager
 def recorded(
-    net: nn.Module, modules: Mapping[str, nn.Module], *, trace: bool = False
+    net: nn.Module,
+    modules: Mapping[str, nn.Module],
+    *,
+    trace: bool = False,
+    products: bool = False,
 ) -> Iterator[dict[str, Call]]:
     """Record the calls of some modules while the block runs; only this thread's calls count.
 
@@ -52,6 +61,8 @@ def recorded(
         net: the network that will run.
         modules: the modules to record, by any name.
         trace: also follow where feature cells lie, through all convolutions and poolings.
+        products: also keep what enters and leaves the attention products inside the modules, see
+            ``nlviz.products``.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU())
     >>> with torch.no_grad(), recorded(net, {"relu": net[1]}, trace=True) as calls:
@@ -62,12 +73,18 @@ def recorded(
     owner = threading.get_ident()
     calls: dict[str, Call] = {}
     path = _Path()
+    watch = WatchProducts() if products else None
     handles = []
+
+    def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
+        if watch is not None and threading.get_ident() == owner:
+            watch.enter()
 
     def keep(name: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             if threading.get_ident() == owner:
-                calls[name] = Call(_detached(args), _detached(output), path.axes)
+                inside = () if watch is None else watch.leave()
+                calls[name] = Call(_detached(args), _detached(output), path.axes, module, inside)
 
         return hook
 
@@ -82,8 +99,11 @@ def recorded(
                 if _axes_of(module) and module not in inside:
                     handles.append(module.register_forward_hook(follow))
         for name, module in modules.items():
+            if watch is not None:
+                handles.append(module.register_forward_pre_hook(enter))
             handles.append(module.register_forward_hook(keep(name)))
-        yield calls
+        with watch or nullcontext():
+            yield calls
     finally:
         for handle in handles:
             handle.remove()

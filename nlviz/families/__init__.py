@@ -6,9 +6,16 @@ from torch import nn
 
 from nlviz.errors import NlvizError, NoNonLocalBlocks, did_you_mean
 from nlviz.families.adapter import Adapter
+from nlviz.families.alexhex7 import AlexHex7Adapter
 from nlviz.families.detection import DetectionAdapter
+from nlviz.families.gluoncv_block import GluonCVBlockAdapter
 from nlviz.families.lite_nl import LiteNLAdapter
+from nlviz.families.mmcv import MMCVAdapter
 from nlviz.families.non_local_block import NonLocalBlockAdapter
+from nlviz.families.pytorchvideo import PyTorchVideoAdapter
+from nlviz.families.tea1528 import Tea1528Adapter
+from nlviz.families.timm_non_local import TimmNonLocalAdapter
+from nlviz.families.timm_vit import TimmViTAdapter
 from nlviz.families.video_resnet import VideoResNetAdapter
 
 FAMILIES: tuple[Adapter, ...] = (
@@ -16,6 +23,13 @@ FAMILIES: tuple[Adapter, ...] = (
     DetectionAdapter(),
     VideoResNetAdapter(),
     NonLocalBlockAdapter(),
+    AlexHex7Adapter(),
+    MMCVAdapter(),
+    PyTorchVideoAdapter(),
+    GluonCVBlockAdapter(),
+    Tea1528Adapter(),
+    TimmNonLocalAdapter(),
+    TimmViTAdapter(),
 )
 
 

@@ -165,7 +165,7 @@ def features_of(x: Tensor) -> Float[Tensor, "channels t h w"]:
     """Return the features that entered a block as (channels, t, h, w), whatever its dimension.
 
     Args:
-        x: (1, channels, t), (frames, channels, h, w) or (1, channels, t, h, w).
+        x: (1, channels, t), (frames, channels, h, w) or (parts of a clip, channels, t, h, w).
 
     >>> features_of(torch.zeros(4, 8, 5, 7)).shape
     torch.Size([8, 4, 5, 7])
@@ -174,6 +174,8 @@ def features_of(x: Tensor) -> Float[Tensor, "channels t h w"]:
         return x[0, :, :, None, None]
     if x.dim() == 4 and x.shape[0] > 1:
         return x.transpose(0, 1)
+    if x.dim() == 5:
+        return x.transpose(0, 1).flatten(1, 2)
     return x[0].reshape(x.shape[1], *(1, 1, *x.shape[2:])[-3:])
 
 

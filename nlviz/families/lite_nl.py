@@ -36,6 +36,7 @@ class LiteNLAdapter:
 
     family = "lite-nl"
     traces = False  # AXES tells
+    products = False
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return both blocks."""

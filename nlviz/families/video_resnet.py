@@ -37,6 +37,7 @@ class VideoResNetAdapter:
 
     family = "video resnet"
     traces = False  # the specification tells
+    products = False
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return the blocks, ``res3.1`` for the one behind residual block 1 of res3."""
