@@ -6,22 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nlviz.cli.terminal import DeviceOption, Progress, Tell, part
+from nlviz.cli.terminal import DeviceOption, FamilyOption, FlagsOption, Progress, Tell, part
 
 if TYPE_CHECKING:
     from nlviz.model import Model
-
-FamilyOption = Annotated[
-    str | None, typer.Option(help="Read the file as this family's, not as the first that fits.")
-]
-FlagsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="FLAG=VALUE",
-        help="Override how the network is computed, `--set scale=false`; may be repeated.",
-    ),
-]
 
 
 def inspect(

@@ -14,6 +14,17 @@ from nlviz.errors import NlvizError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+FamilyOption = Annotated[
+    str | None, typer.Option(help="Read the file as this family's, not as the first that fits.")
+]
+FlagsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FLAG=VALUE",
+        help="Override how the network is computed, `--set scale=false`; may be repeated.",
+    ),
+]
 Tell = Callable[[str, float], None]
 
 

@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlviz.cli.terminal import DeviceOption, Progress, Tell, part
+from nlviz.cli.terminal import (
+    DeviceOption,
+    FamilyOption,
+    FlagsOption,
+    Progress,
+    Tell,
+    part,
+)
 
 if TYPE_CHECKING:
     from nlviz.clip import Clip
-    from nlviz.model import Capture
+    from nlviz.model import Capture, Model
     from nlviz.render.views import View
+
+WeightsOption = Annotated[
+    str | None, typer.Option(help="A file of weights, in place of a model's name.")
+]
 
 
 def attend(
@@ -24,12 +35,16 @@ def attend(
             help="Sampled frame and pixel, from 0. By default the centre of the middle frame.",
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A name that `nlviz models` prints, or a weights file.")
-    ] = "lite-nl",
+    model: Annotated[str, typer.Option(help="A name that `nlviz models` prints.")] = "lite-nl",
+    weights: WeightsOption = None,
+    family: FamilyOption = None,
+    flags: FlagsOption = None,
     block: Annotated[str, typer.Option(help="Name of the block; LAST is the last one.")] = "LAST",
     source: Annotated[
-        str, typer.Option(help="learned, features, position, untrained, nl_means, pairwise, unary or minus_mean.")
+        str,
+        typer.Option(
+            help="learned, features, position, untrained, nl_means, pairwise, unary or minus_mean."
+        ),
     ] = "learned",
     head: Annotated[str, typer.Option(help="A head from 0, mean or max.")] = "mean",
     direction: Annotated[
@@ -45,7 +60,10 @@ def attend(
     stride: Annotated[
         int | None, typer.Option(help="Take every n-th frame instead of spreading them evenly.")
     ] = None,
-    frames: Annotated[int, typer.Option(help="How many frames.")] = 8,
+    frames: Annotated[
+        int | None,
+        typer.Option(help="How many frames; by default as many as the network was trained on."),
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
     device: DeviceOption = "auto",
     output: Annotated[
@@ -72,6 +90,11 @@ def attend(
         suffix_of(output, KINDS, what="a view")
     place = None if query is None else _place(query)
     with Progress() as tell:
+        loaded = _load(weights or model, device, family, flags, part(tell, 0.0, 0.3))
+        spec = loaded.input_spec
+        if spec is not None and frames is None:
+            frames, stride = spec.frames, spec.stride if stride is None else stride
+        frames = 8 if frames is None else frames
         sampled = _read(
             find_input(clip), start=start, stride=stride, frames=frames, size=size, tell=tell
         )
@@ -79,7 +102,7 @@ def attend(
             t, height, width = sampled.shape
             place = (t // 2, (height - 1) / 2, (width - 1) / 2)
         sampled.check(frame=place[0], y=place[1], x=place[2])
-        capture = _capture(sampled, model, device, tell)
+        capture = loaded.capture(sampled, progress=part(tell, 0.4, 0.8))
         names = list(capture.affinities)
         name = names[-1] if block == "LAST" else block
         from nlviz.render.views import View
@@ -97,6 +120,9 @@ def render(
         Path | None,
         typer.Option(help="The view's clip, where it is neither bundled nor beside the view."),
     ] = None,
+    weights: WeightsOption = None,
+    family: FamilyOption = None,
+    flags: FlagsOption = None,
     device: DeviceOption = "auto",
     output: Annotated[
         Path | None,
@@ -123,7 +149,8 @@ def render(
             tell=tell,
             name=ref.name,
         )
-        capture = _capture(sampled, wanted.model.name, device, tell)
+        loaded = _load(weights or wanted.model.name, device, family, flags, part(tell, 0.2, 0.4))
+        capture = loaded.capture(sampled, progress=part(tell, 0.4, 0.8))
         found = capture.about.digest
         if wanted.model.digest and found != wanted.model.digest:
             from nlviz.errors import WeightsMismatch
@@ -153,15 +180,25 @@ def _place(query: str) -> tuple[float, float, float]:
 def _read(path: Path, *, tell: Tell, **sampling: Any) -> Clip:
     from nlviz.clip import read_clip
 
-    return read_clip(path, progress=part(tell, 0.0, 0.2), **sampling)
+    return read_clip(path, progress=part(tell, 0.3, 0.4), **sampling)
 
 
-def _capture(clip: Clip, model: str, device: str, tell: Tell) -> Capture:
-    tell("Loading the model", 0.2)
+def _load(name: str, device: str, family: str | None, flags: list[str] | None, tell: Tell) -> Model:
+    from nlviz.errors import UnknownModel
+    from nlviz.layouts.flags import parsed_flags
     from nlviz.zoo import load_model
 
-    loaded = load_model(model, device=device)
-    return loaded.capture(clip, progress=part(tell, 0.4, 0.8))
+    tell("Loading the model", 0.0)
+    try:
+        return load_model(
+            name, device=device, family=family, progress=tell, **parsed_flags(flags or ())
+        )
+    except UnknownModel as error:
+        if " (" not in name:  # a view of a file of weights has the file's name in brackets
+            raise
+        raise UnknownModel(
+            f"the view was made with the weights {name}; say where they are with --weights FILE"
+        ) from error
 
 
 def _save(output: Path, capture: Capture, view: View, tell: Tell) -> None:

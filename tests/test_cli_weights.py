@@ -1,0 +1,90 @@
+"""The command line on files of weights: real containers, from the shell's point of view."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.layouts.test_alexhex7 import digits
+from tests.layouts.test_tea1528 import state_of
+from tests.test_cli import run
+
+CLIP = "composed-twins.mp4"
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def ckpt(tmp_path: Path) -> Path:
+    path = tmp_path / "ckpt.t7"
+    torch.save({"net": state_of("embedded_gaussian"), "acc": 93.5, "epoch": 180}, path)
+    return path
+
+
+def test_inspect_reports_flags_with_origins_and_warnings(ckpt: Path) -> None:
+    result = run("inspect", ckpt, "--set", "scale=true")
+    assert result.exit_code == 0, result.output
+    assert "ResNet-20 for small pictures with 1 non-local block" in result.output
+    assert "(user: logits are multiplied by d^-1/2)" in result.output
+    assert "The keys are the same for embedded_gaussian and dot_product" in result.output
+    told = json.loads(run("inspect", ckpt, "--json").stdout)
+    assert told["family"] == "tea1528"
+    assert told["complete"] is True
+
+
+def test_inspect_with_a_clip_says_whether_the_block_is_alive(ckpt: Path) -> None:
+    result = run("inspect", ckpt, "--clip", "cat.jpg")
+    assert result.exit_code == 0, result.output
+    assert "layer2.2 on cat.jpg" in result.output
+    assert "The block is alive" in result.output
+    assert "of its input's size is what the block adds" in result.output
+
+
+def test_a_file_that_is_not_whole_leaves_with_an_error(tmp_path: Path) -> None:
+    state = digits("gaussian")
+    del state["nl_1.g.0.bias"]
+    path = tmp_path / "net.pth"
+    torch.save(state, path)
+    result = run("inspect", path)
+    assert result.exit_code == 1
+    assert "nl1.g.bias" in result.output
+    assert "Not complete: 1 missing" in result.output
+    result = run("attend", CLIP, "--weights", path)
+    assert result.exit_code == 1
+    assert "does not fit" in result.stderr
+
+
+def test_attend_and_render_take_a_file(ckpt: Path, somewhere: Path) -> None:
+    arguments = ("--weights", ckpt, "--frames", "2", "--size", "96")
+    result = run("attend", CLIP, *arguments, "-o", "look.json")
+    assert result.exit_code == 0, result.output
+    view = json.loads((somewhere / "look.json").read_text())
+    assert view["model"]["name"] == "tea1528 (ckpt.t7)"
+    result = run("render", "look.json")
+    assert result.exit_code == 1
+    assert "--weights FILE" in result.stderr
+    result = run("render", "look.json", "--weights", ckpt)
+    assert result.exit_code == 0, result.output
+    with Image.open(somewhere / "look.png") as picture:
+        assert picture.width > 300
+    result = run("render", "look.json", "--weights", ckpt, "--set", "pairwise=cosine")
+    assert result.exit_code == 1
+    assert "the flag pairwise is one of" in result.stderr
+
+
+def test_files_that_hold_no_weights_are_told_in_a_sentence(tmp_path: Path) -> None:
+    page = tmp_path / "i3d.pth"
+    page.write_text("<!doctype html><title>Sign in</title>")
+    for command in (("inspect", page), ("attend", CLIP, "--weights", page)):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert "i3d.pth" in result.stderr
+        assert "Traceback" not in result.output
