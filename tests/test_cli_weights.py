@@ -88,3 +88,16 @@ def test_files_that_hold_no_weights_are_told_in_a_sentence(tmp_path: Path) -> No
         assert result.exit_code == 1
         assert "i3d.pth" in result.stderr
         assert "Traceback" not in result.output
+
+
+def test_predict_prints_labels_of_one_clip_and_says_what_it_is_not(tmp_path: Path) -> None:
+    result = run("predict", "cat.jpg", "--top", "3")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.strip().splitlines()
+    assert len(lines) == 3
+    assert any("cat" in line for line in lines)
+    path = tmp_path / "net.pth"
+    torch.save(digits("embedded_gaussian"), path)
+    result = run("predict", "cat.jpg", "--weights", path, "--views")
+    assert result.exit_code == 1
+    assert "how a network samples videos" in result.stderr

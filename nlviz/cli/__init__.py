@@ -8,6 +8,7 @@ import typer
 
 from nlviz.cli.checkpoints import inspect
 from nlviz.cli.models import info, models
+from nlviz.cli.predict import predict
 from nlviz.cli.serve import start_app
 from nlviz.cli.terminal import Sentences
 from nlviz.cli.views import attend, render
@@ -39,6 +40,7 @@ def _first(
 
 app.command("attend")(attend)
 app.command("render")(render)
+app.command("predict")(predict)
 app.command("models")(models)
 app.command("inspect")(inspect)
 app.command("info")(info)
