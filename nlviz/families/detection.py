@@ -105,6 +105,7 @@ class DetectionAdapter:
         heads = cast(nn.Module, net.roi_heads)
         found["transform"] = cast(nn.Module, net.transform)
         found["roi_heads"] = heads
+        found["box_predictor"] = cast(nn.Module, heads.box_predictor)
         for pool in HEADS.values():
             if isinstance(getattr(heads, pool, None), nn.Module):
                 found[pool] = getattr(heads, pool)
@@ -228,12 +229,17 @@ def _detection(found: _Found, result: Mapping[str, Tensor], rank: int) -> Detect
 
 
 def _labels(calls: Mapping[str, Call]) -> tuple[str, ...]:
-    """Return the names of the classes: COCO's, or persons alone where there are keypoints."""
-    if any("keypoints" in result for result in calls["roi_heads"].output[0]):
-        return ("nothing", "person")
-    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
+    """Return the names of the classes, by their number: COCO's, or a person's and nothing else."""
+    from torchvision.models.detection import (
+        KeypointRCNN_ResNet50_FPN_Weights,
+        MaskRCNN_ResNet50_FPN_Weights,
+    )
 
-    return tuple(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
+    classes = calls["box_predictor"].output[0].shape[-1]
+    keypoints = any("keypoints" in result for result in calls["roi_heads"].output[0])
+    known = KeypointRCNN_ResNet50_FPN_Weights if keypoints else MaskRCNN_ResNet50_FPN_Weights
+    names = tuple(known.COCO_V1.meta["categories"])
+    return names if len(names) == classes else ()
 
 
 def _resized(calls: Mapping[str, Call], clip_shape: Shape) -> tuple[Axis, Axis, tuple[int, int]]:

@@ -26,7 +26,13 @@ from nlviz.errors import DownloadFailed, NlvizError
 from nlviz.families import adapter_for
 from nlviz.families.detection import DetectionAdapter
 from nlviz.model import Capture, Model
-from nlviz.networks.detection import HEAD, LAST_BUT_ONE, keypoint_rcnn_nl, mask_rcnn_nl
+from nlviz.networks.detection import (
+    HEAD,
+    LAST_BUT_ONE,
+    detection_network,
+    keypoint_rcnn_nl,
+    mask_rcnn_nl,
+)
 from tests.nets import awake, noise_clip
 
 SMALL: dict[str, Any] = {
@@ -326,3 +332,11 @@ def test_a_persons_block_opens_on_its_frame(shot: Capture) -> None:
             shot.clip.check(frame=frame, y=y, x=x)
             opened.add(frame)
     assert opened == {0, 1, 2}
+
+
+def test_classes_of_another_data_set_have_numbers() -> None:
+    torch.manual_seed(5)
+    net = detection_network("mask", classes=7, **SMALL)
+    found = Model(net, adapter=EVERYTHING).capture(noise_clip(1, 48, 64)).detections
+    assert {d.label for d in found} <= {f"class {n}" for n in range(1, 7)}
+    assert found
