@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import get_args
+from typing import Any, get_args
 
 from nlviz.errors import NlvizError, did_you_mean
 from nlviz.layouts.layout import Flag, Origin
@@ -85,7 +85,7 @@ class Flags:
         raise NlvizError(f"the flag pairwise is one of {', '.join(_PAIRWISE)}; got {found!r}")
 
 
-def parsed_flags(texts: Iterable[str]) -> dict[str, object]:
+def parsed_flags(texts: Iterable[str]) -> dict[str, Any]:
     """Return flags by name from texts like ``scale=false``.
 
     Raises:
@@ -94,7 +94,7 @@ def parsed_flags(texts: Iterable[str]) -> dict[str, object]:
     >>> parsed_flags(["scale=false", "key_pool=2", "pairwise=dot_product"])
     {'scale': False, 'key_pool': 2, 'pairwise': 'dot_product'}
     """
-    flags: dict[str, object] = {}
+    flags: dict[str, Any] = {}
     words = {"true": True, "yes": True, "false": False, "no": False}
     for text in texts:
         name, equals, value = text.partition("=")
