@@ -10,7 +10,16 @@ import argparse
 import subprocess
 import sys
 
-ALL = ("rows", "block", "capture", "start_up", "hover", "correspondence")
+ALL = (
+    "rows",
+    "block",
+    "video_network",
+    "loading",
+    "capture",
+    "start_up",
+    "hover",
+    "correspondence",
+)
 WITHOUT_QUICK = ("hover",)
 
 

@@ -34,3 +34,29 @@ class MatrixBlock(nn.Module):
         y = torch.matmul(f, g).permute(0, 2, 1).contiguous()
         y = y.view(batch, self.inner, *x.shape[2:])
         return self.out(y) + x, f
+
+
+class MatrixNonLocal(nn.Module):
+    """A block as video networks usually have it: pooled keys, matrix, softmax, normalisation.
+
+    Args:
+        channels: of the features; half of them inside.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = channels // 2
+        self.inner = inner
+        self.theta, self.phi, self.g = (nn.Conv3d(channels, inner, 1) for _ in range(3))
+        self.out = nn.Conv3d(inner, channels, 1)
+        self.bn = nn.BatchNorm3d(channels)
+        self.pool = nn.MaxPool3d((1, 2, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        keys = self.pool(x)
+        theta, phi, g = self.theta(x).flatten(2), self.phi(keys).flatten(2), self.g(keys).flatten(2)
+        f = torch.einsum("bci,bcj->bij", theta, phi) * self.inner**-0.5
+        f = f.softmax(-1)
+        y = torch.einsum("bij,bcj->bci", f, g).reshape(len(x), self.inner, *x.shape[2:])
+        out: Tensor = x + self.bn(self.out(y))
+        return out
