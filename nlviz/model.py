@@ -103,7 +103,7 @@ class Model:
         blocks = self.adapter.blocks(self.net)
         self.check_memory(prepared)
         tell("Running the network", 0.2)
-        with self.exclusive(clip), torch.no_grad(), self._recorded() as calls:
+        with self.exclusive(clip), torch.no_grad(), self.recording() as calls:
             output = self._run(prepared.tensor)
         tell("Reading the affinities", 0.9)
         missing = [name for name in blocks if name not in calls]
@@ -235,7 +235,7 @@ class Model:
 
     def _estimated(self, shape: tuple[int, ...], gradient: bool) -> Estimate | None:
         def run(x: Tensor) -> object:
-            with self._recorded() as calls:
+            with self.recording() as calls:
                 return self._run(x.requires_grad_(gradient)), calls
 
         with self._held(), torch.set_grad_enabled(gradient):
@@ -282,7 +282,8 @@ class Model:
 
         return None if fits(len(clip.frames)) else largest(fits, below=len(clip.frames)) or None
 
-    def _recorded(self) -> AbstractContextManager[dict[str, Call]]:
+    def recording(self) -> AbstractContextManager[dict[str, Call]]:
+        """Return a context that records the calls which the adapter reads affinities from."""
         adapter = self.adapter
         return recorded(
             self.net,

@@ -32,7 +32,6 @@ from nlviz.errors import NlvizError, did_you_mean
 from nlviz.families.adapter import Prepared, place
 from nlviz.geometry import Axis, Shape, TokenGrid
 from nlviz.model import Capture, Model, Progress
-from nlviz.recording import Call
 
 Method = Literal["grad-cam", "integrated-gradients", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -218,22 +217,25 @@ class _Work:
 
         adapter, net = self.model.adapter, self.model.net
         block = adapter.blocks(net)[name]
-        seen: list[Tensor] = []
-        # What went in is seen by a hook of ours; the gradient there is Captum's.
-        handle = block.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
-        try:
+        # What went in is recorded as for a capture; the gradient there is Captum's.
+        with self.model.recording() as calls:
             gradient = LayerGradientXActivation(
                 lambda one: self.score(one)[None], block, multiply_by_inputs=False
             ).attribute(x.requires_grad_(), target=self.target, attribute_to_layer_input=True)
-        finally:
-            handle.remove()
         first = gradient[0] if isinstance(gradient, tuple) else gradient
+        call = calls[name]
 
         def laid_out(t: Any) -> Float[Tensor, "channels t h w"]:
-            return adapter.features(name, block, {name: Call((t,), None)}).detach().float()
+            given = replace(call, args=(t, *call.args[1:]))
+            return adapter.features(name, block, {**calls, name: given}).detach().float()
 
+        if bool(laid_out(torch.zeros_like(first)).any()):
+            raise NlvizError(
+                f"{name} takes its features from elsewhere than its first argument; take "
+                "integrated-gradients or occlusion"
+            )
         weights = laid_out(first).mean((1, 2, 3), keepdim=True)
-        values = (weights * laid_out(seen[-1])).sum(0)
+        values = (weights * laid_out(call.args[0])).sum(0)
         if tuple(values.shape) != grid.shape:
             raise NlvizError(
                 f"what enters {name} has {tuple(values.shape)} cells, its queries {grid.shape}; "

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerGradCam
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from nlviz.analysis.attribution import METHODS, attribution, windows
 from nlviz.block import NonLocalBlock
 from nlviz.clip import Clip
-from nlviz.errors import NlvizError, UnknownBlock
+from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock
 from nlviz.model import Model
 from tests.nets import CLIPS, FRAMES, awake, clip_net, frame_net, noise_clip
 
@@ -225,3 +226,51 @@ def test_windows_cover_the_clip_and_stay_within_the_passes() -> None:
             counts = [-(-n // k) for n, k in zip(shape, window, strict=True)]
             assert all(1 <= k <= n for k, n in zip(window, shape, strict=True))
             assert np.prod(counts) <= most
+
+
+@pytest.mark.parametrize("block", ["blocks.0", "blocks.1"])
+def test_grad_cam_of_a_transformer_leaves_tokens_without_a_place_out(block: str) -> None:
+    torch.manual_seed(0)
+    net = VisionTransformer(
+        img_size=(32, 48), patch_size=8, embed_dim=12, depth=2, num_heads=3, num_classes=5,
+        reg_tokens=2,
+    ).eval()  # fmt: skip
+    model = Model(net, input_spec=FRAMES)
+    found = attribution(model, noise_clip(1, 32, 48), block=block, target=3)
+    module, kept = model.adapter.blocks(net)[block], []
+
+    def keep(_: nn.Module, args: tuple[Tensor]) -> None:
+        args[0].retain_grad()
+        kept.append(args[0])
+
+    handle = module.register_forward_pre_hook(keep)
+    x = model.adapter.prepare(net, found.clip, FRAMES).tensor
+    net(x)[0, 3].backward()
+    handle.remove()
+    (seen,) = kept  # (1, class token and registers and patches, channels)
+    patches, gradient = seen[0, 3:], seen.grad[0, 3:]
+    want = (patches * gradient.mean(0)).sum(1).reshape(1, 4, 6)
+    assert found.grid.shape == (1, 4, 6) and found.grid.prefix == 0
+    np.testing.assert_allclose(found.values, want.detach().numpy(), rtol=1e-4, atol=1e-7)
+
+
+def test_features_from_elsewhere_are_not_taken_for_gradients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Model(clip_net(), input_spec=CLIPS)
+    shot = model.capture(noise_clip())
+    elsewhere = shot.features["nl"]
+    monkeypatch.setattr(type(model.adapter), "features", lambda *_: elsewhere)
+    with pytest.raises(NlvizError, match="elsewhere than its first argument"):
+        attribution(model, shot)
+
+
+def test_too_little_memory_for_gradients_is_told_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(clip_net(), input_spec=CLIPS)
+    shot = model.capture(noise_clip())
+    shape = tuple(model.adapter.prepare(model.net, shot.clip, CLIPS).tensor.shape)
+    plain, whole = (model.estimate(shape, gradient=g).need for g in (False, True))
+    monkeypatch.setattr("nlviz.model.free_bytes", lambda _: (plain + whole) // 2)
+    with pytest.raises(OutOfMemory, match="a pass over 4 frames"):
+        attribution(model, shot, method="integrated-gradients")
+    assert attribution(model, shot, method="occlusion", steps=4).passes <= 5
