@@ -167,9 +167,8 @@ def block_statistics(
     rows = torch.cat([affinity.rows(part).float().mean(0) for part in torch.split(index, 64)])
     groups = query_groups(affinity).to(index.device)[index].to(rows.device)
     magnitude = rows.abs() / rows.abs().sum(-1, keepdim=True).clamp(min=1e-30)
-    mask = affinity.support.mask(affinity.queries, affinity.keys, index[:1])
-    prefix, keys = affinity.keys.prefix, affinity.keys.size
-    reachable = prefix + (keys if mask is None else int(mask.sum()))
+    mask = affinity.support.mask_all(affinity.queries, affinity.keys, index[:1])
+    reachable = rows.shape[-1] if mask is None else int(mask.sum())
     mean = torch.empty_like(magnitude)
     for g in set(groups.tolist()):
         mean[groups == g] = magnitude[groups == g].mean(0)

@@ -56,6 +56,20 @@ def test_the_untrained_block_sees_what_the_block_sees(across_frames: bool, pool:
     assert found.theta.shape[1:] == (learned.queries.size, block.theta.weight.shape[0])
 
 
+def test_groups_of_frames_keep_to_themselves_in_every_part() -> None:
+    model = Model(clip_net(frames_per_group=1, pool=2), input_spec=CLIPS)
+    found = controls(model.capture(noise_clip(6, 48, 64)), "nl")
+    _, h, w = found["learned"].queries.shape
+    plane = found["learned"].keys.size // 3
+    for key in ("learned", "untrained", "pairwise", "unary", "minus_mean"):
+        row = found[key].rows([h * w + 5])[0, 0]
+        assert bool(row[plane : 2 * plane].any())
+        assert not bool(row[:plane].any() or row[2 * plane :].any())
+    same = found["unary"].rows([0, h * w - 1, h * w])[0]
+    assert torch.equal(same[0], same[1])
+    assert not torch.equal(same[0], same[2])
+
+
 def test_controls_leave_tokens_without_a_place_out() -> None:
     capture = Model(clip_net(), input_spec=CLIPS).capture(noise_clip(6, 48, 64))
     learned = capture.affinities["nl"]

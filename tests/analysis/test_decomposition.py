@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -122,6 +124,19 @@ def test_rows_do_not_depend_on_the_mean_key_that_is_subtracted() -> None:
         "x", pairwise.pairwise, pairwise.theta, a.phi + 3.0, a.queries, a.keys
     )
     assert torch.allclose(pairwise.rows([0, 31]), shifted.rows([0, 31]), atol=1e-12)
+
+
+def test_tokens_without_a_place_of_each_group_keep_to_it() -> None:
+    a = replace(affinity(group=2, prefix=6), support=Support(2, own_prefix=True))
+    rows, parts = a.dense(), split(a)
+    index = torch.arange(QUERIES.size)
+    together = (parts.pairwise.logits(index) + parts.unary.logits(index)).softmax(-1)
+    assert float((together - rows).abs().max()) < 1e-12
+    # Groups of 2, 2 and 1 frames have two tokens each.
+    assert float(parts.unary.rows([60])[..., [0, 1, 4, 5]].abs().max()) == 0
+    rest = minus_mean(a)
+    wanted = rows[:, 56:112] - rows[:, 56:112].mean(1, keepdim=True)
+    assert float((rest.rows(range(56, 112)) - wanted).abs().max()) < 1e-6
 
 
 def test_half_precision_is_centred_in_float32() -> None:

@@ -97,7 +97,7 @@ def test_a_normalisation_as_it_starts_and_uniform_rows_look_untrained() -> None:
         block.theta.bias.mul_(1e-3)
     found = judged(model)
     assert (found.state, found.initial_norm) == ("untrained", False)
-    assert "% uniform" in found.verdict
+    assert " % uniform" in found.verdict
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,7 @@ def test_a_normalisation_as_it_starts_and_uniform_rows_look_untrained() -> None:
     [
         (lambda: Model(clip_net(pool=2, norm=True), input_spec=CLIPS), "nl"),
         (lambda: Model(clip_net(pairwise="concatenation", norm=False), input_spec=CLIPS), "nl"),
+        (lambda: Model(clip_net(frames_per_group=1, pool=2), input_spec=CLIPS), "nl"),
         (lambda: frames_model("dot_product")[0], "layer1"),
         (lambda: frames_model(across_frames=False)[0], "layer1"),
     ],
@@ -233,6 +234,25 @@ def test_unary_share_is_one_minus_the_divergence(group: int | None) -> None:
     assert 0.5 < sum(shares) / len(shares) < 0.99
 
 
+def test_each_frame_has_its_own_tokens_without_a_place() -> None:
+    model, _ = frames_model()
+    capture = model.capture(noise_clip(2, 48, 64))
+    grid = TokenGrid((2, 3, 5), prefix=4)
+    flat = EmbeddedAffinity(
+        "layer1",
+        Pairwise("embedded_gaussian"),
+        torch.zeros(3, 34, 6),
+        torch.randn(3, 34, 6),
+        grid,
+        grid,
+        support=Support(1, own_prefix=True),
+    )
+    found = block_statistics(capture, "layer1", affinity=flat)
+    assert found.uniform == pytest.approx(1)  # 15 cells and 2 tokens of the own frame
+    assert found.effective == pytest.approx(17, rel=1e-5)
+    assert found.shared == pytest.approx(1)
+
+
 def test_frames_that_see_only_themselves_are_compared_within() -> None:
     model, _ = frames_model(across_frames=False)
     capture = model.capture(noise_clip(3, 48, 64))
@@ -290,3 +310,45 @@ def test_the_verdict_names_a_shared_map_and_a_small_effect() -> None:
     little = replace(HEALTHY, effect=Effect(0.0099, False, 0.1))
     assert "says nearly the same without it" in little.verdict
     assert "nearly the same without" not in replace(little, effect=Effect(0.005, True, 1)).verdict
+
+
+@pytest.mark.parametrize(("scale", "classes"), [(None, 7), (0.3, 0)])
+def test_attention_is_measured_against_its_residual_path(scale: float | None, classes: int) -> None:
+    from timm.models.vision_transformer import VisionTransformer
+
+    torch.manual_seed(0)
+    net = VisionTransformer(
+        img_size=(32, 48),
+        patch_size=8,
+        embed_dim=24,
+        depth=2,
+        num_heads=3,
+        num_classes=classes,
+        init_values=scale,
+    ).eval()
+    model = Model(net)
+    clip = noise_clip(2, 32, 48)
+    capture = model.capture(clip)
+    name = "blocks.1"
+    before = block_health(None, capture, name)
+    assert before.size is None
+    found = block_health(model, capture, name)
+    seen: list[Tensor] = []
+    net.blocks[1].register_forward_pre_hook(lambda m, args: seen.append(args[0].clone()))
+    prepared = model.adapter.prepare(net, clip, None)
+    with torch.no_grad():
+        net(prepared.tensor)
+        (x,) = seen
+        block = net.blocks[1]
+        added = block.attn(block.norm1(x))
+        if scale is not None:
+            added = added * block.ls1.gamma
+    assert found.size == pytest.approx(float(added.norm() / x.norm()), rel=1e-5)
+    assert (found.effect is None) == (classes == 0)
+    assert found.state == "alive" or found.uniform > 0.98
+    with torch.no_grad():
+        for parameter in block.attn.proj.parameters():
+            parameter.zero_()
+    assert block_health(model, model.capture(clip), name).state == "dead"
+    assert found.distance_output is not None
+    assert found.unary_share is not None
