@@ -101,7 +101,9 @@ def parsed_flags(texts: Iterable[str]) -> dict[str, Any]:
         if not equals or not name:
             raise NlvizError(f"a flag is set as NAME=VALUE, got {text!r}; try scale=false")
         if name in ("name", "device", "progress"):  # of the functions that take flags
-            raise NlvizError(f"no flag is called {name!r}; `nlviz inspect FILE` lists a file's flags")
+            raise NlvizError(
+                f"no flag is called {name!r}; `nlviz inspect FILE` lists a file's flags"
+            )
         number = value.removeprefix("-").isdigit()
         flags[name.strip()] = words.get(value.lower(), int(value) if number else value)
     return flags
