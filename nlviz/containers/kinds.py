@@ -16,6 +16,9 @@ _PICKLE = re.compile(
 )
 _PROTOBUF = re.compile(rb"\x08[\x01-\x10]\x12|\x0a[\x01-\xff]{1,2}\x0a", re.DOTALL)
 
+SHORTEST = 16
+"""Bytes; a file with fewer cannot be told apart from others."""
+
 _READ_ONLY = "only torch, Caffe2 and safetensors weights can be read"
 _UNPACK = "unpack it and name the weights file inside"
 
@@ -48,6 +51,10 @@ def kind_of(source: Source) -> str:
     """
     data = source.data
     head = bytes(data[:64])
+    if len(data) < SHORTEST:
+        return ""
+    if looks_like_safetensors(data):  # first, as its length can look like any other mark
+        return "safetensors"
     if head.startswith(b"PK\x03\x04"):
         return "torch zip"
     if head.startswith(b"\x1f\x8b"):
@@ -60,8 +67,6 @@ def kind_of(source: Source) -> str:
         return "torch legacy"
     if _PICKLE.match(head):
         return "numpy pickle"
-    if looks_like_safetensors(data):
-        return "safetensors"
     return ""
 
 
@@ -72,7 +77,7 @@ def what_it_is(source: Source) -> str:
     for mark, told in _FOREIGN:
         if head.startswith(mark):
             return told
-    if len(data) < 16:
+    if len(data) < SHORTEST:
         return (
             f"no file of weights, it has only {len(data)} bytes and is cut short; download it again"
         )

@@ -17,7 +17,7 @@ MOST_HEADER = 8 * 2**20
 
 def looks_like_safetensors(data: memoryview) -> bool:
     """Return whether a file begins with a length and a JSON header."""
-    return len(data) > 9 and bytes(data[8:9]) == b"{" and int.from_bytes(data[6:8], "little") == 0
+    return len(data) > 9 and bytes(data[5:9]) == b"\0\0\0{"
 
 
 def read_safetensors(source: Source, path: Path) -> Weights:

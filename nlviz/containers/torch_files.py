@@ -27,7 +27,13 @@ def read_torch_zip(source: Source) -> Weights:
     inside = {name[len(folder) :] for name in held if name.startswith(folder)}
     if root is None or "constants.pkl" in inside or any(n.startswith("code/") for n in inside):
         raise UnreadableCheckpoint(f"{source.name} is {_other_zip(set(held), root is not None)}")
-    order = bytes(held.get(f"{folder}byteorder", memoryview(b"little")))
+    packed = next((n for n, record in held.items() if record is None), None)
+    if packed is not None:
+        raise UnreadableCheckpoint(
+            f"{source.name} has a record {packed!r} that is compressed or encrypted, torch writes "
+            "none; unpack the archive and pack it again without compression"
+        )
+    order = bytes(held.get(f"{folder}byteorder") or b"little")
     if order.decode("latin-1") != sys.byteorder:
         raise UnreadableCheckpoint(
             f"{source.name} was written with byte order {order!r}, this machine has "

@@ -21,19 +21,21 @@ _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 
 
-def records(source: Source) -> dict[str, memoryview]:
-    """Return the bytes of each file in an archive by name; nothing is copied.
+def records(source: Source) -> dict[str, memoryview | None]:
+    """Return the bytes of each file in an archive by name, None for a compressed or encrypted one.
+
+    Nothing is copied.
 
     Raises:
-        UnreadableCheckpoint: when the archive is cut short, compressed, contradicts itself, or
-            has names that lead out of it.
+        UnreadableCheckpoint: when the archive is cut short, contradicts itself, or has names that
+            lead out of it.
     """
     data = source.data
     count, size, start = _end(source)
     if count > MOST_RECORDS:
         raise source.broken(f"it claims {count:,} records, no weights have over {MOST_RECORDS:,}")
     directory = source.part(start, size, "its directory")
-    found: dict[str, memoryview] = {}
+    found: dict[str, memoryview | None] = {}
     at = total = 0
     for _ in range(count):
         if at + _ENTRY.size > len(directory):
@@ -51,17 +53,14 @@ def records(source: Source) -> dict[str, memoryview]:
         extra = directory[at + name_size : at + name_size + extra_size]
         plain, packed, offset = _wide(source, extra, plain, packed, offset)
         at += name_size + extra_size + note_size
-        if method or packed != plain or flags & 1:
-            raise UnreadableCheckpoint(
-                f"{source.name} has a record {name!r} that is compressed or encrypted, torch "
-                "writes none; unpack the archive and name the weights file"
-            )
         if name in found:
             raise source.broken(f"it has two records {name!r}")
-        total += plain
+        total += packed
         if total > len(data):
             raise source.broken(f"its records claim over {len(data):,} bytes, all that it has")
-        found[name] = _content(source, name, offset, plain)
+        stored = not method and packed == plain and not flags & 1
+        content = _content(source, name, offset, packed)
+        found[name] = content if stored else None
     return found
 
 
