@@ -13,6 +13,7 @@ MOST_GROWTH = 20
 
 _FREE = 64 * 2**20  # bytes that may always be unpacked
 _STEP = 2**20
+_MOST_STREAMS = 10_000  # bgzip writes one for each 64 kB
 _BLOCK = 512
 
 
@@ -25,9 +26,18 @@ def from_gzip(source: Source, progress: Progress | None = None) -> Source:
     most = _FREE + MOST_GROWTH * len(source.data)
     found = bytearray()
     engine = zlib.decompressobj(wbits=31)
-    at = 0
+    at, streams = 0, 1
     try:
-        while not engine.eof:
+        while True:
+            if engine.eof:  # several streams in a row are one file, as gzip has it
+                rest = engine.unused_data or bytes(source.data[at : at + 2])
+                if rest[:2] != b"\x1f\x8b":
+                    break
+                streams += 1
+                if streams > _MOST_STREAMS:
+                    raise source.broken(f"it is over {_MOST_STREAMS:,} gzip streams in a row")
+                at -= len(engine.unused_data)
+                engine = zlib.decompressobj(wbits=31)
             given = engine.unconsumed_tail or source.data[at : at + _STEP]
             if not given:
                 raise source.cut_short("its gzip stream has no end")

@@ -29,7 +29,8 @@ def read_checkpoint(path: str | PathLike[str], *, progress: Progress | None = No
 
     Nothing in the file is run, nothing is written, and memory stays within a few times the file's
     size. Tensors are views of the file where they can be; they may be written to, the file does
-    not change. They are on the CPU and of the dtype that was stored.
+    not change. They are on the CPU and of the dtype that was stored. The file may be deleted or
+    replaced while they are in use, but must not be cut short in place: clone them to outlive that.
 
     Args:
         path: the file.

@@ -450,6 +450,18 @@ def test_a_tar_of_several_files(tmp_path: Path) -> None:
     assert list(read_checkpoint(path).tensors) == ["w"]
 
 
+def test_gzip_streams_in_a_row(tmp_path: Path) -> None:
+    raw = torch_zip({"w": torch.ones(300)})
+    for cut in (1, 70, len(raw) - 1):
+        streams = gzip.compress(raw[:cut]) + gzip.compress(raw[cut:])
+        assert list(read_checkpoint(saved(tmp_path, streams)).tensors) == ["w"]
+    path = saved(tmp_path, gzip.compress(raw) + bytes(40))  # padding of a tape
+    assert list(read_checkpoint(path).tensors) == ["w"]
+    refused(saved(tmp_path, gzip.compress(b"") * 10_001), UnreadableCheckpoint, "in a row")
+    bomb = gzip.compress(raw) + gzip.compress(bytes(2**20), 9) * 100
+    refused(saved(tmp_path, bomb), UnreadableCheckpoint, "grows more than")
+
+
 def test_packings_in_packings(tmp_path: Path) -> None:
     raw = torch_zip({"w": torch.ones(2)})
     for _ in range(3):
