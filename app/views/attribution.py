@@ -63,7 +63,7 @@ def _panel(model: Load, shot: Capture, block: str, now: View) -> None:
     st.caption(f"{MEANINGS[method]}. {what[:1].upper()}{what[1:]} through the network.")
     key = _key(shot, block, method, label)
     results = st.session_state.setdefault("attributions", OrderedDict())
-    if act.button("Compute", key="attribution_run", disabled=key in results):
+    if act.button("Compute", key="attribution_run"):
         found = _computed(model, shot, block, method, label)
         if found is not None:
             results[key] = found
