@@ -167,6 +167,123 @@ def test_half_precision_runs(pairwise: str) -> None:
     assert float((got.detach().float() - want).abs().max() / want.abs().max()) < 0.05
 
 
+@pytest.mark.parametrize("pairwise", NAMES)
+@pytest.mark.parametrize("options", [{"pool": 2}, {"pool": 2, "pool_first": False}, {}])
+def test_groups_of_frames_are_blocks_of_their_own(pairwise: str, options: dict[str, Any]) -> None:
+    block = awake(NonLocalBlock(6, pairwise=pairwise, frames_per_group=3, **options))
+    alone = awake(NonLocalBlock(6, pairwise=pairwise, **options))
+    x = torch.randn(2, 6, 9, 4, 5, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        want = torch.cat([alone(part) for part in x.split(3, 2)], 2)
+        torch.testing.assert_close(block(x), want)
+        torch.testing.assert_close(block(x[:, :, :3]), alone(x[:, :, :3]))
+        assert not torch.allclose(block(x), alone(x), atol=1e-4)
+        # Groups of 3 are no groups of 9: a change in the last frame stays in the last group.
+        other = x.clone()
+        other[:, :, 8] += 1
+        assert torch.equal(block(other)[:, :, :6], block(x)[:, :, :6])
+    with pytest.raises(NlvizError, match="multiple of 3 frames of features, got 8"):
+        block(x[:, :, :8])
+
+
+@pytest.mark.parametrize(("dimension", "group"), [(2, 4), (1, 4), (3, 0)])
+def test_groups_need_frames(dimension: Any, group: int) -> None:
+    with pytest.raises(NlvizError, match=f"frames_per_group={group} in {dimension} dimensions"):
+        NonLocalBlock(6, dimension=dimension, frames_per_group=group)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_concatenation_has_a_bias_inside_its_rectifier(dimension: Any) -> None:
+    block = awake(
+        NonLocalBlock(
+            6, dimension=dimension, pairwise="concatenation", concat_bias=True, norm=False
+        )
+    )
+    assert block.state_dict()["w_f_bias"].shape == ()
+    with torch.no_grad():
+        block.w_f_bias.fill_(-0.7)
+        x = features(6, dimension)
+        theta, phi, g, out = (
+            torch.einsum("oc,bcn->bon", conv.weight.flatten(1), y) + conv.bias[:, None]
+            for conv, y in (
+                (block.theta, x.flatten(2)),
+                (block.phi, x.flatten(2)),
+                (block.g, x.flatten(2)),
+                (block.out, torch.zeros(2, 3, 1)),
+            )
+        )
+        n = theta.shape[2]
+        pairs = torch.cat(
+            [theta[..., None].expand(-1, -1, -1, n), phi[:, :, None].expand(-1, -1, n, -1)], 1
+        )
+        f = (torch.einsum("c,bcij->bij", block.w_f, pairs) - 0.7).relu() / n
+        y = torch.einsum("bij,bcj->bci", f, g)
+        z = torch.einsum("oc,bcn->bon", block.out.weight.flatten(1), y) + out
+        torch.testing.assert_close(block(x), x + z.reshape(x.shape), rtol=1e-4, atol=1e-4)
+        block.w_f_bias.zero_()
+        assert not torch.allclose(block(x), x + z.reshape(x.shape), atol=1e-3)
+    assert NonLocalBlock(6, concat_bias=True).w_f_bias is None
+
+
+@pytest.mark.parametrize("pairwise", NAMES)
+def test_evaluation_is_training_with_the_same_statistics(pairwise: str) -> None:
+    block = awake(NonLocalBlock(6, pairwise=pairwise, pool=2))
+    x = features(6, 3)
+    with torch.no_grad():
+        y = block.attend(*block.embed(x), block.logit_scale())[:, 0]
+        added = block.out(y.mT.reshape(2, 3, *x.shape[2:]))
+        torch.testing.assert_close(block.branch(x), block.bn(added), rtol=1e-4, atol=1e-5)
+        block.train()
+        want = nn.functional.batch_norm(added, None, None, block.bn.weight, block.bn.bias, True)
+        torch.testing.assert_close(block(x), x + want, rtol=1e-4, atol=1e-5)
+    assert block.bn.num_batches_tracked == 1
+
+
+def test_a_block_leaves_its_input_alone() -> None:
+    block = awake(NonLocalBlock(6, pool=2))
+    x = features(6, 3)
+    before = x.clone()
+    with torch.no_grad():
+        block(x)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_mixed_precision_keeps_the_size_of_what_comes_out(training: bool) -> None:
+    block = awake(NonLocalBlock(6, pool=2)).train(training)
+    x = features(6, 3)
+    with torch.no_grad():
+        want = block(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            got = block(x)
+    assert got.shape == want.shape
+    assert float((got.float() - want).abs().max() / want.abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_timms_block_is_this_one(scaled: bool) -> None:
+    from timm.layers.non_local_attn import NonLocalAttn
+
+    torch.manual_seed(0)
+    theirs = NonLocalAttn(24, use_scale=scaled, rd_channels=8).eval()
+    for parameter in theirs.parameters():
+        nn.init.normal_(parameter, std=0.4)
+    ours = NonLocalBlock(24, dimension=2, inner=8, scale=24**-0.5 if scaled else 1.0).eval()
+    names = {"t": "theta", "p": "phi", "g": "g", "z": "out", "norm": "bn"}
+    ours.load_state_dict(
+        {
+            ".".join([names[(part := key.split(".", 1))[0]], part[1]]): value
+            for key, value in theirs.state_dict().items()
+        }
+    )
+    x = torch.randn(3, 24, 7, 5)
+    with torch.no_grad():
+        want = theirs(x)
+        assert float((ours(x) - want).abs().max() / want.abs().max()) < 1e-5
+        ours.scale *= 1.1
+        assert float((ours(x) - want).abs().max() / want.abs().max()) > 1e-4
+
+
 # insert -------------------------------------------------------------------------------------------
 
 

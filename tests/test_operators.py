@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from nlviz.operators import concatenation_product, dot_product_product, softmax_product
+from nlviz.errors import NlvizError
+from nlviz.operators import (
+    concatenation_product,
+    dot_product_product,
+    max_pool,
+    softmax_product,
+)
 from tests.reference import affinity_rows
 
 PRODUCTS: dict[str, Callable[..., Tensor]] = {
@@ -125,3 +132,47 @@ def test_products_on_a_gpu_equal_the_cpu() -> None:
     torch.testing.assert_close(
         concatenation_product(a.cuda(), b.cuda(), g.cuda()).cpu(), concatenation_product(a, b, g)
     )
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad"),
+    [
+        ((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+        ((2, 3, 3), (2, 2, 2), (0, 0, 0)),
+        ((1, 3, 3), (2, 2, 2), (0, 1, 1)),
+        ((2, 1, 1), (2, 1, 1), (0, 0, 0)),
+        ((1, 2, 2), (1, 2, 2), (0, 0, 0)),
+        ((3, 5, 4), (1, 3, 2), (1, 2, 1)),
+        ((2, 2, 2), (2, 2, 2), (1, 1, 1)),
+        ((1, 1, 1), (1, 1, 1), (0, 0, 0)),
+    ],
+)
+@pytest.mark.parametrize("grid", [(4, 11, 13), (5, 12, 10), (3, 5, 8)])
+def test_max_pooling_is_torchs(
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    pad: tuple[int, ...],
+    grid: tuple[int, ...],
+) -> None:
+    x = random(2, 3, *grid) - 3.0  # what is padded with zeros would show
+    before = x.clone()
+    want = F.max_pool3d(x, kernel, stride, pad)
+    assert torch.equal(max_pool(x, kernel, stride, pad), want)
+    assert torch.equal(x, before)
+    wanted = x.clone().requires_grad_()
+    max_pool(wanted, kernel, stride, pad).sum().backward()
+    expected = x.clone().requires_grad_()
+    F.max_pool3d(expected, kernel, stride, pad).sum().backward()
+    assert torch.equal(wanted.grad, expected.grad)
+    channels_last = x.contiguous(memory_format=torch.channels_last_3d)
+    assert torch.equal(max_pool(channels_last, kernel, stride, pad), want)
+
+
+def test_max_pooling_of_one_and_two_dimensions() -> None:
+    x = random(2, 3, 9, 7)
+    assert torch.equal(max_pool(x, (2, 2)), F.max_pool2d(x, 2))
+    assert torch.equal(max_pool(x[:, :, :, 0], (3,), (2,), (1,)), F.max_pool1d(x[..., 0], 3, 2, 1))
+    x[0, 1, 4, 2] = torch.nan
+    assert torch.equal(max_pool(x, (2, 2)).isnan(), F.max_pool2d(x, 2).isnan())
+    with pytest.raises(NlvizError, match="windows of 5 do not fit into 3 cells"):
+        max_pool(x[:, :, :3], (5, 1))
