@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -72,7 +73,7 @@ def verify(
     family: str | None = None,
     clip: Clip | None = None,
     progress: Progress | None = None,
-    **flags: object,
+    **flags: Any,
 ) -> Verification:
     """Put a file of weights to the test: digest, keys, finite outputs, a prediction, live blocks.
 

@@ -101,3 +101,25 @@ def test_predict_prints_labels_of_one_clip_and_says_what_it_is_not(tmp_path: Pat
     result = run("predict", "cat.jpg", "--weights", path, "--views")
     assert result.exit_code == 1
     assert "how a network samples videos" in result.stderr
+
+
+def test_verify_passes_whole_files_and_names_what_is_wrong(ckpt: Path, tmp_path: Path) -> None:
+    result = run("verify", ckpt)
+    assert result.exit_code == 0, result.output
+    assert "layer2.2 adds" in result.stdout
+    assert "nothing published" in result.stdout
+    assert "bunny.mp4: class" in result.stdout
+    assert result.stdout.endswith("Nothing speaks against it.\n")
+    state = state_of("embedded_gaussian")
+    for end in ("weight", "bias"):
+        state[f"layer2.2.W_z.1.{end}"].zero_()
+    dead = tmp_path / "dead.t7"
+    torch.save({"net": state}, dead)
+    result = run("verify", dead)
+    assert result.exit_code == 1
+    assert "do nothing: layer2.2" in result.stderr
+    named = tmp_path / "i3d_nl5_resnet50_v1_kinetics400-9df1e103.pth"
+    torch.save({"net": state_of("embedded_gaussian")}, named)
+    result = run("verify", named)
+    assert result.exit_code == 1
+    assert "The digest is not that of" in result.stderr

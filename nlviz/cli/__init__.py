@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nlviz.cli.checkpoints import inspect
+from nlviz.cli.checkpoints import inspect, verify
 from nlviz.cli.models import info, models
 from nlviz.cli.predict import predict
 from nlviz.cli.serve import start_app
@@ -43,6 +43,7 @@ app.command("render")(render)
 app.command("predict")(predict)
 app.command("models")(models)
 app.command("inspect")(inspect)
+app.command("verify")(verify)
 app.command("info")(info)
 app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     start_app

@@ -1,4 +1,4 @@
-"""`nlviz inspect`: what a file of weights holds, and whether its blocks are alive."""
+"""`nlviz inspect` and `nlviz verify`: what a file of weights holds, and whether it is whole."""
 
 from __future__ import annotations
 
@@ -40,6 +40,41 @@ def inspect(
                 typer.echo(line, err=json)
     if not report.complete:
         raise typer.Exit(1)
+
+
+def verify(
+    weights: Annotated[str, typer.Argument(help="A file of weights, or a model's name.")],
+    family: FamilyOption = None,
+    flags: FlagsOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Check a file against what is published of it: digest, keys, blocks and an answer."""
+    from nlviz.layouts.flags import parsed_flags
+    from nlviz.render.load_reports import verdict
+    from nlviz.verification import verify as verification
+
+    with Progress() as tell:
+        found = verification(
+            weights, device=device, family=family, progress=tell, **parsed_flags(flags or ())
+        )
+    report = found.report
+    typer.echo(f"{report.file}: {report.family}, {report.architecture}")
+    typer.echo(verdict(report))
+    digest = {True: "as published", False: "NOT as published", None: "nothing published"}
+    typer.echo(f"sha256 {report.digest}, {digest[found.digest_fits]}")
+    for block, size in found.block_sizes.items():
+        typer.echo(f"{block} adds {size:.1%} of its input's size")
+    if found.prediction:
+        answers = ", ".join(f"{label} {p:.0%}" for label, p in found.prediction)
+        typer.echo(f"{found.clip}: {answers}")
+    typer.echo(found.hint)
+    for warning in report.warnings:
+        typer.echo(f"Note: {warning}")
+    for complaint in found.complaints:
+        typer.echo(f"Wrong: {complaint}", err=True)
+    if not found.passed:
+        raise typer.Exit(1)
+    typer.echo("Nothing speaks against it.")
 
 
 def _health(model: Model, clip: str, tell: Tell) -> list[str]:
