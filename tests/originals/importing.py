@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-_CURE = "pip install --no-deps -r tests/originals/requirements.txt"
+# A folder of their own, last on the path: one of them brings a package called ``tests``.
+FOLDER = Path(sys.prefix) / "originals"
+_CURE = "see tests/originals/requirements.txt"
 
 
 def original(module: str, *, skipping: tuple[str, ...] = ()) -> Any:
@@ -24,6 +26,8 @@ def original(module: str, *, skipping: tuple[str, ...] = ()) -> Any:
             that it imports, and GluonCV's refuses every torch from 2.0 on, whatever it is asked.
     """
     root = module.split(".")[0]
+    if FOLDER.is_dir() and str(FOLDER) not in sys.path:
+        sys.path.append(str(FOLDER))
     if root in sys.modules:
         base = Path(sys.modules[root].__path__[0])
     else:
