@@ -19,11 +19,25 @@ def models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("model", "trained for", "licence", "described in", box=None)
+    table = Table("model", "trained for", "published", "licence", "file", box=None)
     for name in list_models():
         card = CARDS[name]
-        table.add_row(name, card.trained_for, card.licence, card.paper)
+        table.add_row(
+            name,
+            card.trained_for,
+            card.accuracy or "-",
+            card.licence + (" (no commercial use)" if card.non_commercial else ""),
+            "bundled" if card.weights else _place(card.url, card.file_name),
+        )
     Console().print(table)
+
+
+def _place(url: str, file_name: str) -> str:
+    from nlviz.downloads import where
+
+    if not url:
+        return "to be put by hand"
+    return "here" if where(url, file_name=file_name).is_file() else "downloads"
 
 
 def info() -> None:
