@@ -126,3 +126,67 @@ def test_clips_that_are_too_short_are_refused() -> None:
     with pytest.raises(NlvizError, match="5 or more frames, this one has 3"):
         nlviz.capture(net, short)
     assert nlviz.Model(VideoResNet(c2d(18, places=((3, 0),)))).blocks == ("res3.0",)
+
+
+@pytest.mark.parametrize("crop", [224, 256])
+@pytest.mark.parametrize(("pad", "first", "keys"), [(1, 0, (4, 8)), (0, 2, (6, 10))])
+def test_published_crops_have_the_published_grids(
+    crop: int, pad: int, first: int, keys: tuple[int, int]
+) -> None:
+    """Queries at 8m and 16m, or 2 further without padding; keys in the middle of four queries."""
+    spec = c2d(18, places=((3, 1), (4, 0)), classes=5, caffe2=not pad)
+    with torch.device("meta"):
+        net = VideoResNet(spec)
+    y = net.axes(3)[1], net.axes(4)[1]
+    shot = nlviz.capture(
+        VideoResNet(spec).eval(),
+        nlviz.Clip.from_frames(np.zeros((2, crop, crop, 3), np.uint8)),
+        input_spec=nlviz.InputSpec(size=crop),
+    )
+    for name, step, axis, key in zip(("res3.1", "res4.0"), (8, 16), y, keys, strict=True):
+        affinity = shot.affinities[name]
+        assert affinity.queries.shape == (1, crop // step, crop // step)
+        assert affinity.queries.centre(0)[1:] == (first, first)
+        assert (
+            affinity.queries.centre(1)[1:]
+            == (first, first + step)
+            == (axis.origin, axis.origin + step)
+        )
+        assert affinity.keys.shape == (1, crop // step // 2, crop // step // 2)
+        assert affinity.keys.centre(0)[1:] == (key, key)
+        assert affinity.keys.stride[1:] == (2 * step, 2 * step)
+        assert affinity.queries.centre(0)[0] == 0.5
+
+
+def test_slow_fast_networks_take_whole_steps_of_the_slow_pathway() -> None:
+    net = SlowFast(
+        SlowFastSpec(
+            VideoResNetSpec(depth=18, non_local={(3, 0): NonLocalSpec()}),
+            VideoResNetSpec(depth=18),
+            alpha=4,
+        )
+    )
+    for frames, told in (
+        (3, "4 or more frames, this one has 3"),
+        (7, "multiple of 4 frames, got 7"),
+    ):
+        clip = nlviz.Clip.from_frames(np.zeros((frames, 64, 64, 3), np.uint8))
+        with pytest.raises(NlvizError, match=told):
+            nlviz.capture(net, clip)
+
+
+def test_a_bypassed_block_is_no_block() -> None:
+    torch.manual_seed(0)
+    net = VideoResNet(c2d(18, places=((3, 0),), classes=5)).eval()
+    torch.nn.init.normal_(net.non_local_blocks()["res3.0"].bn.weight)
+    bare = VideoResNet(c2d(18, classes=5)).eval()
+    bare.load_state_dict({k: v for k, v in net.state_dict().items() if ".nl." not in k})
+    model = nlviz.Model(net)
+    clip = nlviz.Clip.from_frames(
+        np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype(np.uint8)
+    )
+    prepared = model.adapter.prepare(net, clip, None).tensor
+    with torch.no_grad():
+        want = bare(prepared)
+        torch.testing.assert_close(model.logits(clip, bypass="res3.0"), want[0])
+        assert not torch.allclose(net(prepared), want, atol=1e-3)
