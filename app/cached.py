@@ -184,12 +184,12 @@ class HealthTest:
         Raises:
             NlvizError: whatever loading and running the network raise.
         """
-        from nlviz.analysis.health import tested
+        from nlviz.analysis.health import probed
 
         with self._lock:
             if not self.done:
                 loaded = model(self._choice)
-                self._health = tested(self._health, loaded, self._shot, self._block)
+                self._health = probed(self._health, loaded, self._shot, self._block)
                 self.done = True
 
 

@@ -44,6 +44,8 @@ UNIFORM = 0.98  # mass in common with the uniform row from which softmax rows ha
 SAME_MAP = 0.9  # mass in common with the mean row from which all queries have the same map
 LITTLE = 0.01  # change of a probability below which bypassing a block changes little
 EXACT_PAIRS = 1 << 24  # query-key pairs up to which distances are over all rows, not a sample
+# Where the published codes keep the normalisation behind W_z.
+NORMS = ("bn", "norm", "conv_out.bn", "W.1", "W_z.1")
 CHUNK = 1 << 22  # query-key pairs that are in memory at once
 
 State = Literal["dead", "untrained", "alive"]
@@ -178,10 +180,10 @@ def block_health(model: Model | None, capture: Capture, block: str) -> BlockHeal
         unary_share=unary_share(affinity),
         pairwise=affinity.pairwise.name,
     )
-    return found if model is None else tested(found, model, capture, block)
+    return found if model is None else probed(found, model, capture, block)
 
 
-def tested(health: BlockHealth, model: Model, capture: Capture, block: str) -> BlockHealth:
+def probed(health: BlockHealth, model: Model, capture: Capture, block: str) -> BlockHealth:
     """Return a block's health with what only forward passes tell.
 
     One without the block, for its effect on the logits, where there are any; and, where the block's
@@ -252,11 +254,13 @@ def last_scale(module: nn.Module) -> tuple[Tensor, Tensor | None] | None:
     >>> last_scale(NonLocalBlock(6, norm=False)) is None
     True
     """
-    norm = getattr(module, "bn", None)
-    gamma, beta = getattr(norm, "weight", None), getattr(norm, "bias", None)
-    if not isinstance(gamma, Tensor):
-        return None
-    return gamma.detach(), beta.detach() if isinstance(beta, Tensor) else None
+    for name in NORMS:
+        norm: object = module
+        for part in name.split("."):
+            norm = getattr(norm, part, None)
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.weight is not None:
+            return norm.weight.detach(), None if norm.bias is None else norm.bias.detach()
+    return None
 
 
 def _initial(gamma: Tensor, beta: Tensor | None) -> bool:
@@ -283,15 +287,19 @@ def _size(
 
 
 def _residual_size(model: Model, capture: Capture, block: str) -> float | None:
-    """Return |added| / |x| of attention, all tokens counted, from one forward pass; or None.
+    """Return |added| / |x|, all tokens counted, from one forward pass; or None.
 
-    x is what enters the transformer's whole block; what attention adds to it leaves the module
-    ``drop_path1`` in every kind of block of timm, behind its scale and its normalisation.
+    Of a block that returns z = x + W_z y it is |z - x| / |x|. Of attention, x is what enters the
+    transformer's whole block; what attention adds to it leaves the module ``drop_path1`` in every
+    kind of block of timm, behind its scale and its normalisation.
     """
     whole = dict(model.net.named_modules()).get(block)
     added = getattr(whole, "drop_path1", None)
-    if whole is None or not isinstance(added, nn.Module):
-        return None
+    attends = whole is not None and isinstance(added, nn.Module)
+    if not attends:
+        whole = added = capture.blocks[block]
+    assert isinstance(whole, nn.Module)  # for the type checker
+    assert isinstance(added, nn.Module)
     prepared = model.adapter.prepare(model.net, capture.clip, model.input_spec)
     with (
         model.exclusive(capture.clip),
@@ -299,8 +307,11 @@ def _residual_size(model: Model, capture: Capture, block: str) -> float | None:
         recorded(model.net, {"whole": whole, "added": added}) as calls,
     ):
         model.net(prepared.tensor.to(model.device))
-    x: Tensor = calls["whole"].args[0]
-    return float(calls["added"].output.float().norm() / x.float().norm().clamp(min=1e-30))
+    x, branch = calls["whole"].args[0].float(), calls["added"].output
+    if not isinstance(branch, Tensor) or (not attends and branch.shape != x.shape):
+        return None
+    branch = branch.float() if attends else branch.float() - x
+    return float(branch.norm() / x.norm().clamp(min=1e-30))
 
 
 def _row_distance(affinity: Affinity) -> tuple[float, int]:

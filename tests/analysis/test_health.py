@@ -18,6 +18,7 @@ from nlviz.block import NonLocalBlock, insert
 from nlviz.geometry import TokenGrid
 from nlviz.model import Model
 from nlviz.pairwise import Pairwise
+from tests.families.stand_ins import _NonLocalBlockND, shaken
 from tests.nets import CLIPS, FRAMES, FrameNet, clip_net, frame_net, noise_clip
 
 
@@ -352,3 +353,22 @@ def test_attention_is_measured_against_its_residual_path(scale: float | None, cl
     assert block_health(model, model.capture(clip), name).state == "dead"
     assert found.distance_output is not None
     assert found.unary_share is not None
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_blocks_of_other_code_have_a_size_and_a_gamma(alive: bool) -> None:
+    block = shaken(_NonLocalBlockND(6, 2, "embedded_gaussian"))
+    if not alive:
+        for parameter in block.W[1].parameters():
+            parameter.data.zero_()
+    net = nn.Sequential(nn.Conv2d(3, 6, 3, stride=4, padding=1), block).eval()
+    model = Model(net, input_spec=FRAMES)
+    shot = model.capture(noise_clip(1, 44, 60))
+    (name,) = shot.affinities
+    found = block_health(model, shot, name)
+    x = shot.features[name].transpose(0, 1)
+    with torch.no_grad():
+        expected = float((block(x) - x).norm() / x.norm())
+    assert found.size == pytest.approx(expected, rel=1e-4)
+    assert found.gamma == pytest.approx(float(block.W[1].weight.detach().abs().mean()))
+    assert found.state == ("alive" if alive else "dead")
