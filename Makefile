@@ -12,10 +12,16 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	touch $@
 
+# Other people's code, against which the tests compare; apart, as some of it would replace cv2.
+.venv/originals/installed: tests/originals/requirements.txt .venv/installed
+	rm -rf .venv/originals
+	$(BIN)/python -m pip install --quiet --no-deps --target .venv/originals -r $<
+	touch $@
+
 app: install
 	$(BIN)/nlviz app
 
-test: install
+test: install .venv/originals/installed
 	$(BIN)/python -m tests.chromium
 	$(BIN)/python -m pytest
 
