@@ -52,7 +52,7 @@ _HOMES = {
     "read_view": "render.views",
 }
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Affinity",
     "AttentionMap",
