@@ -64,11 +64,10 @@ def _panel(model: Load, shot: Capture, block: str, now: View) -> None:
     key = _key(shot, block, method, label)
     results = st.session_state.setdefault("attributions", OrderedDict())
     if act.button("Compute", key="attribution_run"):
-        found = _computed(model, shot, block, method, label)
-        if found is not None:
-            results[key] = found
-            while len(results) > KEPT:
-                results.popitem(last=False)
+        # A click inside a fragment does not interrupt what runs there, so nobody could cancel it:
+        # the whole script runs again and does the work outside, in ``work``.
+        st.session_state.attribution_wanted = (key, method, label)
+        st.rerun()
     if key in results:
         _show(results[key], shot, block, now)
 
@@ -77,22 +76,30 @@ def _key(shot: Capture, block: str, method: str, label: str) -> tuple[Any, ...]:
     return (shot.clip.digest, shot.clip.sampling, shot.about, block, method, label)
 
 
-def _computed(
-    model: Load, shot: Capture, block: str, method: Any, label: str
-) -> Attribution | None:
-    """Compute with a bar; a click on Cancel stops it before the next pass."""
+def work(model: Load | None, shot: Capture, block: str) -> None:
+    """Compute what was asked for, with a bar; a click on Cancel stops it before the next pass.
+
+    Called by the page outside of any fragment.
+    """
+    wanted = st.session_state.get("attribution_wanted")
+    if wanted is None or model is None:
+        return
+    key, method, label = wanted
+    if key != _key(shot, block, method, label):  # another clip or block is on the screen now
+        _forget()
+        return
     from nlviz.analysis.attribution import attribution
 
     place = st.empty()
     with place.container():
         bar = st.progress(0.0, "Loading the network")
-        st.button("Cancel", key="attribution_cancel")
+        st.button("Cancel", key="attribution_cancel", on_click=_forget)
 
     def tell(sentence: str, share: float) -> None:
         bar.progress(min(share, 1.0), sentence)
 
     try:
-        return attribution(
+        found = attribution(
             model(),
             shot,
             method=method,
@@ -101,10 +108,19 @@ def _computed(
             progress=tell,
         )
     except NlvizError as error:
-        st.error(str(error), icon=":material/error:")
-        return None
-    finally:
-        place.empty()
+        _forget()
+        place.error(str(error), icon=":material/error:")
+        return
+    results = st.session_state.attributions
+    results[key] = found
+    while len(results) > KEPT:
+        results.popitem(last=False)
+    _forget()
+    st.rerun()
+
+
+def _forget() -> None:
+    st.session_state.attribution_wanted = None
 
 
 def _index(shot: Capture, label: str) -> int:

@@ -110,6 +110,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     waiting.empty()
     model = partial(cached.model, choice)
     _live(shot, block, view, _shareable(choice), model)
+    attribution.work(model, shot, block)
     with below:
         prediction.draw(model, shot, cached.source(choice))
     if not network.is_bundled(choice.model):
