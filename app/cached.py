@@ -65,9 +65,12 @@ def model(choice: Choice, progress: Progress | None = None) -> Model:
     Raises:
         NlvizError: whatever loading raises.
     """
+    from nlviz.own_models import offered, own_model
     from nlviz.zoo import load_model
 
     def make() -> Model:
+        if choice.model in offered():
+            return own_model(choice.model, device=choice.device)
         family, flags = _flags(choice)
         return load_model(
             choice.model, device=choice.device, family=family, progress=progress, **flags

@@ -11,27 +11,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlviz.affinity import Affinity, EmbeddedAffinity, Support
+    from nlviz.analysis.health import BlockHealth, block_health
     from nlviz.attention_map import AttentionMap, Link
     from nlviz.block import NonLocalBlock, insert
+    from nlviz.captured import About, Capture
     from nlviz.clip import Clip, read_clip
     from nlviz.errors import NlvizError
     from nlviz.families.adapter import InputSpec
     from nlviz.geometry import TokenGrid
-    from nlviz.model import Capture, Model, capture
+    from nlviz.model import Model, capture
     from nlviz.pairwise import Pairwise
     from nlviz.patches import PatchAffinity, patch_affinity
+    from nlviz.render.notebook import LiveView, view
     from nlviz.render.overlays import Overlay, overlay
     from nlviz.render.views import View, read_view
     from nlviz.zoo import ModelCard, list_models, load_model
 
 _HOMES = {
+    "About": "captured",
     "Affinity": "affinity",
     "AttentionMap": "attention_map",
-    "Capture": "model",
+    "BlockHealth": "analysis.health",
+    "Capture": "captured",
     "Clip": "clip",
     "EmbeddedAffinity": "affinity",
     "InputSpec": "families.adapter",
     "Link": "attention_map",
+    "LiveView": "render.notebook",
     "Model": "model",
     "ModelCard": "zoo",
     "NlvizError": "errors",
@@ -42,6 +48,7 @@ _HOMES = {
     "Support": "affinity",
     "TokenGrid": "geometry",
     "View": "render.views",
+    "block_health": "analysis.health",
     "capture": "model",
     "insert": "block",
     "list_models": "zoo",
@@ -50,17 +57,21 @@ _HOMES = {
     "patch_affinity": "patches",
     "read_clip": "clip",
     "read_view": "render.views",
+    "view": "render.notebook",
 }
 
 __version__ = "0.2.0"
 __all__ = [
+    "About",
     "Affinity",
     "AttentionMap",
+    "BlockHealth",
     "Capture",
     "Clip",
     "EmbeddedAffinity",
     "InputSpec",
     "Link",
+    "LiveView",
     "Model",
     "ModelCard",
     "NlvizError",
@@ -71,6 +82,7 @@ __all__ = [
     "Support",
     "TokenGrid",
     "View",
+    "block_health",
     "capture",
     "insert",
     "list_models",
@@ -79,6 +91,7 @@ __all__ = [
     "patch_affinity",
     "read_clip",
     "read_view",
+    "view",
 ]
 
 

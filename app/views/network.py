@@ -42,10 +42,11 @@ def choose() -> Network | None:
 
 
 def _named() -> Network | None:
+    from nlviz.own_models import offered
     from nlviz.zoo import CARDS, list_models
 
     state = st.session_state
-    models = sorted(list_models(), key=lambda name: not CARDS[name].weights)
+    models = [*offered(), *sorted(list_models(), key=lambda name: not CARDS[name].weights)]
     if state.model not in models:
         models.append(state.model)  # a name from the address; loading it says what is wrong
     st.selectbox("Model", models, key="model", format_func=_label, label_visibility="collapsed")

@@ -13,6 +13,13 @@ def start_app(
     view: Annotated[
         Path | None, typer.Argument(help="Open this saved view of a bundled input.")
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Look into your own network, as this function builds it; may be repeated.",
+        ),
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8501.")
     ] = None,
@@ -30,6 +37,12 @@ def start_app(
         from nlviz.render.views import read_view
 
         address = f"/?{urlencode(read_view(view).to_query_params())}"
+    if model:
+        from nlviz.own_models import offer
+
+        for place in model:
+            offer(place)
+        address += f"{'&' if '?' in address else '?'}model={model[0]}"
     from nlviz.serving import serve
 
     serve(address, port=port, browser=browser, options=options)

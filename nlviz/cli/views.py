@@ -35,7 +35,10 @@ def attend(
             help="Sampled frame and pixel, from 0. By default the centre of the middle frame.",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A name that `nlviz models` prints.")] = "lite-nl",
+    model: Annotated[
+        str,
+        typer.Option(help="A name that `nlviz models` prints, or your own MODULE:FUNCTION."),
+    ] = "lite-nl",
     weights: WeightsOption = None,
     family: FamilyOption = None,
     flags: FlagsOption = None,
@@ -189,6 +192,10 @@ def _load(name: str, device: str, family: str | None, flags: list[str] | None, t
     from nlviz.zoo import load_model
 
     tell("Loading the model", 0.0)
+    from nlviz.own_models import is_own, own_model
+
+    if is_own(name) and not Path(name).exists():
+        return own_model(name, device=device)
     try:
         return load_model(
             name, device=device, family=family, progress=tell, **parsed_flags(flags or ())

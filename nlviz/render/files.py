@@ -23,7 +23,8 @@ def suffix_of(path: str | Path, kinds: Sequence[str], *, what: str) -> str:
     """
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in kinds:
-        listed = f"{', '.join('.' + k for k in kinds[:-1])} or .{kinds[-1]}"
+        *others, last = (f".{k}" for k in kinds)
+        listed = f"{', '.join(others)} or {last}" if others else last
         raise NlvizError(f"{what} is saved as {listed}, got {Path(path).name!r}; change its ending")
     return kind
 
