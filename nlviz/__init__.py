@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlviz.affinity import Affinity, EmbeddedAffinity, Support
+    from nlviz.analysis.agreement import Agreement, agreement
+    from nlviz.analysis.attribution import Attribution, attribution
     from nlviz.analysis.health import BlockHealth, block_health
     from nlviz.attention_map import AttentionMap, Link
     from nlviz.block import NonLocalBlock, insert
@@ -22,15 +24,18 @@ if TYPE_CHECKING:
     from nlviz.model import Model, capture
     from nlviz.pairwise import Pairwise
     from nlviz.patches import PatchAffinity, patch_affinity
+    from nlviz.protocol import thirty_views
     from nlviz.render.notebook import LiveView, view
     from nlviz.render.overlays import Overlay, overlay
     from nlviz.render.views import View, read_view
-    from nlviz.zoo import ModelCard, list_models, load_model
+    from nlviz.zoo import ModelCard, inspect_weights, list_models, load_model
 
 _HOMES = {
     "About": "captured",
     "Affinity": "affinity",
+    "Agreement": "analysis.agreement",
     "AttentionMap": "attention_map",
+    "Attribution": "analysis.attribution",
     "BlockHealth": "analysis.health",
     "Capture": "captured",
     "Clip": "clip",
@@ -48,15 +53,19 @@ _HOMES = {
     "Support": "affinity",
     "TokenGrid": "geometry",
     "View": "render.views",
+    "agreement": "analysis.agreement",
+    "attribution": "analysis.attribution",
     "block_health": "analysis.health",
     "capture": "model",
     "insert": "block",
     "list_models": "zoo",
     "load_model": "zoo",
+    "inspect_weights": "zoo",
     "overlay": "render.overlays",
     "patch_affinity": "patches",
     "read_clip": "clip",
     "read_view": "render.views",
+    "thirty_views": "protocol",
     "view": "render.notebook",
 }
 
@@ -64,7 +73,9 @@ __version__ = "0.2.0"
 __all__ = [
     "About",
     "Affinity",
+    "Agreement",
     "AttentionMap",
+    "Attribution",
     "BlockHealth",
     "Capture",
     "Clip",
@@ -82,15 +93,19 @@ __all__ = [
     "Support",
     "TokenGrid",
     "View",
+    "agreement",
+    "attribution",
     "block_health",
     "capture",
     "insert",
+    "inspect_weights",
     "list_models",
     "load_model",
     "overlay",
     "patch_affinity",
     "read_clip",
     "read_view",
+    "thirty_views",
     "view",
 ]
 
