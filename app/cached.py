@@ -73,7 +73,12 @@ def model(choice: Choice, progress: Progress | None = None) -> Model:
             return own_model(choice.model, device=choice.device)
         family, flags = _flags(choice)
         return load_model(
-            choice.model, device=choice.device, family=family, progress=progress, **flags
+            choice.model,
+            device=choice.device,
+            family=family,
+            autocast="bfloat16" if choice.half else None,
+            progress=progress,
+            **flags,
         )
 
     return _filled(_model_slot(_model_key(choice)), make)
@@ -99,7 +104,7 @@ def _flags(choice: Choice) -> tuple[str | None, dict[str, Any]]:
 
 
 def _model_key(choice: Choice) -> Key:
-    return (choice.model, choice.flags, choice.device)
+    return (choice.model, choice.flags, choice.device, choice.half)
 
 
 def clip_key(choice: Choice) -> Key:

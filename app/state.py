@@ -40,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "weights_path": "",
     "weights_flags": "",
     "sampled_for": DEFAULT_MODEL,
+    "half": False,
     "wanted": None,
 }
 
@@ -54,6 +55,7 @@ class Choice:
         sampling: which frames.
         model: name of the model, or the path of a file of weights.
         flags: overrides of how it is computed.
+        half: run it in half precision.
         device: where to run it.
         block: name of the block, or None for the model's last.
     """
@@ -65,6 +67,7 @@ class Choice:
     device: str
     block: str | None
     flags: tuple[tuple[str, object], ...] = ()
+    half: bool = False
 
 
 def first_choice() -> Choice:

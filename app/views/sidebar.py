@@ -55,6 +55,9 @@ def choose() -> Choice | None:
             )
         chosen = network.choose()
         st.selectbox("Device", devices(), key="device", format_func=device_name)
+        half = state.device != "cpu" and st.toggle(
+            "Half precision", key="half", help="bfloat16 on the GPU; rows are computed in float32"
+        )
     if chosen is None or (state.kind == "Upload" and upload is None):
         return None
     sampling = Sampling(float(state.start), state.stride, state.frames, state.size)

@@ -25,6 +25,10 @@ FlagsOption = Annotated[
         help="Override how the network is computed, `--set scale=false`; may be repeated.",
     ),
 ]
+AutocastOption = Annotated[
+    Literal["bfloat16", "float16"] | None,
+    typer.Option(help="Run the network in half precision; rows are computed in full."),
+]
 Tell = Callable[[str, float], None]
 
 

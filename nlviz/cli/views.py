@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlviz.cli.terminal import (
+    AutocastOption,
     DeviceOption,
     FamilyOption,
     FlagsOption,
@@ -69,6 +70,7 @@ def attend(
     ] = None,
     size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
     device: DeviceOption = "auto",
+    autocast: AutocastOption = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="look.png, .gif, .mp4, .html, .json or .npz."),
@@ -93,7 +95,9 @@ def attend(
         suffix_of(output, KINDS, what="a view")
     place = None if query is None else _place(query)
     with Progress() as tell:
-        loaded = _load(weights or model, device, family, flags, part(tell, 0.0, 0.3))
+        loaded = _load(
+            weights or model, device, family, flags, part(tell, 0.0, 0.3), autocast=autocast
+        )
         spec = loaded.input_spec
         if spec is not None and frames is None:
             frames, stride = spec.frames, spec.stride if stride is None else stride
@@ -198,7 +202,12 @@ def _load(name: str, device: str, family: str | None, flags: list[str] | None, t
         return own_model(name, device=device)
     try:
         return load_model(
-            name, device=device, family=family, progress=tell, **parsed_flags(flags or ())
+            name,
+            device=device,
+            family=family,
+            autocast=autocast,
+            progress=tell,
+            **parsed_flags(flags or ()),
         )
     except UnknownModel as error:
         if " (" not in name:  # a view of a file of weights has the file's name in brackets
