@@ -190,7 +190,15 @@ def _read(path: Path, *, tell: Tell, **sampling: Any) -> Clip:
     return read_clip(path, progress=part(tell, 0.3, 0.4), **sampling)
 
 
-def _load(name: str, device: str, family: str | None, flags: list[str] | None, tell: Tell) -> Model:
+def _load(
+    name: str,
+    device: str,
+    family: str | None,
+    flags: list[str] | None,
+    tell: Tell,
+    *,
+    autocast: str | None = None,
+) -> Model:
     from nlviz.errors import UnknownModel
     from nlviz.layouts.flags import parsed_flags
     from nlviz.zoo import load_model

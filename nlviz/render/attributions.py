@@ -55,9 +55,14 @@ def attribution_overlay(found: Attribution, *, strength: float = 0.85) -> Overla
     """
     name = NAMES[found.method]
     attention = AttentionMap(
-        found.values, found.grid.centre(0), found.grid, signed=found.signed, normalised=False, choices=1,
+        found.values,
+        found.grid.centre(0),
+        found.grid,
+        signed=found.signed,
+        normalised=False,
+        choices=1,
         title=f"{name} for {found.label}",
-    )  # fmt: skip
+    )
     hi = attention.top_of_scale()
     most, least = float(found.values.max()), float(found.values.min())
     unit = "no unit" if found.method == "grad-cam" else "in units of the score"
