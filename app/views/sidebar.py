@@ -61,4 +61,6 @@ def choose() -> Choice | None:
     if chosen is None or (state.kind == "Upload" and upload is None):
         return None
     sampling = Sampling(float(state.start), state.stride, state.frames, state.size)
-    return Choice(name, upload, sampling, chosen.name, state.device, state.block, chosen.flags, half)
+    return Choice(
+        name, upload, sampling, chosen.name, state.device, state.block, chosen.flags, half
+    )
