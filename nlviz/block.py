@@ -178,7 +178,8 @@ class NonLocalBlock(nn.Module):
                 f"{', '.join('thw'[-self.dimension :])}), got {tuple(x.shape)}"
             )
         z = self.branch(x)
-        return x + z if self.training or z.dtype != x.dtype else z.add_(x)
+        fits = z.dtype == x.dtype and z.stride() == x.stride()  # else x's layout in memory is lost
+        return z.add_(x) if fits and not self.training else x + z
 
     def branch(self, x: Float[Tensor, "batch channels *grid"]) -> Tensor:
         """Return W_z y, normalised, of the shape of x: what the block adds to its input."""

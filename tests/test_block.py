@@ -248,6 +248,17 @@ def test_a_block_leaves_its_input_alone() -> None:
     assert torch.equal(x, before)
 
 
+@pytest.mark.parametrize("group", [None, 1])
+def test_the_layout_in_memory_stays(group: int | None) -> None:
+    block = awake(NonLocalBlock(6, pool=2, frames_per_group=group))
+    x = features(6, 3)
+    last = x.contiguous(memory_format=torch.channels_last_3d)
+    with torch.no_grad():
+        assert block(x).is_contiguous()
+        assert block(last).is_contiguous(memory_format=torch.channels_last_3d)
+        torch.testing.assert_close(block(last), block(x), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_mixed_precision_keeps_the_size_of_what_comes_out(training: bool) -> None:
     block = awake(NonLocalBlock(6, pool=2)).train(training)

@@ -68,7 +68,8 @@ class SlowFast(nn.Module):
     """Two pathways over one clip.
 
     Input: (batch, 3, T, H, W) at the fast pathway's rate; the slow one takes T / alpha frames of
-    it, spread from the first to the last. Output: logits.
+    it, spread from the first to the last. Output: logits of the mean over all positions; on frames
+    larger than in training the original code means the softmaxes of windows instead.
 
     >>> spec = SlowFastSpec(VideoResNetSpec(depth=18, classes=7), VideoResNetSpec(depth=18))
     >>> SlowFast(spec).eval()(torch.zeros(1, 3, 8, 34, 46)).shape

@@ -151,19 +151,20 @@ def on_cuda(*, quick: bool = False) -> list[Figure]:
     net = network().to(device)
     clip = noise((1, 3, 32, 224, 224)).to(device)
     frames = (clip[0].permute(1, 2, 3, 0).sigmoid() * 255).byte().cpu().numpy()
-    shot = nlviz.Model(net, device=device).capture(nlviz.Clip.from_frames(frames))
+    model = nlviz.Model(net, input_spec=nlviz.InputSpec(size=224))
+    shot = model.capture(nlviz.Clip.from_frames(frames))
     affinity = shot.affinities["res3.3"]
     rows = torch.arange(64) * (affinity.queries.size // 64)
     found = [
         Figure("device", torch.cuda.get_device_name(device)),
         Figure("64 rows of res3.3, 12544 queries", _on_device(lambda: affinity.rows(rows), 20)),
     ]
-    for name, model in (("ours", net), ("with matrices", with_matrices(network()).to(device))):
+    for name, which in (("ours", net), ("with matrices", with_matrices(network()).to(device))):
         for kind in (torch.float32, torch.bfloat16):
 
-            def run(model: VideoResNet = model, kind: torch.dtype = kind) -> Any:
+            def run(which: VideoResNet = which, kind: torch.dtype = kind) -> Any:
                 with torch.no_grad(), torch.autocast("cuda", kind, kind != torch.float32):
-                    return model(clip)
+                    return which(clip)
 
             told = _on_device(run, 5 if quick else 20)
             found.append(Figure(f"forward of 32x224x224, {name}, {str(kind)[6:]}", told))
