@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nlviz.affinity import Affinity, EmbeddedAffinity
+from nlviz.affinity import Affinity, EmbeddedAffinity, Support
 from nlviz.analysis.controls import Source, sources
 from nlviz.analysis.decomposition import SAME_RANKING, MinusMean, centres, unary_normaliser
 from nlviz.analysis.opening import opening_query
@@ -107,7 +107,7 @@ def live_view(
         "block": {
             "name": block,
             "about": _words(learned),
-            "note": SAME_RANKING if learned.pairwise.name == "concatenation" else None,
+            "note": _note(learned),
             "parity": _parity(learned),
         },
         "pictures": {"kind": "jpeg", "sections": pictures},
@@ -138,7 +138,9 @@ def _entry(source: Source, affinity: Affinity) -> dict[str, Any]:
         "heads": affinity.heads,
         "queries": _grid(affinity.queries),
         "keys": _grid(affinity.keys),
-        "support": {"kind": "all"} if group is None else {"kind": "frame_groups", "size": group},
+        "support": {"kind": "all"} if group is None else _groups(affinity.support),
+        "prefix": affinity.keys.prefix,
+        "prefix_names": _prefix_names(affinity),
         "server": False,
     }
 
@@ -159,7 +161,12 @@ def _of_learned(
     key = entry["key"]
     if isinstance(affinity, MinusMean):
         arrays[f"{key}.mean"] = affinity.mean[..., affinity.keys.prefix :].float().cpu().numpy()
-        return {**entry, "kind": "difference", "of": first["key"], "mean": f"{key}.mean"}
+        more = {}
+        if affinity.keys.prefix:
+            apart = affinity.mean[..., : affinity.keys.prefix].sum(-1)
+            more["mean_apart"] = f"{key}.mean_apart"
+            arrays[more["mean_apart"]] = apart.float().cpu().numpy()
+        return {**entry, "kind": "difference", "of": first["key"], "mean": f"{key}.mean", **more}
     if key != "pairwise" or not isinstance(learned, EmbeddedAffinity):
         return None
     for name, mean in centres(learned)._asdict().items():
@@ -190,9 +197,16 @@ def _source(
     name = f"{key}.row"
     frame, y, x = query
     index = affinity.queries.nearest(frame=frame, y=y, x=x)
-    row = affinity.rows([index])[:, 0, affinity.keys.prefix :]
-    arrays[name] = row.float().cpu().numpy()
-    return {**entry, "kind": "embedded", "server": True, "row": name, "scale": 1.0}
+    row = affinity.rows([index])[:, 0].float().cpu()
+    arrays[name] = row[:, affinity.keys.prefix :].numpy()
+    return {
+        **entry,
+        "kind": "embedded",
+        "server": True,
+        "row": name,
+        "row_apart": float(row[:, : affinity.keys.prefix].sum(-1).mean()),
+        "scale": 1.0,
+    }
 
 
 def _size(affinity: Affinity) -> float:
@@ -202,7 +216,7 @@ def _size(affinity: Affinity) -> float:
     if not isinstance(affinity, EmbeddedAffinity):
         return math.inf
     bias_by_query = affinity.bias is not None and affinity.bias.shape[1] > 1
-    if bias_by_query or affinity.queries.prefix or affinity.keys.prefix:
+    if bias_by_query:
         return math.inf
     return 2 * (affinity.theta.numel() + affinity.phi.numel())
 
@@ -215,7 +229,8 @@ def _embeddings(key: str, affinity: EmbeddedAffinity, arrays: Arrays) -> dict[st
     kind = torch.float32 if few else torch.float16
     if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > 6e4:
         kind = torch.float32
-    names = {"theta": affinity.theta, "phi": affinity.phi}
+    # Nobody points at a query without a place; keys without one take part in C.
+    names = {"theta": affinity.theta[:, affinity.queries.prefix :], "phi": affinity.phi}
     for name, tensor in names.items():
         arrays[f"{key}.{name}"] = tensor.to(kind).cpu().numpy()
     bias = None
@@ -254,6 +269,29 @@ def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any
         "step": affinity.step,
         "offset": affinity.offset,
     }
+
+
+def _groups(support: Support) -> dict[str, Any]:
+    return {
+        "kind": "frame_groups",
+        "size": support.frames_per_group,
+        "own_prefix": support.own_prefix,
+    }
+
+
+def _prefix_names(affinity: Affinity) -> str | None:
+    """Return what to call the tokens without a place that a query reaches."""
+    count = affinity.support.prefix_of_group(affinity.queries, affinity.keys)
+    if not count:
+        return None
+    return "the class token" if count == 1 else "class token and registers"
+
+
+def _note(affinity: Affinity) -> str | None:
+    """Return what a reader must know of the block's affinity, if anything."""
+    told = [SAME_RANKING] if affinity.pairwise.name == "concatenation" else []
+    told += [affinity.note] if isinstance(affinity, EmbeddedAffinity) and affinity.note else []
+    return " ".join(told) or None
 
 
 def _grid(grid: TokenGrid) -> dict[str, Any]:

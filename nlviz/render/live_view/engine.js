@@ -78,7 +78,7 @@ export function createEngine(container) {
     for (let n = 0; n < heads; n++) {
       for (let j = 0; j < size; j++) side.values[j] += carried.data[n * size + j] / heads;
     }
-    return { from: 0, to: size, logC: NaN };
+    return { from: 0, to: size, logC: NaN, apart: spec.row_apart ?? 0 };
   }
 
   function compute(query, view) {
@@ -96,6 +96,8 @@ export function createEngine(container) {
       waiting: false, spec, token, asked, column, logits, own,
       side, grid: side.grid, values: side.values, logC: filled.logC,
       from: filled.from, to: filled.to, skipFrom: 0, skipTo: 0,
+      // What goes to keys without a place: class token, registers.
+      apart: filled.apart ?? 0,
       leftOut: view.leave_out, excluded: 0, signed: spec.signed, difference: Boolean(spec.difference),
       // Differences of rows that sum to 1 sum to 0: what one key gains another loses.
       balanced: Boolean(spec.balanced) && !column && (view.head !== "max" || spec.heads === 1),
@@ -121,7 +123,9 @@ export function createEngine(container) {
     if (result.logits) return;
     const { values, from, to, skipFrom, skipTo, spec, column } = result;
     if (!column && !result.difference) {
-      result.excluded = leaveOut(values, from, to, skipFrom, skipTo, spec.softmax);
+      const left = leaveOut(values, from, to, skipFrom, skipTo, spec.softmax, result.apart);
+      result.excluded = left.excluded;
+      result.apart *= left.scale;
       // C(x) runs over the keys that are left.
       if (spec.softmax) result.logC += Math.log(Math.max(1 - result.excluded, Number.MIN_VALUE));
       return;
@@ -166,8 +170,10 @@ export function createEngine(container) {
       side.planeBest[a] = best;
       side.planeMost[a] = high;
     }
+    total += Math.abs(result.apart);
     result.total = total;
-    result.moved = gain;
+    result.apartShare = total > 0 && !result.logits ? result.apart / (result.balanced ? 1 : total) : 0;
+    result.moved = gain + Math.max(result.apart, 0);
     result.least = Number.isFinite(least) ? least : 0;
     result.most = Number.isFinite(most) ? most : 0;
     const ownSkipped = own >= skipFrom && own < skipTo;
@@ -190,8 +196,8 @@ export function createEngine(container) {
     result.half = frames === 1 && !result.logits ? halfCount(result) : NaN;
   }
 
-  /** How many of the strongest cells carry half of the weight (counted for pictures only). */
-  function halfCount({ values, from, to, total, skipFrom, skipTo }) {
+  /** How many of the strongest cells carry half of the weight on cells (for pictures only). */
+  function halfCount({ values, from, to, total, apart, skipFrom, skipTo }) {
     const kept = [];
     for (let j = from; j < to; j++) {
       if (j < skipFrom || j >= skipTo) kept.push(Math.abs(values[j]));
@@ -199,7 +205,7 @@ export function createEngine(container) {
     kept.sort((a, b) => b - a);
     let sum = 0;
     let n = 0;
-    while (n < kept.length && sum < total / 2) sum += kept[n++];
+    while (n < kept.length && sum < (total - Math.abs(apart)) / 2) sum += kept[n++];
     return n;
   }
 

@@ -39,22 +39,28 @@ export function differenceRows(spec, base, array) {
   const group = (query) => groupOf(spec.support, spec.queries, query);
   let scratch = null;
 
-  /** Mean row at a key: of one head, or over heads. */
-  function mean(head, query, key) {
-    const at = group(query) * keys + key;
-    if (heads === 1) return data[at];
-    if (typeof head === "number") return data[Math.min(head, heads - 1) * groups * keys + at];
+  const apart = spec.mean_apart ? array(spec.mean_apart).data : null;
+
+  /** A number of one head, or its mean over heads; `at` is its place within a head of `size`. */
+  function overHeads(numbers, size, head, at) {
+    if (heads === 1) return numbers[at];
+    if (typeof head === "number") return numbers[Math.min(head, heads - 1) * size + at];
     let sum = 0;
-    for (let n = 0; n < heads; n++) sum += data[n * groups * keys + at];
+    for (let n = 0; n < heads; n++) sum += numbers[n * size + at];
     return sum / heads;
   }
+
+  /** Mean row at a key: of one head, or over heads. */
+  const mean = (head, query, key) => overHeads(data, groups * keys, head, group(query) * keys + key);
+  /** What the mean row gives to keys without a place. */
+  const meanApart = (head, query) => (apart ? overHeads(apart, groups, head, group(query)) : 0);
 
   /** `compute` fills values of one head or the mean; `meanAt(head, j)` is what is subtracted. */
   function subtracted(compute, meanAt, out, index, head) {
     if (head !== "max" || heads === 1) {
-      const { from, to } = compute(out, index, head, "rows");
+      const { from, to, apart: given } = compute(out, index, head, "rows");
       for (let j = from; j < to; j++) out[j] -= meanAt(head, j);
-      return { from, to, logC: NaN };
+      return { from, to, logC: NaN, apart: given };
     }
     scratch = scratch?.length === out.length ? scratch : new Float32Array(out.length);
     out.fill(0);
@@ -66,11 +72,15 @@ export function differenceRows(spec, base, array) {
         if (n === 0 || value > out[j]) out[j] = value;
       }
     }
-    return { from: reached.from, to: reached.to, logC: NaN };
+    return { from: reached.from, to: reached.to, logC: NaN, apart: 0 };
   }
 
-  const row = (out, query, head) => subtracted(
-    base.row, (n, key) => mean(n, query, key), out, query, head);
+  function row(out, query, head) {
+    const found = subtracted(base.row, (n, key) => mean(n, query, key), out, query, head);
+    // The maximum over heads is of every key; there is none of their sum.
+    if (head === "max" && heads > 1) return { ...found, apart: 0 };
+    return { ...found, apart: found.apart - meanApart(head, query) };
+  }
   const column = (out, key, head) => subtracted(
     base.column, (n, query) => mean(n, query, key), out, key, head);
   return { row, column: base.column ? column : null };

@@ -4,6 +4,8 @@
 //   dot_product                   f = logit,      C = number of reachable keys
 //   concatenation                 f = relu(logit), C = number of reachable keys
 // logit = scale * theta_i . phi_j + bias_j; for concatenation theta_i + phi_j.
+// phi begins with the keys without a place (class token, registers): they take part in C and get a
+// share of the row, but have no cell.
 
 import { centredVectors, groupOf } from "./parts.js";
 
@@ -28,20 +30,30 @@ function dotProducts(out, q, vectors, base, d, scale, from, to) {
   }
 }
 
-/** Turns logits into exp(logit) / C in place; returns log C. */
-export function softmaxInPlace(values, from, to) {
+/**
+ * Turns logits into exp(logit) / C in place; returns log C.
+ * @param {Float32Array} apart logits of keys without a place, which share C, from index a to b
+ */
+export function softmaxInPlace(values, from, to, apart = values, a = 0, b = 0) {
   let top = -Infinity;
   for (let j = from; j < to; j++) if (values[j] > top) top = values[j];
+  for (let j = a; j < b; j++) if (apart[j] > top) top = apart[j];
   if (top === -Infinity) return -Infinity;
+  const total = expInPlace(values, from, to, top) + expInPlace(apart, a, b, top);
+  const factor = 1 / total;
+  for (let j = from; j < to; j++) values[j] *= factor;
+  for (let j = a; j < b; j++) apart[j] *= factor;
+  return top + Math.log(total);
+}
+
+function expInPlace(values, from, to, top) {
   let total = 0;
   for (let j = from; j < to; j++) {
     const f = Math.exp(values[j] - top);
     values[j] = f;
     total += f;
   }
-  const factor = 1 / total;
-  for (let j = from; j < to; j++) values[j] *= factor;
-  return top + Math.log(total);
+  return total;
 }
 
 /** The part [from, to) of `other` that a token of `grid` may reach under the source's support. */
@@ -55,63 +67,83 @@ export function reach(support, grid, index, other) {
   return [from, Math.min((group + 1) * support.size * plane, all)];
 }
 
+/** The keys without a place that a query reaches: all, or those of its own group of frames. */
+export function reachApart(spec, query) {
+  const { prefix = 0, support, queries } = spec;
+  if (!prefix || !support?.own_prefix) return [0, prefix];
+  const each = prefix / Math.ceil(queries.shape[0] / support.size);
+  const group = Math.floor(Math.floor(query / (queries.shape[1] * queries.shape[2])) / support.size);
+  return [group * each, (group + 1) * each];
+}
+
 /**
  * Rows and columns of an embedded source.
  * @param {object} spec the source of the header
  * @param {function(string): {data: Float32Array, shape: number[]}} array reader of sections
  * @returns {{row: function, column: function|null}} both fill `out` and return
- *   {from, to, logC}: the reachable part, and log C(x) where there is one head and a softmax
+ *   {from, to, logC, apart}: the reachable part, log C(x) where there is one head and a softmax,
+ *   and what a row gives to keys without a place
  */
 export function embeddedRows(spec, array) {
   const vectors = (name, mean, group) => (mean ? centredVectors(array(name), array(mean), group) : array(name));
   const theta = vectors(spec.theta, spec.theta_mean, (i) => groupOf(spec.support, spec.queries, i));
   const phi = vectors(spec.phi, spec.phi_mean, () => 0);
   const [heads, queries, d] = theta.shape;
-  const keys = phi.shape[1];
+  const prefix = spec.prefix ?? 0;
+  const allKeys = phi.shape[1];
   const bias = spec.bias ? array(spec.bias) : null;
   const lse = spec.log_normaliser ? array(spec.log_normaliser).data : null;
   const q = new Float32Array(d);
-  const scratch = new Float32Array(Math.max(keys, queries));
+  const scratch = new Float32Array(Math.max(allKeys, queries));
+  const apart = new Float32Array(prefix);
+  const mostApart = new Float32Array(prefix);
   const scale = spec.scale ?? 1;
   const concatenation = spec.pairwise === "concatenation";
 
-  function logits(target, head, index, own, ownCount, other, otherCount, from, to) {
+  /** Logits of `own` token `index` with `other` tokens [from, to), which begin at `skipped`. */
+  function logits(target, head, index, own, other, skipped, from, to) {
+    const first = head * other.shape[1] + skipped;
+    const at = head * own.shape[1] + index;
     if (concatenation) {
-      const a = own[head * ownCount + index];
-      const base = head * otherCount;
-      for (let j = from; j < to; j++) target[j] = a + other[base + j];
+      for (let j = from; j < to; j++) target[j] = own.data[at] + other.data[first + j];
       return;
     }
-    const start = (head * ownCount + index) * d;
-    for (let k = 0; k < d; k++) q[k] = own[start + k];
-    dotProducts(target, q, other, head * otherCount * d, d, scale, from, to);
+    for (let k = 0; k < d; k++) q[k] = own.data[at * d + k];
+    dotProducts(target, q, other.data, first * d, d, scale, from, to);
   }
 
-  function biasOf(head) {
-    return bias.shape[0] === 1 ? 0 : head * keys;
+  const biasOf = (head) => (bias.shape[0] === 1 ? 0 : head * allKeys);
+
+  function addBias(target, head, skipped, from, to) {
+    if (!bias) return;
+    const base = biasOf(head) + skipped;
+    for (let j = from; j < to; j++) target[j] += bias.data[base + j];
   }
 
   function rowOfHead(target, index, head, values, from, to) {
-    logits(target, head, index, theta.data, queries, phi.data, keys, from, to);
-    if (bias) {
-      const base = biasOf(head);
-      for (let j = from; j < to; j++) target[j] += bias.data[base + j];
-    }
+    logits(target, head, index, theta, phi, prefix, from, to);
+    addBias(target, head, prefix, from, to);
     if (values === "logits") return NaN;
-    if (spec.softmax) return softmaxInPlace(target, from, to);
-    return divideByCount(target, to - from, concatenation, from, to);
+    const [a, b] = reachApart(spec, index);
+    logits(apart, head, index, theta, phi, 0, a, b);
+    addBias(apart, head, 0, a, b);
+    if (spec.softmax) return softmaxInPlace(target, from, to, apart, a, b);
+    const count = to - from + b - a;
+    divideByCount(apart, count, concatenation, a, b);
+    return divideByCount(target, count, concatenation, from, to);
   }
 
   function columnOfHead(target, key, head, values, from, to) {
-    logits(target, head, key, phi.data, keys, theta.data, queries, from, to);
+    logits(target, head, key + prefix, phi, theta, 0, from, to);
     if (bias) {
-      const b = bias.data[biasOf(head) + key];
+      const b = bias.data[biasOf(head) + prefix + key];
       for (let i = from; i < to; i++) target[i] += b;
     }
     if (values === "logits") return NaN;
     if (!spec.softmax) {
       const count = reach(spec.support, spec.queries, from, spec.keys);
-      return divideByCount(target, count[1] - count[0], concatenation, from, to);
+      const [a, b] = reachApart(spec, from);
+      return divideByCount(target, count[1] - count[0] + b - a, concatenation, from, to);
     }
     const base = head * queries;
     for (let i = from; i < to; i++) target[i] = Math.exp(target[i] - lse[base + i]);
@@ -126,23 +158,33 @@ export function embeddedRows(spec, array) {
     }
     for (let n = 0; n < heads; n++) {
       one(scratch, index, n, values, from, to);
-      if (head === "max") {
-        for (let j = from; j < to; j++) if (n === 0 || scratch[j] > out[j]) out[j] = scratch[j];
-      } else {
-        for (let j = from; j < to; j++) out[j] += scratch[j] / heads;
-      }
+      overOne(out, scratch, n, head, from, to);
+      overOne(mostApart, apart, n, head, 0, prefix);
     }
+    apart.set(mostApart);
     return { from, to, logC: NaN };
+  }
+
+  /** Takes head n into the maximum or the mean over heads. */
+  function overOne(out, values, n, head, from, to) {
+    for (let j = from; j < to; j++) {
+      if (head !== "max") out[j] = (n === 0 ? 0 : out[j]) + values[j] / heads;
+      else if (n === 0 || values[j] > out[j]) out[j] = values[j];
+    }
   }
 
   function row(out, query, head, values) {
     const [from, to] = reach(spec.support, spec.queries, query, spec.keys);
-    return overHeads(rowOfHead, out, query, head, values, from, to);
+    const found = overHeads(rowOfHead, out, query, head, values, from, to);
+    let sum = 0;
+    const [a, b] = reachApart(spec, query);
+    for (let j = a; j < b; j++) sum += apart[j];
+    return { ...found, apart: values === "logits" ? 0 : sum };
   }
 
   function column(out, key, head, values) {
     const [from, to] = reach(spec.support, spec.keys, key, spec.queries);
-    return overHeads(columnOfHead, out, key, head, values, from, to);
+    return { ...overHeads(columnOfHead, out, key, head, values, from, to), apart: 0 };
   }
 
   const hasColumn = !spec.softmax || lse !== null;
@@ -162,13 +204,14 @@ function divideByCount(values, count, rectified, from, to) {
 /**
  * Leaves entries [from, to) out of a row and scales the rest so that the row keeps its sum.
  * Rows divided by a count are divided by the smaller count instead.
- * @returns {number} the share of |weight| that was left out
+ * @param {number} apart what the row gives to keys without a place; it is scaled, too
+ * @returns {{excluded: number, scale: number}} the share of |weight| that was left out, the factor
  */
-export function leaveOut(values, reachFrom, reachTo, from, to, softmax) {
-  let total = 0;
+export function leaveOut(values, reachFrom, reachTo, from, to, softmax, apart = 0) {
+  let total = Math.abs(apart);
   let out = 0;
-  let sum = 0;
-  let sumLeft = 0;
+  let sum = apart;
+  let sumLeft = apart;
   for (let j = reachFrom; j < reachTo; j++) {
     const size = Math.abs(values[j]);
     total += size;
@@ -181,5 +224,5 @@ export function leaveOut(values, reachFrom, reachTo, from, to, softmax) {
   const factor = softmax ? sum / sumLeft : count / left;
   const scale = Number.isFinite(factor) ? factor : 0;
   for (let j = reachFrom; j < reachTo; j++) values[j] = j >= from && j < to ? 0 : values[j] * scale;
-  return total > 0 ? out / total : 0;
+  return { excluded: total > 0 ? out / total : 0, scale };
 }

@@ -105,7 +105,17 @@ export function rowSentence(result, query, clip) {
   const whole = result.column
     ? `Of the looks that this point at ${at} gets, ${joined(parts).replace("from", "come from")}`
     : `${shared ? "What all queries share" : `This point at ${at}`} draws ${joined(parts)}`;
-  return `${whole}.${leftOutText(result)}`;
+  return `${whole}.${apartText(result)}${leftOutText(result)}`;
+}
+
+/** What a row gives to tokens without a place. */
+function apartText(result) {
+  if (!result.spec.prefix || result.column || result.logits) return "";
+  const what = result.spec.prefix_names ?? "tokens without a place";
+  if (result.balanced) {
+    return Math.abs(result.apartShare) < 5e-4 ? "" : ` ${changeText(result.apartShare)} on ${what}.`;
+  }
+  return result.difference ? "" : ` ${percentText(result.apartShare)} goes to ${what}.`;
 }
 
 /** What sets a row apart from the mean row, or a column from what every query gives. */
@@ -119,7 +129,7 @@ function differenceSentence(result, query, clip) {
     return `Of what ${apart}, ${parts || `half lies in ${result.half} of ${result.count} cells`}.${leftOutText(result)}`;
   }
   const whole = `This point${at} puts ${percentText(result.moved)} of its weight elsewhere than the mean query`;
-  if (clip.frames === 1) return `${whole}.${leftOutText(result)}`;
+  if (clip.frames === 1) return `${whole}.${apartText(result)}${leftOutText(result)}`;
   const most = result.mass.reduce((top, share) => Math.max(top, Math.abs(share)), 0);
   const told = [...result.mass.keys()].filter((f) => Math.abs(result.mass[f]) >= Math.max(5e-4, most / 10))
     .sort((a, b) => result.mass[b] - result.mass[a]);
@@ -127,14 +137,14 @@ function differenceSentence(result, query, clip) {
   const more = list(told.filter((f) => result.mass[f] > 0).slice(0, 2));
   const less = list(told.filter((f) => result.mass[f] < 0).slice(-2).reverse());
   const parts = [more && `more in ${more}`, less && `less in ${less}`].filter(Boolean).join(", ");
-  return `${whole}${parts ? `: ${parts}` : ""}.${leftOutText(result)}`;
+  return `${whole}${parts ? `: ${parts}` : ""}.${apartText(result)}${leftOutText(result)}`;
 }
 
 function pictureSentence(result) {
-  const verb = result.column ? "gets half of its looks from" : "draws half of its weight from";
+  const verb = result.column ? "gets half of its looks from" : result.apart ? "draws half of its weight on the picture from" : "draws half of its weight from";
   const shared = result.spec.key === "unary" && !result.column;
   const itself = result.ownShare >= OWN_TELLS && !shared ? `, ${percentText(result.ownShare)} from itself` : "";
-  return `${shared ? "What all queries share" : "This point"} ${verb} ${result.half} of ${result.count} cells${itself}.${leftOutText(result)}`;
+  return `${shared ? "What all queries share" : "This point"} ${verb} ${result.half} of ${result.count} cells${itself}.${apartText(result)}${leftOutText(result)}`;
 }
 
 /** What was left out, and that the rest was scaled. */
