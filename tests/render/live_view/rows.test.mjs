@@ -29,6 +29,7 @@ for (const one of container.head.cases) {
     assert.ok(worst <= one.tolerance * top, `largest difference ${worst} of ${top}`);
     if ("excluded" in one) assert.ok(Math.abs(result.excluded - one.excluded) < 2e-3);
     if ("log_c" in one) assert.ok(Math.abs(result.logC - one.log_c) < 2e-2);
+    if ("apart" in one) assert.ok(Math.abs(one.apart - result.apart) < 2e-3, `${result.apart} apart`);
     if ("mass" in one) {
       one.mass.forEach((share, f) => assert.ok(Math.abs(share - result.mass[f]) < 2e-3, `frame ${f}`));
     }
