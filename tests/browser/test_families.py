@@ -1,0 +1,51 @@
+"""A file of every family, from the disk to a live map, by a visitor and from the shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from nlviz.layouts import LAYOUTS
+from tests.browser.conftest import opened
+from tests.layouts.files import WRITERS
+from tests.test_cli import run
+
+pytestmark = pytest.mark.browser
+# What takes no file of weights of its own here: the bundled network's are shown everywhere else.
+ELSEWHERE = {"lite-nl", "torchvision-detection", "timm-vit"}
+
+
+def test_every_family_is_here() -> None:
+    assert set(WRITERS) == {layout.family for layout in LAYOUTS} - ELSEWHERE
+
+
+@pytest.mark.parametrize("family", WRITERS)
+def test_from_a_file_to_a_live_map(
+    page: Page, app_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = WRITERS[family](tmp_path)
+    small = () if family == "alexhex7" else ("--set", "size=64")
+    try:
+        result = run("attend", "bunny.mp4", "--weights", path, *small, "-o", "look.png")
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / "look.png").stat().st_size > 10_000
+        opened(page, f"{app_url}/?clip=bunny.mp4")
+        page.get_by_text("File", exact=True).click()
+        if small:
+            flags = page.get_by_label("Flags", exact=True)
+            flags.fill(small[1])
+            flags.press("Enter")
+        field = page.get_by_label("or the path of a file on this machine")
+        field.fill(str(path))
+        field.press("Enter")
+        found = page.get_by_text(f"What was found in {path.name}")
+        expect(found).to_be_visible(timeout=60_000)
+        expect(page.locator(".nlv-title")).to_contain_text(family)
+        expect(page.get_by_text("Is the block alive?")).to_be_visible()
+        expect(page.get_by_text("parity error")).to_be_visible()
+        assert not page.get_by_test_id("stAlertContentError").count()
+    finally:
+        path.unlink()
