@@ -301,6 +301,7 @@ class EmbeddedAffinity(RowsMixin):
         output: y as the network computed it, (heads, queries, dv), where kept.
         clip_shape: frames, height and width of the clip, where known; places outside are refused.
         note: a sentence on what a reader must know of this affinity, or empty.
+        prefix_name: what the tokens without a place are, "the class token" for instance.
 
     >>> torch.manual_seed(0) and None
     >>> theta, phi = torch.randn(1, 12, 5), torch.randn(1, 6, 5)
@@ -325,6 +326,7 @@ class EmbeddedAffinity(RowsMixin):
     output: Float[Tensor, "heads all_queries dv"] | None = None
     clip_shape: Shape | None = None
     note: str = ""
+    prefix_name: str = "tokens without a place"
 
     @property
     def heads(self) -> int:

@@ -70,7 +70,8 @@ def row_statistics(attention: AttentionMap, times: npt.NDArray[np.float64]) -> R
     balanced = attention.balanced
     return RowStatistics(
         effective=attention.effective() if attention.normalised else None,
-        cells=round(1 / attention.uniform),
+        # What goes off the grid counts as one more, as in the entropy.
+        cells=round(1 / attention.uniform) + (attention.off_grid > 0),
         own_frame=float(mass[own] if balanced else np.abs(mass[own]) / total),
         pixels=pixels,
         seconds=float((np.abs(mass) * np.abs(at - here)).sum() / total),

@@ -287,6 +287,7 @@ def _without_padding(
         queries=queries,
         keys=keys,
         support=replace(affinity.support, own_prefix=alone),
+        prefix_name="the padding around the picture",
     )
 
 

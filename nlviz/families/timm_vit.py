@@ -113,6 +113,7 @@ class TimmViTAdapter:
             output=output,
             clip_shape=prepared.clip_shape,
             note=_note(prepared),
+            prefix_name="the class token" if prefix == 1 else "class token and registers",
         )
 
     def features(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:

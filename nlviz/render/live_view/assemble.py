@@ -81,9 +81,10 @@ def live_view(
         arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
     packed: list[dict[str, Any]] = []
     left: float = LIMIT if limit is None else limit
+    prefix_name = getattr(learned, "prefix_name", "tokens without a place")
     for source in sources(capture, block):
         affinity = affinities[source.key] if affinities else source.build(capture, block)
-        entry = _entry(source, affinity)
+        entry = _entry(source, affinity, prefix_name)
         shared = _of_learned(entry, learned, affinity, packed[0], arrays) if packed else None
         if shared is None:
             fits = _size(affinity) <= left
@@ -122,7 +123,7 @@ def live_view(
     return pack(header, arrays)
 
 
-def _entry(source: Source, affinity: Affinity) -> dict[str, Any]:
+def _entry(source: Source, affinity: Affinity, prefix_name: str) -> dict[str, Any]:
     """Return what the browser is told of every source, whichever way it gets its rows."""
     group = affinity.support.frames_per_group
     return {
@@ -140,7 +141,7 @@ def _entry(source: Source, affinity: Affinity) -> dict[str, Any]:
         "keys": _grid(affinity.keys),
         "support": {"kind": "all"} if group is None else _groups(affinity.support),
         "prefix": affinity.keys.prefix,
-        "prefix_names": _prefix_names(affinity),
+        "prefix_name": prefix_name,
         "server": False,
     }
 
@@ -277,14 +278,6 @@ def _groups(support: Support) -> dict[str, Any]:
         "size": support.frames_per_group,
         "own_prefix": support.own_prefix,
     }
-
-
-def _prefix_names(affinity: Affinity) -> str | None:
-    """Return what to call the tokens without a place that a query reaches."""
-    count = affinity.support.prefix_of_group(affinity.queries, affinity.keys)
-    if not count:
-        return None
-    return "the class token" if count == 1 else "class token and registers"
 
 
 def _note(affinity: Affinity) -> str | None:

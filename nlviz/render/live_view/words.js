@@ -111,7 +111,7 @@ export function rowSentence(result, query, clip) {
 /** What a row gives to tokens without a place. */
 function apartText(result) {
   if (!result.spec.prefix || result.column || result.logits) return "";
-  const what = result.spec.prefix_names ?? "tokens without a place";
+  const what = result.spec.prefix_name;
   if (result.balanced) {
     return Math.abs(result.apartShare) < 5e-4 ? "" : ` ${changeText(result.apartShare)} on ${what}.`;
   }

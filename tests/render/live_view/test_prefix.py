@@ -54,6 +54,6 @@ def test_the_page_says_what_goes_to_tokens_without_a_place() -> None:
     header, _ = unpack(live_view(nlviz.capture(vit(), clip()), "blocks.1"))
     (learned,) = (s for s in header["sources"] if s["key"] == "learned")
     assert learned["prefix"] == 6
-    assert learned["prefix_names"] == "class token and registers"
+    assert learned["prefix_name"] == "class token and registers"
     assert "its own frame only" in header["block"]["note"]
     assert np.prod(learned["keys"]["shape"]) == 2 * 4 * 7
