@@ -106,9 +106,12 @@ def inspect_checkpoint(
         return _unknown(checkpoint)
     try:
         reading = _reading(layout, checkpoint, overrides)
+        net = _built(reading)
     except WeightsMismatch as error:
+        told, name = str(error), checkpoint.path.name
+        told = told if told.startswith(name) else told[:1].upper() + told[1:]
         return LoadReport(
-            file=checkpoint.path.name,
+            file=name,
             container=checkpoint.container,
             size=checkpoint.size,
             digest="",
@@ -116,9 +119,9 @@ def inspect_checkpoint(
             recognised_by=by,
             architecture="no whole network",
             unexpected=tuple(checkpoint.tensors),
-            warnings=(f"{str(error)[:1].upper()}{str(error)[1:]}.",),
+            warnings=(f"{told}.",),
         )
-    return _account(checkpoint, layout, by, others, reading, _built(reading))[0]
+    return _account(checkpoint, layout, by, others, reading, net)[0]
 
 
 def _read(source: Path | str | Checkpoint, progress: Progress | None) -> Checkpoint:
@@ -162,8 +165,13 @@ def _reading(layout: Layout, checkpoint: Checkpoint, overrides: Mapping[str, obj
 
 
 def _built(reading: Reading) -> nn.Module:
-    with torch.device("meta"):
-        return reading.build()
+    try:
+        with torch.device("meta"):
+            return reading.build()
+    except WeightsMismatch:
+        raise
+    except NlvizError as error:  # a block behind a residual block that is not there, for instance
+        raise WeightsMismatch(str(error)) from error
 
 
 def _account(

@@ -42,6 +42,7 @@ from nlviz.layouts.resnet_keys import (
 )
 from nlviz.layouts.slowfast_config import Config, config_of
 from nlviz.networks.video_resnet_spec import VideoResNetSpec
+from nlviz.pairwise import PairwiseName
 
 _STEM = re.compile(r"s1\.pathway(\d)_stem\.(conv\.weight|bn\.\w+)")
 _RES = re.compile(
@@ -51,7 +52,14 @@ _NL = re.compile(
     r"s([2-5])\.pathway(\d)_nonlocal(\d+)\.(?:conv_(theta|phi|g|out)\.(\w+)|(?:bn|norm)\.(\w+))"
 )
 _FUSE = re.compile(r"s([1-4])_fuse\.(?:conv_f2s\.(weight)|bn\.(\w+))")
-_SAMPLING = re.compile(r"(?<!\d)(\d{1,3})x(\d{1,2})(?!\d)")
+_INSTANTIATIONS: Mapping[str, PairwiseName] = MappingProxyType(
+    {"softmax": "embedded_gaussian", "dot_product": "dot_product"}
+)
+_BLUE_FIRST = (
+    "Its training took blue before green and red (DATA.REVERSE_INPUT_CHANNEL); frames are given to "
+    "it as red, green, blue."
+)
+_SAMPLING = re.compile(r"(?<!\d)([1-9]\d{0,2})x([1-9]\d?)(?!\d)")
 
 
 def slowfast_name(key: str, *, two: bool = False) -> str | None:
@@ -119,15 +127,16 @@ class SlowFastLayout:
         config = config_of(checkpoint)
         config.refuse_what_is_not_computed(source)
         flags = Flags(overrides, known=self.flags)
-        seen = _sampling(source, config, two, flags)
-        spec = spec_of(trunk, _preset(trunk, config, source, two, seen[0]), flags)
+        alpha = flags.number("alpha", *_alpha(source, config), least=2) if two else 1
+        seen = _sampling(source, config, alpha, flags)
+        spec = spec_of(trunk, _preset(trunk, config, source, two, seen[0] // alpha), flags)
         size = flags.number("size", 256, "preset", "test crops; training crops were 224", least=32)
         if two:
             fast = trunk_of(_pathway(by_name, "fast."), source=source)
-            alpha = flags.number("alpha", *_alpha(source, config), least=2)
             build: Callable[[], nn.Module] = _two(fast, spec, by_name, alpha)
         else:
-            alpha, build = 1, partial(network_of, spec)
+            build = partial(network_of, spec)
+        mean, std = config.colours("MEAN", 0.45), config.colours("STD", 0.225)
         return Reading(
             architecture=in_words(trunk, kind="SlowFast" if two else None),
             build=build,
@@ -136,16 +145,17 @@ class SlowFastLayout:
             flags=flags.found,
             input_spec=InputSpec(
                 size=size,
-                mean=config.colours("MEAN", 0.45),
-                std=config.colours("STD", 0.225),
+                mean=mean,
+                std=std,
                 frames=seen[0],
                 stride=seen[1],
                 least_frames=(2 if spec.pool2 else 1) * alpha,
             ),
-            input_note=f"RGB, (value / 255 - 0.45) / 0.225, {seen[0]} frames, every {seen[1]}. of "
-            f"the video, shorter side {size}",
+            input_note=f"RGB, (value / 255 - {_in_words(mean)}) / {_in_words(std)}, {seen[0]} "
+            f"frames, every {seen[1]}. of the video, shorter side {size}",
             labels=labels_of(trunk.classes),
             trained_for=trained_for(trunk.classes),
+            warnings=(_BLUE_FIRST,) if config.at("DATA", "REVERSE_INPUT_CHANNEL") is True else (),
         )
 
 
@@ -154,17 +164,22 @@ def _pathway(by_name: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return own | {n: t for n, t in by_name.items() if n.startswith("head.")}
 
 
-def _sampling(source: str, config: Config, two: bool, flags: Flags) -> tuple[int, int]:
+def _in_words(colours: tuple[float, ...]) -> str:
+    r, *others = (f"{c / 255:g}" for c in colours)
+    return r if others == [r, r] else f"({', '.join((r, *others))})"
+
+
+def _sampling(source: str, config: Config, alpha: int, flags: Flags) -> tuple[int, int]:
     """Settle frames and stride; those of the fast pathway, where there is one."""
     frames, stride, origin = config.number("DATA", "NUM_FRAMES"), 0, "config"
     if frames:
         stride = config.number("DATA", "SAMPLING_RATE") or 8
     elif told := _SAMPLING.search(source):
         # A SlowFast network's name gives the slow pathway's frames.
-        alpha = _alpha(source, config)[0] if two else 1
-        frames, stride, origin = int(told[1]) * alpha, int(told[2]) // alpha, "file name"
+        frames, stride = int(told[1]) * alpha, max(int(told[2]) // alpha, 1)
+        origin = "file name"
     else:
-        frames, stride, origin = (32, 2, "preset") if two else (8, 8, "preset")
+        frames, stride, origin = (8 * alpha, max(8 // alpha, 1), "preset")
     taken: Origin = origin  # type: ignore[assignment]
     return flags.number("frames", frames, taken), flags.number("stride", stride, taken)
 
@@ -178,7 +193,7 @@ def _alpha(source: str, config: Config) -> tuple[int, Origin]:
 
 
 def _preset(trunk: Trunk, config: Config, source: str, two: bool, frames: int) -> Preset:
-    """Return what the configuration, the name or the family's habit says."""
+    """Return what the configuration, the name or the family's habit says; frames are slow ones."""
     slow = two or trunk.architecture.startswith("SlowOnly")
     pool2: tuple[int, Origin] = (1 if slow else 2, "preset")
     arch = config.text("MODEL", "ARCH")
@@ -186,10 +201,10 @@ def _preset(trunk: Trunk, config: Config, source: str, two: bool, frames: int) -
         pool2 = (2 if arch in ("c2d", "i3d") else 1, "config")
     elif "NOPOOL" in source:
         pool2 = (1, "file name")
-    said = config.text("NONLOCAL", "INSTANTIATION")
+    said = _INSTANTIATIONS.get(config.text("NONLOCAL", "INSTANTIATION"))
     stages = {stage for stage, _ in trunk.non_local}
     pool = config.key_pool(stages, source)
-    cells = frames // pool2[0] // (_alpha(source, config)[0] if two else 1)
+    cells = frames // pool2[0]
     groups = config.groups(stages - {3})
     if groups != 1:
         raise WeightsMismatch(
@@ -198,7 +213,7 @@ def _preset(trunk: Trunk, config: Config, source: str, two: bool, frames: int) -
         )
     groups = config.groups({3})
     return Preset(
-        pairwise=("embedded_gaussian" if said == "softmax" else "dot_product", "config")
+        pairwise=(said, "config")
         if said
         else ("dot_product" if slow else "embedded_gaussian", "preset"),
         key_pool=(pool, "config") if pool else (2, "preset"),
@@ -213,11 +228,16 @@ def _two(
 ) -> Callable[[], nn.Module]:
     """Return what makes a network of two pathways; widths and lateral kernels are in the shapes."""
     lateral = by_name.get("fuse1.conv.weight")
-    narrow = by_name["fast.stem.conv.weight"].shape[0]
-    if lateral is None or lateral.dim() != 5 or not narrow:
+    wide, narrow = (by_name[f"{p}.stem.conv.weight"].shape[:1].numel() for p in ("slow", "fast"))
+    if lateral is None or lateral.dim() != 5:
         raise WeightsMismatch(
             "a network with two pathways needs the lateral kernels s1_fuse.conv_f2s.weight, this "
             "file has none; load a complete file"
+        )
+    if not 0 < narrow <= min(wide, lateral.shape[0]):
+        raise WeightsMismatch(
+            f"a fast pathway has no more channels than the slow one and the lateral kernels, got "
+            f"{narrow} beside {wide} and {lateral.shape[0]}; load a complete file"
         )
 
     def build() -> nn.Module:
@@ -235,7 +255,7 @@ def _two(
                     classes=fast.classes,
                 ),
                 alpha=alpha,
-                beta_inverse=by_name["slow.stem.conv.weight"].shape[0] // narrow,
+                beta_inverse=wide // narrow,
                 fusion_kernel=lateral.shape[2],
                 fusion_ratio=lateral.shape[0] // narrow,
             )

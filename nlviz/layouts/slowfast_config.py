@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import yaml
@@ -52,8 +53,9 @@ class Config:
         value = self.at("DATA", name)
         found = [usual] * 3
         if isinstance(value, list) and len(value) == 3:
-            if all(isinstance(v, (int, float)) for v in value):
-                found = [float(v) for v in value]
+            # A deviation of 0 would make every pixel infinite.
+            if all(isinstance(v, (int, float)) and isfinite(v) for v in value):
+                found = [float(v) for v in value] if name == "MEAN" or min(value) > 0 else found
         r, g, b = (round(255 * v, 6) for v in found)
         return r, g, b
 
@@ -81,7 +83,8 @@ class Config:
         if not kernels:
             return 0
         first = kernels[0]
-        square = isinstance(first, list) and len(first) == 3 and first[1] == first[2]
+        whole = isinstance(first, list) and all(isinstance(k, int) and k > 0 for k in first)
+        square = whole and len(first) == 3 and first[1] == first[2]
         if not square or first[0] != 1 or any(k != first for k in kernels):
             raise WeightsMismatch(
                 f"{source} pools the keys of its blocks by {', '.join(map(str, kernels))}; here "

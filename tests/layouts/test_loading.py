@@ -203,6 +203,14 @@ def test_misshapen_tensors_are_told_with_both_shapes() -> None:
         load_checkpoint(in_memory(state, "net.pth"))
 
 
+def test_a_sentence_on_a_file_begins_with_its_name_as_it_is() -> None:
+    state = {"s1.pathway0_stem.conv.weight": noise(64, 3, 5, 7, 7)}
+    report = inspect_checkpoint(in_memory(state, "small_letters.pyth"))
+    assert (report.architecture, report.blocks) == ("no whole network", ())
+    assert report.warnings[0].startswith("small_letters.pyth has stages of 0, 0, 0, 0")
+    assert report.unexpected == tuple(state)
+
+
 def test_whole_numbers_are_no_weights() -> None:
     state = digits(EMBEDDED)
     state[KEY] = (100 * state[KEY]).to(torch.int8)

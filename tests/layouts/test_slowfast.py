@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
-from torch import Tensor
-from torch.nn import functional as F
 
 from nlviz.containers import Checkpoint
-from nlviz.errors import NlvizError, WeightsMismatch
+from nlviz.errors import WeightsMismatch
 from nlviz.layouts.loading import inspect_checkpoint, load_checkpoint
 from tests.layouts.references import (
     I3D,
-    SIZES,
     SLOW_ONLY,
-    Net,
     Places,
-    Weights,
     assert_same,
     differs,
     noise,
-    normalised,
-    shapes_of,
 )
-from tests.layouts.torch_names import NORM, Names, State, doubled, network_of, state_of
+from tests.layouts.torch_names import Names, State, doubled, network_of, state_of
 
 FIVE: Places = ((3, 1), (3, 3), (4, 1), (4, 3), (4, 5))
 FILE = "checkpoint_epoch_00196.pyth"
@@ -243,6 +235,8 @@ def test_keys_that_are_not_pooled(slow: State) -> None:
         ("NONLOCAL", "GROUP", [[1], [1], [2], [1]], "only res3 can have groups"),
         ("NONLOCAL", "POOL", [[[1, 2, 2]]] * 2 + [[[1, 1, 1]]] * 2, "pools the keys"),
         ("NONLOCAL", "POOL", [[[2, 2, 2]]] * 4, "pools the keys"),
+        ("NONLOCAL", "POOL", [[[1, "two", "two"]]] * 4, "pools the keys"),
+        ("NONLOCAL", "POOL", [[[1, 0, 0]]] * 4, "pools the keys"),
     ],
 )
 def test_what_the_weights_do_not_show_is_refused(
@@ -265,6 +259,13 @@ def test_a_renamed_key_is_missed(slow: State) -> None:
     assert not report.complete
     with pytest.raises(WeightsMismatch):
         load_checkpoint(in_memory(renamed, cfg))
+    beyond = {
+        k.replace("nonlocal3", "nonlocal4", 1) if k[1] == "3" else k: v for k, v in slow.items()
+    }
+    report = inspect_checkpoint(in_memory(beyond, cfg))
+    assert report.warnings[0].startswith("A non-local block of R50 stands behind")
+    with pytest.raises(WeightsMismatch, match=r"got res3\.4"):
+        load_checkpoint(in_memory(beyond, cfg))
     gone = {k: v for k, v in slow.items() if k != "s2.pathway0_res1.branch2.b_bn.running_var"}
     assert inspect_checkpoint(in_memory(gone, cfg)).missing == ("res2.1.b_bn.running_var",)
 
@@ -292,125 +293,34 @@ def test_other_names_are_another_network(slow: State, change: Callable[[State], 
     assert differs(net, ours, x)
 
 
-@dataclass
-class TwoPathways(Net):
-    """A slow pathway with lateral inputs from a fast one; everything but ``logits`` is the slow."""
-
-    fast: Net = field(kw_only=True)
-    state: State = field(kw_only=True)
-    alpha: int = ALPHA
-
-    def logits(self, x: Tensor) -> Tensor:
-        every = torch.linspace(0, x.shape[2] - 1, x.shape[2] // self.alpha).long()
-        s, f = self.stem(x[:, :, every]), self.fast.stem(x)
-        for stage, count in zip((2, 3, 4, 5), SIZES[50], strict=True):
-            fuse = f"s{stage - 1}_fuse"
-            kernel = self.state[f"{fuse}.conv_f2s.weight"]
-            joined = F.conv3d(
-                f, kernel, stride=(self.alpha, 1, 1), padding=(kernel.shape[2] // 2, 0, 0)
-            )
-            joined = normalised(joined, *(self.state[f"{fuse}.bn.{e}"] for e in NORM))
-            s = torch.cat([s, joined.relu()], dim=1)
-            for i in range(count):
-                s, f = self.residual(s, stage, i), self.fast.residual(f, stage, i)
-        weight, bias = self.head
-        return torch.cat([s.mean((2, 3, 4)), f.mean((2, 3, 4))], dim=1) @ weight.T + bias
+def test_an_instantiation_that_is_not_known_is_not_taken_for_another(slow: State) -> None:
+    report = inspect_checkpoint(in_memory(slow, config("slow", "gaussian", 8, 8)))
+    assert report.flags["pairwise"].origin == "preset"
+    assert any("pairwise='embedded_gaussian'" in w for w in report.warnings)
 
 
-def two_pathways(*, kernel: int = 7, seed: int = 3) -> State:
-    """Return random tensors of SlowFast-NLN R50: beta 1/8, two lateral channels for each."""
-    make = Weights(seed)
-    state = state_of(NAMES, places=FIVE, temporal=SLOW_ONLY, seed=seed)
+def test_colours_are_told_as_the_configuration_says(slow: State) -> None:
+    def seen(**data: object) -> tuple[object, str, bool]:
+        report = inspect_checkpoint(in_memory(slow, config("slow", "softmax", 8, 8, DATA=data)))
+        assert report.input_spec is not None
+        spec = (*report.input_spec.mean, *report.input_spec.std)
+        return spec, report.input_note, any("took blue before" in w for w in report.warnings)
 
-    def norm(prefix: str, channels: int, *, last: bool = False) -> None:
-        values = make.norm(channels, last=last)
-        state.update({f"{prefix}.{e}": v for e, v in zip(NORM, values, strict=True)})
-        state[f"{prefix}.num_batches_tracked"] = torch.tensor(9)
-
-    fast, threes = names_of(1), {s: (3,) * n for s, n in zip(I3D, SIZES[50], strict=True)}
-    for part, (out, into, *rest) in shapes_of(50, threes, stem_kernel=5).items():
-        narrow = into if part == "stem" else into // 8
-        state[fast.conv(part)] = make.kernel(out // 8, narrow, *rest)
-        norm(fast.norm(part), out // 8, last=part.endswith(".c"))
-    for stage, slow_width, width in ((2, 64, 8), (3, 256, 32), (4, 512, 64), (5, 1024, 128)):
-        fuse = f"s{stage - 1}_fuse"
-        state[f"{fuse}.conv_f2s.weight"] = make.kernel(2 * width, width, kernel, 1, 1)
-        norm(f"{fuse}.bn", 2 * width)
-        for part in (f"{stage}.0.a", f"{stage}.0.shortcut"):
-            out, into, *rest = state[NAMES.conv(part)].shape
-            assert into == slow_width
-            state[NAMES.conv(part)] = make.kernel(out, into + 2 * width, *rest)
-    state["head.projection.weight"] = make.linear(400, 2048 + 256)
-    return state
+    usual = (114.75,) * 3 + (57.375,) * 3
+    assert seen()[0] == usual
+    assert "(value / 255 - 0.45) / 0.225, 8 frames" in seen()[1]
+    spec, note, _ = seen(MEAN=[0.5, 0.4, 0.3], STD=[0.2, 0.2, 0.2])
+    assert spec == (127.5, 102.0, 76.5, 51.0, 51.0, 51.0)
+    assert "(value / 255 - (0.5, 0.4, 0.3)) / 0.2, 8 frames" in note
+    assert seen(MEAN=[float("nan")] * 3, STD=[0.2, 0.0, 0.2])[0] == usual
+    assert not seen()[2]
+    assert seen(REVERSE_INPUT_CHANNEL=True)[2]
 
 
-def both(state: State, *, alpha: int = ALPHA, mode: str = "dot_product") -> TwoPathways:
-    ours = network_of(NAMES, state, places=FIVE, block={"mode": mode})
-    fast = network_of(names_of(1), state, places=())
-    return TwoPathways(
-        ours.depth,
-        ours.conv,
-        ours.norm,
-        ours.head,
-        ours.blocks,
-        fast=fast,
-        state=state,
-        alpha=alpha,
-    )
-
-
-@pytest.fixture(scope="module")
-def wide() -> State:
-    return two_pathways()
-
-
-def test_slowfast_has_blocks_in_its_slow_pathway(wide: State, tmp_path: Path) -> None:
-    torch.save(written(wide, config("slowfast", "dot_product", 32, 2)), tmp_path / FILE)
-    net, report = load_checkpoint(tmp_path / FILE)
-    assert report.complete
-    assert report.matched == len(wide)
-    assert report.architecture == "SlowFast R50 with 5 non-local blocks"
-    assert [b.name for b in report.blocks] == [f"res{s}.{i}" for s, i in FIVE]
-    for flag, value in (("pairwise", "dot_product"), ("alpha", ALPHA), ("frames", 32)):
-        assert (report.flags[flag].value, report.flags[flag].origin) == (value, "config")
-    assert report.input_spec is not None
-    assert report.input_spec.least_frames == ALPHA
-    net, state, x = net.double(), doubled(wide), noise(1, 3, 12, 34, 46).double()
-    assert_same(net, both(state), x)
-    assert differs(net, both(state, alpha=2), x)
-    assert differs(net, both(state, mode="embedded_gaussian"), x)
-    other = dict(state)
-    for end in ("weight", "bias"):  # of the fast pathway's next residual block
-        key = "s3.pathway1_res{}.branch2.a_bn." + end
-        other[key.format(1)] = state[key.format(2)]
-    assert differs(net, both(other), x)
-
-
-def test_alpha_and_the_lateral_kernel_of_slowfast_4x16() -> None:
-    state = two_pathways(kernel=5, seed=4)
-    net, report = load_checkpoint(in_memory(state, name="SLOWFAST_NLN_4x16_R50.pyth"))
-    assert (report.flags["alpha"].value, report.flags["alpha"].origin) == (8, "file name")
-    assert (report.flags["frames"].value, report.flags["stride"].value) == (32, 2)
-    assert report.flags["pairwise"].value == "dot_product"
-    net, state, x = net.double(), doubled(state), noise(1, 3, 16, 46, 34).double()
-    assert_same(net, both(state, alpha=8), x)
-    assert differs(net, both(state), x)
-    with pytest.raises(NlvizError, match="a multiple of 8 frames, got 12"):
-        net(noise(1, 3, 12, 34, 46).double())
-
-
-def test_two_pathways_with_a_key_of_another_name(wide: State) -> None:
-    cfg = config("slowfast", "dot_product", 32, 2)
-    block = {
-        k.replace("s3.pathway0_nonlocal1", "s3.pathway1_nonlocal1"): v for k, v in wide.items()
-    }
-    report = inspect_checkpoint(in_memory(block, cfg))
-    assert len(report.unexpected) == 13
-    assert all(k.startswith("s3.pathway1_nonlocal1") for k in report.unexpected)
-    lateral = {k.replace("s2_fuse.conv_f2s", "s2_fuse.conv"): v for k, v in wide.items()}
-    report = inspect_checkpoint(in_memory(lateral, cfg))
-    assert report.unexpected == ("s2_fuse.conv.weight",)
-    assert report.missing == ("fuse2.conv.weight",)
-    none = {k: v for k, v in wide.items() if not k.startswith("s1_fuse")}
-    with pytest.raises(WeightsMismatch, match=r"needs the lateral kernels s1_fuse\.conv_f2s"):
-        load_checkpoint(in_memory(none, cfg))
+@pytest.mark.parametrize(
+    ("name", "frames", "stride"), [("SLOW_4x16_R50.pyth", 4, 16), ("SLOW_4x0_R50.pyth", 8, 8)]
+)
+def test_frames_and_stride_of_a_name(slow: State, name: str, frames: int, stride: int) -> None:
+    report = inspect_checkpoint(in_memory(slow, name=name))
+    assert (report.flags["frames"].value, report.flags["stride"].value) == (frames, stride)
+    assert "alpha" not in report.flags
