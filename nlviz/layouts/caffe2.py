@@ -53,7 +53,7 @@ _NL = re.compile(r"nonlocal_conv([2-5])_(\d+)_(theta|phi|g|out)_([wb])")
 _NL_NORM = re.compile(r"nonlocal_conv([2-5])_(\d+)_bn_(s|b|rm|riv)")
 _STEM_NORM = re.compile(r"res_conv1_bn_(s|b|rm|riv)")
 _TRAINING = re.compile(r".*_momentum|lr|model_iter|iteration\w*|optimizer_iteration\w*")
-_SAMPLING = re.compile(r"(?<!\d)(\d{1,3})x(\d{1,2})(?!\d)")
+_SAMPLING = re.compile(r"(?<!\d)([1-9]\d{0,2})x([1-9]\d?)(?!\d)")
 _SLOWFAST = re.compile(r"(?:C2D|I3D|SLOW|SLOWONLY)(?:_NLN|_NOPOOL)*_\d+x\d+_R\d+")
 
 

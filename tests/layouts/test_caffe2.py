@@ -340,3 +340,9 @@ def test_wrong_values_of_flags_are_refused() -> None:
         load_checkpoint(in_memory(example()), pool_frist=True)
     with pytest.raises(NlvizError, match="the flag scale changes nothing"):
         load_checkpoint(in_memory(example()), pairwise="dot_product", scale=True)
+
+
+def test_numbers_in_a_name_that_are_no_sampling_are_passed_over() -> None:
+    for name in ("run_0x3.pkl", "crop256x340.pkl"):
+        report = inspect_checkpoint(in_memory(example(), name))
+        assert (report.flags["frames"].value, report.flags["frames"].origin) == (32, "preset")
