@@ -147,6 +147,11 @@ def trunk_of(tensors: Mapping[str, Tensor], *, source: str, headless: bool = Fal
     for needed in ("stem.conv.weight", *(() if headless else ("head.weight",))):
         if needed not in tensors:
             raise WeightsMismatch(f"{source} has no key for {needed}; load a complete file")
+        if tensors[needed].dim() < 2:
+            raise WeightsMismatch(
+                f"{needed} must be a kernel, {source} holds {tuple(tensors[needed].shape)} for it; "
+                "load a complete file"
+            )
     # A block that lost one kernel still loads as far as the report that names it.
     kernels = {
         s: tuple(_temporal(convs[s].get(i)) for i in range(n))

@@ -105,3 +105,10 @@ def test_a_name_that_says_non_local_without_blocks() -> None:
     state = state_of(NAMES, places=(), temporal=I3D, stem_kernel=5)
     report = inspect_checkpoint(in_memory(state, "i3d_nl5_resnet50_v1_kinetics400.pth", ""))
     assert any("says non-local" in w for w in report.warnings)
+
+
+def test_a_classifier_that_is_one_number_is_told() -> None:
+    state = state_of(NAMES, places=FIVE, temporal=I3D, stem_kernel=5)
+    state["fc.weight"] = torch.tensor(3.0)
+    file = in_memory(state, "i3d_nl5_resnet50_v1_kinetics400.pth", "")
+    assert any("must be a kernel" in w for w in inspect_checkpoint(file).warnings)
