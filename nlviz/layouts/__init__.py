@@ -14,6 +14,7 @@ from nlviz.layouts.mit_tsm import MitTSMLayout
 from nlviz.layouts.mmaction2 import MMAction2Layout
 from nlviz.layouts.slowfast import SlowFastLayout
 from nlviz.layouts.tea1528 import Tea1528Layout
+from nlviz.layouts.timm_vit import TimmViTLayout
 from nlviz.layouts.torchvision_detection import TorchvisionDetectionLayout
 from nlviz.layouts.tushar_n import TusharNLayout
 
@@ -27,5 +28,6 @@ LAYOUTS: tuple[Layout, ...] = (
     GluonCVLayout(),
     AlexHex7Layout(),
     Tea1528Layout(),
+    TimmViTLayout(),
     TusharNLayout(),
 )
