@@ -112,11 +112,13 @@ def clip_key(choice: Choice) -> Key:
     import hashlib
 
     content = choice.name if choice.upload is None else hashlib.sha256(choice.upload).hexdigest()
-    return (content, choice.name, choice.sampling)
+    return (content, choice.name, choice.sampling, choice.saved)
 
 
 def source(choice: Choice) -> Path | bytes | None:
     """Return the file or the bytes that a choice's clip comes from, or None."""
+    if choice.saved:
+        return None
     from nlviz.resources import bundled_inputs
 
     return choice.upload or bundled_inputs().get(choice.name)
@@ -133,6 +135,8 @@ def capture(choice: Choice, progress: Progress) -> Capture:
     from nlviz.resources import bundled_inputs
 
     def make() -> Capture:
+        if choice.saved:
+            return _saved(choice)
         inputs = bundled_inputs()
         if choice.upload is None and choice.name not in inputs:
             raise NlvizError(
@@ -159,6 +163,21 @@ def capture(choice: Choice, progress: Progress) -> Capture:
     return _filled(slot, make)
 
 
+def _saved(choice: Choice) -> Capture:
+    from nlviz.capture_file import read_capture
+    from nlviz.errors import NlvizError, did_you_mean
+    from nlviz.saved_captures import offered
+
+    if choice.upload is not None:
+        return read_capture(choice.upload, name=choice.name)
+    captures = offered()
+    if choice.name not in captures:
+        raise NlvizError(
+            f"no saved capture is called {choice.name!r}{did_you_mean(choice.name, captures)}"
+        )
+    return read_capture(captures[choice.name])
+
+
 def capture_key(choice: Choice) -> Key:
     """Return what tells one capture from another."""
     return (*clip_key(choice), *_model_key(choice))
@@ -178,8 +197,8 @@ class HealthTest:
         self._lock = threading.Lock()
         self._health = known
         self.cheap = cheap
-        # Nothing is left to find where there are no logits to compare and the size is known.
-        self.done = shot.logits is None and known.size is not None
+        # Nothing is left to find in a saved capture, or without logits where the size is known.
+        self.done = choice.saved or (shot.logits is None and known.size is not None)
 
     @property
     def health(self) -> BlockHealth:
@@ -276,5 +295,6 @@ def _payload(
         query=query,
         channel=channel,
         affinities=affinities,
-        device=device_name(shot.about.device),
+        # The device of a saved capture may be another machine's.
+        device=device_name(shot.about.device) if shot.blocks else None,
     )

@@ -19,6 +19,7 @@ LIVE = "live"  # key of the live view's component
 DEFAULT_INPUT = "composed-twins.mp4"
 DEFAULT_MODEL = "lite-nl"
 LAST = "LAST"  # stands for the model's last block
+SAVED = "Saved capture"  # the kind of input that brings its own maps
 SIZES = (None, 240, 360, 480, 720)
 
 Query = tuple[float, float, float]
@@ -58,6 +59,7 @@ class Choice:
         half: run it in half precision.
         device: where to run it.
         block: name of the block, or None for the model's last.
+        saved: whether the input is a saved capture, which needs no network.
     """
 
     name: str
@@ -68,14 +70,25 @@ class Choice:
     block: str | None
     flags: tuple[tuple[str, object], ...] = ()
     half: bool = False
+    saved: bool = False
+
+
+def saved_choice(name: str, upload: bytes | None) -> Choice:
+    """Return the choice of a saved capture: one that was offered, or an upload."""
+    from nlviz.clip import Sampling
+
+    return Choice(name, upload, Sampling(), "", "cpu", st.session_state.block, saved=True)
 
 
 def first_choice() -> Choice:
     """Return what is chosen when nobody chose anything."""
     from nlviz.clip import Sampling
+    from nlviz.saved_captures import offered
     from nlviz.zoo import devices
 
     d = DEFAULTS
+    if captures := list(offered()):
+        return Choice(captures[0], None, Sampling(), "", "cpu", None, saved=True)
     sampling = Sampling(d["start"], d["stride"], d["frames"], d["size"])
     return Choice(d["input"], None, sampling, d["model"], devices()[0], d["block"])
 
@@ -83,9 +96,12 @@ def first_choice() -> Choice:
 def restore() -> None:
     """Give every choice a value; Streamlit forgets those whose widget was not drawn last time."""
     if "kept" not in st.session_state:
+        from nlviz.saved_captures import offered
         from nlviz.zoo import devices
 
-        st.session_state.kept = {**DEFAULTS, "device": devices()[0]}
+        captures = list(offered())
+        first = {"kind": SAVED, "saved": captures[0]} if captures else {}
+        st.session_state.kept = {**DEFAULTS, "device": devices()[0], **first}
     kept = st.session_state.kept
     if st.session_state.get("wanted"):
         # Widgets must not be told once they are drawn, so this waited for the next run.
@@ -122,6 +138,8 @@ def open_from_address() -> None:
         return
     st.session_state.opened = True
     address = dict(st.query_params)
+    if address.get("clip"):
+        st.session_state.kind = "Bundled"
     if not {"clip", "at"} <= address.keys():
         # Not a whole view: a hand-written address may name the clip, the model and the block alone.
         state_of = {"clip": "input", "model": "model", "block": "block"}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nlviz.analysis.health import BlockHealth, block_health
     from nlviz.attention_map import AttentionMap, Link
     from nlviz.block import NonLocalBlock, insert
+    from nlviz.capture_file import read_capture
     from nlviz.captured import About, Capture
     from nlviz.clip import Clip, read_clip
     from nlviz.errors import NlvizError
@@ -63,6 +64,7 @@ _HOMES = {
     "inspect_weights": "zoo",
     "overlay": "render.overlays",
     "patch_affinity": "patches",
+    "read_capture": "capture_file",
     "read_clip": "clip",
     "read_view": "render.views",
     "thirty_views": "protocol",
@@ -103,6 +105,7 @@ __all__ = [
     "load_model",
     "overlay",
     "patch_affinity",
+    "read_capture",
     "read_clip",
     "read_view",
     "thirty_views",

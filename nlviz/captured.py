@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from jaxtyping import Float
@@ -65,7 +66,7 @@ class Capture:
         logits: (classes,) of the network, or None where its output is something else.
         affinities: by block name, in forward order.
         features: what entered each block, (channels, t, h, w).
-        blocks: the modules themselves.
+        blocks: the modules themselves; empty where it was read from a file.
         about: what is known of the model.
         labels: a name per class, or empty.
         detections: the objects that a detection network found, or empty.
@@ -90,3 +91,15 @@ class Capture:
             (self.labels[i] if named else f"class {i}", float(v))
             for i, v in zip(index.tolist(), p.tolist(), strict=True)
         ]
+
+    def save(self, path: str | Path) -> Path:
+        """Save all of it but the modules as one file, whole or not at all.
+
+        ``nlviz.read_capture`` reads it and `nlviz app` opens it, both without the network.
+
+        Raises:
+            NlvizError: when an affinity is not held as embeddings, or the file cannot be written.
+        """
+        from nlviz.capture_file import save_capture
+
+        return save_capture(self, path)

@@ -82,15 +82,13 @@ def _draw(waiting: DeltaGenerator) -> None:
             st.info(f"Stopped before {choice.name} was done; nothing was lost.")
             st.button("Run it", on_click=_resume, type="primary")
         return
-    try:
+    loaded = None
+    if not choice.saved:
         loaded = _loaded(choice, waiting)
-    except (WeightsMismatch, NoNonLocalBlocks) as error:
-        waiting.empty()
-        _tell_error(error)
-        network.report(cached.report(choice))
-        return
-    if (spec := loaded.input_spec) is not None:
-        state.sample_as_trained(choice.model, spec.frames, spec.stride)
+        if loaded is None:
+            return
+        if (spec := loaded.input_spec) is not None:
+            state.sample_as_trained(choice.model, spec.frames, spec.stride)
     shot = _captured(choice, waiting, key)
     state.same_clip_as_before(cached.clip_key(choice))
     state.same_network_as_before(choice.model)
@@ -108,23 +106,32 @@ def _draw(waiting: DeltaGenerator) -> None:
         st.progress(0.97, "Preparing the view")
     view = cached.block_view(choice, shot, block, channel=state.CHANNEL)
     waiting.empty()
-    model = partial(cached.model, choice)
+    model = None if loaded is None else partial(cached.model, choice)
     _live(shot, block, view, _shareable(choice), model)
     attribution.work(model, shot, block)
     with below:
         prediction.draw(model, shot, cached.source(choice))
-    if not network.is_bundled(choice.model):
+    if loaded is not None and not network.is_bundled(choice.model):
         network.report(loaded.report)
 
 
-def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> Model:
+def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> Model | None:
+    """Return the network, or None where its file makes none, which is told with what it holds."""
     with waiting.container():
         bar = st.progress(0.0, "Loading the network")
-    return cached.model(choice, lambda sentence, share: _tell(bar, sentence, share))
+    try:
+        return cached.model(choice, lambda sentence, share: _tell(bar, sentence, share))
+    except (WeightsMismatch, NoNonLocalBlocks) as error:
+        waiting.empty()
+        _tell_error(error)
+        network.report(cached.report(choice))
+        return None
 
 
 def _shareable(choice: state.Choice) -> bool:
     """Return whether an address can open the view again, on this machine at least."""
+    if choice.saved:
+        return False
     return choice.upload is None and not uploads.is_upload(choice.model) and not choice.flags
 
 

@@ -124,11 +124,11 @@ def report(found: LoadReport | None) -> None:
             if part.title == "Warnings":
                 continue
             lines = [f"| **{part.title}** | | |", "| --- | --- | --- |"]
-            lines += [f"| {' | '.join(map(_plain, row))} |" for row in part.rows]
+            lines += [f"| {' | '.join(map(plain, row))} |" for row in part.rows]
             st.markdown("\n".join(lines))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text that Markdown shows as it is; names out of a file may hold anything."""
     return re.sub(r"([\\`*_{}\[\]<>#|~$:])", r"\\\1", text)
 

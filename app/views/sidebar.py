@@ -4,34 +4,43 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ..state import SIZES, Choice
+from ..state import SAVED, SIZES, Choice, saved_choice
 from . import network
+from .network import plain
 
 
 def choose() -> Choice | None:
     """Draw the sidebar; return what was chosen, or None while an upload is awaited."""
+    from nlviz.capture_file import is_capture
     from nlviz.clip import Sampling
     from nlviz.resources import bundled_inputs
+    from nlviz.saved_captures import offered
     from nlviz.zoo import device_name, devices
 
     state = st.session_state
     inputs = list(bundled_inputs())
     if state.input not in inputs:
         inputs.append(state.input)  # a name from the address; reading it says what is wrong
+    kinds = ["Bundled", "Upload", *([SAVED] if offered() else [])]
     with st.sidebar:
         st.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
-        st.segmented_control("Input", ["Bundled", "Upload"], key="kind", required=True)
+        st.segmented_control("Input", kinds, key="kind", required=True)
         name: str = state.input
         upload: bytes | None = None
         if state.kind == "Upload":
             file = st.file_uploader(
-                "Video or picture",
+                "Video, picture or saved capture",
                 key="upload",
                 help="Videos: whatever FFmpeg decodes. Pictures: PNG, JPEG, WebP, TIFF. The file "
                 "stays in this session's memory; nobody else sees it.",
             )
             if file is not None:
                 name, upload = file.name, file.getvalue()
+                if is_capture(upload) or name.endswith(".nlviz"):
+                    return _saved(name, upload)
+        elif state.kind == SAVED:
+            st.selectbox("File", list(offered()), key="saved")
+            return _saved(state.saved, None)
         else:
             st.selectbox("Clip or photo", inputs, key="input")
             name = state.input
@@ -64,3 +73,9 @@ def choose() -> Choice | None:
     return Choice(
         name, upload, sampling, chosen.name, state.device, state.block, chosen.flags, half
     )
+
+
+def _saved(name: str, upload: bytes | None) -> Choice:
+    """Return the choice of a saved capture; sampling, network and device were chosen back then."""
+    st.caption(f"**{SAVED}**: {plain(name)}. It holds the clip and the maps, not the network.")
+    return saved_choice(name, upload)

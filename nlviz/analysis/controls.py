@@ -70,7 +70,7 @@ def sources(capture: Capture, block: str) -> list[Source]:
     """Return what can stand beside a block's own affinity, itself first, its parts last."""
     affinity = capture.affinities[block]  # an unknown name is told here
     found = [Source("learned", "Learned", "f as the block computes it.", _learned), *_CONTROLS]
-    if not isinstance(capture.blocks[block], NonLocalBlock):
+    if not isinstance(capture.blocks.get(block), NonLocalBlock):
         found = [s for s in found if s.key != "untrained"]
     return found + [s for s in _PARTS if s.key == "minus_mean" or can_split(affinity)]
 

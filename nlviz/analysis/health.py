@@ -162,8 +162,8 @@ def block_health(model: Model | None, capture: Capture, block: str) -> BlockHeal
     """
     affinity = capture.affinities[block]
     statistics = block_statistics(capture, block)
-    module = capture.blocks[block]
-    scale = last_scale(module)
+    module = capture.blocks.get(block)  # None in a capture out of a file
+    scale = None if module is None else last_scale(module)
     distance, counted = _row_distance(affinity)
     found = BlockHealth(
         size=_size(module, affinity, capture.features[block]),
@@ -270,7 +270,7 @@ def _initial(gamma: Tensor, beta: Tensor | None) -> bool:
 
 
 def _size(
-    module: nn.Module, affinity: Affinity, x: Float[Tensor, "channels t h w"]
+    module: nn.Module | None, affinity: Affinity, x: Float[Tensor, "channels t h w"]
 ) -> float | None:
     """Return |z - x| / |x| of a block of this project from the y that it computed."""
     if not isinstance(module, NonLocalBlock) or not isinstance(affinity, EmbeddedAffinity):
@@ -297,7 +297,8 @@ def _residual_size(model: Model, capture: Capture, block: str) -> float | None:
     added = getattr(whole, "drop_path1", None)
     attends = whole is not None and isinstance(added, nn.Module)
     if not attends:
-        whole = added = capture.blocks[block]
+        blocks = capture.blocks or model.adapter.blocks(model.net)
+        whole = added = blocks[block]
     assert isinstance(whole, nn.Module)  # for the type checker
     assert isinstance(added, nn.Module)
     prepared = model.adapter.prepare(model.net, capture.clip, model.input_spec)

@@ -11,7 +11,8 @@ import typer
 def start_app(
     context: typer.Context,
     view: Annotated[
-        Path | None, typer.Argument(help="Open this saved view of a bundled input.")
+        Path | None,
+        typer.Argument(help="Open this saved capture, or saved view of a bundled input."),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -32,11 +33,7 @@ def start_app(
         view = None
     address = "/"
     if view is not None:
-        from urllib.parse import urlencode
-
-        from nlviz.render.views import read_view
-
-        address = f"/?{urlencode(read_view(view).to_query_params())}"
+        address = _address(view)
     if model:
         from nlviz.own_models import offer
 
@@ -46,3 +43,19 @@ def start_app(
     from nlviz.serving import serve
 
     serve(address, port=port, browser=browser, options=options)
+
+
+def _address(file: Path) -> str:
+    """Return the page's address for a saved view; a saved capture is offered to the app."""
+    from nlviz.capture_file import is_capture
+
+    if is_capture(file) or file.suffix == ".nlviz":
+        from nlviz.saved_captures import offer
+
+        offer(file)
+        return "/"
+    from urllib.parse import urlencode
+
+    from nlviz.render.views import read_view
+
+    return f"/?{urlencode(read_view(file).to_query_params())}"

@@ -28,7 +28,10 @@ WeightsOption = Annotated[
 
 
 def attend(
-    clip: Annotated[str, typer.Argument(help="A video or picture, or the name of a bundled one.")],
+    clip: Annotated[
+        str,
+        typer.Argument(help="A video, a picture or a saved capture, or a bundled input's name."),
+    ],
     query: Annotated[
         str | None,
         typer.Option(
@@ -77,6 +80,7 @@ def attend(
     ] = None,
 ) -> None:
     """Show where a block looks from one position of a clip."""
+    from nlviz.capture_file import is_capture, read_capture
     from nlviz.render.display import Display, parsed
     from nlviz.render.files import KINDS, suffix_of
     from nlviz.render.inputs import find_input
@@ -95,21 +99,25 @@ def attend(
         suffix_of(output, KINDS, what="a view")
     place = None if query is None else _place(query)
     with Progress() as tell:
-        loaded = _load(
-            weights or model, device, family, flags, part(tell, 0.0, 0.3), autocast=autocast
-        )
-        spec = loaded.input_spec
-        if spec is not None and frames is None:
-            frames, stride = spec.frames, spec.stride if stride is None else stride
-        frames = 8 if frames is None else frames
-        sampled = _read(
-            find_input(clip), start=start, stride=stride, frames=frames, size=size, tell=tell
-        )
+        if is_capture(clip):
+            capture = read_capture(clip)
+        else:
+            loaded = _load(
+                weights or model, device, family, flags, part(tell, 0.0, 0.3), autocast=autocast
+            )
+            spec = loaded.input_spec
+            if spec is not None and frames is None:
+                frames, stride = spec.frames, spec.stride if stride is None else stride
+            frames = 8 if frames is None else frames
+            sampled = _read(
+                find_input(clip), start=start, stride=stride, frames=frames, size=size, tell=tell
+            )
+            if place is not None:  # told before the network runs
+                sampled.check(frame=place[0], y=place[1], x=place[2])
+            capture = loaded.capture(sampled, progress=part(tell, 0.4, 0.8))
         if place is None:
-            t, height, width = sampled.shape
+            t, height, width = capture.clip.shape
             place = (t // 2, (height - 1) / 2, (width - 1) / 2)
-        sampled.check(frame=place[0], y=place[1], x=place[2])
-        capture = loaded.capture(sampled, progress=part(tell, 0.4, 0.8))
         names = list(capture.affinities)
         name = names[-1] if block == "LAST" else block
         from nlviz.render.views import View
@@ -117,7 +125,7 @@ def attend(
         view = View.of(capture, name, frame=place[0], y=place[1], x=place[2], display=display)
         if output is None:
             at = "-".join(f"{value:.0f}" for value in place)
-            output = Path(f"{Path(sampled.name).stem}-{name}-{at}.png")
+            output = Path(f"{Path(capture.clip.name).stem}-{name}-{at}.png")
         _save(output, capture, view, tell)
 
 

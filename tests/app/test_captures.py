@@ -1,0 +1,63 @@
+"""Saved captures in the Explore page, through Streamlit's own test runner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nlviz import saved_captures
+from nlviz.errors import UnreadableCheckpoint
+from nlviz.saved_captures import offer, offered
+from tests.app.test_explore import app, texts
+from tests.test_capture_file import detected, made
+
+
+@pytest.fixture(autouse=True)
+def nothing_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved_captures, "_offered", {})
+
+
+def test_an_offered_capture_opens_without_a_network(tmp_path: Path) -> None:
+    assert offer(detected().save(tmp_path / "look.nlviz")) == "look.nlviz"
+    test = app()
+    assert not test.error
+    assert not test.exception
+    assert test.get("bidi_component")
+    assert test.selectbox(key="saved").value == "look.nlviz"
+    assert test.selectbox(key="block").options == ["a.nl (4×5×7 cells)"]
+    told = texts(test)
+    assert "Saved capture" in told
+    assert any("A saved capture holds no network" in i.value for i in test.info)
+    assert not test.query_params
+    assert not [s for s in test.selectbox if s.key in ("model", "device")]
+    test.segmented_control(key="kind").set_value("Bundled").run()
+    assert not test.error
+    assert [s for s in test.selectbox if s.key == "model"]
+
+
+def test_an_address_names_no_file(tmp_path: Path) -> None:
+    path = made().save(tmp_path / "look.nlviz")
+    assert "o bundled input is called" in texts(app(clip=str(path)))
+    (tmp_path / "bad.nlviz").write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(UnreadableCheckpoint, match=r"bad\.nlviz is cut short"):
+        offer(tmp_path / "bad.nlviz")
+    assert not offered()
+
+
+def test_uploads_open_or_are_told(tmp_path: Path) -> None:
+    content = made().save(tmp_path / "look.nlviz").read_bytes()
+    test = app(clip="cat.jpg")
+    test.segmented_control(key="kind").set_value("Upload").run()
+    kind = "application/octet-stream"
+    test.file_uploader(key="upload").set_value(("renamed.bin", content, kind)).run()
+    assert not test.error
+    assert test.selectbox(key="block").options == ["a.nl (4×5×7 cells)"]
+    assert not test.query_params
+    test.file_uploader(key="upload").set_value(("look.nlviz", content[:-9], kind)).run()
+    (error,) = test.error
+    assert "look.nlviz is cut short" in error.value
+    assert not test.exception
+    test.file_uploader(key="upload").set_value(("look.nlviz", b"GIF89a", kind)).run()
+    (error,) = test.error
+    assert "must be a safetensors file" in error.value
