@@ -168,8 +168,9 @@ def test_pickles_of_protocol_0_are_refused(tmp_path: Path) -> None:
 
 # Bombs -------------------------------------------------------------------------------------------
 
-SHARE = 10 * 2**20
-"""What may be allocated for a file of a few bytes."""
+SHARE = 96 * 2**20
+"""How much a process may grow for a file of a few bytes that claims gigabytes: most of it is what
+PyTorch touches when it is first used."""
 
 
 def laughs() -> bytes:
@@ -282,8 +283,7 @@ BOMBS = {
 }  # fmt: skip
 
 # The bytes of text and lists that are really there are handed over twice at most.
-LARGE = {"gzip of nothing but zeros": 80 * 2**20, "nested lists": 40 * 2**20,
-         "nested tuples": 40 * 2**20}  # fmt: skip
+LARGE = {"gzip of nothing but zeros": 160 * 2**20}
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
