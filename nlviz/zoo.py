@@ -25,6 +25,7 @@ from nlviz.layouts.loading import inspect_checkpoint, load_checkpoint
 from nlviz.layouts.report import LoadReport
 from nlviz.model import About, Model, half_precision
 from nlviz.resources import asset
+from nlviz.timm_models import is_timm, timm_model
 from nlviz.weights import digest_of
 from nlviz.zoo_cards import CARDS, ModelCard
 
@@ -68,7 +69,8 @@ def load_model(
     Weights that are not bundled are downloaded when first asked for, and kept.
 
     Args:
-        name: one of ``list_models()``, or the path of a file.
+        name: one of ``list_models()``, ``timm/`` and the name of a transformer of timm, or the path
+            of a file.
         device: ``auto`` (default), ``cpu``, ``cuda`` or ``mps``.
         family: read the file in the layout of this family, rather than the first that knows it.
         autocast: ``bfloat16`` or ``float16`` computes products in half precision; None as they are.
@@ -89,6 +91,8 @@ def load_model(
     """
     tell = progress or (lambda sentence, share: None)
     to, half = pick_device(device), half_precision(autocast)
+    if is_timm(str(name)):
+        return _of_timm(str(name), to, half, progress, family=family, **flags)
     card = CARDS.get(str(name))
     if card is not None:
         listens = None if progress is None else _part(progress, 0.0, 0.6)
@@ -126,6 +130,22 @@ def load_model(
         report=report,
         autocast=half,
     )
+
+
+def _of_timm(
+    name: str, device: str, half: torch.dtype | None, progress: Progress | None, **said: object
+) -> Model:
+    given = [key for key, value in said.items() if value is not None]
+    if given:
+        raise NlvizError(
+            f"{name} tells its own computation, the flag {given[0]} changes nothing; leave it out"
+        )
+    model = timm_model(name, progress=progress)
+    model.net.to(device)
+    model.autocast = half
+    if getattr(model.net, "num_classes", None) == 1000:
+        model.labels = labels_named("imagenet")
+    return model
 
 
 def inspect_weights(
