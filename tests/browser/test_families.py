@@ -14,7 +14,7 @@ from tests.test_cli import run
 
 pytestmark = pytest.mark.browser
 # What takes no file of weights of its own here: the bundled network's are shown everywhere else.
-ELSEWHERE = {"lite-nl", "torchvision-detection", "timm-vit"}
+ELSEWHERE = {"lite-nl", "torchvision-detection"}
 
 
 def test_every_family_is_here() -> None:

@@ -15,6 +15,7 @@ from tests.layouts import (
     test_mmaction2,
     test_slowfast,
     test_tea1528,
+    test_timm_vit,
     test_tushar_n,
 )
 from tests.layouts.references import I3D
@@ -78,6 +79,13 @@ def tea1528(folder: Path) -> Path:
     return path
 
 
+def timm_vit(folder: Path) -> Path:
+    path = folder / "dino_deitsmall8_pretrain_full_checkpoint.pth"
+    teacher = {f"backbone.{k}": v for k, v in test_timm_vit.state_of("dino").items()}
+    torch.save({"teacher": teacher, "epoch": 100}, path)
+    return path
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "caffe2": caffe2,
     "mmaction2": mmaction2,
@@ -87,4 +95,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "tushar-n": tushar_n,
     "alexhex7": alexhex7,
     "tea1528": tea1528,
+    "timm-vit": timm_vit,
 }
