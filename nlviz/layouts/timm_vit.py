@@ -58,7 +58,7 @@ _OTHERS = (
 )
 _HEAD = 64  # channels of a head in all of these
 _IMAGENET = "ImageNet's mean and deviation"
-_NEEDED = ("pos_embed", "blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc2.weight")
+_NEEDED = ("blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc2.weight")
 _HALF = (127.5, 127.5, 127.5)
 
 
@@ -174,6 +174,12 @@ def _shapes(by_name: Mapping[str, Tensor], source: str) -> _Shapes:
                 f"{source} has {what}, which is not read from files; build the network with timm "
                 "and take nlviz.capture(net, clip)"
             )
+    if "pos_embed" not in by_name:
+        raise WeightsMismatch(
+            f"{source} has no learned positions, DINOv3 turns queries and keys instead (RoPE), "
+            "which is not read from files; build the network with timm and take "
+            "nlviz.capture(net, clip)"
+        )
     missing = [k for k in _NEEDED if k not in by_name]
     if missing:
         raise WeightsMismatch(f"{source} lacks {', '.join(missing)}; load a complete file")

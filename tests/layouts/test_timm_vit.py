@@ -228,6 +228,11 @@ def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(WeightsMismatch, match="as CLIP has it"):
         load_checkpoint(in_memory(state, "net.pth"))
     state = state_of("dino")
+    del state["pos_embed"]
+    state["rope_embed.periods"] = torch.ones(16)
+    with pytest.raises(WeightsMismatch, match="no learned positions"):
+        load_checkpoint(in_memory(state, "dinov3.pth"))
+    state = state_of("dino")
     state["pos_embed"] = state["pos_embed"][:, :-3]
     with pytest.raises(WeightsMismatch, match="square of patches"):
         load_checkpoint(in_memory(state, "net.pth"))
