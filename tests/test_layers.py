@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,7 +21,7 @@ def contract() -> list[str]:
     (layers,) = (
         c["layers"] for c in settings["tool"]["importlinter"]["contracts"] if c["type"] == "layers"
     )
-    return [name.strip() for layer in layers for name in layer.split("|")]
+    return [name.strip() for layer in layers for name in re.split(r"[|:]", layer)]
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
