@@ -84,6 +84,9 @@ class OutOfMemory(NlvizError):
     """The device has too little memory for the forward pass."""
 
 
+MOST_NAMES = 12  # that a sentence lists
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of an error sentence that offers the close names, or all of them.
 
@@ -94,4 +97,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if close:
         return "; did you mean " + " or ".join(repr(n) for n in close) + "?"
-    return "; known: " + (", ".join(names) if names else "none")
+    listed = ", ".join(names[:MOST_NAMES]) if names else "none"
+    more = len(names) - MOST_NAMES
+    return f"; known: {listed}" + (f" and {more} more" if more > 0 else "")

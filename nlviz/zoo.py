@@ -242,6 +242,11 @@ def _part(tell: Progress, start: float, end: float) -> Progress:
 
 def _existing(name: str | Path) -> Path:
     path = Path(name)
+    if is_timm(str(name)):
+        raise UnknownModel(
+            f"{name} is made and loaded by timm, which keeps no file that could be inspected; give "
+            "the path of a file, or load it by its name"
+        )
     if not path.is_file():
         raise UnknownModel(f"no model is called {str(name)!r}{did_you_mean(str(name), CARDS)}")
     return path
