@@ -37,6 +37,7 @@ __all__ = [
     "devices",
     "file_of",
     "inspect_weights",
+    "is_here",
     "labels_named",
     "list_models",
     "load_model",
@@ -199,16 +200,14 @@ def file_of(card: ModelCard, *, progress: Progress | None = None) -> Path:
         if (found := digest_of(path)) != sha256:
             raise _another_digest(path, "sha256", sha256, found)
         return path
+    kept, beside = _places(card)
     if not card.url:
-        path = cache_folder() / "weights" / card.file_name
-        if not path.is_file():
+        if not kept.is_file():
             raise DownloadFailed(
                 f"{card.name} has no address to download it from: {card.note} Put "
-                f"{card.file_name} at {path}, or load it by its path"
+                f"{card.file_name} at {kept}, or load it by its path"
             )
-        return path
-    kept = where(card.url, file_name=card.file_name)
-    beside = Path(torch.hub.get_dir()) / "checkpoints" / card.file_name
+        return kept
     if beside.is_file() and not kept.is_file():  # torchvision put it there
         if not (found := remembered_digest(beside)).startswith(card.digest):
             raise _another_digest(beside, "sha256", card.digest, found)
@@ -225,6 +224,23 @@ def file_of(card: ModelCard, *, progress: Progress | None = None) -> Path:
     if kind == "sha1" and (found := _sha1(path)) != sha1:
         raise _another_digest(path, "sha1", sha1, found)
     return path
+
+
+def is_here(card: ModelCard) -> bool:
+    """Return whether a card's weights are on this machine, so that nothing is downloaded.
+
+    >>> is_here(CARDS["lite-nl"])
+    True
+    """
+    return bool(card.weights) or any(path.is_file() for path in _places(card))
+
+
+def _places(card: ModelCard) -> tuple[Path, Path]:
+    """Return where downloads are kept, and where torch.hub keeps its own."""
+    kept = cache_folder() / "weights" / card.file_name
+    if card.url:
+        kept = where(card.url, file_name=card.file_name)
+    return kept, Path(torch.hub.get_dir()) / "checkpoints" / card.file_name
 
 
 def card_for(path: Path) -> ModelCard | None:

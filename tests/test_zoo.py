@@ -183,3 +183,15 @@ def test_devices() -> None:
     assert device_name("cpu").startswith("CPU")
     with pytest.raises(NlvizError, match=r"a device here is one of .*cpu or auto, got 'tpu'"):
         pick_device("tpu")
+
+
+def test_weights_put_by_hand_are_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from nlviz.zoo import CARDS, is_here
+
+    monkeypatch.setenv("NLVIZ_CACHE", str(tmp_path))
+    for name in ("i3d-nl-r50.k400-tushar-n", "i3d-nl-r50.k400-slowfast"):
+        card = CARDS[name]
+        assert not is_here(card)
+        (tmp_path / "weights").mkdir(exist_ok=True)
+        (tmp_path / "weights" / card.file_name).write_bytes(b"")
+        assert is_here(card)

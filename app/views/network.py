@@ -43,7 +43,7 @@ def choose() -> Network | None:
 
 def _named() -> Network | None:
     from nlviz.own_models import offered
-    from nlviz.zoo import CARDS, list_models
+    from nlviz.zoo import CARDS, is_here, list_models
 
     state = st.session_state
     models = [*offered(), *sorted(list_models(), key=lambda name: not CARDS[name].weights)]
@@ -51,15 +51,17 @@ def _named() -> Network | None:
         models.append(state.model)  # a name from the address; loading it says what is wrong
     st.selectbox("Model", models, key="model", format_func=_label, label_visibility="collapsed")
     card = CARDS.get(state.model)
-    if card is None or _is_there(card):
+    if card is None or is_here(card):
         return Network(state.model)
     agreed: set[str] = state.setdefault("agreed", set())
     with st.container(border=True):
         st.caption(_about(card))
         if card.url:
-            if card.name in agreed:
+            again = card.name in agreed
+            label = "Try again" if again else "Download and open"
+            st.button(label, key="agree", on_click=agreed.add, args=(card.name,))
+            if again:
                 return Network(state.model)
-            st.button("Download and open", key="agree", on_click=agreed.add, args=(card.name,))
         else:
             st.caption(card.note)
     return None
@@ -134,18 +136,10 @@ def plain(text: str) -> str:
 
 
 def _label(name: str) -> str:
-    from nlviz.zoo import CARDS
+    from nlviz.zoo import CARDS, is_here
 
     card = CARDS.get(name)
-    return name if card is None or card.weights or _is_there(card) else f"{name} ↓"
-
-
-def _is_there(card: ModelCard) -> bool:
-    from nlviz.downloads import where
-
-    return bool(card.weights) or bool(
-        card.url and where(card.url, file_name=card.file_name).is_file()
-    )
+    return name if card is None or card.weights or is_here(card) else f"{name} ↓"
 
 
 def _about(card: ModelCard) -> str:

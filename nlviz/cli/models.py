@@ -10,7 +10,7 @@ import typer
 
 def models() -> None:
     """List the models that can be loaded by name."""
-    from nlviz.zoo import CARDS, list_models
+    from nlviz.zoo import CARDS, is_here, list_models
 
     if not sys.stdout.isatty():
         for name in list_models():
@@ -20,6 +20,7 @@ def models() -> None:
     from rich.table import Table
 
     table = Table("model", "trained for", "published", "licence", "file", box=None)
+    absent = {True: "downloads", False: "to be put by hand"}
     for name in list_models():
         card = CARDS[name]
         table.add_row(
@@ -27,17 +28,9 @@ def models() -> None:
             card.trained_for,
             card.accuracy or "-",
             card.licence + (" (no commercial use)" if card.non_commercial else ""),
-            "bundled" if card.weights else _place(card.url, card.file_name),
+            "bundled" if card.weights else "here" if is_here(card) else absent[bool(card.url)],
         )
     Console().print(table)
-
-
-def _place(url: str, file_name: str) -> str:
-    from nlviz.downloads import where
-
-    if not url:
-        return "to be put by hand"
-    return "here" if where(url, file_name=file_name).is_file() else "downloads"
 
 
 def info() -> None:
