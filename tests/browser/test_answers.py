@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 pytestmark = pytest.mark.browser
 
@@ -35,12 +38,22 @@ def opened(page: Page, app_url: str, what: str = "clip=cat.jpg&at=0,100,100") ->
     expect(page.get_by_text("is not why the network decides")).to_be_visible()
 
 
+def compute(page: Page) -> None:
+    """Compute, and wait for the answer; a click that falls into a redraw is made again."""
+    answer = page.get_by_text("rank correlation with the pinned query's map")
+    for _ in range(4):
+        settled(page)
+        if answer.count():
+            break
+        page.get_by_role("button", name="Compute").click()
+        with suppress(PlaywrightTimeout):
+            answer.first.wait_for(timeout=25_000)
+    expect(answer).to_be_visible()
+
+
 def test_an_attribution_is_drawn_with_its_agreement(page: Page, app_url: str) -> None:
     opened(page, app_url)
-    page.get_by_role("button", name="Compute").click()
-    expect(page.get_by_text("rank correlation with the pinned query's map")).to_be_visible(
-        timeout=60_000
-    )
+    compute(page)
     page.wait_for_function("[...document.images].some((image) => image.naturalWidth > 1000)")
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
@@ -56,7 +69,4 @@ def test_an_attribution_can_be_cancelled_and_taken_up_again(page: Page, app_url:
     expect(page.get_by_text("rank correlation")).to_have_count(0)
     # The network is free: another method runs.
     choose(page, "Grad-CAM", "Features that enter the block")
-    page.get_by_role("button", name="Compute").click()
-    expect(page.get_by_text("rank correlation with the pinned query's map")).to_be_visible(
-        timeout=60_000
-    )
+    compute(page)

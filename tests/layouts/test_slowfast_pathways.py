@@ -163,7 +163,7 @@ def test_two_pathways_with_a_key_of_another_name(wide: State) -> None:
     with pytest.raises(WeightsMismatch, match="no more channels than the slow one"):
         load_checkpoint(in_memory(narrow, cfg))
     scalar = {**wide, "s1.pathway0_stem.conv.weight": torch.tensor(1.0)}
-    with pytest.raises(WeightsMismatch, match="no more channels than the slow one"):
+    with pytest.raises(WeightsMismatch, match="must be a kernel"):
         load_checkpoint(in_memory(scalar, cfg))
 
 
