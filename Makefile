@@ -21,11 +21,16 @@ install: .venv/installed
 app: install
 	$(BIN)/nlviz app
 
-test: install .venv/originals/installed
+# Peers that a user installs on request, as one of them forbids commercial use.
+.venv/peers: .venv/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,denoise]"
+	touch $@
+
+test: install .venv/peers .venv/originals/installed
 	$(BIN)/python -m tests.chromium
 	$(BIN)/python -m pytest
 
-bench: install
+bench: install .venv/peers
 	$(BIN)/python -m tests.benchmarks
 
 lint: install
