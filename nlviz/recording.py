@@ -17,7 +17,7 @@ from nlviz.products import Product, WatchProducts
 # Modules that move the cells of a feature map, by the number of its spatial axes.
 _STRIDED = {
     1: (nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d),
-    2: (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d),
+    2: (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.PixelUnshuffle),
     3: (nn.Conv3d, nn.MaxPool3d, nn.AvgPool3d),
 }
 _PADDING = {
@@ -181,6 +181,8 @@ def _steps(module: nn.Module, n: int) -> list[tuple[int, int, int, int]]:
     if isinstance(module, _PADDING[n]):
         leading = tuple(module.padding)[::2]  # the last axis comes first
         return [(1, 1, int(p), 1) for p in reversed(leading)]
+    if isinstance(module, nn.PixelUnshuffle):
+        return [(module.downscale_factor, module.downscale_factor, 0, 1)] * n
     options = [
         _each(getattr(module, name, default), n)
         for name, default in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1))

@@ -72,6 +72,7 @@ class DenoisingNet(nn.Module):
             raise NlvizError(f"a denoising network is local or nonlocal, got {kind!r}")
         c = CHANNELS
         self.kind = kind
+        self.cells = nn.PixelUnshuffle(STRIDE)  # a module, so that the cells' places are followed
         self.head = nn.Conv2d(3 * STRIDE**2 + 1, c, 3, padding=1)
         self.first = nn.Sequential(*(Residual(c, d) for d in (1, 2, 1)))
         self.middle = Pointwise(c, c)
@@ -89,7 +90,7 @@ class DenoisingNet(nn.Module):
         self, noisy: Float[Tensor, "batch 3 h w"], sigma: Float[Tensor, " batch"]
     ) -> tuple[Tensor, Tensor]:
         """Return the first layer's output, and what enters the block."""
-        cells = F.pixel_unshuffle(noisy, STRIDE)
+        cells = self.cells(noisy)
         level = sigma.view(-1, 1, 1, 1).expand(-1, 1, *cells.shape[2:])
         low = self.head(torch.cat([cells, 4 * level], 1))
         return low, self.middle(self.first(low))
@@ -105,5 +106,33 @@ class DenoisingNet(nn.Module):
             sigma: standard deviation of the noise, in the same units.
         """
         low, x = self.features(noisy, sigma)
-        x = self.second(self.block(x))
-        return noisy - F.pixel_shuffle(self.tail(x + low), STRIDE)
+        return self.cleaned(noisy, low, self.block(x))
+
+    def cleaned(
+        self, noisy: Float[Tensor, "batch 3 h w"], low: Tensor, x: Tensor
+    ) -> Float[Tensor, "batch 3 h w"]:
+        """Return the picture without its noise, from the first layer's and the block's output."""
+        return noisy - F.pixel_shuffle(self.tail(self.second(x) + low), STRIDE)
+
+
+class AtOneLevel(nn.Module):
+    """A denoising network that is told the same noise level each time, so that it takes one input.
+
+    In this form ``nlviz.capture`` reads it like any other network; its block then reaches every
+    cell.
+
+    Args:
+        net: the network.
+        sigma: standard deviation of the noise, where white is 1.
+
+    >>> AtOneLevel(DenoisingNet("local"), 0.1)(torch.zeros(2, 3, 6, 8)).shape
+    torch.Size([2, 3, 6, 8])
+    """
+
+    def __init__(self, net: DenoisingNet, sigma: float) -> None:
+        super().__init__()
+        self.net, self.sigma = net, sigma
+
+    def forward(self, noisy: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
+        """Return the picture without its noise."""
+        return cast(Tensor, self.net(noisy, noisy.new_full((len(noisy),), self.sigma)))
