@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from nlviz.denoise.means import non_local_means, non_local_means_of_clip
     from nlviz.denoise.noise import Noise, add_noise, estimate_sigma
     from nlviz.denoise.per_query import affinity
-    from nlviz.denoise.quality import psnr, ssim
-    from nlviz.denoise.registry import denoise, list_denoisers
+    from nlviz.denoise.quality import method_noise, psnr, ssim
+    from nlviz.denoise.registry import denoise, denoise_clip, list_clip_denoisers, list_denoisers
 
 _HOMES = {
     "Comparison": "comparison",
@@ -29,8 +29,11 @@ _HOMES = {
     "affinity": "per_query",
     "compare": "comparison",
     "denoise": "registry",
+    "denoise_clip": "registry",
     "estimate_sigma": "noise",
+    "list_clip_denoisers": "registry",
     "list_denoisers": "registry",
+    "method_noise": "quality",
     "non_local_means": "means",
     "non_local_means_of_clip": "means",
     "psnr": "quality",
@@ -44,8 +47,11 @@ __all__ = [
     "affinity",
     "compare",
     "denoise",
+    "denoise_clip",
     "estimate_sigma",
+    "list_clip_denoisers",
     "list_denoisers",
+    "method_noise",
     "non_local_means",
     "non_local_means_of_clip",
     "psnr",

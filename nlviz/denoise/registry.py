@@ -1,0 +1,185 @@
+"""All denoisers by name, and the one way to run them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nlviz.denoise import bm3d_peer, networks_entry, opencv_peer, own, scikit_image_peer
+from nlviz.denoise.method import Denoiser, Tell, Value, nothing_told
+from nlviz.denoise.noise import checked_sigma, estimate_sigma
+from nlviz.denoise.planes import Image, to_planes
+from nlviz.denoise.planes import data_range as white_of
+from nlviz.errors import NlvizError, did_you_mean
+
+# One line for each family; the order is that of the lists and tables.
+_FAMILIES = (own, opencv_peer, scikit_image_peer, bm3d_peer, networks_entry)
+_OF_CLIPS = (own, opencv_peer)
+
+DENOISERS: Mapping[str, Denoiser] = {d.name: d for f in _FAMILIES for d in f.DENOISERS}
+CLIP_DENOISERS: Mapping[str, Denoiser] = {d.name: d for f in _OF_CLIPS for d in f.CLIP_DENOISERS}
+
+
+def list_denoisers() -> list[str]:
+    """Return the names of the denoisers of single pictures that run here.
+
+    >>> [name for name in list_denoisers() if name.startswith("non")]
+    ['non-local-means']
+    """
+    return [name for name, denoiser in DENOISERS.items() if denoiser.available]
+
+
+def list_clip_denoisers() -> list[str]:
+    """Return the names of the denoisers of clips that run here.
+
+    Those of single pictures denoise each frame by itself; ``non-local-means`` and
+    ``opencv-nlm-multi`` look across frames.
+
+    >>> "opencv-nlm-multi" in list_clip_denoisers()
+    True
+    """
+    both = {**DENOISERS, **CLIP_DENOISERS}
+    return [name for name, denoiser in both.items() if denoiser.available]
+
+
+def find_denoiser(name: str, *, of_clips: bool = False) -> Denoiser:
+    """Return the denoiser of this name, whether it runs here or not.
+
+    Args:
+        name: its name.
+        of_clips: whether clips are denoised; space-time forms come first then.
+
+    Raises:
+        NlvizError: when there is none of that name.
+
+    >>> find_denoiser("bm3d").licence
+    'Tampere University: non-commercial use only'
+    """
+    known = {**DENOISERS, **CLIP_DENOISERS} if of_clips else DENOISERS
+    if name not in known:
+        if name in CLIP_DENOISERS:
+            raise NlvizError(f"the denoiser {name!r} is for clips, this is one picture")
+        raise NlvizError(f"no denoiser is called {name!r}{did_you_mean(name, known)}")
+    return known[name]
+
+
+def denoise(
+    image: Image,
+    name: str,
+    *,
+    sigma: float | None = None,
+    data_range: float | None = None,
+    progress: Tell | None = None,
+    **parameters: Any,
+) -> Image:
+    """Return a picture denoised.
+
+    Where sigma is 0 there is nothing to remove: the picture is returned as it is, unless the
+    parameter that sets the strength is given.
+
+    Args:
+        image: (H, W) or (H, W, 3), uint8, uint16 or float of any range.
+        name: one of ``list_denoisers()``.
+        sigma: standard deviation of the noise in units of the picture; None estimates it.
+        data_range: value of white; by default that of the type, for floats see
+            :func:`nlviz.denoise.planes.data_range`. Only some denoisers ask for it.
+        progress: called with a sentence and a share in [0, 1]; what it raises cancels.
+        parameters: those of the denoiser, h in units of the picture.
+
+    Returns:
+        A picture of the same shape and type, in the same units; float results are never clipped.
+
+    Raises:
+        NlvizError: when there is no such denoiser, it cannot run here, or the picture, sigma or
+            a parameter is out of its range.
+
+    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (24, 32))
+    >>> bool(denoise(noisy, "non-local-means", sigma=0.1).std() < 0.03)
+    True
+    """
+    return _denoised(image, find_denoiser(name), sigma, data_range, progress, parameters)
+
+
+def denoise_clip(
+    frames: Image,
+    name: str,
+    *,
+    sigma: float | None = None,
+    data_range: float | None = None,
+    progress: Tell | None = None,
+    **parameters: Any,
+) -> Image:
+    """Return a clip denoised: in space-time where the denoiser can, else frame by frame.
+
+    Args:
+        frames: (T, H, W) or (T, H, W, 3), as a picture of :func:`denoise`.
+        name: one of ``list_clip_denoisers()``.
+        sigma: as there.
+        data_range: as there.
+        progress: as there.
+        parameters: as there; ``frames`` is how many frames the window reaches over.
+
+    Raises:
+        NlvizError: as there.
+
+    >>> clip = np.full((4, 9, 11), 7, np.uint8)
+    >>> denoise_clip(clip, "gaussian", sigma=5, spatial=1).shape
+    (4, 9, 11)
+    """
+    found = find_denoiser(name, of_clips=True)
+    frames = np.asarray(frames)
+    if frames.ndim not in (3, 4):
+        raise NlvizError(
+            f"a clip has the shape (T, H, W) or (T, H, W, 3), this one has {frames.shape}"
+        )
+    if sigma is None:
+        sigma = estimate_sigma(frames.reshape(-1, *frames.shape[2:]))
+    if found.of_clips:
+        return _denoised(frames, found, sigma, data_range, progress, parameters)
+    tell, out = progress or nothing_told, []
+    white = white_of(frames, data_range)
+    for index, frame in enumerate(frames):
+        tell(f"{found.label}: frame {index + 1} of {len(frames)}", index / len(frames))
+        out.append(_denoised(frame, found, sigma, white, None, parameters))
+    return np.stack(out)
+
+
+def _denoised(
+    image: Image,
+    denoiser: Denoiser,
+    sigma: float | None,
+    data_range: float | None,
+    progress: Tell | None,
+    parameters: Mapping[str, Any],
+) -> Image:
+    denoiser.check()
+    image = np.asarray(image)
+    tall = to_planes(image.reshape(-1, *image.shape[2:]) if denoiser.of_clips else image)
+    white = white_of(image, data_range)
+    level = estimate_sigma(image) if sigma is None else checked_sigma(sigma)
+    values = denoiser.values(level, white, parameters)
+    if level == 0 and denoiser.strength not in parameters:
+        return tall.picture(tall.values).reshape(image.shape)
+    work = image.astype(tall.values.dtype)
+    done = run(denoiser, work, level, white, values, progress)
+    planes = done.reshape(-1, *image.shape[2:]) if denoiser.of_clips else done
+    flat = planes[None] if planes.ndim == 2 else planes.transpose(2, 0, 1)
+    return tall.picture(flat).reshape(image.shape)
+
+
+def run(
+    denoiser: Denoiser,
+    picture: Image,
+    sigma: float,
+    white: float,
+    values: Mapping[str, Value],
+    progress: Tell | None = None,
+) -> Image:
+    """Return float pictures denoised with all parameters given, and check what comes back."""
+    tell = progress or nothing_told
+    tell(f"Denoising: {denoiser.label}", 0.0)
+    done = denoiser.run(picture, sigma, white, tell, **values)
+    tell(f"Denoised: {denoiser.label}", 1.0)
+    return done
