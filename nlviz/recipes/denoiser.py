@@ -3,7 +3,9 @@
 First a trunk without either block. Then, for every seed, two copies of it: one gets a non-local
 block, the other a bottleneck of as many parameters that looks at its own cell; both blocks are the
 identity at first, and everything trains on, on the same patches, for as many steps. An interrupted
-run goes on from its checkpoint and ends at the same weights.
+run goes on from its checkpoint and ends at the same weights. Kinds and seeds may run side by side
+in processes of their own once the trunk is there. ``nlviz.recipes.denoiser_card`` then bundles the
+weights of one seed.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import cast, get_args
 
 import torch
 from rich.progress import Progress
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nlviz.block import NonLocalBlock
@@ -40,6 +42,10 @@ class Stage:
         rate: learning rate of AdamW at the start.
         last_rate: share of it at the end; a cosine lies between.
         warm_up: steps over which the rate rises to its start.
+
+    >>> stage = Stage(steps=100, batch=4, size=32, rate=1e-3, last_rate=0.1, warm_up=10)
+    >>> [round(stage.rate_at(step), 6) for step in (0, 9, 50, 100)]
+    [0.0001, 0.000982, 0.00055, 0.0001]
     """
 
     steps: int
@@ -82,7 +88,7 @@ def train(
         every: steps between checkpoints.
     """
     device = next(net.parameters()).device
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.to(memory_format=torch.channels_last)
     trained = [p for p in net.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=stage.rate, weight_decay=1e-4, betas=(0.9, 0.98))
     average = {k: v.clone() for k, v in net.state_dict().items()}
@@ -180,20 +186,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not kept.exists():
         found = photographs(given.photos) if given.photos else debian_photographs(given.work)
     bank = read_bank(found, kept=kept)
+    given.out.mkdir(parents=True, exist_ok=True)
     with Progress() as bars:
-
-        def listen(what: str, steps: int) -> Callable[[int, float], None]:
-            task = bars.add_task(what, total=steps)
-
-            def told(done: int, loss: float) -> None:
-                bars.update(task, completed=done, description=f"{what} {loss:.5f}")
-                bars.console.print(f"{what}: {done} steps, loss {loss:.5f}")
-
-            return told
-
-        from safetensors.torch import load_file
-
-        start = load_file(trunk(bank, given.work, device=device, told=listen("trunk", TRUNK.steps)))
+        told = _listener(bars, "trunk", TRUNK.steps)
+        start = load_file(trunk(bank, given.work, device=device, told=told))
         for seed in given.seeds:
             for kind in given.kinds:
                 name = f"{kind}-{seed}"
@@ -203,12 +199,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     TWINS,
                     seed=seed + 1,  # the trunk saw seed 0
                     checkpoint=given.work / f"{name}.pt",
-                    told=listen(name, TWINS.steps),
+                    told=_listener(bars, name, TWINS.steps),
                 )
-                path = given.out / f"denoiser-{name}.safetensors"
-                about = {"recipe": f"nlviz.recipes.denoiser {VERSION}", "seed": str(seed)}
-                about |= {f"twins.{k}": str(v) for k, v in asdict(TWINS).items()}
-                save_file({k: v.cpu().contiguous() for k, v in average.items()}, path, about)
+                write(average, given.out / f"denoiser-{name}.safetensors", kind=kind, seed=seed)
+
+
+def write(average: dict[str, Tensor], path: Path, *, kind: BlockKind, seed: int) -> None:
+    """Write weights with what made them."""
+    about = {"recipe": f"nlviz.recipes.denoiser {VERSION}", "kind": kind, "seed": str(seed)}
+    about |= {f"twins.{k}": str(v) for k, v in asdict(TWINS).items()}
+    save_file({k: v.cpu().contiguous() for k, v in average.items()}, path, about)
+
+
+def _listener(bars: Progress, what: str, steps: int) -> Callable[[int, float], None]:
+    task = bars.add_task(what, total=steps)
+
+    def told(done: int, loss: float) -> None:
+        bars.update(task, completed=done, description=f"{what} {loss:.5f}")
+        bars.console.print(f"{what}: {done} steps, loss {loss:.5f}")
+
+    return told
 
 
 if __name__ == "__main__":

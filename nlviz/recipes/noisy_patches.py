@@ -33,7 +33,7 @@ class PatchBank:
     """Clean pictures to cut patches from.
 
     Args:
-        pictures: (H, W, 3) RGB uint8, each larger than the patches.
+        pictures: (H, W, 3) RGB uint8, none smaller than the patches.
 
     >>> bank = PatchBank([np.full((70, 90, 3), 128, np.uint8)])
     >>> batch = bank.draw(2, 32, seed=0, step=5)
@@ -53,6 +53,9 @@ class PatchBank:
 
         The same seed and step give the same patches whatever was drawn before, so that two
         networks train on the same data and an interrupted run goes on as if it had not been.
+
+        Raises:
+            NlvizError: when a picture is smaller than the patches.
         """
         rng = np.random.default_rng([seed, step])
         cut = np.stack([self._patch(size, rng) for _ in range(count)])
@@ -66,8 +69,14 @@ class PatchBank:
 
     def _patch(self, size: int, rng: np.random.Generator) -> Picture:
         picture = self.pictures[rng.choice(len(self.pictures), p=self._chance)]
-        y = rng.integers(picture.shape[0] - size + 1)
-        x = rng.integers(picture.shape[1] - size + 1)
+        height, width = picture.shape[:2]
+        if size > min(height, width):
+            raise NlvizError(
+                f"patches of {size} px do not fit into a picture of {width}x{height} px; leave it "
+                "out"
+            )
+        y = rng.integers(height - size + 1)
+        x = rng.integers(width - size + 1)
         patch = picture[y : y + size, x : x + size]
         for flip in (np.s_[:, ::-1], np.s_[::-1]):
             patch = patch[flip] if rng.random() < 0.5 else patch
