@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlviz.affinity import Affinity, EmbeddedAffinity, Support
+    from nlviz.affinity import Affinity, EmbeddedAffinity
     from nlviz.analysis.agreement import Agreement, agreement
     from nlviz.analysis.attribution import Attribution, attribution
     from nlviz.analysis.health import BlockHealth, block_health
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nlviz.render.notebook import LiveView, view
     from nlviz.render.overlays import Overlay, overlay
     from nlviz.render.views import View, read_view
+    from nlviz.support import Support, Window
     from nlviz.zoo import ModelCard, inspect_weights, list_models, load_model
 
 _HOMES = {
@@ -51,9 +52,10 @@ _HOMES = {
     "Overlay": "render.overlays",
     "Pairwise": "pairwise",
     "PatchAffinity": "patches",
-    "Support": "affinity",
+    "Support": "support",
     "TokenGrid": "geometry",
     "View": "render.views",
+    "Window": "support",
     "agreement": "analysis.agreement",
     "attribution": "analysis.attribution",
     "block_health": "analysis.health",
@@ -95,6 +97,7 @@ __all__ = [
     "Support",
     "TokenGrid",
     "View",
+    "Window",
     "agreement",
     "attribution",
     "block_health",

@@ -13,82 +13,18 @@ from functools import cached_property
 from typing import Literal, Protocol, cast, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from nlviz.attention_map import AttentionMap
 from nlviz.errors import AffinityTooLarge, OutsideClip
 from nlviz.geometry import Shape, TokenGrid, check_inside
 from nlviz.pairwise import Pairwise
+from nlviz.support import ALL_KEYS, Support
 
 Indices = Sequence[int] | Tensor
 Head = int | Literal["mean", "max"] | None
 DENSE_LIMIT = 1 << 30
-
-
-@dataclass(frozen=True)
-class Support:
-    """Which keys a query may reach.
-
-    Attributes:
-        frames_per_group: groups of this many frames see only each other (long clips of the
-            original code fold time so); None lets every query reach every key.
-        own_prefix: whether tokens without a place belong to groups, too: every group has as many,
-            in the groups' order, and its queries reach these alone (a transformer that sees a
-            batch of frames has a class token for each). Otherwise every query reaches them all.
-    """
-
-    frames_per_group: int | None = None
-    own_prefix: bool = False
-
-    def mask(
-        self, queries: TokenGrid, keys: TokenGrid, indices: Tensor
-    ) -> Bool[Tensor, "n keys"] | None:
-        """Return which keys the queries reach, or None for all."""
-        if self.frames_per_group is None:
-            return None
-        of_keys = self._groups(keys, torch.arange(keys.size, device=indices.device), queries)
-        return self._groups(queries, indices, queries)[:, None] == of_keys[None, :]
-
-    def mask_all(
-        self, queries: TokenGrid, keys: TokenGrid, indices: Tensor
-    ) -> Bool[Tensor, "n all_keys"] | None:
-        """Return which keys the queries reach, tokens without a place first, or None for all.
-
-        >>> grid = TokenGrid((2, 1, 3), prefix=2)
-        >>> Support(1, own_prefix=True).mask_all(grid, grid, torch.tensor([4]))
-        tensor([[False,  True, False, False, False,  True,  True,  True]])
-        """
-        mask = self.mask(queries, keys, indices)
-        if mask is None:
-            return None
-        before = torch.ones(len(indices), keys.prefix, dtype=torch.bool, device=mask.device)
-        if self.own_prefix:
-            group = torch.arange(keys.prefix, device=mask.device) // self.prefix_of_group(
-                queries, keys
-            )
-            before = self._groups(queries, indices, queries)[:, None] == group[None, :]
-        return torch.cat([before, mask], 1)
-
-    def prefix_of_group(self, queries: TokenGrid, keys: TokenGrid) -> int:
-        """Return how many keys without a place each query reaches."""
-        if self.frames_per_group is None or not self.own_prefix:
-            return keys.prefix
-        return keys.prefix // -(-queries.shape[0] // self.frames_per_group)
-
-    def reaching(
-        self, queries: TokenGrid, keys: TokenGrid, key: int
-    ) -> Bool[Tensor, " queries"] | None:
-        """Return which queries reach one key, or None for all."""
-        if self.frames_per_group is None:
-            return None
-        of_key = self._groups(keys, torch.tensor([key]), queries)
-        return self._groups(queries, torch.arange(queries.size), queries) == of_key
-
-    def _groups(self, grid: TokenGrid, indices: Tensor, queries: TokenGrid) -> Tensor:
-        """Return the group of each token; frames are counted on the grid of the queries."""
-        t, h, w = grid.shape
-        return indices // (h * w) * queries.shape[0] // t // cast(int, self.frames_per_group)
 
 
 @runtime_checkable
@@ -320,7 +256,7 @@ class EmbeddedAffinity(RowsMixin):
     phi: Float[Tensor, "heads all_keys d"]
     queries: TokenGrid
     keys: TokenGrid
-    support: Support = Support()
+    support: Support = ALL_KEYS
     bias: Float[Tensor, "heads_or_1 queries_or_1 all_keys"] | None = None
     values: Float[Tensor, "heads all_keys dv"] | None = None
     output: Float[Tensor, "heads all_queries dv"] | None = None

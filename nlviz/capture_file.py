@@ -23,13 +23,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from nlviz.affinity import EmbeddedAffinity, Support
+from nlviz.affinity import EmbeddedAffinity
 from nlviz.captured import About, Affinities, Capture
 from nlviz.clip import Clip, Sampling
 from nlviz.detections import Detection
 from nlviz.errors import NlvizError, UnreadableCheckpoint
 from nlviz.geometry import Shape, TokenGrid, Triple
 from nlviz.pairwise import Pairwise
+from nlviz.support import Support
 from nlviz.whole_file import write_whole
 
 FORMAT = "nlviz.capture"

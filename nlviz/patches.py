@@ -14,13 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nlviz.affinity import Indices, RowsMixin, Support
+from nlviz.affinity import Indices, RowsMixin
 from nlviz.errors import NlvizError
 from nlviz.geometry import Shape, TokenGrid
 from nlviz.pairwise import Pairwise
+from nlviz.support import ALL_KEYS, Support
 
 NL_MEANS = Pairwise("nl_means")
-ALL_KEYS = Support()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, Support
+from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.errors import AffinityTooLarge, NlvizError, OutsideClip
 from nlviz.geometry import TokenGrid
 from nlviz.pairwise import Pairwise
 from nlviz.patches import patch_affinity
+from nlviz.support import Support
 from tests.reference import affinity_rows
 
 NAMES = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")

@@ -16,7 +16,7 @@ import timm
 import torch
 
 import nlviz
-from nlviz.affinity import EmbeddedAffinity, Support
+from nlviz.affinity import EmbeddedAffinity
 from nlviz.analysis.controls import controls
 from nlviz.analysis.health import block_health
 from nlviz.capture_file import is_capture, read_capture
@@ -32,6 +32,7 @@ from nlviz.render.exports import render_bytes
 from nlviz.render.live_view import unpack
 from nlviz.render.live_view.assemble import live_view
 from nlviz.render.views import View
+from nlviz.support import Support
 from tests.test_cli import run
 
 T, H, W = 4, 40, 56

@@ -26,11 +26,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, Head, Indices, RowsMixin, Support
+from nlviz.affinity import Affinity, EmbeddedAffinity, Head, Indices, RowsMixin
 from nlviz.attention_map import AttentionMap
 from nlviz.errors import NlvizError
 from nlviz.geometry import Shape, TokenGrid
 from nlviz.pairwise import Pairwise
+from nlviz.support import Support
 
 PAIRS = 1 << 27  # query-key pairs over which a mean row is taken; beyond it a sample of queries
 LEAST = 256  # queries of such a sample, however many keys there are

@@ -16,13 +16,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, Support
+from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.block import NonLocalBlock
 from nlviz.clip import Clip
 from nlviz.detections import Detection
 from nlviz.geometry import Axis, Shape, TokenGrid
 from nlviz.pairwise import Pairwise
 from nlviz.recording import Call, replaced
+from nlviz.support import Support
 
 
 @dataclass(frozen=True)

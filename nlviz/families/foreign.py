@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, Support
+from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.adapter import InputSpec, Prepared, features_of
@@ -25,6 +25,7 @@ from nlviz.families.placing import grid_of, prepare_for, shape_of
 from nlviz.geometry import Axis, TokenGrid
 from nlviz.pairwise import Pairwise
 from nlviz.recording import Call, replaced
+from nlviz.support import Support
 
 TOLERANCE = 0.05  # of |y|: what rounding in half precision may do to large logits
 CLEARLY = 0.1  # a later candidate must leave less than this share of the first one's error

@@ -25,13 +25,14 @@ from timm.models.eva import Eva, EvaAttention, EvaBlockPostNorm
 from timm.models.vision_transformer import ResPostBlock, VisionTransformer
 from torch import Tensor, nn
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, Support
+from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.adapter import InputSpec, Prepared, place, prepare
 from nlviz.geometry import Axis, TokenGrid
 from nlviz.pairwise import Pairwise
 from nlviz.recording import Call, replaced
+from nlviz.support import Support
 
 _TRUNKS = (VisionTransformer, Eva)
 _ATTENTION = (Attention, AttentionRope, EvaAttention)

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, Support
+from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.analysis import decomposition
 from nlviz.analysis.decomposition import mean_rows, minus_mean, query_groups, split
 from nlviz.errors import NlvizError
 from nlviz.geometry import TokenGrid
 from nlviz.pairwise import Pairwise, PairwiseName
+from nlviz.support import Support
 
 QUERIES = TokenGrid((5, 4, 7), (1, 8, 8))
 KEYS = TokenGrid((5, 2, 3), (1, 16, 16))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nlviz.affinity import EmbeddedAffinity, Support
+from nlviz.affinity import EmbeddedAffinity
 from nlviz.analysis import health
 from nlviz.analysis.health import BlockHealth, Effect, block_health, unary_share
 from nlviz.analysis.statistics import average_distance, block_statistics
@@ -18,6 +18,7 @@ from nlviz.block import NonLocalBlock, insert
 from nlviz.geometry import TokenGrid
 from nlviz.model import Model
 from nlviz.pairwise import Pairwise
+from nlviz.support import Support
 from tests.families.stand_ins import _NonLocalBlockND, shaken
 from tests.nets import CLIPS, FRAMES, FrameNet, clip_net, frame_net, noise_clip
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nlviz.affinity import Affinity, EmbeddedAffinity, Support
+from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.analysis.controls import Source, sources
 from nlviz.analysis.decomposition import SAME_RANKING, MinusMean, centres, unary_normaliser
 from nlviz.analysis.opening import opening_query
@@ -21,6 +21,7 @@ from nlviz.patches import PatchAffinity
 from nlviz.picture import colour_map, encode
 from nlviz.render.live_view.container import pack
 from nlviz.render.objects import for_live_view
+from nlviz.support import Support
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
 FEW = 1 << 16  # numbers that are sent as float32 rather than float16
