@@ -136,14 +136,8 @@ def denoise_clip(
         )
     if sigma is None:
         sigma = estimate_sigma(frames.reshape(-1, *frames.shape[2:]))
-    if found.of_clips:
-        return _denoised(frames, found, sigma, data_range, progress, parameters)
-    tell, out = progress or nothing_told, []
     white = white_of(frames, data_range)
-    for index, frame in enumerate(frames):
-        tell(f"{found.label}: frame {index + 1} of {len(frames)}", index / len(frames))
-        out.append(_denoised(frame, found, sigma, white, None, parameters))
-    return np.stack(out)
+    return _denoised(frames, found, sigma, white, progress, parameters, clip=True)
 
 
 def _denoised(
@@ -153,33 +147,56 @@ def _denoised(
     data_range: float | None,
     progress: Tell | None,
     parameters: Mapping[str, Any],
+    *,
+    clip: bool = False,
 ) -> Image:
     denoiser.check()
     image = np.asarray(image)
-    tall = to_planes(image.reshape(-1, *image.shape[2:]) if denoiser.of_clips else image)
+    # The frames one below the other are a tall picture, which knows types and ranges.
+    tall = to_planes(image.reshape(-1, *image.shape[2:]) if clip else image)
     white = white_of(image, data_range)
     level = estimate_sigma(image) if sigma is None else checked_sigma(sigma)
     values = denoiser.values(level, white, parameters)
     if level == 0 and denoiser.strength not in parameters:
         return tall.picture(tall.values).reshape(image.shape)
     work = image.astype(tall.values.dtype)
-    done = run(denoiser, work, level, white, values, progress)
-    planes = done.reshape(-1, *image.shape[2:]) if denoiser.of_clips else done
+    done = denoise_picture(denoiser, work, level, white, values, progress, clip=clip)
+    planes = done.reshape(-1, *image.shape[2:]) if clip else done
     flat = planes[None] if planes.ndim == 2 else planes.transpose(2, 0, 1)
     return tall.picture(flat).reshape(image.shape)
 
 
-def run(
+def denoise_picture(
     denoiser: Denoiser,
     picture: Image,
     sigma: float,
     white: float,
     values: Mapping[str, Value],
     progress: Tell | None = None,
+    *,
+    clip: bool | None = None,
 ) -> Image:
-    """Return float pictures denoised with all parameters given, and check what comes back."""
+    """Return a float picture, or a clip, denoised with every parameter given, as float.
+
+    Args:
+        denoiser: which.
+        picture: (H, W) or (H, W, 3); a clip (T, H, W) or (T, H, W, 3).
+        sigma: standard deviation of the noise.
+        white: value of white.
+        values: of all parameters.
+        progress: called with a sentence and a share; what it raises cancels.
+        clip: whether it is a clip; None for one with four axes.
+    """
     tell = progress or nothing_told
     tell(f"Denoising: {denoiser.label}", 0.0)
-    done = denoiser.run(picture, sigma, white, tell, **values)
+    clip = picture.ndim == 4 if clip is None else clip
+    if clip and not denoiser.of_clips:
+        out = []
+        for index, frame in enumerate(picture):
+            tell(f"{denoiser.label}: frame {index + 1} of {len(picture)}", index / len(picture))
+            out.append(denoiser.run(frame, sigma, white, nothing_told, **values))
+        done: Image = np.stack(out)
+    else:
+        done = denoiser.run(picture, sigma, white, tell, **values)
     tell(f"Denoised: {denoiser.label}", 1.0)
     return done
