@@ -102,6 +102,6 @@ def read_bank(paths: Iterable[Path], *, kept: Path) -> PatchBank:
                 f"{int(SHORTER[-1] * REDUCED)} pixels, as they are reduced; none has it"
             )
         kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(kept, *pictures)  # type: ignore[arg-type]
+        np.savez(kept, *pictures)
     with np.load(kept) as stored:
         return PatchBank([stored[name] for name in stored.files])
