@@ -156,8 +156,8 @@ def effective_number_over_h(
 
     The effective number is exp(-sum_j w_j log w_j), as everywhere here: 1 where a pixel keeps its
     own value, the pixels of the window where all count alike. A mirrored pixel counts as one more.
-    With the bias, patches no farther apart than noise explains count fully at any h, so that it does
-    not begin at 1.
+    With the bias, patches no farther apart than noise explains count fully at any h, so that it
+    does not begin at 1.
 
     Args:
         image: the noisy picture (H, W) or (H, W, 3).
