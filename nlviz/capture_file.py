@@ -30,7 +30,7 @@ from nlviz.detections import Detection
 from nlviz.errors import NlvizError, UnreadableCheckpoint
 from nlviz.geometry import Shape, TokenGrid, Triple
 from nlviz.pairwise import Pairwise
-from nlviz.support import Support
+from nlviz.support import Support, Window
 from nlviz.whole_file import write_whole
 
 FORMAT = "nlviz.capture"
@@ -293,7 +293,15 @@ def _support(told: Mapping[str, Any], queries: TokenGrid, keys: TokenGrid) -> Su
                 f"{groups} groups of frames share tokens without a place evenly, "
                 f"got {keys.prefix} of them",
             )
-    return Support(frames, own)
+    window = told.get("window")
+    if window is None:
+        return Support(frames, own)
+    _require(frames is None, "a support is a window or groups of frames, not both")
+    for name, least in (("rows", 0), ("columns", 0), ("block", 1)):
+        _whole(window[name], least, name)
+    if window["frames"] is not None:
+        _whole(window["frames"], 0, "frames")
+    return Support(window=Window(**{k: window[k] for k in ("rows", "columns", "frames", "block")}))
 
 
 def _grid(told: Mapping[str, Any]) -> TokenGrid:

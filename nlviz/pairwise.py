@@ -10,6 +10,7 @@ arXiv 1711.07971, and non-local means, which has the same form
     dot_product          s theta_i . phi_j                keys       signed
     concatenation        relu(w_f . [theta_i ; phi_j])    keys       non-negative
     nl_means             exp(-distance_ij / h^2)          sum_j f    sums to 1
+    bilateral            the same, of pixels, times exp(-|i - j|^2 / 2 spatial^2)
 
 code                paper
 ``theta``, ``phi``  theta(x_i), phi(x_j); x itself in ``gaussian``
@@ -32,9 +33,11 @@ from torch import Tensor
 
 from nlviz.errors import NlvizError
 
-PairwiseName = Literal["gaussian", "embedded_gaussian", "dot_product", "concatenation", "nl_means"]
+PairwiseName = Literal[
+    "gaussian", "embedded_gaussian", "dot_product", "concatenation", "nl_means", "bilateral"
+]
 PAIRWISE_NAMES: tuple[PairwiseName, ...] = get_args(PairwiseName)
-SOFTMAX_NAMES = frozenset({"gaussian", "embedded_gaussian", "nl_means"})
+SOFTMAX_NAMES = frozenset({"gaussian", "embedded_gaussian", "nl_means", "bilateral"})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-SOFTMAX = ("gaussian", "embedded_gaussian", "nl_means")
+SOFTMAX = ("gaussian", "embedded_gaussian", "nl_means", "bilateral")
 
 
 def affinity_rows(

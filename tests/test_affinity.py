@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from nlviz.affinity import Affinity, EmbeddedAffinity
-from nlviz.errors import AffinityTooLarge, NlvizError, OutsideClip
+from nlviz.errors import AffinityTooLarge, OutsideClip
 from nlviz.geometry import TokenGrid
 from nlviz.pairwise import Pairwise
 from nlviz.patches import patch_affinity
@@ -239,82 +237,6 @@ def test_affinities_follow_the_protocol_and_tell_their_sizes() -> None:
         "Affinity(block, embedded_gaussian, 60 queries (4x3x5) x 8 keys (4x1x2), 3 heads)"
     )
     assert "<img" in affinity()._repr_html_()
-
-
-# Non-local means ----------------------------------------------------------------------------------
-
-
-def nl_means_rows(
-    picture: np.ndarray,
-    tokens: list[tuple[int, int, int]],
-    some: list[int],
-    patch: int,
-    h: float,
-) -> np.ndarray:
-    _, height, width, _ = picture.shape
-    p = picture.astype(np.float64)
-
-    def mirrored(i: int, n: int) -> int:
-        i = abs(i)
-        return i if i < n else 2 * (n - 1) - i
-
-    def patch_at(a: int, b: int, c: int) -> np.ndarray:
-        r = range(-(patch // 2), patch // 2 + 1)
-        return np.array(
-            [[p[a, mirrored(b + y, height), mirrored(c + x, width)] for x in r] for y in r]
-        )
-
-    patches = [patch_at(*token) for token in tokens]
-    f = np.array(
-        [
-            [np.exp(-np.mean((q - k) ** 2) / h**2) for k in patches]
-            for q in (patches[i] for i in some)
-        ]
-    )
-    return f / f.sum(1, keepdims=True)
-
-
-@settings(max_examples=15)
-@given(
-    st.integers(1, 2), st.integers(9, 14), st.integers(9, 15), st.sampled_from([1, 3]),
-    st.sampled_from([1, 3, 5]), st.integers(1, 5),
-)  # fmt: skip
-def test_patch_rows_equal_the_formula(
-    t: int, height: int, width: int, channels: int, patch: int, step: int
-) -> None:
-    rng = np.random.default_rng(height * width)
-    picture = rng.integers(0, 256, (t, height, width, channels), np.uint8)
-    a = patch_affinity(
-        picture, clip_shape=(t, 2 * height, 3 * width), h=60.0, patch=patch, step=step
-    )
-    _, h, w = a.keys.shape
-    tokens = [
-        (f, a.offset + y * step, a.offset + x * step)
-        for f in range(t) for y in range(h) for x in range(w)
-    ]  # fmt: skip
-    some = [0, a.queries.size // 2, a.queries.size - 1]
-    want = nl_means_rows(picture, tokens, some, patch, 60.0)
-    np.testing.assert_allclose(a.rows(some)[0].numpy(), want, rtol=1e-4, atol=1e-9)
-    for index in some:  # pixel (y, x) of the picture covers 2 x 3 pixels of the clip
-        f, y, x = tokens[index]
-        assert a.keys.centre(index) == pytest.approx((f, 2 * y + 0.5, 3 * x + 1.0))
-
-
-@pytest.mark.parametrize(
-    ("options", "rule"),
-    [
-        ({"patch": 4}, "odd"),
-        ({"patch": 0}, "odd"),
-        ({"h": 0.0}, "h must be"),
-        ({"step": 0}, "step"),
-        ({"step": 60}, "smaller|larger"),
-        ({"patch": 99}, "smaller|larger"),
-    ],
-)
-def test_nonsense_parameters_of_patches_are_refused(options: dict[str, float], rule: str) -> None:
-    picture = np.zeros((1, 24, 32, 3), np.uint8)
-    with pytest.raises(NlvizError, match=rule):
-        patch_affinity(picture, clip_shape=(1, 24, 32), **{"h": 10.0, **options})  # type: ignore[arg-type]
 
 
 def test_columns_count_multiples_of_what_a_row_would_give_uniformly() -> None:

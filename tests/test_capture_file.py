@@ -32,7 +32,7 @@ from nlviz.render.exports import render_bytes
 from nlviz.render.live_view import unpack
 from nlviz.render.live_view.assemble import live_view
 from nlviz.render.views import View
-from nlviz.support import Support
+from nlviz.support import Support, Window
 from tests.test_cli import run
 
 T, H, W = 4, 40, 56
@@ -73,6 +73,13 @@ def made(**changes: Any) -> Capture:
 
 def grouped() -> Capture:
     return made(support=Support(2), bias=torch.randn(1, 1, T * 2 * 3))
+
+
+def windowed() -> Capture:
+    same = TokenGrid((T, 5, 7), (1, 8, 8), (0, 3.5, 3.5))
+    x = torch.randn(1, T * 35, 6)
+    near = Support(window=Window(rows=1, columns=2, frames=1, block=3))
+    return made(theta=x, phi=x, keys=same, support=near)
 
 
 def dot_product() -> Capture:
@@ -118,6 +125,7 @@ def vit() -> Capture:
 KINDS: tuple[Callable[[], Capture], ...] = (
     made,
     grouped,
+    windowed,
     dot_product,
     concatenation,
     same_tensor,

@@ -73,6 +73,7 @@ def test_which_rows_are_signed_and_which_sum_to_one() -> None:
         "gaussian",
         "embedded_gaussian",
         "nl_means",
+        "bilateral",
     }
 
 

@@ -105,6 +105,7 @@ def denoise(
 def denoise_clip(
     frames: Image,
     name: str,
+    /,  # a parameter is called frames, too
     *,
     sigma: float | None = None,
     data_range: float | None = None,

@@ -9,7 +9,7 @@ from nlviz.errors import NlvizError, did_you_mean
 from nlviz.layouts.layout import Flag, Origin
 from nlviz.pairwise import PairwiseName
 
-_PAIRWISE = tuple(n for n in get_args(PairwiseName) if n != "nl_means")
+_PAIRWISE = tuple(n for n in get_args(PairwiseName) if n not in ("nl_means", "bilateral"))
 
 
 class Flags:

@@ -209,10 +209,8 @@ def _logits(affinity: Affinity, display: Display, place: dict[str, float]) -> At
 
 
 def _logit_rows(affinity: Affinity, indices: Any) -> torch.Tensor:
-    if isinstance(affinity, EmbeddedAffinity):
+    if isinstance(affinity, EmbeddedAffinity | PatchAffinity):
         return affinity.logits(indices)
-    if isinstance(affinity, PatchAffinity):
-        return -affinity.distances(indices)[None] / affinity.h**2
     raise InvalidView(f"the affinity of {affinity.name} has no logits; show its rows instead")
 
 
