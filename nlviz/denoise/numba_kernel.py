@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 import numpy as np
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 TILE_ROWS = 64
 TILE_COLUMNS = 1024
 LOG2_E = 1.4426950408889634
+# Loops that write zeros, not slices: those keep the loops around them from becoming vectors.
 FAST: Any = {"fastmath": True, "error_model": "numpy", "boundscheck": False}
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_fast: Callable[[_Function], _Function] = numba.njit(**FAST)
 
 
 def _bits(context: Any, bits: Any) -> Any:
@@ -94,6 +97,58 @@ def _two_to_of(z: Any) -> Any:
 overload(_two_to, jit_options=FAST)(_two_to_of)
 
 
+@_fast
+def _down(high: Any, ring: Any, taps: Any, row: Any) -> None:
+    """Put weighted sums over the rows of a patch, of which ``ring[row]`` is the last."""
+    patch = taps.size
+    high[:] = taps.dtype.type(0.0)
+    for i in range(patch):
+        tap = taps[i]
+        later = ring[(row + 1 + i) % patch]
+        for x in range(high.size):
+            high[x] += tap * later[x]
+
+
+@_fast
+def _across(total: Any, high: Any, taps: Any) -> None:
+    """Put sums over the columns of a patch; small sizes are written out, which is faster."""
+    length = total.size
+    patch = taps.size
+    q = patch // 2
+    zero = taps.dtype.type(0.0)
+    c0 = taps[q]
+    c1 = taps[q - 1] if q >= 1 else zero
+    c2 = taps[q - 2] if q >= 2 else zero
+    c3 = taps[q - 3] if q >= 3 else zero
+    c4 = taps[q - 4] if q >= 4 else zero
+    if patch == 1:
+        for x in range(length):
+            total[x] = c0 * high[x]
+    elif patch == 3:
+        for x in range(length):
+            total[x] = c0 * high[x + 1] + c1 * (high[x] + high[x + 2])
+    elif patch == 5:
+        for x in range(length):
+            total[x] = (
+                c0 * high[x + 2] + c1 * (high[x + 1] + high[x + 3]) + c2 * (high[x] + high[x + 4])
+            )
+    elif patch == 9:
+        for x in range(length):
+            total[x] = (
+                c0 * high[x + 4]
+                + c1 * (high[x + 3] + high[x + 5])
+                + c2 * (high[x + 2] + high[x + 6])
+                + c3 * (high[x + 1] + high[x + 7])
+                + c4 * (high[x] + high[x + 8])
+            )
+    else:
+        total[:] = zero
+        for i in range(patch):
+            tap = taps[i]
+            for x in range(length):
+                total[x] += tap * high[x + i]
+
+
 def _pair(
     here: Any,
     there: Any,
@@ -130,12 +185,10 @@ def _pair(
     rows, columns = totals.shape
     patch = taps.size
     q = patch // 2
-    window = log_spatial.shape[0]
-    reach = window // 2
+    reach = log_spatial.shape[0] // 2
     m = reach + q
     wide = columns + 2 * m
-    kind = here.dtype.type
-    zero = kind(0.0)
+    zero = here.dtype.type(0.0)
     # Squared differences of the last rows, or suffix sums of them; the last row stays 0.
     ring = np.zeros((patch + 1, wide), here.dtype)
     prefix = np.zeros(wide, here.dtype)
@@ -146,7 +199,6 @@ def _pair(
     c1 = taps[q - 1] if q >= 1 else zero
     c2 = taps[q - 2] if q >= 2 else zero
     c3 = taps[q - 3] if q >= 3 else zero
-    c4 = taps[q - 4] if q >= 4 else zero
     for dy in range(0 if same else -reach, reach + 1):
         for dx in range(-reach, reach + 1):
             if same and dy == 0 and dx <= 0:
@@ -157,12 +209,12 @@ def _pair(
             bottom = max(rows, rows - dy)
             left = min(0, -dx)
             length = max(columns, columns - dx) - left
+            long = length + 2 * q
+            lo = left + m - q
             if scale == zero:
                 weight = _two_to(max(log, least))
                 for x in range(length):
                     weights[x] = weight
-            long = length + 2 * q
-            lo = left + m - q
             for x in range(long):
                 prefix[x] = zero
             ring[:patch, :long] = zero
@@ -172,47 +224,28 @@ def _pair(
                     yp = top + s - q + m
                     j = s % patch
                     own = ring[j]
-                    if channels == 1:
-                        a0 = here[0, yp, lo : lo + long]
-                        b0 = there[0, yp + dy, lo + dx : lo + dx + long]
-                        if flat:
-                            rest = ring[j + 1]
-                            for x in range(long):
-                                d = a0[x] - b0[x]
-                                d = d * d
-                                own[x] = d
-                                d += prefix[x]
-                                prefix[x] = d
-                                high[x] = d + rest[x]
-                        else:
-                            for x in range(long):
-                                d = a0[x] - b0[x]
-                                own[x] = d * d
-                    elif channels == 3:
-                        a0 = here[0, yp, lo : lo + long]
+                    a0 = here[0, yp, lo : lo + long]
+                    b0 = there[0, yp + dy, lo + dx : lo + dx + long]
+                    if channels == 3:
                         a1 = here[1, yp, lo : lo + long]
                         a2 = here[2, yp, lo : lo + long]
-                        b0 = there[0, yp + dy, lo + dx : lo + dx + long]
                         b1 = there[1, yp + dy, lo + dx : lo + dx + long]
                         b2 = there[2, yp + dy, lo + dx : lo + dx + long]
-                        if flat:
-                            rest = ring[j + 1]
-                            for x in range(long):
-                                d0 = a0[x] - b0[x]
-                                d1 = a1[x] - b1[x]
-                                d2 = a2[x] - b2[x]
-                                d = d0 * d0 + d1 * d1 + d2 * d2
-                                own[x] = d
-                                d += prefix[x]
-                                prefix[x] = d
-                                high[x] = d + rest[x]
-                        else:
-                            for x in range(long):
-                                d0 = a0[x] - b0[x]
-                                d1 = a1[x] - b1[x]
-                                d2 = a2[x] - b2[x]
-                                own[x] = d0 * d0 + d1 * d1 + d2 * d2
+                        for x in range(long):
+                            d0 = a0[x] - b0[x]
+                            d1 = a1[x] - b1[x]
+                            d2 = a2[x] - b2[x]
+                            own[x] = d0 * d0 + d1 * d1 + d2 * d2
+                    else:
+                        for x in range(long):
+                            d = a0[x] - b0[x]
+                            own[x] = d * d
                     if flat:
+                        rest = ring[j + 1]
+                        for x in range(long):
+                            d = own[x] + prefix[x]
+                            prefix[x] = d
+                            high[x] = d + rest[x]
                         if j == patch - 1:
                             for x in range(long):
                                 prefix[x] = zero
@@ -221,31 +254,12 @@ def _pair(
                                 lower = ring[i + 1]
                                 for x in range(long):
                                     upper[x] += lower[x]
-                    elif s >= patch - 1:
-                        for x in range(long):
-                            high[x] = zero
-                        for i in range(patch):
-                            tap = taps[i]
-                            older = ring[(j + 1 + i) % patch]
-                            for x in range(long):
-                                high[x] += tap * older[x]
+                    else:
+                        _down(high[:long], ring, taps, j)
                 if s < 2 * q:
                     continue
                 if scale != zero:
-                    if patch == 1:
-                        for x in range(length):
-                            across[x] = c0 * high[x]
-                    elif patch == 3:
-                        for x in range(length):
-                            across[x] = c0 * high[x + 1] + c1 * (high[x] + high[x + 2])
-                    elif patch == 5:
-                        for x in range(length):
-                            across[x] = (
-                                c0 * high[x + 2]
-                                + c1 * (high[x + 1] + high[x + 3])
-                                + c2 * (high[x] + high[x + 4])
-                            )
-                    elif patch == 7:
+                    if patch == 7:  # here once more, as a call for each row costs a tenth
                         for x in range(length):
                             across[x] = (
                                 c0 * high[x + 3]
@@ -253,22 +267,8 @@ def _pair(
                                 + c2 * (high[x + 1] + high[x + 5])
                                 + c3 * (high[x] + high[x + 6])
                             )
-                    elif patch == 9:
-                        for x in range(length):
-                            across[x] = (
-                                c0 * high[x + 4]
-                                + c1 * (high[x + 3] + high[x + 5])
-                                + c2 * (high[x + 2] + high[x + 6])
-                                + c3 * (high[x + 1] + high[x + 7])
-                                + c4 * (high[x] + high[x + 8])
-                            )
                     else:
-                        for x in range(length):
-                            across[x] = zero
-                        for i in range(patch):
-                            tap = taps[i]
-                            for x in range(length):
-                                across[x] += tap * high[x + i]
+                        _across(across[:length], high, taps)
                     for x in range(length):
                         z = max(across[x] - bias, zero) * scale + log
                         weights[x] = _two_to(max(z, least))
@@ -340,8 +340,9 @@ def averaged(
     count, channels, height, width = frames.shape
     kind = frames.dtype.type
     # A power of two brings the values to -1 .. 1, where no square overflows, and changes no digit.
+    most = np.finfo(kind).maxexp - 8
     exponent = int(np.frexp(max(float(frames.max()), -float(frames.min())))[1])
-    unit = kind(2.0**-exponent) if abs(exponent) < 120 else kind(1.0)
+    unit = kind(2.0 ** -min(max(exponent, -most), most))
     flat = weighting.patch_sigma is None
     taps = np.ones(weighting.patch) if flat else weighting.taps()
     size = channels * taps.sum() ** 2
