@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nlviz.denoise.planes import PlaneArray, to_planes
+from nlviz.denoise.planes import PlaneArray, check_picture, to_planes
 from nlviz.errors import NlvizError
 
 if TYPE_CHECKING:
@@ -217,17 +217,40 @@ def averaged(
 ) -> Pictures:
     """Return weighted means of frames (T, H, W) or (T, H, W, 3); the one way to both kernels."""
     shape = tuple(frames.shape)
-    if len(shape) not in (3, 4):
+    if len(shape) not in (3, 4) or 0 in shape[:1]:
         raise NlvizError(f"a clip has the shape (T, H, W) or (T, H, W, 3), this one has {shape}")
     if operator.index(threads) < 1:
         raise NlvizError(f"threads must be 1 or more, got threads={threads}; take threads=1")
+    done: Any
+    if isinstance(frames, np.ndarray):
+        check_picture(shape[1:], frames.dtype)
+        if device in (None, "cpu"):
+            done = _by_numba(frames, weighting, threads, progress)
+            return done  # type: ignore[no-any-return]
+    from nlviz.denoise import torch_kernel
+
+    tensor, place = torch_kernel.placed(frames, device)
+    check_picture(shape[1:], torch_kernel.numpy_type(tensor))
+    if place.type == "cpu":
+        done = _by_numba(tensor.cpu().numpy(), weighting, threads, progress)
+        return torch_kernel.placed(done, None)[0].to(tensor.device)  # type: ignore[return-value]
+    done = torch_kernel.of_pictures(tensor.to(place), weighting, progress)
+    if isinstance(frames, np.ndarray):
+        done = done.cpu().numpy()
+    else:
+        done = done.to(tensor.device)
+    return done  # type: ignore[no-any-return]
+
+
+def _by_numba(
+    frames: npt.NDArray[Any], weighting: Weighting, threads: int, progress: Progress | None
+) -> npt.NDArray[Any]:
     from nlviz.denoise.numba_kernel import averaged as kernel
 
-    array = np.asarray(frames)
     # The frames one below the other are a tall picture, which knows types and ranges.
-    tall = to_planes(array.reshape(-1, *shape[2:]))
-    channels = len(tall.values)
-    values = tall.values.reshape(channels, *shape[:3]).transpose(1, 0, 2, 3)
+    tall = to_planes(frames.reshape(-1, *frames.shape[2:]))
+    channels, height, width = len(tall.values), *frames.shape[1:3]
+    values = tall.values.reshape(channels, -1, height, width).transpose(1, 0, 2, 3)
     done = kernel(values, weighting, threads, progress)
-    planes: PlaneArray = done.transpose(1, 0, 2, 3).reshape(channels, -1, shape[2])
-    return tall.picture(planes).reshape(shape)  # type: ignore[return-value]
+    planes: PlaneArray = done.transpose(1, 0, 2, 3).reshape(channels, -1, width)
+    return tall.picture(planes).reshape(frames.shape)

@@ -40,6 +40,24 @@ class Planes:
         return np.ascontiguousarray(image, self.dtype)
 
 
+def check_picture(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise NlvizError unless arrays of this shape and type can be pictures."""
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
+        hint = (
+            "; take the alpha channel off first, image[..., :3]"
+            if shape[2:] in ((2,), (4,))
+            else ""
+        )
+        raise NlvizError(f"a picture has the shape (H, W) or (H, W, 3), this one has {shape}{hint}")
+    if 0 in shape:
+        raise NlvizError(f"a picture needs at least one pixel, this one has the shape {shape}")
+    if dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
+        raise NlvizError(
+            "a picture is uint8, uint16, float32 or float64, this one is "
+            f"{dtype}; convert it with image.astype"
+        )
+
+
 def to_planes(image: Image) -> Planes:
     """Return a picture as planes.
 
@@ -54,24 +72,7 @@ def to_planes(image: Image) -> Planes:
     ((3, 5, 7), dtype('uint8'))
     """
     image = np.asarray(image)
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        hint = (
-            "; take the alpha channel off first, image[..., :3]"
-            if image.shape[2:] in ((2,), (4,))
-            else ""
-        )
-        raise NlvizError(
-            f"a picture has the shape (H, W) or (H, W, 3), this one has {image.shape}{hint}"
-        )
-    if not image.size:
-        raise NlvizError(
-            f"a picture needs at least one pixel, this one has the shape {image.shape}"
-        )
-    if image.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
-        raise NlvizError(
-            "a picture is uint8, uint16, float32 or float64, this one is "
-            f"{image.dtype}; convert it with image.astype"
-        )
+    check_picture(image.shape, image.dtype)
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         bad = int((~np.isfinite(image)).sum())
         raise NlvizError(
