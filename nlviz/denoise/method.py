@@ -107,7 +107,7 @@ class Denoiser:
         needs: module that must be installed.
         ready: whether it can run, beyond what must be installed.
         missing: what to do where it cannot, as the end of a sentence.
-        adjusted: defaults that depend on what the caller chose otherwise.
+        adjusted: parameters with another default, because of what the caller chose otherwise.
         slow: whether it is left out unless asked for.
     """
 
@@ -125,7 +125,9 @@ class Denoiser:
     needs: str | None = None
     ready: Callable[[], bool] = field(default=lambda: True)
     missing: str = ""
-    adjusted: Callable[[Mapping[str, Any]], Mapping[str, float]] = field(default=lambda given: {})
+    adjusted: Callable[[Mapping[str, Any]], Mapping[str, Parameter]] = field(
+        default=lambda given: {}
+    )
     slow: bool = False
 
     @property
@@ -166,11 +168,27 @@ class Denoiser:
         for name, parameter in self.parameters.items():
             if name in given:
                 values[name] = parameter.checked(name, given[name])
-            elif name in other:
-                values[name] = other[name] * (sigma if parameter.unit == "sigma" else 1)
             else:
-                values[name] = parameter.at(sigma, white)
+                values[name] = other.get(name, parameter).at(sigma, white)
         return values
+
+
+def grown(at_25: float, power: float) -> Callable[[float], float]:
+    """Return a default that is ``at_25`` for sigma 25 of 255 and goes with a power of sigma.
+
+    >>> grown(1.2, 0.65)(100 / 255)
+    2.95
+    """
+    return lambda share: float(f"{at_25 * (max(share, 1 / 255) * 255 / 25) ** power:.3g}")
+
+
+def odd_near(side: Callable[[float], float], *, least: int = 3) -> Callable[[float], int]:
+    """Return a default that is the odd number nearest to another one.
+
+    >>> odd_near(lambda share: 4.2)(0.1)
+    5
+    """
+    return lambda share: max(2 * round((side(share) - 1) / 2) + 1, least)
 
 
 def nothing_told(sentence: str, share: float) -> None:

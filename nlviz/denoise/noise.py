@@ -48,7 +48,7 @@ class Noise:
         NlvizError: when one of them is out of its range.
 
     >>> Noise("poisson-gaussian", sigma=5, gain=2).sentence
-    'Poisson-Gaussian noise, gain 2 and sigma 5, seen in float'
+    'Poisson-Gaussian noise, gain 2 and sigma 5'
     """
 
     kind: Kind = "gaussian"
@@ -82,7 +82,7 @@ class Noise:
             ),
             "salt-and-pepper": f"Salt and pepper on {100 * self.amount:g} % of the pixels",
         }[self.kind]
-        return f"{what}, {'clipped to the range' if self.clipped else 'seen in float'}"
+        return f"{what}, clipped to the range" if self.clipped else what
 
     def level(self, clean: Image, *, data_range: float | None = None) -> float:
         """Return the root of the noise's mean variance over a clean picture, before clipping.

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from nlviz.denoise.method import Denoiser, Parameter, Tell
-from nlviz.denoise.own import FRAMES, PATCH, WINDOW
+from nlviz.denoise.own import FRAMES, PATCH, PLAIN, WINDOW, strength
 from nlviz.denoise.planes import Image
 
 _NOTE = "Takes uint8 only: the input is scaled to 0..255, rounded and clipped."
@@ -85,7 +85,7 @@ def _clip(
     return _back(np.stack(out), picture, white)
 
 
-_H = Parameter("strength: patches so far apart count 1/e", 1.0, 0.1, 2.0, 0.05, "sigma")
+_, _H = strength(PLAIN, PLAIN)
 _SHARED = {"h": _H, "patch": PATCH, "window": WINDOW}
 
 DENOISERS = (

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from nlviz.denoise.method import Denoiser, Parameter, Tell
-from nlviz.denoise.own import PATCH, WINDOW
+from nlviz.denoise.own import PATCH, WINDOW, strength
 from nlviz.denoise.planes import Image
 
 _MISSING = "it needs scikit-image; pip install scikit-image"
-_WITHOUT_BIAS = 0.9
 
 
 def _run(
@@ -43,13 +42,17 @@ def _run(
     return np.asarray(done, picture.dtype)
 
 
-def _h_without_bias(given: Mapping[str, Any]) -> Mapping[str, float]:
-    return {"h": _WITHOUT_BIAS} if given.get("bias", True) in (False,) else {}
+# Fast distances come out some 20 % smaller than the formula's, slow ones weigh the patch's middle.
+_FAST, _SLOW = strength(0.54, 0.82), strength(0.83, 1.08)
 
 
-def _parameters(h: float) -> dict[str, Parameter]:
+def _unbiased(given: Mapping[str, Any], h: Parameter) -> Mapping[str, Parameter]:
+    return {} if given.get("bias", True) else {"h": h}
+
+
+def _parameters(h: Parameter) -> dict[str, Parameter]:
     return {
-        "h": Parameter("strength: patches so far apart count 1/e", h, 0.1, 2.0, 0.05, "sigma"),
+        "h": h,
         "patch": PATCH,
         "window": WINDOW,
         "bias": Parameter("tell it sigma, whose bias it then subtracts", True, kind="switch"),
@@ -64,12 +67,12 @@ DENOISERS = (
         "scikit-image denoise_nl_means, fast_mode=True; Darbon et al. 2008",
         "BSD-3-Clause (scikit-image)",
         "Takes float. One thread.",
-        _parameters(0.65),
+        _parameters(_FAST[0]),
         partial(_run, fast=True),
         "h",
         needs="skimage",
         missing=_MISSING,
-        adjusted=_h_without_bias,
+        adjusted=partial(_unbiased, h=_FAST[1]),
     ),
     Denoiser(
         "scikit-image-slow",
@@ -78,12 +81,12 @@ DENOISERS = (
         "scikit-image denoise_nl_means, fast_mode=False; Buades et al. 2005",
         "BSD-3-Clause (scikit-image)",
         "Takes float. One thread; some twenty times slower than fast.",
-        _parameters(0.65),
+        _parameters(_SLOW[0]),
         partial(_run, fast=False),
         "h",
         needs="skimage",
         missing=_MISSING,
-        adjusted=_h_without_bias,
+        adjusted=partial(_unbiased, h=_SLOW[1]),
         slow=True,
     ),
 )
