@@ -19,6 +19,7 @@ ALL = (
     "start_up",
     "hover",
     "correspondence",
+    "denoisers",
 )
 WITHOUT_QUICK = ("hover",)
 
