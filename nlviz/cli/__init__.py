@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nlviz.cli.checkpoints import inspect, verify
+from nlviz.cli.denoising import denoise
 from nlviz.cli.models import info, models
 from nlviz.cli.predict import predict
 from nlviz.cli.serve import start_app
@@ -41,6 +42,7 @@ def _first(
 app.command("attend")(attend)
 app.command("render")(render)
 app.command("predict")(predict)
+app.command("denoise")(denoise)
 app.command("models")(models)
 app.command("inspect")(inspect)
 app.command("verify")(verify)
