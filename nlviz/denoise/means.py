@@ -59,8 +59,8 @@ class Weighting:
     frames: int = 1
 
     def __post_init__(self) -> None:
-        for name, unit in (("patch", "pixels"), ("window", "pixels"), ("frames", "frames")):
-            object.__setattr__(self, name, _odd(name, getattr(self, name), unit))
+        for name in ("patch", "window", "frames"):
+            object.__setattr__(self, name, _odd(name, getattr(self, name)))
         if not self.h > 0:
             cure = (
                 "; take a small h, as the result nears the picture itself when h nears 0"
@@ -106,7 +106,8 @@ class Weighting:
         return np.zeros_like(apart) if self.spatial is None else -apart / (2 * self.spatial**2)
 
 
-def _odd(name: str, value: Any, unit: str) -> int:
+def _odd(name: str, value: Any) -> int:
+    name, unit = ("frames_window", "frames") if name == "frames" else (name, "pixels")
     try:
         number = operator.index(value)
     except TypeError:

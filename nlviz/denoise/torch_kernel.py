@@ -38,7 +38,10 @@ def placed(frames: Any, device: str | None) -> tuple[Tensor, torch.device]:
     Raises:
         NlvizError: when there is no such device here.
     """
-    tensor = frames.detach() if isinstance(frames, Tensor) else torch.from_numpy(frames)
+    if isinstance(frames, Tensor):
+        tensor = frames.detach()
+    else:  # no negative strides and nothing read-only in torch
+        tensor = torch.from_numpy(np.require(frames, requirements=["C", "W"]))
     try:
         place = torch.device(device if device is not None else tensor.device)
         torch.empty(0, device=place)
