@@ -1,18 +1,15 @@
-"""Results that are shared between reruns and visitors, keyed by content.
-
-Streamlit's caches replay the elements drawn inside them, so a progress bar cannot live there. Here
-its cache holds slots, and the work is done outside of it, once, while others wait for it.
-"""
+"""Captures and what is made of them, shared between reruns and visitors, keyed by content."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+
+from .slots import Key, Progress, Slot, filled
 
 if TYPE_CHECKING:
     from nlviz.affinity import Affinity
@@ -23,40 +20,22 @@ if TYPE_CHECKING:
 
     from .state import Choice
 
-T = TypeVar("T")
-Progress = Callable[[str, float], None]
-Key = tuple[Any, ...]
 CHEAP = 1.0  # seconds of a forward pass that are spent without asking
 
 
-@dataclass
-class _Slot:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    value: Any = None
-    seconds: float = 0.0  # what the forward pass took, of a capture
-
-
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _model_slot(key: Key) -> _Slot:
-    return _Slot()
+def _model_slot(key: Key) -> Slot:
+    return Slot()
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _capture_slot(key: Key) -> _Slot:
-    return _Slot()
+def _capture_slot(key: Key) -> Slot:
+    return Slot()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _block_slot(key: Key) -> _Slot:
-    return _Slot()
-
-
-def _filled(slot: _Slot, make: Callable[[], T]) -> T:
-    with slot.lock:
-        if slot.value is None:
-            slot.value = make()
-        value: T = slot.value
-        return value
+def _block_slot(key: Key) -> Slot:
+    return Slot()
 
 
 def model(choice: Choice, progress: Progress | None = None) -> Model:
@@ -81,7 +60,7 @@ def model(choice: Choice, progress: Progress | None = None) -> Model:
             **flags,
         )
 
-    return _filled(_model_slot(_model_key(choice)), make)
+    return filled(_model_slot(_model_key(choice)), make)
 
 
 def report(choice: Choice) -> LoadReport:
@@ -156,11 +135,11 @@ def capture(choice: Choice, progress: Progress) -> Capture:
         loaded = model(choice)
         start = time.perf_counter()
         shot = loaded.capture(clip, progress=lambda s, share: progress(s, 0.5 + 0.45 * share))
-        slot.seconds = time.perf_counter() - start
+        slot.seconds = time.perf_counter() - start  # of the forward pass
         return shot
 
     slot = _capture_slot(capture_key(choice))
-    return _filled(slot, make)
+    return filled(slot, make)
 
 
 def _saved(choice: Choice) -> Capture:
@@ -260,7 +239,7 @@ def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> Bl
         return BlockView(affinities, payload, (float(frame), y, x), served, statistics, test)
 
     key = (*capture_key(choice), block)
-    return _filled(_block_slot(key), make)
+    return filled(_block_slot(key), make)
 
 
 def fill_first_view() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,7 @@ import streamlit as st
 from nlviz.errors import NlvizError, NoNonLocalBlocks, WeightsMismatch
 
 from .. import cached, live_view, state, uploads
+from ..telling import progress_to, sentence, tell_error, told
 from . import attribution, network, panels, prediction, sidebar
 
 if TYPE_CHECKING:
@@ -23,39 +22,14 @@ if TYPE_CHECKING:
     from nlviz.render.views import View
 
 HEAD_START = 0.5  # seconds
+CURE = "Another input or block may work."
 
 
 def page() -> None:
     """Draw the page; whatever goes wrong is told in a sentence."""
     waiting = st.empty()
-    with _told(waiting):
+    with told("Explore", waiting, cure=CURE):
         _draw(waiting)
-
-
-@contextmanager
-def _told(waiting: DeltaGenerator | None = None) -> Iterator[None]:
-    """Tell errors in a sentence; a traceback helps nobody who looks at a page.
-
-    What was being waited for does not come any more, so its place is emptied.
-    """
-    try:
-        yield
-    except Exception as error:
-        if waiting is not None:
-            waiting.empty()
-        _tell_error(error)
-
-
-def _tell_error(error: Exception) -> None:
-    if isinstance(error, NlvizError):
-        st.error(_sentence(str(error)), icon=":material/error:")
-        return
-    logging.getLogger("nlviz.app").error("the Explore page failed", exc_info=error)
-    st.error(
-        f"This went wrong inside nlviz ({type(error).__name__}); the log has the details. "
-        "Another input or block may work.",
-        icon=":material/error:",
-    )
 
 
 def _draw(waiting: DeltaGenerator) -> None:
@@ -90,6 +64,7 @@ def _draw(waiting: DeltaGenerator) -> None:
         if (spec := loaded.input_spec) is not None:
             state.sample_as_trained(choice.model, spec.frames, spec.stride)
     shot = _captured(choice, waiting, key)
+    st.session_state.shown = choice  # the Denoise page offers it
     state.same_clip_as_before(cached.clip_key(choice))
     state.same_network_as_before(choice.model)
     names = list(shot.affinities)
@@ -120,10 +95,10 @@ def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> Model | None:
     with waiting.container():
         bar = st.progress(0.0, "Loading the network")
     try:
-        return cached.model(choice, lambda sentence, share: _tell(bar, sentence, share))
+        return cached.model(choice, lambda sentence, share: progress_to(bar, sentence, share))
     except (WeightsMismatch, NoNonLocalBlocks) as error:
         waiting.empty()
-        _tell_error(error)
+        tell_error(error, page="Explore", cure=CURE)
         network.report(cached.report(choice))
         return None
 
@@ -139,12 +114,7 @@ def _captured(choice: state.Choice, waiting: DeltaGenerator, key: object) -> Cap
     with waiting.container():
         bar = st.progress(0.0, f"Reading {choice.name}")
         st.button("Cancel", on_click=_cancel, args=(key,))
-    return cached.capture(choice, lambda sentence, share: _tell(bar, sentence, share))
-
-
-def _tell(bar: DeltaGenerator, sentence: str, share: float) -> None:
-    # A click on Cancel stops the script here, between two stages.
-    bar.progress(min(share, 1.0), sentence)
+    return cached.capture(choice, lambda sentence, share: progress_to(bar, sentence, share))
 
 
 def _cancel(key: object) -> None:
@@ -164,7 +134,7 @@ def _live(
     model: Callable[[], Model] | None,
 ) -> None:
     """Draw the live view and what belongs to the pinned query; a pin reruns only this."""
-    with _told():
+    with told("Explore", cure=CURE):
         now = _draw_live(shot, block, view, shareable)
         attribution.draw(model, shot, block, now)
 
@@ -174,7 +144,7 @@ def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: boo
     try:
         shot.clip.check(frame=query[0], y=query[1], x=query[2])
     except NlvizError as error:
-        st.warning(_sentence(str(error)), icon=":material/my_location:")
+        st.warning(sentence(str(error)), icon=":material/my_location:")
         st.session_state.query, query = None, view.opening
     payload = cached.payload_at(shot, block, view, query, channel=state.CHANNEL)
     live_view.mount(payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
@@ -209,10 +179,3 @@ def _display_changed() -> None:
 def _block_label(shot: Capture, name: str) -> str:
     t, h, w = shot.affinities[name].queries.shape
     return f"{name} ({t}×{h}×{w} cells)"
-
-
-def _sentence(text: str) -> str:
-    first = text.split(maxsplit=1)[0]
-    if first.isalpha():  # a file's name stays as it is
-        text = text[:1].upper() + text[1:]
-    return text + ("" if text.endswith((".", "?", "...")) else ".")
