@@ -240,6 +240,12 @@ def _pair(
                         for x in range(long):
                             d = a0[x] - b0[x]
                             own[x] = d * d
+                        for c in range(1, channels):
+                            a0 = here[c, yp, lo : lo + long]
+                            b0 = there[c, yp + dy, lo + dx : lo + dx + long]
+                            for x in range(long):
+                                d = a0[x] - b0[x]
+                                own[x] += d * d
                     if flat:
                         rest = ring[j + 1]
                         for x in range(long):

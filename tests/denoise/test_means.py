@@ -92,6 +92,18 @@ def test_clip_equal_to_a_double_loop(
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-11)
 
 
+def test_kernels_take_any_number_of_channels() -> None:
+    """Planes that are copies of one another say no more than one of them."""
+    one = film(2, 14, 11)[:, None]
+    weighting = means.Weighting(30, patch=3, window=7, spatial=2.0)
+    for count in (2, 5):
+        many = np.repeat(one, count, 1)
+        want = np.repeat(numba_kernel.averaged(one, weighting), count, 1)
+        np.testing.assert_allclose(numba_kernel.averaged(many, weighting), want, atol=1e-11)
+        by_torch = torch_kernel.averaged(torch.from_numpy(many), weighting)
+        np.testing.assert_allclose(by_torch.numpy(), want, atol=1e-11)
+
+
 def test_a_batch_is_its_pictures(kernel: str) -> None:
     batch = film(3, 14, 19, 3).clip(0, 255).astype(np.uint8)
     got = non_local_means_of_clip(batch, h=20, window=9, frames_window=1)

@@ -24,14 +24,6 @@ def test_inputs_are_left_alone() -> None:
     assert not done.is_inference()  # it may be used in what learns
 
 
-def test_any_number_of_channels() -> None:
-    """Planes that are copies of one another say no more than one of them."""
-    one = frames(2, 1, 14, 11)
-    weighting = Weighting(0.3, patch=3, window=7, spatial=2.0)
-    five = averaged(one.expand(2, 5, 14, 11), weighting)
-    torch.testing.assert_close(five, averaged(one, weighting).expand(2, 5, 14, 11))
-
-
 def test_types_that_pictures_have_not() -> None:
     with pytest.raises(NlvizError, match=r"this one is torch\.bfloat16"):
         numpy_type(torch.zeros(2, dtype=torch.bfloat16))
