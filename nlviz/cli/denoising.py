@@ -223,6 +223,7 @@ def _read(
             raise UnreadableClip(f"{path.name} is no array of numbers ({error})") from None
         return image, {**source, "digest": digest_of(path)}
     from nlviz.clip import read_clip
+    from nlviz.denoise.pictures import picture_of
 
     clip = read_clip(
         path, start=start, stride=stride, frames=frames, size=size, progress=part(tell, 0.0, 0.1)
@@ -237,17 +238,7 @@ def _read(
     source |= {"digest": clip.digest, **sampling}
     if len(clip.frames) > 1:
         return np.ascontiguousarray(clip.frames), source
-    return _picture(np.asarray(clip.frames[0]), grey=grey), source
-
-
-def _picture(frame: Image, *, grey: bool) -> Image:
-    """Return a frame, without its axis of channels where it has no colour."""
-    import numpy as np
-    from PIL import Image as Pillow
-
-    if (frame[..., :1] == frame[..., 1:]).all():
-        return np.ascontiguousarray(frame[..., 0])
-    return np.asarray(Pillow.fromarray(frame).convert("L")) if grey else frame
+    return picture_of(np.asarray(clip.frames[0]), grey=grey), source
 
 
 def _sampling(source: Mapping[str, Any]) -> dict[str, Any]:

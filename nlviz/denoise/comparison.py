@@ -141,10 +141,8 @@ def carried_out(
         )
     white = white_of(given if clean is None else clean, setup.data_range)
     tell("Adding noise", 0.0)
-    seen, sigma, origin = _seen_and_told(setup, clean, given, white)
+    seen, sigma, origin = noisy_input(setup, clean, noisy=given)
     precision = setup.input_type(of_clips=of_clips)
-    if precision == "uint8":
-        seen = (as_bytes(seen, white) * np.float32(white / 255)).astype(np.float32)
     results: dict[str, Result] = {}
     for index, each in enumerate(setup.denoisers):
         first, last = index / len(setup.denoisers), (index + 1) / len(setup.denoisers)
@@ -172,6 +170,36 @@ def carried_out(
         *before,
         name=name,
     )
+
+
+def noisy_input(
+    setup: Setup, image: Image | None, *, noisy: Image | None = None
+) -> tuple[Floats, float, str]:
+    """Return what all denoisers of a comparison are given, and the sigma that they are told.
+
+    Args:
+        setup: how.
+        image: the clean picture, or None.
+        noisy: the noisy one, where none is made.
+
+    Returns:
+        The noisy picture, its sigma, and where that comes from in words.
+
+    Raises:
+        NlvizError: as :func:`compare`.
+
+    >>> noisy_input(Setup(("mean",), Noise(sigma=5)), np.full((5, 7), 9, np.uint8))[1:]
+    (5.0, 'that of the noise')
+    """
+    given = image if noisy is None else noisy
+    if given is None:
+        raise NlvizError("a comparison needs a picture, none is given")
+    checked_picture(given)
+    white = white_of(given if image is None else image, setup.data_range)
+    seen, sigma, origin = _seen_and_told(setup, image, given, white)
+    if setup.input_type(of_clips=given.ndim == 4) == "uint8":
+        seen = (as_bytes(seen, white) * np.float32(white / 255)).astype(np.float32)
+    return seen, sigma, origin
 
 
 def _part(tell: Tell, first: float, last: float) -> Tell:
