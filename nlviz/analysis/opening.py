@@ -7,12 +7,15 @@ import math
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from nlviz.affinity import Affinity
 from nlviz.clip import Clip
+from nlviz.patches import PatchAffinity
 
 Grey = npt.NDArray[np.float32]
 RULE = "opens at the textured point of the middle frame that moves most"
+RULE_AVERAGING = "opens at the textured point that averages most pixels"
 RULE_STILL = "opens at the most textured point"
 
 
@@ -60,6 +63,38 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[int, float, float, st
             if inside and value > best:
                 best, at = float(value), (y, x)
     return middle, at[0], at[1], RULE if t > 1 else RULE_STILL
+
+
+def averaging_query(affinity: PatchAffinity) -> tuple[float, float, float]:
+    """Return (frame, y, x) of a textured pixel of the middle frame whose row is spread most.
+
+    Of the 24 most textured places on a coarse lattice, that with the largest effective number of
+    keys, exp(entropy). Texture is taken from the picture smoothed, as noise has a texture of its
+    own.
+
+    >>> from nlviz.patches import patch_affinity
+    >>> ramp = np.tile(np.linspace(0, 255, 40, dtype=np.float32), (32, 1))[None, ..., None]
+    >>> a = patch_affinity(ramp, clip_shape=(1, 32, 40), h=9.0, step=1, window=5)
+    >>> averaging_query(a)[0]
+    0.0
+    """
+    t, height, width, _ = affinity.picture.shape
+    frame = t // 2
+    picture = affinity.picture[frame].numpy().astype(np.float32)
+    grey = cv2.GaussianBlur(picture.mean(-1), (0, 0), 2.0)
+    score = np.sqrt(np.maximum(cv2.cornerMinEigenVal(grey, 9), 0))
+    edge_y, edge_x = height // 8, width // 8
+    lattice = [
+        (float(score[y, x]), y, x)
+        for y in range(edge_y, height - edge_y, max(height // 32, 1))
+        for x in range(edge_x, width - edge_x, max(width // 32, 1))
+    ] or [(0.0, height // 2, width // 2)]
+    best = (-1.0, height // 2, width // 2)
+    for _, y, x in sorted(lattice, reverse=True)[:24]:
+        row = affinity.rows([(frame * height + y) * width + x])[0, 0].double()
+        spread = float(torch.special.entr(row).sum().exp())
+        best = max(best, (spread, y, x))
+    return float(frame), float(best[1]), float(best[2])
 
 
 def _aligned(frame: Grey, to: Grey) -> Grey:

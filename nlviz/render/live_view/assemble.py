@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import cv2
@@ -15,6 +16,8 @@ from nlviz.affinity import Affinity, EmbeddedAffinity
 from nlviz.analysis.controls import Source, sources
 from nlviz.analysis.decomposition import SAME_RANKING, MinusMean, centres, unary_normaliser
 from nlviz.analysis.opening import opening_query
+from nlviz.clip import Clip
+from nlviz.errors import NlvizError
 from nlviz.geometry import TokenGrid
 from nlviz.model import Capture
 from nlviz.patches import PatchAffinity
@@ -71,15 +74,8 @@ def live_view(
     if query is None:
         *place, rule = opening_query(capture.clip, learned)
         query = (float(place[0]), float(place[1]), float(place[2]))
-    arrays: Arrays = {
-        "lut_seq": colour_map("sequential"),
-        "lut_div": colour_map("diverging"),
-    }
-    pictures = []
-    for index, frame in enumerate(capture.clip.frames):
-        name = f"frame{index}"
-        pictures.append(name)
-        arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
+    arrays: Arrays = {}
+    shown = on_screen(capture.clip, arrays)
     packed: list[dict[str, Any]] = []
     left: float = LIMIT if limit is None else limit
     prefix_name = getattr(learned, "prefix_name", "tokens without a place")
@@ -92,15 +88,8 @@ def live_view(
             left -= _size(affinity) if fits else 0
             shared = _source(entry, affinity, query, arrays, fits=fits)
         packed.append(shared)
-    t, height, width = capture.clip.shape
     header = {
-        "clip": {
-            "name": capture.clip.name,
-            "frames": t,
-            "height": height,
-            "width": width,
-            "times": [round(float(time), 4) for time in capture.clip.times],
-        },
+        **shown,
         "model": {
             "name": capture.about.name,
             "about": capture.about.trained_for,
@@ -112,8 +101,6 @@ def live_view(
             "note": _note(learned),
             "parity": _parity(learned),
         },
-        "pictures": {"kind": "jpeg", "sections": pictures},
-        "colours": {"sequential": "lut_seq", "diverging": "lut_div"},
         "sources": packed,
         "query": dict(zip(("frame", "y", "x"), query, strict=True)),
         "query_rule": rule,
@@ -124,9 +111,39 @@ def live_view(
     return pack(header, arrays)
 
 
+def on_screen(clip: Clip, arrays: Arrays) -> dict[str, Any]:
+    """Pack a clip's pictures and the colour tables; return the header's part about them."""
+    t, height, width = clip.shape
+    arrays |= {"lut_seq": colour_map("sequential"), "lut_div": colour_map("diverging")}
+    names = [f"frame{index}" for index in range(t)]
+    for name, frame in zip(names, clip.frames, strict=True):
+        arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
+    return {
+        "clip": {
+            "name": clip.name,
+            "frames": t,
+            "height": height,
+            "width": width,
+            "times": [round(float(time), 4) for time in clip.times],
+        },
+        "pictures": {"kind": "jpeg", "sections": names},
+        "colours": {"sequential": "lut_seq", "diverging": "lut_div"},
+    }
+
+
+def packed_source(source: Source, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
+    """Pack what the browser needs for any row of an affinity; return the source's entry.
+
+    Raises:
+        NlvizError: when the browser cannot derive its rows.
+    """
+    if math.isinf(_size(affinity)):
+        raise NlvizError(f"rows of {affinity!r} are not derived in a browser; send them one by one")
+    return _source(_entry(source, affinity, ""), affinity, (0.0, 0.0, 0.0), arrays, fits=True)
+
+
 def _entry(source: Source, affinity: Affinity, prefix_name: str) -> dict[str, Any]:
     """Return what the browser is told of every source, whichever way it gets its rows."""
-    group = affinity.support.frames_per_group
     return {
         "key": source.key,
         "label": source.label,
@@ -140,7 +157,7 @@ def _entry(source: Source, affinity: Affinity, prefix_name: str) -> dict[str, An
         "heads": affinity.heads,
         "queries": _grid(affinity.queries),
         "keys": _grid(affinity.keys),
-        "support": {"kind": "all"} if group is None else _groups(affinity.support),
+        "support": _support(affinity.support),
         "prefix": affinity.keys.prefix,
         "prefix_name": prefix_name,
         "server": False,
@@ -203,6 +220,7 @@ def _source(
     arrays[name] = row[:, affinity.keys.prefix :].numpy()
     return {
         **entry,
+        "support": {"kind": "all"},  # the row is laid on all keys
         "kind": "embedded",
         "server": True,
         "row": name,
@@ -214,7 +232,7 @@ def _source(
 def _size(affinity: Affinity) -> float:
     """Return the bytes that the browser needs for rows; infinite where it cannot derive them."""
     if isinstance(affinity, PatchAffinity):
-        return affinity.picture.numel()
+        return 4 * affinity.picture.numel()
     if not isinstance(affinity, EmbeddedAffinity):
         return math.inf
     bias_by_query = affinity.bias is not None and affinity.bias.shape[1] > 1
@@ -262,18 +280,31 @@ def _normaliser(key: str, affinity: Affinity, arrays: Arrays) -> str | None:
 
 
 def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any]:
-    arrays[f"{key}.picture"] = affinity.picture.to(torch.uint8).numpy()
+    picture = affinity.picture
+    whole = bool((picture == picture.to(torch.uint8)).all())
+    arrays[f"{key}.picture"] = picture.to(torch.uint8 if whole else torch.float32).numpy()
+    shares = None
+    if affinity.patch_sigma is not None:
+        shares = f"{key}.shares"
+        arrays[shares] = affinity.shares.float().numpy()
     return {
         "kind": "patch",
         "picture": f"{key}.picture",
         "patch": affinity.patch,
-        "h": affinity.h,
+        "h": affinity.h if math.isfinite(affinity.h) else None,  # JSON has no infinity
         "step": affinity.step,
         "offset": affinity.offset,
+        "noise_bias": 2 * affinity.sigma**2,
+        "spatial": affinity.spatial,
+        "shares": shares,
     }
 
 
-def _groups(support: Support) -> dict[str, Any]:
+def _support(support: Support) -> dict[str, Any]:
+    if support.window is not None:
+        return {"kind": "window", **asdict(support.window)}
+    if support.frames_per_group is None:
+        return {"kind": "all"}
     return {
         "kind": "frame_groups",
         "size": support.frames_per_group,

@@ -6,6 +6,7 @@ import { differenceRows } from "./parts.js";
 import { patchRows } from "./patch.js";
 import { embeddedRows, leaveOut } from "./row.js";
 import { topIndices } from "./topk.js";
+import { gridOfBox, mostReached, windowBox, windowRows } from "./window.js";
 
 const RANK_SHARE = 0.004;
 const MOST_LINKS = 512;
@@ -23,8 +24,11 @@ export function createEngine(container) {
     const spec = head.sources.find((s) => s.key === key) ?? head.sources[0];
     const known = sources.get(spec.key);
     if (known) return known;
-    const made = { spec, rows: rowsOf(spec), from: sideOf(spec.keys), to: sideOf(spec.queries) };
+    const made = { spec, rows: rowsOf(spec), from: null, to: null, room: null };
     made.canColumn = made.rows !== null && made.rows.column !== null;
+    if (spec.support?.kind === "window") made.room = roomFor(mostReached(spec.support, spec.keys.shape), spec.keys.shape[0]);
+    else made.from = sideOf(spec.keys);
+    if (made.canColumn) made.to = sideOf(spec.queries);
     sources.set(spec.key, made);
     return made;
   }
@@ -32,24 +36,18 @@ export function createEngine(container) {
   function rowsOf(spec) {
     if (spec.server) return null;
     if (spec.kind === "difference") return differenceRows(spec, source(spec.of).rows, array);
-    return spec.kind === "patch" ? patchRows(spec, array) : embeddedRows(spec, array);
+    if (spec.kind === "patch") return patchRows(spec, array);
+    return spec.support?.kind === "window" ? windowRows(spec, array) : embeddedRows(spec, array);
   }
 
-  /** Everything that depends on the grid a map is laid on, allocated once. */
-  function sideOf(grid) {
-    const covers = tokenFrames(grid, frames);
-    const shared = new Int32Array(grid.shape[0]);
-    for (const a of covers) if (a >= 0) shared[a]++;
-    const size = gridSize(grid);
+  /** Arrays for maps of so many cells in so many planes, allocated once. */
+  function roomFor(size, planes) {
     return {
-      grid,
-      covers,
-      shared,
       values: new Float32Array(size),
       sizes: new Float32Array(size),
-      planeMass: new Float64Array(grid.shape[0]),
-      planeBest: new Int32Array(grid.shape[0]),
-      planeMost: new Float64Array(grid.shape[0]),
+      planeMass: new Float64Array(planes),
+      planeBest: new Int32Array(planes),
+      planeMost: new Float64Array(planes),
       mass: new Float64Array(frames),
       best: new Int32Array(frames),
       order: new Int32Array(MOST_LINKS),
@@ -58,17 +56,27 @@ export function createEngine(container) {
     };
   }
 
+  /** Everything that depends on the grid a map is laid on, in new arrays or in those of a room. */
+  function sideOf(grid, room = roomFor(gridSize(grid), grid.shape[0])) {
+    const covers = tokenFrames(grid, frames);
+    const shared = new Int32Array(grid.shape[0]);
+    for (const a of covers) if (a >= 0) shared[a]++;
+    const size = gridSize(grid);
+    const fitted = { values: room.values.subarray(0, size), sizes: room.sizes.subarray(0, size) };
+    return { ...room, ...fitted, grid, covers, shared };
+  }
+
   /** Row of a server source where the container carries it, else null. */
   function carriedRow(spec, token) {
     if (!spec.row || nearestToken(spec.queries, head.query) !== token) return null;
     return array(spec.row);
   }
 
-  function fill(made, side, token, view, column) {
+  function fill(made, side, token, view, column, box) {
     const { spec, rows } = made;
     if (rows) {
       const compute = column ? rows.column : rows.row;
-      return compute(side.values, token, view.head, view.values);
+      return compute(side.values, token, view.head, view.values, box);
     }
     const carried = carriedRow(spec, token);
     if (!carried) return null;
@@ -85,15 +93,17 @@ export function createEngine(container) {
     const made = source(view.source);
     const { spec } = made;
     const column = view.direction === "to" && made.canColumn;
-    const side = column ? made.to : made.from;
     const asked = column ? spec.keys : spec.queries;
     const token = nearestToken(asked, query);
-    const filled = fill(made, side, token, view, column);
+    // A window is a grid of its own, so that nothing below passes over the rest.
+    const box = windowBox(spec.support, spec.queries, token);
+    const side = box ? sideOf(gridOfBox(spec.keys, box), made.room) : column ? made.to : made.from;
+    const filled = fill(made, side, token, view, column, box);
     if (!filled) return { waiting: true, spec, token, asked };
     const logits = view.values === "logits" && !spec.server && !spec.difference;
     const own = nearestToken(side.grid, tokenCentre(asked, token));
     const result = {
-      waiting: false, spec, token, asked, column, logits, own,
+      waiting: false, spec, token, asked, column, logits, own, box,
       side, grid: side.grid, values: side.values, logC: filled.logC,
       from: filled.from, to: filled.to, skipFrom: 0, skipTo: 0,
       // What goes to keys without a place: class token, registers.
@@ -231,5 +241,5 @@ export function createEngine(container) {
   /** Frame of the clip in which a token of the map is shown. */
   const frameOf = (result, index) => clipFrame(result.grid, index, frames);
 
-  return { head, source, compute, frameOf };
+  return { head, array, source, compute, frameOf };
 }

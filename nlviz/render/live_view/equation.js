@@ -114,7 +114,7 @@ export function createEquation(clip, pictures, on, signal) {
 
   function normaliserText(result) {
     const { spec } = result;
-    const keys = result.spec.keys.shape.join("×");
+    const keys = (result.box ? result.grid : result.spec.keys).shape.join("×");
     if (!spec.softmax) return `C(x) = ${result.count}, the number of keys (${keys})`;
     if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${result.count} keys (${keys}), for each head`;
     return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${result.count} keys (${keys})`;

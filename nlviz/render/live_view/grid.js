@@ -19,6 +19,15 @@ export function nearestToken(grid, { frame, y, x }) {
   return (a * h + b) * w + c;
 }
 
+/** Whether a place lies in a cell of the grid. */
+export function onGrid(grid, { frame, y, x }) {
+  return [frame, y, x].every((place, axis) => {
+    const far = grid.stride[axis] / 2 + 1e-6;
+    const last = grid.origin[axis] + grid.stride[axis] * (grid.shape[axis] - 1);
+    return place >= grid.origin[axis] - far && place <= last + far;
+  });
+}
+
 /** Centre of a token: {frame, y, x}; frame may lie between two frames of the clip. */
 export function tokenCentre(grid, index) {
   const [, h, w] = grid.shape;

@@ -2,7 +2,7 @@
 
 import { element, setText } from "./dom.js";
 import { cropSide, drawCrop, drawMark } from "./draw.js";
-import { nearestToken, tokenCentre } from "./grid.js";
+import { nearestToken, onGrid, tokenCentre } from "./grid.js";
 import { numberText, rowSentence, valueText, whenText } from "./words.js";
 
 const CLOSE = 132;
@@ -49,7 +49,7 @@ export function createReadout(clip) {
     node.hidden = cursor === null;
     if (cursor === null) return null;
     const token = nearestToken(row.grid, cursor);
-    const outside = token < row.from || token >= row.to;
+    const outside = token < row.from || token >= row.to || (row.box && !onGrid(row.grid, cursor));
     const weight = row.values[token];
     let text = outside ? "not reachable" : token >= row.skipFrom && token < row.skipTo ? "left out" : "";
     if (!text) {

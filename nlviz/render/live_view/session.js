@@ -1,6 +1,7 @@
 // One container on the screen: its parts, its state, and one drawing a frame at most.
 
 import { createBar, topOf } from "./bar.js";
+import { createCloseup } from "./closeup.js";
 import { attachTips, element } from "./dom.js";
 import { createEngine } from "./engine.js";
 import { createEquation } from "./equation.js";
@@ -36,6 +37,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   const sentence = createSentence(() => changeView({ leave_out: "cell" }), signal);
   const readout = createReadout(clip);
   const player = createPlayer(clip, nextFrame);
+  const closeup = head.pixels ? createCloseup(head, container.array, lut, engine, signal) : null;
   const inspector = createInspector(clip, pictures, on, signal);
   const timers = { pin: 0, view: 0, details: 0 };
   let rule = head.query_rule ?? "";
@@ -47,10 +49,12 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   let width = 0;
   let readToggled = false;
   let detailsAt = 0;
+  let summing = false;
 
   stage.element.append(readout.element, inspector.element);
   root.replaceChildren(createTitle(head), equation.element, toolbar.element,
-    element("div", { class: "nlv-top" }, sentence.element, bar.element), stage.element, queryBar.element);
+    element("div", { class: "nlv-top" }, sentence.element, bar.element), stage.element, queryBar.element,
+    ...(closeup ? [closeup.element] : []));
   attachTips(root, signal);
   attachKeys(root, { ...on, pin: () => pin(activeQuery(state)) }, everywhere, signal);
   const watcher = new ResizeObserver(() => resize());
@@ -145,6 +149,9 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     equation.drawThumbs(result, state.shown, engine.frameOf);
     sentence.update(result, state.shown, clip, waitingFor(state, onPin === null));
     queryBar.update(activeQuery(state), state, rule);
+    closeup?.update(result, state.shown);
+    if (summing && !state.hovered) closeup?.start();
+    summing = false;
   }
 
   /** What the page, tests and style sheets can read off the element. */
@@ -184,6 +191,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     state.hovered = null;
     state.large = null;
     rule = "";
+    summing = true;
     inspector.hide();
     tellPin();
     request();

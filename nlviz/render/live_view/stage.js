@@ -3,7 +3,7 @@
 import { colourTable } from "./colour.js";
 import { element } from "./dom.js";
 import { drawMark, drawRing, fitCanvas } from "./draw.js";
-import { nearestToken, pixelAt, tokenBox } from "./grid.js";
+import { gridBox, nearestToken, onGrid, pixelAt, tokenBox } from "./grid.js";
 import { pictureAt, planStage } from "./layout.js";
 import { drawLinks } from "./links.js";
 import { createObjects } from "./objects.js";
@@ -167,6 +167,7 @@ export function createStage(clip, pictures, on, signal, found = []) {
       for (let n = Math.min(8, result.found) - 1; n >= 0; n--) ring(result, result.order[n]);
     }
     if (lit?.key >= 0) ring(result, lit.key);
+    if (result.box) outlineReach(result, query);
     markQueries(result, state, query);
     stage.dataset.lit = typeof lit === "string" ? lit : lit ? "key" : "";
   }
@@ -204,6 +205,21 @@ export function createStage(clip, pictures, on, signal, found = []) {
     drawLinks(context, links, slim, state.lit === "f" ? 1 : key >= 0 ? 0.2 : strong);
   }
 
+  /** The window of keys, and the patch around the query where patches are compared. */
+  function outlineReach(result, query) {
+    const { spec } = result;
+    const reached = gridBox(result.grid, clip);
+    tiles.filter((tile) => result.side.covers[tile.frame] >= 0).forEach((tile) => {
+      const { x, y, w, h } = tile.box;
+      const box = { x: x + reached.left * w, y: y + reached.top * h, w: reached.width * w, h: reached.height * h };
+      drawMark(context, box, { width: 1, colour: "#fff" });
+      if (spec.kind !== "patch" || spec.patch === 1 || tile.frame !== query.frame) return;
+      const pixel = boxIn(tile, result.asked, result.token);
+      const more = (spec.patch - 1) / 2;
+      drawMark(context, { x: pixel.x - more * pixel.w, y: pixel.y - more * pixel.h, w: spec.patch * pixel.w, h: spec.patch * pixel.h }, { width: 1, colour: PIN });
+    });
+  }
+
   function markQueries(result, state, query) {
     const { pinned } = state;
     const showsPin = pinned !== null && query === pinned;
@@ -217,7 +233,7 @@ export function createStage(clip, pictures, on, signal, found = []) {
       drawMark(context, box, { dashed: !showsPin, colour: showsPin ? PIN : "#fff", width });
       if (state.lit === "query" || state.lit === "output") drawRing(context, box, PIN);
     });
-    if (state.cursor && state.reading) {
+    if (state.cursor && state.reading && !(result.box && !onGrid(result.grid, state.cursor))) {
       const token = nearestToken(result.grid, state.cursor);
       const box = boxIn(state.cursor.large ? large : strip[state.cursor.frame] ?? large, result.grid, token);
       drawMark(context, box, { colour: KEY, width: 1.5 });

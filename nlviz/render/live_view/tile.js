@@ -85,7 +85,7 @@ export function drawTileMap(tile, result, view, table, limits) {
   const skipped = !outside && result.skipFrom <= from && result.skipTo >= from + plane;
   tile.hatch.hidden = !(outside || skipped);
   tile.hatch.classList.toggle("nlv-skipped", skipped);
-  setText(tile.hatch.firstChild, skipped ? "left out" : a < 0 ? "no keys here" : "not reachable");
+  setText(tile.hatch.firstChild, skipped ? "left out" : a < 0 && !result.box ? "no keys here" : "not reachable");
   if (!visible) return;
   let { lo, hi } = result.scale;
   if (view.scale === "frame" && !result.logits) {

@@ -140,11 +140,13 @@ function differenceSentence(result, query, clip) {
   return `${whole}${parts ? `: ${parts}` : ""}.${apartText(result)}${leftOutText(result)}`;
 }
 
+const unitOf = ({ grid }) => (grid.stride[1] === 1 ? "pixels" : "cells");
+
 function pictureSentence(result) {
   const verb = result.column ? "gets half of its looks from" : result.apart ? "draws half of its weight on the picture from" : "draws half of its weight from";
   const shared = result.spec.key === "unary" && !result.column;
   const itself = result.ownShare >= OWN_TELLS && !shared ? `, ${percentText(result.ownShare)} from itself` : "";
-  return `${shared ? "What all queries share" : "This point"} ${verb} ${result.half} of ${result.count} cells${itself}.${apartText(result)}${leftOutText(result)}`;
+  return `${shared ? "What all queries share" : "This point"} ${verb} ${result.half} of ${result.count} ${unitOf(result)}${itself}.${apartText(result)}${leftOutText(result)}`;
 }
 
 /** What was left out, and that the rest was scaled. */
@@ -163,6 +165,7 @@ export const PAIRWISE = {
   dot_product: { f: "θ<sub>i</sub>·φ<sub>j</sub>", name: "dot product" },
   concatenation: { f: "ReLU(w·[θ<sub>i</sub>, φ<sub>j</sub>])", name: "concatenation" },
   nl_means: { f: "exp(−|P<sub>i</sub>−P<sub>j</sub>|²/h²)", name: "non-local means" },
+  bilateral: { f: "exp(−|i−j|²/2s²) exp(−|x<sub>i</sub>−x<sub>j</sub>|²/h²)", name: "bilateral" },
 };
 
 /** f of the parts of a softmax: mu are means over queries and over keys. */
@@ -173,6 +176,12 @@ const PARTS_F = {
 
 /** {f, name} of a source, for the equation's legend. */
 export function formulaOf(spec) {
+  if (spec.kind === "patch" && !spec.h) {
+    return spec.spatial ? { f: "exp(−|i−j|²/2s²)", name: "Gaussian of the distance" } : { f: "1", name: "mean of the window" };
+  }
+  if (spec.kind === "patch" && spec.noise_bias) {
+    return { f: "exp(−max(|P<sub>i</sub>−P<sub>j</sub>|²−2σ², 0)/h²)", name: "non-local means" };
+  }
   const kind = PAIRWISE[spec.pairwise] ?? { f: "f", name: spec.pairwise };
   const f = PARTS_F[spec.key]?.[spec.pairwise];
   return f ? { f, name: `${spec.key} part` } : kind;

@@ -11,8 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import playwright
+import torch
 
+from nlviz.affinity import Affinity, EmbeddedAffinity
+from nlviz.analysis.controls import Source
+from nlviz.geometry import TokenGrid
+from nlviz.pairwise import Pairwise
+from nlviz.patches import patch_affinity
 from nlviz.render.live_view import pack
+from nlviz.render.live_view.assemble import packed_source
+from nlviz.support import Support, Window
 from tests.render.live_view.containers import embedded, frame_sections, grid, header, square_clip
 
 Array = npt.NDArray[Any]
@@ -336,6 +344,53 @@ def add_patches(cases: Cases) -> None:
     )
 
 
+def add_affinities(cases: Cases) -> None:
+    """Add windows of patches and of embeddings, packed as the page packs them."""
+    rng = np.random.default_rng(21)
+    picture = rng.normal(110, 40, (4, 8, 11, 3)).astype(np.float32)
+    whole = rng.integers(0, 256, (4, 8, 11, 3)).astype(np.uint8)
+    theta = torch.from_numpy(rng.normal(size=(3, 352, 5)).astype(np.float32))
+    phi = torch.from_numpy(rng.normal(size=(3, 352, 5)).astype(np.float32))
+    fine = TokenGrid((4, 8, 11), (1.0, 10.0, 112 / 11), (0.0, 4.5, 112 / 22 - 0.5))
+    embedded_gaussian = Pairwise("embedded_gaussian", 0.7)
+    windows = (Window(2, 3, 1), Window(1, 2, None, block=3))
+    some: list[Affinity] = [
+        EmbeddedAffinity(f"window{n}", embedded_gaussian, theta, phi, fine, fine, Support(window=w))
+        for n, w in enumerate(windows)
+    ]
+    asked: list[dict[str, Any]] = [
+        {"h": 60.0, "patch": 3, "window": 5},
+        {"h": 50.0, "patch": 5, "window": 7, "sigma": 20.0, "frames": 3},
+        {"h": 45.0, "patch": 5, "window": 21, "patch_sigma": 1.2, "frames": 1},
+        {"h": 70.0, "patch": 1, "window": 9, "spatial": 1.6},
+        {"h": np.inf, "patch": 1, "window": 7, "spatial": 1.1},
+        {"h": np.inf, "patch": 1, "window": 3},
+        {"h": 80.0, "patch": 3, "sigma": 9.0, "spatial": 3.0},
+    ]
+    for n, options in enumerate(asked):
+        pixels = whole if n % 2 else picture
+        made = patch_affinity(
+            pixels, clip_shape=(4, 80, 112), step=1, name=f"patches{n}", **options
+        )
+        some.append(made)
+    for affinity in some:
+        source = Source(affinity.name, affinity.name, "", lambda capture, block, a=affinity: a)
+        cases.sources.append(packed_source(source, affinity, cases.sections))
+        for token in (0, 351, 230):
+            row = affinity.rows([token])[:, 0].double().numpy()
+            shown = affinity.map(**dict(zip(("frame", "y", "x"), fine.centre(token), strict=True)))
+            mask = slice(None) if shown.reachable is None else shown.reachable.ravel()
+            view = {"source": affinity.name}
+            of = {"shape": fine.shape, "stride": fine.stride, "origin": fine.origin}
+            name = f"{affinity.name} {token}"
+            cases.expect(name, token, row.mean(0)[mask], view, 1e-5, of=of)
+            if len(row) > 1:
+                chosen = {**view, "head": 1}
+                cases.expect(f"{name} head", token, row[1][mask], chosen, 1e-5, of=of)
+                most = {**view, "head": "max"}
+                cases.expect(f"{name} max", token, row.max(0)[mask], most, 1e-5, of=of)
+
+
 def test_rows_equal_numpy(tmp_path: Path) -> None:
     cases = Cases()
     for pairwise, dtype in itertools.product(
@@ -347,6 +402,7 @@ def test_rows_equal_numpy(tmp_path: Path) -> None:
     add_parts(cases, group=None)
     add_parts(cases, group=2)
     add_patches(cases)
+    add_affinities(cases)
     path = tmp_path / "rows.bin"
     path.write_bytes(pack(header(cases.clip, cases.sources, cases=cases.cases), cases.sections))
     run_node("rows.test.mjs", NLVIZ_CONTAINER=str(path))
