@@ -29,8 +29,11 @@ def _run(
 ) -> Image:
     from skimage.restoration import denoise_nl_means
 
+    height, width = picture.shape[:2]
+    # It takes no picture of one row or column: that one is repeated, as its mirror image.
+    more = [(0, 1 if n == 1 else 0) for n in (height, width)]
     done = denoise_nl_means(
-        picture,
+        np.pad(picture, [*more, (0, 0)][: picture.ndim], mode="edge"),
         patch_size=patch,
         patch_distance=window // 2,
         h=h,
@@ -39,7 +42,7 @@ def _run(
         preserve_range=True,
         channel_axis=-1 if picture.ndim == 3 else None,
     )
-    return np.asarray(done, picture.dtype)
+    return np.asarray(done[:height, :width], picture.dtype)
 
 
 # Fast distances come out some 20 % smaller than the formula's, slow ones weigh the patch's middle.

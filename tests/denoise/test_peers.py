@@ -21,8 +21,8 @@ from .test_noise import photo
 REASON = "bm3d is optional: its licence forbids commercial use"
 
 
-def seen(grey: bool = False) -> tuple[Any, Any]:
-    clean = photo(size=(61, 47))
+def seen(grey: bool = False, size: tuple[int, int] = (61, 47)) -> tuple[Any, Any]:
+    clean = photo(size=size)
     clean = clean[..., 1] if grey else clean
     return clean, add_noise(clean, 25, seed=4)
 
@@ -98,7 +98,7 @@ def test_without_the_bias_another_h_is_the_default() -> None:
 @pytest.mark.parametrize("grey", [False, True])
 def test_bm3d_runs_and_is_better_than_non_local_means(grey: bool) -> None:
     bm3d = pytest.importorskip("bm3d", reason=REASON)
-    clean, noisy = seen(grey)
+    clean, noisy = seen(grey, (37, 26))
     done = denoise(noisy, "bm3d", sigma=25)
     source = noisy.astype(np.float64) / 255
     call = bm3d.bm3d if grey else bm3d.bm3d_rgb
@@ -106,7 +106,7 @@ def test_bm3d_runs_and_is_better_than_non_local_means(grey: bool) -> None:
     assert psnr(clean, done) > psnr(clean, denoise(noisy, "non-local-means", sigma=25))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (8, 8), (5, 9, 3)])
+@pytest.mark.parametrize("shape", [(8, 8), (1, 9, 3)])
 def test_bm3d_takes_pictures_below_its_blocks(shape: tuple[int, ...]) -> None:
     pytest.importorskip("bm3d", reason=REASON)
     picture = np.random.default_rng(0).normal(100, 10, shape)
@@ -117,7 +117,7 @@ def test_bm3d_takes_pictures_below_its_blocks(shape: tuple[int, ...]) -> None:
 
 def test_bm3d_takes_colours_that_do_not_vary() -> None:
     pytest.importorskip("bm3d", reason=REASON)
-    grey = np.repeat(add_noise(photo(size=(30, 22))[..., 1], 20)[..., None], 3, axis=2)
+    grey = np.repeat(add_noise(photo(size=(20, 17))[..., 1], 20)[..., None], 3, axis=2)
     done = denoise(grey, "bm3d", sigma=20)
     assert np.isfinite(done).all()
     assert np.ptp(done, axis=2).max() < 1e-3
