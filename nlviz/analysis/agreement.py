@@ -3,17 +3,13 @@
 Both are laid on the coarser of the two grids, then compared cell by cell: Spearman's rank
 correlation, and the share of the strongest tenth of the cells that they have in common.
 
-Chance is no shuffling of cells: both maps are smooth, so shuffled maps agree far less than two
-smooth maps that have nothing to do with each other, and everything would look significant. Here the
-attribution is shifted over the grid as a torus, in time, rows and columns, which keeps its values
-and its smoothness and breaks only its place (the torus translations of Harms et al. 2001, doi
-10.1111/j.1365-2745.2001.00615.x, who ask the same of trees and soils). What both maps owe to the
-picture's middle counts as agreement, because shifts break that, too.
+Chance is what the attribution reaches when it is shifted over the grid as a torus (see
+``nlviz.analysis.map_pairs``). What both maps owe to the picture's middle counts as agreement,
+because shifts break that, too.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -23,17 +19,12 @@ import torch
 
 from nlviz.affinity import Affinity
 from nlviz.analysis.attribution import Attribution
+from nlviz.analysis.map_pairs import LEAST, SHARE, Mask, Numbers, centred_ranks, means, shifts
 from nlviz.attention_map import AttentionMap
 from nlviz.errors import NlvizError
 from nlviz.geometry import TokenGrid
 
-SHARE = 0.1  # of the cells count as strongest
-SHIFTS = 499
 SAMPLE = 256  # queries, spread evenly, whose mean row stands for a block
-LEAST = 4  # cells that can be ranked
-
-Numbers = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -93,11 +84,11 @@ def agreement(found: Attribution, other: AttentionMap | Affinity | Attribution) 
             "take a larger picture or another block"
         )
     k = max(round(SHARE * cells), 1)
-    ranked, top = _centred_ranks(theirs[keep]), _strongest(theirs[keep], k)
+    ranked, top = centred_ranks(theirs[keep]), _strongest(theirs[keep], k)
     correlations, overlaps = [], []
-    for shift in [(0, 0, 0), *_shifts(mine.shape)]:
+    for shift in [(0, 0, 0), *shifts(mine.shape)]:
         moved = np.roll(mine, shift, (0, 1, 2))[keep]
-        correlations.append(float(_centred_ranks(moved) @ ranked))
+        correlations.append(float(centred_ranks(moved) @ ranked))
         overlaps.append(len(top & _strongest(moved, k)) / k)
     chance, by_chance = np.array(correlations[1:]), np.array(overlaps[1:])
     low, high = np.quantile(chance, (0.025, 0.975))
@@ -138,41 +129,10 @@ def _on_coarser(
     if of_a == of_b:
         return one, other, reach
     if of_a.size <= of_b.size:
-        other, covered = _means(other, of_b, of_a, reach)
-        return one, other, covered
-    one, covered = _means(one, of_a, of_b, np.ones(of_a.shape, bool))
-    return one, other, covered & reach
-
-
-def _means(values: Numbers, grid: TokenGrid, onto: TokenGrid, keep: Mask) -> tuple[Numbers, Mask]:
-    """Return the mean over the cells whose centres lie in each cell of a coarser grid."""
-    flat = np.zeros(grid.shape, np.int64)
-    for axis, n in enumerate(grid.shape):
-        at = grid.origin[axis] + grid.stride[axis] * np.arange(n)
-        cell = np.ceil((at - onto.origin[axis]) / onto.stride[axis] - 0.5)
-        cell = cell.clip(0, onto.shape[axis] - 1).astype(np.int64)
-        flat = flat * onto.shape[axis] + cell.reshape([-1 if i == axis else 1 for i in range(3)])
-    count = np.bincount(flat[keep], minlength=onto.size).reshape(onto.shape)
-    total = np.bincount(flat[keep], values[keep], minlength=onto.size).reshape(onto.shape)
-    return total / np.maximum(count, 1), count > 0
-
-
-def _shifts(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return all shifts of a torus but none, or ``SHIFTS`` of them, the same ones every time."""
-    size = math.prod(shape)
-    flat = np.arange(1, size)
-    if size - 1 > SHIFTS:
-        flat = np.random.default_rng(0).choice(flat, SHIFTS, replace=False)
-    return [tuple(int(v) for v in np.unravel_index(i, shape)) for i in flat]
-
-
-def _centred_ranks(values: Numbers) -> Numbers:
-    """Return ranks of mean 0 and length 1, ties sharing theirs; zeros where all are the same."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Numbers = (counts.cumsum() - (counts + 1) / 2)[inverse.ravel()]
-    ranks = ranks - ranks.mean()
-    length = float(np.linalg.norm(ranks))
-    return ranks / length if length > 0 else ranks
+        other, count = means(other, of_b, of_a, reach)
+        return one, other, count > 0
+    one, count = means(one, of_a, of_b, np.ones(of_a.shape, bool))
+    return one, other, (count > 0) & reach
 
 
 def _strongest(values: Numbers, k: int) -> set[int]:

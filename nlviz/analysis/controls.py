@@ -90,7 +90,7 @@ def _features(capture: Capture, block: str) -> Affinity:
         # Keys are pooled as the block pools them.
         phi = F.adaptive_max_pool3d(x[None], learned.keys.shape)[0].flatten(1).mT[None].contiguous()
     raw = EmbeddedAffinity("features", Pairwise("gaussian"), theta, phi, *_placed(learned))
-    scale = _matched(raw.logits(_sampled(raw)), _target(learned))
+    scale = matched(raw.logits(_sampled(raw)), _target(learned))
     return replace(raw, pairwise=Pairwise("gaussian", scale))
 
 
@@ -112,7 +112,7 @@ def _position(capture: Capture, block: str) -> Affinity:
         *_placed(learned),
         bias=bias[None, None],
     )
-    scale = _matched(raw.logits(_sampled(raw)), _target(learned))
+    scale = matched(raw.logits(_sampled(raw)), _target(learned))
     return replace(raw, pairwise=Pairwise("gaussian", scale), bias=scale * bias[None, None])
 
 
@@ -164,7 +164,7 @@ def _nl_means(capture: Capture, block: str) -> Affinity:
     raw = patch_affinity(picture, clip_shape=capture.clip.shape, h=1.0, patch=7, step=4)
     index = torch.linspace(0, raw.queries.size - 1, SAMPLE // 2).round().long()
     share = _target(learned) / learned.keys.size
-    scale = _matched(-raw.distances(index)[None], share * raw.keys.size)
+    scale = matched(-raw.distances(index)[None], share * raw.keys.size)
     return replace(raw, h=scale**-0.5)
 
 
@@ -236,8 +236,18 @@ def _target(learned: Affinity) -> float:
     return float(torch.special.entr(rows).sum(-1).exp().mean())
 
 
-def _matched(logits: Tensor, target: float) -> float:
-    """Return the factor of the logits at which rows have this mean effective number of cells."""
+def matched(logits: Tensor, target: float) -> float:
+    """Return the factor of the logits at which rows have this mean effective number of cells.
+
+    Args:
+        logits: (..., keys).
+        target: exp of the rows' mean entropy; one that no factor reaches is neared.
+
+    >>> logits = -torch.arange(5.0).square()[None]
+    >>> row = (matched(logits, 2.5) * logits).softmax(-1)
+    >>> round(float(torch.special.entr(row).sum().exp()), 3)
+    2.5
+    """
     low, high = -12.0, 12.0  # the effective number falls as the factor grows
     flat = logits.flatten(0, -2).float()
     flat = flat - flat.amax(-1, keepdim=True)
