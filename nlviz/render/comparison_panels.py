@@ -23,8 +23,11 @@ Picture = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # top, left, height, width in pixels of the picture
 
 ZOOM = 2  # least size of a pixel
+TALLEST = 1.25  # height of a tile over the width of its column
+FLATTEST = 0.6  # of a detail
 CAPTION = 96
 GAP = 34
+LEGEND = 130  # least height of the explanation below the first picture
 CHART = 400
 LINE = 30
 BEST: Colour = (188, 60, 18)
@@ -48,6 +51,7 @@ class Layout:
 
     Attributes:
         columns: pictures in a row.
+        room: width of a column.
         tile: width and height of a picture.
         zoom: size of its pixels.
         detail: which part of the picture is shown.
@@ -55,6 +59,7 @@ class Layout:
     """
 
     columns: int
+    room: int
     tile: tuple[int, int]
     zoom: int
     detail: Box
@@ -79,7 +84,7 @@ def comparison_figure(comparison: Comparison, *, detail: Box | None = None) -> I
     notes = wrapped(_notes(comparison, plan), 22, CONTENT)
     charted = any(r.tuned is not None for r in comparison.results.values())
     rows = math.ceil(len(keys) / plan.columns)
-    pitch = CAPTION + 2 * plan.tile[1] + 8 + GAP
+    pitch = CAPTION + plan.tile[1] + 8 + max(plan.tile[1], LEGEND) + GAP
     head = MARGIN + 98
     foot = head + rows * pitch + (CHART + GAP if charted else 0)
     size = (CONTENT + 2 * MARGIN, foot + LINE * len(notes) + MARGIN)
@@ -102,7 +107,7 @@ def comparison_figure(comparison: Comparison, *, detail: Box | None = None) -> I
         GREY,
     )
     for index, key in enumerate(keys):
-        left = MARGIN + index % plan.columns * (plan.tile[0] + GUTTER)
+        left = MARGIN + index % plan.columns * (plan.room + GUTTER)
         top = head + index // plan.columns * pitch
         _cell(canvas, comparison, plan, key, (left, top), legend=index == 0)
     if charted:
@@ -118,16 +123,18 @@ def _layout(comparison: Comparison, count: int, detail: Box | None) -> Layout:
     choices = [c for c in (4, 3, 5) if c <= max(count, 3)]
     columns = min(choices, key=lambda c: (-(-count // c) * c - count, choices.index(c)))
     room = (CONTENT - GUTTER * (columns - 1)) // columns
-    whole = detail is None and wide * ZOOM <= room
+    tallest = round(TALLEST * room)
+    whole = detail is None and wide * ZOOM <= room and height * ZOOM <= tallest
     if detail is not None:
         box = detail
     elif whole:
         box = (0, 0, height, wide)
     else:
-        across = room // ZOOM
-        box = _textured(comparison, (min(height, round(across * 0.75)), min(wide, across)))
-    zoom = max(room // box[3], 1)
-    return Layout(columns, (box[3] * zoom, box[2] * zoom), zoom, box, whole)
+        across = min(wide, room // ZOOM)
+        aspect = min(max(height / wide, FLATTEST), TALLEST)
+        box = _textured(comparison, (min(height, max(round(across * aspect), 1)), across))
+    zoom = max(min(room // box[3], tallest // box[2]), 1)
+    return Layout(columns, room, (box[3] * zoom, box[2] * zoom), zoom, box, whole)
 
 
 def _textured(comparison: Comparison, size: tuple[int, int]) -> Box:
@@ -165,7 +172,7 @@ def _cell(
     result = comparison.results.get(key)
     label = result.label if result else {"clean": "Clean", "noisy": "Noisy"}[key]
     winner = comparison.clean is not None and key == comparison.best("psnr")
-    room = plan.tile[0]
+    room = plan.room
     write(
         draw,
         (left * UNIT, (top + 26) * UNIT),
@@ -181,7 +188,8 @@ def _cell(
     y = top + CAPTION
     canvas.paste(_cut(comparison.shown(key), plan), (left * UNIT, y * UNIT))
     if winner:
-        box = [v * UNIT for v in (left - 4, y - 4, left + plan.tile[0] + 3, y + plan.tile[1] + 3)]
+        corner = ((left + plan.tile[0] + 4) * UNIT - 1, (y + plan.tile[1] + 4) * UNIT - 1)
+        box = ((left - 4) * UNIT, (y - 4) * UNIT, *corner)
         draw.rectangle(box, outline=BEST, width=4 * UNIT)
     below = y + plan.tile[1] + 8
     if legend:
@@ -243,7 +251,7 @@ def _legend(canvas: Image.Image, comparison: Comparison, plan: Layout, at: tuple
     """Say what the grey pictures are, and where a detail lies."""
     left, top = at
     draw = ImageDraw.Draw(canvas)
-    wide, high = plan.tile
+    wide, high = plan.room, max(plan.tile[1], LEGEND)
     y = top + 24
     for line in wrapped("Below each: its method noise, noisy minus denoised", 21, wide)[:3]:
         write(draw, (left * UNIT, y * UNIT), line, 21 * UNIT, INK)
