@@ -60,7 +60,7 @@ def model(choice: Choice, progress: Progress | None = None) -> Model:
             **flags,
         )
 
-    return filled(_model_slot(_model_key(choice)), make)
+    return filled(_model_slot(model_key(choice)), make)
 
 
 def report(choice: Choice) -> LoadReport:
@@ -82,7 +82,8 @@ def _flags(choice: Choice) -> tuple[str | None, dict[str, Any]]:
     return None if family is None else str(family), flags
 
 
-def _model_key(choice: Choice) -> Key:
+def model_key(choice: Choice) -> Key:
+    """Return what tells one network on its device from another."""
     return (choice.model, choice.flags, choice.device, choice.half)
 
 
@@ -159,7 +160,7 @@ def _saved(choice: Choice) -> Capture:
 
 def capture_key(choice: Choice) -> Key:
     """Return what tells one capture from another."""
-    return (*clip_key(choice), *_model_key(choice))
+    return (*clip_key(choice), *model_key(choice))
 
 
 class HealthTest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from .views import explore
+from .views import denoise, explore
 
 STYLE = """
 <style>
@@ -25,5 +25,6 @@ def run() -> None:
     st.html(STYLE)
     pages = [
         st.Page(explore.page, title="Explore", icon=":material/center_focus_strong:", default=True),
+        st.Page(denoise.page, title="Denoise", icon=":material/blur_off:", url_path="denoise"),
     ]
-    st.navigation(pages).run()
+    st.navigation(pages, position="top").run()
