@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlviz.denoise.comparison import Comparison, compare
+    from nlviz.denoise.curves import effective_number_over_h, psnr_over_sigma
     from nlviz.denoise.means import non_local_means, non_local_means_of_clip
     from nlviz.denoise.noise import Noise, add_noise, estimate_sigma
     from nlviz.denoise.per_query import affinity
     from nlviz.denoise.quality import method_noise, psnr, ssim
     from nlviz.denoise.registry import denoise, denoise_clip, list_clip_denoisers, list_denoisers
+    from nlviz.denoise.tuning import oracle
 
 _HOMES = {
     "Comparison": "comparison",
@@ -30,13 +32,16 @@ _HOMES = {
     "compare": "comparison",
     "denoise": "registry",
     "denoise_clip": "registry",
+    "effective_number_over_h": "curves",
     "estimate_sigma": "noise",
     "list_clip_denoisers": "registry",
     "list_denoisers": "registry",
     "method_noise": "quality",
     "non_local_means": "means",
     "non_local_means_of_clip": "means",
+    "oracle": "tuning",
     "psnr": "quality",
+    "psnr_over_sigma": "curves",
     "ssim": "quality",
 }
 
@@ -48,13 +53,16 @@ __all__ = [
     "compare",
     "denoise",
     "denoise_clip",
+    "effective_number_over_h",
     "estimate_sigma",
     "list_clip_denoisers",
     "list_denoisers",
     "method_noise",
     "non_local_means",
     "non_local_means_of_clip",
+    "oracle",
     "psnr",
+    "psnr_over_sigma",
     "ssim",
 ]
 

@@ -340,17 +340,19 @@ def _title(comparison: Comparison) -> tuple[str, str]:
     noise = comparison.setup.noise
     what = "noisy already" if noise is None else noise.sentence
     title = f"{comparison.name} · {what}"
-    told = f"denoisers are told sigma {comparison.sigma:.4g} ({comparison.sigma_from})"
-    seen = {
-        "float": "Input in float, never rounded",
-        "uint8": "Input rounded and clipped to uint8 for all",
-    }[comparison.precision]
+    origin = comparison.sigma_from.partition(":")[0]
+    told = f"denoisers are told sigma {comparison.sigma:.4g} ({origin})"
+    seen = "Input as it is" if noise is None else "Input in float, never rounded"
+    if comparison.precision == "uint8":
+        seen = "Input rounded and clipped to uint8 for all"
     seed = "" if noise is None else f", seed {comparison.setup.seed}"
     return title, f"{seen}{seed}; {told}"
 
 
 def _notes(comparison: Comparison, plan: Layout) -> str:
     notes = []
+    if ":" in comparison.sigma_from:
+        notes.append(f"Sigma is {comparison.sigma_from}.")
     if comparison.clean is not None:
         notes.append("PSNR and SSIM on values neither rounded nor clipped, of the whole picture.")
     if comparison.of_clip:
