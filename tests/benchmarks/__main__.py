@@ -19,6 +19,7 @@ ALL = (
     "start_up",
     "hover",
     "correspondence",
+    "non_local_means",
     "denoisers",
 )
 WITHOUT_QUICK = ("hover",)
