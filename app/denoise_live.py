@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import cached
 from .denoise_pictures import Picture
-from .denoise_state import CHANNEL, LENS_CHANNEL
+from .denoise_state import CHANNEL, DEFAULT_PICTURE, DEFAULTS, FIRST, LENS_CHANNEL, Source
 from .denoising import input_key, seen, view_slot
 from .slots import Progress, filled
 
@@ -88,6 +88,26 @@ def live(
     parameters = tuple((n, tuple(sorted(of.items(), key=str))) for n, of in chosen.items())
     key = ("live", *input_key(picture, setup), parameters, of_block)
     return filled(view_slot(key), lambda: _live(picture, setup, known, chosen, block, progress))
+
+
+def fill_first_view() -> None:
+    """Compute what a visitor without an address sees first, before there is one."""
+    from nlviz.denoise.noise import Noise
+    from nlviz.denoise.setup import Setup
+
+    from .denoise_pictures import picture
+    from .denoising import denoisers_of, one_by_one
+
+    first = picture(Source(DEFAULT_PICTURE, size=DEFAULTS["dn_size"]), _nobody)
+    known = denoisers_of(first)
+    names = tuple(name for name in known if name in FIRST)
+    setup = Setup(names, Noise(), None, DEFAULTS["dn_seed"])
+    live(first, setup, known, None, _nobody)
+    one_by_one(first, setup, _nobody, lambda done: None)
+
+
+def _nobody(sentence: str, share: float) -> None:
+    """Take progress for which nobody waits."""
 
 
 def _live(

@@ -90,6 +90,8 @@ def _warm_up() -> None:
         app_module("cached").fill_first_view()
     for name in ("exports", "figures", "tables"):
         import_module(f"nlviz.render.{name}")
+    with suppress(NlvizError):
+        app_module("denoise_live").fill_first_view()
 
 
 def _open_when_up(url: str, port: int) -> None:

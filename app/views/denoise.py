@@ -30,6 +30,8 @@ CURE = "Another picture or denoiser may work."
 def page() -> None:
     """Draw the page; whatever goes wrong is told in a sentence."""
     st.markdown(denoise_words.HEAD)
+    st.markdown(denoise_words.LEAD)
+    denoise_words.explain()
     waiting = st.empty()
     with told("Denoise", waiting, cure=CURE):
         _draw(waiting)
@@ -53,11 +55,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     picture, setup, known, block, shareable = chosen
     state.same_picture_as_before((picture.name, picture.digest))
     key = (picture.digest, _frozen(setup))
-    seen, weights = st.empty(), st.container()
-    seen.markdown(denoise_words.LEAD)
-    with weights:
-        denoise_words.explain()
-        _weights(picture, setup, known, block, tell)
+    _weights(picture, setup, known, block, tell)
     waiting.empty()
     state.write_address(shareable=shareable)
     st.markdown("#### What does it buy?")
@@ -184,9 +182,8 @@ def _computed(
     from .. import denoising
 
     session = st.session_state
-    sentence, left = st.empty(), None
-    place = st.empty()
-    left, right = st.columns([5, 6], gap="large")
+    sentence, place = st.empty(), st.empty()
+    left, right = st.columns(2, gap="large")
     with left:
         rows = st.empty()
     there = denoising.there_already(picture, setup)

@@ -62,14 +62,14 @@ def table(place: DeltaGenerator, done: Comparison, waiting: list[str]) -> None:
     """Draw the table, best values marked; denoisers that are still computed are named."""
     from nlviz.denoise.compared import numbers_of
 
-    lines = ["| | PSNR (dB) | SSIM | time (s) |", "| :-- | --: | --: | --: |"]
+    lines = ["| | PSNR, dB | SSIM | seconds |", "| :-- | --: | --: | --: |"]
     before = {"psnr": done.psnr, "ssim": done.ssim, "seconds": 0.0}
     if done.psnr is not None:
         psnr, ssim, _ = numbers_of(before)
         lines.append(f"| *Noisy* | {psnr} | {ssim} | |")
     for row in done.table:
         cells = [
-            f"**{text}** ★" if column in row["best"] else text
+            f"★\u00a0**{text}**" if column in row["best"] else text
             for column, text in zip(("psnr", "ssim", "seconds"), numbers_of(row), strict=True)
         ]
         if done.psnr is None:

@@ -72,8 +72,7 @@ def choose_size() -> None:
     """Draw the choice of the size; what it does is said above the results."""
     state = st.session_state
     sizes = SIZES if state.dn_size in SIZES else (state.dn_size, *SIZES)
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    left.selectbox(
+    st.selectbox(
         "Largest shorter side",
         sizes,
         key="dn_size",
@@ -81,7 +80,7 @@ def choose_size() -> None:
         help="Larger pictures are reduced to this before anything else, so that results come in "
         "seconds. Noise is added afterwards.",
     )
-    right.toggle("Grey", key="dn_grey", help="Take the luminance alone")
+    st.toggle("In grey", key="dn_grey", help="Take the luminance alone")
 
 
 def choose_frame(picture: Picture) -> None:
