@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ from nlviz.denoise.noise import add_noise
 from nlviz.denoise.quality import psnr
 from nlviz.denoise.registry import denoise
 from nlviz.denoise.tuning import oracle
-from nlviz.networks.denoising import DenoisingNet
+from nlviz.networks.denoising import BlockKind, DenoisingNet
 from nlviz.resources import asset
 from nlviz.weights import digest_of, load_into, read_weights
 from tests.benchmarks.denoisers_tables import (
@@ -234,17 +234,32 @@ def looks(net: DenoisingNet, setting: Setting) -> Table:
     return found
 
 
-def over_seeds(bench: Bench, folder: Path, settings: Mapping[str, Setting]) -> dict[str, Any]:
-    """Return the figures of every seed's networks on the main table."""
+def over_seeds(
+    bench: Bench, folder: Path, setting: Setting, bundled: Mapping[str, str], table: Table
+) -> dict[str, Any]:
+    """Return the figures of every seed's networks on the main table.
+
+    Args:
+        bench: what measures.
+        folder: of the weights.
+        setting: of the main table.
+        bundled: digests of the bundled files, by kind.
+        table: the main table, which has their figures already.
+    """
     found = {}
     for seed, files in seeds_in(folder).items():
+        digests = {kind: digest_of(path) for kind, path in files.items()}
+        if digests == bundled:
+            own = {n: {m: row[m] for m in (LOCAL, NONLOCAL, *CONTROLS)} for n, row in table.items()}
+            found[str(seed)] = {"sha256": digests, "table": own}
+            continue
         nets = {kind: network(path) for kind, path in files.items()}
         methods = {LOCAL: learned(nets["local"]), NONLOCAL: learned(nets["nonlocal"])}
         methods |= {name: learned(nets["nonlocal"], c) for name, c in CONTROLS.items()}
         bench.say(f"seed {seed}")
         found[str(seed)] = {
-            "sha256": {kind: digest_of(path) for kind, path in files.items()},
-            "table": bench.measure(MAIN, settings[MAIN], methods),
+            "sha256": digests,
+            "table": bench.measure(MAIN, setting, methods),
         }
     return found
 
@@ -280,9 +295,13 @@ def main() -> None:
         key: bench.measure(key, s, {m: CLASSICAL[m][1] for m in s.methods} | networks)
         for key, s in settings.items()
     }
+    digests = {
+        kind: digest_of(asset(f"weights/denoiser-{kind}.safetensors"))
+        for kind in get_args(BlockKind)
+    }
     seeds = stored.get("seeds", {})
     if given.weights_folder:
-        seeds = over_seeds(bench, given.weights_folder, settings)
+        seeds = over_seeds(bench, given.weights_folder, settings[MAIN], digests, tables[MAIN])
     where = looks(bundled[NONLOCAL], settings[MAIN])
     said = findings(tables, seeds, where)
     print(" " * 70, markdown(tables, said), sep="\n")
@@ -290,10 +309,7 @@ def main() -> None:
         result = {
             "conditions": f"one thread, {processor()}; torch {torch.__version__}",
             "versions": versions(),
-            "weights": {
-                k: digest_of(asset(f"weights/denoiser-{k}.safetensors"))
-                for k in ("local", "nonlocal")
-            },
+            "weights": digests,
             "noisy": bench.digests,
             "tables": tables,
             "seeds": seeds,

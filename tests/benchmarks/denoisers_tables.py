@@ -46,7 +46,7 @@ def findings(tables: Mapping[str, Table], seeds: Mapping[str, Any], looks: Table
         )
     for what in ("own cell", "strongest other", "effective keys", "keys"):
         values = np.array([row[what] for row in looks.values()])
-        said[f"rows of the block: {what}"] = f"{values.mean():.3g}, mean over pictures"
+        said[f"rows of the block: {what}"] = f"{values.mean():.4g}, mean over pictures"
     if len(seeds) > 1:
         for what, names in (("all pictures", list(table)), ("repetitive texture", TEXTURES)):
             gains = [gain(seed["table"], names) for seed in seeds.values()]
