@@ -20,6 +20,14 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Tell the browser whether the background is dark, so that sliders and menus fit it. */
+export function matchScheme(root) {
+  const { backgroundColor } = getComputedStyle(root);
+  const [r, g, b] = (backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
+  const share = backgroundColor.startsWith("color") ? 255 : 1;
+  root.style.colorScheme = share * (0.3 * r + 0.59 * g + 0.11 * b) < 128 ? "dark" : "light";
+}
+
 /** A term with an explanation in plain words, shown on hover and focus. */
 export function term(text, tip, attributes = {}) {
   return element("span", { class: "nlv-term", tabindex: "0", "data-tip": tip, ...attributes, text });

@@ -1,6 +1,6 @@
 // The live view as one handle: mount it, show containers in it, move it from outside.
 
-import { element } from "./dom.js";
+import { element, matchScheme } from "./dom.js";
 import { decodePictures } from "./draw.js";
 import { insideClip } from "./grid.js";
 import { createSession } from "./session.js";
@@ -90,14 +90,6 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
   }
 
   return { show, apply, receive, destroy, timings };
-}
-
-/** Tell the browser whether the background is dark, so that sliders and menus fit it. */
-function matchScheme(root) {
-  const { backgroundColor } = getComputedStyle(root);
-  const [r, g, b] = (backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
-  const share = backgroundColor.startsWith("color") ? 255 : 1;
-  root.style.colorScheme = share * (0.3 * r + 0.59 * g + 0.11 * b) < 128 ? "dark" : "light";
 }
 
 const sameClip = (a, b) => a.name === b.name && a.frames === b.frames
