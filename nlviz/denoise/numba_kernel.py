@@ -345,10 +345,15 @@ def averaged(
     """
     count, channels, height, width = frames.shape
     kind = frames.dtype.type
-    # A power of two brings the values to -1 .. 1, where no square overflows, and changes no digit.
+    low, high = (end((0, 2, 3))[:, None, None] for end in (frames.min, frames.max))
+    # What all values share is subtracted where that costs no digit; a power of two, which costs none
+    # either, then brings them to -1 .. 1, where no square overflows.
+    shared = np.where(
+        (low > 0) & (high / 2 <= low), low, np.where((high < 0) & (low / 2 >= high), high, kind(0))
+    )
     most = np.finfo(kind).maxexp - 8
-    exponent = int(np.frexp(max(float(frames.max()), -float(frames.min())))[1])
-    unit = kind(2.0 ** -min(max(exponent, -most), most))
+    largest = max(float((high - shared).max()), float((shared - low).max()))
+    unit = kind(2.0 ** -min(max(int(np.frexp(largest)[1]), -most), most))
     flat = weighting.patch_sigma is None
     taps = np.ones(weighting.patch) if flat else weighting.taps()
     size = channels * taps.sum() ** 2
@@ -364,13 +369,11 @@ def averaged(
     m, half = weighting.margin, weighting.frames // 2
     rows, columns = (np.pad(np.arange(n), m, mode="reflect") for n in (height, width))
     out = np.empty_like(frames)
-    # A mean stays between them; this holds in the last digit too, so a flat picture stays as it is.
-    low, high = (end((0, 2, 3))[:, None, None] for end in (frames.min, frames.max))
 
     def tile_of(frame: int, top: int, left: int) -> Any:
         y = rows[top : top + min(tall, height - top) + 2 * m]
         x = columns[left : left + min(TILE_COLUMNS, width - left) + 2 * m]
-        padded = np.ascontiguousarray(frames[frame][:, y[:, None], x] * unit)
+        padded = np.ascontiguousarray((frames[frame][:, y[:, None], x] - shared) * unit)
         inner = padded[:, m : len(y) - m, m : len(x) - m]
         return padded, inner.copy(), np.ones(inner.shape[1:], frames.dtype)
 
@@ -384,10 +387,9 @@ def averaged(
                 (here, *mine), (there, *theirs) = held[frame], held[other]
                 _compiled(here, there, *mine, *theirs, frame == other, flat, *fixed)
             _, sums, totals = held.pop(frame)
-            sums /= totals
-            out[frame, :, top : top + tall, left : left + TILE_COLUMNS] = (sums / unit).clip(
-                low, high
-            )
+            # A mean lies between its ends; here it does in the last digit too.
+            done = (sums / totals / unit + shared).clip(low, high)
+            out[frame, :, top : top + tall, left : left + TILE_COLUMNS] = done
             yield
 
     tall = max(TILE_ROWS, 4 * weighting.reach)

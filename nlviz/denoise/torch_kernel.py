@@ -100,10 +100,13 @@ def averaged(frames: Tensor, weighting: Weighting, progress: Progress | None = N
     count, channels, height, width = frames.shape
     m, reach = weighting.margin, weighting.reach
     low, high = frames.amin((0, 2, 3))[:, None, None], frames.amax((0, 2, 3))[:, None, None]
-    # A power of two brings the values to -1 .. 1, where no square overflows, and changes no digit.
+    # What all values share is subtracted where that costs no digit; a power of two, which costs none
+    # either, then brings them to -1 .. 1, where no square overflows.
+    shared = torch.where((low > 0) & (high / 2 <= low), low, torch.zeros_like(low))
+    shared = torch.where((high < 0) & (low / 2 >= high), high, shared)
     most = math.frexp(torch.finfo(frames.dtype).max)[1] - 8
-    exponent = math.frexp(max(float(high.max()), -float(low.min())))[1]
-    unit = 2.0 ** -min(max(exponent, -most), most)
+    largest = float(torch.maximum(high - shared, shared - low).max())
+    unit = 2.0 ** -min(max(math.frexp(largest)[1], -most), most)
     rows, columns = (
         torch.from_numpy(np.pad(np.arange(n), m, mode="reflect")).to(frames.device)
         for n in (height, width)
@@ -116,10 +119,10 @@ def averaged(frames: Tensor, weighting: Weighting, progress: Progress | None = N
         for number, top in enumerate(range(0, height, tall)):
             inside = rows[top : top + min(tall, height - top) + 2 * m]
             band = frames.new_ones((count, channels + 1, len(inside), len(columns)))
-            band[:, :channels] = frames[:, :, inside][..., columns] * unit
+            band[:, :channels] = (frames[:, :, inside][..., columns] - shared) * unit
             sums = _Band(band, weighting, unit).averaged()
-            done = (sums[:, :channels] / sums[:, channels:] / unit).clamp(low, high)
-            out[:, :, top : top + tall] = done
+            done = sums[:, :channels] / sums[:, channels:] / unit + shared
+            out[:, :, top : top + tall] = done.clamp(low, high)
             if progress is not None:
                 progress(f"averaging patches: {number + 1} of {total} bands", (number + 1) / total)
     return out

@@ -210,6 +210,15 @@ def test_units_do_not_matter(kernel: str, factor: float) -> None:
     np.testing.assert_allclose(got / np.float32(factor), want, rtol=0, atol=1e-6 * 255)
 
 
+@pytest.mark.parametrize("offset", [1e4, -1e4])
+def test_what_all_values_share_does_not_matter(kernel: str, offset: float) -> None:
+    image = (offset + scene(20, 23, 3) / 100).astype(np.float32)
+    want = non_local_means(image.astype(np.float64), h=0.2, window=9)
+    step = np.spacing(np.float32(1e4))
+    np.testing.assert_allclose(non_local_means(image, h=0.2, window=9), want, rtol=0, atol=step)
+    np.testing.assert_array_equal(non_local_means(image, h=1e-9), image)
+
+
 def test_views_and_read_only_pictures(kernel: str) -> None:
     image = scene(15, 19, 3)
     want = non_local_means(image[::-1, ::2].copy(), h=20, window=5)
