@@ -194,6 +194,7 @@ def test_the_denoisers_are_listed_one_a_line() -> None:
         (["cat.jpg", "-o", "a.gif"], "saved as .png, .pdf, .csv or .json"),
         (["cat.jpg", "--result", "a.jpg"], "a result is saved as .png or .npy"),
         (["cat.jpg", "--denoiser", "nlmeans"], "no denoiser is called 'nlmeans'"),
+        (["bunny.mp4", "--grey", "--frames", "2"], "clips are denoised in colour"),
         (["cat.jpg", "--noise", "pink"], "there is no noise 'pink'"),
         (["cat.jpg", "--sigma", "-4"], "sigma must be 0 or above, got sigma=-4"),
         (["cat.jpg", "--noisy", "--fair"], "tunes against the clean picture"),

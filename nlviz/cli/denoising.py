@@ -209,9 +209,12 @@ def _read(
     """Return the pixels, and how to find them again."""
     import numpy as np
 
-    from nlviz.errors import UnreadableClip
+    from nlviz.errors import NlvizError, UnreadableClip
     from nlviz.render.inputs import find_input
     from nlviz.weights import digest_of
+
+    if grey and frames > 1:
+        raise NlvizError("clips are denoised in colour; leave --grey out, or --frames")
 
     path = find_input(str(picture))
     tell(f"Reading {path.name}", 0.0)
