@@ -207,15 +207,15 @@ export function createEngine(container) {
   }
 
   /** How many of the strongest cells carry half of the weight on cells (for pictures only). */
-  function halfCount({ values, from, to, total, apart, skipFrom, skipTo }) {
-    const kept = [];
+  function halfCount({ side, values, from, to, total, apart, skipFrom, skipTo }) {
+    let kept = 0;
     for (let j = from; j < to; j++) {
-      if (j < skipFrom || j >= skipTo) kept.push(Math.abs(values[j]));
+      if (j < skipFrom || j >= skipTo) side.sizes[kept++] = Math.abs(values[j]);
     }
-    kept.sort((a, b) => b - a);
+    const sizes = side.sizes.subarray(0, kept).sort(); // ascending, without a comparison in script
     let sum = 0;
     let n = 0;
-    while (n < kept.length && sum < (total - Math.abs(apart)) / 2) sum += kept[n++];
+    while (n < kept && sum < (total - Math.abs(apart)) / 2) sum += sizes[kept - ++n];
     return n;
   }
 

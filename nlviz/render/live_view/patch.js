@@ -84,12 +84,18 @@ export function patchRows(spec, array) {
 
   const logF = (apart, dy, dx) => strength * Math.max(apart - bias, 0) + decay * (dy * dy + dx * dx);
 
+  /** Logits of a token with others [from, to), which are whole lines of the grid. */
   function logits(out, own, index, other, from, to) {
     const [a, y, x] = pixelOf(own, index);
+    const columns = other.shape[2];
     take(corner(a, y, x));
-    for (let j = from; j < to; j++) {
-      const [b, v, u] = pixelOf(other, j);
-      out[j] = logF(distance(corner(b, v, u)), v - y, u - x);
+    for (let j = from; j < to;) {
+      const [b, v, first] = pixelOf(other, j);
+      let u = first;
+      let at = corner(b, v, u);
+      for (const end = j + columns; j < end; j++, u += spec.step, at += spec.step * channels) {
+        out[j] = logF(distance(at), v - y, u - x);
+      }
     }
   }
 

@@ -14,6 +14,7 @@ const { decodeHalf, unpack } = await module("unpack");
 const words = await module("words");
 const { leaveOut, reach, softmaxInPlace } = await module("row");
 const { mirroredPicture } = await module("patch");
+const { runningMean } = await module("running");
 
 const GRID = { shape: [2, 3, 5], stride: [1, 8, 8], origin: [0, 3.5, 3.5] };
 const CLIP = { frames: 2, height: 24, width: 40, times: [0, 0.4] };
@@ -254,4 +255,34 @@ test("numbers are short", () => {
   assert.equal(words.numberText(0.0007), "0.0007");
   assert.equal(words.numberText(0), "0");
   assert.equal(words.numberText(1e-9), "<0.000001");
+});
+
+test("a weighted mean comes about key by key, strongest first", () => {
+  const pixels = { shape: [2, 3, 5, 2], data: Float32Array.from({ length: 60 }, (_, n) => (7 * n) % 31) };
+  // Three cells of a window: row 1, columns 2 to 4 of the second frame.
+  const box = { shape: [1, 1, 3], stride: [1, 1, 1], origin: [1, 1, 2] };
+  const found = runningMean({ values: Float32Array.of(0.25, 0, 0.75), grid: box, from: 0, to: 3 }, pixels);
+  const at = (c, n) => pixels.data[((3 + 1) * 5 + c) * 2 + n];
+  assert.deepEqual(found.means, [
+    [at(4, 0), at(4, 1)],
+    [0.75 * at(4, 0) + 0.25 * at(2, 0), 0.75 * at(4, 1) + 0.25 * at(2, 1)],
+  ]);
+  assert.deepEqual(found.shares, [0.75, 1]);
+  assert.equal(found.count, 2);
+});
+
+test("keys beyond those that can be followed come in one last step", () => {
+  const shape = [1, 53, 61];
+  const size = 53 * 61;
+  const pixels = { shape: [...shape, 1], data: Float32Array.from({ length: size }, (_, n) => (n * 37) % 101) };
+  const values = Float32Array.from({ length: size }, (_, n) => (n % 3 ? ((n * 17) % 97) + 1 : 0));
+  const found = runningMean({ values, grid: { shape, stride: [1, 1, 1], origin: [0, 0, 0] }, from: 0, to: size }, pixels);
+  let sum = 0;
+  let weight = 0;
+  values.forEach((value, n) => { sum += value * pixels.data[n]; weight += value; });
+  const used = values.filter((value) => value > 0).length;
+  assert.ok(used > 2048 && found.means.length === 2049);
+  assert.equal(found.count, used);
+  assert.ok(Math.abs(found.means[2048][0] - sum / weight) < 1e-9);
+  assert.equal(found.shares[2048], weight);
 });
