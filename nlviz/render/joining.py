@@ -14,7 +14,7 @@ import html
 import re
 from pathlib import Path
 
-_IMPORT = re.compile(r'^import\s[^;]*?from\s+"(\.\.?/[a-z_/]+\.js)";[ \t]*\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import\s[^;]*?from\s+"(\.\.?/[a-z0-9_/]+\.js)";[ \t]*\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 

@@ -1,0 +1,7 @@
+/** Bytes of a text in base64, as a page that works by itself carries its container. */
+export function bytesOf(base64) {
+  const text = atob(base64.trim());
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}

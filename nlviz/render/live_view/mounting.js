@@ -1,0 +1,74 @@
+// What every Streamlit component of nlviz does: one view for each place it is mounted in, found by
+// its channel, shown again only where its bytes changed.
+
+/** Mounted views by channel, where the control component finds them; survives script reloads. */
+function channels() {
+  window.__nlvizChannels ??= new Map();
+  return window.__nlvizChannels;
+}
+
+/** What was sent to a channel before its view was mounted. */
+function waiting() {
+  window.__nlvizWaiting ??= new Map();
+  return window.__nlvizWaiting;
+}
+
+function sameBytes(a, b) {
+  if (!a || a.byteLength !== b.byteLength) return false;
+  for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function channelOf(bytes) {
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  return JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))).channel ?? null;
+}
+
+function release({ channel, handle }) {
+  if (channels().get(channel) === handle) channels().delete(channel);
+}
+
+/**
+ * Make what Streamlit calls on mount and whenever the data changed, with the same parentElement.
+ * @param {function(HTMLElement, function(string, any)): object} mountIn mounts an empty view and
+ *   gives its handle (show, receive, destroy); its second argument sets a state of the component
+ */
+export function mounting(mountIn) {
+  const mounts = new WeakMap();
+
+  function createMount(parentElement) {
+    const root = document.createElement("div");
+    parentElement.append(root);
+    const entry = { root, bytes: null, channel: null, tell: () => {} };
+    entry.handle = mountIn(root, (name, value) => entry.tell(name, value));
+    return entry;
+  }
+
+  return function ({ data, parentElement, setStateValue }) {
+    let entry = mounts.get(parentElement);
+    if (!entry) {
+      entry = createMount(parentElement);
+      mounts.set(parentElement, entry);
+    }
+    entry.tell = setStateValue;
+    if (data?.byteLength && !sameBytes(entry.bytes, data)) {
+      entry.bytes = data;
+      const channel = channelOf(data);
+      if (entry.channel !== channel) release(entry);
+      entry.channel = channel;
+      entry.handle.show(data).catch((error) => console.error(error));
+      if (channel) {
+        channels().set(channel, entry.handle);
+        const message = waiting().get(channel);
+        waiting().delete(channel);
+        if (message) entry.handle.receive(message);
+      }
+    }
+    return () => {
+      entry.handle.destroy();
+      entry.root.remove();
+      release(entry);
+      mounts.delete(parentElement);
+    };
+  };
+}
