@@ -18,6 +18,8 @@ from nlviz.errors import NlvizError
 
 Floats = npt.NDArray[np.float32]
 COLUMNS = ("psnr", "ssim", "seconds")  # that have a best value
+Part = tuple[slice, slice]
+EVERYTHING: Part = (slice(None), slice(None))
 _NOISES = 3.0  # standard deviations to each end of the scale of method noise
 
 
@@ -138,19 +140,24 @@ class Comparison:
         """The value at the ends of the scale that all method noises are shown on."""
         return _NOISES * self.sigma if self.sigma > 0 else self.white / 10
 
-    def shown(self, key: str, *, frame: int | None = None) -> npt.NDArray[np.uint8]:
+    def shown(
+        self, key: str, *, frame: int | None = None, part: Part = EVERYTHING
+    ) -> npt.NDArray[np.uint8]:
         """Return a picture as it is seen on a screen: (H, W, 3) uint8, clipped to the range.
 
         Args:
             key: ``clean``, ``noisy`` or the name of a denoiser.
             frame: of a clip; the middle one by default.
+            part: slices of rows and columns; all by default.
         """
         picture = {"clean": self.clean, "noisy": self.noisy}.get(key)
         if picture is None:
             picture = self._result(key).picture
-        return self._seen(np.asarray(picture, np.float64) / self.white, frame)
+        return _seen(self._cut(picture, frame, part) / self.white)
 
-    def shown_noise(self, name: str, *, frame: int | None = None) -> npt.NDArray[np.uint8]:
+    def shown_noise(
+        self, name: str, *, frame: int | None = None, part: Part = EVERYTHING
+    ) -> npt.NDArray[np.uint8]:
         """Return a method noise as (H, W, 3) uint8: grey is none, on the scale of all.
 
         ``noisy`` gives the noise that was added, where the clean picture is known.
@@ -158,21 +165,20 @@ class Comparison:
         if name == "noisy":
             if self.clean is None:
                 raise NlvizError("the noise of a picture that was noisy already is not known")
-            noise = self.noisy.astype(np.float64) - self.clean
+            noise = self._cut(self.noisy, frame, part) - self._cut(self.clean, frame, part)
         else:
-            noise = self._result(name).method_noise.astype(np.float64)
-        return self._seen(0.5 + noise / (2 * self.noise_scale), frame)
+            noise = self._cut(self._result(name).method_noise, frame, part)
+        return _seen(0.5 + noise / (2 * self.noise_scale))
+
+    def _cut(self, picture: Image, frame: int | None, part: Part) -> npt.NDArray[np.float64]:
+        if self.of_clip:
+            picture = picture[len(picture) // 2 if frame is None else frame]
+        return np.asarray(picture[part], np.float64)
 
     def _result(self, name: str) -> Result:
         if name not in self.results:
             raise NlvizError(f"this comparison has no {name!r}; it has {', '.join(self.results)}")
         return self.results[name]
-
-    def _seen(self, shares: npt.NDArray[np.float64], frame: int | None) -> npt.NDArray[np.uint8]:
-        if self.of_clip:
-            shares = shares[len(shares) // 2 if frame is None else frame]
-        seen = np.rint(shares.clip(0, 1) * 255).astype(np.uint8)
-        return np.repeat(seen[..., None], 3, axis=2) if seen.ndim == 2 else seen
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.noisy.shape))
@@ -199,6 +205,12 @@ class Comparison:
             cells.append(html.escape(row["note"]))
             body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
         return f"{strip}<table><tr>{head}</tr>{''.join(body)}</table>"
+
+
+def _seen(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """Return shares of white as the three channels of a screen."""
+    seen = np.rint(shares.clip(0, 1) * 255).astype(np.uint8)
+    return np.repeat(seen[..., None], 3, axis=2) if seen.ndim == 2 else seen
 
 
 def numbers_of(row: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -26,6 +26,7 @@ Noisy = npt.NDArray[np.float32]
 
 # The median of |n|, n ~ N(0, 1).
 _MEDIAN = 0.6744897501960817
+_BAND = 1 << 22  # values of a picture that get their noise at once
 ESTIMATOR = (
     "median absolute value of the finest diagonal Haar details, divided by 0.6745 "
     "(Donoho and Johnstone 1994)"
@@ -145,21 +146,34 @@ def add_noise(
     image = np.asarray(image)
     checked_picture(image)
     white = white_of(image, data_range)
-    values: npt.NDArray[np.float64] = image.astype(np.float64)
     random = np.random.default_rng(seed)
-    if given.kind == "salt-and-pepper":
+    out = np.empty(image.shape, np.float32)
+    rows = max(_BAND // max(image[:1].size, 1), 1)
+    for first in range(0, len(image), rows):
+        band = image[first : first + rows].astype(np.float64)
+        out[first : first + rows] = _with_noise(band, given, white, random, image.ndim > 2)
+    return out
+
+
+def _with_noise(
+    values: npt.NDArray[np.float64],
+    noise: Noise,
+    white: float,
+    random: np.random.Generator,
+    coloured: bool,
+) -> npt.NDArray[np.float64]:
+    if noise.kind == "salt-and-pepper":
         # Pixels of a colour picture become black or white as a whole.
-        chance = random.random(values.shape[:-1] if _coloured(values) else values.shape)
-        chance = chance[..., None] if _coloured(values) else chance
-        values = np.where(chance < given.amount / 2, 0.0, values)
-        values = np.where(chance >= 1 - given.amount / 2, white, values)
+        chance = random.random(values.shape[:-1] if coloured else values.shape)
+        chance = chance[..., None] if coloured else chance
+        values = np.where(chance < noise.amount / 2, 0.0, values)
+        values = np.where(chance >= 1 - noise.amount / 2, white, values)
     else:
-        if given.kind == "poisson-gaussian":
-            photons = random.poisson(np.maximum(values, 0) / given.gain)
-            values = given.gain * photons.astype(np.float64)
-        values += given.sigma * random.standard_normal(values.shape)
-    seen = values.clip(0, white) if given.clipped else values
-    return seen.astype(np.float32)
+        if noise.kind == "poisson-gaussian":
+            photons = random.poisson(np.maximum(values, 0) / noise.gain)
+            values = noise.gain * photons.astype(np.float64)
+        values += noise.sigma * random.standard_normal(values.shape)
+    return values.clip(0, white) if noise.clipped else values
 
 
 def checked_picture(image: npt.NDArray[Any]) -> None:
@@ -170,10 +184,6 @@ def checked_picture(image: npt.NDArray[Any]) -> None:
     """
     tall = image.reshape(-1, *image.shape[2:]) if image.ndim == 4 else image
     to_planes(tall)
-
-
-def _coloured(values: npt.NDArray[Any]) -> bool:
-    return values.ndim > 2
 
 
 def estimate_sigma(image: Image) -> float:

@@ -135,7 +135,8 @@ def method_noise(noisy: Image, denoised: Image) -> npt.NDArray[np.float32]:
     array([-2., -2., -2.], dtype=float32)
     """
     noisy, denoised = _pair(noisy, denoised)
-    return np.asarray(noisy.astype(np.float64) - denoised, np.float32)
+    work = np.result_type(np.float32, noisy, denoised)
+    return np.asarray(np.subtract(noisy, denoised, dtype=work), np.float32)
 
 
 def _pair(clean: Image, other: Image) -> tuple[Image, Image]:

@@ -85,7 +85,8 @@ def denoise(
         sigma: standard deviation of the noise in units of the picture; None estimates it.
         data_range: value of white; by default that of the type, for floats see
             :func:`nlviz.denoise.planes.data_range`. Only some denoisers ask for it.
-        progress: called with a sentence and a share in [0, 1]; what it raises cancels.
+        progress: called with a sentence and a share in [0, 1]; what it raises cancels: between
+            bands or tiles what is computed here, before and after what other libraries compute.
         parameters: those of the denoiser, h in units of the picture.
 
     Returns:

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nlviz.denoise.compared import Comparison, Result
+from nlviz.denoise.compared import Comparison, Part, Result
 from nlviz.render.film_strip import CONTENT, GREY, GUTTER, INK, MARGIN, PAPER, UNIT
 from nlviz.render.lettering import Colour, shortened, width, wrapped, write
 
 Picture = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # top, left, height, width in pixels of the picture
 
+_OVERVIEW = 4_000_000  # pixels in which the detail is looked for
 ZOOM = 2  # least size of a pixel
 TALLEST = 1.25  # height of a tile over the width of its column
 FLATTEST = 0.6  # of a detail
@@ -64,6 +65,12 @@ class Layout:
     zoom: int
     detail: Box
     whole: bool
+
+    @property
+    def part(self) -> Part:
+        """The detail as slices."""
+        top, left, height, wide = self.detail
+        return slice(top, top + height), slice(left, left + wide)
 
 
 def comparison_figure(comparison: Comparison, *, detail: Box | None = None) -> Image.Image:
@@ -137,24 +144,32 @@ def _layout(comparison: Comparison, count: int, detail: Box | None) -> Layout:
     return Layout(columns, room, (box[3] * zoom, box[2] * zoom), zoom, box, whole)
 
 
+def _overview(comparison: Comparison) -> tuple[Picture, int]:
+    """Return every n-th pixel of the picture, to judge where things lie, and n."""
+    height, wide = comparison.noisy.shape[1:3] if comparison.of_clip else comparison.noisy.shape[:2]
+    every = math.ceil(math.sqrt(height * wide / _OVERVIEW))
+    key = "noisy" if comparison.clean is None else "clean"
+    return comparison.shown(key, part=(slice(None, None, every), slice(None, None, every))), every
+
+
 def _textured(comparison: Comparison, size: tuple[int, int]) -> Box:
     """Return the place of this size with the most texture, of equals the first."""
-    key = "noisy" if comparison.clean is None else "clean"
-    grey = comparison.shown(key).astype(np.float32).mean(-1)
+    picture, every = _overview(comparison)
+    grey = picture.astype(np.float32).mean(-1)
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.5)
     slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
     # The root keeps one strong edge from outweighing a texture.
     sums = np.pad(np.sqrt(slope).astype(np.float64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    h, w = size
+    h, w = (max(n // every, 1) for n in size)
     total = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
-    top, left = (int(i) for i in np.unravel_index(int(total.argmax()), total.shape))
-    return top, left, h, w
+    top, left = (int(i) * every for i in np.unravel_index(int(total.argmax()), total.shape))
+    height, wide = comparison.noisy.shape[1:3] if comparison.of_clip else comparison.noisy.shape[:2]
+    return min(top, height - size[0]), min(left, wide - size[1]), *size
 
 
-def _cut(picture: Picture, plan: Layout) -> Image.Image:
-    top, left, height, wide = plan.detail
-    tile = Image.fromarray(np.ascontiguousarray(picture[top : top + height, left : left + wide]))
-    return tile.resize((plan.tile[0] * UNIT, plan.tile[1] * UNIT), Image.Resampling.NEAREST)
+def _tile(picture: Picture, plan: Layout) -> Image.Image:
+    size = (plan.tile[0] * UNIT, plan.tile[1] * UNIT)
+    return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
 
 
 def _cell(
@@ -186,7 +201,7 @@ def _cell(
         text = shortened(_parameters(result), 20, room)
         write(draw, (left * UNIT, (top + 83) * UNIT), text, 20 * UNIT, GREY)
     y = top + CAPTION
-    canvas.paste(_cut(comparison.shown(key), plan), (left * UNIT, y * UNIT))
+    canvas.paste(_tile(comparison.shown(key, part=plan.part), plan), (left * UNIT, y * UNIT))
     if winner:
         corner = ((left + plan.tile[0] + 4) * UNIT - 1, (y + plan.tile[1] + 4) * UNIT - 1)
         box = ((left - 4) * UNIT, (y - 4) * UNIT, *corner)
@@ -195,7 +210,8 @@ def _cell(
     if legend:
         _legend(canvas, comparison, plan, (left, below))
     else:
-        canvas.paste(_cut(comparison.shown_noise(key), plan), (left * UNIT, below * UNIT))
+        noise = comparison.shown_noise(key, part=plan.part)
+        canvas.paste(_tile(noise, plan), (left * UNIT, below * UNIT))
 
 
 def _measures(
@@ -265,8 +281,8 @@ def _legend(canvas: Image.Image, comparison: Comparison, plan: Layout, at: tuple
     y += 48
     if plan.whole or top + high - y < 48:
         return
-    key = "noisy" if comparison.clean is None else "clean"
-    picture = Image.fromarray(comparison.shown(key))
+    pixels, every = _overview(comparison)
+    picture = Image.fromarray(pixels)
     scale = min(wide / picture.width, (top + high - y) / picture.height)
     size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
     small = picture.resize(size, Image.Resampling.LANCZOS)
@@ -274,7 +290,7 @@ def _legend(canvas: Image.Image, comparison: Comparison, plan: Layout, at: tuple
         small.resize((size[0] * UNIT, size[1] * UNIT), Image.Resampling.NEAREST),
         (left * UNIT, y * UNIT),
     )
-    t, x0, h, w = (v * scale for v in plan.detail)
+    t, x0, h, w = (v * scale / every for v in plan.detail)
     frame = [left + x0, y + t, left + x0 + w - 1, y + t + h - 1]
     for grow, ink, thick in ((1, (0, 0, 0), 5), (0, (255, 255, 255), 3)):
         box = [(v + (grow if i > 1 else -grow)) * UNIT for i, v in enumerate(frame)]

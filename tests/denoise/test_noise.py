@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nlviz.denoise import noise as noises
 from nlviz.denoise.noise import ESTIMATOR, Noise, add_noise, estimate_sigma
 from nlviz.denoise.planes import Image as Array
 from nlviz.errors import NlvizError
@@ -63,6 +64,13 @@ def test_clipped_noise_stays_in_the_range(dtype: str, white: float) -> None:
     clean = np.linspace(0, white, 35 * 47).reshape(35, 47).astype(dtype)
     noisy = add_noise(clean, Noise(sigma=white / 5, clipped=True))
     assert (noisy.min(), noisy.max()) == (0, white)
+
+
+def test_bands_of_a_large_picture_are_one_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = photo(size=(31, 23))
+    whole = add_noise(clean, 25, seed=3)
+    monkeypatch.setattr(noises, "_BAND", 500)
+    assert np.array_equal(add_noise(clean, 25, seed=3), whole)
 
 
 def test_frames_get_noise_of_their_own() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nlviz.denoise.bm3d_peer import LICENCE
+from nlviz.denoise.comparison import compare
 from nlviz.denoise.noise import add_noise
 from nlviz.denoise.opencv_peer import as_bytes
 from nlviz.denoise.quality import psnr
@@ -45,6 +46,20 @@ def test_opencvs_h_is_that_of_the_formula() -> None:
         ours = denoise(source.astype(np.float32), "non-local-means", bias=False, **options)
         assert np.sqrt(((theirs - ours) ** 2).mean()) < 1
         assert np.abs(theirs - ours).mean() < 0.7
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_on_one_uint8_input_opencvs_best_is_ours_without_the_bias_and_less_with_it(
+    grey: bool,
+) -> None:
+    clean = photo("astronaut.jpg", (200, 170))
+    clean = clean[..., 1] if grey else clean
+    options: dict[str, Any] = {"sigma": 25, "fair": True, "precision": "uint8"}
+    both = compare(clean, denoisers=["non-local-means", "opencv-nlm"], **options)
+    plain = compare(clean, denoisers=["non-local-means"], parameters={"bias": False}, **options)
+    theirs = both.results["opencv-nlm"].psnr or 0
+    assert plain.results["non-local-means"].psnr == pytest.approx(theirs, abs=0.05)
+    assert (both.results["non-local-means"].psnr or 0) > theirs + 0.2
 
 
 def test_opencvs_lab_is_its_coloured_call() -> None:

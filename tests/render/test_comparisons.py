@@ -16,6 +16,7 @@ from PIL import Image
 
 from nlviz.denoise import Comparison, Noise, compare
 from nlviz.errors import InvalidView, NlvizError
+from nlviz.render import comparison_panels
 from nlviz.render.comparison_panels import BEST, ZOOM, comparison_figure, seconds_text
 from nlviz.render.comparisons import (
     comparison_bytes,
@@ -80,6 +81,17 @@ def test_a_large_picture_shows_the_same_detail_everywhere_and_where_it_lies() ->
     assert found_in(figure, seen.shown("clean")[205:255, 340:420], ZOOM)
     given = comparison_figure(seen, detail=(0, 10, 40, 60))
     assert found_in(np.asarray(given), seen.shown("noisy")[0:40, 10:70], 572 // 60)
+
+
+def test_the_detail_of_a_huge_picture_is_looked_for_in_some_of_its_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture = np.full((600, 840), 90, np.uint8)
+    picture[400:520, 530:730] = np.random.default_rng(0).integers(0, 255, (120, 200))
+    seen = compare(picture, sigma=5, denoisers=["mean"])
+    monkeypatch.setattr(comparison_panels, "_OVERVIEW", 40_000)  # every fourth
+    figure = np.asarray(comparison_figure(seen))
+    assert found_in(figure, seen.shown("clean")[410:500, 560:700], ZOOM)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (900, 4), (12, 13, 3)])
