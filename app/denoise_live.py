@@ -170,8 +170,9 @@ def lens(comparison: Comparison) -> bytes:
 
     best = None if comparison.psnr is None else comparison.best("psnr")
 
-    def caption(psnr: float | None) -> str:
-        return "" if psnr is None else f"{psnr:.2f} dB"
+    def caption(psnr: float | None, ssim: float | None) -> str:
+        parts = [] if psnr is None else [f"{psnr:.2f} dB"]
+        return " · ".join(parts if ssim is None else [*parts, f"SSIM {ssim:.3f}"])
 
     def make() -> bytes:
         pictures = []
@@ -182,7 +183,7 @@ def lens(comparison: Comparison) -> bytes:
             LensPicture(
                 "noisy",
                 "Noisy",
-                caption(comparison.psnr),
+                caption(comparison.psnr, comparison.ssim),
                 comparison.shown("noisy"),
                 comparison.shown_noise("noisy") if known else None,
             )
@@ -192,7 +193,7 @@ def lens(comparison: Comparison) -> bytes:
                 LensPicture(
                     name,
                     result.label,
-                    caption(result.psnr),
+                    caption(result.psnr, result.ssim),
                     comparison.shown(name),
                     comparison.shown_noise(name),
                     name == best,
@@ -204,6 +205,7 @@ def lens(comparison: Comparison) -> bytes:
                 noise_note="Method noise, noisy minus denoised: grey is none, black and white are "
                 f"{comparison.noise_scale:.3g} grey levels. The less of the picture it shows, the "
                 "better.",
+                noise_scale=comparison.noise_scale,
                 before="noisy",
                 after=best or next(iter(comparison.results)),
                 channel=LENS_CHANNEL,

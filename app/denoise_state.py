@@ -18,7 +18,7 @@ LIVE = "dn_live"  # key of the live view's component
 LENS = "dn_lens"
 SIZES = (128, 192, 256, 384, 512, 720, None)
 DEFAULT_PICTURE = "cat.jpg"
-BUNDLED, UPLOAD, EXPLORE = "Bundled", "Upload", "From Explore"
+BUNDLED, UPLOAD, EXPLORE = "Bundled", "Upload", "Explore"
 FIRST = (
     "mean",
     "gaussian",

@@ -69,7 +69,7 @@ def table(place: DeltaGenerator, done: Comparison, waiting: list[str]) -> None:
         lines.append(f"| *Noisy* | {psnr} | {ssim} | |")
     for row in done.table:
         cells = [
-            f"★\u00a0**{text}**" if column in row["best"] else text
+            f"★**{text}**" if column in row["best"] else text
             for column, text in zip(("psnr", "ssim", "seconds"), numbers_of(row), strict=True)
         ]
         if done.psnr is None:

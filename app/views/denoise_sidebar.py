@@ -176,9 +176,6 @@ def choose_denoisers(known: Mapping[str, Denoiser], sigma: float, *, clean: bool
     state = st.session_state
     wanted = [name for name in state.dn_with if name in known]
     unknown = [name for name in state.dn_with if name not in known]
-    if unknown and not state.get("dn_told_missing"):
-        state.dn_told_missing = True
-        state.dn_missing = ", ".join(unknown)
     state.dn_with = wanted
     st.multiselect(
         "Denoisers",
@@ -187,6 +184,8 @@ def choose_denoisers(known: Mapping[str, Denoiser], sigma: float, *, clean: bool
         format_func=lambda name: known[name].label,
         placeholder="Choose at least one",
     )
+    if unknown:  # from the address, or left behind by a picture of another kind
+        st.caption(f"Left out, as they do not run here: {plain(', '.join(unknown))}.")
     st.toggle(
         "Fair: tune each against the clean picture",
         key="dn_fair",
