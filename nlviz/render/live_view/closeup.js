@@ -70,6 +70,7 @@ export function createCloseup(head, array, lut, engine, signal) {
   let sums = null;
   let started = 0;
   let frameRequest = 0;
+  let due = false;
 
   play.addEventListener("click", () => start(), { signal });
   signal.addEventListener("abort", () => cancelAnimationFrame(frameRequest));
@@ -188,8 +189,13 @@ export function createCloseup(head, array, lut, engine, signal) {
     else frameRequest = requestAnimationFrame(step);
   }
 
-  /** Show another row, still. */
-  function update(result, place) {
+  /** A query was pinned: its sum runs once it is shown. */
+  function pinned() {
+    due = true;
+  }
+
+  /** Show another row; `moving` while the pointer does. */
+  function update(result, place, moving) {
     cancelAnimationFrame(frameRequest);
     panel.dataset.playing = "false";
     const query = pixelOf(place);
@@ -217,8 +223,10 @@ export function createCloseup(head, array, lut, engine, signal) {
     } else {
       drawSeen(0);
     }
+    if (due && !moving) start();
+    due = false;
     panel.dataset.output = pixelwise ? sums.means[sums.means.length - 1].map((v) => v.toFixed(4)).join(" ") : "";
   }
 
-  return { element: panel, update, start };
+  return { element: panel, update, pinned };
 }

@@ -11,7 +11,7 @@ import { createPlayer } from "./player.js";
 import { createQueryBar } from "./querybar.js";
 import { createInspector, createReadout, createSentence } from "./readout.js";
 import { createStage } from "./stage.js";
-import { activeQuery, mergedView, sameQuery } from "./state.js";
+import { activeQuery, describe, mergedView, sameQuery } from "./state.js";
 import { createTitle } from "./title.js";
 import { createToolbar } from "./toolbar.js";
 import { waitingFor } from "./words.js";
@@ -49,12 +49,10 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   let width = 0;
   let readToggled = false;
   let detailsAt = 0;
-  let summing = false;
 
   stage.element.append(readout.element, inspector.element);
   root.replaceChildren(createTitle(head), equation.element, toolbar.element,
-    element("div", { class: "nlv-top" }, sentence.element, bar.element), stage.element, queryBar.element,
-    ...(closeup ? [closeup.element] : []));
+    element("div", { class: "nlv-top" }, sentence.element, bar.element), stage.element, queryBar.element, closeup?.element ?? "");
   attachTips(root, signal);
   attachKeys(root, { ...on, pin: () => pin(activeQuery(state)) }, everywhere, signal);
   const watcher = new ResizeObserver(() => resize());
@@ -97,7 +95,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     if (result) drawResult(query);
     else drawWithout(query);
     if (!state.hovered || !result) queryBar.update(query, state, rule);
-    describe(query);
+    describe(root, query, state, engine.source(state.view.source).spec.key);
     timings.push(performance.now() - start);
     if (timings.length > 2000) timings.splice(0, 1000);
   }
@@ -149,19 +147,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     equation.drawThumbs(result, state.shown, engine.frameOf);
     sentence.update(result, state.shown, clip, waitingFor(state, onPin === null));
     queryBar.update(activeQuery(state), state, rule);
-    closeup?.update(result, state.shown);
-    if (summing && !state.hovered) closeup?.start();
-    summing = false;
-  }
-
-  /** What the page, tests and style sheets can read off the element. */
-  function describe(query) {
-    const { dataset } = root;
-    dataset.query = `${query.frame},${Math.round(query.y)},${Math.round(query.x)}`;
-    dataset.pinned = String(state.pinned !== null);
-    dataset.hovering = String(state.hovered !== null);
-    dataset.source = engine.source(state.view.source).spec.key;
-    dataset.waiting = String(Boolean(state.waiting));
+    closeup?.update(result, state.shown, state.hovered !== null);
   }
 
   function hover(place) {
@@ -191,7 +177,7 @@ export function createSession(root, container, pictures, state, { onPin, onView,
     state.hovered = null;
     state.large = null;
     rule = "";
-    summing = true;
+    closeup?.pinned();
     inspector.hide();
     tellPin();
     request();

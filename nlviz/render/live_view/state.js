@@ -89,3 +89,12 @@ export function newState(view) {
     playing: false,
   };
 }
+
+/** What the page, tests and style sheets can read off the element. */
+export function describe({ dataset }, query, state, source) {
+  dataset.query = `${query.frame},${Math.round(query.y)},${Math.round(query.x)}`;
+  dataset.pinned = String(state.pinned !== null);
+  dataset.hovering = String(state.hovered !== null);
+  dataset.source = source;
+  dataset.waiting = String(Boolean(state.waiting));
+}
