@@ -346,8 +346,8 @@ def averaged(
     count, channels, height, width = frames.shape
     kind = frames.dtype.type
     low, high = (end((0, 2, 3))[:, None, None] for end in (frames.min, frames.max))
-    # What all values share is subtracted where that costs no digit; a power of two, which costs none
-    # either, then brings them to -1 .. 1, where no square overflows.
+    # What all values share is subtracted where that costs no digit. A power of two, which costs
+    # none either, then brings them to -1 .. 1, where no square overflows.
     shared = np.where(
         (low > 0) & (high / 2 <= low), low, np.where((high < 0) & (low / 2 >= high), high, kind(0))
     )

@@ -100,8 +100,8 @@ def averaged(frames: Tensor, weighting: Weighting, progress: Progress | None = N
     count, channels, height, width = frames.shape
     m, reach = weighting.margin, weighting.reach
     low, high = frames.amin((0, 2, 3))[:, None, None], frames.amax((0, 2, 3))[:, None, None]
-    # What all values share is subtracted where that costs no digit; a power of two, which costs none
-    # either, then brings them to -1 .. 1, where no square overflows.
+    # What all values share is subtracted where that costs no digit. A power of two, which costs
+    # none either, then brings them to -1 .. 1, where no square overflows.
     shared = torch.where((low > 0) & (high / 2 <= low), low, torch.zeros_like(low))
     shared = torch.where((high < 0) & (low / 2 >= high), high, shared)
     most = math.frexp(torch.finfo(frames.dtype).max)[1] - 8
