@@ -245,8 +245,7 @@ def _result(
     asked = setup.of(denoiser)
     values = denoiser.values(sigma, white, asked)
     found = None
-    tell(f"Denoising: {denoiser.label}", 0.0)
-    _warm_up(denoiser, noisy, white, values)
+    _warm_up(denoiser, noisy, white, values, tell)
     if setup.fair and clean is not None:
         found = tuned(
             denoiser,
@@ -292,14 +291,26 @@ def _timed(run: Callable[[Tell], Image], tell: Tell) -> tuple[Image, float]:
     return picture, best
 
 
-def _warm_up(denoiser: Denoiser, noisy: Floats, white: float, values: Mapping[str, Value]) -> None:
+def _warm_up(
+    denoiser: Denoiser, noisy: Floats, white: float, values: Mapping[str, Value], tell: Tell
+) -> None:
     """Let a denoiser import, load and compile what it needs on a corner, before the clock runs."""
     key = (denoiser.name, noisy.shape[3:], noisy.ndim, values.get("patch"))
     if key in _WARM:
         return
+    tell(f"Preparing: {denoiser.label}", 0.0)
     corner = noisy[:2, :24, :24] if noisy.ndim == 4 else noisy[:24, :24]
-    # Any sigma that is none of the picture's: only that it runs matters.
-    denoise_picture(denoiser, corner, white / 10, white, denoiser.values(white / 10, white))
+    if noisy.ndim == 4 and not denoiser.of_clips:
+        corner = corner[0]
+    # Any sigma will do: only that it runs matters.
+    sigma = white / 10
+    denoiser.run(
+        corner,
+        sigma,
+        white,
+        lambda sentence, _: tell(sentence[:1].upper() + sentence[1:], 0.0),
+        **denoiser.values(sigma, white),
+    )
     _WARM.add(key)
 
 
