@@ -12,10 +12,7 @@ Werman 1993, there for maxima): as cheap as adding one row and subtracting anoth
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +21,7 @@ import numpy as np
 from numba.extending import intrinsic, overload
 
 from nlviz.denoise.planes import PlaneArray
+from nlviz.denoise.steps import steps_of
 
 if TYPE_CHECKING:
     from nlviz.denoise.means import Progress, Weighting
@@ -397,43 +395,7 @@ def averaged(
     if progress is not None and not compiled():
         progress("compiling non-local means, once on this machine", 0.0)
     total = len(places) * count
-    for done, _ in enumerate(_spread(compute, places, total, threads), 1):
+    for done, _ in enumerate(steps_of(compute, places, total, threads), 1):
         if progress is not None:
             progress(f"averaging patches: {done} of {total} bands", done / total)
     return out
-
-
-def _spread(
-    compute: Callable[[tuple[int, int]], Iterator[None]],
-    places: list[tuple[int, int]],
-    total: int,
-    threads: int,
-) -> Iterator[None]:
-    """Yield whenever a step of a tile is done; leaving the loop stops the threads."""
-    if threads == 1:
-        for place in places:
-            yield from compute(place)
-        return
-    steps: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-    stopped = threading.Event()
-
-    def work(place: tuple[int, int]) -> None:
-        try:
-            for _ in () if stopped.is_set() else compute(place):
-                steps.put(None)
-                if stopped.is_set():
-                    return
-        except BaseException as error:
-            steps.put(error)
-
-    with ThreadPoolExecutor(min(threads, len(places))) as pool:
-        try:
-            for place in places:
-                pool.submit(work, place)
-            for _ in range(total):
-                error = steps.get()
-                if error is not None:
-                    raise error
-                yield
-        finally:
-            stopped.set()
