@@ -65,9 +65,11 @@ def _draw(waiting: DeltaGenerator) -> None:
     done = _computed(picture, setup, known, key)
     if done is None:
         return
-    denoise_curves.draw(done, picture, known, key)
+    curves = st.container()
     command = denoise_results.command_of(done, picture.source)
     denoise_results.save(done, picture, command)
+    with curves:  # the last to be computed, so that nothing waits for them
+        denoise_curves.draw(done, picture, known, key)
 
 
 def _choose(

@@ -56,6 +56,8 @@ def draw(done: Comparison, picture: Picture, known: Mapping[str, Denoiser], key:
         if done.clean is None:
             st.caption("Needs a clean picture.")
         else:
+            if done.setup.fair:
+                st.caption("Each strength is tuned at each sigma: some minutes.")
             _asked("sigma", (key, "sigma"), "Compute PSNR over sigma", over_sigma)
     with right:
         st.markdown("##### How many pixels are averaged, over h")
