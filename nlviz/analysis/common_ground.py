@@ -225,7 +225,7 @@ def _cut(
         total = row.sum()
         rows.append(row / total if total > 0 else np.full(row.shape, 1 / max(row.size, 1)))
         whole = sums.sum()
-        kept.append(float(sums[box].sum() / whole) if whole > 0 else 1.0)
+        kept.append(min(float(sums[box].sum() / whole), 1.0) if whole > 0 else 1.0)
     return rows, (kept[0], kept[1]), box
 
 

@@ -4,6 +4,7 @@
 import { drawMeans } from "./curve.js";
 import { element, setText } from "./dom.js";
 import { clipFrame, gridBox, nearestToken, tokenCentre } from "./grid.js";
+import { mirrored } from "./patch.js";
 import { runningMean } from "./running.js";
 import { outlinePixels, paintSquare, squareCanvas } from "./squares.js";
 import { numberText, weightText } from "./words.js";
@@ -59,11 +60,12 @@ export function createCloseup(head, array, lut, engine, signal) {
     element("span", { class: "nlv-value" }, from, fromText), element("span", { class: "nlv-op", text: "→" }),
     element("span", { class: "nlv-value" }, to, toText), truthBox, play);
   const patches = element("div", { class: "nlv-closeup-part nlv-closeup-patches" }, element("h4", { text: "Patches that match best" }), list, matchesText);
-  const sum = element("div", { class: "nlv-closeup-part nlv-closeup-sum" }, element("h4", { text: "The weighted mean, pixel by pixel" }), curve, values);
+  const why = element("p", { class: "nlv-legend" });
+  const sum = element("div", { class: "nlv-closeup-part nlv-closeup-sum" }, element("h4", { text: "The weighted mean, pixel by pixel" }), curve, values, why);
   const other = element("p", { class: "nlv-closeup-other", hidden: true, text: "This choice averages features inside a network, not pixels: the weights above are where it looks. Its picture is among the results." });
   const panel = element("section", { class: "nlv-closeup", "aria-label": "The query from close up" },
     element("figure", { class: "nlv-closeup-part" }, element("h4", { text: "What lies around it" }), seen, seenText),
-    element("figure", { class: "nlv-closeup-part" }, element("h4", { text: "What each pixel counts" }), counts, countsText),
+    element("figure", { class: "nlv-closeup-part" }, element("h4", { text: "What each counts" }), counts, countsText),
     patches, sum, other);
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
   let shown = null;
@@ -135,8 +137,10 @@ export function createCloseup(head, array, lut, engine, signal) {
   function drawMatches() {
     const { query, rows, patch, best, result } = shown;
     const half = (patch - 1) / 2;
+    // Beyond the border lies what the distance sees there: mirrored pixels.
     const thumb = (canvas, { frame, y, x }) => paintSquare(
-      canvas, { top: y - half, left: x - half, side: patch }, noisy.shape, (v, u) => colourOf(valueAt(noisy, frame, v, u)));
+      canvas, { top: y - half, left: x - half, side: patch }, null,
+      (v, u) => colourOf(valueAt(noisy, frame, mirrored(v, height), mirrored(u, width))));
     thumb(own, query);
     matches.forEach((match, n) => {
       match.node.hidden = n >= best.length;
@@ -215,9 +219,11 @@ export function createCloseup(head, array, lut, engine, signal) {
     const unit = result.grid.stride[1] > 1 ? "cells" : "pixels";
     setText(seenText, result.box ? `The ${shown.region.side} × ${shown.region.side} pixels that it may look at, with their noise.` : "The noisy pixels near it; it may look at the whole picture.");
     setText(countsText, result.logits ? "The logits, before C(x)."
-      : `Strongest ${weightText(Math.max(result.most, result.ownShare))}; half of the weight lies on ${result.half || "few"} of ${result.count} ${unit}.`);
+      : `Strongest ${weightText(Math.max(result.most, result.ownShare))} of ${result.count} ${unit}${result.half ? `; half of the weight lies on ${result.half}` : ""}.`);
     drawCounts();
     if (pixelwise) {
+      const falls = pixels.sigma > 0 ? `: with these weights from ${numberText(pixels.sigma)} to about ${numberText(pixels.sigma * sums.noise)}` : "";
+      setText(why, `Noise differs from pixel to pixel and averages out${falls}. What the pixels share stays; where they differ in more than noise, the mean blurs it.`);
       if (!patches.hidden) drawMatches();
       drawSum(sums.means.length);
     } else {

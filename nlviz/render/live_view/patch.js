@@ -7,7 +7,8 @@
 
 import { reach, softmaxInPlace } from "./row.js";
 
-function mirrored(index, size) {
+/** The pixel that one outside the picture mirrors, the edge pixel not repeated. */
+export function mirrored(index, size) {
   if (size === 1) return 0;
   const period = 2 * (size - 1);
   const folded = ((index % period) + period) % period;

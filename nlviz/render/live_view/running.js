@@ -19,8 +19,8 @@ function offsetsOf({ shape, stride, origin }, [clipFrames, height, width, channe
  * keys are more than can be followed, the rest comes in one last step.
  * @param {object} result what the engine computed
  * @param {{data, shape}} pixels the values that are averaged
- * @returns {{order, means, shares, count}} keys; mean and sum of weights after each step; number of
- *   keys in the last
+ * @returns {{order, means, shares, count, noise}} keys; mean and sum of weights after each step;
+ *   number of keys in the last; what is left of noise that is independent from pixel to pixel
  */
 export function runningMean({ values, grid, from: first, to: end }, { data, shape }) {
   const channels = shape[3];
@@ -31,9 +31,11 @@ export function runningMean({ values, grid, from: first, to: end }, { data, shap
   const shares = [];
   const sum = new Float64Array(channels);
   let weight = 0;
+  let squares = 0;
   const add = (index) => {
     for (let c = 0, place = at(index); c < channels; c++) sum[c] += values[index] * data[place + c];
     weight += values[index];
+    squares += values[index] * values[index];
   };
   const note = () => {
     shares.push(weight);
@@ -49,6 +51,7 @@ export function runningMean({ values, grid, from: first, to: end }, { data, shap
     count = 0;
     sum.fill(0);
     weight = 0;
+    squares = 0;
     for (let index = first; index < end; index++) {
       if (!(values[index] > 0)) continue;
       add(index);
@@ -56,5 +59,5 @@ export function runningMean({ values, grid, from: first, to: end }, { data, shap
     }
     if (count > MOST_STEPS) note();
   }
-  return { order, means, shares, count };
+  return { order, means, shares, count, noise: Math.sqrt(squares) / weight };
 }

@@ -10,18 +10,19 @@ export function squareCanvas(side, label) {
 }
 
 /**
- * Paint a square of pixels without smoothing, none outside the picture.
+ * Paint a square of pixels without smoothing.
  * @param {{top, left, side}} region in pixels of the picture
- * @param {number[]} shape (frames, rows, columns, ...) of the picture
+ * @param {number[]|null} shape (frames, rows, columns, ...) of the picture; null paints everything
  * @param {function} colour (y, x) => [red, green, blue, alpha]
  */
-export function paintSquare(canvas, { top, left, side }, [, height, width], colour) {
+export function paintSquare(canvas, { top, left, side }, shape, colour) {
+  const [, height, width] = shape ?? [];
   const image = new ImageData(side, side);
   for (let r = 0, at = 0; r < side; r++) {
     for (let c = 0; c < side; c++, at += 4) {
       const y = top + r;
       const x = left + c;
-      if (y < 0 || x < 0 || y >= height || x >= width) continue;
+      if (shape && (y < 0 || x < 0 || y >= height || x >= width)) continue;
       const [red, green, blue, alpha = 255] = colour(y, x);
       image.data[at] = red;
       image.data[at + 1] = green;

@@ -269,6 +269,7 @@ test("a weighted mean comes about key by key, strongest first", () => {
   ]);
   assert.deepEqual(found.shares, [0.75, 1]);
   assert.equal(found.count, 2);
+  assert.ok(Math.abs(found.noise - Math.sqrt(0.75 ** 2 + 0.25 ** 2)) < 1e-9);
 });
 
 test("keys beyond those that can be followed come in one last step", () => {
@@ -279,10 +280,12 @@ test("keys beyond those that can be followed come in one last step", () => {
   const found = runningMean({ values, grid: { shape, stride: [1, 1, 1], origin: [0, 0, 0] }, from: 0, to: size }, pixels);
   let sum = 0;
   let weight = 0;
-  values.forEach((value, n) => { sum += value * pixels.data[n]; weight += value; });
+  let squares = 0;
+  values.forEach((value, n) => { sum += value * pixels.data[n]; weight += value; squares += value * value; });
   const used = values.filter((value) => value > 0).length;
   assert.ok(used > 2048 && found.means.length === 2049);
   assert.equal(found.count, used);
   assert.ok(Math.abs(found.means[2048][0] - sum / weight) < 1e-9);
   assert.equal(found.shares[2048], weight);
+  assert.ok(Math.abs(found.noise - Math.sqrt(squares) / weight) < 1e-9);
 });
