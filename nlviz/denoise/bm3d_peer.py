@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlviz.denoise.method import Denoiser, Parameter, Tell
+from nlviz.denoise.own import threads
 from nlviz.denoise.planes import Image
 
 LICENCE = "Tampere University: non-commercial use only"
@@ -19,6 +20,8 @@ _MISSING = (
 def _run(picture: Image, sigma: float, white: float, tell: Tell, *, level: float) -> Image:
     import bm3d
 
+    profile = bm3d.BM3DProfile()
+    profile.num_threads = threads()
     height, width = picture.shape[:2]
     more = [(0, max(_LEAST - n, 0)) for n in (height, width)]
     # Its thresholds are made for pictures in [0, 1].
@@ -26,11 +29,13 @@ def _run(picture: Image, sigma: float, white: float, tell: Tell, *, level: float
         picture.astype(np.float64) / white, [*more, (0, 0)][: picture.ndim], mode="symmetric"
     )
     if picture.ndim == 2:
-        done = bm3d.bm3d(source, level / white)
+        done = bm3d.bm3d(source, level / white, profile)
     elif _coloured(source):
-        done = bm3d.bm3d_rgb(source, level / white)
+        done = bm3d.bm3d_rgb(source, level / white, profile)
     else:  # its transform of colours divides by their ranges
-        done = np.stack([bm3d.bm3d(source[..., c], level / white) for c in range(3)], axis=-1)
+        done = np.stack(
+            [bm3d.bm3d(source[..., c], level / white, profile) for c in range(3)], axis=-1
+        )
     return np.asarray(done[:height, :width] * white, picture.dtype)
 
 
