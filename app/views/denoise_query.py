@@ -89,8 +89,8 @@ def _alike(live: Live, query: state.Query) -> None:
     lines = ["| | these two | distance alone | chance |", "| :-- | --: | --: | --: |"]
     for row in rows:
         name, _ = MEASURES[row["measure"]]
-        values = " | ".join(f"{row[c]:.2f}" for c in ("distance", "chance"))
-        lines.append(f"| {name} | **{row['value']:.2f}** | {values} |")
+        own, distance, chance = (_two_digits(row[c]) for c in ("value", "distance", "chance"))
+        lines.append(f"| {name} | **{own}** | {distance} | {chance} |")
     st.markdown(
         "\n".join(lines), help="\n\n".join(f"**{n}**: {what}" for n, what in MEASURES.values())
     )
@@ -99,6 +99,10 @@ def _alike(live: Live, query: state.Query) -> None:
         "of the two replaced by a blob around the pixel. *Chance*: one of them shifted at random. "
         "Only what lies above both is agreement about the picture."
     )
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _moves(live: Live) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..denoise_pictures import Picture
 
+TIE = 0.05  # decibels that nobody sees and another seed undoes
 KINDS = (
     ("PNG", "png", "image/png", "The figure: pictures, method noises, measures"),
     ("PDF", "pdf", "application/pdf", "The same figure for print, without loss"),
@@ -52,9 +53,12 @@ def summary(done: Comparison, picture: Picture) -> str:
     if best is None or done.psnr is None:
         return f"{text}. Without the clean picture nothing can be measured; look at the lens."
     first = done.results[best]
+    top = first.psnr or 0.0
+    level = [r.label for r in done.results.values() if r is not first and top - (r.psnr or 0) < TIE]
+    also = f"; level with it, within {TIE:g} dB: {', '.join(level)}" if level else ""
     return (
         f"{text}: {done.psnr:.2f} dB. The best here is **{first.label}** with "
-        f"**{first.psnr:.2f} dB**."
+        f"**{top:.2f} dB**{also}."
     )
 
 

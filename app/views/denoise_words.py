@@ -32,8 +32,9 @@ _TRY = """
 **What to try**
 
 1. Point at a smooth surface: hundreds of pixels share the weight, and most of the noise goes.
-2. Point at the rim of the cat's eye, or a whisker: only pixels along the same edge count. That is
-   why edges stay sharp. Where no pixel looks alike, little is averaged and the noise stays.
+2. Point at a thin edge, such as the rim of an eye or a whisker: only pixels along the same edge
+   count. That is why edges stay sharp. Where nothing looks alike, little is averaged and the noise
+   stays.
 3. Switch the source of the weights above the picture, from non-local means to Gaussian, bilateral
    or learned, with the same pixel held.
 4. Raise **h** of non-local means in the sidebar: more pixels count, until it is the plain mean of
