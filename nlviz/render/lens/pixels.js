@@ -41,8 +41,8 @@ function noiseText(level, scale) {
 
 /** Grey level, or red, green and blue; in the method noise with their sign. */
 export function valueText([r, g, b], show, scale) {
-  const levels = r === g && g === b ? [r] : [r, g, b];
-  return levels.map((level) => (show === "noise" ? noiseText(level, scale) : String(level))).join("  ");
+  const text = (level) => (show === "noise" ? noiseText(level, scale) : String(level));
+  return r === g && g === b ? text(r) : `R ${text(r)}  G ${text(g)}  B ${text(b)}`;
 }
 
 /** Give a canvas as many pixels as the screen shows; returns its pixels for one CSS pixel. */

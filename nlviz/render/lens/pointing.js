@@ -9,7 +9,7 @@ function taken(event) {
   return target instanceof Element && target.closest("input, select, textarea, [contenteditable], [role=slider]") !== null;
 }
 
-function pressed(event) {
+function pressing(event) {
   const [target] = event.composedPath();
   return target instanceof Element && target.closest("button, a, summary") !== null;
 }
@@ -32,8 +32,14 @@ export function attachPointing(root, grid, tiles, on, { everywhere, signal, size
       on.hover(tile.pixelBelow(event.clientX, event.clientY));
     }, { signal });
     tile.picture.addEventListener("pointerleave", () => on.leave(), { signal });
+    // A click comes in whole CSS pixels, which may be the neighbour of the pixel that was pressed.
+    let pressed = null;
+    tile.picture.addEventListener("pointerdown", (event) => {
+      pressed = tile.pixelBelow(event.clientX, event.clientY);
+    }, { signal });
     tile.picture.addEventListener("click", (event) => {
-      if (event.target !== tile.glass) on.pin(tile.pixelBelow(event.clientX, event.clientY));
+      if (event.target !== tile.glass && pressed) on.pin(pressed);
+      pressed = null;
     }, { signal });
     attachDragging(tile);
   }
@@ -99,7 +105,7 @@ export function attachPointing(root, grid, tiles, on, { everywhere, signal, size
     } else if (event.key === "+" || event.key === "=") on.zoom(1);
     else if (event.key === "-" || event.key === "_") on.zoom(-1);
     else if (event.key === "Escape") on.free();
-    else if (event.key === "Enter" && !pressed(event)) on.pin();
+    else if (event.key === "Enter" && !pressing(event)) on.pin();
     else return false;
     return true;
   }

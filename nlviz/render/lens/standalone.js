@@ -1,8 +1,8 @@
 // Entry of the page that works by itself: the container lies in it as base64.
 
+import { bytesOf } from "../live_view/base64.js";
 import { mount } from "./view.js";
 
-const text = atob(document.getElementById("nlv-container").textContent.trim());
 const page = mount(document.getElementById("nlv-root"), { everywhere: true });
 window.nlviz = page;
-page.show(Uint8Array.from(text, (letter) => letter.charCodeAt(0)));
+page.show(bytesOf(document.getElementById("nlv-container").textContent));

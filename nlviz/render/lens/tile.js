@@ -4,11 +4,12 @@ import { element, setText } from "../live_view/dom.js";
 import { drawGlass, drawWhole, pixelAt, shownOf, sized, valueText } from "./pixels.js";
 
 const SHARE = 0.52; // of the picture's shorter side that the lens covers
+const RIM = 4; // CSS pixels of its rim
 
 /** Side of the lens in CSS pixels for a picture of this size on the screen. */
 export function glassSide(width, height) {
   const least = Math.min(width, height);
-  return Math.round(Math.min(least, Math.max(96, Math.min(260, SHARE * least))));
+  return Math.round(Math.min(least, Math.max(88, Math.min(260, SHARE * least))));
 }
 
 /** Build the tile of one picture; `scale` is what white stands for in the method noise. */
@@ -59,7 +60,7 @@ export function createTile(item, { width, height, noise_scale: scale }) {
       return;
     }
     // The lens stays inside its picture; the pixel stays in the middle of the lens.
-    const inside = (at, room) => Math.min(Math.max(at - box.side / 2, 0), room - box.side);
+    const inside = (at, room) => Math.max(Math.min(Math.max(at - box.side / 2, RIM), room - box.side - RIM), 0);
     const left = inside(((point.x + 0.5) / width) * box.width, box.width);
     const top = inside(((point.y + 0.5) / height) * box.height, box.height);
     glass.style.transform = `translate(${left}px, ${top}px)`;
