@@ -40,6 +40,9 @@ def findings(tables: Mapping[str, Table], seeds: Mapping[str, Any], looks: Table
         "learned non-local minus BM3D": difference(table, NONLOCAL, "BM3D"),
         "learned local minus BM3D": difference(table, LOCAL, "BM3D"),
     }
+    for what, names in (("all pictures", list(table)), ("repetitive texture", TEXTURES)):
+        mean, error = mean_and_error(table[n][NONLOCAL] - table[n][LOCAL] for n in names)
+        said[f"in short, {what}"] = verdict(mean, error)
     for name in CONTROLS:
         said[f"learned non-local minus itself with {name.removeprefix(NONLOCAL + ', ')}"] = (
             difference(table, NONLOCAL, name)
@@ -62,6 +65,16 @@ def findings(tables: Mapping[str, Table], seeds: Mapping[str, Any], looks: Table
                 f"{mean:+.3f} ± {error:.3f} dB"
             )
     return said
+
+
+def verdict(mean: float, error: float) -> str:
+    """Return what a paired difference says, in words.
+
+    Two standard errors count as a difference: about 95 %, were the pictures drawn at random.
+    """
+    if abs(mean) <= 2 * error:
+        return "no difference between the twins beyond two standard errors"
+    return f"the non-local network is {'above' if mean > 0 else 'below'} its twin"
 
 
 def gain(table: Table, names: Iterable[str], over: str = LOCAL) -> float:
