@@ -211,7 +211,9 @@ def test_narrow_windows_do_not_scroll_sideways(chromium: Browser, app_url: str) 
 
 
 def test_long_work_can_be_cancelled_and_taken_up_again(page: Page, app_url: str) -> None:
-    page.goto(f"{app_url}/denoise?picture=rocket.jpg&size=192&fair=1&with=gaussian,bilateral")
+    page.goto(
+        f"{app_url}/denoise?picture=rocket.jpg&size=full&fair=1&with=bilateral,non-local-means"
+    )
     page.get_by_role("button", name="Cancel").click(timeout=LONG)
     expect(page.get_by_text("Stopped.")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Compute the rest").click()
