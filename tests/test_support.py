@@ -59,7 +59,7 @@ def test_rows_of_a_window_are_softmaxes_of_its_keys(window: Window) -> None:
 
 
 def test_a_window_that_makes_no_sense_is_told() -> None:
-    with pytest.raises(NlvizError, match="0 or more cells.*rows=-1"):
+    with pytest.raises(NlvizError, match=r"0 or more cells.*rows=-1"):
         Window(rows=-1, columns=2)
-    with pytest.raises(NlvizError, match="not both.*frames_per_group=2"):
+    with pytest.raises(NlvizError, match=r"not both.*frames_per_group=2"):
         Support(frames_per_group=2, window=Window(1, 1))
