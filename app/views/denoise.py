@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..denoise_live import Block, Live
     from ..denoise_pictures import Picture
 
-HEAD_START = 0.4  # seconds
+HEAD_START = 0.6  # seconds
 CURE = "Another picture or denoiser may work."
 
 
@@ -156,6 +156,10 @@ def _weights(
         made = live(picture, setup, known, block, tell)
         st.session_state.dn_middle = made.opening[0]
         _live(made, shareable=picture.source is not None)
+    if not st.session_state.get("dn_seen"):
+        # Lens and charts keep a browser busy for a second; the first map comes before them.
+        st.session_state.dn_seen = True
+        time.sleep(HEAD_START)
 
 
 @st.fragment
@@ -213,10 +217,6 @@ def _computed(
     _arrived(rows, done, setup, known)
     with left:
         denoise_results.notes(done)
-    if not session.get("dn_seen"):
-        # Plotly's script keeps a browser busy for a second; the table comes before it.
-        session.dn_seen = True
-        time.sleep(HEAD_START)
     with right:
         denoise_results.charts(done)
     _lens(done)
