@@ -186,6 +186,7 @@ def open_from_address() -> None:
         )
     if session.dn_query is not None:
         session.dn_serial += 1
+        session.dn_lens_serial = session.get("dn_lens_serial", 0) + 1
 
 
 def write_address(*, shareable: bool) -> None:

@@ -174,11 +174,10 @@ def _live(made: Live, *, shareable: bool) -> None:
 def _move_lens(query: state.Query) -> None:
     from .. import lens
 
-    lens.move(
-        state.LENS_CHANNEL,
-        point={"y": query[1], "x": query[2]},
-        serial=st.session_state.get("dn_lens_serial", 0),
-    )
+    # Until somebody pins a pixel the lens follows the pointer.
+    if serial := st.session_state.get("dn_lens_serial", 0):
+        point = {"y": query[1], "x": query[2]}
+        lens.move(state.LENS_CHANNEL, point=point, serial=serial)
 
 
 def _computed(
