@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nlviz.affinity import Affinity, EmbeddedAffinity
     from nlviz.analysis.agreement import Agreement, agreement
     from nlviz.analysis.attribution import Attribution, attribution
+    from nlviz.analysis.common_ground import CommonGround, common_ground
     from nlviz.analysis.health import BlockHealth, block_health
     from nlviz.attention_map import AttentionMap, Link
     from nlviz.block import NonLocalBlock, insert
@@ -41,6 +42,7 @@ _HOMES = {
     "BlockHealth": "analysis.health",
     "Capture": "captured",
     "Clip": "clip",
+    "CommonGround": "analysis.common_ground",
     "EmbeddedAffinity": "affinity",
     "InputSpec": "families.adapter",
     "Link": "attention_map",
@@ -60,6 +62,7 @@ _HOMES = {
     "attribution": "analysis.attribution",
     "block_health": "analysis.health",
     "capture": "model",
+    "common_ground": "analysis.common_ground",
     "insert": "block",
     "list_models": "zoo",
     "load_model": "zoo",
@@ -83,6 +86,7 @@ __all__ = [
     "BlockHealth",
     "Capture",
     "Clip",
+    "CommonGround",
     "EmbeddedAffinity",
     "InputSpec",
     "Link",
@@ -102,6 +106,7 @@ __all__ = [
     "attribution",
     "block_health",
     "capture",
+    "common_ground",
     "insert",
     "inspect_weights",
     "list_models",
