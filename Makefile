@@ -1,6 +1,8 @@
 # Everything installs into .venv; a fresh machine needs Python 3.11 or newer and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests that do not mind a neighbour; the others drive a browser, or measure time and memory.
+SIDE_BY_SIDE := tests/layouts tests/families tests/networks tests/analysis tests/originals tests/denoise nlviz
 
 .PHONY: install app test bench lint clean
 
@@ -28,7 +30,8 @@ app: install
 
 test: install .venv/peers .venv/originals/installed
 	$(BIN)/python -m tests.chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
 
 bench: install .venv/peers
 	$(BIN)/python -m tests.benchmarks

@@ -175,7 +175,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the default")
     given = parser.parse_args(arguments)
-    torch.set_flush_denormal(True)
     if given.threads:
         torch.set_num_threads(given.threads)
     cuda = "cuda" if torch.cuda.is_available() else "cpu"
@@ -222,4 +221,5 @@ def _listener(bars: Progress, what: str, steps: int) -> Callable[[int, float], N
 
 
 if __name__ == "__main__":
+    torch.set_flush_denormal(True)  # for the whole process: blocks start at zero, where it is slow
     main()
