@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests that do not mind a neighbour; the others drive a browser, or measure time and memory.
-SIDE_BY_SIDE := tests/layouts tests/families tests/networks tests/analysis tests/originals tests/denoise nlviz
+SIDE_BY_SIDE := tests/families tests/zoo tests/affinity tests/networks tests/analysis tests/originals tests/denoise nlviz
 
 .PHONY: install app test bench lint clean
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from .views import denoise, explore
+from .denoise import page as denoise
+from .explore import page as explore
 
 STYLE = """
 <style>

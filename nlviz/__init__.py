@@ -10,70 +10,71 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlviz.affinity import Affinity, EmbeddedAffinity
+    from nlviz.affinity.attention_map import AttentionMap, Link
+    from nlviz.affinity.base import Affinity
+    from nlviz.affinity.embedded import EmbeddedAffinity
+    from nlviz.affinity.grid import TokenGrid
+    from nlviz.affinity.pairwise import Pairwise
+    from nlviz.affinity.patches import PatchAffinity, patch_affinity
+    from nlviz.affinity.support import Support, Window
     from nlviz.analysis.agreement import Agreement, agreement
     from nlviz.analysis.attribution import Attribution, attribution
     from nlviz.analysis.common_ground import CommonGround, common_ground
     from nlviz.analysis.health import BlockHealth, block_health
-    from nlviz.attention_map import AttentionMap, Link
-    from nlviz.block import NonLocalBlock, insert
-    from nlviz.capture_file import read_capture
-    from nlviz.captured import About, Capture
-    from nlviz.clip import Clip, read_clip
+    from nlviz.captures.capture import About, Capture, read_capture
+    from nlviz.captures.model import Model, capture
+    from nlviz.captures.thirty_views import thirty_views
+    from nlviz.clips.clip import Clip, read_clip
     from nlviz.errors import NlvizError
-    from nlviz.families.adapter import InputSpec
-    from nlviz.geometry import TokenGrid
-    from nlviz.model import Model, capture
-    from nlviz.pairwise import Pairwise
-    from nlviz.patches import PatchAffinity, patch_affinity
-    from nlviz.protocol import thirty_views
-    from nlviz.render.notebook import LiveView, view
-    from nlviz.render.overlays import Overlay, overlay
-    from nlviz.render.views import View, read_view
-    from nlviz.support import Support, Window
-    from nlviz.zoo import ModelCard, inspect_weights, list_models, load_model
+    from nlviz.families.reading.adapter import InputSpec
+    from nlviz.networks.block import NonLocalBlock
+    from nlviz.networks.insert import insert
+    from nlviz.render.overlay import Overlay, overlay
+    from nlviz.views.view import View, read_view
+    from nlviz.web.notebook import LiveView, view
+    from nlviz.zoo.load import ModelCard, inspect_weights, list_models, load_model
 
 _HOMES = {
-    "About": "captured",
-    "Affinity": "affinity",
+    "About": "captures.capture",
+    "Affinity": "affinity.base",
     "Agreement": "analysis.agreement",
-    "AttentionMap": "attention_map",
+    "AttentionMap": "affinity.attention_map",
     "Attribution": "analysis.attribution",
     "BlockHealth": "analysis.health",
-    "Capture": "captured",
-    "Clip": "clip",
+    "Capture": "captures.capture",
+    "Clip": "clips.clip",
     "CommonGround": "analysis.common_ground",
-    "EmbeddedAffinity": "affinity",
-    "InputSpec": "families.adapter",
-    "Link": "attention_map",
-    "LiveView": "render.notebook",
-    "Model": "model",
-    "ModelCard": "zoo",
+    "EmbeddedAffinity": "affinity.embedded",
+    "InputSpec": "families.reading.adapter",
+    "Link": "affinity.attention_map",
+    "LiveView": "web.notebook",
+    "Model": "captures.model",
+    "ModelCard": "zoo.load",
     "NlvizError": "errors",
-    "NonLocalBlock": "block",
-    "Overlay": "render.overlays",
-    "Pairwise": "pairwise",
-    "PatchAffinity": "patches",
-    "Support": "support",
-    "TokenGrid": "geometry",
-    "View": "render.views",
-    "Window": "support",
+    "NonLocalBlock": "networks.block",
+    "Overlay": "render.overlay",
+    "Pairwise": "affinity.pairwise",
+    "PatchAffinity": "affinity.patches",
+    "Support": "affinity.support",
+    "TokenGrid": "affinity.grid",
+    "View": "views.view",
+    "Window": "affinity.support",
     "agreement": "analysis.agreement",
     "attribution": "analysis.attribution",
     "block_health": "analysis.health",
-    "capture": "model",
+    "capture": "captures.model",
     "common_ground": "analysis.common_ground",
-    "insert": "block",
-    "list_models": "zoo",
-    "load_model": "zoo",
-    "inspect_weights": "zoo",
-    "overlay": "render.overlays",
-    "patch_affinity": "patches",
-    "read_capture": "capture_file",
-    "read_clip": "clip",
-    "read_view": "render.views",
-    "thirty_views": "protocol",
-    "view": "render.notebook",
+    "insert": "networks.insert",
+    "list_models": "zoo.load",
+    "load_model": "zoo.load",
+    "inspect_weights": "zoo.load",
+    "overlay": "render.overlay",
+    "patch_affinity": "affinity.patches",
+    "read_capture": "captures.capture",
+    "read_clip": "clips.clip",
+    "read_view": "views.view",
+    "thirty_views": "captures.thirty_views",
+    "view": "web.notebook",
 }
 
 __version__ = "0.3.0"

@@ -1,13 +1,11 @@
-"""Finds the app and the bundled files, in a checkout and in an installed wheel alike.
+"""Finds the bundled files, in a checkout and in an installed wheel alike.
 
-The wheel carries ``app/`` and ``assets/`` inside the package; a checkout has them beside it.
+The wheel carries ``assets/`` inside the package; a checkout has it beside it.
 """
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from types import ModuleType
 
 from nlviz.errors import NlvizError
 
@@ -40,18 +38,3 @@ def bundled_inputs() -> dict[str, Path]:
     clips = sorted(asset("clips").glob("*.mp4"))
     photos = sorted(p for p in asset("photos").iterdir() if p.suffix in {".jpg", ".png", ".webp"})
     return {path.name: path for path in [*clips, *photos]}
-
-
-def app_module(name: str) -> ModuleType:
-    """Import a module of the app, wherever the app lies."""
-    if _INSTALLED:
-        return importlib.import_module(f"nlviz.app.{name}")
-    try:
-        return importlib.import_module(f"app.{name}")
-    except ModuleNotFoundError as error:
-        if error.name not in {"app", f"app.{name}"}:
-            raise
-        raise NlvizError(
-            f"the app lies in {_HERE.parent / 'app'}, which Python does not search; install the "
-            "checkout with `make install`"
-        ) from None

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nlviz.block import NonLocalBlock, insert
-from nlviz.clip import Clip
-from nlviz.families.adapter import InputSpec
+from nlviz.clips.clip import Clip
+from nlviz.families.reading.adapter import InputSpec
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.insert import insert
 
 FRAMES = InputSpec(size=32, multiple=16, layout="frames")
 CLIPS = InputSpec(size=32, multiple=16, layout="clip")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nlviz.geometry import TokenGrid
+from nlviz.affinity.grid import TokenGrid
 from nlviz.picture import colour_map, data_url, encode, overlay_frame, spread, strip_html
 
 

@@ -27,11 +27,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nlviz.clip import Clip
+from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.captures.model import Capture, Model, Progress
+from nlviz.clips.clip import Clip
+from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError, did_you_mean
-from nlviz.families.adapter import Prepared, place
-from nlviz.geometry import Axis, Shape, TokenGrid
-from nlviz.model import Capture, Model, Progress
+from nlviz.families.reading.adapter import Prepared, place
 
 Method = Literal["grad-cam", "integrated-gradients", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -14,7 +14,7 @@ Any two affinities that favour what is near agree, and so does chance a little. 
 stands beside what it is when *distance alone* takes the place of one of the two rows (a Gaussian of
 the distance to the query, with the effective number of cells of the row that it stands in for; the
 larger of both ways), and beside *chance*: one row is shifted over the common cells as a torus (see
-``nlviz.analysis.map_pairs``).
+``nlviz.analysis.agreement``).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from nlviz.affinity import Affinity, Head
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.base import Affinity, Head
+from nlviz.affinity.grid import TokenGrid
+from nlviz.analysis.agreement import LEAST, SHARE, Mask, Numbers, centred_ranks, means, shifts
 from nlviz.analysis.controls import matched
-from nlviz.analysis.map_pairs import LEAST, SHARE, Mask, Numbers, centred_ranks, means, shifts
-from nlviz.attention_map import AttentionMap
 from nlviz.errors import NlvizError
-from nlviz.geometry import TokenGrid
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def common_ground(
         NlvizError: when fewer than four cells are in common, or ``k`` is not among them.
         OutsideClip: when the place is not in the clip, or there is no such head.
 
-    >>> from nlviz.patches import patch_affinity
+    >>> from nlviz.affinity.patches import patch_affinity
     >>> picture = np.random.default_rng(0).normal(90, 30, (1, 24, 40, 1))
     >>> a, b = (
     ...     patch_affinity(picture, clip_shape=(1, 24, 40), h=30.0, patch=p, window=w, step=1)

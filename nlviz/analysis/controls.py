@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlviz.affinity import Affinity, EmbeddedAffinity
-from nlviz.analysis.decomposition import can_split, minus_mean, split
-from nlviz.block import NonLocalBlock
-from nlviz.geometry import TokenGrid
-from nlviz.model import Capture
-from nlviz.pairwise import Pairwise
-from nlviz.patches import patch_affinity
-from nlviz.support import Support
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.patches import patch_affinity
+from nlviz.affinity.split import can_split, minus_mean, split
+from nlviz.affinity.support import Support
+from nlviz.captures.model import Capture
+from nlviz.networks.block import NonLocalBlock
 
 SAMPLE = 32  # queries by which concentrations are matched
 PATCH_SIDE = 160  # shorter side of the picture that non-local means compares, in pixels

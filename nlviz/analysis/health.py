@@ -27,16 +27,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlviz.affinity import Affinity, EmbeddedAffinity
-from nlviz.analysis.decomposition import can_split, query_groups, split
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.pairwise import SOFTMAX_NAMES, PairwiseName
+from nlviz.affinity.split import can_split, query_groups, split
 from nlviz.analysis.statistics import SAMPLE, average_distance, block_statistics, evenly
-from nlviz.block import NonLocalBlock
-from nlviz.model import Capture
-from nlviz.pairwise import SOFTMAX_NAMES, PairwiseName
-from nlviz.recording import recorded
+from nlviz.captures.model import Capture
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.hooks import recorded
 
 if TYPE_CHECKING:
-    from nlviz.model import Model
+    from nlviz.captures.model import Model
 
 DEAD_SIZE = 1e-4  # |branch| / |input| below which a block adds nothing
 DEAD_EFFECT = 1e-6  # relative change of the logits below which it does, where its size is unknown
@@ -221,8 +222,8 @@ def unary_share(affinity: Affinity) -> float | None:
     The mean over at most 512 queries, evenly spread, and over heads; 1 means that every row is the
     one that all queries share. None where rows are no softmax of inner products.
 
-    >>> from nlviz.geometry import TokenGrid
-    >>> from nlviz.pairwise import Pairwise
+    >>> from nlviz.affinity.grid import TokenGrid
+    >>> from nlviz.affinity.pairwise import Pairwise
     >>> grids = TokenGrid((1, 3, 4)), TokenGrid((1, 2, 3))
     >>> theta, phi = torch.ones(1, 12, 5), torch.randn(1, 6, 5)
     >>> same = EmbeddedAffinity("block", Pairwise("gaussian"), theta, phi, *grids)

@@ -11,10 +11,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlviz.affinity import Affinity, EmbeddedAffinity
-from nlviz.analysis.decomposition import query_groups
-from nlviz.attention_map import AttentionMap
-from nlviz.model import Capture
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.split import query_groups
+from nlviz.captures.model import Capture
 
 SAMPLE = 512  # queries, spread evenly, over which a block is judged
 
@@ -53,7 +54,7 @@ def row_statistics(attention: AttentionMap, times: npt.NDArray[np.float64]) -> R
         attention: the row.
         times: (T,) seconds of the clip's frames.
 
-    >>> from nlviz.geometry import TokenGrid
+    >>> from nlviz.affinity.grid import TokenGrid
     >>> weights = np.full((2, 3, 4), 1 / 24, np.float32)
     >>> row = AttentionMap(weights, (0, 0, 0), TokenGrid((2, 3, 4)))
     >>> s = row_statistics(row, np.array([0, 0.5]))
@@ -87,7 +88,7 @@ def moved(attention: AttentionMap) -> float:
 
     Of a row minus the mean row: all that is gained, which is all that is lost.
 
-    >>> from nlviz.geometry import TokenGrid
+    >>> from nlviz.affinity.grid import TokenGrid
     >>> weights = np.array([[[0.03, -0.05, 0.02]]], np.float32)
     >>> round(moved(AttentionMap(weights, (0, 0, 0), TokenGrid((1, 1, 3)))), 3)
     0.05
@@ -197,7 +198,7 @@ def _input_distance(capture: Capture, block: str) -> float:
 def evenly(affinity: Affinity, most: int = SAMPLE) -> Int[Tensor, " n"]:
     """Return the flat indices of at most this many queries, spread evenly over all of them.
 
-    >>> from nlviz.patches import patch_affinity
+    >>> from nlviz.affinity.patches import patch_affinity
     >>> a = patch_affinity(np.zeros((1, 9, 9, 3), np.uint8), clip_shape=(1, 9, 9), h=1, step=2)
     >>> evenly(a, 5).tolist()
     [0, 4, 8, 11, 15]

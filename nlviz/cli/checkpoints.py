@@ -9,7 +9,7 @@ import typer
 from nlviz.cli.terminal import DeviceOption, FamilyOption, FlagsOption, Progress, Tell, part
 
 if TYPE_CHECKING:
-    from nlviz.model import Model
+    from nlviz.captures.model import Model
 
 
 def inspect(
@@ -24,9 +24,9 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Say what a file of weights holds and how its network is computed."""
-    from nlviz.layouts.flags import parsed_flags
-    from nlviz.render.load_reports import report_json, report_text
-    from nlviz.zoo import inspect_weights, load_model
+    from nlviz.families.reading.flags import parsed_flags
+    from nlviz.words.load_report import report_json, report_text
+    from nlviz.zoo.load import inspect_weights, load_model
 
     asked = parsed_flags(flags or ())
     with Progress() as tell:
@@ -49,9 +49,9 @@ def verify(
     device: DeviceOption = "auto",
 ) -> None:
     """Check a file against what is published of it: digest, keys, blocks and an answer."""
-    from nlviz.layouts.flags import parsed_flags
-    from nlviz.render.load_reports import verdict
-    from nlviz.verification import verify as verification
+    from nlviz.families.reading.flags import parsed_flags
+    from nlviz.words.load_report import verdict
+    from nlviz.zoo.verify import verify as verification
 
     with Progress() as tell:
         found = verification(
@@ -80,9 +80,9 @@ def verify(
 def _health(model: Model, clip: str, tell: Tell) -> list[str]:
     """Return what one forward pass of a clip says of each block."""
     from nlviz.analysis.health import block_health
-    from nlviz.clip import read_clip
-    from nlviz.render.inputs import find_input
-    from nlviz.render.tables import health_lines
+    from nlviz.clips.clip import read_clip
+    from nlviz.clips.inputs import find_input
+    from nlviz.words.health import health_lines
 
     spec = model.input_spec
     shot = model.capture(

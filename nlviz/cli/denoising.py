@@ -12,8 +12,8 @@ import typer
 from nlviz.cli.terminal import Progress, Tell, part
 
 if TYPE_CHECKING:
-    from nlviz.denoise.comparison import Comparison
-    from nlviz.denoise.planes import Image
+    from nlviz.denoise.comparison.run import Comparison
+    from nlviz.denoise.image import Image
 
 
 def denoise(
@@ -100,8 +100,8 @@ def denoise(
 ) -> None:
     """Denoise a picture by several methods, and print what each gives."""
     from nlviz.errors import NlvizError
-    from nlviz.render.comparisons import KINDS, made_again, read_comparison, save_comparison
-    from nlviz.render.files import suffix_of
+    from nlviz.files.local import suffix_of
+    from nlviz.render.comparison_files import KINDS, made_again, read_comparison, save_comparison
 
     if listed:
         _print_denoisers()
@@ -121,7 +121,7 @@ def denoise(
             image, source = _read(where, tell, **_sampling(saved.source))
             done = made_again(saved, image, progress=part(tell, 0.1, 0.95))
         else:
-            from nlviz.denoise.comparison import compare
+            from nlviz.denoise.comparison.run import compare
             from nlviz.denoise.noise import Noise
 
             sampling: dict[str, Any] = {
@@ -209,9 +209,9 @@ def _read(
     """Return the pixels, and how to find them again."""
     import numpy as np
 
+    from nlviz.clips.inputs import find_input
     from nlviz.errors import NlvizError, UnreadableClip
-    from nlviz.render.inputs import find_input
-    from nlviz.weights import digest_of
+    from nlviz.files.local import digest_of
 
     if grey and frames > 1:
         raise NlvizError("clips are denoised in colour; leave --grey out, or --frames")
@@ -225,8 +225,8 @@ def _read(
         except (OSError, ValueError) as error:
             raise UnreadableClip(f"{path.name} is no array of numbers ({error})") from None
         return image, {**source, "digest": digest_of(path)}
-    from nlviz.clip import read_clip
-    from nlviz.denoise.pictures import picture_of
+    from nlviz.clips.clip import read_clip
+    from nlviz.denoise.image import picture_of
 
     clip = read_clip(
         path, start=start, stride=stride, frames=frames, size=size, progress=part(tell, 0.0, 0.1)
@@ -275,8 +275,8 @@ def _save_result(done: Comparison, path: Path) -> None:
     import numpy as np
 
     from nlviz.errors import NlvizError
+    from nlviz.files.local import write_whole
     from nlviz.picture import encode
-    from nlviz.render.files import write_whole
 
     name = done.best("psnr") or next(iter(done.results))
     if done.clean is None and len(done.results) > 1:
@@ -312,7 +312,7 @@ def _print_table(done: Comparison) -> None:
     """Print the table, aligned, with a star at the best value; in bold on a terminal."""
     import sys
 
-    from nlviz.denoise.compared import COLUMNS, numbers_of
+    from nlviz.denoise.comparison.results import COLUMNS, numbers_of
 
     before = {"psnr": done.psnr, "ssim": done.ssim, "seconds": 0.0}
     first: tuple[str, tuple[str, ...], set[str], str]

@@ -10,7 +10,7 @@ import typer
 
 def models() -> None:
     """List the models that can be loaded by name."""
-    from nlviz.zoo import CARDS, is_here, list_models
+    from nlviz.zoo.load import CARDS, is_here, list_models
 
     if not sys.stdout.isatty():
         for name in list_models():
@@ -42,7 +42,8 @@ def info() -> None:
 
     import nlviz
     from nlviz.resources import asset, bundled_inputs
-    from nlviz.zoo import device_name, devices, list_models
+    from nlviz.zoo.devices import device_name, devices
+    from nlviz.zoo.load import list_models
 
     packages = []
     for name in ("torch", "torchvision", "timm", "numpy", "streamlit", "plotly"):

@@ -28,11 +28,11 @@ def predict(
     device: DeviceOption = "auto",
 ) -> None:
     """Print a network's most probable labels for a clip."""
-    from nlviz.clip import read_clip
-    from nlviz.layouts.flags import parsed_flags
-    from nlviz.protocol import ONE_CLIP, sees_video, thirty_views
-    from nlviz.render.inputs import find_input
-    from nlviz.zoo import load_model
+    from nlviz.captures.thirty_views import ONE_CLIP, sees_video, thirty_views
+    from nlviz.clips.clip import read_clip
+    from nlviz.clips.inputs import find_input
+    from nlviz.families.reading.flags import parsed_flags
+    from nlviz.zoo.load import load_model
 
     path = find_input(clip)
     with Progress() as tell:

@@ -35,27 +35,27 @@ def start_app(
     if view is not None:
         address = _address(view)
     if model:
-        from nlviz.own_models import offer
+        from nlviz.zoo.python_models import offer
 
         for place in model:
             offer(place)
         address += f"{'&' if '?' in address else '?'}model={model[0]}"
-    from nlviz.serving import serve
+    from nlviz.cli.app_server import serve
 
     serve(address, port=port, browser=browser, options=options)
 
 
 def _address(file: Path) -> str:
     """Return the page's address for a saved view; a saved capture is offered to the app."""
-    from nlviz.capture_file import is_capture
+    from nlviz.captures.file_format import is_capture
 
     if is_capture(file) or file.suffix == ".nlviz":
-        from nlviz.saved_captures import offer
+        from nlviz.zoo.saved_captures import offer
 
         offer(file)
         return "/"
     from urllib.parse import urlencode
 
-    from nlviz.render.views import read_view
+    from nlviz.views.view import read_view
 
     return f"/?{urlencode(read_view(file).to_query_params())}"

@@ -18,9 +18,9 @@ from nlviz.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from nlviz.clip import Clip
-    from nlviz.model import Capture, Model
-    from nlviz.render.views import View
+    from nlviz.captures.model import Capture, Model
+    from nlviz.clips.clip import Clip
+    from nlviz.views.view import View
 
 WeightsOption = Annotated[
     str | None, typer.Option(help="A file of weights, in place of a model's name.")
@@ -80,10 +80,11 @@ def attend(
     ] = None,
 ) -> None:
     """Show where a block looks from one position of a clip."""
-    from nlviz.capture_file import is_capture, read_capture
-    from nlviz.render.display import Display, parsed
-    from nlviz.render.files import KINDS, suffix_of
-    from nlviz.render.inputs import find_input
+    from nlviz.captures.capture import read_capture
+    from nlviz.captures.file_format import is_capture
+    from nlviz.clips.inputs import find_input
+    from nlviz.files.local import KINDS, suffix_of
+    from nlviz.views.display import Display, parsed
 
     # What can be told to be wrong is told before seconds of work.
     display = Display(
@@ -120,7 +121,7 @@ def attend(
             place = (t // 2, (height - 1) / 2, (width - 1) / 2)
         names = list(capture.affinities)
         name = names[-1] if block == "LAST" else block
-        from nlviz.render.views import View
+        from nlviz.views.view import View
 
         view = View.of(capture, name, frame=place[0], y=place[1], x=place[2], display=display)
         if output is None:
@@ -145,9 +146,8 @@ def render(
     ] = None,
 ) -> None:
     """Draw a saved view again."""
-    from nlviz.render.files import KINDS, suffix_of
-    from nlviz.render.inputs import find_clip
-    from nlviz.render.views import read_view
+    from nlviz.files.local import KINDS, suffix_of
+    from nlviz.views.view import find_clip, read_view
 
     wanted = read_view(view)
     output = output or view.with_suffix(".png")
@@ -193,7 +193,7 @@ def _place(query: str) -> tuple[float, float, float]:
 
 
 def _read(path: Path, *, tell: Tell, **sampling: Any) -> Clip:
-    from nlviz.clip import read_clip
+    from nlviz.clips.clip import read_clip
 
     return read_clip(path, progress=part(tell, 0.3, 0.4), **sampling)
 
@@ -208,11 +208,11 @@ def _load(
     autocast: str | None = None,
 ) -> Model:
     from nlviz.errors import UnknownModel
-    from nlviz.layouts.flags import parsed_flags
-    from nlviz.zoo import load_model
+    from nlviz.families.reading.flags import parsed_flags
+    from nlviz.zoo.load import load_model
 
     tell("Loading the model", 0.0)
-    from nlviz.own_models import is_own, own_model
+    from nlviz.zoo.python_models import is_own, own_model
 
     if is_own(name) and not Path(name).exists():
         return own_model(name, device=device)
@@ -237,8 +237,8 @@ def _save(output: Path, capture: Capture, view: View, tell: Tell) -> None:
     """Write the view, print its path, and say on stderr what its row does."""
     tell("Drawing", 0.8)
     from nlviz.errors import UnknownBlock
-    from nlviz.render.exports import attention_of, save
-    from nlviz.render.sentences import row_sentence
+    from nlviz.render.save import attention_of, save
+    from nlviz.words.rows import row_sentence
 
     affinity = capture.affinities[view.block]
     source = view.display.source

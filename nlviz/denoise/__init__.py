@@ -15,33 +15,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlviz.denoise.comparison import Comparison, compare
-    from nlviz.denoise.curves import effective_number_over_h, psnr_over_sigma
-    from nlviz.denoise.means import non_local_means, non_local_means_of_clip
+    from nlviz.denoise.affinities import affinity
+    from nlviz.denoise.comparison.curves import effective_number_over_h, psnr_over_sigma
+    from nlviz.denoise.comparison.oracle import oracle
+    from nlviz.denoise.comparison.run import Comparison, compare
     from nlviz.denoise.noise import Noise, add_noise, estimate_sigma
-    from nlviz.denoise.per_query import affinity
     from nlviz.denoise.quality import method_noise, psnr, ssim
     from nlviz.denoise.registry import denoise, denoise_clip, list_clip_denoisers, list_denoisers
-    from nlviz.denoise.tuning import oracle
+    from nlviz.denoise.weighted_means import non_local_means, non_local_means_of_clip
 
 _HOMES = {
-    "Comparison": "comparison",
+    "Comparison": "comparison.run",
     "Noise": "noise",
     "add_noise": "noise",
-    "affinity": "per_query",
-    "compare": "comparison",
+    "affinity": "affinities",
+    "compare": "comparison.run",
     "denoise": "registry",
     "denoise_clip": "registry",
-    "effective_number_over_h": "curves",
+    "effective_number_over_h": "comparison.curves",
     "estimate_sigma": "noise",
     "list_clip_denoisers": "registry",
     "list_denoisers": "registry",
     "method_noise": "quality",
-    "non_local_means": "means",
-    "non_local_means_of_clip": "means",
-    "oracle": "tuning",
+    "non_local_means": "weighted_means",
+    "non_local_means_of_clip": "weighted_means",
+    "oracle": "comparison.oracle",
     "psnr": "quality",
-    "psnr_over_sigma": "curves",
+    "psnr_over_sigma": "comparison.curves",
     "ssim": "quality",
 }
 

@@ -17,8 +17,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from nlviz.denoise.planes import Image, to_planes
-from nlviz.denoise.planes import data_range as white_of
+from nlviz.denoise.image import Image, to_planes
+from nlviz.denoise.image import data_range as white_of
 from nlviz.errors import NlvizError, did_you_mean
 
 Kind = Literal["gaussian", "poisson-gaussian", "salt-and-pepper"]
@@ -133,7 +133,7 @@ def add_noise(
         image: (H, W) or (H, W, 3), or frames (T, H, W, 3); uint8, uint16 or float.
         noise: what noise; a number is the sigma of Gaussian noise that is not clipped.
         seed: of the random numbers; the same seed gives the same noise.
-        data_range: value of white, see :func:`nlviz.denoise.planes.data_range`; clipping and salt
+        data_range: value of white, see :func:`nlviz.denoise.image.data_range`; clipping and salt
             and pepper need it.
 
     Raises:

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from nlviz.denoise.image import Image
+from nlviz.denoise.image import data_range as white_of
 from nlviz.denoise.noise import checked_picture
-from nlviz.denoise.planes import Image
-from nlviz.denoise.planes import data_range as white_of
 from nlviz.errors import NlvizError
 
 Floats = npt.NDArray[np.float64]

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from nlviz.denoise import bm3d_peer, networks_entry, opencv_peer, own, scikit_image_peer
-from nlviz.denoise.method import Denoiser, Tell, Value, nothing_told
+from nlviz.denoise.denoiser import Denoiser, Tell, Value, nothing_told
+from nlviz.denoise.image import Image, to_planes
+from nlviz.denoise.image import data_range as white_of
+from nlviz.denoise.methods import bm3d as bm3d_peer
+from nlviz.denoise.methods import builtin as own
+from nlviz.denoise.methods import learned as networks_entry
+from nlviz.denoise.methods import opencv as opencv_peer
+from nlviz.denoise.methods import scikit_image as scikit_image_peer
 from nlviz.denoise.noise import checked_sigma, estimate_sigma
-from nlviz.denoise.planes import Image, to_planes
-from nlviz.denoise.planes import data_range as white_of
 from nlviz.errors import NlvizError, did_you_mean
 
 # One line for each family; the order is that of the lists and tables.
@@ -84,7 +88,7 @@ def denoise(
         name: one of ``list_denoisers()``.
         sigma: standard deviation of the noise in units of the picture; None estimates it.
         data_range: value of white; by default that of the type, for floats see
-            :func:`nlviz.denoise.planes.data_range`. Only some denoisers ask for it.
+            :func:`nlviz.denoise.image.data_range`. Only some denoisers ask for it.
         progress: called with a sentence and a share in [0, 1]; what it raises cancels: between
             bands or tiles what is computed here, before and after what other libraries compute.
         parameters: those of the denoiser, h in units of the picture.

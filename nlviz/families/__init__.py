@@ -5,17 +5,23 @@ from __future__ import annotations
 from torch import nn
 
 from nlviz.errors import NlvizError, NoNonLocalBlocks, did_you_mean
-from nlviz.families.adapter import Adapter
-from nlviz.families.alexhex7 import AlexHex7Adapter
-from nlviz.families.detection import DetectionAdapter
-from nlviz.families.gluoncv_block import GluonCVBlockAdapter
-from nlviz.families.lite_nl import LiteNLAdapter
-from nlviz.families.mmcv import MMCVAdapter
+from nlviz.families.alexhex7 import AlexHex7Adapter, AlexHex7Layout
+from nlviz.families.caffe2 import Caffe2Layout
+from nlviz.families.gluoncv import GluonCVBlockAdapter, GluonCVLayout
+from nlviz.families.lite_nl import LiteNLAdapter, LiteNLLayout
+from nlviz.families.mit_tsm import MitTSMLayout
 from nlviz.families.non_local_block import NonLocalBlockAdapter
-from nlviz.families.pytorchvideo import PyTorchVideoAdapter
-from nlviz.families.tea1528 import Tea1528Adapter
-from nlviz.families.timm_non_local import TimmNonLocalAdapter
-from nlviz.families.timm_vit import TimmViTAdapter
+from nlviz.families.open_mmlab import MMAction2Layout, MMCVAdapter
+from nlviz.families.reading.adapter import Adapter
+from nlviz.families.reading.layout import Layout
+from nlviz.families.slowfast import PyTorchVideoAdapter, SlowFastLayout
+from nlviz.families.tea1528 import Tea1528Adapter, Tea1528Layout
+from nlviz.families.timm.attention import TimmViTAdapter
+from nlviz.families.timm.checkpoint import TimmViTLayout
+from nlviz.families.timm.non_local import TimmNonLocalAdapter
+from nlviz.families.torchvision.checkpoint import TorchvisionDetectionLayout
+from nlviz.families.torchvision.detection import DetectionAdapter
+from nlviz.families.tushar_n import TusharNLayout
 from nlviz.families.video_resnet import VideoResNetAdapter
 
 FAMILIES: tuple[Adapter, ...] = (
@@ -30,6 +36,21 @@ FAMILIES: tuple[Adapter, ...] = (
     Tea1528Adapter(),
     TimmNonLocalAdapter(),
     TimmViTAdapter(),
+)
+
+# Key layouts of files; those whose keys say most come first, those of plain trunks last.
+LAYOUTS: tuple[Layout, ...] = (
+    LiteNLLayout(),
+    TorchvisionDetectionLayout(),
+    Caffe2Layout(),
+    SlowFastLayout(),
+    MMAction2Layout(),
+    MitTSMLayout(),
+    GluonCVLayout(),
+    AlexHex7Layout(),
+    Tea1528Layout(),
+    TimmViTLayout(),
+    TusharNLayout(),
 )
 
 

@@ -13,12 +13,29 @@ The embedded Gaussian's file and the dot product's have the same modules.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from nlviz.families.foreign import ForeignAdapter, Parts, dimension_of, is_called, last_of
-from nlviz.pairwise import Pairwise
+from nlviz.affinity.pairwise import Pairwise, PairwiseName
+from nlviz.errors import WeightsMismatch
+from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.alexhex7_keys import block_part
+from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.foreign_blocks import (
+    ForeignAdapter,
+    Parts,
+    dimension_of,
+    is_called,
+    last_of,
+)
+from nlviz.families.reading.layout import Block, Origin, Reading
+from nlviz.families.reading.resnet_keys import stripped
 
 
 class AlexHex7Adapter(ForeignAdapter):
@@ -54,3 +71,115 @@ def channels_of(theta: nn.Module) -> int:
     3
     """
     return int(next(theta.parameters()).shape[0])
+
+
+SIDE = 28
+
+
+def alexhex7_name(key: str) -> str | None:
+    """Return the network's key, or None.
+
+    >>> alexhex7_name("module.conv_2.1.running_mean"), alexhex7_name("nl_2.phi.0.bias")
+    ('stage2.1.running_mean', 'nl2.phi.bias')
+    """
+    bare = stripped(key)
+    if m := re.fullmatch(r"conv_([123])\.([01])\.(\w+)", bare):
+        return f"stage{m[1]}.{m[2]}.{m[3]}"
+    if m := re.fullmatch(r"nl_([12])\.(.+)", bare):
+        part = block_part(m[2])
+        return None if part is None else f"nl{m[1]}.{part}"
+    return bare if re.fullmatch(r"fc\.[03]\.(weight|bias)", bare) else None
+
+
+class AlexHex7Layout:
+    """The classifier of digits with two blocks."""
+
+    family = "alexhex7"
+    flags: Mapping[str, str] = MappingProxyType(
+        {
+            "pairwise": "f: embedded_gaussian, dot_product, gaussian or concatenation",
+            "scale": "logits are multiplied by d^-1/2",
+            "pool_first": "keys are max-pooled before their 1x1 convolutions, not after them",
+            "key_pool": "side of the max-pooling of keys, 1 for none",
+        }
+    )
+
+    def recognise(self, checkpoint: Checkpoint) -> str | None:
+        """Return by what the file was recognised, or None."""
+        bare = {stripped(key) for key in checkpoint.tensors}
+        if {"conv_1.0.weight", "conv_3.0.weight", "fc.3.weight"} <= bare:
+            return "the names conv_1.0.weight, conv_3.0.weight and fc.3.weight"
+        return None
+
+    def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+        """Return how the file becomes a network."""
+        names = {
+            key: name for key in checkpoint.tensors if (name := alexhex7_name(key)) is not None
+        }
+        by_name = {name: checkpoint.tensors[key] for key, name in names.items()}
+        own = {stripped(key) for key in checkpoint.tensors}
+        g1, g2 = (by_name.get(f"nl{i}.g.weight") for i in (1, 2))
+        inner = (0 if g1 is None else g1.shape[0], 0 if g2 is None else g2.shape[0])
+        if not any(inner):
+            raise WeightsMismatch(
+                f"{checkpoint.path.name} has no block nl_1 or nl_2; load a file of the network "
+                "with blocks"
+            )
+        flags = Flags(overrides, known=self.flags)
+        first = f"nl{1 if inner[0] else 2}"
+        options = block_options(
+            by_name, first, flags, pooled=f"{first[:2]}_{first[2]}.g.0.weight" in own
+        )
+        blocks = tuple(
+            Block(f"nl{i}", g.shape[1], g.shape[0], str(options["pairwise"]))
+            for i, g in ((1, g1), (2, g2))
+            if g is not None
+        )
+        return Reading(
+            architecture=f"classifier of digits with {len(blocks)} non-local blocks",
+            build=partial(_build, options, inner),
+            names=names,
+            change={key: Tensor.flatten for key, name in names.items() if name.endswith(".w_f")},
+            blocks=blocks,
+            flags=flags.found,
+            input_spec=InputSpec(
+                sides=(SIDE, SIDE), mean=(0.0,) * 3, std=(255.0,) * 3, layout="frames", grey=True
+            ),
+            input_note="luminance in [0, 1], 28 x 28, light digits on a dark ground",
+            trained_for="recognition of digits on MNIST",
+        )
+
+
+def block_options(
+    by_name: Mapping[str, Tensor], block: str, flags: Flags, *, pooled: bool
+) -> dict[str, Any]:
+    """Settle the flags of AlexHex7's block, and return the options of this project's.
+
+    Args:
+        by_name: tensors by this project's names.
+        block: name of one of the blocks.
+        flags: settles each value.
+        pooled: whether the keys say that keys are max-pooled.
+    """
+    mode: tuple[PairwiseName, Origin] = ("embedded_gaussian", "preset")
+    if f"{block}.w_f" in by_name:
+        mode = ("concatenation", "key")
+    elif f"{block}.theta.weight" not in by_name:
+        mode = ("gaussian", "key")
+    f = flags.pairwise(*mode)
+    scale = f == "embedded_gaussian" and flags.truth("scale", False, "preset")
+    pool = flags.number("key_pool", 2 if pooled else 1, "key")
+    first = flags.truth("pool_first", False, "preset") if pool > 1 else True
+    return {
+        "pairwise": f,
+        "pool": pool,
+        "pool_first": first,
+        "scale": scale,
+        "norm": f"{block}.bn.weight" in by_name,
+    }
+
+
+def _build(options: Mapping[str, Any], inner: tuple[int, int]) -> nn.Module:
+    from nlviz.networks.mnist_nl import MnistNL
+
+    return MnistNL(options, inner=inner)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
-from nlviz.affinity import Affinity
-from nlviz.block import NonLocalBlock
-from nlviz.clip import Clip
-from nlviz.families.adapter import (
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.clips.clip import Clip
+from nlviz.families.reading.adapter import (
     InputSpec,
     Prepared,
     block_affinity,
@@ -19,9 +20,11 @@ from nlviz.families.adapter import (
     place,
     prepare,
 )
-from nlviz.geometry import Axis, TokenGrid
+from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.layout import Block, Flag, Reading
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.hooks import Call
 from nlviz.networks.lite_nl import LiteNL
-from nlviz.recording import Call
 
 INPUT = InputSpec(size=224, multiple=16, mean=(127.0,) * 3, std=(128.0,) * 3)
 
@@ -78,3 +81,44 @@ class LiteNLAdapter:
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which the block returns what it was given."""
         return bypassed(self.blocks(net)[name])
+
+
+_SIGNS = ("backbone.conv_stem.weight", "stage3.theta.weight", "stage4.theta.weight")
+
+
+class LiteNLLayout:
+    """Keys are those of ``networks.lite_nl``."""
+
+    family = "lite-nl"
+    flags: Mapping[str, str] = MappingProxyType({})
+
+    def recognise(self, checkpoint: Checkpoint) -> str | None:
+        """Return by what the file was recognised, or None."""
+        if all(sign in checkpoint.tensors for sign in _SIGNS):
+            return "an EfficientNet-Lite0 with the blocks stage3 and stage4"
+        return None
+
+    def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+        """Return how the file becomes a network; every name stays."""
+        return Reading(
+            architecture="EfficientNet-Lite0 with 2 non-local blocks",
+            build=_build,
+            names={key: key for key in checkpoint.tensors},
+            blocks=(
+                Block("stage3", 40, 40, "embedded_gaussian"),
+                Block("stage4", 112, 112, "embedded_gaussian"),
+            ),
+            flags={
+                "unit_length": Flag(True, "key", "embeddings of length 1, a learned temperature"),
+            },
+            input_spec=INPUT,
+            input_note="RGB, (value - 127) / 128, shorter side 224",
+            labels="imagenet",
+            trained_for="correspondence between frames, not a recognition task",
+        )
+
+
+def _build() -> nn.Module:
+    from nlviz.networks.lite_nl import LiteNL
+
+    return LiteNL()

@@ -7,18 +7,19 @@ from contextlib import AbstractContextManager
 
 from torch import Tensor, nn
 
-from nlviz.affinity import Affinity
-from nlviz.block import NonLocalBlock
-from nlviz.clip import Clip
-from nlviz.families.adapter import (
+from nlviz.affinity.base import Affinity
+from nlviz.clips.clip import Clip
+from nlviz.families.reading.adapter import (
     InputSpec,
     Prepared,
     block_affinity,
     bypassed,
     features_of,
+    grid_of,
+    prepare_for,
 )
-from nlviz.families.placing import grid_of, prepare_for
-from nlviz.recording import Call
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.hooks import Call
 
 
 class NonLocalBlockAdapter:

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from nlviz.affinity import Affinity
-from nlviz.block import NonLocalBlock
-from nlviz.clip import Clip
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
-from nlviz.families.adapter import (
+from nlviz.families.reading.adapter import (
     InputSpec,
     Prepared,
     block_affinity,
@@ -21,10 +21,10 @@ from nlviz.families.adapter import (
     place,
     prepare,
 )
-from nlviz.geometry import Axis, TokenGrid
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.hooks import Call
 from nlviz.networks.slowfast import SlowFast, slow_frames
 from nlviz.networks.video_resnet import Pathway, VideoResNet
-from nlviz.recording import Call
 
 LONGEST = 1024  # frames up to which the fewest that a network takes are looked for
 
@@ -99,7 +99,7 @@ class VideoResNetAdapter:
 def axes(net: VideoResNet | SlowFast, frames: int) -> dict[str, tuple[Axis, Axis, Axis]]:
     """Return where each block's cells lie in the network's input: t, y, x.
 
-    >>> from nlviz.networks.video_resnet_spec import NonLocalSpec, VideoResNetSpec
+    >>> from nlviz.networks.video_resnet import NonLocalSpec, VideoResNetSpec
     >>> blocks = {(4, 1): NonLocalSpec()}
     >>> spec = VideoResNetSpec(depth=18, pool1_pad=0, pool2=(2, 2), non_local=blocks)
     >>> axes(VideoResNet(spec), 8)["res4.1"][:2]
@@ -121,7 +121,7 @@ def axes(net: VideoResNet | SlowFast, frames: int) -> dict[str, tuple[Axis, Axis
 def least_frames(net: VideoResNet | SlowFast) -> int:
     """Return the fewest frames that a network takes.
 
-    >>> from nlviz.networks.video_resnet_spec import VideoResNetSpec
+    >>> from nlviz.networks.video_resnet import VideoResNetSpec
     >>> least_frames(VideoResNet(VideoResNetSpec(depth=18, stem_stride=2, pool2=(2, 2))))
     3
     """

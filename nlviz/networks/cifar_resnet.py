@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlviz.block import NonLocalBlock
+from nlviz.networks.block import NonLocalBlock
 
 WIDTHS = (16, 32, 64)
 

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlviz.block import NonLocalBlock
 from nlviz.errors import NlvizError
+from nlviz.networks.block import NonLocalBlock
 
 BlockKind = Literal["local", "nonlocal"]
 CHANNELS = 48

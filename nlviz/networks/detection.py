@@ -17,10 +17,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from nlviz.block import insert
-from nlviz.downloads import is_offline
+from nlviz.affinity.pairwise import PairwiseName
 from nlviz.errors import DownloadFailed, NlvizError
-from nlviz.pairwise import PairwiseName
+from nlviz.files.downloads import is_offline
+from nlviz.networks.insert import insert
 
 LAST_BUT_ONE = "backbone.body.layer3.4"
 HEAD = tuple(f"roi_heads.keypoint_head.{n}" for n in (3, 7, 11, 15))

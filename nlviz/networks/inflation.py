@@ -15,11 +15,10 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
-from nlviz.downloads import is_offline
 from nlviz.errors import DownloadFailed, NlvizError, WeightsMismatch
+from nlviz.files.downloads import is_offline
 from nlviz.networks.torchvision_names import torchvision_name
-from nlviz.networks.video_resnet import VideoResNet
-from nlviz.networks.video_resnet_spec import VideoResNetSpec
+from nlviz.networks.video_resnet import VideoResNet, VideoResNetSpec
 
 
 def inflated(state: Mapping[str, Tensor], spec: VideoResNetSpec) -> dict[str, Tensor]:

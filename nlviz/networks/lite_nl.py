@@ -13,7 +13,7 @@ import timm
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nlviz.block import NonLocalBlock
+from nlviz.networks.block import NonLocalBlock
 
 Clips = Float[Tensor, "batch 3 t h w"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nlviz.block import NonLocalBlock
+from nlviz.networks.block import NonLocalBlock
 
 SIDE = 28
 

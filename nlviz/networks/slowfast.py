@@ -15,10 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlviz.block import NonLocalBlock
 from nlviz.errors import NlvizError
-from nlviz.networks.video_resnet import Clips, Pathway
-from nlviz.networks.video_resnet_spec import VideoResNetSpec
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.video_resnet import Clips, Pathway, VideoResNetSpec
 
 WIDTH = 64
 

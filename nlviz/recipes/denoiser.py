@@ -22,7 +22,7 @@ from rich.progress import Progress
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nlviz.block import NonLocalBlock
+from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.denoising import BlockKind, DenoisingNet
 from nlviz.recipes.footage import debian_photographs, photographs
 from nlviz.recipes.noisy_patches import PatchBank, read_bank

@@ -16,13 +16,13 @@ from typing import Any, cast, get_args
 
 from safetensors import safe_open
 
-from nlviz.denoise.blockwise import BLOCK, MARGIN
+from nlviz.denoise.networks.tiles import BLOCK, MARGIN
+from nlviz.files.local import digest_of
 from nlviz.networks.denoising import CHANNELS, INNER, BlockKind
 from nlviz.recipes.denoiser import TRUNK, TRUNK_SEED, TWINS
 from nlviz.recipes.model_card import PHOTOGRAPHS
 from nlviz.recipes.noisy_patches import MOST_SIGMA, SHORTER
 from nlviz.resources import asset
-from nlviz.weights import digest_of
 
 _BLOCKS = {
     "local": f"a bottleneck of {2 * INNER} channels that looks at its own cell only",

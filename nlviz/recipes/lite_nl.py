@@ -21,10 +21,10 @@ from torch import Tensor
 
 from nlviz.errors import NlvizError
 from nlviz.networks.lite_nl import LiteNL
+from nlviz.networks.weights import load_into, read_weights
 from nlviz.recipes.footage import fetch_debian
 from nlviz.recipes.training import Plan, Training, gather
 from nlviz.resources import asset
-from nlviz.weights import load_into, read_weights
 
 VERSION = 2
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlviz.block import NonLocalBlock
+from nlviz.networks.block import NonLocalBlock
 from nlviz.recipes.feature_bank import Sample
 
 REACH = 1.5  # cells

@@ -9,8 +9,8 @@ from typing import Any
 
 from safetensors import safe_open
 
+from nlviz.files.local import digest_of
 from nlviz.recipes.training import Plan
-from nlviz.weights import digest_of
 
 PHOTOGRAPHS = [
     {

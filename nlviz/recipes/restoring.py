@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from nlviz.block import NonLocalBlock
+from nlviz.networks.block import NonLocalBlock
 
 # (inputs, target), both (T, C, h, w) float16
 Pair = tuple[Tensor, Tensor]

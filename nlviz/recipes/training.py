@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlviz.block import NonLocalBlock
 from nlviz.errors import NlvizError
+from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.lite_nl import LiteNL
 from nlviz.recipes import matching, restoring
 from nlviz.recipes.composed import Picture

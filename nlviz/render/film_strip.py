@@ -13,23 +13,15 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
 
-from nlviz.render.frame_maps import (
-    colour_ramp,
-    lengths,
-    map_frame,
-    masses,
-    nothing_there,
-    query_box,
-    resized,
-    shown_frame,
-    zoomed,
-)
+from nlviz.affinity.by_frame import lengths, masses, nothing_there, shown_frame
+from nlviz.render.captions import notes_of
+from nlviz.render.frame_maps import colour_ramp, map_frame, query_box, resized, zoomed
 from nlviz.render.lettering import shortened, width, wrapped, write
 from nlviz.render.links import Arrow, draw_arrows
 from nlviz.render.objects import draw_objects
-from nlviz.render.overlays import ACCENT, Overlay
-from nlviz.render.scale import change_text, percent_text
-from nlviz.render.sentences import notes_of
+from nlviz.render.overlay import Overlay
+from nlviz.render.shown import ACCENT
+from nlviz.words.numbers import change_text, percent_text
 
 UNIT = 2  # drawn pixels per pixel of the figure
 CONTENT = 1728
@@ -88,10 +80,10 @@ def png(overlay: Overlay, *, metadata: str | None = None) -> bytes:
 def film_strip(overlay: Overlay) -> Image.Image:
     """Return the figure, RGB: frames with map and query, masses, colour bar and caption.
 
-    >>> from nlviz.attention_map import AttentionMap
-    >>> from nlviz.clip import Clip
-    >>> from nlviz.geometry import TokenGrid
-    >>> from nlviz.render.overlays import overlay
+    >>> from nlviz.affinity.attention_map import AttentionMap
+    >>> from nlviz.clips.clip import Clip
+    >>> from nlviz.affinity.grid import TokenGrid
+    >>> from nlviz.render.overlay import overlay
     >>> clip = Clip.from_frames(np.zeros((3, 24, 40, 3), np.uint8))
     >>> keys = TokenGrid((3, 3, 5), (1, 8, 8), (0, 3.5, 3.5))
     >>> attention = AttentionMap(np.full((3, 3, 5), 1 / 45, np.float32), (1, 11.5, 19.5), keys)

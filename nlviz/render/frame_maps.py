@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from nlviz.attention_map import AttentionMap
-from nlviz.clip import Clip
-from nlviz.geometry import TokenGrid
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.by_frame import key_planes
+from nlviz.affinity.grid import TokenGrid
+from nlviz.clips.clip import Clip
 from nlviz.picture import overlay_frame, spread
-from nlviz.render.scale import ColourScale
+from nlviz.render.colour_scale import ColourScale
 
 Picture = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -40,70 +40,6 @@ class Look:
     links: int = 0
     cell: tuple[float, float] | None = None
     marked: bool = True
-
-
-def key_planes(grid: TokenGrid, frames: int) -> list[int]:
-    """Return the frame of the key grid that each frame of the clip shows, or -1 for none.
-
-    >>> key_planes(TokenGrid((2, 5, 7), (3, 8, 8), (1, 0, 0)), 7)
-    [0, 0, 0, 1, 1, 1, -1]
-    """
-    stride, origin = grid.stride[0], grid.origin[0]
-    planes = []
-    for frame in range(frames):
-        at = min(max(math.ceil((frame - origin) / stride - 0.5), 0), grid.shape[0] - 1)
-        near = abs(frame - origin - stride * at) <= 0.5 * max(stride, 1) + 1e-6
-        planes.append(at if near else -1)
-    return planes
-
-
-def shown_frame(place: float, frames: int) -> int:
-    """Return the frame of the clip that shows a token whose centre lies at this frame."""
-    return min(max(math.ceil(place - 0.5), 0), frames - 1)
-
-
-def masses(attention: AttentionMap, frames: int) -> npt.NDArray[np.float64]:
-    """Return the (frames,) share of the magnitude that lies in each frame of the clip.
-
-    Frames that show the same frame of the key grid share its mass evenly. Of a row minus the mean
-    row it is what a frame gains or loses, as a share of a whole row: signed, summing to 0.
-
-    >>> grid = TokenGrid((2, 1, 3), (2, 8, 8), (0.5, 0, 0))
-    >>> weights = np.array([[[1, 0, 0]], [[1, 1, 1]]], np.float32) / 4
-    >>> masses(AttentionMap(weights, (0, 0, 0), grid), 4)
-    array([0.125, 0.125, 0.375, 0.375])
-    """
-    plane = attention.per_frame()
-    if not attention.balanced:
-        plane = np.abs(attention.weights).sum((1, 2), dtype=np.float64)
-        plane = plane / max(float(plane.sum()), 1e-300)
-    planes = key_planes(attention.keys, frames)
-    return np.array([0.0 if a < 0 else plane[a] / planes.count(a) for a in planes])
-
-
-def lengths(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return how long the bars of ``masses`` are, in [0, 1].
-
-    Gains and losses are small shares of a row; they are drawn as shares of all that changes.
-
-    >>> lengths(np.array([0.25, 0.75])), lengths(np.array([0.02, -0.03, 0.01]))
-    (array([0.25, 0.75]), array([0.33333333, 0.5       , 0.16666667]))
-    """
-    if not (shares < 0).any():
-        return shares
-    size: npt.NDArray[np.float64] = np.abs(shares) / np.abs(shares).sum()
-    return size
-
-
-def nothing_there(attention: AttentionMap, frame: int, frames: int) -> str | None:
-    """Return why a frame of the clip shows no key, or None where it shows some."""
-    plane = key_planes(attention.keys, frames)[frame]
-    if plane < 0:
-        return "no keys"
-    if attention.reachable is None or attention.reachable[plane].any():
-        return None
-    own, _, _ = attention.keys.unravel(attention.own)
-    return "left out" if plane == own else "not reachable"
 
 
 def map_frame(

@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from nlviz.affinity.by_frame import lengths, masses, nothing_there
 from nlviz.render.frame_maps import (
     colour_ramp,
-    lengths,
     map_frame,
-    masses,
-    nothing_there,
     outlined,
     query_box,
     resized,
@@ -29,8 +27,9 @@ from nlviz.render.frame_maps import (
 )
 from nlviz.render.lettering import width, write
 from nlviz.render.objects import OBJECT, with_objects
-from nlviz.render.overlays import ACCENT, Overlay, thumbnail
-from nlviz.render.scale import change_text, percent_text
+from nlviz.render.overlay import Overlay
+from nlviz.render.shown import ACCENT, thumbnail
+from nlviz.words.numbers import change_text, percent_text
 
 Picture = npt.NDArray[np.uint8]
 Progress = Callable[[str, float], None]
@@ -52,10 +51,10 @@ LESS = (96, 160, 235)  # what a frame loses, in rows minus the mean row
 def gif(overlay: Overlay, *, progress: Progress | None = None) -> bytes:
     """Return the clip under the map as a GIF that loops.
 
-    >>> from nlviz.attention_map import AttentionMap
-    >>> from nlviz.clip import Clip
-    >>> from nlviz.geometry import TokenGrid
-    >>> from nlviz.render.overlays import overlay
+    >>> from nlviz.affinity.attention_map import AttentionMap
+    >>> from nlviz.clips.clip import Clip
+    >>> from nlviz.affinity.grid import TokenGrid
+    >>> from nlviz.render.overlay import overlay
     >>> clip = Clip.from_frames(np.zeros((2, 24, 40, 3), np.uint8))
     >>> keys = TokenGrid((2, 3, 5), (1, 8, 8), (0, 3.5, 3.5))
     >>> attention = AttentionMap(np.full((2, 3, 5), 1 / 30, np.float32), (1, 11.5, 19.5), keys)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nlviz.analysis.instances import InstanceMasses
-from nlviz.detections import LIMBS, Detection
+from nlviz.clips.detections import (
+    Detection,
+    Point,
+    limbs,
+    seen,
+)
 from nlviz.render.lettering import width, write
-from nlviz.render.scale import change_text, percent_text
-from nlviz.render.tables import Line
 
 Picture = npt.NDArray[np.uint8]
-Point = tuple[float, float]
 
 OBJECT = (108, 240, 108)  # no colour map and no mark of queries or keys is green
 HALO = (8, 22, 8)
 CARD = (16, 18, 23)
 PAPER = (255, 255, 255)
 SMOOTH = 2  # drawn at this many times the size and reduced
-SEEN = 0.0  # keypoints below this logit are not drawn
 
 
 def draw_objects(
@@ -107,62 +106,6 @@ def with_objects(
         lettering=round(11 * unit) if lettering else None,
     )
     return np.asarray(large.reduce(SMOOTH), np.uint8)
-
-
-def for_live_view(objects: Sequence[Detection]) -> list[dict[str, Any]]:
-    """Return the detections as the browser draws them: places (y, x) in pixels from the corner.
-
-    >>> for_live_view([Detection(2, "dog", 1, 0.987, (5, 6, 15, 26))])[0]["centre"]
-    [9.5, 15.5]
-    """
-    return [
-        {
-            "frame": found.frame,
-            "name": found.name,
-            "score": round(found.score, 4),
-            "box": [round(float(v), 2) for v in found.box],
-            "centre": [round(v, 2) for v in found.centre],
-            "outlines": [np.round(line, 1).tolist() for line in found.outline],
-            "keypoints": [None if p is None else [round(v, 1) for v in p] for p in seen(found)],
-            "limbs": [list(pair) for pair in limbs(found)],
-        }
-        for found in objects
-    ]
-
-
-def instance_lines(masses: InstanceMasses) -> list[Line]:
-    r"""Return where a row's mass lies, by objects, in words.
-
-    >>> from nlviz.analysis.instances import RegionMass
-    >>> parts = (RegionMass("dog 1", 0.7, 0.1), RegionMass("background", 0.3, 0.9))
-    >>> [line.label for line in instance_lines(InstanceMasses(None, parts))]
-    ['on dog 1 (uniform: 10\xa0%)', 'on background (uniform: 90\xa0%)']
-    """
-    change = any(part.mass < 0 for part in masses.regions)
-    say = change_text if change else percent_text
-    return [
-        Line(
-            say(part.mass),
-            (part.name if part.name.startswith("without") else f"on {part.name}")
-            + ("" if change else f" (uniform: {percent_text(part.uniform)})"),
-            help="Share of the row's weight, and what it would be if every key had the same; a "
-            "cell's weight is split by area. Objects are not followed through time: the same one "
-            "on another frame counts as another",
-        )
-        for part in masses.regions
-    ]
-
-
-def seen(found: Detection) -> list[Point | None]:
-    """Return (y, x) of the keypoints that the network is sure enough of, None for the others."""
-    if found.keypoints is None:
-        return []
-    return [(float(y), float(x)) if logit > SEEN else None for y, x, logit in found.keypoints]
-
-
-def limbs(found: Detection) -> Sequence[tuple[int, int]]:
-    """Return the pairs of keypoints that lines join: known of COCO's persons alone."""
-    return LIMBS if found.keypoints is not None and len(found.keypoints) == 17 else ()
 
 
 def _label(

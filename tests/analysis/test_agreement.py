@@ -8,16 +8,17 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
-from nlviz.affinity import EmbeddedAffinity
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.pairwise import Pairwise
 from nlviz.analysis.agreement import agreement
 from nlviz.analysis.attribution import Attribution
-from nlviz.attention_map import AttentionMap
-from nlviz.clip import Clip
+from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
-from nlviz.geometry import TokenGrid
-from nlviz.pairwise import Pairwise
-from nlviz.render.attributions import agreement_lines, attribution_overlay, cost_text
+from nlviz.render.attribution_overlay import attribution_overlay
 from nlviz.render.film_strip import film_strip
+from nlviz.words.attribution import agreement_lines, cost_text
 
 CLIP = Clip.from_frames(np.full((3, 56, 88, 3), 128, np.uint8))
 GRID = TokenGrid((3, 7, 11), (1, 8, 8), (0, 3.5, 3.5))

@@ -12,10 +12,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from nlviz.analysis.attribution import METHODS, attribution, windows
-from nlviz.block import NonLocalBlock
-from nlviz.clip import Clip
+from nlviz.captures.model import Model
+from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock
-from nlviz.model import Model
+from nlviz.networks.block import NonLocalBlock
 from tests.nets import CLIPS, FRAMES, awake, clip_net, frame_net, noise_clip
 
 
@@ -270,7 +270,7 @@ def test_too_little_memory_for_gradients_is_told_first(monkeypatch: pytest.Monke
     shot = model.capture(noise_clip())
     shape = tuple(model.adapter.prepare(model.net, shot.clip, CLIPS).tensor.shape)
     plain, whole = (model.estimate(shape, gradient=g).need for g in (False, True))
-    monkeypatch.setattr("nlviz.model.free_bytes", lambda _: (plain + whole) // 2)
+    monkeypatch.setattr("nlviz.captures.model.free_bytes", lambda _: (plain + whole) // 2)
     with pytest.raises(OutOfMemory, match="a pass over 4 frames"):
         attribution(model, shot, method="integrated-gradients")
     assert attribution(model, shot, method="occlusion", steps=4).passes <= 5

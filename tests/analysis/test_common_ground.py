@@ -10,13 +10,13 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from nlviz.affinity import EmbeddedAffinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.patches import PatchAffinity, patch_affinity
+from nlviz.affinity.support import Support, Window
 from nlviz.analysis.common_ground import common_ground
 from nlviz.errors import NlvizError, OutsideClip
-from nlviz.geometry import TokenGrid
-from nlviz.pairwise import Pairwise
-from nlviz.patches import PatchAffinity, patch_affinity
-from nlviz.support import Support, Window
 
 SHAPE = (3, 22, 34)
 AT = {"frame": 1, "y": 10, "x": 19}

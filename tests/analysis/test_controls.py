@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nlviz.affinity import EmbeddedAffinity
+from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.analysis.controls import controls, sources
-from nlviz.block import NonLocalBlock
+from nlviz.captures.model import Affinities, Capture, Model
 from nlviz.errors import UnknownBlock
-from nlviz.model import Affinities, Capture, Model
+from nlviz.networks.block import NonLocalBlock
 from tests.nets import CLIPS, FRAMES, clip_net, frame_net, noise_clip
 
 

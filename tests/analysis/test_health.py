@@ -10,15 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nlviz.affinity import EmbeddedAffinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.support import Support
 from nlviz.analysis import health
 from nlviz.analysis.health import BlockHealth, Effect, block_health, unary_share
 from nlviz.analysis.statistics import average_distance, block_statistics
-from nlviz.block import NonLocalBlock, insert
-from nlviz.geometry import TokenGrid
-from nlviz.model import Model
-from nlviz.pairwise import Pairwise
-from nlviz.support import Support
+from nlviz.captures.model import Model
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.insert import insert
 from tests.families.stand_ins import _NonLocalBlockND, shaken
 from tests.nets import CLIPS, FRAMES, FrameNet, clip_net, frame_net, noise_clip
 

@@ -36,9 +36,9 @@ def panel_alone(kind: str) -> None:
     """Draw the panel for a capture without a network, or one without scores."""
     import dataclasses
 
-    from app.views import attribution
-    from nlviz.model import Model
-    from nlviz.render.views import View
+    from app.explore import attribution
+    from nlviz.captures.model import Model
+    from nlviz.views.view import View
     from tests.nets import CLIPS, clip_net, noise_clip
 
     shot = Model(clip_net(), input_spec=CLIPS).capture(noise_clip())
@@ -62,8 +62,8 @@ def views_alone(sampled: bool, with_source: bool) -> None:
     """Draw the prediction panel of a small network."""
     import dataclasses
 
-    from app.views import prediction
-    from nlviz.model import Model
+    from app.explore import prediction
+    from nlviz.captures.model import Model
     from tests.footage import write_video
     from tests.nets import CLIPS, clip_net, noise_clip
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from nlviz import saved_captures
 from nlviz.errors import UnreadableCheckpoint
-from nlviz.saved_captures import offer, offered
+from nlviz.zoo import saved_captures
+from nlviz.zoo.saved_captures import offer, offered
 from tests.app.test_explore import app, texts
-from tests.test_capture_file import detected, made
+from tests.captures.test_file_format import detected, made
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from nlviz.clip import read_clip
+from nlviz.clips.clip import read_clip
 from nlviz.denoise import compare
-from nlviz.denoise.compared import numbers_of
+from nlviz.denoise.comparison.results import numbers_of
 from nlviz.picture import encode
 from nlviz.resources import asset
 
@@ -18,7 +18,7 @@ QUICK = {"size": "48", "with": "gaussian,non-local-means"}
 
 
 def page_alone() -> None:
-    from app.views import denoise
+    from app.denoise import page as denoise
 
     denoise.page()
 
@@ -284,7 +284,7 @@ def test_stopped_work_is_taken_up_again() -> None:
 
 
 def _key_of(test: AppTest) -> object:
-    from app.views import denoise
+    from app.denoise import page as denoise
 
     found: list[object] = []
     original = denoise._computed
@@ -302,8 +302,8 @@ def _key_of(test: AppTest) -> object:
 
 
 def test_explore_lends_its_clip_and_a_block_of_its_network() -> None:
-    from app.state import Choice
-    from nlviz.clip import Sampling
+    from app.explore.state import Choice
+    from nlviz.clips.clip import Sampling
 
     test = AppTest.from_function(page_alone, default_timeout=120)
     test.query_params.update(QUICK)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from app import denoising
-from app.denoise_pictures import Picture, picture
-from app.denoise_state import Source
+from app.denoise import cached as denoising
+from app.denoise.picture import Picture, picture
+from app.denoise.state import Source
 from nlviz import cli
-from nlviz.clip import read_clip
+from nlviz.clips.clip import read_clip
 from nlviz.denoise import Comparison, Noise, compare
-from nlviz.denoise.setup import Setup
-from nlviz.render.comparisons import comparison_bytes
+from nlviz.denoise.comparison.setup import Setup
+from nlviz.render.comparison_files import comparison_bytes
 from nlviz.resources import asset
 
 NAMES = ("gaussian", "non-local-means", "opencv-nlm", "learned-nonlocal")
@@ -103,7 +103,7 @@ def test_the_command_gives_the_digits_and_makes_the_page_again(
 
 
 def test_a_denoiser_that_joins_costs_its_own_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nlviz.denoise import comparison
+    from nlviz.denoise.comparison import run as comparison
 
     asked: list[str] = []
     original = comparison.carried_out

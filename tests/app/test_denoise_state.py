@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 def address_alone(shareable: bool) -> None:
     """Take the choices from the address, and write them back."""
-    from app import denoise_state
+    from app.denoise import state as denoise_state
 
     denoise_state.restore()
     denoise_state.open_from_address()

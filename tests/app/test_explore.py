@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-ENTRY = str(Path(__file__).parents[2] / "nlviz" / "app_entry.py")
+ENTRY = str(Path(__file__).parents[2] / "nlviz" / "cli" / "app_entry.py")
 
 
 def app(**query: str) -> AppTest:
@@ -114,11 +114,12 @@ def test_an_upload_is_shown_and_kept_out_of_the_address(tmp_path: Path) -> None:
 def test_rows_too_large_for_the_browser_come_with_each_pin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from nlviz.render.live_view import assemble, unpack
+    from nlviz.web.payloads import live_view as assemble
+    from nlviz.web.payloads.container import unpack
 
     sent: list[bytes] = []
     monkeypatch.setattr(assemble, "LIMIT", 1000)
-    monkeypatch.setattr("app.live_view.mount", lambda payload, **_: sent.append(payload))
+    monkeypatch.setattr("app.shared.live_view.mount", lambda payload, **_: sent.append(payload))
     test = app(clip="rocket.jpg", block="stage4")
     test.number_input(key="query_y").set_value(150).run()
     assert not test.error

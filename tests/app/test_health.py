@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached
+from app.explore import cached
 from nlviz.analysis import health
 
 from .test_explore import app, texts

@@ -11,10 +11,10 @@ def page() -> None:
 
     import numpy as np
 
-    from app.views.panels import _objects
-    from nlviz.attention_map import AttentionMap
-    from nlviz.detections import Detection
-    from nlviz.geometry import TokenGrid
+    from app.explore.panels import _objects
+    from nlviz.affinity.attention_map import AttentionMap
+    from nlviz.affinity.grid import TokenGrid
+    from nlviz.clips.detections import Detection
     from tests.render.conftest import make_capture, make_clip
 
     dogs = tuple(Detection(1, "dog", n + 1, 0.9, (0, 42 * n, 26, 42 * n + 42)) for n in (0, 1))

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlviz.block import NonLocalBlock
-from nlviz.operators import concatenation_product, dot_product_product
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.products import concatenation_product, dot_product_product
 from tests.benchmarks.measuring import (
     Figure,
     alternate,

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import nlviz
-from nlviz.clip import read_clip
+from nlviz.clips.clip import read_clip
 from nlviz.resources import asset
 from tests.benchmarks.measuring import (
     Figure,

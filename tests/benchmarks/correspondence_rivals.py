@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlviz.block import NonLocalBlock
+from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.lite_nl import LiteNL
+from nlviz.networks.weights import load_into, read_weights
 from nlviz.recipes.composed import Picture
 from nlviz.recipes.feature_bank import STRIDES, between, normalised
-from nlviz.weights import load_into, read_weights
 
 NL_MEANS_PATCHES = (9, 15, 23)
 

@@ -28,14 +28,15 @@ import numpy.typing as npt
 import torch
 from skimage import data
 
-from nlviz.denoise.learned import affinity_of_planes, load, restore
+from nlviz.denoise.comparison.oracle import oracle
+from nlviz.denoise.networks.restore import affinity_of_planes, load, restore
 from nlviz.denoise.noise import add_noise
 from nlviz.denoise.quality import psnr
 from nlviz.denoise.registry import denoise
-from nlviz.denoise.tuning import oracle
+from nlviz.files.local import digest_of
 from nlviz.networks.denoising import BlockKind, DenoisingNet
+from nlviz.networks.weights import load_into, read_weights
 from nlviz.resources import asset
-from nlviz.weights import digest_of, load_into, read_weights
 from tests.benchmarks.denoisers_tables import (
     CONTROLS,
     LOCAL,

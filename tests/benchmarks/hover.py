@@ -15,9 +15,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from nlviz.render.live_view import standalone_html
+from nlviz.web.bundle import LIVE_VIEW
 from tests.chromium import find
-from tests.render.live_view.containers import random_container
+from tests.web.live_view.containers import random_container
 
 CASES = {
     "6272 x 1568, d 512": ((8, 28, 28), (8, 14, 14), 512),
@@ -46,7 +46,7 @@ def measure(container: bytes, moves: int) -> dict[str, list[float]]:
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         path = Path(folder) / "hover.html"
-        path.write_text(standalone_html(container, title="hover"), encoding="utf-8")
+        path.write_text(LIVE_VIEW.page(container, title="hover"), encoding="utf-8")
         browser = play.chromium.launch(executable_path=find(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(path.as_uri())

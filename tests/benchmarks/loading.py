@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 import nlviz
-from nlviz.layouts.loading import load_checkpoint
 from nlviz.networks.presets import five_blocks, i3d
 from nlviz.networks.video_resnet import VideoResNet
+from nlviz.zoo.checkpoints import load_checkpoint
 from tests.benchmarks.measuring import Figure, alternate, at_most, processor, ratio, save, table
 
 FILE = "i3d_imagenet-pretrained-r50-nl-embedded-gaussian_8xb8-32x2x1-100e_kinetics400-rgb.pth"

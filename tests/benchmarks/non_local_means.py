@@ -24,8 +24,8 @@ import torch
 from skimage import __version__ as skimage_version
 from skimage import data, restoration
 
-from nlviz.denoise import numba_kernel
-from nlviz.denoise.means import non_local_means
+from nlviz.denoise.kernels import cpu as numba_kernel
+from nlviz.denoise.weighted_means import non_local_means
 from tests.benchmarks.measuring import (
     Figure,
     alternate,

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nlviz.affinity import EmbeddedAffinity
-from nlviz.block import NonLocalBlock
-from nlviz.geometry import TokenGrid
-from nlviz.pairwise import Pairwise
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.networks.block import NonLocalBlock
 from tests.benchmarks.measuring import (
     Figure,
     alternate,

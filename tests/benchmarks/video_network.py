@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlviz.block import NonLocalBlock
+from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.presets import c2d, five_blocks
 from nlviz.networks.video_resnet import VideoResNet
 from tests.benchmarks.measuring import (

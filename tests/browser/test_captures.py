@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import free_port, opened, serve
-from tests.test_capture_file import made
+from tests.captures.test_file_format import made
 
 pytestmark = pytest.mark.browser
 

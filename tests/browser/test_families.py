@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from nlviz.layouts import LAYOUTS
+from nlviz.families import LAYOUTS
 from tests.browser.conftest import opened
-from tests.layouts.files import WRITERS
-from tests.test_cli import run
+from tests.cli.test_cli import run
+from tests.families.files import WRITERS
 
 pytestmark = pytest.mark.browser
 # What takes no file of weights of its own here: the bundled network's are shown everywhere else.

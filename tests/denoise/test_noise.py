@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from nlviz.denoise import noise as noises
+from nlviz.denoise.image import Image as Array
 from nlviz.denoise.noise import ESTIMATOR, Noise, add_noise, estimate_sigma
-from nlviz.denoise.planes import Image as Array
 from nlviz.errors import NlvizError
 from nlviz.resources import asset
 

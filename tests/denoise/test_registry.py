@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nlviz.denoise import networks_entry
-from nlviz.denoise.method import Denoiser
+from nlviz.denoise.denoiser import Denoiser
+from nlviz.denoise.image import Image
+from nlviz.denoise.methods import learned as networks_entry
 from nlviz.denoise.noise import add_noise
-from nlviz.denoise.planes import Image
 from nlviz.denoise.quality import psnr
 from nlviz.denoise.registry import (
     CLIP_DENOISERS,

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import nlviz
-from nlviz.affinity import EmbeddedAffinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.captures.model import Model
 from nlviz.families import adapter_for
-from nlviz.families.adapter import InputSpec
-from nlviz.model import Model
+from nlviz.families.reading.adapter import InputSpec
+from tests.families.references import assert_close
 from tests.families.stand_ins import Around
-from tests.layouts.references import assert_close
 from tests.nets import noise_clip
 
 FRAMES, CELLS = 5, (9, 11)  # 36 x 44 pixels, a stride of 4

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 import nlviz
-from nlviz.clip import Clip
+from nlviz.captures.model import Model
+from nlviz.clips.clip import Clip
 from nlviz.families.lite_nl import AXES, INPUT
-from nlviz.model import Model
 from nlviz.networks.lite_nl import LiteNL
 
 

@@ -8,11 +8,12 @@ import torch
 import torchvision
 from torch import nn
 
-from nlviz.block import NonLocalBlock, insert
-from nlviz.clip import Clip
+from nlviz.captures.model import capture
+from nlviz.clips.clip import Clip
 from nlviz.families import FAMILIES, adapter_for
-from nlviz.families.adapter import InputSpec, prepare
-from nlviz.model import capture
+from nlviz.families.reading.adapter import InputSpec, prepare
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.insert import insert
 from nlviz.networks.lite_nl import LiteNL
 from tests.nets import CLIPS, FRAMES, clip_net, frame_net, noise_clip
 

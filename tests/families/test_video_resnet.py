@@ -11,8 +11,7 @@ from nlviz.errors import NlvizError
 from nlviz.families.video_resnet import axes, least_frames
 from nlviz.networks.presets import c2d, i3d, slow_only
 from nlviz.networks.slowfast import SlowFast, SlowFastSpec
-from nlviz.networks.video_resnet import VideoResNet
-from nlviz.networks.video_resnet_spec import NonLocalSpec, VideoResNetSpec
+from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
 
 PLACES = ((3, 0), (4, 1))
 

@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import nlviz
-from nlviz.block import NonLocalBlock
 from nlviz.errors import NlvizError
-from nlviz.families.adapter import InputSpec
+from nlviz.families.reading.adapter import InputSpec
+from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.denoising import AtOneLevel, DenoisingNet
 
 

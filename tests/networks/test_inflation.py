@@ -11,8 +11,7 @@ from torchvision.models import ResNet18_Weights, resnet18, resnet34
 from nlviz.errors import DownloadFailed, NlvizError, WeightsMismatch
 from nlviz.networks.inflation import from_torchvision, inflated
 from nlviz.networks.presets import c2d, tsm
-from nlviz.networks.video_resnet import VideoResNet
-from nlviz.networks.video_resnet_spec import NonLocalSpec, VideoResNetSpec
+from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
 from tests.networks.drawing import drawn, noise, relative
 
 SPEC = VideoResNetSpec(

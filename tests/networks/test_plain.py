@@ -12,8 +12,7 @@ from torch import Tensor
 from nlviz.errors import NlvizError
 from nlviz.networks.presets import c2d, five_blocks, i3d, slow_fast, slow_only, tsm
 from nlviz.networks.slowfast import Fuse, SlowFast, SlowFastSpec, slow_frames
-from nlviz.networks.video_resnet import VideoResNet
-from nlviz.networks.video_resnet_spec import NonLocalSpec, VideoResNetSpec
+from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
 from tests.networks.drawing import drawn, noise, relative
 from tests.networks.plain import Block, Plain, norm
 

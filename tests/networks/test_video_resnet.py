@@ -12,8 +12,7 @@ from nlviz.errors import NlvizError, WeightsMismatch
 from nlviz.networks.inflation import inflate
 from nlviz.networks.presets import c2d, five_blocks, i3d, slow_only, ten_blocks, tsm
 from nlviz.networks.slowfast import SlowFast, SlowFastSpec
-from nlviz.networks.video_resnet import VideoResNet
-from nlviz.networks.video_resnet_spec import NonLocalSpec, VideoResNetSpec
+from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
 
 FAST = VideoResNetSpec(
     depth=50, stem_kernel=5, temporal={s: (3,) * n for s, n in ((2, 3), (3, 4), (4, 6), (5, 3))}

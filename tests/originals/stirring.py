@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nlviz.layouts.loading import load_checkpoint
-from nlviz.layouts.report import LoadReport
-from tests.layouts.references import Weights
+from nlviz.families.reading.report import LoadReport
+from nlviz.zoo.checkpoints import load_checkpoint
+from tests.families.references import Weights
 
 
 def stirred(net: nn.Module, seed: int = 0) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.layouts.references import noise
+from tests.families.references import noise
 from tests.originals.importing import original
 from tests.originals.stirring import assert_equal, differ, reloaded, stirred
 

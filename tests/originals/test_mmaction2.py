@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.layouts.references import noise
+from tests.families.references import noise
 from tests.originals.importing import original
 from tests.originals.stirring import assert_equal, differ, reloaded, stirred
 

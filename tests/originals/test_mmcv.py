@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from nlviz.block import NonLocalBlock
-from nlviz.layouts.mmaction2 import mmaction2_name, zero_biases
+from nlviz.families.open_mmlab import mmaction2_name, zero_biases
+from nlviz.networks.block import NonLocalBlock
 from tests.families.checking import captured
+from tests.families.references import noise
 from tests.families.stand_ins import Around
-from tests.layouts.references import noise
 from tests.originals.importing import original
 from tests.originals.stirring import assert_equal, differ, stirred
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from nlviz.block import NonLocalBlock
-from nlviz.layouts.slowfast import slowfast_name
+from nlviz.families.slowfast import slowfast_name
+from nlviz.networks.block import NonLocalBlock
 from tests.families.checking import captured
+from tests.families.references import noise
 from tests.families.stand_ins import Around
-from tests.layouts.references import noise
 from tests.originals.importing import original
 from tests.originals.stirring import assert_equal, differ, stirred
 

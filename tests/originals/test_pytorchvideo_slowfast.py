@@ -9,7 +9,7 @@ import torch
 
 from nlviz.networks.presets import slow_fast
 from nlviz.networks.slowfast import SlowFast, slow_frames
-from tests.layouts.references import noise
+from tests.families.references import noise
 from tests.originals.importing import original
 from tests.originals.stirring import assert_equal, differ, stirred
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from nlviz.files.local import digest_of
 from nlviz.networks.lite_nl import LiteNL
+from nlviz.networks.weights import load_into, read_weights
 from nlviz.recipes import matching
 from nlviz.recipes.composed import ComposedClip, Picture, compose
 from nlviz.recipes.feature_bank import Sample, normalised, true_places
 from nlviz.recipes.footage import degrade
 from nlviz.resources import asset
-from nlviz.weights import digest_of, load_into, read_weights
 
 WEIGHTS = "weights/lite-nl.safetensors"
 

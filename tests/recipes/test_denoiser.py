@@ -12,8 +12,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from nlviz.block import NonLocalBlock
 from nlviz.errors import NlvizError
+from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.denoising import BlockKind, DenoisingNet
 from nlviz.recipes import denoiser
 from nlviz.recipes.denoiser import Stage, train, trunk, twin

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from nlviz.files.local import digest_of
 from nlviz.networks.denoising import DenoisingNet
 from nlviz.recipes.denoiser import write
 from nlviz.recipes.denoiser_card import bundle, list_digests
 from nlviz.resources import asset
-from nlviz.weights import digest_of
 
 KINDS = ("local", "nonlocal")
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "denoisers.json"

@@ -11,12 +11,12 @@ import torch
 
 from nlviz.errors import NlvizError
 from nlviz.networks.lite_nl import LiteNL
+from nlviz.networks.weights import load_into, read_weights
 from nlviz.recipes import matching, restoring
 from nlviz.recipes.feature_bank import Sample
 from nlviz.recipes.footage import degrade, read_photos, window
 from nlviz.recipes.lite_nl import write
 from nlviz.recipes.training import Material, Plan, Training
-from nlviz.weights import load_into, read_weights
 
 PLAN = Plan(steps=2, clips=2, windows=1, held_out=1, batch=3, queries=16, size=(64, 80))
 
@@ -107,7 +107,7 @@ def test_matching_learns_a_shuffle() -> None:
             truth[a, b] = torch.stack([to // w, to % w], dim=1).float()
     shaken = x + torch.randn(t, c, h, w)
     sample = Sample(x.half(), shaken.half(), truth.half(), torch.ones(t, h * w, dtype=torch.uint8))
-    from nlviz.block import NonLocalBlock
+    from nlviz.networks.block import NonLocalBlock
 
     block = NonLocalBlock(c, inner=c, unit_length=True, norm=False)
     matching.initialise(block, [sample])

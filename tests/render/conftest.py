@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import nlviz
-from nlviz.clip import Clip
-from nlviz.families.adapter import InputSpec
-from nlviz.model import About, Capture, Model
+from nlviz.captures.model import About, Capture, Model
+from nlviz.clips.clip import Clip
+from nlviz.families.reading.adapter import InputSpec
 
 BLOCK = "1"
 

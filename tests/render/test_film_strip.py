@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nlviz.attention_map import AttentionMap
-from nlviz.geometry import TokenGrid
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.grid import TokenGrid
 from nlviz.render.film_strip import CONTENT, MARGIN, film_strip, plan_of, png
-from nlviz.render.overlays import ACCENT, overlay
+from nlviz.render.overlay import overlay
+from nlviz.render.shown import ACCENT
 
 from .conftest import make_clip
 

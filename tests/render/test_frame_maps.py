@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nlviz.attention_map import AttentionMap
-from nlviz.geometry import TokenGrid
-from nlviz.render.frame_maps import Look, key_planes, map_frame, masses, nothing_there
-from nlviz.render.scale import scale_of
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.by_frame import key_planes, masses, nothing_there
+from nlviz.affinity.grid import TokenGrid
+from nlviz.render.colour_scale import scale_of
+from nlviz.render.frame_maps import Look, map_frame
 
 from .conftest import make_clip
 

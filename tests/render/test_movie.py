@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nlviz.attention_map import AttentionMap
-from nlviz.geometry import TokenGrid
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.grid import TokenGrid
 from nlviz.render import movie
-from nlviz.render.overlays import ACCENT, Overlay, overlay
+from nlviz.render.overlay import Overlay, overlay
+from nlviz.render.shown import ACCENT
 
 from .conftest import make_clip
 

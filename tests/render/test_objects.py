@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nlviz.clip import Clip
-from nlviz.detections import Detection
-from nlviz.model import Capture
-from nlviz.render.exports import overlay_of, render_bytes
-from nlviz.render.live_view import unpack
-from nlviz.render.live_view.assemble import live_view
-from nlviz.render.objects import OBJECT, draw_objects, for_live_view, with_objects
-from nlviz.render.views import View
+from nlviz.captures.model import Capture
+from nlviz.clips.clip import Clip
+from nlviz.clips.detections import Detection
+from nlviz.render.objects import OBJECT, draw_objects, with_objects
+from nlviz.render.save import overlay_of, render_bytes
+from nlviz.views.view import View
+from nlviz.web.payloads.container import unpack
+from nlviz.web.payloads.live_view import live_view
+from nlviz.web.payloads.objects import for_live_view
 from tests.render.conftest import BLOCK
 
 

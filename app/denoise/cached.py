@@ -1,0 +1,236 @@
+"""Results of the Denoise page, shared by reruns and visitors.
+
+Everything is keyed by content: the pixels, the noise, and each denoiser's own parameters, so that a
+denoiser that joins the others costs its own time alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ..shared.slots import Key, Progress, Slot, filled
+from .picture import Picture
+from .state import Values
+
+if TYPE_CHECKING:
+    from nlviz.denoise.comparison.curves import EffectiveCurve, QualityCurve
+    from nlviz.denoise.comparison.run import Comparison
+    from nlviz.denoise.comparison.setup import Setup
+    from nlviz.denoise.denoiser import Denoiser
+    from nlviz.denoise.image import Image
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _input_slot(key: Key) -> Slot:
+    return Slot()
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _result_slot(key: Key) -> Slot:
+    return Slot()
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def view_slot(key: Key) -> Slot:
+    """Return the slot of a view or a curve."""
+    return Slot()
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What all denoisers are given.
+
+    Attributes:
+        noisy: float32 in the picture's units.
+        sigma: what they are told.
+        sigma_from: where that comes from.
+    """
+
+    noisy: Image
+    sigma: float
+    sigma_from: str
+
+
+def seen(picture: Picture, setup: Setup) -> Seen:
+    """Return the noisy picture of a setup.
+
+    Raises:
+        NlvizError: when the noise is out of its range.
+    """
+    from nlviz.denoise.comparison.run import noisy_input
+
+    clean, noisy = _clean_and_noisy(picture, setup)
+    return filled(
+        _input_slot(input_key(picture, setup)),
+        lambda: Seen(*noisy_input(setup, clean, noisy=noisy)),
+    )
+
+
+def _clean_and_noisy(picture: Picture, setup: Setup) -> tuple[Image | None, Image | None]:
+    return (picture.image, None) if setup.noise is not None else (None, picture.image)
+
+
+def input_key(picture: Picture, setup: Setup) -> Key:
+    """Return what tells one noisy picture from another."""
+    precision = setup.input_type(of_clips=picture.of_clip)
+    return (picture.digest, setup.noise, setup.sigma, setup.seed, precision)
+
+
+def denoisers_of(picture: Picture) -> dict[str, Denoiser]:
+    """Return the denoisers that run here on such a picture, by name."""
+    from nlviz.denoise.registry import find_denoiser, list_clip_denoisers, list_denoisers
+
+    names = list_clip_denoisers() if picture.of_clip else list_denoisers()
+    return {name: find_denoiser(name, of_clips=picture.of_clip) for name in names}
+
+
+def in_units(values: Values, known: Mapping[str, Denoiser], sigma: float) -> Values:
+    """Return parameters as they were chosen, in multiples of sigma, in the picture's units."""
+    out: Values = {}
+    for name, chosen in values.items():
+        for parameter, value in chosen.items():
+            if name not in known or parameter not in known[name].parameters:
+                continue
+            if known[name].parameters[parameter].unit == "sigma" and value is not None:
+                value = float(f"{value * sigma:.6g}")  # as it would be typed
+            out.setdefault(name, {})[parameter] = value
+    return out
+
+
+def one_by_one(
+    picture: Picture, setup: Setup, progress: Progress, arrived: Callable[[Comparison], None]
+) -> Comparison:
+    """Return the comparison of a setup; denoisers that were computed before cost nothing.
+
+    Args:
+        picture: what is denoised.
+        setup: how.
+        progress: called with a sentence and a share; what it raises cancels.
+        arrived: called with all that is there whenever a denoiser was computed.
+
+    Raises:
+        NlvizError: whatever the denoisers raise.
+    """
+    setup.check(of_clips=picture.of_clip)
+    _compile(progress)
+    found: dict[str, Comparison] = {}
+    for index, name in enumerate(setup.denoisers):
+        slot = _result_slot(_result_key(picture, setup, name))
+        computed = slot.value is None
+
+        def tell(sentence: str, share: float, index: int = index) -> None:
+            progress(sentence, (index + share) / len(setup.denoisers))
+
+        found[name] = filled(slot, lambda name=name, tell=tell: _one(picture, setup, name, tell))  # type: ignore[misc]
+        if computed:
+            arrived(_together(found, setup, picture))
+    return _together(found, setup, picture)
+
+
+def there_already(picture: Picture, setup: Setup) -> Comparison | None:
+    """Return what was computed of a comparison before, or None."""
+    found = {}
+    for name in setup.denoisers:
+        value = _result_slot(_result_key(picture, setup, name)).value
+        if value is not None:
+            found[name] = value
+    return _together(found, setup, picture) if found else None
+
+
+def _compile(progress: Progress) -> None:
+    from nlviz.denoise.kernels.cpu import compiled, warm_up
+
+    if not compiled():
+        progress("Compiling non-local means: once on this machine, then kept on disk", 0.0)
+        warm_up()
+
+
+def _result_key(picture: Picture, setup: Setup, name: str) -> Key:
+    own = _alone(picture, setup, name)
+    parameters = tuple(sorted(own.parameters[name].items(), key=str))
+    return (*input_key(picture, setup), own.fair, name, parameters)
+
+
+def _alone(picture: Picture, setup: Setup, name: str) -> Setup:
+    """Return the setup of one denoiser, which gets the same input as among the others."""
+    from nlviz.denoise.registry import find_denoiser
+
+    own = setup.of(find_denoiser(name, of_clips=picture.of_clip))
+    precision = setup.input_type(of_clips=picture.of_clip)
+    return replace(setup, denoisers=(name,), parameters={name: own}, precision=precision)
+
+
+def _one(picture: Picture, setup: Setup, name: str, progress: Progress) -> Comparison:
+    from nlviz.denoise.comparison.run import carried_out
+
+    clean, noisy = _clean_and_noisy(picture, setup)
+    done = carried_out(
+        _alone(picture, setup, name), clean, noisy=noisy, name=picture.name, progress=progress
+    )
+    # All of them hold the same noisy picture, and the clean one that is there anyway.
+    return replace(done, noisy=seen(picture, setup).noisy)
+
+
+def _together(found: Mapping[str, Comparison], setup: Setup, picture: Picture) -> Comparison:
+    first = next(iter(found.values()))
+    results = {name: one.results[name] for name, one in found.items()}
+    setup = replace(setup, denoisers=tuple(results))
+    chosen = {name: setup.parameters[name] for name in results if name in setup.parameters}
+    return replace(
+        first,
+        results=results,
+        setup=replace(setup, parameters=chosen),
+        name=picture.name,
+        source=picture.source,
+    )
+
+
+def quality_curve(picture: Picture, setup: Setup, progress: Progress) -> QualityCurve:
+    """Return PSNR over sigma for the denoisers of a setup, computed once.
+
+    Raises:
+        NlvizError: whatever the denoisers raise.
+    """
+    from nlviz.denoise.comparison.curves import psnr_over_sigma
+
+    parameters = tuple(
+        (name, tuple(sorted(_alone(picture, setup, name).parameters[name].items(), key=str)))
+        for name in setup.denoisers
+    )
+    key = ("psnr", picture.digest, setup.seed, setup.fair, parameters)
+    return filled(
+        view_slot(key),
+        lambda: psnr_over_sigma(
+            picture.image,
+            denoisers=setup.denoisers,
+            seed=setup.seed,
+            fair=setup.fair,
+            parameters=setup.parameters,
+            progress=progress,
+        ),
+    )
+
+
+def effective_curve(
+    picture: Picture, setup: Setup, known: Mapping[str, Denoiser], progress: Progress
+) -> EffectiveCurve:
+    """Return how many pixels non-local means averages over h, computed once.
+
+    Raises:
+        NlvizError: when a parameter is out of its range.
+    """
+    from nlviz.denoise.comparison.curves import effective_number_over_h
+
+    given = seen(picture, setup)
+    values = known["non-local-means"].values(given.sigma, 255.0, setup.of(known["non-local-means"]))
+    shape: dict[str, Any] = {n: values[n] for n in ("patch", "window", "patch_sigma", "bias")}
+    middle = given.noisy[len(given.noisy) // 2] if picture.of_clip else given.noisy
+    key = ("effective", *input_key(picture, setup), tuple(shape.items()))
+    return filled(
+        view_slot(key),
+        lambda: effective_number_over_h(middle, sigma=given.sigma, progress=progress, **shape),
+    )

@@ -1,0 +1,221 @@
+"""The live view of the Denoise page, and its lens: bytes that reruns and visitors share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..explore import cached
+from ..shared.slots import Progress, filled
+from .cached import input_key, seen, view_slot
+from .picture import Picture
+from .state import CHANNEL, DEFAULT_PICTURE, DEFAULTS, FIRST, LENS_CHANNEL, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nlviz.affinity.base import Affinity
+    from nlviz.clips.clip import Clip
+    from nlviz.denoise.comparison.run import Comparison
+    from nlviz.denoise.comparison.setup import Setup
+    from nlviz.denoise.denoiser import Denoiser
+
+    from ..explore.state import Choice
+
+ORDER = ("non-local-means", "bilateral", "gaussian", "mean", "learned-nonlocal")
+EVERYWHERE = "everywhere"
+NETWORK = "network"
+NOTES = {
+    "non-local-means": "Counts pixels whose surroundings look alike, wherever they lie in the "
+    "window.",
+    "bilateral": "Counts pixels that are near and of a similar value themselves.",
+    "gaussian": "Counts pixels by their distance alone; it never looks at the picture.",
+    "mean": "Counts all pixels of a small window alike; it never looks at the picture.",
+    "learned-nonlocal": "A trained network's own idea of what is alike, between cells of 2 x 2 "
+    "pixels; it averages features, not pixels.",
+    EVERYWHERE: "The same weights with the whole picture as the window.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Live:
+    """The live view of what is averaged.
+
+    Attributes:
+        affinities: by key, in the order on the screen.
+        labels: by key.
+        payload: the live view's bytes.
+        opening: (frame, y, x) that it opens at.
+        clip: what is seen.
+    """
+
+    affinities: dict[str, Affinity]
+    labels: dict[str, str]
+    payload: bytes
+    opening: tuple[float, float, float]
+    clip: Clip
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of the network that is open in Explore.
+
+    Attributes:
+        choice: of the network.
+        name: of the block.
+    """
+
+    choice: Choice
+    name: str
+
+
+def live(
+    picture: Picture,
+    setup: Setup,
+    known: Mapping[str, Denoiser],
+    block: Block | None,
+    progress: Progress,
+) -> Live:
+    """Return the live view of what denoisers average in a picture, made once.
+
+    Raises:
+        NlvizError: when a parameter is out of its range, or the network refuses the picture.
+    """
+    chosen = {n: setup.of(known[n]) for n in ORDER if n in known}
+    if picture.of_clip:
+        chosen.pop("learned-nonlocal", None)  # it sees one picture
+    of_block = () if block is None else (*cached.model_key(block.choice), block.name)
+    parameters = tuple((n, tuple(sorted(of.items(), key=str))) for n, of in chosen.items())
+    key = ("live", *input_key(picture, setup), parameters, of_block)
+    return filled(view_slot(key), lambda: _live(picture, setup, known, chosen, block, progress))
+
+
+def fill_first_view() -> None:
+    """Compute what a visitor without an address sees first, before there is one."""
+    from nlviz.denoise.comparison.setup import Setup
+    from nlviz.denoise.noise import Noise
+
+    from .cached import denoisers_of, one_by_one
+    from .picture import picture
+
+    first = picture(Source(DEFAULT_PICTURE, size=DEFAULTS["dn_size"]), _nobody)
+    known = denoisers_of(first)
+    names = tuple(name for name in known if name in FIRST)
+    setup = Setup(names, Noise(), None, DEFAULTS["dn_seed"])
+    live(first, setup, known, None, _nobody)
+    one_by_one(first, setup, _nobody, lambda done: None)
+
+
+def _nobody(sentence: str, share: float) -> None:
+    """Take progress for which nobody waits."""
+
+
+def _live(
+    picture: Picture,
+    setup: Setup,
+    known: Mapping[str, Denoiser],
+    chosen: Mapping[str, Mapping[str, Any]],
+    block: Block | None,
+    progress: Progress,
+) -> Live:
+    import numpy as np
+
+    from nlviz.clips.clip import Clip
+    from nlviz.denoise import affinity
+    from nlviz.web.payloads.container import unpack
+    from nlviz.web.payloads.denoise_view import denoise_view
+
+    given = seen(picture, setup)
+    bytes_seen = np.rint(given.noisy).clip(0, 255).astype(np.uint8)
+    coloured = bytes_seen if bytes_seen.shape[-1:] == (3,) else np.stack([bytes_seen] * 3, -1)
+    clip = Clip.from_frames(coloured, name=picture.name)
+    shown: dict[str, Affinity] = {}
+    labels: dict[str, str] = {}
+    for index, (name, parameters) in enumerate(chosen.items()):
+        progress(f"Weights of {known[name].label.lower()}", index / (len(chosen) + 1))
+        own = {k: v for k, v in parameters.items() if k != "level"}
+        shown[name] = affinity(given.noisy, name, sigma=given.sigma, data_range=255.0, **own)
+        labels[name] = known[name].label
+        if name == "non-local-means" and not picture.of_clip:
+            wide = {**own, "window": None}
+            shown[EVERYWHERE] = affinity(
+                given.noisy, name, sigma=given.sigma, data_range=255.0, **wide
+            )
+            labels[EVERYWHERE] = "Non-local means, whole picture"
+    if EVERYWHERE in shown:  # after the windows, as it takes a browser longest
+        shown[EVERYWHERE] = shown.pop(EVERYWHERE)
+    notes = dict(NOTES)
+    if block is not None:
+        progress(f"Running {block.choice.model} on the noisy picture", 0.8)
+        capture = cached.model(block.choice).capture(clip)
+        shown[NETWORK] = capture.affinities[block.name]
+        labels[NETWORK] = f"{block.choice.model}, {block.name}"
+        notes[NETWORK] = (
+            "A block of the network that is open in Explore, on the same noisy picture."
+        )
+    clean = None if setup.noise is None else picture.image
+    payload = denoise_view(
+        clip, shown, labels=labels, notes=notes, channel=CHANNEL, clean=clean, white=255.0
+    )
+    at = unpack(payload)[0]["query"]
+    return Live(shown, labels, payload, (float(at["frame"]), float(at["y"]), float(at["x"])), clip)
+
+
+def lens(comparison: Comparison) -> bytes:
+    """Return the lens over a comparison's pictures, made once.
+
+    A clip shows its middle frame.
+    """
+    from nlviz.web.payloads.lens import LensPicture, lens_payload
+
+    best = None if comparison.psnr is None else comparison.best("psnr")
+
+    def caption(psnr: float | None, ssim: float | None) -> str:
+        parts = [] if psnr is None else [f"{psnr:.2f} dB"]
+        return " · ".join(parts if ssim is None else [*parts, f"SSIM {ssim:.3f}"])
+
+    def make() -> bytes:
+        pictures = []
+        if comparison.clean is not None:
+            pictures.append(LensPicture("clean", "Clean", "", comparison.shown("clean")))
+        known = comparison.clean is not None
+        pictures.append(
+            LensPicture(
+                "noisy",
+                "Noisy",
+                caption(comparison.psnr, comparison.ssim),
+                comparison.shown("noisy"),
+                comparison.shown_noise("noisy") if known else None,
+            )
+        )
+        for name, result in comparison.results.items():
+            pictures.append(
+                LensPicture(
+                    name,
+                    result.label,
+                    caption(result.psnr, result.ssim),
+                    comparison.shown(name),
+                    comparison.shown_noise(name),
+                    name == best,
+                )
+            )
+        return bytes(
+            lens_payload(
+                pictures,
+                noise_note="Method noise, noisy minus denoised: grey is none, black and white are "
+                f"{comparison.noise_scale:.3g} grey levels. The less of the picture it shows, the "
+                "better.",
+                noise_scale=comparison.noise_scale,
+                before="noisy",
+                after=best or next(iter(comparison.results)),
+                channel=LENS_CHANNEL,
+            )
+        )
+
+    results = tuple(
+        (name, tuple(sorted(result.parameters.items(), key=str)))
+        for name, result in comparison.results.items()
+    )
+    setup = replace(comparison.setup, parameters={})
+    key = ("lens", comparison.digest, setup.noise, setup.sigma, setup.seed, setup.fair, results)
+    return filled(view_slot(key), make)

@@ -1,0 +1,262 @@
+"""Denoise: which pixels a denoiser averages, and what that buys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ..shared.errors import progress_to, told
+from . import curves as denoise_curves
+from . import explain as denoise_words
+from . import query as denoise_query
+from . import results as denoise_results
+from . import sidebar as denoise_sidebar
+from . import state
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from nlviz.denoise.comparison.run import Comparison
+    from nlviz.denoise.comparison.setup import Setup
+    from nlviz.denoise.denoiser import Denoiser
+
+    from .live import Block, Live
+    from .picture import Picture
+
+HEAD_START = 0.6  # seconds
+CURE = "Another picture or denoiser may work."
+
+
+def page() -> None:
+    """Draw the page; whatever goes wrong is told in a sentence."""
+    st.markdown(denoise_words.HEAD)
+    st.markdown(denoise_words.LEAD)
+    denoise_words.explain()
+    waiting = st.empty()
+    with told("Denoise", waiting, cure=CURE):
+        _draw(waiting)
+
+
+def _draw(waiting: DeltaGenerator) -> None:
+    session = st.session_state
+    with waiting.container():
+        bar = st.progress(0.0, "Reading the picture")
+
+    def tell(sentence: str, share: float) -> None:
+        progress_to(bar, sentence, share)
+
+    state.restore()
+    state.open_from_address()
+    if session.dn_complaint:
+        st.warning(session.dn_complaint, icon=":material/link_off:")
+    chosen = _choose(waiting, tell)
+    if chosen is None:
+        return
+    picture, setup, known, block, shareable = chosen
+    state.same_picture_as_before((picture.name, picture.digest))
+    key = (picture.digest, _frozen(setup))
+    _weights(picture, setup, known, block, tell)
+    waiting.empty()
+    state.write_address(shareable=shareable)
+    st.markdown("#### What does it buy?")
+    if not setup.denoisers:
+        st.info("Choose at least one denoiser in the sidebar.", icon=":material/checklist:")
+        return
+    done = _computed(picture, setup, known, key)
+    if done is None:
+        return
+    curves = st.container()
+    command = denoise_results.command_of(done, picture.source)
+    denoise_results.save(done, picture, command)
+    with curves:  # the last to be computed, so that nothing waits for them
+        denoise_curves.draw(done, picture, known, key)
+
+
+def _choose(
+    waiting: DeltaGenerator, tell: Any
+) -> tuple[Picture, Setup, dict[str, Denoiser], Block | None, bool] | None:
+    """Draw the sidebar; return what was chosen, or None while an upload is awaited."""
+    from . import cached as denoising
+    from . import picture as denoise_pictures
+
+    session = st.session_state
+    with st.sidebar:
+        st.markdown("**nlviz** &nbsp;·&nbsp; which pixels it averages")
+        source = denoise_sidebar.choose_picture()
+        if source is None:
+            with waiting.container():
+                st.markdown("Drop a picture or a video into the sidebar; it stays in this "
+                            "session's memory.")  # fmt: skip
+            return None
+        denoise_sidebar.choose_size()
+        source = replace(source, size=session.dn_size, grey=session.dn_grey)
+        frames = st.container()
+    picture = denoise_pictures.picture(source, tell)
+    with frames:
+        denoise_sidebar.choose_frame(picture)
+    again = replace(
+        source,
+        frame=int(session.dn_frame),
+        whole=bool(session.dn_whole) and picture.frames > 1,
+        start=float(session.dn_start),
+    )
+    if again != source:
+        picture = denoise_pictures.picture(again, tell)
+    known = denoising.denoisers_of(picture)
+    from nlviz.denoise.comparison.setup import Setup
+
+    with st.sidebar:
+        noise = denoise_sidebar.choose_noise()
+        told_sigma = session.dn_told if noise is None else None
+        setup = Setup(("mean",), noise, told_sigma, int(session.dn_seed))
+        sigma = denoising.seen(picture, setup).sigma
+        if noise is None or noise.kind != "gaussian":
+            st.caption(f"Denoisers are told sigma {sigma:.3g}.")
+        names = denoise_sidebar.choose_denoisers(known, sigma, clean=noise is not None)
+        block = _block()
+    parameters = denoising.in_units(session.dn_set, known, sigma)
+    setup = replace(
+        setup,
+        denoisers=tuple(names),
+        fair=bool(session.dn_fair) and noise is not None,
+        parameters=parameters,
+    )
+    shareable = source.upload is None and source.explore is None
+    return picture, setup, known, block, shareable
+
+
+def _block() -> Block | None:
+    """Draw the choice of a block of Explore's network, where one is open there."""
+    from ..explore import cached
+    from .live import Block
+
+    session = st.session_state
+    open_there = session.get("shown")
+    if open_there is None or open_there.saved:
+        return None
+    names = list(cached.model(open_there).blocks)
+    if session.dn_block not in (None, *names):
+        session.dn_block = None
+    st.selectbox(
+        f"Weights of a block of {open_there.model} too",
+        [None, *names],
+        key="dn_block",
+        format_func=lambda name: "none" if name is None else name,
+        help="The network that is open in Explore, run on the same noisy picture",
+    )
+    return None if session.dn_block is None else Block(open_there, session.dn_block)
+
+
+def _weights(
+    picture: Picture, setup: Setup, known: Mapping[str, Denoiser], block: Block | None, tell: Any
+) -> None:
+    """Draw the live view; where it cannot be made, the results are still drawn."""
+    from .live import live
+
+    with told("Denoise", cure=CURE):
+        made = live(picture, setup, known, block, tell)
+        st.session_state.dn_middle = made.opening[0]
+        _live(made, shareable=picture.source is not None)
+    if not st.session_state.get("dn_seen"):
+        # Lens and charts keep a browser busy for a second; the first map comes before them.
+        st.session_state.dn_seen = True
+        time.sleep(HEAD_START)
+
+
+@st.fragment
+def _live(made: Live, *, shareable: bool) -> None:
+    """Draw the live view and what belongs to the held pixel; a pin reruns only this."""
+    with told("Denoise", cure=CURE):
+        query = denoise_query.draw(made)
+        state.write_address(shareable=shareable)
+        _move_lens(query)
+
+
+def _move_lens(query: state.Query) -> None:
+    from ..shared import lens
+
+    # Until somebody pins a pixel the lens follows the pointer.
+    if serial := st.session_state.get("dn_lens_serial", 0):
+        point = {"y": query[1], "x": query[2]}
+        lens.move(state.LENS_CHANNEL, point=point, serial=serial)
+
+
+def _computed(
+    picture: Picture, setup: Setup, known: Mapping[str, Denoiser], key: object
+) -> Comparison | None:
+    """Compute what is not there yet, with a bar; draw the results."""
+    from . import cached as denoising
+
+    session = st.session_state
+    sentence, place = st.empty(), st.empty()
+    left, right = st.columns(2, gap="large")
+    with left:
+        rows = st.empty()
+    there = denoising.there_already(picture, setup)
+    if there is not None:
+        _arrived(rows, there, setup, known)
+    if session.get("dn_cancelled") == key:
+        with place.container():
+            st.info("Stopped. What was computed by then is kept.", icon=":material/pause:")
+            st.button("Compute the rest", on_click=_resume, type="primary", key="dn_resume")
+        if there is None:
+            return None
+        done = there
+    else:
+        with place.container():
+            bar = st.progress(0.0, "Denoising")
+            st.button("Cancel", key="dn_cancel", on_click=_cancel, args=(key,))
+        done = denoising.one_by_one(
+            picture,
+            setup,
+            lambda text, share: progress_to(bar, text, share),
+            lambda some: _arrived(rows, some, setup, known),
+        )
+        place.empty()
+    sentence.markdown(denoise_results.summary(done, picture))
+    _arrived(rows, done, setup, known)
+    with left:
+        denoise_results.notes(done)
+    with right:
+        denoise_results.charts(done)
+    _lens(done)
+    return done
+
+
+def _arrived(
+    rows: DeltaGenerator, done: Comparison, setup: Setup, known: Mapping[str, Denoiser]
+) -> None:
+    missing = [known[n].label for n in setup.denoisers if n not in done.results]
+    denoise_results.table(rows, done, missing)
+
+
+@st.fragment
+def _lens(done: Comparison) -> None:
+    """Draw the lens; a click in it moves the held pixel, above too."""
+    with told("Denoise", cure=CURE):
+        denoise_results.lens(done)
+    if st.session_state.pop("dn_pointed", False):
+        st.rerun()
+
+
+def _cancel(key: object) -> None:
+    st.session_state.dn_cancelled = key
+
+
+def _resume() -> None:
+    st.session_state.dn_cancelled = None
+
+
+def _frozen(setup: Setup) -> tuple[Any, ...]:
+    return (
+        setup.denoisers,
+        setup.noise,
+        setup.sigma,
+        setup.seed,
+        setup.fair,
+        str(setup.parameters),
+    )

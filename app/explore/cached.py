@@ -1,0 +1,282 @@
+"""Captures and what is made of them, shared between reruns and visitors, keyed by content."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ..shared.slots import Key, Progress, Slot, filled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nlviz.affinity.base import Affinity
+    from nlviz.analysis.health import BlockHealth
+    from nlviz.analysis.statistics import BlockStatistics
+    from nlviz.captures.model import Capture, Model
+    from nlviz.families.reading.report import LoadReport
+
+    from .state import Choice
+
+CHEAP = 1.0  # seconds of a forward pass that are spent without asking
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _model_slot(key: Key) -> Slot:
+    return Slot()
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _capture_slot(key: Key) -> Slot:
+    return Slot()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _block_slot(key: Key) -> Slot:
+    return Slot()
+
+
+def model(choice: Choice, progress: Progress | None = None) -> Model:
+    """Return the network of a choice on its device.
+
+    Raises:
+        NlvizError: whatever loading raises.
+    """
+    from nlviz.zoo.load import load_model
+    from nlviz.zoo.python_models import offered, own_model
+
+    def make() -> Model:
+        if choice.model in offered():
+            return own_model(choice.model, device=choice.device)
+        family, flags = _flags(choice)
+        return load_model(
+            choice.model,
+            device=choice.device,
+            family=family,
+            autocast="bfloat16" if choice.half else None,
+            progress=progress,
+            **flags,
+        )
+
+    return filled(_model_slot(model_key(choice)), make)
+
+
+def report(choice: Choice) -> LoadReport:
+    """Return what is in the file of a network that could not be made.
+
+    Raises:
+        NlvizError: whatever reading raises.
+    """
+    from nlviz.zoo.load import inspect_weights
+
+    family, flags = _flags(choice)
+    return inspect_weights(choice.model, family=family, **flags)
+
+
+def _flags(choice: Choice) -> tuple[str | None, dict[str, Any]]:
+    """Return the family that was asked for, and the other flags."""
+    flags = dict(choice.flags)
+    family = flags.pop("family", None)
+    return None if family is None else str(family), flags
+
+
+def model_key(choice: Choice) -> Key:
+    """Return what tells one network on its device from another."""
+    return (choice.model, choice.flags, choice.device, choice.half)
+
+
+def clip_key(choice: Choice) -> Key:
+    """Return what tells one clip from another: the content of an upload, or the bundled name."""
+    import hashlib
+
+    content = choice.name if choice.upload is None else hashlib.sha256(choice.upload).hexdigest()
+    return (content, choice.name, choice.sampling, choice.saved)
+
+
+def source(choice: Choice) -> Path | bytes | None:
+    """Return the file or the bytes that a choice's clip comes from, or None."""
+    if choice.saved:
+        return None
+    from nlviz.resources import bundled_inputs
+
+    return choice.upload or bundled_inputs().get(choice.name)
+
+
+def capture(choice: Choice, progress: Progress) -> Capture:
+    """Return the capture of a choice: read the clip and run the network, unless that was done.
+
+    Raises:
+        NlvizError: whatever reading and running raise.
+    """
+    from nlviz.clips.clip import read_clip
+    from nlviz.errors import NlvizError, did_you_mean
+    from nlviz.resources import bundled_inputs
+
+    def make() -> Capture:
+        if choice.saved:
+            return _saved(choice)
+        inputs = bundled_inputs()
+        if choice.upload is None and choice.name not in inputs:
+            raise NlvizError(
+                f"no bundled input is called {choice.name!r}{did_you_mean(choice.name, inputs)}"
+            )
+        sampling = choice.sampling
+        clip = read_clip(
+            inputs[choice.name] if choice.upload is None else choice.upload,
+            start=sampling.start,
+            stride=sampling.stride,
+            frames=sampling.frames,
+            size=sampling.size,
+            name=choice.name,
+            progress=lambda sentence, share: progress(sentence, 0.5 * share),
+        )
+        progress("Loading the model", 0.5)
+        loaded = model(choice)
+        start = time.perf_counter()
+        shot = loaded.capture(clip, progress=lambda s, share: progress(s, 0.5 + 0.45 * share))
+        slot.seconds = time.perf_counter() - start  # of the forward pass
+        return shot
+
+    slot = _capture_slot(capture_key(choice))
+    return filled(slot, make)
+
+
+def _saved(choice: Choice) -> Capture:
+    from nlviz.captures.capture import read_capture
+    from nlviz.errors import NlvizError, did_you_mean
+    from nlviz.zoo.saved_captures import offered
+
+    if choice.upload is not None:
+        return read_capture(choice.upload, name=choice.name)
+    captures = offered()
+    if choice.name not in captures:
+        raise NlvizError(
+            f"no saved capture is called {choice.name!r}{did_you_mean(choice.name, captures)}"
+        )
+    return read_capture(captures[choice.name])
+
+
+def capture_key(choice: Choice) -> Key:
+    """Return what tells one capture from another."""
+    return (*clip_key(choice), *model_key(choice))
+
+
+class HealthTest:
+    """What forward passes tell of a block's health, made once for all visitors.
+
+    Attributes:
+        cheap: whether they are so short that nobody needs to be asked.
+    """
+
+    def __init__(
+        self, choice: Choice, shot: Capture, block: str, known: BlockHealth, *, cheap: bool
+    ) -> None:
+        self._choice, self._shot, self._block = choice, shot, block
+        self._lock = threading.Lock()
+        self._health = known
+        self.cheap = cheap
+        # Nothing is left to find in a saved capture, or without logits where the size is known.
+        self.done = choice.saved or (shot.logits is None and known.size is not None)
+
+    @property
+    def health(self) -> BlockHealth:
+        """What is known by now."""
+        return self._health
+
+    def run(self) -> None:
+        """Run the network without the block, unless that was done.
+
+        Raises:
+            NlvizError: whatever loading and running the network raise.
+        """
+        from nlviz.analysis.health import probed
+
+        with self._lock:
+            if not self.done:
+                loaded = model(self._choice)
+                self._health = probed(self._health, loaded, self._shot, self._block)
+                self.done = True
+
+
+@dataclass(frozen=True)
+class BlockView:
+    """What the page shows of one block.
+
+    Attributes:
+        affinities: the block's own and its controls, by key.
+        payload: the live view's bytes.
+        opening: (frame, y, x) that it opens at.
+        served: whether rows that the browser cannot compute come from here, for each pin.
+        statistics: whether to believe it.
+        test: whether the block does anything.
+    """
+
+    affinities: dict[str, Affinity]
+    payload: bytes
+    opening: tuple[float, float, float]
+    served: bool
+    statistics: BlockStatistics
+    test: HealthTest
+
+
+def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> BlockView:
+    """Return what the page shows of one block, computed once."""
+    from nlviz.analysis.controls import controls
+    from nlviz.analysis.health import block_health
+    from nlviz.analysis.opening_query import opening_query
+    from nlviz.analysis.statistics import block_statistics
+    from nlviz.web.payloads.container import unpack
+
+    def make() -> BlockView:
+        affinities = controls(shot, block)
+        frame, y, x, _ = opening_query(shot.clip, affinities["learned"])
+        payload = _payload(shot, block, affinities, channel, None)
+        served = any(source["server"] for source in unpack(payload)[0]["sources"])
+        statistics = block_statistics(shot, block)
+        cheap = _capture_slot(capture_key(choice)).seconds < CHEAP
+        test = HealthTest(choice, shot, block, block_health(None, shot, block), cheap=cheap)
+        return BlockView(affinities, payload, (float(frame), y, x), served, statistics, test)
+
+    key = (*capture_key(choice), block)
+    return filled(_block_slot(key), make)
+
+
+def fill_first_view() -> None:
+    """Compute what a visitor without an address sees first, before there is one."""
+    from . import state
+
+    choice = state.first_choice()
+    shot = capture(choice, lambda sentence, share: None)
+    block_view(choice, shot, list(shot.affinities)[-1], channel=state.CHANNEL)
+
+
+def payload_at(
+    shot: Capture, block: str, view: BlockView, query: tuple[float, float, float], *, channel: str
+) -> bytes:
+    """Return the live view's bytes, with this query's row where the browser cannot compute it."""
+    return _payload(shot, block, view.affinities, channel, query) if view.served else view.payload
+
+
+def _payload(
+    shot: Capture,
+    block: str,
+    affinities: dict[str, Affinity],
+    channel: str,
+    query: tuple[float, float, float] | None,
+) -> bytes:
+    from nlviz.web.payloads.live_view import live_view
+    from nlviz.zoo.devices import device_name
+
+    return live_view(
+        shot,
+        block,
+        query=query,
+        channel=channel,
+        affinities=affinities,
+        # The device of a saved capture may be another machine's.
+        device=device_name(shot.about.device) if shot.blocks else None,
+    )

@@ -1,0 +1,181 @@
+"""Explore: point at a position of a clip and see where the block looks, over all frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from nlviz.errors import NlvizError, NoNonLocalBlocks, WeightsMismatch
+
+from ..shared import live_view, uploads
+from ..shared.errors import progress_to, sentence, tell_error, told
+from . import attribution, cached, network, panels, prediction, sidebar, state
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from nlviz.captures.model import Capture, Model
+    from nlviz.views.view import View
+
+HEAD_START = 0.5  # seconds
+CURE = "Another input or block may work."
+
+
+def page() -> None:
+    """Draw the page; whatever goes wrong is told in a sentence."""
+    waiting = st.empty()
+    with told("Explore", waiting, cure=CURE):
+        _draw(waiting)
+
+
+def _draw(waiting: DeltaGenerator) -> None:
+    with waiting.container():
+        st.markdown("#### Where does it look?")
+        st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
+    state.restore()
+    state.open_from_address()
+    choice = sidebar.choose()
+    if st.session_state.complaint:
+        st.warning(st.session_state.complaint, icon=":material/link_off:")
+    if choice is None:
+        with waiting.container():
+            if st.session_state.kind == "Upload" and not st.session_state.get("upload"):
+                st.markdown("#### Bring a clip or a picture")
+                st.caption("Drop it into the sidebar; it stays in this session's memory.")
+            else:
+                st.markdown("#### Bring a network")
+                st.caption("Name its file of weights in the sidebar, or say yes to its download.")
+        return
+    key = cached.capture_key(choice)
+    if st.session_state.get("cancelled") == key:
+        with waiting.container():
+            st.info(f"Stopped before {choice.name} was done; nothing was lost.")
+            st.button("Run it", on_click=_resume, type="primary")
+        return
+    loaded = None
+    if not choice.saved:
+        loaded = _loaded(choice, waiting)
+        if loaded is None:
+            return
+        if (spec := loaded.input_spec) is not None:
+            state.sample_as_trained(choice.model, spec.frames, spec.stride)
+    shot = _captured(choice, waiting, key)
+    st.session_state.shown = choice  # the Denoise page offers it
+    state.same_clip_as_before(cached.clip_key(choice))
+    state.same_network_as_before(choice.model)
+    names = list(shot.affinities)
+    if st.session_state.block not in names:
+        wanted = st.session_state.block
+        st.session_state.block = names[-1]
+        if wanted is not None:
+            shot.affinities[wanted]  # raises the sentence with the close names
+    with st.sidebar:
+        st.selectbox("Block", names, key="block", format_func=lambda n: _block_label(shot, n))
+        below = st.container()
+    block = st.session_state.block
+    with waiting.container():
+        st.progress(0.97, "Preparing the view")
+    view = cached.block_view(choice, shot, block, channel=state.CHANNEL)
+    waiting.empty()
+    model = None if loaded is None else partial(cached.model, choice)
+    _live(shot, block, view, _shareable(choice), model)
+    attribution.work(model, shot, block)
+    with below:
+        prediction.draw(model, shot, cached.source(choice))
+    if loaded is not None and not network.is_bundled(choice.model):
+        network.report(loaded.report)
+
+
+def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> Model | None:
+    """Return the network, or None where its file makes none, which is told with what it holds."""
+    with waiting.container():
+        bar = st.progress(0.0, "Loading the network")
+    try:
+        return cached.model(choice, lambda sentence, share: progress_to(bar, sentence, share))
+    except (WeightsMismatch, NoNonLocalBlocks) as error:
+        waiting.empty()
+        tell_error(error, page="Explore", cure=CURE)
+        network.report(cached.report(choice))
+        return None
+
+
+def _shareable(choice: state.Choice) -> bool:
+    """Return whether an address can open the view again, on this machine at least."""
+    if choice.saved:
+        return False
+    return choice.upload is None and not uploads.is_upload(choice.model) and not choice.flags
+
+
+def _captured(choice: state.Choice, waiting: DeltaGenerator, key: object) -> Capture:
+    with waiting.container():
+        bar = st.progress(0.0, f"Reading {choice.name}")
+        st.button("Cancel", on_click=_cancel, args=(key,))
+    return cached.capture(choice, lambda sentence, share: progress_to(bar, sentence, share))
+
+
+def _cancel(key: object) -> None:
+    st.session_state.cancelled = key
+
+
+def _resume() -> None:
+    st.session_state.cancelled = None
+
+
+@st.fragment
+def _live(
+    shot: Capture,
+    block: str,
+    view: cached.BlockView,
+    shareable: bool,
+    model: Callable[[], Model] | None,
+) -> None:
+    """Draw the live view and what belongs to the pinned query; a pin reruns only this."""
+    with told("Explore", cure=CURE):
+        now = _draw_live(shot, block, view, shareable)
+        attribution.draw(model, shot, block, now)
+
+
+def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: bool) -> View:
+    query = st.session_state.query or view.opening
+    try:
+        shot.clip.check(frame=query[0], y=query[1], x=query[2])
+    except NlvizError as error:
+        st.warning(sentence(str(error)), icon=":material/my_location:")
+        st.session_state.query, query = None, view.opening
+    payload = cached.payload_at(shot, block, view, query, channel=state.CHANNEL)
+    live_view.mount(payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
+    live_view.move(
+        state.CHANNEL,
+        query=None
+        if st.session_state.query is None
+        else dict(zip(("frame", "y", "x"), query, strict=True)),
+        view=st.session_state.display,
+        serial=st.session_state.serial,
+    )
+    if not st.session_state.get("seen"):
+        # Plotly's script keeps a browser busy for a second; the first map comes before it.
+        st.session_state.seen = True
+        time.sleep(HEAD_START)
+    now = state.current_view(shot, block, query)
+    state.write_address(now, shareable=shareable)
+    panels.draw(shot, block, view, now)
+    return now
+
+
+def _pinned() -> None:
+    pin = st.session_state[state.LIVE].get("pin")
+    if pin:
+        st.session_state.query = (float(pin["frame"]), float(pin["y"]), float(pin["x"]))
+
+
+def _display_changed() -> None:
+    st.session_state.display = dict(st.session_state[state.LIVE].get("view") or {})
+
+
+def _block_label(shot: Capture, name: str) -> str:
+    t, h, w = shot.affinities[name].queries.shape
+    return f"{name} ({t}×{h}×{w} cells)"

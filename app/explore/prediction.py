@@ -1,0 +1,81 @@
+"""What the network answers: for this clip, and, if asked, for 30 views of the whole video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from nlviz.errors import NlvizError
+
+if TYPE_CHECKING:
+    from nlviz.captures.model import Capture, Model
+    from nlviz.captures.thirty_views import Views
+
+Load = Callable[[], "Model"]
+
+
+def draw(model: Load | None, shot: Capture, source: Path | bytes | None) -> None:
+    """Draw the prediction panel.
+
+    Args:
+        model: gives the network, or None where there is only a saved capture.
+        shot: the capture.
+        source: the video that the clip was taken from, where it is at hand.
+    """
+    from nlviz.captures.thirty_views import ONE_CLIP, sees_video
+    from nlviz.render.charts import prediction
+
+    found = shot.prediction()
+    if not found:
+        return
+    st.caption("The network's own prediction for this clip")
+    st.plotly_chart(prediction(found), config={"displayModeBar": False}, key="prediction")
+    if model is None or not sees_video(loaded := model()):
+        return
+    st.caption(ONE_CLIP)
+    if source is None or len(shot.clip.frames) == 1:
+        return
+    key = (shot.clip.digest, shot.about.name, shot.about.digest, shot.about.device)
+    if st.button(
+        "Run 10 × 3 views",
+        key="views_run",
+        help="30 forward passes over the whole video: 10 clips, 3 squares of 256 px of each",
+    ):
+        views = _run(loaded, source)
+        st.session_state.views = None if views is None else (key, views)
+    kept = st.session_state.get("views")
+    if kept is not None and kept[0] == key:
+        _show(kept[1])
+
+
+def _run(model: Model, source: Path | bytes) -> Views | None:
+    """Run the views with a bar; a click on Cancel stops them before the next one."""
+    from nlviz.captures.thirty_views import thirty_views
+
+    place = st.empty()
+    with place.container():
+        bar = st.progress(0.0, "Listing the frames")
+        st.button("Cancel", key="views_cancel")
+
+    def tell(sentence: str, share: float) -> None:
+        bar.progress(min(share, 1.0), sentence)
+
+    try:
+        return thirty_views(model, source, progress=tell)
+    except NlvizError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+    finally:
+        place.empty()
+
+
+def _show(views: Views) -> None:
+    from nlviz.render.charts import prediction
+
+    st.caption("All views together")
+    chart = prediction(views.prediction())
+    st.plotly_chart(chart, config={"displayModeBar": False}, key="views")
+    st.caption(f"{views.note} {views.agreeing():.0%} of the views have this label first.")

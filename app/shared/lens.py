@@ -1,0 +1,56 @@
+"""Mounts the lens over pictures of one scene, and moves it without sending its bytes again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import streamlit as st
+
+
+@cache
+def _component() -> Callable[..., Any]:
+    from nlviz.web.bundle import LENS
+
+    return st.components.v2.component(
+        "nlviz_lens", html="<div></div>", css=LENS.stylesheet(), js=LENS.script("component")
+    )
+
+
+@cache
+def _control() -> Callable[..., Any]:
+    from nlviz.web.bundle import LIVE_VIEW
+
+    return st.components.v2.component(
+        "nlviz_lens_control", html="<div></div>", js=LIVE_VIEW.script("control")
+    )
+
+
+def mount(payload: bytes, *, key: str, on_point: Callable[[], None] | None = None) -> None:
+    """Show a comparison; ``st.session_state[key].point`` is the pinned {"y", "x"}, or None.
+
+    Args:
+        payload: what ``lens_payload`` wrote.
+        key: of the component in the session.
+        on_point: called when the reader pinned another pixel or freed the lens.
+    """
+    _component()(data=payload, key=key, on_point_change=on_point or _nothing)
+
+
+def move(channel: str, *, point: Mapping[str, float] | None, serial: int) -> None:
+    """Pin the lens of this channel at a pixel, or free it with None, once per serial."""
+    view = {} if point else {"free": True}
+    _control()(
+        data={
+            "channel": channel,
+            "query": dict(point) if point else None,
+            "view": view,
+            "serial": serial,
+        },
+        key=f"move-{channel}",
+    )
+
+
+def _nothing() -> None:
+    """Let the session keep the point without any more to do."""

@@ -1,0 +1,237 @@
+"""One query's row of an affinity, laid out on the grid of the keys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nlviz.affinity.grid import TokenGrid
+from nlviz.clips.point import Triple
+from nlviz.errors import NlvizError
+
+Weights = npt.NDArray[np.float32]
+
+_STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_RANK_SHARE = 0.004
+_MOST_CLIPPED = 16
+_BARELY = 1.6  # a scale that would be exceeded by no more than this factor reaches the strongest
+
+
+@dataclass(frozen=True)
+class Link:
+    """One key of a map and its weight.
+
+    Attributes:
+        index: flat index on the key grid.
+        frame, y, x: centre of the key, in sampled frames and clip pixels.
+        weight: the map's weight there.
+        multiple: the weight as a multiple of uniform attention over the reachable keys.
+    """
+
+    index: int
+    frame: float
+    y: float
+    x: float
+    weight: float
+    multiple: float
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionMap:
+    """One query's row (or one key's column) laid on its grid.
+
+    Attributes:
+        weights: (t, h, w) float32, zero where the query may not reach.
+        query: (frame, y, x) of the query's token, in sampled frames and clip pixels.
+        keys: where the weights lie.
+        off_grid: mass on tokens without a place (class token, registers).
+        reachable: (t, h, w) bool, False for keys outside the query's support.
+        signed: whether weights may be negative.
+        normalised: whether weights and ``off_grid`` sum to 1.
+        left_out: mass that ``without`` removed before renormalising, 0 otherwise.
+        choices: number of keys that a row is spread over, where that is not the number of
+            reachable cells (in a column, whose cells are queries).
+        balanced: whether weights and ``off_grid`` sum to 0: a row that sums to 1 minus the mean
+            row.
+        title: block and direction in words.
+
+    >>> keys = TokenGrid((1, 2, 3), (1, 8, 8))
+    >>> weights = np.array([[[0.5, 0.25, 0.0], [0.25, 0.0, 0.0]]], np.float32)
+    >>> a = AttentionMap(weights, (0, 0, 0), keys)
+    >>> [link.index for link in a.top(2)], float(a.per_frame()[0]), round(a.effective(), 2)
+    ([0, 1], 1.0, 2.83)
+    """
+
+    weights: Weights
+    query: Triple
+    keys: TokenGrid
+    off_grid: float = 0.0
+    reachable: npt.NDArray[np.bool_] | None = None
+    signed: bool = False
+    normalised: bool = True
+    left_out: float = 0.0
+    choices: int | None = None
+    balanced: bool = False
+    title: str = "map"
+
+    @property
+    def own(self) -> int:
+        """Flat index of the key nearest to the query."""
+        frame, y, x = self.query
+        return self.keys.nearest(frame=frame, y=y, x=x)
+
+    @property
+    def uniform(self) -> float:
+        """Weight that every key of a row would have if all had the same."""
+        if self.choices is not None:
+            return 1.0 / self.choices
+        return 1.0 / max(self.keys.size if self.reachable is None else int(self.reachable.sum()), 1)
+
+    def top(self, k: int = 20, *, without: Iterable[int] = ()) -> list[Link]:
+        """Return the k keys of largest weight, strongest first (ties: lower index first).
+
+        Args:
+            k: how many; fewer where the grid has fewer reachable keys.
+            without: flat indices to leave out, the query's own for instance.
+        """
+        flat = self.weights.ravel().astype(np.float64)
+        if self.reachable is not None:
+            flat = np.where(self.reachable.ravel(), flat, -np.inf)
+        flat[list(without)] = -np.inf
+        order = np.argsort(-flat, kind="stable")[:k]
+        return [
+            Link(int(i), *self.keys.centre(int(i)), float(flat[i]), float(flat[i] / self.uniform))
+            for i in order
+            if np.isfinite(flat[i])
+        ]
+
+    def per_frame(self) -> npt.NDArray[np.float64]:
+        """Return the (t,) mass of each frame of the key grid."""
+        mass: npt.NDArray[np.float64] = self.weights.sum((1, 2), dtype=np.float64)
+        return mass
+
+    def entropy(self) -> float:
+        """Return the entropy of the row in nats, off-grid mass counted as one more cell.
+
+        Raises:
+            NlvizError: for rows that are not distributions (dot product, concatenation).
+        """
+        if not self.normalised:
+            raise NlvizError(
+                "only rows that sum to 1 have an entropy, these do not (dot product and "
+                "concatenation are divided by the number of keys); look at per_frame or top instead"
+            )
+        p = np.append(self.weights.ravel().astype(np.float64), self.off_grid)
+        p = p[p > 0]
+        return float(-(p * np.log(p)).sum())
+
+    def effective(self) -> float:
+        """Return the effective number of cells, exp(entropy): 1 for one cell, all if uniform."""
+        return float(np.exp(self.entropy()))
+
+    def mean_distance(self) -> tuple[float, float]:
+        """Return the mean distance from query to key: (pixels, sampled frames).
+
+        The mean is weighted by the magnitude of the weights.
+        """
+        (st, sy, sx), (ot, oy, ox) = self.keys.stride, self.keys.origin
+        t, h, w = self.keys.shape
+        frame, y, x = self.query
+        dy = (oy + sy * np.arange(h) - y)[:, None]
+        dx = (ox + sx * np.arange(w) - x)[None, :]
+        dt = np.abs(ot + st * np.arange(t) - frame)
+        p = np.abs(self.weights.astype(np.float64))
+        total = max(float(p.sum()), 1e-300)
+        return (
+            float((p * np.hypot(dy, dx)).sum() / total),
+            float((p.sum((1, 2)) * dt).sum() / total),
+        )
+
+    def without(self, what: Literal["cell", "frame"]) -> AttentionMap:
+        """Return the map without the query's own cell or frame, the rest renormalised.
+
+        Rows that are not distributions are not rescaled. ``left_out`` tells the mass removed.
+        """
+        out = np.zeros(self.keys.shape, bool)
+        a, b, c = self.keys.unravel(self.own)
+        out[(a, b, c) if what == "cell" else a] = True
+        reachable = ~out if self.reachable is None else self.reachable & ~out
+        removed = float(self.weights[out].sum(dtype=np.float64))
+        weights = np.where(out, np.float32(0), self.weights)
+        off_grid = self.off_grid
+        if self.normalised:
+            rest = float(weights.sum(dtype=np.float64)) + off_grid
+            # In double precision: the rest may be so little that its inverse is no float32.
+            if rest > 0:
+                weights = (weights.astype(np.float64) / rest).astype(np.float32)
+                off_grid /= rest
+        return replace(
+            self, weights=weights, off_grid=off_grid, reachable=reachable, left_out=removed
+        )
+
+    def top_of_scale(self) -> float:
+        """Return the weight at which the colour scale ends; the live view has the same rule.
+
+        It is a round multiple of uniform attention near the 0.4 % strongest keys, the query's own
+        cell aside, but not below a sixteenth of the strongest, nor, for rows that sum to 1, below
+        uniform attention: next to nothing shall look like next to nothing.
+        """
+        keep = (
+            np.ones(self.weights.shape, bool) if self.reachable is None else self.reachable.copy()
+        )
+        count = int(keep.sum())
+        keep[self.keys.unravel(self.own)] = False
+        others = self.weights[keep].astype(np.float64)
+        diverging = self.signed and others.size > 0 and others.min() < 0
+        sizes = np.sort(np.abs(others) if diverging else others)[::-1]
+        size = float(sizes[0]) if sizes.size else 0.0
+        rank = min(24, max(4, round(_RANK_SHARE * count)))
+        ranked = float(sizes[min(rank, sizes.size - 1)]) if sizes.size else size
+        asked = max(ranked, size / _MOST_CLIPPED)
+        wanted = size if size <= _BARELY * asked else asked
+        floor = 1.0 if self.normalised else 0.0
+        return self.uniform * max(floor, round_up(wanted / self.uniform))
+
+    def __repr__(self) -> str:
+        frame, y, x = self.query
+        best = self.top(1)
+        strongest = f", strongest {best[0].multiple:.0f}x uniform" if best else ""
+        shape = "x".join(map(str, self.keys.shape))
+        return f"AttentionMap({self.title}, query ({frame:g}, {y:g}, {x:g}), {shape}{strongest})"
+
+    def _repr_html_(self) -> str:
+        from nlviz.picture import overlay_frame, strip_html
+
+        scale = self.top_of_scale()
+        zoom = max(1, 160 // self.keys.shape[2])
+        frames = []
+        for index, layer in enumerate(self.weights / scale):
+            if self.reachable is not None:
+                layer = np.where(self.reachable[index], layer, np.nan)
+            big = np.kron(layer, np.ones((zoom, zoom), np.float32)).astype(np.float32)
+            ground = np.zeros((*big.shape, 3), np.uint8)
+            frames.append(overlay_frame(ground, big, strength=1.0, signed=self.signed))
+        captions = [
+            f"frame {self.keys.centre(i * self.keys.size // len(frames))[0]:g}: {m:.0%}"
+            for i, m in enumerate(self.per_frame())
+        ]
+        title = f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform"
+        return strip_html(frames, captions=captions, title=title)
+
+
+def round_up(value: float) -> float:
+    """Return the smallest round number that is not below a positive value.
+
+    >>> round_up(51.3), round_up(0.011)
+    (60.0, 0.012)
+    """
+    if not 0 < value < math.inf:
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(value))
+    step = next(s for s in _STEPS if s * unit >= value * (1 - 1e-9))
+    return float(f"{step * unit:.2g}")

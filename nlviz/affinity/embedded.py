@@ -1,0 +1,153 @@
+"""An affinity that is held as its embeddings: theta of the queries, phi of the keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nlviz.affinity.base import (
+    Indices,
+    RowsMixin,
+)
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.support import ALL_KEYS, Support
+from nlviz.clips.point import Shape
+from nlviz.errors import OutsideClip
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EmbeddedAffinity(RowsMixin):
+    """An affinity that is held as its embeddings.
+
+    Attributes:
+        name: the block's name.
+        pairwise: f and C.
+        theta: (heads, prefix + queries, d); a transformer's q.
+        phi: (heads, prefix + keys, d); a transformer's k.
+        queries, keys: where the tokens lie.
+        support: which keys a query may reach.
+        bias: added to the logits, (heads or 1, 1 or queries, keys), or None.
+        values: g, (heads, keys, dv), where kept.
+        output: y as the network computed it, (heads, queries, dv), where kept.
+        clip_shape: frames, height and width of the clip, where known; places outside are refused.
+        note: a sentence on what a reader must know of this affinity, or empty.
+        prefix_name: what the tokens without a place are, "the class token" for instance.
+
+    >>> torch.manual_seed(0) and None
+    >>> theta, phi = torch.randn(1, 12, 5), torch.randn(1, 6, 5)
+    >>> queries = TokenGrid((1, 3, 4), (1, 8, 8))
+    >>> keys = TokenGrid((1, 2, 3), (1, 16, 16))
+    >>> a = EmbeddedAffinity("block", Pairwise("embedded_gaussian"), theta, phi, queries, keys)
+    >>> a
+    Affinity(block, embedded_gaussian, 12 queries (1x3x4) x 6 keys (1x2x3))
+    >>> a.map(frame=0, y=8, x=8).weights.shape, round(float(a.rows([5]).sum()), 5)
+    ((1, 2, 3), 1.0)
+    """
+
+    name: str
+    pairwise: Pairwise
+    theta: Float[Tensor, "heads all_queries d"]
+    phi: Float[Tensor, "heads all_keys d"]
+    queries: TokenGrid
+    keys: TokenGrid
+    support: Support = ALL_KEYS
+    bias: Float[Tensor, "heads_or_1 queries_or_1 all_keys"] | None = None
+    values: Float[Tensor, "heads all_keys dv"] | None = None
+    output: Float[Tensor, "heads all_queries dv"] | None = None
+    clip_shape: Shape | None = None
+    note: str = ""
+    prefix_name: str = "tokens without a place"
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return int(self.theta.shape[0])
+
+    def rows(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
+        """Return the rows of these queries: O(keys x d) each, on the device of theta.
+
+        Args:
+            indices: flat indices on the query grid.
+
+        Raises:
+            OutsideClip: when an index is not on the grid.
+        """
+        return self.pairwise.normalise(self.logits(indices))
+
+    def logits(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
+        """Return what the rows are before C; -inf where the query may not reach."""
+        index = torch.as_tensor(indices, dtype=torch.long, device=self.theta.device)
+        if index.numel() and not (0 <= int(index.min()) and int(index.max()) < self.queries.size):
+            raise OutsideClip(
+                f"a query must be between 0 and {self.queries.size - 1} on this grid, "
+                f"got {int(index.min())} to {int(index.max())}"
+            )
+        logits = self.pairwise.logits(self.theta[:, index + self.queries.prefix], self.phi)
+        if self.bias is not None:
+            logits = logits + (self.bias[:, index] if self.bias.shape[1] > 1 else self.bias)
+        mask = self.support.mask_all(self.queries, self.keys, index)
+        if mask is not None:
+            logits = logits.masked_fill(~mask, -torch.inf)
+        return logits
+
+    def column(self, key: int) -> Float[Tensor, "heads queries"]:
+        """Return the weight that every query gives to the key with this flat index.
+
+        O(queries x d): where a row is a softmax, C comes from ``log_normaliser``, which takes one
+        pass over all rows the first time.
+
+        Raises:
+            OutsideClip: when the index is not on the key grid.
+        """
+        self._check(key, self.keys, "key")
+        at, prefix = key + self.keys.prefix, self.queries.prefix
+        logits = self.pairwise.logits(self.theta[:, prefix:], self.phi[:, at : at + 1])[..., 0]
+        if self.bias is not None:
+            logits = logits + self.bias[..., at]
+        if self.log_normaliser is not None:
+            column = (logits - self.log_normaliser).exp()
+        else:
+            column = self.pairwise.numerator(logits) / self._reachable_keys()
+        mask = self.support.reaching(self.queries, self.keys, key)
+        return column if mask is None else column.where(mask.to(column.device), 0.0)
+
+    def _reachable_keys(self) -> Float[Tensor, " queries"] | int:
+        """Return how many keys each query reaches, tokens without a place included."""
+        if self.support.frames_per_group is None:
+            return self.phi.shape[1]
+        frames, h, w = self.queries.shape
+        first = torch.arange(frames) * (h * w)
+        mask = self.support.mask(self.queries, self.keys, first)
+        prefix = self.support.prefix_of_group(self.queries, self.keys)
+        count = cast(Tensor, mask).sum(1) + prefix
+        return count.clamp(min=1).repeat_interleave(h * w).to(self.theta)
+
+    @cached_property
+    def log_normaliser(self) -> Float[Tensor, "heads queries"] | None:
+        """Log C of every query for softmax rows (one pass over all rows, kept), else None."""
+        if not self.pairwise.softmax:
+            return None
+        chunk = 256
+        n = self.queries.size
+        parts = [self.logits(range(i, min(i + chunk, n))).logsumexp(-1) for i in range(0, n, chunk)]
+        return torch.cat(parts, dim=1)
+
+    def parity_error(self, *, sample: int = 256) -> float | None:
+        """Return how far the block's own output is from rows times values.
+
+        The largest |A g - y| over a sample of queries spread evenly, divided by the largest |y|;
+        None where values or output were not kept.
+        """
+        if self.values is None or self.output is None:
+            return None
+        n = min(sample, self.queries.size)
+        index = torch.linspace(0, self.queries.size - 1, n).round().long()
+        mine = self.rows(index) @ self.values
+        theirs = self.output[:, index.to(self.output.device) + self.queries.prefix]
+        return float((mine - theirs).abs().max() / theirs.abs().max().clamp(min=1e-30))

@@ -1,0 +1,1 @@
+"""One forward pass, kept: models, captures and their files."""

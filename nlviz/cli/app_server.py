@@ -1,0 +1,103 @@
+"""Starts the app's server on this machine, and warms it up before the first visit."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+from nlviz.cli.app_entry import app_module
+from nlviz.errors import NlvizError
+
+
+def serve(address: str, *, port: int | None, browser: bool, options: Sequence[str]) -> None:
+    """Serve the app until it is interrupted.
+
+    Args:
+        address: path and query of the page to open.
+        port: of the server; None takes the first free one from 8501.
+        browser: whether to open a browser.
+        options: further options of ``streamlit run``.
+
+    Raises:
+        NlvizError: when no port is free.
+    """
+    port = free_port() if port is None else port
+    url = f"http://127.0.0.1:{port}{address}"
+    # PyTorch and the network's parts take seconds to import: begin before the first visit.
+    # It must not keep the server from answering: threads take turns ten times as often.
+    sys.setswitchinterval(0.0005)
+    warm_up = threading.Thread(target=_warm_up, daemon=True)
+    warm_up.start()
+    if browser:
+        threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
+    from streamlit.web import cli as streamlit_cli
+
+    # Headless, so that Streamlit neither asks for an e-mail address nor opens a page of its own.
+    print(f"nlviz opens at {url}", file=sys.stderr)
+    try:
+        streamlit_cli.main(
+            [
+                "run",
+                str(Path(__file__).with_name("app_entry.py")),
+                "--server.address=127.0.0.1",
+                f"--server.port={port}",
+                "--server.headless=true",
+                "--browser.gatherUsageStats=false",
+                "--server.maxUploadSize=2048",  # MB: files of weights
+                "--server.fileWatcherType=none",  # a reloaded module's errors are no NlvizError
+                "--client.toolbarMode=minimal",
+                "--client.showErrorDetails=none",
+                *options,
+            ],
+            prog_name="streamlit",
+        )
+    finally:
+        warm_up.join()  # an import that is cut off at the end of Python aborts the process
+
+
+def free_port() -> int:
+    """Return the first free port from 8501.
+
+    Raises:
+        NlvizError: when none up to 8600 is free.
+    """
+    for port in range(8501, 8601):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise NlvizError("no port from 8501 to 8600 is free; name one with --port")
+
+
+def _warm_up() -> None:
+    """Import what the first page needs, and compute its first view into the app's cache."""
+    import torch
+
+    # The browser and the server share the processor: threads that wait for a busy core spin.
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    with suppress(NlvizError):  # the page will tell it
+        app_module("explore.cached").fill_first_view()
+    for name in ("render.save", "render.charts", "words.health"):
+        import_module(f"nlviz.{name}")
+    with suppress(NlvizError):
+        app_module("denoise.live").fill_first_view()
+
+
+def _open_when_up(url: str, port: int) -> None:
+    for _ in range(150):
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                webbrowser.open(url)
+                return
+        time.sleep(0.2)

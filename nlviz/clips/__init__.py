@@ -1,0 +1,1 @@
+"""The input in pixels: clips, pictures, places and detected objects."""

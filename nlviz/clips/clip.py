@@ -1,0 +1,235 @@
+"""Clips: the input of every network here, in pixels; a picture is a clip of one frame."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from nlviz.clips import video_files as decoding
+from nlviz.clips.point import check_inside
+from nlviz.errors import UnreadableClip
+
+Frames = npt.NDArray[np.uint8]
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which frames were taken from a file, so that the same clip can be read again.
+
+    Attributes:
+        start: seconds from the beginning.
+        stride: every stride-th frame, or None for frames spread evenly.
+        frames: number of frames asked for, or None for all.
+        size: shorter side in pixels, or None for the file's own.
+    """
+
+    start: float = 0.0
+    stride: int | None = None
+    frames: int | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """The sampled frames of a video, or one picture.
+
+    Attributes:
+        frames: (T, H, W, 3) RGB uint8 in [0, 255], read-only.
+        times: (T,) seconds from the beginning of the file.
+        name: file name or what the caller called it.
+        digest: sha256 of the file's bytes, or of the frames where there is no file.
+        sampling: how the frames were chosen.
+
+    >>> clip = Clip.from_frames(np.zeros((2, 30, 40, 3), np.uint8), name="black")
+    >>> clip
+    Clip('black', 2 frames of 40x30 px, 0.00 to 0.04 s)
+    """
+
+    frames: Frames
+    times: npt.NDArray[np.float64]
+    name: str
+    digest: str
+    sampling: Sampling = field(default_factory=Sampling)
+
+    def __post_init__(self) -> None:
+        f = self.frames
+        if f.ndim != 4 or f.shape[-1] != 3 or f.dtype != np.uint8 or 0 in f.shape:
+            raise UnreadableClip(
+                "frames must be uint8 of shape (T, H, W, 3) with T, H and W of at least 1, "
+                f"got {f.dtype} {f.shape}; convert to 8-bit RGB first"
+            )
+        if self.times.shape != (len(f),):
+            raise UnreadableClip(f"{len(f)} frames need as many times, got {self.times.shape}")
+        for name in ("frames", "times"):
+            # A view of it: the caller's own array stays as it is.
+            array = getattr(self, name).view()
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+    @classmethod
+    def from_frames(cls, frames: npt.ArrayLike, *, fps: float = 25.0, name: str = "frames") -> Clip:
+        """Make a clip of frames that are in memory.
+
+        Args:
+            frames: (T, H, W, 3) or (H, W, 3) RGB uint8; copied.
+            fps: frames per second.
+            name: what to call the clip.
+
+        Raises:
+            UnreadableClip: when shape or type are others, or fps is not above 0.
+        """
+        if not fps > 0:
+            raise UnreadableClip(f"fps must be above 0 frames per second, got {fps}")
+        array = np.array(frames)
+        if array.ndim == 3:
+            array = array[None]
+        digest = hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()
+        return cls(array, np.arange(len(array)) / fps, name, digest)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height and width in pixels."""
+        t, h, w, _ = self.frames.shape
+        return (t, h, w)
+
+    def check(self, *, frame: float, y: float, x: float) -> None:
+        """Check that a place lies inside the clip.
+
+        Raises:
+            OutsideClip: when it does not.
+        """
+        check_inside(self.shape, frame=frame, y=y, x=x)
+
+    def resized(self, size: int) -> Clip:
+        """Return the clip with this shorter side, in pixels, keeping the aspect ratio."""
+        frames = np.stack([_shorter_side(f, size) for f in self.frames])
+        return Clip(frames, self.times.copy(), self.name, self.digest, self.sampling)
+
+    def part(self, first: int, end: int) -> Clip:
+        """Return the frames from ``first`` up to ``end``, which is not among them, as a clip.
+
+        >>> Clip.from_frames(np.zeros((5, 30, 40, 3), np.uint8), name="black").part(2, 4)
+        Clip('black, frames 2 to 3', 2 frames of 40x30 px, 0.08 to 0.12 s)
+        """
+        digest = hashlib.sha256(f"{self.digest} {self.sampling} {first} {end}".encode()).hexdigest()
+        name = f"{self.name}, frames {first} to {end - 1}"
+        return Clip(self.frames[first:end], self.times[first:end], name, digest, self.sampling)
+
+    def thumbnail(self, *, frame: int, y: float, x: float, side: int) -> Frames:
+        """Return the (side, side, 3) square of pixels around a place; edges are repeated."""
+        ys = np.clip(np.arange(side) + round(y) - side // 2, 0, self.shape[1] - 1)
+        xs = np.clip(np.arange(side) + round(x) - side // 2, 0, self.shape[2] - 1)
+        square: Frames = self.frames[frame][np.ix_(ys, xs)]
+        return square
+
+    def __repr__(self) -> str:
+        t, h, w = self.shape
+        if t == 1:
+            return f"Clip({self.name!r}, a picture of {w}x{h} px)"
+        span = f"{self.times[0]:.2f} to {self.times[-1]:.2f} s"
+        return f"Clip({self.name!r}, {t} frames of {w}x{h} px, {span})"
+
+    def _repr_html_(self) -> str:
+        from nlviz.picture import strip_html
+
+        captions = [f"{time:.2f} s" for time in self.times]
+        return strip_html(list(self.frames), captions=captions, title=repr(self))
+
+
+def read_clip(
+    path: str | Path | bytes,
+    *,
+    start: float = 0.0,
+    stride: int | None = None,
+    frames: int | None = None,
+    size: int | None = None,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Clip:
+    """Read a video or a picture.
+
+    Videos: whatever FFmpeg decodes, with exact frame times and the rotation that the file asks for.
+    Frames are decoded one by one and only those asked for are kept. Pictures: PNG, JPEG, WebP,
+    TIFF, 8 or 16 bits, grey, RGB or RGBA (laid on white), turned as their EXIF data says.
+
+    Args:
+        path: the file, or its bytes.
+        start: seconds to skip.
+        stride: take every stride-th frame; None spreads ``frames`` evenly over the rest.
+        frames: how many frames; None takes all.
+        size: shorter side in pixels; None keeps the file's own.
+        name: what to call the clip; the file's name by default.
+        progress: called with a sentence and a share in [0, 1] after each frame.
+
+    Raises:
+        UnreadableClip: when the file is missing, empty, broken, without frames or too large.
+
+    >>> from nlviz.resources import asset
+    >>> read_clip(asset("photos/coffee.jpg"), size=120).shape
+    (1, 120, 180)
+    """
+    sampling = Sampling(start, stride, frames, size)
+    _check_sampling(sampling)
+    if isinstance(path, bytes):
+        source: Path | BytesIO = BytesIO(path)
+        label = name or "upload"
+        if not path:
+            raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
+        digest = hashlib.sha256(path).hexdigest()
+    else:
+        source = Path(path)
+        label = name or source.name
+        if not source.is_file():
+            raise UnreadableClip(f"there is no file {str(path)!r}; give the path of a file")
+        if source.stat().st_size == 0:
+            raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
+        try:
+            with source.open("rb") as handle:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        except OSError as error:
+            raise UnreadableClip(f"{label} cannot be read: {error.strerror}") from None
+    resize = None if size is None else (lambda frame: _shorter_side(frame, size))
+    try:
+        pixels, times = decoding.decode(
+            source,
+            start=start,
+            stride=stride,
+            frames=frames,
+            keep=resize,
+            progress=progress,
+        )
+    except UnreadableClip as error:
+        raise UnreadableClip(f"{label}: {error}") from None
+    return Clip(pixels, times, label, digest, sampling)
+
+
+def _check_sampling(sampling: Sampling) -> None:
+    rules: Sequence[tuple[str, Any, int]] = (
+        ("stride", sampling.stride, 1),
+        ("frames", sampling.frames, 1),
+        ("size", sampling.size, 16),
+    )
+    for name, value, least in rules:
+        if value is not None and value < least:
+            raise UnreadableClip(f"{name} must be at least {least}, got {value}")
+    if not 0 <= sampling.start < float("inf"):
+        raise UnreadableClip(f"start must be 0 seconds or more, got {sampling.start}")
+
+
+def _shorter_side(frame: Frames, size: int) -> Frames:
+    h, w = frame.shape[:2]
+    scale = size / min(h, w)
+    to = (max(round(w * scale), 1), max(round(h * scale), 1))
+    if to == (w, h):
+        return frame
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(frame, to, interpolation=how), np.uint8)

@@ -1,0 +1,1 @@
+"""Denoisers side by side on one noisy picture."""

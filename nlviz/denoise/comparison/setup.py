@@ -1,0 +1,190 @@
+"""What a comparison is made of, so that it can be made again to the same digits."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from nlviz.denoise.denoiser import Denoiser
+from nlviz.denoise.image import Image
+from nlviz.denoise.noise import Noise, checked_sigma
+from nlviz.denoise.registry import (
+    CLIP_DENOISERS,
+    DENOISERS,
+    find_denoiser,
+    list_clip_denoisers,
+    list_denoisers,
+)
+from nlviz.errors import NlvizError
+
+Precision = Literal["float", "uint8"]
+_LIBRARIES = ("nlviz", "numpy", "numba", "opencv-python-headless", "scikit-image", "bm3d", "torch")
+_SHAPE = ("patch", "window")  # what a fair comparison has in common
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything but the pixels.
+
+    Attributes:
+        denoisers: names, in the order of the table.
+        noise: what is added, or None where the picture is noisy already.
+        sigma: what denoisers are told, or None for the noise's own level, or the estimate.
+        seed: of the noise.
+        fair: whether every strength is tuned against the clean picture, on the same input.
+        parameters: value by name for all denoisers that have it, or a mapping by denoiser.
+        data_range: value of white, or None to tell it from the picture.
+        precision: ``float``, or ``uint8`` for an input that is rounded and clipped for all;
+            None is ``uint8`` where a fair comparison has a denoiser that takes nothing else.
+    """
+
+    denoisers: tuple[str, ...]
+    noise: Noise | None = None
+    sigma: float | None = None
+    seed: int = 0
+    fair: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    data_range: float | None = None
+    precision: Precision | None = None
+
+    def check(self, *, of_clips: bool) -> None:
+        """Check what can be checked before anything is computed.
+
+        Raises:
+            NlvizError: when a denoiser is unknown or cannot run, a name given twice, a parameter
+                that no denoiser has, or a fair comparison with unlike patches or windows.
+        """
+        if not self.denoisers:
+            raise NlvizError("a comparison needs at least one denoiser, none is named")
+        if len(set(self.denoisers)) < len(self.denoisers):
+            raise NlvizError(f"a denoiser is named twice: {', '.join(self.denoisers)}")
+        if self.sigma is not None:
+            checked_sigma(self.sigma)
+        if self.precision is not None and self.precision not in get_args(Precision):
+            raise NlvizError(f"the input is float or uint8, got precision={self.precision!r}")
+        found = [find_denoiser(name, of_clips=of_clips) for name in self.denoisers]
+        for denoiser in found:
+            denoiser.check()
+        for key, value in self.parameters.items():
+            if isinstance(value, Mapping):
+                if key not in self.denoisers:
+                    raise NlvizError(
+                        f"parameters are given for {key!r}, which is not among the denoisers "
+                        f"{', '.join(self.denoisers)}"
+                    )
+            elif not any(_shares(denoiser, key) for denoiser in found):
+                raise NlvizError(f"none of {', '.join(self.denoisers)} has a parameter {key!r}")
+        if self.fair:
+            self._check_fair(found)
+
+    def _check_fair(self, found: Sequence[Denoiser]) -> None:
+        for name in _SHAPE:
+            values = {
+                denoiser.values(1.0, 255.0, self.of(denoiser))[name]
+                for denoiser in found
+                if _shares(denoiser, name)
+            }
+            if len(values) > 1:
+                raise NlvizError(
+                    f"a fair comparison has the same {name} for all, got "
+                    f"{' and '.join(map(str, sorted(values, key=str)))}; give it once for all"
+                )
+
+    def of(self, denoiser: Denoiser) -> dict[str, Any]:
+        """Return the parameters that were given for a denoiser, its own before the shared."""
+        shared = {
+            key: value
+            for key, value in self.parameters.items()
+            if not isinstance(value, Mapping) and _shares(denoiser, key)
+        }
+        return {**shared, **self.parameters.get(denoiser.name, {})}
+
+    def input_type(self, *, of_clips: bool) -> Precision:
+        """Return the type of input that all denoisers are given."""
+        if self.precision is not None:
+            return self.precision
+        takes = {find_denoiser(name, of_clips=of_clips).takes for name in self.denoisers}
+        return "uint8" if self.fair and "uint8" in takes else "float"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as what JSON can hold.
+
+        >>> Setup(("mean",), Noise(sigma=5)).to_dict()["noise"]["sigma"]
+        5
+        """
+        return {**asdict(self), "denoisers": list(self.denoisers)}
+
+    @classmethod
+    def from_dict(cls, given: Any) -> Setup:
+        """Return the setup that ``to_dict`` wrote.
+
+        Raises:
+            NlvizError: when it is none.
+
+        >>> Setup.from_dict(Setup(("mean",)).to_dict()) == Setup(("mean",))
+        True
+        """
+        try:
+            noise = given["noise"]
+            return cls(
+                **{
+                    **given,
+                    "denoisers": tuple(given["denoisers"]),
+                    "noise": None if noise is None else Noise(**noise),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise NlvizError(
+                f"the setup of a comparison has the fields that nlviz writes ({error}); "
+                "save the comparison again"
+            ) from None
+
+
+def default_denoisers(*, of_clips: bool = False) -> tuple[str, ...]:
+    """Return the names of all denoisers that run here, but for the very slow ones.
+
+    >>> "scikit-image-slow" in default_denoisers()
+    False
+    """
+    known = {**DENOISERS, **CLIP_DENOISERS}
+    names = list_clip_denoisers() if of_clips else list_denoisers()
+    return tuple(name for name in names if not known[name].slow)
+
+
+def digest_of_pixels(image: Image) -> str:
+    """Return the sha256 of a picture: its type, shape and values.
+
+    >>> digest_of_pixels(np.zeros((2, 3), np.uint8))[:8]
+    'e78a34c8'
+    """
+    head = f"{image.dtype.str} {image.shape}".encode()
+    return hashlib.sha256(head + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that compute, where they are installed.
+
+    >>> "numpy" in versions()
+    True
+    """
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _shares(denoiser: Denoiser, name: str) -> bool:
+    """Return whether a parameter given for all is this denoiser's too."""
+    if name not in denoiser.parameters:
+        return False
+    # The mean filter's window is its strength, not the window in which patches are looked for.
+    return not (name == "window" and denoiser.strength == "window")

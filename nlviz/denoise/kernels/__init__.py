@@ -1,0 +1,1 @@
+"""Non-local means on processors and GPUs."""

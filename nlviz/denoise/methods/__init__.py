@@ -1,0 +1,1 @@
+"""Denoisers, one file for each origin."""

@@ -1,0 +1,107 @@
+"""What weights a weighted mean of pixels: patch, window and strength."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nlviz.errors import NlvizError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+Progress = Callable[[str, float], object]
+
+
+Pictures = TypeVar("Pictures", bound="np.ndarray[Any, Any] | Tensor")
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """What gives a key its weight; see the equations above.
+
+    Attributes:
+        h: strength, in units of the picture, above 0; infinity weights all keys alike.
+        sigma: standard deviation of the noise whose bias is subtracted; 0 subtracts nothing.
+        patch: side of the patch in pixels, odd.
+        window: side of the window in pixels, odd; it may be smaller than the patch.
+        patch_sigma: standard deviation in pixels of the weights over the patch; None is flat.
+        spatial: standard deviation in pixels of the weights over the window; None is flat.
+        frames: frames of the window in time, odd; it is cut off at the ends of the clip.
+
+    Raises:
+        NlvizError: when one of them is out of its range.
+    """
+
+    h: float
+    sigma: float = 0.0
+    patch: int = 7
+    window: int = 21
+    patch_sigma: float | None = None
+    spatial: float | None = None
+    frames: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("patch", "window", "frames"):
+            object.__setattr__(self, name, _odd(name, getattr(self, name)))
+        if not self.h > 0:
+            cure = (
+                "; take a small h, as the result nears the picture itself when h nears 0"
+                if self.h == 0
+                else "; about 0.7 times the noise is a start"
+            )
+            raise NlvizError(f"h must be above 0, got h={self.h:g}{cure}")
+        if not 0 <= self.sigma < float("inf"):
+            raise NlvizError(
+                f"sigma must be 0 or above, got sigma={self.sigma:g}; it is the standard deviation "
+                "of the noise in units of the picture, and 0 subtracts no bias"
+            )
+        for name in ("patch_sigma", "spatial"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise NlvizError(
+                    f"{name} must be above 0 pixels, got {name}={value:g}; None weights all alike"
+                )
+
+    @property
+    def reach(self) -> int:
+        """Pixels from a query to the edge of its window."""
+        return self.window // 2
+
+    @property
+    def margin(self) -> int:
+        """Pixels beyond a query that its weights depend on."""
+        return self.window // 2 + self.patch // 2
+
+    def taps(self) -> npt.NDArray[np.float64]:
+        """Weights over one axis of the patch; their outer product is the patch's, of sum 1."""
+        away = np.arange(self.patch) - self.patch // 2
+        weights = np.ones(self.patch)
+        if self.patch_sigma is not None:
+            weights = np.exp(-((away / self.patch_sigma) ** 2) / 2)
+        shares: npt.NDArray[np.float64] = weights / weights.sum()
+        return shares
+
+    def log_spatial(self) -> npt.NDArray[np.float64]:
+        """Natural logarithms of the spatial weights, (window, window)."""
+        away = (np.arange(self.window) - self.reach) ** 2
+        apart = (away[:, None] + away).astype(np.float64)
+        return np.zeros_like(apart) if self.spatial is None else -apart / (2 * self.spatial**2)
+
+
+def _odd(name: str, value: Any) -> int:
+    name, unit = ("frames_window", "frames") if name == "frames" else (name, "pixels")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or number % 2 == 0:
+        cure = "take 1 or 3" if number < 2 else f"take {number - 1} or {number + 1}"
+        raise NlvizError(f"{name} is an odd number of {unit} from 1 on, got {value}; {cure}")
+    return number

@@ -1,0 +1,239 @@
+"""Caffe2's video networks: video-nonlocal-net, and the .pkl files of SlowFast's model zoo.
+
+Wang et al., "Non-local Neural Networks", arXiv 1711.07971;
+https://github.com/facebookresearch/video-nonlocal-net (CC-BY-NC 4.0) and
+https://github.com/facebookresearch/SlowFast (Apache-2.0), whose files share the names.
+
+    blob                        key of the network
+    conv1_w                     stem.conv.weight
+    res_conv1_bn_{s,b,rm,riv}   stem.bn.{weight,bias,running_mean,running_var}
+    res4_5_branch2{a,b,c}_w     res4.5.{a,b,c}.weight
+    res4_0_branch1_w            res4.0.shortcut.weight
+    nonlocal_conv4_5_theta_w    res4.5.nl.theta.weight
+    pred_w                      head.weight
+
+``riv`` is the variance although its name says inverse. A file without any ``rm`` has its
+normalisation folded into s and b ("affine"): mean 0 and variance 1 - epsilon give just that.
+
+The temporal strides are in no key. The code has two trunks for 8 cells of time and less: 32 frames,
+every 2nd (or 128, every one) go through strides 2, 2, 2; 8 frames, every 8th (or 32, every 4th)
+through the last of these alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.layout import Flag, Origin, Reading, as_matrix, labels_of, trained_for
+from nlviz.families.reading.resnet_keys import (
+    RESNET_FLAGS,
+    Preset,
+    Trunk,
+    blocks_of,
+    in_words,
+    network_of,
+    spec_of,
+    trunk_of,
+)
+
+EPSILON = 1e-5
+_NORM = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
+_RES = re.compile(r"res([2-5])_(\d+)_branch(2[abc]|1)_(w|bn_(?:s|b|rm|riv))")
+_NL = re.compile(r"nonlocal_conv([2-5])_(\d+)_(theta|phi|g|out)_([wb])")
+_NL_NORM = re.compile(r"nonlocal_conv([2-5])_(\d+)_bn_(s|b|rm|riv)")
+_STEM_NORM = re.compile(r"res_conv1_bn_(s|b|rm|riv)")
+_TRAINING = re.compile(r".*_momentum|lr|model_iter|iteration\w*|optimizer_iteration\w*")
+_SAMPLING = re.compile(r"(?<!\d)([1-9]\d{0,2})x([1-9]\d?)(?!\d)")
+_SLOWFAST = re.compile(r"(?:C2D|I3D|SLOW|SLOWONLY)(?:_NLN|_NOPOOL)*_\d+x\d+_R\d+")
+
+
+def caffe2_name(blob: str) -> str | None:
+    """Return the network's key for a blob, or None.
+
+    >>> caffe2_name("res4_5_branch2a_bn_riv"), caffe2_name("nonlocal_conv3_1_theta_w")
+    ('res4.5.a_bn.running_var', 'res3.1.nl.theta.weight')
+    >>> caffe2_name("res4_5_branch2a_w_momentum") is None
+    True
+    """
+    if blob == "conv1_w":
+        return "stem.conv.weight"
+    if blob in ("pred_w", "pred_b"):
+        return "head.weight" if blob == "pred_w" else "head.bias"
+    if m := _STEM_NORM.fullmatch(blob):
+        return f"stem.bn.{_NORM[m[1]]}"
+    if m := _RES.fullmatch(blob):
+        part = "shortcut" if m[3] == "1" else m[3][1]
+        end = ".weight" if m[4] == "w" else f"_bn.{_NORM[m[4][3:]]}"
+        return f"res{m[1]}.{int(m[2])}.{part}{end}"
+    if m := _NL.fullmatch(blob):
+        return f"res{m[1]}.{int(m[2])}.nl.{m[3]}.{'weight' if m[4] == 'w' else 'bias'}"
+    if m := _NL_NORM.fullmatch(blob):
+        return f"res{m[1]}.{int(m[2])}.nl.bn.{_NORM[m[3]]}"
+    return None
+
+
+class Caffe2Layout:
+    """Blobs of video-nonlocal-net and of SlowFast's converted zoo."""
+
+    family = "caffe2"
+    flags: Mapping[str, str] = MappingProxyType(
+        {k: v for k, v in RESNET_FLAGS.items() if k != "shift"}
+    )
+
+    def recognise(self, checkpoint: Checkpoint) -> str | None:
+        """Return by what the file was recognised, or None."""
+        signs = ("conv1_w", "res2_0_branch2a_w")
+        if all(sign in checkpoint.tensors for sign in signs):
+            where = " in blobs" if checkpoint.wrapper == "blobs" else ""
+            return f"the names {' and '.join(signs)}{where}"
+        return None
+
+    def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+        """Return how the file becomes a network."""
+        names: dict[str, str] = {}
+        dropped: dict[str, str] = {}
+        change: dict[str, Callable[[Tensor], Tensor]] = {}
+        for key, tensor in checkpoint.tensors.items():
+            if _TRAINING.fullmatch(key):
+                dropped[key] = "state of the optimiser"
+            elif (name := caffe2_name(key)) is not None:
+                names[key] = name
+                if name == "head.weight" and tensor.dim() > 2:
+                    change[key] = as_matrix
+                elif tensor.dim() == 4:
+                    change[key] = _with_time
+        by_name = {
+            name: change[key](checkpoint.tensors[key]) if key in change else checkpoint.tensors[key]
+            for key, name in names.items()
+        }
+        trunk = trunk_of(by_name, source=checkpoint.path.name)
+        affine = not any(n.endswith(("running_mean", "running_var")) for n in by_name)
+        flags = Flags(overrides, known=self.flags)
+        seen = _Sampling.of(checkpoint.path.name, trunk, affine, flags)
+        flags.found["affine"] = Flag(
+            affine, "key", "normalisation of the trunk is folded into a scale and an offset"
+        )
+        spec = spec_of(trunk, seen.preset(trunk, affine), flags)
+        size = flags.number("size", 256, "preset", "test crops; training crops were 224", least=32)
+        return Reading(
+            architecture=in_words(trunk),
+            build=lambda: network_of(spec),
+            names=names,
+            change=change,
+            dropped=dropped,
+            filled=_statistics(by_name) if affine else {},
+            blocks=blocks_of(trunk, spec),
+            flags=flags.found,
+            input_spec=InputSpec(
+                size=size,
+                mean=(114.75,) * 3,
+                std=(57.375,) * 3,
+                frames=seen.frames,
+                stride=seen.stride,
+                least_frames=spec.stem_stride
+                * spec.pool1[1]
+                * (spec.pool2 or (1, 1))[1]
+                * max((b.frames_per_group or 1 for b in spec.non_local.values()), default=1),
+            ),
+            input_note=f"RGB, (value - 114.75) / 57.375, {seen.frames} frames, every "
+            f"{seen.stride}. of the video, shorter side {size}",
+            labels=labels_of(trunk.classes),
+            trained_for=trained_for(trunk.classes),
+            warnings=seen.warnings,
+        )
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """How the network saw a video, which decides its temporal strides.
+
+    Attributes:
+        frames, stride: every stride-th frame of the video, frames in all.
+        origin: where that is known from.
+        code: ``video-nonlocal-net`` or ``slowfast``, whose first pooling is padded.
+        code_origin: where that is known from.
+        pool2: temporal stride behind res2.
+        warnings: where it had to be assumed.
+    """
+
+    frames: int
+    stride: int
+    origin: Origin
+    code: str
+    code_origin: Origin
+    pool2: int
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, trunk: Trunk, affine: bool, flags: Flags) -> _Sampling:
+        slow = trunk.architecture.startswith("SlowOnly")
+        named = bool(_SLOWFAST.search(name))
+        told = _SAMPLING.search(name)
+        if told:
+            frames, stride, origin = int(told[1]), int(told[2]), "file name"
+        elif slow or named:
+            frames, stride, origin = 8, 8, "preset"
+        elif affine:
+            frames, stride, origin = 32, 4, "preset"
+        else:
+            frames, stride, origin = 32, 2, "preset"
+        frames = flags.number("frames", frames, origin)  # type: ignore[arg-type]
+        stride = flags.number("stride", stride, origin)  # type: ignore[arg-type]
+        origin = flags.found["stride"].origin
+        warnings: tuple[str, ...] = ()
+        if origin == "preset" and not slow:
+            warnings = (
+                f"Neither the keys nor the name {name} tell the temporal strides; those for "
+                f"{frames} frames, every {stride}., are taken. Say stride=8 for a network of 8 "
+                "frames, stride=2 for one of 32, stride=4 or stride=1 for one of long clips.",
+            )
+        return cls(
+            frames,
+            stride,
+            origin,
+            "slowfast" if named or slow else "video-nonlocal-net",
+            "key" if slow and not named else "file name" if named else "preset",
+            1 if slow or "NOPOOL" in name else 2,
+            warnings,
+        )
+
+    def preset(self, trunk: Trunk, affine: bool) -> Preset:
+        """Return the flags of the trunk and the blocks."""
+        dense = self.stride <= 2 and self.code == "video-nonlocal-net"
+        slow_origin: Origin = self.code_origin if self.pool2 == 1 else "preset"
+        long = affine and self.code == "video-nonlocal-net"
+        return Preset(
+            frames_per_group=(4 if long else 0, "key" if long else "preset"),
+            stem_stride=(2 if dense else 1, self.origin),
+            pool1_kernel=(2 if dense else 1, self.origin),
+            pool1_stride=(2 if dense else 1, self.origin),
+            pool1_pad=(1 if self.code == "slowfast" else 0, self.code_origin),
+            pool2=(self.pool2, slow_origin),
+            norm_eps=EPSILON,
+        )
+
+
+def _statistics(by_name: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, str]]:
+    """Return mean 0 and variance 1 - epsilon for each normalisation, so that it is s x + b."""
+    filled: dict[str, tuple[Tensor, str]] = {}
+    for name, scale in by_name.items():
+        if re.search(r"(?:_|\.)bn\.weight$", name):
+            prefix = name.removesuffix("weight")
+            why = "folded into the scale and the offset"
+            filled[f"{prefix}running_mean"] = torch.zeros_like(scale), f"0, {why}"
+            variance = torch.full_like(scale, 1 - EPSILON)
+            filled[f"{prefix}running_var"] = variance, f"1 - {EPSILON:g}, {why}"
+    return filled
+
+
+def _with_time(tensor: Tensor) -> Tensor:
+    return tensor.unsqueeze(2)

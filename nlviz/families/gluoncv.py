@@ -1,0 +1,143 @@
+"""GluonCV's I3D networks for torch, with 0, 5 and 10 blocks.
+
+https://github.com/dmlc/gluon-cv (Apache-2.0).
+
+    key of the file                                 key of the network
+    first_stage.0.weight, first_stage.1.bias        stem.conv.weight, stem.bn.bias
+    res_layers.1.0.downsample.1.bias                res3.0.shortcut_bn.bias
+    res_layers.1.1.nonlocal_block.theta.weight      res3.1.nl.theta.weight
+    res_layers.1.1.nonlocal_block.W.weight          res3.1.nl.out.weight
+    res_layers.1.1.nonlocal_block.W_bn.0.weight     the same tensor as W.weight, and not needed
+    fc.weight                                       head.weight
+
+Its code calls the blocks "gaussian" and gives them theta and phi: they compute the embedded
+Gaussian, with the logits scaled, over all keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from torch import nn
+
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.foreign_blocks import ForeignAdapter, Parts, dimension_of, is_called
+from nlviz.families.reading.layout import Reading
+from nlviz.families.reading.resnet import IMAGENET, Seen, read_resnet
+from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, stripped, trunk_of
+from nlviz.networks.torchvision_names import torchvision_name
+
+_LAYER = re.compile(r"res_layers\.([0-3])\.(\d+)\.(.+)")
+_NL = re.compile(r"nonlocal_block\.(theta|phi|g|W|bn)\.(\w+)")
+_COPIES = {
+    r".*nonlocal_block\.W_bn\.[01]\.\w+": "a second name of W and bn",
+    r"(?:module\.)?head\.1\.\w+": "a second name of fc",
+}
+
+
+def gluoncv_name(key: str) -> str | None:
+    """Return the network's key, or None.
+
+    >>> gluoncv_name("res_layers.2.5.nonlocal_block.W.weight"), gluoncv_name("first_stage.1.bias")
+    ('res4.5.nl.out.weight', 'stem.bn.bias')
+    """
+    bare = stripped(key)
+    if m := re.fullmatch(r"first_stage\.([01])\.(\w+)", bare):
+        return f"stem.{'conv' if m[1] == '0' else 'bn'}.{m[2]}"
+    if m := _LAYER.fullmatch(bare):
+        stage, index, rest = int(m[1]), int(m[2]), m[3]
+        if part := _NL.fullmatch(rest):
+            return f"res{stage + 2}.{index}.nl.{'out' if part[1] == 'W' else part[1]}.{part[2]}"
+        return torchvision_name(f"layer{stage + 1}.{index}.{rest}")
+    return torchvision_name(bare) if bare.startswith("fc.") else None
+
+
+class GluonCVLayout:
+    """Checkpoints of GluonCV's torch networks."""
+
+    family = "gluoncv"
+    flags: Mapping[str, str] = MappingProxyType(
+        {k: v for k, v in RESNET_FLAGS.items() if k not in ("shift", "frames_per_group")}
+    )
+
+    def recognise(self, checkpoint: Checkpoint) -> str | None:
+        """Return by what the file was recognised, or None."""
+        bare = {stripped(key) for key in checkpoint.tensors}
+        if {"first_stage.0.weight", "res_layers.0.0.conv1.weight"} <= bare:
+            return "the names first_stage.0.weight and res_layers.0.0.conv1.weight"
+        return None
+
+    def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+        """Return how the file becomes a network."""
+        names: dict[str, str] = {}
+        dropped: dict[str, str] = {}
+        for key in checkpoint.tensors:
+            why = next((w for p, w in _COPIES.items() if re.fullmatch(p, key)), None)
+            if why is not None:
+                dropped[key] = why
+            elif (name := gluoncv_name(key)) is not None:
+                names[key] = name
+        by_name = {name: checkpoint.tensors[key] for key, name in names.items()}
+        trunk = trunk_of(by_name, source=checkpoint.path.name)
+        flags = Flags(overrides, known=self.flags)
+        dense = trunk.stem_kernel > 1
+        preset = Preset(
+            scale=(True, "preset"),
+            key_pool=(1, "preset"),
+            stem_stride=(2 if dense else 1, "preset"),
+            pool1_stride=(2 if dense else 1, "preset"),
+            pool2=(2 if dense else 1, "preset"),
+        )
+        spec = spec_of(trunk, preset, flags)
+        warnings = (
+            (
+                "GluonCV calls these blocks gaussian; they have a theta and a phi and compute the "
+                "embedded Gaussian, scaled, over all keys.",
+            )
+            if trunk.non_local
+            else ()
+        )
+        return read_resnet(
+            checkpoint,
+            names,
+            trunk,
+            spec,
+            flags,
+            Seen(32, 2, "preset", size=256),
+            colours=IMAGENET,
+            dropped=dropped,
+            warnings=warnings,
+        )
+
+
+class GluonCVBlockAdapter(ForeignAdapter):
+    """Reads ``NonLocal`` of GluonCV."""
+
+    family = "gluoncv blocks"
+
+    def parts(self, block: nn.Module) -> Parts | None:
+        """Return how a block of GluonCV's is put together, or None."""
+        own: Any = block
+        if not is_called(block, "nonlocal") or not hasattr(block, "nonlocal_type"):
+            return None
+        if not all(hasattr(block, n) for n in ("W", "embed", "embed_dim")):
+            return None
+        behind = (own.W, own.bn) if hasattr(block, "bn") else (own.W,)
+        scale = own.embed_dim**-0.5
+        if not own.embed:
+            return Parts(dimension_of(own.W), (Pairwise("gaussian", scale),), behind)
+        pooled = getattr(block, "sub_sample", False)
+        return Parts(
+            dimension_of(own.W),
+            (Pairwise("embedded_gaussian", scale),),
+            behind,
+            own.theta,
+            own.sub_phi if pooled else own.phi,
+            own.sub_g if pooled else own.g,
+            own.max_pool if pooled else None,
+        )

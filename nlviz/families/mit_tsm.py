@@ -1,0 +1,87 @@
+"""TSM's own non-local network: R50 with AlexHex7's blocks around every second residual block.
+
+Lin, Gan and Han, "TSM: Temporal Shift Module for Efficient Video Understanding", ICCV 2019, arXiv
+1811.08383; https://github.com/mit-han-lab/temporal-shift-module (MIT).
+
+    key of the file                                         key of the network
+    module.base_model.conv1.weight                          stem.conv.weight
+    module.base_model.layer2.0.block.conv1.net.weight       res3.0.a.weight
+    module.base_model.layer2.1.conv1.net.weight             res3.1.a.weight
+    module.base_model.layer2.0.nl.phi.0.weight              res3.0.nl.phi.weight
+    module.base_model.layer2.0.nl.W.1.running_mean          res3.0.nl.bn.running_mean
+    module.new_fc.weight                                    head.weight
+
+The shift has no weights; the ``net`` of the first convolutions tells that it is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from nlviz.families.reading.alexhex7_keys import block_part
+from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.layout import Reading
+from nlviz.families.reading.resnet import IMAGENET, Seen, read_resnet, with_time
+from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, stripped, trunk_of
+from nlviz.networks.torchvision_names import torchvision_name
+
+_NL = re.compile(r"layer([1-4])\.(\d+)\.nl\.(.+)")
+_SIGN = re.compile(r"(?:^|.*\.)base_model\.layer[1-4]\.\d+\.(?:block\.)?conv1\.net\.weight")
+
+
+def mit_tsm_name(key: str) -> str | None:
+    """Return the network's key, or None.
+
+    >>> mit_tsm_name("module.base_model.layer2.0.block.conv1.net.weight")
+    'res3.0.a.weight'
+    >>> mit_tsm_name("module.base_model.layer3.4.nl.W.1.running_var")
+    'res4.4.nl.bn.running_var'
+    """
+    bare = stripped(key)
+    if m := re.fullmatch(r"new_fc\.(weight|bias)", bare):
+        return f"head.{m[1]}"
+    if m := _NL.fullmatch(bare):
+        part = block_part(m[3])
+        return None if part is None else f"res{int(m[1]) + 1}.{int(m[2])}.nl.{part}"
+    return torchvision_name(bare.replace(".block.", ".").replace(".net.", "."))
+
+
+class MitTSMLayout:
+    """Checkpoints of the temporal shift module's own code."""
+
+    family = "mit-tsm"
+    flags: Mapping[str, str] = MappingProxyType(
+        {k: v for k, v in RESNET_FLAGS.items() if k != "frames_per_group"}
+    )
+
+    def recognise(self, checkpoint: Checkpoint) -> str | None:
+        """Return by what the file was recognised, or None."""
+        for key in checkpoint.tensors:
+            if re.search(
+                r"(^|\.)base_model\.layer[1-4]\.\d+\.(?:block\.)?conv1\.net\.weight$", key
+            ):
+                return f"the name {key}"
+        return None
+
+    def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+        """Return how the file becomes a network."""
+        names = {key: name for key in checkpoint.tensors if (name := mit_tsm_name(key)) is not None}
+        by_name = {name: with_time(checkpoint.tensors[key], name) for key, name in names.items()}
+        trunk = trunk_of(by_name, source=checkpoint.path.name)
+        flags = Flags(overrides, known=self.flags)
+        preset = Preset(scale=(False, "preset"), pool_first=(False, "preset"), shift=(True, "key"))
+        spec = spec_of(trunk, preset, flags)
+        dense = "dense" in checkpoint.path.name.lower()
+        return read_resnet(
+            checkpoint,
+            names,
+            trunk,
+            spec,
+            flags,
+            Seen(8, 8, "file name" if dense else "preset", size=256, spread=not dense),
+            colours=IMAGENET,
+            kind="TSM",
+        )

@@ -1,0 +1,187 @@
+"""mmaction2's video networks with mmcv's blocks: I3D, SlowOnly and TSM.
+
+https://github.com/open-mmlab/mmaction2 (Apache-2.0), blocks of https://github.com/open-mmlab/mmcv.
+
+    key of the file                                   key of the network
+    backbone.conv1.conv.weight                        stem.conv.weight
+    backbone.layer2.1.conv3.bn.bias                   res3.1.c_bn.bias
+    backbone.layer2.0.block.conv1.conv.net.weight     res3.0.a.weight        (TSM)
+    backbone.layer2.1.non_local_block.g.0.conv.bias   res3.1.nl.g.bias
+    backbone.layer2.1.non_local_block.conv_out.bn.*   res3.1.nl.bn.*
+    cls_head.fc_cls.weight                            head.weight
+
+Convolutions with a normalisation behind them have no bias, so W_z's is taken as zeros. Which f it
+was stands in the name of the file, but for the Gaussian, which has no theta. Keys are pooled behind
+their convolutions; I3D and TSM do not scale the logits, SlowOnly does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nlviz.affinity.pairwise import Pairwise, PairwiseName
+from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.foreign_blocks import (
+    ForeignAdapter,
+    Parts,
+    dimension_of,
+    is_called,
+    last_of,
+)
+from nlviz.families.reading.layout import Origin, Reading
+from nlviz.families.reading.resnet import IMAGENET, Seen, read_resnet, with_time
+from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, stripped, trunk_of
+from nlviz.networks.torchvision_names import torchvision_name
+
+_NL = re.compile(r"layer([1-4])\.(\d+)\.non_local_block\.(.+)")
+_PARTS = (
+    (re.compile(r"(theta|phi|g)(?:\.0)?\.conv\.(weight|bias)"), r"\1.\2"),
+    (re.compile(r"conv_out\.conv\.(weight|bias)"), r"out.\1"),
+    (re.compile(r"conv_out\.bn\.(\w+)"), r"bn.\1"),
+)
+_MODES: tuple[tuple[str, PairwiseName], ...] = (
+    ("embedded-gaussian", "embedded_gaussian"),
+    ("dot-product", "dot_product"),
+    ("gaussian", "gaussian"),
+)
+_SAMPLING = re.compile(r"(?<!\d)(\d{1,3})x(\d{1,2})x\d{1,2}(?!\d)")
+
+
+def mmaction2_name(key: str) -> str | None:
+    """Return the network's key, or None.
+
+    >>> mmaction2_name("backbone.layer2.0.block.conv1.conv.net.weight")
+    'res3.0.a.weight'
+    >>> mmaction2_name("backbone.layer3.5.non_local_block.phi.0.conv.weight")
+    'res4.5.nl.phi.weight'
+    """
+    if m := re.fullmatch(r"(?:module\.)?cls_head\.(?:new_)?fc(?:_cls)?\.(weight|bias)", key):
+        return f"head.{m[1]}"
+    bare = stripped(key)
+    if m := _NL.fullmatch(bare):
+        for pattern, ours in _PARTS:
+            if pattern.fullmatch(m[3]):
+                return f"res{int(m[1]) + 1}.{int(m[2])}.nl.{pattern.sub(ours, m[3])}"
+        return None
+    return torchvision_name(bare.replace(".block.", ".").replace(".net.", "."))
+
+
+class MMAction2Layout:
+    """Checkpoints of mmaction2, of its model zoo and of its training."""
+
+    family = "mmaction2"
+    flags: Mapping[str, str] = MappingProxyType(
+        {k: v for k, v in RESNET_FLAGS.items() if k != "frames_per_group"}
+    )
+
+    def recognise(self, checkpoint: Checkpoint) -> str | None:
+        """Return by what the file was recognised, or None."""
+        for key in checkpoint.tensors:
+            if re.search(r"(^|\.)backbone\.conv1\.conv\.weight$", key):
+                return f"the name {key}"
+        return None
+
+    def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+        """Return how the file becomes a network."""
+        name = checkpoint.path.name
+        names: dict[str, str] = {}
+        dropped: dict[str, str] = {}
+        for key in checkpoint.tensors:
+            if (ours := mmaction2_name(key)) is not None:
+                names[key] = ours
+            elif "roi_head." in key:
+                dropped[key] = "the head sees boxes of persons, which a whole clip has not"
+        by_name = {ours: with_time(checkpoint.tensors[key], ours) for key, ours in names.items()}
+        headless = "head.weight" not in by_name and bool(dropped)
+        trunk = trunk_of(by_name, source=name, headless=headless)
+        tsm = checkpoint.tensors[_stem(checkpoint)].dim() == 4
+        slow = not tsm and trunk.stem_kernel == 1
+        flags = Flags(overrides, known=self.flags)
+        frames, stride, origin = (8, 8, "preset") if tsm or slow else (32, 2, "preset")
+        if not tsm and (m := _SAMPLING.search(name)):
+            frames, stride, origin = int(m[1]), int(m[2]), "file name"
+        f, f_origin = _mode(name)
+        dense = not (tsm or slow)
+        preset = Preset(
+            pairwise=(f, f_origin),
+            scale=(slow, "preset"),
+            pool_first=(False, "preset"),
+            stem_stride=(2 if dense else 1, "preset"),
+            pool1_stride=(2 if dense else 1, "preset"),
+            pool2=(2 if dense else 1, "preset"),
+            shift=(True, "preset") if tsm else None,
+        )
+        spec = spec_of(trunk, preset, flags)
+        return read_resnet(
+            checkpoint,
+            names,
+            trunk,
+            spec,
+            flags,
+            Seen(frames, stride, origin, size=224 if tsm else 256, spread=tsm),  # type: ignore[arg-type]
+            colours=IMAGENET,
+            kind="TSM" if tsm else None,
+            dropped=dropped,
+            filled=zero_biases(by_name),
+            trained_for="action detection on AVA" if headless else None,
+        )
+
+
+def zero_biases(by_name: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, str]]:
+    """Return zeros for the bias of W_z in each block that has none."""
+    filled = {}
+    for name, weight in by_name.items():
+        bias = name.removesuffix("weight") + "bias"
+        if name.endswith(".nl.out.weight") and bias not in by_name:
+            why = "zeros: mmcv's convolutions have no bias where a normalisation follows"
+            filled[bias] = torch.zeros(weight.shape[0], dtype=weight.dtype), why
+    return filled
+
+
+def _stem(checkpoint: Checkpoint) -> str:
+    return next(
+        k for k in checkpoint.tensors if k.endswith("conv1.conv.weight") and "layer" not in k
+    )
+
+
+def _mode(name: str) -> tuple[PairwiseName, Origin]:
+    """Return f as the name of the file says, dot-product before gaussian."""
+    plain = name.lower().replace("_", "-")
+    for word, f in _MODES:
+        if word in plain:
+            return f, "file name"
+    return "embedded_gaussian", "preset"
+
+
+class MMCVAdapter(ForeignAdapter):
+    """Reads ``_NonLocalNd`` and what derives from it."""
+
+    family = "mmcv blocks"
+
+    def parts(self, block: nn.Module) -> Parts | None:
+        """Return how a block of mmcv's is put together, or None."""
+        own: Any = block
+        if not is_called(block, "nonlocal") or not isinstance(getattr(block, "mode", None), str):
+            return None
+        if not all(hasattr(block, n) for n in ("g", "conv_out", "use_scale")):
+            return None
+        dimension = dimension_of(own.g)
+        conv = own.conv_out.conv
+        norm = own.conv_out.norm if own.conv_out.with_norm else None
+        behind = (conv,) if norm is None else (conv, norm)
+        phi = getattr(block, "phi", None)
+        if own.mode == "gaussian":
+            return Parts(dimension, (Pairwise("gaussian"),), behind, g=own.g, pool=phi)
+        f: tuple[Pairwise, ...] = (Pairwise(own.mode),)
+        if own.mode == "embedded_gaussian" and own.use_scale:
+            d = conv.in_channels
+            f = (Pairwise(own.mode, d**-0.5), Pairwise(own.mode, d**0.5))  # the latter: mmdet's bug
+        w_f = own.concat_project.conv.weight if own.mode == "concatenation" else None
+        return Parts(dimension, f, behind, own.theta, phi, own.g, last_of(phi), w_f)

@@ -1,0 +1,1 @@
+"""What families share: adapters, key layouts, flags, load reports."""

@@ -1,0 +1,287 @@
+"""What a family of networks must tell, so that everything else works for it.
+
+Add a family: write one file with an ``Adapter`` and name it in ``families/__init__.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, cast, runtime_checkable
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.support import Support
+from nlviz.clips.clip import Clip
+from nlviz.clips.detections import Detection
+from nlviz.clips.point import Shape
+from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.hooks import Call, replaced
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How a clip becomes a network's input.
+
+    Attributes:
+        size: shorter side in pixels.
+        multiple: both sides are rounded to a multiple of this.
+        mean, std: per RGB channel, on values in [0, 255].
+        layout: ``clip`` for (1, 3, T, H, W), ``frames`` for (T, 3, H, W).
+        frames, stride: how the network was trained to see a video, every stride-th frame of it; the
+            app offers it. None where the network has no preference.
+        least_frames: fewer than these the network cannot take.
+        sides: height and width of a network that takes no others; the whole picture is resized to
+            them, whatever its aspect, and ``size`` and ``multiple`` play no part.
+        grey: one channel of luminance in place of RGB, normalised as the first channel.
+    """
+
+    size: int = 224
+    multiple: int = 32
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    layout: Literal["clip", "frames"] = "clip"
+    frames: int | None = None
+    stride: int | None = None
+    least_frames: int = 1
+    sides: tuple[int, int] | None = None
+    grey: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network's input and where its pixels lie in the clip.
+
+    Attributes:
+        tensor: the input.
+        y, x: place of the input's rows and columns of pixels in the clip.
+        clip_shape: frames, height and width of the clip.
+        axes: block -> where its cells lie in the input (t, y, x), for a family that knows it before
+            the forward pass.
+    """
+
+    tensor: Tensor
+    y: Axis
+    x: Axis
+    clip_shape: Shape
+    axes: Mapping[str, tuple[Axis, Axis, Axis]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """One family of networks.
+
+    Attributes:
+        family: its name.
+        traces: whether ``read`` needs to know where feature cells lie from the convolutions before
+            a block; a family that knows its own geometry saves the forward pass those hooks.
+        products: whether ``read`` needs what enters the attention products inside the modules; a
+            family that finds theta and phi among a module's arguments does not.
+    """
+
+    family: str
+    traces: bool
+    products: bool
+
+    def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return the blocks with an affinity by name, in forward order; empty if none is known."""
+        ...
+
+    def modules(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return the modules whose calls ``read`` needs, by any name."""
+        ...
+
+    def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
+        """Return the network's input for a clip."""
+        ...
+
+    def read(
+        self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared
+    ) -> Affinity:
+        """Return one block's affinity from what was recorded."""
+        ...
+
+    def features(
+        self, name: str, block: nn.Module, calls: Mapping[str, Call]
+    ) -> Float[Tensor, "channels t h w"]:
+        """Return what entered the block, tokens without a place left out; see ``features_of``."""
+        ...
+
+    def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
+        """Return a context in which a block changes nothing, as if it were not in the network.
+
+        A non-local block returns what it was given; attention adds nothing to its residual path.
+        """
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """What an adapter adds for networks that detect objects."""
+
+    def detections(self, output: Any, calls: Mapping[str, Call]) -> tuple[Detection, ...]:
+        """Return what the network found, in the clip's pixels."""
+        ...
+
+    def readings(
+        self, blocks: Mapping[str, nn.Module], calls: Mapping[str, Call]
+    ) -> dict[str, nn.Module]:
+        """Return the blocks by the names of what is read: several where one ran per object."""
+        ...
+
+
+def prepare(clip: Clip, spec: InputSpec) -> Prepared:
+    """Resize, normalise and lay out a clip; the whole picture is kept, without a crop.
+
+    >>> clip = Clip.from_frames(np.zeros((2, 90, 160, 3), np.uint8))
+    >>> prepare(clip, InputSpec(size=64, multiple=16)).tensor.shape
+    torch.Size([1, 3, 2, 64, 112])
+    """
+    _, height, width = clip.shape
+    scale = spec.size / min(height, width)
+    h, w = spec.sides or (
+        max(round(n * scale / spec.multiple), 1) * spec.multiple for n in (height, width)
+    )
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = np.stack([cv2.resize(f, (w, h), interpolation=how) for f in clip.frames])
+    if spec.grey:
+        small = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)[..., None] for f in small])
+    x = torch.from_numpy(small).permute(3, 0, 1, 2).float()  # (3 or 1, T, h, w)
+    mean, std = (torch.tensor(v)[: len(x)].view(-1, 1, 1, 1) for v in (spec.mean, spec.std))
+    x = x.sub_(mean).div_(std)
+    tensor = x[None] if spec.layout == "clip" else x.transpose(0, 1).contiguous()
+    # Pixel i of the input covers the clip from i / f to (i + 1) / f: centres shift by half pixels.
+    y, x_ = (Axis(n / m, (n / m - 1) / 2) for n, m in ((height, h), (width, w)))
+    return Prepared(tensor, y, x_, clip.shape)
+
+
+def features_of(x: Tensor) -> Float[Tensor, "channels t h w"]:
+    """Return the features that entered a block as (channels, t, h, w), whatever its dimension.
+
+    Args:
+        x: (1, channels, t), (frames, channels, h, w) or (parts of a clip, channels, t, h, w).
+
+    >>> features_of(torch.zeros(4, 8, 5, 7)).shape
+    torch.Size([8, 4, 5, 7])
+    """
+    if x.dim() == 3:  # time alone
+        return x[0, :, :, None, None]
+    if x.dim() == 4 and x.shape[0] > 1:
+        return x.transpose(0, 1)
+    if x.dim() == 5:
+        return x.transpose(0, 1).flatten(1, 2)
+    return x[0].reshape(x.shape[1], *(1, 1, *x.shape[2:])[-3:])
+
+
+def bypassed(block: nn.Module) -> AbstractContextManager[None]:
+    """Return a context in which a block returns the features that it was given."""
+    return replaced(block, lambda args, output: args[0])
+
+
+def block_affinity(
+    name: str,
+    block: NonLocalBlock,
+    attend: Call,
+    *,
+    queries: TokenGrid,
+    clip_shape: Shape | None = None,
+) -> EmbeddedAffinity:
+    """Return the affinity of a ``NonLocalBlock`` from a call of its ``attend``.
+
+    Frames that went through the block as a batch, one by one, become groups that see only
+    themselves; ``queries`` covers them all.
+    """
+    *embedded, scale = attend.args
+    # (frames, 1, tokens, d) -> (1, frames x tokens, d); one frame or clip stays what it is
+    theta, phi, g, y = (t.transpose(0, 1).flatten(1, 2) for t in (*embedded, attend.output))
+    frames = embedded[0].shape[0]
+    k = block.key_kernel
+    kernel = (k[0], 1, 1) if block.dimension == 1 else (k if len(k) == 3 else (1, *k))
+    return EmbeddedAffinity(
+        name=name,
+        pairwise=Pairwise(block.pairwise, float(scale)),
+        theta=theta.contiguous(),
+        phi=phi.contiguous(),
+        queries=queries,
+        keys=queries if block.pool == 1 else queries.pooled(cast(Shape, kernel)),
+        support=Support(queries.shape[0] // frames if frames > 1 else None),
+        values=g,
+        output=y,
+        clip_shape=clip_shape,
+    )
+
+
+def place(axis: Axis, in_clip: Axis) -> Axis:
+    """Return an axis given in the network's input as one in the clip."""
+    return axis.placed(scale=in_clip.stride, offset=in_clip.origin)
+
+
+def prepare_for(
+    net: nn.Module, clip: Clip, spec: InputSpec | None, blocks: Iterable[nn.Module]
+) -> Prepared:
+    """Return (1, 3, T, H, W) for a network of 3-D convolutions, (T, 3, H, W) else.
+
+    Args:
+        net: the network.
+        clip: the input.
+        spec: how to prepare it, where it is known.
+        blocks: the non-local blocks, whose own convolutions are 3-D on 2-D networks, too.
+    """
+    if spec is None:
+        inside = {m for block in blocks for m in block.modules()}
+        three = any(isinstance(m, nn.Conv3d) for m in net.modules() if m not in inside)
+        spec = InputSpec(layout="clip" if three else "frames")
+    return prepare(clip, spec)
+
+
+def shape_of(features: Tensor, dimension: int) -> Shape:
+    """Return the cells (t, h, w) of features with 1, 2 or 3 axes behind batch and channels.
+
+    A batch is the frames of one clip in two dimensions, its consecutive parts in three.
+
+    >>> import torch
+    >>> shape_of(torch.zeros(4, 8, 5, 7), 2), shape_of(torch.zeros(2, 8, 3, 5, 7), 3)
+    ((4, 5, 7), (6, 5, 7))
+    """
+    batch, cells = features.shape[0], tuple(features.shape[2:])
+    if dimension == 1:
+        return (batch * cells[0], 1, 1)
+    if dimension == 2:
+        return (batch, cells[0], cells[1])
+    return (batch * cells[0], cells[1], cells[2])
+
+
+def grid_of(call: Call, dimension: int, prepared: Prepared) -> TokenGrid:
+    """Return where the cells of a block's input lie in the clip.
+
+    They lie where the convolutions before the block put them, or evenly spread where those could
+    not be followed.
+
+    Args:
+        call: of the block.
+        dimension: 1 (time), 2 (space) or 3.
+        prepared: the network's input.
+    """
+    features: Tensor = call.args[0]
+    shape = shape_of(features, dimension)
+    seen = (features.shape[2], *shape[1:]) if dimension != 2 else shape  # of one part of the batch
+    known = {n: axis for n, (_, axis) in zip(("x", "y", "t"), reversed(call.axes), strict=False)}
+    if tuple(n for n, _ in call.axes) != seen[-len(call.axes) :]:
+        known = {}
+    size = prepared.tensor.shape[-2:]
+    y, x = (
+        known.get(axis) or Axis(full / cells, (full / cells - 1) / 2)
+        for axis, full, cells in (("y", size[0], shape[1]), ("x", size[1], shape[2]))
+    )
+    return TokenGrid.of_axes(
+        shape, known.get("t", Axis()), place(y, prepared.y), place(x, prepared.x)
+    )

@@ -1,0 +1,109 @@
+"""Properties of the computation that a layout settles, one after the other, with their origins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from nlviz.affinity.pairwise import PairwiseName
+from nlviz.errors import NlvizError, did_you_mean
+from nlviz.families.reading.layout import Flag, Origin
+
+_PAIRWISE = tuple(n for n in get_args(PairwiseName) if n not in ("nl_means", "bilateral"))
+
+
+class Flags:
+    """What was taken for each flag; an override by the user goes before everything else.
+
+    >>> flags = Flags({"scale": False}, known={"scale": "logits times d^-1/2", "key_pool": "side"})
+    >>> flags.truth("scale", True, "preset"), flags.number("key_pool", 2, "preset", choices=(1, 2))
+    (False, 2)
+    >>> flags.found["scale"].origin
+    'user'
+    """
+
+    def __init__(self, overrides: Mapping[str, object], *, known: Mapping[str, str]) -> None:
+        for name in overrides:
+            if name not in known:
+                raise NlvizError(f"this layout has no flag {name!r}{did_you_mean(name, known)}")
+        self._overrides = {k: v for k, v in overrides.items() if v is not None}
+        self._known = known
+        self.found: dict[str, Flag] = {}
+
+    def _settle(self, name: str, value: object, origin: Origin, note: str) -> object:
+        if name in self._overrides:
+            value, origin = self._overrides[name], "user"
+        self.found[name] = Flag(value, origin, note or self._known.get(name, ""))
+        return value
+
+    def truth(self, name: str, value: bool, origin: Origin, note: str = "") -> bool:
+        """Settle a flag that is on or off.
+
+        Raises:
+            NlvizError: when the override is neither.
+        """
+        found = self._settle(name, value, origin, note)
+        if found not in (True, False):
+            raise NlvizError(f"the flag {name} is True or False, got {found!r}")
+        return bool(found)
+
+    def number(
+        self,
+        name: str,
+        value: int,
+        origin: Origin,
+        note: str = "",
+        *,
+        choices: tuple[int, ...] | None = None,
+        least: int = 1,
+    ) -> int:
+        """Settle a flag that is a whole number.
+
+        Raises:
+            NlvizError: when the override is no number, none of the choices, or too small.
+        """
+        found = self._settle(name, value, origin, note)
+        whole = isinstance(found, int) and not isinstance(found, bool)
+        if choices is not None and not (whole and found in choices):
+            raise NlvizError(
+                f"the flag {name} is one of {', '.join(map(str, choices))}, got {found!r}"
+            )
+        if not whole or (choices is None and int(str(found)) < least):
+            raise NlvizError(f"the flag {name} is a number of {least} or more, got {found!r}")
+        return int(str(found))
+
+    def pairwise(self, value: PairwiseName, origin: Origin, note: str = "") -> PairwiseName:
+        """Settle the name of f.
+
+        Raises:
+            NlvizError: when the override names no f that a block can have.
+        """
+        found = self._settle("pairwise", value, origin, note)
+        for name in _PAIRWISE:
+            if found == name:
+                return name  # type: ignore[no-any-return]
+        raise NlvizError(f"the flag pairwise is one of {', '.join(_PAIRWISE)}; got {found!r}")
+
+
+def parsed_flags(texts: Iterable[str]) -> dict[str, Any]:
+    """Return flags by name from texts like ``scale=false``.
+
+    Raises:
+        NlvizError: when a text has no equals sign.
+
+    >>> parsed_flags(["scale=false", "key_pool=2", "pairwise=dot_product"])
+    {'scale': False, 'key_pool': 2, 'pairwise': 'dot_product'}
+    """
+    flags: dict[str, Any] = {}
+    words = {"true": True, "yes": True, "false": False, "no": False}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise NlvizError(f"a flag is set as NAME=VALUE, got {text!r}; try scale=false")
+        if name in ("name", "device", "progress", "autocast"):  # of the functions that take flags
+            raise NlvizError(
+                f"no flag is called {name!r}; `nlviz inspect FILE` lists a file's flags"
+            )
+        number = value.removeprefix("-").isdigit()
+        flags[name.strip()] = words.get(value.lower(), int(value) if number else value)
+    return flags

@@ -1,0 +1,231 @@
+"""What the adapters of other people's non-local blocks have in common.
+
+A block is known by the name of its class and by its attributes, so its package is not needed. Hooks
+on theta, phi and g see them as they enter the product, pooled keys included, and a hook on the
+output projection sees y. So what a block computes need not be believed: rows are made from theta
+and phi in each way that its code has, and the way whose rows give y is taken.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.support import Support
+from nlviz.clips.clip import Clip
+from nlviz.errors import NlvizError
+from nlviz.families.reading.adapter import (
+    InputSpec,
+    Prepared,
+    features_of,
+    grid_of,
+    prepare_for,
+    shape_of,
+)
+from nlviz.networks.hooks import Call, replaced
+
+TOLERANCE = 0.05  # of |y|: what rounding in half precision may do to large logits
+CLEARLY = 0.1  # a later candidate must leave less than this share of the first one's error
+SAMPLE = 16  # queries at which y is compared
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How a block of another code is put together.
+
+    Attributes:
+        dimension: 1 (time), 2 (space) or 3 (space-time).
+        candidates: f and its scale; the most likely first, where the block does not say.
+        behind: the modules that y goes through, W_z first and its normalisation after it.
+        theta, phi, g: the modules whose outputs enter the product, keys already pooled; None where
+            the features themselves do.
+        pool: the pooling of keys, in or before those modules; with ``phi`` None, of the features.
+        w_f: of ``concatenation``, theta's half first.
+        w_f_bias: inside its ReLU.
+    """
+
+    dimension: int
+    candidates: tuple[Pairwise, ...]
+    behind: tuple[nn.Module, ...]
+    theta: nn.Module | None = None
+    phi: nn.Module | None = None
+    g: nn.Module | None = None
+    pool: nn.Module | None = None
+    w_f: Tensor | None = None
+    w_f_bias: Tensor | None = None
+
+
+class ForeignAdapter(ABC):
+    """Reads the blocks that ``parts`` knows, in any network; cells are followed to the blocks."""
+
+    family: str
+    traces = True
+    products = False
+
+    @abstractmethod
+    def parts(self, block: nn.Module) -> Parts | None:
+        """Return how a module is put together if it is one of this family's blocks, else None."""
+
+    def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return the blocks by their dotted names."""
+        return {n or "block": m for n, m in net.named_modules() if self.parts(m) is not None}
+
+    def modules(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return the blocks and, in each, theta, phi and g and what y enters."""
+        found: dict[str, nn.Module] = {}
+        for name, block in self.blocks(net).items():
+            parts = self._parts(block)
+            found[name] = block
+            inside = {"theta": parts.theta, "phi": parts.phi, "g": parts.g, "out": parts.behind[0]}
+            found |= {f"{name}.{n}": m for n, m in inside.items() if m is not None}
+        return found
+
+    def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
+        """Return (1, 3, T, H, W) for a network of 3-D convolutions, (T, 3, H, W) else."""
+        return prepare_for(net, clip, spec, self.blocks(net).values())
+
+    def read(
+        self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared
+    ) -> Affinity:
+        """Return the affinity that gives the block's y.
+
+        Raises:
+            NlvizError: when none of the ways that this family's code has does so.
+        """
+        parts = self._parts(block)
+        call = calls[name]
+        x: Tensor = call.args[0]
+        if parts.dimension == 1 and x.shape[0] > 1:
+            raise NlvizError(
+                f"a block over time alone takes one sequence, {name} was given {x.shape[0]} at "
+                "once; capture the network with one"
+            )
+        theta, phi, g = (
+            calls[f"{name}.{part}"].output if module is not None else x
+            for part, module in (("theta", parts.theta), ("phi", parts.phi), ("g", parts.g))
+        )
+        if parts.phi is None and parts.pool is not None:
+            with torch.no_grad():
+                phi = parts.pool(x)
+        queries = grid_of(call, parts.dimension, prepared)
+        keys = _pooled(queries, phi, parts)
+        theta, phi, g, y = (
+            part.flatten(2).mT.reshape(1, -1, part.shape[1])
+            for part in (theta, phi, g, calls[f"{name}.out"].args[0])
+        )
+        if parts.w_f is not None:
+            w = parts.w_f.detach().flatten().to(theta)
+            d = theta.shape[-1]
+            theta, phi = theta @ w[:d, None], phi @ w[d:, None]
+            if parts.w_f_bias is not None:
+                theta = theta + parts.w_f_bias.detach().to(theta)
+        batch = x.shape[0]
+        found = EmbeddedAffinity(
+            name=name,
+            pairwise=parts.candidates[0],
+            theta=theta,
+            phi=phi,
+            queries=queries,
+            keys=keys,
+            support=Support(queries.shape[0] // batch if batch > 1 else None),
+            values=g,
+            output=y,
+            clip_shape=prepared.clip_shape,
+        )
+        return _settled(found, parts.candidates)
+
+    def features(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
+        """Return what entered the block."""
+        return features_of(calls[name].args[0])
+
+    def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
+        """Return a context in which the block returns what it was given, and its map if it does."""
+
+        def unchanged(args: tuple[Any, ...], output: Any) -> Any:
+            return (args[0], *output[1:]) if isinstance(output, tuple) else args[0]
+
+        return replaced(self.blocks(net)[name], unchanged)
+
+    def _parts(self, block: nn.Module) -> Parts:
+        found = self.parts(block)
+        assert found is not None  # for the type checker: blocks() saw to it
+        return found
+
+
+def is_called(module: nn.Module, word: str) -> bool:
+    """Return whether the name of a module's class, or of one that it derives from, holds a word.
+
+    >>> is_called(nn.Conv2d(1, 1, 1), "convnd"), is_called(nn.Conv2d(1, 1, 1), "nonlocal")
+    (True, False)
+    """
+    return any(word in c.__name__.lower() for c in type(module).__mro__)
+
+
+def dimension_of(kernel: nn.Module) -> int:
+    """Return the number of axes of a 1x1 convolution, or of a module that holds one.
+
+    >>> dimension_of(nn.Sequential(nn.Conv3d(2, 3, 1), nn.MaxPool3d(2)))
+    3
+    """
+    return max(p.dim() for p in kernel.parameters()) - 2
+
+
+def last_of(module: nn.Module | None) -> nn.Module | None:
+    """Return the pooling at the end of a ``Sequential``, or None where there is no Sequential."""
+    return module[-1] if isinstance(module, nn.Sequential) else None
+
+
+def _pooled(queries: TokenGrid, phi: Tensor, parts: Parts) -> TokenGrid:
+    """Return where the keys lie, pooled by any kernel, stride and padding."""
+    axes = [Axis(s, o) for s, o in zip(queries.stride, queries.origin, strict=True)]
+    if parts.pool is not None:
+        n = parts.dimension
+        first = 0 if n == 1 else 3 - n
+        for i in range(n):
+            k, s, p = (
+                _one(getattr(parts.pool, a), i) for a in ("kernel_size", "stride", "padding")
+            )
+            axes[first + i] = axes[first + i].through(kernel=k, stride=s, pad=p)
+    return TokenGrid.of_axes(shape_of(phi, parts.dimension), *axes)
+
+
+def _one(value: Any, i: int) -> int:
+    return int(value[i] if isinstance(value, (tuple, list)) else value)
+
+
+def _settled(affinity: EmbeddedAffinity, candidates: tuple[Pairwise, ...]) -> EmbeddedAffinity:
+    """Return the affinity with the f whose rows give y; the first of those that fit equally."""
+    tried = [replace(affinity, pairwise=pairwise) for pairwise in candidates]
+    errors = [_error(a) for a in tried]
+    best = min(range(len(tried)), key=lambda i: errors[i])
+    if errors[best] >= CLEARLY * errors[0]:
+        best = 0
+    if not errors[best] <= TOLERANCE:
+        raise NlvizError(
+            f"rows from theta and phi must give what {affinity.name} computed, they are off by "
+            f"{errors[best]:.0%} with {' or '.join(str(c.name) for c in candidates)}; this is "
+            "another block than its name says, put nlviz.NonLocalBlock in its place"
+        )
+    return tried[best]
+
+
+def _error(affinity: EmbeddedAffinity) -> float:
+    """Return |rows g - y| / |y| at a few queries."""
+    n = affinity.queries.size
+    indices = torch.linspace(0, n - 1, min(n, SAMPLE)).round().long().to(affinity.theta.device)
+    assert affinity.values is not None  # for the type checker: read() gave both
+    assert affinity.output is not None
+    y = affinity.output[:, indices].float()
+    found = affinity.rows(indices).float() @ affinity.values.float()
+    size = max(float(y.norm()), float(found.norm()), 1e-30)
+    return float((found - y).norm()) / size

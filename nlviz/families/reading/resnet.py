@@ -1,0 +1,122 @@
+"""What the readings of residual video networks have in common, once names and flags are settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
+
+from nlviz.families.reading import layout as heads
+from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.layout import Origin, Reading
+from nlviz.families.reading.resnet_keys import Trunk, blocks_of, in_words, network_of
+from nlviz.networks.video_resnet import VideoResNetSpec
+
+Colours = tuple[tuple[float, float, float], tuple[float, float, float], str]
+IMAGENET: Colours = (
+    (123.675, 116.28, 103.53),
+    (58.395, 57.12, 57.375),
+    "ImageNet's mean and deviation",
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How a network saw a video in training.
+
+    Attributes:
+        frames, stride: every stride-th frame of the video, frames in all.
+        origin: where that is known from.
+        size: shorter side in pixels.
+        spread: the frames were spread evenly over the whole video.
+    """
+
+    frames: int
+    stride: int
+    origin: Origin
+    size: int = 256
+    spread: bool = False
+
+
+def with_time(tensor: Tensor, name: str) -> Tensor:
+    """Return a kernel of a convolution in 2-D with an axis of time; anything else as it is.
+
+    >>> import torch
+    >>> with_time(torch.zeros(64, 3, 7, 7), "stem.conv.weight").shape
+    torch.Size([64, 3, 1, 7, 7])
+    """
+    if tensor.dim() == 4 and not name.startswith("head."):
+        return tensor.unsqueeze(2)
+    return tensor
+
+
+def read_resnet(
+    checkpoint: Checkpoint,
+    names: Mapping[str, str],
+    trunk: Trunk,
+    spec: VideoResNetSpec,
+    flags: Flags,
+    seen: Seen,
+    *,
+    colours: Colours,
+    kind: str | None = None,
+    dropped: Mapping[str, str] | None = None,
+    filled: Mapping[str, tuple[Tensor, str]] | None = None,
+    warnings: tuple[str, ...] = (),
+    trained_for: str | None = None,
+) -> Reading:
+    """Return the reading of a residual video network.
+
+    Args:
+        checkpoint: the file.
+        names: key in the file -> key of the network.
+        trunk: what the shapes tell.
+        spec: how the network is put together.
+        flags: settled so far; the sampling and the size are settled here.
+        seen: how it saw a video in training.
+        colours: mean and deviation of RGB on values in [0, 255], and both in words.
+        kind: name of the architecture, where the shapes do not tell it.
+        dropped: see ``Reading``.
+        filled: see ``Reading``.
+        warnings: see ``Reading``.
+        trained_for: one phrase, by default from the number of classes.
+    """
+    frames = flags.number("frames", seen.frames, seen.origin)
+    stride = flags.number("stride", seen.stride, seen.origin)
+    size = flags.number("size", seen.size, "preset", least=32)
+    change: dict[str, Callable[[Tensor], Tensor]] = {}
+    for key, name in names.items():
+        tensor = checkpoint.tensors[key]
+        if name == "head.weight" and tensor.dim() > 2:
+            change[key] = heads.as_matrix
+        elif tensor.dim() == 4:
+            change[key] = partial(with_time, name=name)
+    step = spec.stem_stride * spec.pool1[1] * (spec.pool2 or (1, 1))[1]
+    mean, std, words = colours
+    taken = "spread evenly over" if seen.spread else f"every {stride}. of"
+    return Reading(
+        architecture=in_words(trunk, kind=kind),
+        build=partial(network_of, spec),
+        names=names,
+        blocks=blocks_of(trunk, spec),
+        flags=flags.found,
+        input_spec=InputSpec(
+            size=size,
+            mean=mean,
+            std=std,
+            frames=frames,
+            stride=None if seen.spread else stride,
+            least_frames=step,
+        ),
+        input_note=f"RGB, {words}, {frames} frames {taken} the video, shorter side {size}",
+        change=change,
+        dropped=dropped or {},
+        filled=filled or {},
+        labels=heads.labels_of(trunk.classes),
+        trained_for=trained_for or heads.trained_for(trunk.classes),
+        warnings=warnings,
+    )

@@ -1,0 +1,292 @@
+"""SlowFast's own checkpoints: C2D, I3D, Slow and SlowFast, with and without non-local blocks.
+
+Feichtenhofer et al., "SlowFast Networks for Video Recognition", arXiv 1812.03982;
+https://github.com/facebookresearch/SlowFast (Apache-2.0).
+
+    key of the file                        key of the network
+    s1.pathway0_stem.conv.weight           stem.conv.weight
+    s4.pathway0_res5.branch2.a_bn.weight   res4.5.a_bn.weight
+    s4.pathway0_res0.branch1.weight        res4.0.shortcut.weight
+    s4.pathway0_nonlocal5.conv_theta.bias  res4.5.nl.theta.bias
+    head.projection.weight                 head.weight
+
+With a pathway1 the network has two: slow. and fast. go before these names, and s1_fuse becomes
+fuse1. What the keys do not say stands in the configuration that the training writes beside them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor, nn
+
+from nlviz.affinity.pairwise import Pairwise, PairwiseName
+from nlviz.errors import WeightsMismatch
+from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.foreign_blocks import ForeignAdapter, Parts, dimension_of, is_called
+from nlviz.families.reading.layout import Origin, Reading, labels_of, trained_for
+from nlviz.families.reading.resnet_keys import (
+    RESNET_FLAGS,
+    Preset,
+    Trunk,
+    blocks_of,
+    in_words,
+    network_of,
+    spec_of,
+    stripped,
+    trunk_of,
+)
+from nlviz.families.slowfast_config import Config, config_of
+from nlviz.networks.video_resnet import VideoResNetSpec
+
+_STEM = re.compile(r"s1\.pathway(\d)_stem\.(conv\.weight|bn\.\w+)")
+_RES = re.compile(
+    r"s([2-5])\.pathway(\d)_res(\d+)\.branch(?:2\.([abc])|1)(?:\.(weight)|_bn\.(\w+))"
+)
+_NL = re.compile(
+    r"s([2-5])\.pathway(\d)_nonlocal(\d+)\.(?:conv_(theta|phi|g|out)\.(\w+)|(?:bn|norm)\.(\w+))"
+)
+_FUSE = re.compile(r"s([1-4])_fuse\.(?:conv_f2s\.(weight)|bn\.(\w+))")
+_INSTANTIATIONS: Mapping[str, PairwiseName] = MappingProxyType(
+    {"softmax": "embedded_gaussian", "dot_product": "dot_product"}
+)
+_BLUE_FIRST = (
+    "Its training took blue before green and red (DATA.REVERSE_INPUT_CHANNEL); frames are given to "
+    "it as red, green, blue."
+)
+_SAMPLING = re.compile(r"(?<!\d)([1-9]\d{0,2})x([1-9]\d?)(?!\d)")
+
+
+def slowfast_name(key: str, *, two: bool = False) -> str | None:
+    """Return the network's key, or None.
+
+    Args:
+        key: of the file.
+        two: whether the network has two pathways.
+
+    >>> slowfast_name("s4.pathway0_nonlocal5.conv_theta.weight")
+    'res4.5.nl.theta.weight'
+    >>> slowfast_name("s2.pathway1_res0.branch1_bn.bias", two=True)
+    'fast.res2.0.shortcut_bn.bias'
+    """
+    if key in ("head.projection.weight", "head.projection.bias"):
+        return f"head.{key.rsplit('.', 1)[1]}"
+    if two and (m := _FUSE.fullmatch(key)):
+        return f"fuse{m[1]}.{'conv.weight' if m[2] else 'bn.' + m[3]}"
+    if m := _STEM.fullmatch(key):
+        pathway, name = m[1], f"stem.{m[2]}"
+    elif m := _RES.fullmatch(key):
+        pathway = m[2]
+        end = ".weight" if m[5] else f"_bn.{m[6]}"
+        name = f"res{m[1]}.{int(m[3])}.{m[4] or 'shortcut'}{end}"
+    elif m := _NL.fullmatch(key):
+        pathway = m[2]
+        name = f"res{m[1]}.{int(m[3])}.nl.{f'{m[4]}.{m[5]}' if m[4] else f'bn.{m[6]}'}"
+    else:
+        return None
+    if not two:
+        return name if pathway == "0" else None
+    return f"{('slow', 'fast')[pathway == '1']}.{name}"
+
+
+class SlowFastLayout:
+    """Checkpoints of SlowFast's own training."""
+
+    family = "slowfast"
+    flags: Mapping[str, str] = MappingProxyType(
+        {
+            **{k: v for k, v in RESNET_FLAGS.items() if k != "shift"},
+            "alpha": "frames of the fast pathway for one of the slow pathway",
+        }
+    )
+
+    def recognise(self, checkpoint: Checkpoint) -> str | None:
+        """Return by what the file was recognised, or None."""
+        sign = "s1.pathway0_stem.conv.weight"
+        if any(stripped(key) == sign for key in checkpoint.tensors):
+            return f"the name {sign}" + (" and its configuration" if config_of(checkpoint) else "")
+        return None
+
+    def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+        """Return how the file becomes a network."""
+        two = any("pathway1_" in key for key in checkpoint.tensors)
+        names = {
+            key: name
+            for key in checkpoint.tensors
+            if (name := slowfast_name(stripped(key), two=two)) is not None
+        }
+        by_name = {name: checkpoint.tensors[key] for key, name in names.items()}
+        slow = _pathway(by_name, "slow.") if two else by_name
+        source = checkpoint.path.name
+        trunk = trunk_of(slow, source=source)
+        config = config_of(checkpoint)
+        config.refuse_what_is_not_computed(source)
+        flags = Flags(overrides, known=self.flags)
+        alpha = flags.number("alpha", *_alpha(source, config), least=2) if two else 1
+        seen = _sampling(source, config, alpha, flags)
+        spec = spec_of(trunk, _preset(trunk, config, source, two, seen[0] // alpha), flags)
+        size = flags.number("size", 256, "preset", "test crops; training crops were 224", least=32)
+        if two:
+            fast = trunk_of(_pathway(by_name, "fast."), source=source)
+            build: Callable[[], nn.Module] = _two(fast, spec, by_name, alpha)
+        else:
+            build = partial(network_of, spec)
+        mean, std = config.colours("MEAN", 0.45), config.colours("STD", 0.225)
+        return Reading(
+            architecture=in_words(trunk, kind="SlowFast" if two else None),
+            build=build,
+            names=names,
+            blocks=blocks_of(trunk, spec),
+            flags=flags.found,
+            input_spec=InputSpec(
+                size=size,
+                mean=mean,
+                std=std,
+                frames=seen[0],
+                stride=seen[1],
+                least_frames=(2 if spec.pool2 else 1) * alpha,
+            ),
+            input_note=f"RGB, (value / 255 - {_in_words(mean)}) / {_in_words(std)}, {seen[0]} "
+            f"frames, every {seen[1]}. of the video, shorter side {size}",
+            labels=labels_of(trunk.classes),
+            trained_for=trained_for(trunk.classes),
+            warnings=(_BLUE_FIRST,) if config.at("DATA", "REVERSE_INPUT_CHANNEL") is True else (),
+        )
+
+
+def _pathway(by_name: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    own = {n.removeprefix(prefix): t for n, t in by_name.items() if n.startswith(prefix)}
+    return own | {n: t for n, t in by_name.items() if n.startswith("head.")}
+
+
+def _in_words(colours: tuple[float, ...]) -> str:
+    r, *others = (f"{c / 255:g}" for c in colours)
+    return r if others == [r, r] else f"({', '.join((r, *others))})"
+
+
+def _sampling(source: str, config: Config, alpha: int, flags: Flags) -> tuple[int, int]:
+    """Settle frames and stride; those of the fast pathway, where there is one."""
+    frames, stride, origin = config.number("DATA", "NUM_FRAMES"), 0, "config"
+    if frames:
+        stride = config.number("DATA", "SAMPLING_RATE") or 8
+    elif told := _SAMPLING.search(source):
+        # A SlowFast network's name gives the slow pathway's frames.
+        frames, stride = int(told[1]) * alpha, max(int(told[2]) // alpha, 1)
+        origin = "file name"
+    else:
+        frames, stride, origin = (8 * alpha, max(8 // alpha, 1), "preset")
+    taken: Origin = origin  # type: ignore[assignment]
+    return flags.number("frames", frames, taken), flags.number("stride", stride, taken)
+
+
+def _alpha(source: str, config: Config) -> tuple[int, Origin]:
+    if alpha := config.number("SLOWFAST", "ALPHA"):
+        return alpha, "config"
+    if "4x16" in source:
+        return 8, "file name"
+    return 4, "preset"
+
+
+def _preset(trunk: Trunk, config: Config, source: str, two: bool, frames: int) -> Preset:
+    """Return what the configuration, the name or the family's habit says; frames are slow ones."""
+    slow = two or trunk.architecture.startswith("SlowOnly")
+    pool2: tuple[int, Origin] = (1 if slow else 2, "preset")
+    arch = config.text("MODEL", "ARCH")
+    if arch:
+        pool2 = (2 if arch in ("c2d", "i3d") else 1, "config")
+    elif "NOPOOL" in source:
+        pool2 = (1, "file name")
+    said = _INSTANTIATIONS.get(config.text("NONLOCAL", "INSTANTIATION"))
+    stages = {stage for stage, _ in trunk.non_local}
+    pool = config.key_pool(stages, source)
+    cells = frames // pool2[0]
+    groups = config.groups(stages - {3})
+    if groups != 1:
+        raise WeightsMismatch(
+            f"{source} groups the frames of its blocks outside res3, which is not computed here; "
+            "only res3 can have groups"
+        )
+    groups = config.groups({3})
+    return Preset(
+        pairwise=(said, "config")
+        if said
+        else ("dot_product" if slow else "embedded_gaussian", "preset"),
+        key_pool=(pool, "config") if pool else (2, "preset"),
+        frames_per_group=(cells // groups if groups > 1 else 0, "config" if config else "preset"),
+        pool1_pad=(1, "preset"),
+        pool2=pool2,
+    )
+
+
+def _two(
+    fast: Trunk, spec: VideoResNetSpec, by_name: Mapping[str, Tensor], alpha: int
+) -> Callable[[], nn.Module]:
+    """Return what makes a network of two pathways; widths and lateral kernels are in the shapes."""
+    lateral = by_name.get("fuse1.conv.weight")
+    wide, narrow = (by_name[f"{p}.stem.conv.weight"].shape[:1].numel() for p in ("slow", "fast"))
+    if lateral is None or lateral.dim() != 5:
+        raise WeightsMismatch(
+            "a network with two pathways needs the lateral kernels s1_fuse.conv_f2s.weight, this "
+            "file has none; load a complete file"
+        )
+    if not 0 < narrow <= min(wide, lateral.shape[0]):
+        raise WeightsMismatch(
+            f"a fast pathway has no more channels than the slow one and the lateral kernels, got "
+            f"{narrow} beside {wide} and {lateral.shape[0]}; load a complete file"
+        )
+
+    def build() -> nn.Module:
+        from nlviz.networks.slowfast import SlowFast, SlowFastSpec
+
+        return SlowFast(
+            SlowFastSpec(
+                slow=spec,
+                fast=VideoResNetSpec(
+                    depth=fast.depth,
+                    temporal=fast.temporal,
+                    stem_kernel=fast.stem_kernel,
+                    pool1_pad=spec.pool1_pad,
+                    pool2=spec.pool2,
+                    classes=fast.classes,
+                ),
+                alpha=alpha,
+                beta_inverse=wide // narrow,
+                fusion_kernel=lateral.shape[2],
+                fusion_ratio=lateral.shape[0] // narrow,
+            )
+        )
+
+    return build
+
+
+class PyTorchVideoAdapter(ForeignAdapter):
+    """Reads ``NonLocal`` and ``Nonlocal``."""
+
+    family = "pytorchvideo blocks"
+
+    def parts(self, block: nn.Module) -> Parts | None:
+        """Return how a block of PyTorchVideo's or SlowFast's is put together, or None."""
+        own: Any = block
+        mode = getattr(block, "instantiation", None)
+        if not is_called(block, "nonlocal") or mode not in ("softmax", "dot_product"):
+            return None
+        if not all(hasattr(block, f"conv_{n}") for n in ("theta", "phi", "g", "out")):
+            return None
+        d = own.conv_out.in_channels
+        f = Pairwise("embedded_gaussian", d**-0.5) if mode == "softmax" else Pairwise(mode)
+        norms = (getattr(block, n, None) for n in ("norm", "bn"))
+        return Parts(
+            dimension_of(own.conv_g),
+            (f,),
+            (own.conv_out, *(n for n in norms if isinstance(n, nn.Module))),
+            own.conv_theta,
+            own.conv_phi,
+            own.conv_g,
+            getattr(block, "pool", None),
+        )

@@ -1,0 +1,1 @@
+"""timm's transformers and non-local blocks."""

@@ -1,0 +1,204 @@
+"""Vision transformers of timm: ViT, DeiT, DINO, DINOv2 with registers, and EVA, DINOv3 with RoPE.
+
+Dosovitskiy et al. 2021, arXiv 2010.11929; Caron et al. 2021 (DINO), arXiv 2104.14294; Darcet et al.
+2024 (registers), arXiv 2309.16588; Siméoni et al. 2025 (DINOv3), arXiv 2508.10104. Networks from
+https://github.com/huggingface/pytorch-image-models (Apache-2.0), which stay as they are: fused
+attention runs as it runs without nlviz, q and k are seen on their way into it.
+
+timm         here
+``q, k, v``  theta, phi, values, as they enter the product: after q_norm, k_norm and RoPE
+``x``        output, the product's own, before gate, norm and ``proj``
+
+A frame is 16 x 16 patches, say, row by row, behind its class and register tokens, which have no
+place. The frames of a clip go through as a batch, so each frame sees its own tokens alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from timm.layers.attention import Attention, AttentionRope
+from timm.models.eva import Eva, EvaAttention, EvaBlockPostNorm
+from timm.models.vision_transformer import ResPostBlock, VisionTransformer
+from torch import Tensor, nn
+
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.support import Support
+from nlviz.clips.clip import Clip
+from nlviz.errors import NlvizError
+from nlviz.families.reading.adapter import InputSpec, Prepared, place, prepare
+from nlviz.networks.hooks import Call, replaced
+
+_TRUNKS = (VisionTransformer, Eva)
+_ATTENTION = (Attention, AttentionRope, EvaAttention)
+_NORM_LAST = (ResPostBlock, EvaBlockPostNorm)  # x + norm1(attn(x)): what is added leaves norm1
+_EMBED = "patch_embed"
+
+
+class TimmViTAdapter:
+    """Reads the attention of every block, ``blocks.0`` onwards."""
+
+    family = "timm-vit"
+    traces = False  # patches are squares
+    products = True
+
+    def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return the attention of the blocks, also where the transformer is a part of ``net``."""
+        name, trunk = _trunk(net)
+        before = f"{name}." if name else ""
+        return {
+            f"{before}blocks.{i}": block.attn
+            for i, block in enumerate(trunk.blocks if trunk is not None else ())
+            if isinstance(getattr(block, "attn", None), _ATTENTION)
+        }
+
+    def modules(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Return the attention of the blocks, and the embedding, which tells the grid."""
+        return {_EMBED: _trunk(net)[1].patch_embed, **self.blocks(net)}
+
+    def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
+        """Return (T, 3, H, W), mean and deviation as the weights' card says.
+
+        A network that takes other sizes than its own gets the clip in its aspect, the shorter side
+        as in training; else the whole picture is resized to the one size that it takes.
+        """
+        return prepare(clip, spec or input_spec(_trunk(net)[1]))
+
+    def read(
+        self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared
+    ) -> Affinity:
+        """Return the affinity: q, k, v and y as they entered and left the product.
+
+        Raises:
+            NlvizError: when no plain product of all tokens was seen, or tokens were dropped.
+        """
+        products = calls[name].products
+        if len(products) != 1 or products[0].masked:
+            raise NlvizError(
+                f"{name} must compute one softmax(q k^T) v without a mask, "
+                f"{'a mask took part' if products else 'none was seen'}; a network that was "
+                "compiled or scripted must be captured as it was before"
+            )
+        (product,) = products
+        frames, h, w, prefix = _layout(name, calls, product.q.shape[2])
+        if frames != prepared.clip_shape[0]:
+            raise NlvizError(
+                f"a batch must hold the clip's {prepared.clip_shape[0]} frames, {name} saw "
+                f"{frames}; give the network one batch of all frames"
+            )
+        height, width = prepared.tensor.shape[-2:]
+        queries = TokenGrid.of_axes(
+            (frames, h, w),
+            Axis(),
+            place(Axis(height / h, (height / h - 1) / 2), prepared.y),
+            place(Axis(width / w, (width / w - 1) / 2), prepared.x),
+            prefix=frames * prefix,
+        )
+        theta, phi, values, output = (
+            _in_order(x, prefix) for x in (product.q, product.k, product.v, product.y)
+        )
+        return EmbeddedAffinity(
+            name=name,
+            pairwise=Pairwise("embedded_gaussian", product.scale),
+            theta=theta,
+            phi=phi,
+            queries=queries,
+            keys=queries,
+            support=Support(1, own_prefix=True) if frames > 1 else Support(),
+            values=values,
+            output=output,
+            clip_shape=prepared.clip_shape,
+            note=_note(prepared),
+            prefix_name="the class token" if prefix == 1 else "class token and registers",
+        )
+
+    def features(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
+        """Return what entered the attention, behind ``norm1``, patches only."""
+        x: Tensor = calls[name].args[0]
+        frames, h, w, prefix = _layout(name, calls, x.shape[1])
+        return x[:, prefix:].reshape(frames, h, w, -1).permute(3, 0, 1, 2)
+
+    def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
+        """Return a context in which the attention adds nothing to its residual path."""
+        block = net.get_submodule(name)
+        last = block.norm1 if isinstance(block, _NORM_LAST) else block.attn
+        assert isinstance(last, nn.Module)  # for the type checker
+        return replaced(last, lambda args, output: torch.zeros_like(output))
+
+
+def input_spec(net: Any) -> InputSpec:
+    """Return how a clip becomes the input of a transformer of timm.
+
+    >>> import timm
+    >>> input_spec(timm.create_model("vit_tiny_patch16_224")).sides
+    (224, 224)
+    >>> spec = input_spec(timm.create_model("vit_tiny_patch16_224", dynamic_img_size=True))
+    >>> spec.size, spec.multiple, spec.sides
+    (224, 16, None)
+    """
+    card = getattr(net, "pretrained_cfg", None) or {}
+    mean, std = (
+        tuple(255 * float(v) for v in card.get(key, default))
+        for key, default in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225)))
+    )
+    height, width = net.patch_embed.img_size
+    return InputSpec(
+        size=min(height, width),
+        multiple=max(net.patch_embed.patch_size),
+        mean=(mean[0], mean[1], mean[2]),
+        std=(std[0], std[1], std[2]),
+        layout="frames",
+        sides=None if getattr(net, "dynamic_img_size", False) else (height, width),
+    )
+
+
+def _trunk(net: nn.Module) -> tuple[str, Any]:
+    """Return the dotted name of the first transformer of timm in a network and itself, or None."""
+    found = ((n, m) for n, m in net.named_modules() if isinstance(m, _TRUNKS))
+    return next(found, ("", None))
+
+
+def _layout(name: str, calls: Mapping[str, Call], tokens: int) -> tuple[int, int, int, int]:
+    """Return frames, rows and columns of patches, and tokens without a place in a frame."""
+    embed: Any = calls[_EMBED].module
+    patches: Tensor = calls[_EMBED].output
+    frames = patches.shape[0]
+    # (T, h, w, C) where sizes may change, (T, h w, C) where there is one
+    h, w = patches.shape[1:3] if patches.dim() == 4 else embed.grid_size
+    if tokens < h * w:
+        raise NlvizError(
+            f"every patch must reach the attention, {name} saw {tokens} tokens of {h * w} patches; "
+            "a network that drops patches has no map of the picture"
+        )
+    return frames, int(h), int(w), tokens - int(h) * int(w)
+
+
+def _in_order(x: Tensor, prefix: int) -> Tensor:
+    """Return (heads, tokens of all frames, d) of (T, heads, tokens, d).
+
+    All tokens without a place come first, frame by frame.
+    """
+    x = x.transpose(0, 1)
+    if x.shape[1] == 1:
+        return x[:, 0].contiguous()
+    return torch.cat([x[:, :, :prefix].flatten(1, 2), x[:, :, prefix:].flatten(1, 2)], 1)
+
+
+def _note(prepared: Prepared) -> str:
+    """Return what a reader must know: frames are apart, and the aspect may not be kept."""
+    told = []
+    if prepared.clip_shape[0] > 1:
+        told.append("The network sees one frame at a time: a query reaches its own frame only.")
+    if abs(prepared.y.stride / prepared.x.stride - 1) > 0.05:
+        height, width = prepared.tensor.shape[-2:]
+        told.append(
+            f"It takes pictures of {width}×{height} px alone: the whole frame was resized to that "
+            "without keeping its aspect."
+        )
+    return " ".join(told)

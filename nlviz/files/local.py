@@ -1,0 +1,68 @@
+"""Files on this machine: written whole, read by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from nlviz.errors import NlvizError
+
+KINDS = ("png", "gif", "mp4", "html", "json", "npz")  # what a view is saved as
+
+
+def suffix_of(path: str | Path, kinds: Sequence[str], *, what: str) -> str:
+    """Return the kind of file that a path's ending asks for.
+
+    Raises:
+        NlvizError: when it is none of the kinds.
+
+    >>> suffix_of("a/look.GIF", ("png", "gif"), what="an overlay")
+    'gif'
+    """
+    kind = Path(path).suffix.lower().removeprefix(".")
+    if kind not in kinds:
+        *others, last = (f".{k}" for k in kinds)
+        listed = f"{', '.join(others)} or {last}" if others else last
+        raise NlvizError(f"{what} is saved as {listed}, got {Path(path).name!r}; change its ending")
+    return kind
+
+
+def write_whole(path: str | Path, content: bytes) -> Path:
+    """Write a file beside its target and rename it, so that no half of it is ever seen.
+
+    Raises:
+        NlvizError: when the file cannot be written; nothing is left behind.
+    """
+    path = Path(path)
+    beside: str | None = None
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(beside).chmod(0o666 & ~mask)  # mkstemp's files are for their owner only
+        Path(beside).replace(path)
+    except OSError as error:
+        raise NlvizError(
+            f"{str(path)!r} cannot be written ({error.strerror}); name a file in a folder that "
+            "exists and may be written to"
+        ) from None
+    finally:
+        if beside is not None:
+            Path(beside).unlink(missing_ok=True)
+    return path
+
+
+def digest_of(path: Path) -> str:
+    """Return the sha256 of a file.
+
+    >>> from nlviz.resources import asset
+    >>> len(digest_of(asset("README.md")))
+    64
+    """
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,45 @@
+"""The lines beneath a figure, and what must be said of what is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nlviz.words.numbers import change_text, percent_text
+
+if TYPE_CHECKING:
+    from nlviz.render.overlay import Overlay
+from nlviz.words.rows import (
+    left_out,
+    place_text,
+)
+
+
+def notes_of(overlay: Overlay, *, shown: int) -> list[str]:
+    """Return the sentences of a film strip's caption."""
+    clip, attention, look = overlay.clip, overlay.attention, overlay.look
+    notes = [f"Outlined: {place_text(clip, attention)}."] if look.marked else []
+    if attention.left_out:
+        what, share = left_out(attention)
+        rest = ", the rest is renormalised" if attention.normalised else ""
+        whole = "difference" if attention.balanced else "weight"
+        notes.append(f"Its own {what} ({percent_text(share)} of the {whole}) is left out{rest}.")
+    elif look.marked and look.show_map and look.scale.unit != "logit":
+        own = float(attention.weights.flat[attention.own])
+        notes.append(f"Its own cell, not coloured, has {look.scale.text(own)}.")
+    if look.scale.clipped:
+        notes.append(f"The strongest other key has {look.scale.text(look.scale.most)}.")
+    if attention.reachable is not None and not attention.left_out:
+        notes.append("Hatched: out of the query's reach.")
+    if attention.off_grid:
+        off = (change_text if attention.balanced else percent_text)(attention.off_grid)
+        notes.append(f"{off} of the weight lies on tokens without a place.")
+    if look.links:
+        notes.append(f"Arrows: the {look.links} strongest links, the thicker the stronger.")
+    if attention.balanced and len(clip.frames) > 1:
+        notes.append("Bars: what each frame gains or loses of a row's weight.")
+    elif len(clip.frames) > 1 and look.scale.unit != "logit":
+        of = "weight" if look.marked else "size of all values"
+        notes.append(f"Bars: share of the {of} in each frame.")
+    if shown < len(clip.frames):
+        notes.append(f"{shown} of {len(clip.frames)} frames are shown.")
+    return notes

@@ -1,0 +1,148 @@
+"""The colour scale of a map, in multiples of uniform attention, and its numbers in words.
+
+Where the scale ends is ``AttentionMap.top_of_scale``'s rule; what lies beyond is marked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.errors import NlvizError
+from nlviz.words.numbers import (
+    multiple_text,
+    number_text,
+)
+
+Unit = Literal["uniform", "absolute", "logit"]
+Weights = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """From weights to shares of the colour scale.
+
+    Attributes:
+        lo, hi: weights at the ends.
+        uniform: weight of uniform attention.
+        unit: in what the ends are told.
+        most, least: extreme weights, the query's own cell aside.
+        planes: own end for every frame of the key grid, or None for one scale over all.
+        fixed: whether the end was given rather than found.
+    """
+
+    lo: float
+    hi: float
+    uniform: float
+    unit: Unit
+    most: float
+    least: float
+    planes: tuple[float, ...] | None = None
+    fixed: bool = False
+
+    @property
+    def diverging(self) -> bool:
+        """Whether zero is the middle."""
+        return self.lo < 0 and self.lo == -self.hi
+
+    @property
+    def clipped(self) -> bool:
+        """Whether a key lies beyond the upper end."""
+        return self.planes is None and self.most > self.hi * (1 + 1e-6)
+
+    @property
+    def clipped_below(self) -> bool:
+        """Whether a key lies beyond the lower end."""
+        return self.planes is None and self.least < self.lo - 1e-6 * abs(self.lo) - 1e-12
+
+    def shares(self, weights: Weights, plane: int) -> Weights:
+        """Return the weights of one frame of the key grid as shares, in [0, 1] or [-1, 1]."""
+        if self.planes is not None:
+            return (weights / np.float32(self.planes[plane])).astype(np.float32)
+        if self.diverging:
+            return (weights / np.float32(self.hi)).astype(np.float32)
+        return ((weights - self.lo) / (self.hi - self.lo)).astype(np.float32)
+
+    def text(self, weight: float) -> str:
+        """Return a weight in the scale's unit."""
+        if weight == 0:
+            return "0"
+        if self.unit == "uniform":
+            return multiple_text(weight / self.uniform)
+        return number_text(weight)
+
+    @property
+    def title(self) -> str:
+        """What the colour bar shows."""
+        what = {
+            "uniform": "Weight, × uniform attention",
+            "absolute": "Weight",
+            "logit": "Raw logit",
+        }[self.unit]
+        if self.planes is not None:
+            return f"{what} · own scale per frame"
+        return f"{what} · scale locked" if self.fixed else what
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The labels of both ends, the clipped ones marked."""
+        if self.planes is not None:
+            return ("-" if self.lo < 0 else "0"), "each frame's strongest"
+        below, above = "<" * self.clipped_below, ">" * self.clipped
+        return below + self.text(self.lo), above + self.text(self.hi)
+
+
+def scale_of(
+    attention: AttentionMap,
+    *,
+    top: float | None = None,
+    per_frame: bool = False,
+    unit: Unit = "uniform",
+) -> ColourScale:
+    """Return the colour scale of a map.
+
+    Args:
+        attention: the map.
+        top: end of the scale in multiples of uniform attention; None to find it.
+        per_frame: whether every frame has its own scale.
+        unit: in what the ends are told; ``logit`` spans all values.
+
+    Raises:
+        NlvizError: when ``top`` is not above 0.
+
+    >>> from nlviz.affinity.grid import TokenGrid
+    >>> weights = np.full((1, 10, 30), 0.0025, np.float32)
+    >>> weights[0, 5, 5] = 0.25
+    >>> scale = scale_of(AttentionMap(weights, (0, 0, 0), TokenGrid((1, 10, 30))))
+    >>> scale.ends
+    ('0', '>5×')
+    """
+    if top is not None and not 0 < top < math.inf:
+        raise NlvizError(f"the top of a colour scale must be above 0, got {top}; None finds it")
+    keep = np.ones(attention.weights.shape, bool)
+    if attention.reachable is not None:
+        keep &= attention.reachable
+    keep[np.unravel_index(attention.own, keep.shape)] = False
+    others = attention.weights[keep].astype(np.float64)
+    most, least = (float(others.max()), float(others.min())) if others.size else (0.0, 0.0)
+    uniform = attention.uniform
+    if unit == "logit":
+        lo, hi = (least, most) if most > least else (least, least + 1.0)
+        if least < 0 < most:
+            hi = max(-least, most)
+            lo = -hi
+        return ColourScale(lo, hi, uniform, unit, most, least)
+    diverging = attention.signed and least < 0
+    hi = attention.top_of_scale() if top is None else uniform * top
+    planes = None
+    if per_frame:
+        shown = np.where(keep, attention.weights, 0.0)
+        planes = tuple(max(float((np.abs(p) if diverging else p).max()), 1e-30) for p in shown)
+    return ColourScale(
+        -hi if diverging else 0.0, hi, uniform, unit, most, least, planes, top is not None
+    )

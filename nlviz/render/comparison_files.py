@@ -1,0 +1,246 @@
+"""Saving a comparison of denoisers: the figure, its table, and what makes it again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import PngImagePlugin
+
+from nlviz.denoise.comparison.run import Comparison, carried_out
+from nlviz.denoise.comparison.setup import Setup, digest_of_pixels, versions
+from nlviz.denoise.denoiser import Tell
+from nlviz.denoise.image import Image
+from nlviz.errors import InvalidView, NlvizError
+from nlviz.files.local import suffix_of, write_whole
+from nlviz.render.comparison_figure import comparison_figure as comparison_figure
+from nlviz.render.film_strip import CONTENT, INCHES, MARGIN
+
+KINDS = ("png", "pdf", "csv", "json")  # what a comparison is saved as
+FORMAT = "nlviz.comparison"
+VERSION = 1
+_COLUMNS = ("denoiser", "label", "psnr", "ssim", "seconds", "best", "parameters", "note", "licence")
+
+
+@dataclass(frozen=True)
+class SavedComparison:
+    """A comparison as its .json file tells it.
+
+    Attributes:
+        setup: how it was made.
+        name: of the picture.
+        digest: sha256 of the picture's pixels.
+        source: how to find the picture: ``name``, ``digest`` of its file, ``size`` and ``grey``;
+            empty where it came from memory.
+        noisy: whether the picture was noisy already.
+        table: its rows.
+        versions: of the libraries that computed it.
+    """
+
+    setup: Setup
+    name: str
+    digest: str
+    source: Mapping[str, Any]
+    noisy: bool
+    table: list[dict[str, Any]]
+    versions: Mapping[str, str]
+
+
+def save_comparison(comparison: Comparison, path: str | Path) -> Path:
+    """Save a comparison as the kind of file that the path's ending asks for.
+
+    .png and .pdf the figure, without loss; .csv the table; .json the table and all that is needed
+    to compute it again: picture, noise, seed, parameters and versions. The file is written whole
+    or not at all.
+
+    Raises:
+        NlvizError: for another ending, or when the file cannot be written.
+
+    >>> import tempfile
+    >>> from nlviz.denoise import compare
+    >>> ramp = np.tile(np.arange(0, 240, 8, dtype=np.uint8), (24, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save_comparison(compare(ramp, denoisers=["mean"]), f"{folder}/a.csv")
+    ...     path.read_text().splitlines()[0]
+    'denoiser,label,psnr,ssim,seconds,best,parameters,note,licence'
+    """
+    kind = suffix_of(path, KINDS, what="a comparison")
+    return write_whole(path, comparison_bytes(comparison, kind))
+
+
+def comparison_bytes(comparison: Comparison, kind: str) -> bytes:
+    """Return the bytes of a file of this kind, see :func:`save_comparison`.
+
+    Raises:
+        NlvizError: when there is no such kind.
+    """
+    if kind == "csv":
+        return _csv(comparison)
+    if kind == "json":
+        return _json(comparison).encode()
+    if kind not in KINDS:
+        raise NlvizError(f"a comparison is saved as {', '.join(KINDS)}, got {kind!r}")
+    figure = comparison_figure(comparison)
+    return _pdf(figure) if kind == "pdf" else _png(figure, _json(comparison))
+
+
+def read_comparison(path: str | Path) -> SavedComparison:
+    """Read the .json file of a comparison.
+
+    Raises:
+        InvalidView: when it is none, or of another version.
+    """
+    path = Path(path)
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidView(f"{path.name} cannot be read as a comparison ({error})") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise InvalidView(f"{path.name} is no comparison that nlviz saved")
+    if found.get("version") != VERSION:
+        raise InvalidView(
+            f"{path.name} is a comparison of version {found.get('version')}, this nlviz reads "
+            f"version {VERSION}; save it again"
+        )
+    try:
+        picture = found["picture"]
+        return SavedComparison(
+            Setup.from_dict(found["setup"]),
+            str(picture["name"]),
+            str(picture["digest"]),
+            dict(picture["source"]),
+            bool(picture["noisy"]),
+            list(found["table"]),
+            dict(found["versions"]),
+        )
+    except (KeyError, TypeError, ValueError, NlvizError) as error:
+        raise InvalidView(f"{path.name} was edited into no comparison ({error})") from None
+
+
+def made_again(saved: SavedComparison, image: Image, *, progress: Tell | None = None) -> Comparison:
+    """Return a saved comparison, computed again on its picture.
+
+    Args:
+        saved: what ``read_comparison`` returned.
+        image: the picture.
+        progress: called with a sentence and a share in [0, 1]; what it raises cancels.
+
+    Raises:
+        InvalidView: when the picture has other pixels.
+        NlvizError: when a denoiser cannot run here.
+    """
+    image = np.asarray(image)
+    digest = digest_of_pixels(image)
+    if saved.digest and digest != saved.digest:
+        raise InvalidView(
+            f"the comparison's picture has pixels of the sha256 {saved.digest[:12]}..., these have "
+            f"{digest[:12]}...; give the original, or empty picture.digest to take this one"
+        )
+    clean, noisy = (None, image) if saved.noisy else (image, None)
+    done = carried_out(saved.setup, clean, noisy=noisy, name=saved.name, progress=progress)
+    return replace(done, source=dict(saved.source) or None)
+
+
+def _csv(comparison: Comparison) -> bytes:
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in comparison.table:
+        cells = {
+            **row,
+            "best": " ".join(sorted(row["best"])),
+            "parameters": " ".join(f"{k}={v}" for k, v in row["parameters"].items()),
+        }
+        writer.writerow(["" if cells[c] is None else cells[c] for c in _COLUMNS])
+    return out.getvalue().encode()
+
+
+def _json(comparison: Comparison) -> str:
+    rows = []
+    for row, result in zip(comparison.table, comparison.results.values(), strict=True):
+        grid = None if result.tuned is None else [list(p) for p in result.tuned.grid]
+        rows.append({**row, "best": sorted(row["best"]), "grid": grid})
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "picture": {
+            "name": comparison.name,
+            "digest": comparison.digest,
+            "shape": list(comparison.noisy.shape),
+            "noisy": comparison.clean is None,
+            "source": dict(comparison.source or {}),
+        },
+        "setup": comparison.setup.to_dict(),
+        "input": comparison.precision,
+        "white": comparison.white,
+        "sigma": comparison.sigma,
+        "sigma_from": comparison.sigma_from,
+        "noisy": {"psnr": comparison.psnr, "ssim": comparison.ssim},
+        "table": rows,
+        "versions": versions(),
+    }
+    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """Return what JSON can hold: infinite decibels of equal pictures become words."""
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _png(figure: Pillow.Image, metadata: str) -> bytes:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Software", "nlviz")
+    info.add_itxt(FORMAT, metadata)
+    buffer = BytesIO()
+    dpi = (CONTENT + 2 * MARGIN) / INCHES
+    figure.save(buffer, "PNG", pnginfo=info, dpi=(dpi, dpi), compress_level=6)
+    return buffer.getvalue()
+
+
+def _pdf(figure: Pillow.Image) -> bytes:
+    """Return a page with the figure, its pixels packed without loss: noise is no food for JPEG."""
+    wide = 72 * INCHES
+    high = wide * figure.height / figure.width
+    pixels = zlib.compress(figure.convert("RGB").tobytes(), 9)
+    draw = f"q {wide:.3f} 0 0 {high:.3f} 0 0 cm /F Do Q".encode()
+    image = (
+        f"<< /Type /XObject /Subtype /Image /Width {figure.width} /Height {figure.height} "
+        "/ColorSpace /DeviceRGB /BitsPerComponent 8 /Filter /FlateDecode "
+        f"/Length {len(pixels)} >>\nstream\n"
+    )
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        (
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {wide:.3f} {high:.3f}] "
+            "/Resources << /XObject << /F 4 0 R >> >> /Contents 5 0 R >>"
+        ).encode(),
+        image.encode() + pixels + b"\nendstream",
+        f"<< /Length {len(draw)} >>\nstream\n".encode() + draw + b"\nendstream",
+        b"<< /Producer (nlviz) >>",
+    ]
+    out = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
+    places = []
+    for number, content in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n".encode() + content + b"\nendobj\n"
+    start = len(out)
+    out += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode()
+    out += b"".join(f"{place:010d} 00000 n \n".encode() for place in places)
+    out += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R /Info 6 0 R >>\n".encode()
+    out += f"startxref\n{start}\n%%EOF\n".encode()
+    return bytes(out)

@@ -1,6 +1,0 @@
-// Entry of the Streamlit component: one lens for each place it is mounted in.
-
-import { mounting } from "../live_view/mounting.js";
-import { mount } from "./view.js";
-
-export default mounting((root, tell) => mount(root, { onPoint: (point) => tell("point", point) }));

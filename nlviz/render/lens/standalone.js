@@ -1,8 +1,0 @@
-// Entry of the page that works by itself: the container lies in it as base64.
-
-import { bytesOf } from "../live_view/base64.js";
-import { mount } from "./view.js";
-
-const page = mount(document.getElementById("nlv-root"), { everywhere: true });
-window.nlviz = page;
-page.show(bytesOf(document.getElementById("nlv-container").textContent));

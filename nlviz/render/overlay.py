@@ -1,0 +1,152 @@
+"""A clip with a map over it: ``nlviz.overlay(clip, attention).save("look.gif")``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.by_frame import masses, shown_frame
+from nlviz.clips.clip import Clip
+from nlviz.clips.detections import Detection
+from nlviz.errors import NlvizError
+from nlviz.files.local import suffix_of, write_whole
+from nlviz.picture import strip_html
+from nlviz.render.colour_scale import scale_of
+from nlviz.render.frame_maps import Look, map_frame, outlined, query_box
+from nlviz.render.objects import with_objects
+from nlviz.render.shown import ACCENT
+from nlviz.words.numbers import change_text, percent_text
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """A clip with a map over its frames.
+
+    Attributes:
+        clip: the clip.
+        attention: the map.
+        look: how it is drawn.
+        title: first line of a film strip.
+        about: second line, what the model was trained for.
+        notes: further sentences of the caption.
+        objects: what is drawn over the frames, between map and marks.
+    """
+
+    clip: Clip
+    attention: AttentionMap
+    look: Look
+    title: str = ""
+    about: str = ""
+    notes: tuple[str, ...] = ()
+    objects: tuple[Detection, ...] = ()
+
+    @cached_property
+    def frames(self) -> npt.NDArray[np.uint8]:
+        """The frames under the map, (T, H, W, 3) RGB in [0, 255], the query's cell outlined."""
+        out = np.empty_like(self.clip.frames)
+        for index, frame in enumerate(self.clip.frames):
+            out[index] = with_objects(
+                map_frame(frame, self.clip, self.attention, index, self.look),
+                self.objects_of(index),
+                self.clip.shape[1:],
+                lettering=False,
+            )
+        at = self.query_frame
+        if self.look.marked:
+            out[at] = outlined(out[at], query_box(self.attention, self.look), colour=ACCENT)
+        out.flags.writeable = False
+        return out
+
+    def objects_of(self, frame: int) -> list[Detection]:
+        """Return the objects of one frame."""
+        return [found for found in self.objects if found.frame == frame]
+
+    @property
+    def query_frame(self) -> int:
+        """The frame of the clip that the query lies in."""
+        return shown_frame(self.attention.query[0], len(self.clip.frames))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the overlay: .png a film strip, .gif and .mp4 the clip under the map.
+
+        Returns:
+            The path.
+
+        Raises:
+            NlvizError: for another ending, or when the file cannot be written.
+        """
+        kind = suffix_of(path, ("png", "gif", "mp4"), what="an overlay")
+        return write_whole(path, self.to_bytes(kind))
+
+    def to_bytes(self, kind: str) -> bytes:
+        """Return the bytes of a ``png``, ``gif`` or ``mp4`` file."""
+        from nlviz.render import film_strip, movie
+
+        if kind == "png":
+            return film_strip.png(self)
+        return movie.gif(self) if kind == "gif" else movie.mp4(self)
+
+    def __repr__(self) -> str:
+        return f"Overlay({self.attention!r} on {self.clip!r})"
+
+    def _repr_html_(self) -> str:
+        shares = masses(self.attention, len(self.clip.frames))
+        say = change_text if self.attention.balanced else percent_text
+        captions = [
+            f"{time:.2f} s: {say(share)}" + (" (query)" * (i == self.query_frame))
+            for i, (time, share) in enumerate(zip(self.clip.times, shares, strict=True))
+        ]
+        end = self.look.scale.ends[1]
+        return strip_html(
+            list(self.frames),
+            captions=captions,
+            title=f"{self.attention.title}, scale ends at {end}",
+        )
+
+
+def overlay(
+    clip: Clip,
+    attention: AttentionMap,
+    *,
+    smooth: bool = False,
+    strength: float = 0.85,
+    top: float | None = None,
+    scale: Literal["map", "frame"] = "map",
+    links: int = 0,
+) -> Overlay:
+    """Lay a map over its clip.
+
+    Args:
+        clip: the clip that the map was computed on.
+        attention: the map.
+        smooth: interpolate between the centres of the keys rather than show them as cells.
+        strength: opacity of the strongest weight, in [0, 1].
+        top: end of the colour scale in multiples of uniform attention; None finds one.
+        scale: one colour scale for the whole map, or one per frame.
+        links: how many of the strongest links a film strip shows as arrows.
+
+    Raises:
+        NlvizError: when an option is out of range.
+
+    >>> from nlviz.affinity.grid import TokenGrid
+    >>> clip = Clip.from_frames(np.zeros((2, 24, 40, 3), np.uint8))
+    >>> weights = np.full((2, 3, 5), 1 / 30, np.float32)
+    >>> keys = TokenGrid((2, 3, 5), (1, 8, 8), (0, 3.5, 3.5))
+    >>> overlay(clip, AttentionMap(weights, (1, 11.5, 19.5), keys)).frames.shape
+    (2, 24, 40, 3)
+    """
+    if not 0 <= strength <= 1:
+        raise NlvizError(f"strength must be between 0 and 1, got {strength}")
+    if scale not in ("map", "frame"):
+        raise NlvizError(f"scale must be 'map' or 'frame', got {scale!r}")
+    if links < 0:
+        raise NlvizError(f"links must be 0 or more, got {links}")
+    colours = scale_of(attention, top=top, per_frame=scale == "frame")
+    look = Look(colours, smooth=smooth, strength=strength, links=links)
+    return Overlay(clip, attention, look, title=f"{clip.name} · {attention.title}")

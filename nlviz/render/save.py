@@ -1,0 +1,265 @@
+"""Saving a view: pictures, movies, a page of its own, the view itself, the raw rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.patches import PatchAffinity
+from nlviz.affinity.split import MinusMean
+from nlviz.captures.model import Capture
+from nlviz.errors import InvalidView, did_you_mean
+from nlviz.files.local import KINDS, suffix_of, write_whole
+from nlviz.render import film_strip, movie
+from nlviz.render.colour_scale import Unit, scale_of
+from nlviz.render.frame_maps import Look
+from nlviz.render.overlay import Overlay
+from nlviz.views.display import Display
+from nlviz.views.view import View
+
+Progress = Callable[[str, float], None]
+
+_SOURCES = {
+    "features": "raw features instead of the learned embeddings",
+    "position": "position only: the nearer in the picture, the larger",
+    "untrained": "the same block untrained",
+    "nl_means": "non-local means of pixels",
+}
+_PARTS = {
+    "pairwise": "Pairwise part of the exact split: what is about the query",
+    "unary": "Unary part of the exact split: the same for every query",
+    "minus_mean": "Rows minus their mean row: what this query gives more or less",
+}
+
+
+def save(
+    path: str | Path,
+    capture: Capture,
+    affinity: Affinity,
+    view: View,
+    *,
+    progress: Progress | None = None,
+) -> Path:
+    """Save a view as the kind of file that the path's ending asks for.
+
+    .png a film strip, .gif and .mp4 the clip under the map, .html the live view as one page that
+    works offline, .json the view itself, .npz the raw rows. The file is written whole or not at
+    all.
+
+    Args:
+        path: where to.
+        capture: what the forward pass gave.
+        affinity: what is shown: the block's own, or the control that ``view.display.source`` names.
+        view: block, query and display.
+        progress: called with a sentence and a share in [0, 1].
+
+    Returns:
+        The path.
+
+    Raises:
+        NlvizError: for another ending, or when the file cannot be written.
+    """
+    kind = suffix_of(path, KINDS, what="a view")
+    return write_whole(path, render_bytes(kind, capture, affinity, view, progress=progress))
+
+
+def render_bytes(
+    kind: str,
+    capture: Capture,
+    affinity: Affinity,
+    view: View,
+    *,
+    progress: Progress | None = None,
+) -> bytes:
+    """Return the bytes of a file of this kind, see ``save``.
+
+    Raises:
+        InvalidView: when there is no such kind.
+    """
+    if kind == "json":
+        return view.to_json().encode()
+    if kind == "npz":
+        return _npz(capture, affinity, view)
+    if kind == "html":
+        return _html(capture, view)
+    if kind not in KINDS:
+        raise InvalidView(f"a view is saved as {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
+    shown = overlay_of(capture, affinity, view)
+    if kind == "png":
+        return film_strip.png(shown, metadata=view.to_json())
+    return (movie.gif if kind == "gif" else movie.mp4)(shown, progress=progress)
+
+
+def attention_of(affinity: Affinity, view: View) -> AttentionMap:
+    """Return the map that a view shows: its direction, head, values and what it leaves out."""
+    display, at = _shown(affinity, view.display), view.query
+    place = {"frame": at.frame, "y": at.y, "x": at.x}
+    head = None if display.head == "mean" else display.head
+    if display.values == "logits":
+        attention = _logits(affinity, display, place)
+        if display.leave_out == "nothing":
+            return attention
+        return replace(attention.without(display.leave_out), left_out=0.0)
+    ask = affinity.map if display.direction == "from" else affinity.map_to  # type: ignore[attr-defined]
+    attention = ask(head=head, **place)
+    return attention if display.leave_out == "nothing" else attention.without(display.leave_out)
+
+
+def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
+    """Return a view as an overlay with its title and caption."""
+    display = _shown(affinity, view.display)
+    attention = attention_of(affinity, view)
+    unit: Unit = "logit" if display.values == "logits" else display.unit
+    scale = scale_of(
+        attention,
+        top=display.top if display.scale == "locked" else None,
+        per_frame=display.scale == "frame",
+        unit=unit,
+    )
+    asked = affinity.queries if display.direction == "from" else affinity.keys
+    look = Look(
+        scale,
+        smooth=display.cells == "smooth",
+        strength=display.strength,
+        show_map=display.show != "links",
+        links=0 if display.show == "map" else display.links,
+        cell=(asked.stride[1], asked.stride[2]),
+    )
+    return Overlay(
+        capture.clip,
+        attention,
+        look,
+        title=f"{view.clip.name} · {view.model.name} · {view.block}",
+        about=_about(capture, display),
+        notes=_notes(affinity, display),
+        objects=capture.detections if display.objects == "shown" else (),
+    )
+
+
+def _shown(affinity: Affinity, display: Display) -> Display:
+    """Return the display with rows in place of logits where there are none: in differences."""
+    return replace(display, values="rows") if isinstance(affinity, MinusMean) else display
+
+
+def _about(capture: Capture, display: Display) -> str:
+    """Return what the model was trained for, or that something else is shown than the model."""
+    if display.source in _SOURCES:
+        return f"For comparison: {_SOURCES[display.source]}"
+    if display.source in _PARTS:
+        return _PARTS[display.source]
+    about = capture.about.trained_for
+    known = about.startswith(("not ", "trained", "training"))
+    return about if known else f"trained for {about}"
+
+
+def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
+    notes = []
+    if display.direction == "to":
+        notes.append("Weight that every query gives to this key.")
+    if affinity.heads > 1:
+        head = display.head
+        notes.append(f"Head {head}." if isinstance(head, int) else f"{head.title()} over heads.")
+    return tuple(notes)
+
+
+def _logits(affinity: Affinity, display: Display, place: dict[str, float]) -> AttentionMap:
+    """Return the logits of a query, or of all queries to one key, laid on their grid."""
+    asked, grid = affinity.queries, affinity.keys
+    if display.direction == "to":
+        asked, grid = grid, asked
+    index = asked.nearest(**place)
+    if display.direction == "from":
+        values = _logit_rows(affinity, [index])[:, 0, grid.prefix :]
+    else:
+        at, n = index + asked.prefix, grid.size
+        chunks = [range(i, min(i + 128, n)) for i in range(0, n, 128)]
+        values = torch.cat([_logit_rows(affinity, i)[..., at] for i in chunks], dim=1)
+    values = values.detach().float().cpu()
+    if display.head == "max":
+        one = values.amax(0)
+    elif display.head == "mean":
+        one = values.mean(0)
+    else:
+        if display.head >= affinity.heads:
+            raise InvalidView(
+                f"head must be between 0 and {affinity.heads - 1}, 'mean' or 'max'; "
+                f"got {display.head}"
+            )
+        one = values[display.head]
+    finite = one.isfinite()
+    side = "from this query" if display.direction == "from" else "to this key"
+    return AttentionMap(
+        weights=torch.where(finite, one, 0.0).reshape(grid.shape).numpy(),
+        query=asked.centre(index),
+        keys=TokenGrid(grid.shape, grid.stride, grid.origin),
+        reachable=None if bool(finite.all()) else finite.reshape(grid.shape).numpy(),
+        signed=True,
+        normalised=False,
+        title=f"{affinity.name}, {side}, raw logits",
+    )
+
+
+def _logit_rows(affinity: Affinity, indices: Any) -> torch.Tensor:
+    if isinstance(affinity, EmbeddedAffinity | PatchAffinity):
+        return affinity.logits(indices)
+    raise InvalidView(f"the affinity of {affinity.name} has no logits; show its rows instead")
+
+
+def _npz(capture: Capture, affinity: Affinity, view: View) -> bytes:
+    """Return the raw rows as NumPy arrays: every head, nothing left out.
+
+    ``rows`` (heads, t, h, w), ``off_grid`` (heads, tokens without a place), ``grid_shape``,
+    ``grid_stride``, ``grid_origin`` of the grid they lie on, ``query`` (frame, y, x) of the token,
+    ``times`` (T,) seconds of the clip's frames, ``direction`` and ``view`` (JSON).
+    """
+    at, direction = view.query, view.display.direction
+    asked, grid = affinity.queries, affinity.keys
+    if direction == "to":
+        asked, grid = grid, asked
+    index = asked.nearest(frame=at.frame, y=at.y, x=at.x)
+    prefix = 0
+    if direction == "from":
+        rows, prefix = affinity.rows([index])[:, 0], grid.prefix
+    else:
+        rows = affinity.column(index)
+    values = rows.detach().float().cpu().numpy()
+    buffer = BytesIO()
+    np.savez_compressed(
+        buffer,
+        rows=values[:, prefix:].reshape(-1, *grid.shape),
+        off_grid=values[:, :prefix],
+        grid_shape=np.array(grid.shape),
+        grid_stride=np.array(grid.stride, np.float64),
+        grid_origin=np.array(grid.origin, np.float64),
+        query=np.array(asked.centre(index), np.float64),
+        times=capture.clip.times,
+        direction=np.array(direction),
+        view=np.array(view.to_json()),
+    )
+    return buffer.getvalue()
+
+
+def _html(capture: Capture, view: View) -> bytes:
+    from nlviz.web.bundle import LIVE_VIEW
+    from nlviz.web.payloads.live_view import live_view
+
+    at = view.query
+    container = live_view(
+        capture,
+        view.block,
+        query=(at.frame, at.y, at.x),
+        display=view.display.to_dict(),
+        limit=1 << 62,  # no server answers a page on disk: it carries all embeddings
+    )
+    title = f"{view.clip.name} · {view.model.name} · {view.block}"
+    return LIVE_VIEW.page(container, title=title).encode()

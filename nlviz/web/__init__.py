@@ -1,0 +1,1 @@
+"""What the browser draws: the live view and the lens."""

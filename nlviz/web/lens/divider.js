@@ -1,0 +1,106 @@
+// Before and after: two pictures on top of each other and a divider that can be dragged.
+
+import { element, setText } from "../shared/dom.js";
+import { drawWhole, shownOf, sized } from "./pixels.js";
+
+const KEYS = {
+  ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -100, End: 100,
+};
+
+/**
+ * Build the slider.
+ * @param {object[]} items decoded pictures
+ * @param {object} lens the header's part
+ * @param {{before, after, split}} state kept by the caller, changed here
+ */
+export function createDivider(items, lens, state) {
+  const sides = ["before", "after"].map((name) => ({
+    name,
+    canvas: element("canvas", { class: `nlens-${name}`, role: "img" }),
+    tag: element("span", { class: `nlens-tag nlens-tag-${name}` }),
+    select: element("select", { name },
+      ...items.map((item) => element("option", { value: item.key, text: item.label, selected: state[name] === item.key }))),
+  }));
+  const [before, after] = sides;
+  const handle = element("div", {
+    class: "nlens-handle", role: "slider", tabindex: "0", "aria-label": "Divider",
+    "aria-valuemin": "0", "aria-valuemax": "100", "aria-orientation": "horizontal",
+  }, element("i", { "aria-hidden": "true" }));
+  const stage = element("div", { class: "nlens-stage" },
+    after.canvas, before.canvas, before.tag, after.tag, handle);
+  stage.style.aspectRatio = `${lens.width} / ${lens.height}`;
+  stage.style.setProperty("--aspect", lens.width / lens.height);
+  const swap = element("button", { class: "nlv-button", type: "button", text: "⇄ Swap" });
+  const node = element("div", { class: "nlens-divider" },
+    element("div", { class: "nlens-pair" },
+      element("label", { class: "nlv-field", text: "Left" }, before.select),
+      swap,
+      element("label", { class: "nlv-field", text: "Right" }, after.select)),
+    stage);
+  const byKey = new Map(items.map((item) => [item.key, item]));
+  let shown = "picture";
+
+  function draw(show = shown) {
+    shown = show;
+    const { width, height } = stage.getBoundingClientRect();
+    if (!width) return;
+    for (const { name, canvas, tag, select } of sides) {
+      const item = byKey.get(state[name]);
+      select.value = item.key;
+      sized(canvas, width, height);
+      const source = shownOf(item, show);
+      drawWhole(canvas, source);
+      const text = source ? item.label : `${item.label}: no method noise`;
+      setText(tag, text);
+      canvas.setAttribute("aria-label", text);
+    }
+    place();
+  }
+
+  function place() {
+    const percent = Math.round(100 * state.split);
+    stage.style.setProperty("--split", `${100 * state.split}%`);
+    handle.setAttribute("aria-valuenow", String(percent));
+    handle.setAttribute("aria-valuetext",
+      `${percent} % ${byKey.get(state.before).label}, ${100 - percent} % ${byKey.get(state.after).label}`);
+  }
+
+  function moveTo(split) {
+    state.split = Math.min(1, Math.max(0, split));
+    place();
+  }
+
+  const follow = (event) => {
+    const box = stage.getBoundingClientRect();
+    moveTo((event.clientX - box.left) / box.width);
+  };
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    stage.setPointerCapture(event.pointerId);
+    follow(event);
+    handle.focus({ preventScroll: true, focusVisible: false });
+    event.preventDefault();
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (stage.hasPointerCapture(event.pointerId)) follow(event);
+  });
+  handle.addEventListener("keydown", (event) => {
+    const step = KEYS[event.key];
+    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+    moveTo(Math.round(100 * state.split + step * (event.shiftKey ? 10 : 1)) / 100);
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  for (const { name, select } of sides) {
+    select.addEventListener("change", () => {
+      state[name] = select.value;
+      draw();
+    });
+  }
+  swap.addEventListener("click", () => {
+    [state.before, state.after] = [state.after, state.before];
+    draw();
+  });
+
+  return { node, draw };
+}

@@ -1,0 +1,131 @@
+// One picture of the stage: grey frame, map over it, hatching, caption with mass and best key.
+
+import { paintCells } from "../pure/colour.js";
+import { element, setText } from "../../shared/dom.js";
+import { cropSide, drawBase, drawCrop, fitCanvas } from "./marks.js";
+import { gridBox, tokenCentre } from "../pure/grid.js";
+import { changeText, percentText, secondsText } from "../pure/words.js";
+
+const THUMB = 28;
+
+/** Make the elements of a tile; `large` is the tile whose frame changes. */
+export function createTile({ large, clip }) {
+  const base = element("canvas", { class: "nlv-base" });
+  const map = element("canvas", { class: "nlv-map", width: 1, height: 1 });
+  const hatch = element("div", { class: "nlv-hatch", hidden: true }, element("span"));
+  const picture = element("div", { class: "nlv-picture" }, base, map, hatch);
+  const thumb = element("canvas", { width: 2 * THUMB, height: 2 * THUMB });
+  const look = element("button", {
+    class: "nlv-best", type: "button",
+    "data-tip": "The key of this frame with the most weight: hover to see where it lies, click to compare it with the query",
+  }, thumb);
+  const when = element("span", { class: "nlv-when" });
+  const share = element("span", { class: "nlv-share" });
+  const fill = element("i");
+  const note = large ? element("span", { class: "nlv-note" }) : null;
+  const swap = element("button", { class: "nlv-swap", type: "button" },
+    element("span", { class: "nlv-line" }, when, note, share),
+    element("span", { class: "nlv-mass", "aria-hidden": "true" }, fill));
+  const caption = element("figcaption", { class: "nlv-caption" }, look, swap);
+  const kinds = `nlv-tile${large ? " nlv-large" : ""}${clip.frames > 1 ? "" : " nlv-still"}`;
+  const figure = element("figure", { class: kinds }, picture, caption);
+  return {
+    large, clip, figure, picture, base, map, hatch, look, thumb, when, share, fill, note, swap,
+    baseContext: base.getContext("2d", { alpha: false }), mapContext: map.getContext("2d"),
+    thumbContext: thumb.getContext("2d"),
+    frame: -1, drawn: "", grid: null, image: null, words: null, shown: null, box: null,
+  };
+}
+
+/** Move a tile to its box of the plan. */
+export function placeTile(tile, box) {
+  tile.box = box;
+  const { style } = tile.figure;
+  style.left = `${box.x}px`;
+  style.top = `${box.y}px`;
+  style.width = `${box.w}px`;
+  tile.picture.style.height = `${box.h}px`;
+  if (fitCanvas(tile.base, box.w, box.h)) tile.drawn = "";
+}
+
+/** Draw the frame below the map, if it is not there already. */
+export function drawTileFrame(tile, frame, pictures, grey) {
+  const wanted = `${frame} ${grey}`;
+  if (tile.drawn === wanted) return;
+  tile.drawn = wanted;
+  tile.frame = frame;
+  drawBase(tile.baseContext, grey ? pictures[frame].grey : pictures[frame].colour);
+}
+
+function fitGrid(tile, grid) {
+  if (tile.grid === grid) return;
+  tile.grid = grid;
+  const [, h, w] = grid.shape;
+  tile.map.width = w;
+  tile.map.height = h;
+  const box = gridBox(grid, tile.clip);
+  const percent = (value) => `${100 * value}%`;
+  Object.assign(tile.map.style, {
+    left: percent(box.left), top: percent(box.top),
+    width: percent(box.width), height: percent(box.height),
+  });
+  tile.image = tile.mapContext.createImageData(w, h);
+  tile.words = new Uint32Array(tile.image.data.buffer);
+}
+
+/** Draw the cells of the tile's frame. */
+export function drawTileMap(tile, result, view, table, limits) {
+  fitGrid(tile, result.grid);
+  const plane = result.grid.shape[1] * result.grid.shape[2];
+  const a = result.side.covers[tile.frame];
+  const visible = view.show !== "links" && a >= 0;
+  tile.map.style.visibility = visible ? "visible" : "hidden";
+  const from = a * plane;
+  const outside = a < 0 || from >= result.to || from + plane <= result.from;
+  const skipped = !outside && result.skipFrom <= from && result.skipTo >= from + plane;
+  tile.hatch.hidden = !(outside || skipped);
+  tile.hatch.classList.toggle("nlv-skipped", skipped);
+  setText(tile.hatch.firstChild, skipped ? "left out" : a < 0 && !result.box ? "no keys here" : "not reachable");
+  if (!visible) return;
+  let { lo, hi } = result.scale;
+  if (view.scale === "frame" && !result.logits) {
+    hi = Math.max(result.side.planeMost[a], 1e-30);
+    lo = result.scale.diverging ? -hi : 0;
+  }
+  paintCells(tile.words, result.values, from, from + plane, table, lo, hi, limits);
+  tile.mapContext.putImageData(tile.image, 0, 0);
+}
+
+/** Show time and mass below the picture: what may change with every move, without any layout. */
+export function drawTileCaption(tile, result, query) {
+  const { clip, frame } = tile;
+  const mass = result.mass[frame];
+  const away = tile.large && frame !== query.frame;
+  const shown = `${frame} ${away}`;
+  if (tile.shown !== shown) {
+    tile.shown = shown;
+    tile.when.textContent = clip.frames > 1 ? secondsText(clip.times[frame]) : "Strongest key";
+    const place = `frame ${frame + 1} of ${clip.frames}`;
+    const back = away ? " · back to the query's frame" : "";
+    tile.swap.setAttribute("aria-label", tile.large ? place + back : `Show ${place} large`);
+    if (tile.note) tile.note.textContent = clip.frames > 1 ? place + back : "";
+  }
+  tile.figure.classList.toggle("nlv-own", frame === query.frame);
+  const long = Math.abs(mass) / result.barUnit;
+  tile.fill.style.transform = `scaleX(${Number.isFinite(long) ? long.toFixed(3) : 0})`;
+  tile.fill.classList.toggle("nlv-less", mass < 0);
+}
+
+/** Write the share and draw the frame's strongest key into the caption. */
+export function drawTileDetails(tile, result, pictures) {
+  const say = result.balanced ? changeText : percentText;
+  setText(tile.share, tile.hatch.hidden ? say(result.mass[tile.frame]) : "–");
+  const index = result.best[tile.frame];
+  tile.look.disabled = index < 0;
+  tile.look.style.visibility = index < 0 ? "hidden" : "visible";
+  if (index < 0) return;
+  const { thumbContext: context, thumb } = tile;
+  const centre = tokenCentre(result.grid, index);
+  const picture = pictures[tile.frame].colour;
+  drawCrop(context, picture, tile.clip, centre, cropSide(result.grid), 0, 0, thumb.width);
+}

@@ -1,0 +1,228 @@
+// One row or column of the affinity from theta and phi: equation (1) of Wang et al. 2018,
+// y_i = 1/C(x) sum_j f(x_i, x_j) g(x_j), with the weights f / C laid over the keys.
+//   gaussian, embedded_gaussian   f = exp(logit), C = sum over the reachable keys   (softmax)
+//   dot_product                   f = logit,      C = number of reachable keys
+//   concatenation                 f = relu(logit), C = number of reachable keys
+// logit = scale * theta_i . phi_j + bias_j; for concatenation theta_i + phi_j.
+// phi begins with the keys without a place (class token, registers): they take part in C and get a
+// share of the row, but have no cell.
+
+import { centredVectors, groupOf } from "./difference_rows.js";
+
+/** out[j] = scale * q . vectors[j] for j in [from, to); four sums at a time keep the unit busy. */
+function dotProducts(out, q, vectors, base, d, scale, from, to) {
+  const even = d - (d % 4);
+  for (let j = from; j < to; j++) {
+    let at = base + j * d;
+    let s0 = 0;
+    let s1 = 0;
+    let s2 = 0;
+    let s3 = 0;
+    let k = 0;
+    for (; k < even; k += 4, at += 4) {
+      s0 += q[k] * vectors[at];
+      s1 += q[k + 1] * vectors[at + 1];
+      s2 += q[k + 2] * vectors[at + 2];
+      s3 += q[k + 3] * vectors[at + 3];
+    }
+    for (; k < d; k++, at++) s0 += q[k] * vectors[at];
+    out[j] = scale * (s0 + s1 + s2 + s3);
+  }
+}
+
+/**
+ * Turns logits into exp(logit) / C in place; returns log C.
+ * @param {Float32Array} apart logits of keys without a place, which share C, from index a to b
+ */
+export function softmaxInPlace(values, from, to, apart = values, a = 0, b = 0) {
+  let top = -Infinity;
+  for (let j = from; j < to; j++) if (values[j] > top) top = values[j];
+  for (let j = a; j < b; j++) if (apart[j] > top) top = apart[j];
+  if (top === -Infinity) return -Infinity;
+  const total = expInPlace(values, from, to, top) + expInPlace(apart, a, b, top);
+  const factor = 1 / total;
+  for (let j = from; j < to; j++) values[j] *= factor;
+  for (let j = a; j < b; j++) apart[j] *= factor;
+  return top + Math.log(total);
+}
+
+function expInPlace(values, from, to, top) {
+  let total = 0;
+  for (let j = from; j < to; j++) {
+    const f = Math.exp(values[j] - top);
+    values[j] = f;
+    total += f;
+  }
+  return total;
+}
+
+/** The part [from, to) of `other` that a token of `grid` may reach under the source's support. */
+export function reach(support, grid, index, other) {
+  const all = other.shape[0] * other.shape[1] * other.shape[2];
+  if (!support || support.kind !== "frame_groups") return [0, all];
+  const frame = Math.floor(index / (grid.shape[1] * grid.shape[2]));
+  const group = Math.floor(frame / support.size);
+  const plane = other.shape[1] * other.shape[2];
+  const from = Math.min(group * support.size * plane, all);
+  return [from, Math.min((group + 1) * support.size * plane, all)];
+}
+
+/** The keys without a place that a query reaches: all, or those of its own group of frames. */
+export function reachApart(spec, query) {
+  const { prefix = 0, support, queries } = spec;
+  if (!prefix || !support?.own_prefix) return [0, prefix];
+  const each = prefix / Math.ceil(queries.shape[0] / support.size);
+  const group = Math.floor(Math.floor(query / (queries.shape[1] * queries.shape[2])) / support.size);
+  return [group * each, (group + 1) * each];
+}
+
+/**
+ * Rows and columns of an embedded source.
+ * @param {object} spec the source of the header
+ * @param {function(string): {data: Float32Array, shape: number[]}} array reader of sections
+ * @returns {{row: function, column: function|null}} both fill `out` and return
+ *   {from, to, logC, apart}: the reachable part, log C(x) where there is one head and a softmax,
+ *   and what a row gives to keys without a place
+ */
+export function embeddedRows(spec, array) {
+  const vectors = (name, mean, group) => (mean ? centredVectors(array(name), array(mean), group) : array(name));
+  const theta = vectors(spec.theta, spec.theta_mean, (i) => groupOf(spec.support, spec.queries, i));
+  const phi = vectors(spec.phi, spec.phi_mean, () => 0);
+  const [heads, queries, d] = theta.shape;
+  const prefix = spec.prefix ?? 0;
+  const allKeys = phi.shape[1];
+  const bias = spec.bias ? array(spec.bias) : null;
+  const lse = spec.log_normaliser ? array(spec.log_normaliser).data : null;
+  const q = new Float32Array(d);
+  const scratch = new Float32Array(Math.max(allKeys, queries));
+  const apart = new Float32Array(prefix);
+  const mostApart = new Float32Array(prefix);
+  const scale = spec.scale ?? 1;
+  const concatenation = spec.pairwise === "concatenation";
+
+  /** Logits of `own` token `index` with `other` tokens [from, to), which begin at `skipped`. */
+  function logits(target, head, index, own, other, skipped, from, to) {
+    const first = head * other.shape[1] + skipped;
+    const at = head * own.shape[1] + index;
+    if (concatenation) {
+      for (let j = from; j < to; j++) target[j] = own.data[at] + other.data[first + j];
+      return;
+    }
+    for (let k = 0; k < d; k++) q[k] = own.data[at * d + k];
+    dotProducts(target, q, other.data, first * d, d, scale, from, to);
+  }
+
+  const biasOf = (head) => (bias.shape[0] === 1 ? 0 : head * allKeys);
+
+  function addBias(target, head, skipped, from, to) {
+    if (!bias) return;
+    const base = biasOf(head) + skipped;
+    for (let j = from; j < to; j++) target[j] += bias.data[base + j];
+  }
+
+  function rowOfHead(target, index, head, values, from, to) {
+    logits(target, head, index, theta, phi, prefix, from, to);
+    addBias(target, head, prefix, from, to);
+    if (values === "logits") return NaN;
+    const [a, b] = reachApart(spec, index);
+    logits(apart, head, index, theta, phi, 0, a, b);
+    addBias(apart, head, 0, a, b);
+    if (spec.softmax) return softmaxInPlace(target, from, to, apart, a, b);
+    const count = to - from + b - a;
+    divideByCount(apart, count, concatenation, a, b);
+    return divideByCount(target, count, concatenation, from, to);
+  }
+
+  function columnOfHead(target, key, head, values, from, to) {
+    logits(target, head, key + prefix, phi, theta, 0, from, to);
+    if (bias) {
+      const b = bias.data[biasOf(head) + prefix + key];
+      for (let i = from; i < to; i++) target[i] += b;
+    }
+    if (values === "logits") return NaN;
+    if (!spec.softmax) {
+      const count = reach(spec.support, spec.queries, from, spec.keys);
+      const [a, b] = reachApart(spec, from);
+      return divideByCount(target, count[1] - count[0] + b - a, concatenation, from, to);
+    }
+    const base = head * queries;
+    for (let i = from; i < to; i++) target[i] = Math.exp(target[i] - lse[base + i]);
+    return NaN;
+  }
+
+  function overHeads(one, out, index, head, values, from, to) {
+    out.fill(0);
+    if (typeof head === "number" || heads === 1) {
+      const logC = one(out, index, Math.min(heads === 1 ? 0 : head, heads - 1), values, from, to);
+      return { from, to, logC };
+    }
+    for (let n = 0; n < heads; n++) {
+      one(scratch, index, n, values, from, to);
+      overOne(out, scratch, n, head, from, to);
+      overOne(mostApart, apart, n, head, 0, prefix);
+    }
+    apart.set(mostApart);
+    return { from, to, logC: NaN };
+  }
+
+  /** Takes head n into the maximum or the mean over heads. */
+  function overOne(out, values, n, head, from, to) {
+    for (let j = from; j < to; j++) {
+      if (head !== "max") out[j] = (n === 0 ? 0 : out[j]) + values[j] / heads;
+      else if (n === 0 || values[j] > out[j]) out[j] = values[j];
+    }
+  }
+
+  function row(out, query, head, values) {
+    const [from, to] = reach(spec.support, spec.queries, query, spec.keys);
+    const found = overHeads(rowOfHead, out, query, head, values, from, to);
+    let sum = 0;
+    const [a, b] = reachApart(spec, query);
+    for (let j = a; j < b; j++) sum += apart[j];
+    return { ...found, apart: values === "logits" ? 0 : sum };
+  }
+
+  function column(out, key, head, values) {
+    const [from, to] = reach(spec.support, spec.keys, key, spec.queries);
+    return { ...overHeads(columnOfHead, out, key, head, values, from, to), apart: 0 };
+  }
+
+  const hasColumn = !spec.softmax || lse !== null;
+  return { row, column: hasColumn ? column : null };
+}
+
+/** The normalisation of dot product and concatenation: divide by the number of keys. */
+function divideByCount(values, count, rectified, from, to) {
+  const factor = 1 / count;
+  for (let j = from; j < to; j++) {
+    const value = values[j];
+    values[j] = rectified && value < 0 ? 0 : value * factor;
+  }
+  return Math.log(count);
+}
+
+/**
+ * Leaves entries [from, to) out of a row and scales the rest so that the row keeps its sum.
+ * Rows divided by a count are divided by the smaller count instead.
+ * @param {number} apart what the row gives to keys without a place; it is scaled, too
+ * @returns {{excluded: number, scale: number}} the share of |weight| that was left out, the factor
+ */
+export function leaveOut(values, reachFrom, reachTo, from, to, softmax, apart = 0) {
+  let total = Math.abs(apart);
+  let out = 0;
+  let sum = apart;
+  let sumLeft = apart;
+  for (let j = reachFrom; j < reachTo; j++) {
+    const size = Math.abs(values[j]);
+    total += size;
+    sum += values[j];
+    if (j >= from && j < to) out += size;
+    else sumLeft += values[j];
+  }
+  const count = reachTo - reachFrom;
+  const left = count - Math.max(0, Math.min(to, reachTo) - Math.max(from, reachFrom));
+  const factor = softmax ? sum / sumLeft : count / left;
+  const scale = Number.isFinite(factor) ? factor : 0;
+  for (let j = reachFrom; j < reachTo; j++) values[j] = j >= from && j < to ? 0 : values[j] * scale;
+  return { excluded: total > 0 ? out / total : 0, scale };
+}

@@ -1,0 +1,88 @@
+// Sources whose queries reach a window of keys: what they reach is a small grid of its own, so that
+// neither rows nor drawing ever pass over all keys of a picture.
+
+import { softmaxInPlace } from "./rows.js";
+
+/** First cell that is reached along an axis, and the one behind the last. */
+function span(at, far, block, of) {
+  const first = Math.floor(at / block) * block;
+  return far === null ? [0, of] : [Math.max(0, first - far), Math.min(of, first + block + far)];
+}
+
+/** The keys that a token of `grid` reaches: {a0, a1, b0, b1, c0, c1}, or null where there is no window. */
+export function windowBox(support, grid, token) {
+  if (support?.kind !== "window") return null;
+  const [t, h, w] = grid.shape;
+  const [a0, a1] = span(Math.floor(token / (h * w)), support.frames, 1, t);
+  const [b0, b1] = span(Math.floor(token / w) % h, support.rows, support.block, h);
+  const [c0, c1] = span(token % w, support.columns, support.block, w);
+  return { a0, a1, b0, b1, c0, c1 };
+}
+
+/** The part of a grid that a box holds. */
+export function gridOfBox({ stride, origin }, { a0, a1, b0, b1, c0, c1 }) {
+  const first = [a0, b0, c0];
+  return {
+    shape: [a1 - a0, b1 - b0, c1 - c0],
+    stride,
+    origin: origin.map((from, axis) => from + stride[axis] * first[axis]),
+  };
+}
+
+/** Most keys that one query reaches. */
+export function mostReached(support, [t, h, w]) {
+  const side = (far) => support.block + 2 * far;
+  const frames = support.frames === null ? t : Math.min(t, 2 * support.frames + 1);
+  return frames * Math.min(h, side(support.rows)) * Math.min(w, side(support.columns));
+}
+
+/**
+ * Rows of embeddings over a window; `out` is laid on the grid of the box. Softmax only.
+ * theta is (heads, queries, d), phi (heads, keys, d), without tokens that have no place.
+ */
+export function windowRows(spec, array) {
+  const theta = array(spec.theta);
+  const phi = array(spec.phi);
+  const [heads, queries, d] = theta.shape;
+  const [, h, w] = spec.keys.shape;
+  const scale = spec.scale ?? 1;
+  const one = new Float32Array(mostReached(spec.support, spec.keys.shape));
+
+  function logits(target, token, head, { a0, a1, b0, b1, c0, c1 }) {
+    const q = theta.data.subarray((head * queries + token) * d, (head * queries + token + 1) * d);
+    let n = 0;
+    for (let a = a0; a < a1; a++) {
+      for (let b = b0; b < b1; b++) {
+        let at = ((head * phi.shape[1]) + (a * h + b) * w + c0) * d;
+        for (let c = c0; c < c1; c++) {
+          let sum = 0;
+          for (let k = 0; k < d; k++) sum += q[k] * phi.data[at++];
+          target[n++] = scale * sum;
+        }
+      }
+    }
+    return n;
+  }
+
+  function row(out, token, head, values, box) {
+    out.fill(0);
+    const chosen = heads === 1 ? 0 : head;
+    if (typeof chosen === "number") {
+      const to = logits(out, token, Math.min(chosen, heads - 1), box);
+      return { from: 0, to, logC: values === "logits" ? NaN : softmaxInPlace(out, 0, to) };
+    }
+    let to = 0;
+    for (let n = 0; n < heads; n++) {
+      to = logits(one, token, n, box);
+      if (values !== "logits") softmaxInPlace(one, 0, to);
+      for (let j = 0; j < to; j++) {
+        if (head !== "max") out[j] += one[j] / heads;
+        else if (n === 0 || one[j] > out[j]) out[j] = one[j];
+      }
+    }
+    return { from: 0, to, logC: NaN };
+  }
+
+  // Who looks at a key is known to the rows of all queries around it alone.
+  return { row, column: null };
+}

@@ -1,0 +1,67 @@
+// The colour bar: what a colour stands for, with its clipped end marked.
+
+import { colourTable } from "../pure/colour.js";
+import { element, setText } from "../../shared/dom.js";
+import { valueText } from "../pure/words.js";
+
+export function createBar(lut) {
+  const ramp = element("canvas", { width: 256, height: 1, class: "nlv-ramp" });
+  const needle = element("i", { class: "nlv-needle", hidden: true });
+  const low = element("span", { class: "nlv-low" });
+  const middle = element("span", { class: "nlv-middle" });
+  const high = element("span", { class: "nlv-high" });
+  const title = element("span", { class: "nlv-bar-title" });
+  const bar = element("div", { class: "nlv-bar", role: "img" }, title,
+    element("div", { class: "nlv-ramp-box" }, ramp, needle),
+    element("div", { class: "nlv-ticks" }, low, middle, high));
+  const context = ramp.getContext("2d");
+  const image = context.createImageData(256, 1);
+  const words = new Uint32Array(image.data.buffer);
+  let drawn = "";
+
+  function titleOf(result, view) {
+    if (result.logits) return "Raw logit";
+    const weight = result.difference ? "Difference" : "Weight";
+    const what = view.unit === "absolute" ? weight : `${weight}, × uniform attention`;
+    const how = { query: "", locked: " · scale locked", frame: " · own scale per frame" }[view.scale];
+    const most = result.scale.clipped && view.scale !== "frame" ? ` · strongest ${valueText(result.most, result, view.unit)}` : "";
+    return what + how + most;
+  }
+
+  function update(result, view) {
+    const { scale } = result;
+    const wanted = `${view.strength} ${scale.diverging}`;
+    if (wanted !== drawn) {
+      drawn = wanted;
+      colourTable(scale.diverging ? lut.diverging : lut.sequential, view.strength, scale.diverging, words);
+      context.putImageData(image, 0, 0);
+    }
+    setText(title, titleOf(result, view));
+    const text = (value) => valueText(value, result, view.unit);
+    if (view.scale === "frame" && !result.logits) {
+      setText(low, "0");
+      setText(middle, "");
+      setText(high, "each frame's strongest");
+      return;
+    }
+    setText(low, (scale.clippedBelow ? "<" : "") + text(scale.lo));
+    setText(middle, text((scale.lo + scale.hi) / 2));
+    setText(high, (scale.clipped ? ">" : "") + text(scale.hi));
+    bar.setAttribute("aria-label", `${title.textContent}: colours from ${text(scale.lo)} to ${text(scale.hi)}`);
+  }
+
+  /** Point at a value on the bar, or at none. */
+  function point(value, scale) {
+    needle.hidden = value === null;
+    if (value === null) return;
+    const u = Math.min(1, Math.max(0, (value - scale.lo) / (scale.hi - scale.lo)));
+    needle.style.left = `${100 * u}%`;
+  }
+
+  return { element: bar, update, point };
+}
+
+/** Top of a result's scale in multiples of uniform attention: what locking keeps. */
+export function topOf(result) {
+  return Number((result.scale.hi / result.uniform).toPrecision(3));
+}

@@ -1,0 +1,202 @@
+// Equation (1) for the query on the screen: symbols that light up their part of the picture, and
+// the strongest terms of the sum as thumbnails times their weights.
+
+import { element, setText } from "../../shared/dom.js";
+import { cropSide, drawCrop } from "../draw/marks.js";
+import { tokenCentre } from "../pure/grid.js";
+import { formulaOf, numberText, percentText, valueText, weightText } from "../pure/words.js";
+
+const MOST_TERMS = 5;
+const SPOKEN = "y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j";
+const SIZE = 36;
+
+const PARTS = {
+  output: "y<sub>i</sub>, the output here: the weighted mean of the values at all keys.",
+  normaliser: "C(x), the normalisation",
+  sum: "Σ<sub>j</sub> runs over every key the query may reach, in all frames.",
+  f: "f, the pairwise function: how alike query and key are",
+  query: "x<sub>i</sub>, the query: the position you point at.",
+  keys: "x<sub>j</sub>, the keys: the positions it compares itself with. The strongest are ringed.",
+  g: "g(x<sub>j</sub>), the value that a key hands over, in proportion to its weight.",
+};
+
+function symbol(part, markup, label) {
+  const attributes = { class: "nlv-symbol", type: "button", "data-lit": part };
+  return element("button", { ...attributes, "aria-label": label, html: markup });
+}
+
+function patch(size, label) {
+  const attributes = { class: "nlv-patch", role: "img", "aria-label": label };
+  const canvas = element("canvas", { width: 2 * size, height: 2 * size, ...attributes });
+  canvas.style.width = `${size}px`;
+  canvas.style.height = `${size}px`;
+  return canvas;
+}
+
+/** The strongest keys, the own cell among them where it counts (it is apart in result.order). */
+function strongest(result, count) {
+  const keys = Array.from(result.order.subarray(0, Math.min(count, result.found)));
+  if (!(result.ownShare > 0)) return keys;
+  const at = keys.findIndex((index) => result.values[index] < result.values[result.own]);
+  if (at >= 0) keys.splice(at, 0, result.own);
+  return keys.slice(0, count);
+}
+
+/** Build the panel; `on.lit(part | {key} | null)` and `on.inspect(index)` are told what is pointed at. */
+export function createEquation(clip, pictures, on, signal) {
+  const query = patch(30, "the query");
+  const mean = patch(SIZE, "weighted mean of the strongest keys' pixels");
+  const xi = symbol("query", "x<sub>i</sub>", "x i, the query");
+  xi.prepend(query);
+  const formula = element("div", { class: "nlv-formula", role: "group", "aria-label": SPOKEN },
+    symbol("output", "y<sub>i</sub>", "y i, the output"), element("span", { class: "nlv-op", text: "=" }),
+    symbol("normaliser", '<span class="nlv-fraction"><span>1</span><span>C(x)</span></span>', "one over C of x, the normalisation"),
+    symbol("sum", '<span class="nlv-sigma">Σ<sub>j</sub></span>', "sum over all keys j"),
+    symbol("f", "f", "f, the pairwise function"), element("span", { class: "nlv-op", text: "(" }),
+    xi, element("span", { class: "nlv-op", text: "," }), symbol("keys", "x<sub>j</sub>", "x j, the keys"),
+    element("span", { class: "nlv-op", text: ")" }), symbol("g", "g(x<sub>j</sub>)", "g of x j, the value"));
+  const terms = Array.from({ length: MOST_TERMS }, (_, n) => createTerm(n));
+  const rest = element("span", { class: "nlv-rest" });
+  const output = element("span", {
+    class: "nlv-mean", "data-lit": "output",
+    "data-tip": "The same weighted mean taken over pixels instead of g: what the strongest keys look like together",
+  }, mean);
+  const equals = element("span", { class: "nlv-op", text: "=" });
+  const live = element("div", { class: "nlv-live" }, output, equals, ...terms.map((t) => t.node), rest);
+  const legend = element("p", { class: "nlv-legend" });
+  const panel = element("section", { class: "nlv-equation", "aria-label": "Equation (1) for this query" },
+    element("div", { class: "nlv-equation-line" }, formula, live), legend);
+  let part = null;
+  let shown = null;
+  let listed = [];
+  let count = MOST_TERMS;
+
+  function createTerm(n) {
+    const weight = element("span", { class: "nlv-weight" });
+    const canvas = patch(SIZE, `key number ${n + 1}`);
+    const times = element("span", { class: "nlv-op", text: "·" });
+    const plus = n ? element("span", { class: "nlv-op nlv-plus", text: "+" }) : null;
+    const button = element("button", { class: "nlv-key", type: "button", "data-lit": `key${n}` },
+      weight, times, canvas);
+    const node = element("span", { class: "nlv-termbox" }, plus, button);
+    return { node, button, weight, canvas, context: canvas.getContext("2d") };
+  }
+
+  const litOf = (node) => {
+    const name = node?.closest?.("[data-lit]")?.dataset.lit ?? null;
+    if (!name?.startsWith("key") || name === "keys") return name;
+    const index = listed[Number(name.slice(3))] ?? -1;
+    return index >= 0 ? { key: index } : null;
+  };
+
+  function light(event) {
+    const next = litOf(event.target);
+    const name = typeof next === "string" ? next : null;
+    if (name !== part) {
+      part = name;
+      writeLegend();
+    }
+    on.lit(next);
+  }
+
+  function dark() {
+    part = null;
+    writeLegend();
+    on.lit(null);
+  }
+
+  for (const name of ["pointerover", "focusin"]) panel.addEventListener(name, light, { signal });
+  for (const name of ["pointerleave", "focusout"]) panel.addEventListener(name, dark, { signal });
+  panel.addEventListener("click", (event) => {
+    const lit = litOf(event.target);
+    if (lit?.key >= 0) on.inspect(lit.key);
+  }, { signal });
+
+  function normaliserText(result) {
+    const { spec } = result;
+    const keys = (result.box ? result.grid : result.spec.keys).shape.join("×");
+    if (!spec.softmax) return `C(x) = ${result.count}, the number of keys (${keys})`;
+    if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${result.count} keys (${keys}), for each head`;
+    return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${result.count} keys (${keys})`;
+  }
+
+  function restingLegend(f) {
+    if (shown.difference) {
+      return `${shown.column ? "A column" : "A row"} f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = ${f}. Above 0: more than the mean query gives.`;
+    }
+    if (shown.column) {
+      return `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${f}.`;
+    }
+    if (shown.logits) return `The logits, before f and C(x): f = ${f}.`;
+    return `f = ${f}, ${normaliserText(shown)}. Point at a symbol to see its part.`;
+  }
+
+  function writeLegend() {
+    if (!shown) return;
+    const kind = formulaOf(shown.spec);
+    const f = `${kind.f} (${kind.name})`;
+    const text = part === null ? restingLegend(f)
+      : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}.`
+        : part === "f" ? `${PARTS.f}, here ${f}.` : PARTS[part] ?? "";
+    if (legend.dataset.text !== text) {
+      legend.dataset.text = text;
+      legend.innerHTML = text;
+    }
+  }
+
+  /** Show another row. Thumbnails are drawn by `drawThumbs`. */
+  function update(result) {
+    shown = result;
+    writeLegend();
+    const soft = result.spec.softmax && !result.logits && !result.column;
+    panel.classList.toggle("nlv-column", result.column || result.logits || result.difference);
+    setText(equals, result.difference ? "gains most" : result.column ? "looked at by" : result.logits ? "most alike" : "=");
+    listed = strongest(result, count);
+    let sum = 0;
+    terms.forEach((item, n) => {
+      const used = n < listed.length;
+      item.node.hidden = !used;
+      if (!used) return;
+      const value = result.values[listed[n]];
+      sum += value;
+      item.canvas.classList.toggle("nlv-itself", listed[n] === result.own);
+      setText(item.weight, soft ? weightText(value) : valueText(value, result, "uniform"));
+    });
+    rest.hidden = !soft;
+    const others = result.count - listed.length;
+    const text = `+ ${percentText(Math.max(0, 1 - sum))} · ${others} others`;
+    if (soft) setText(rest, text);
+  }
+
+  function drawThumbs(result, shownQuery, frameOf) {
+    const side = cropSide(result.grid);
+    const crop = (context, grid, index, frame, size) => drawCrop(
+      context, pictures[frame].colour, clip, tokenCentre(grid, index), side, 0, 0, size);
+    crop(query.getContext("2d"), result.asked, result.token, shownQuery.frame, query.width);
+    listed.forEach((index, n) => {
+      crop(terms[n].context, result.grid, index, frameOf(result, index), terms[n].canvas.width);
+    });
+    output.hidden = result.logits || result.column || result.signed;
+    if (!output.hidden) blend(mean.getContext("2d"), result, crop, frameOf);
+  }
+
+  /** Running weighted mean: the n-th crop covers the ones before by its share of the sum so far. */
+  function blend(context, result, crop, frameOf) {
+    let sum = 0;
+    for (const index of strongest(result, 24)) {
+      const weight = result.values[index];
+      if (!(weight > 0)) break;
+      sum += weight;
+      context.globalAlpha = weight / sum;
+      crop(context, result.grid, index, frameOf(result, index), mean.width);
+    }
+    context.globalAlpha = 1;
+  }
+
+  /** As many terms as fit on the formula's line, or on one line below it. */
+  function setWidth(width) {
+    count = width >= 1130 || (width >= 560 && width < 900) ? MOST_TERMS : 3;
+  }
+
+  return { element: panel, update, drawThumbs, setWidth };
+}

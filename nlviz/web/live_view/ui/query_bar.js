@@ -1,0 +1,88 @@
+// The query in numbers, for keyboards and touch: frame slider, y and x, play, pin.
+
+import { element, setText } from "../../shared/dom.js";
+import { secondsText } from "../pure/words.js";
+
+export function createQueryBar(head, on, signal) {
+  const { clip } = head;
+  const moving = clip.frames > 1;
+  const button = (name, more) => element("button", { type: "button", class: `nlv-button ${name}`, ...more });
+  const play = button("nlv-play", { "data-tip": "Show one frame after the other, large, while the query stays where it is (space bar)" });
+  const input = (name, type, most, label) => element("input", {
+    type, name, min: 0, max: most, step: 1, "aria-label": label,
+  });
+  const frame = input("frame", "range", clip.frames - 1, "Frame of the query");
+  const frameText = element("output", { class: "nlv-frame-text" });
+  const y = input("y", "number", clip.height - 1, "y of the query in pixels, from the top");
+  const x = input("x", "number", clip.width - 1, "x of the query in pixels, from the left");
+  const chip = element("span", { class: "nlv-state", role: "status" });
+  const pin = button("nlv-pin");
+  const read = button("nlv-read", {
+    "aria-pressed": "false", text: "Read values",
+    "data-tip": "Keep this query and read the weight of each cell under the pointer (or hold Shift)",
+  });
+  const frames = moving ? " · <kbd>,</kbd><kbd>.</kbd> frame" : "";
+  const hint = element("span", {
+    class: "nlv-hint",
+    html: `<kbd>←</kbd><kbd>↑</kbd><kbd>↓</kbd><kbd>→</kbd> cell${frames} · <kbd>Esc</kbd> unpins`,
+  });
+  const bar = element("div", { class: "nlv-query", role: "group", "aria-label": "Query" }, chip,
+    moving ? element("label", { class: "nlv-field nlv-frame" }, element("span", { text: "Frame" }), frame, frameText) : null,
+    element("label", { class: "nlv-field" }, element("span", { text: "y" }), y),
+    element("label", { class: "nlv-field" }, element("span", { text: "x" }), x),
+    pin, moving ? play : null, read, hint);
+  let shown = { frame: 0, y: 0, x: 0 };
+  let pinned = false;
+
+  // Drawing comes a frame later, and must not bring back what was there before it was typed over.
+  const unfinished = new Set();
+  const place = (query) => {
+    shown = query;
+    on.place(query);
+  };
+  const typed = () => {
+    if (y.value === "" || x.value === "") return;
+    place({ frame: Number(frame.value), y: Number(y.value), x: Number(x.value) });
+  };
+  for (const field of [y, x]) {
+    field.addEventListener("input", () => unfinished.add(field), { signal });
+    field.addEventListener("blur", () => unfinished.delete(field), { signal });
+    field.addEventListener("change", () => {
+      unfinished.delete(field);
+      typed();
+    }, { signal });
+  }
+  frame.addEventListener("input", () => place({ ...shown, frame: Number(frame.value) }), { signal });
+  play.addEventListener("click", () => on.play(), { signal });
+  pin.addEventListener("click", () => (pinned ? on.unpin() : on.pin(shown)), { signal });
+  read.addEventListener("click", () => on.read(read.getAttribute("aria-pressed") !== "true"), { signal });
+
+  function update(query, state, rule) {
+    shown = query;
+    pinned = state.pinned !== null;
+    const hovering = state.hovered !== null && query === state.hovered;
+    const frameValue = String(query.frame);
+    if (frame.value !== frameValue) frame.value = frameValue;
+    setText(frameText, secondsText(clip.times[query.frame]));
+    for (const [field, value] of [[y, query.y], [x, query.x]]) {
+      const text = String(Math.round(value));
+      const typing = unfinished.has(field) || (hovering && field === bar.getRootNode().activeElement);
+      if (field.value !== text && !typing) field.value = text;
+    }
+    const what = hovering ? "hover" : pinned ? "pinned" : "free";
+    if (chip.dataset.state !== what || chip.dataset.rule !== rule) {
+      chip.dataset.state = what;
+      chip.dataset.rule = rule;
+      const hover = pinned ? "Preview · click to pin" : "Hovered · click to pin";
+      chip.textContent = { hover, pinned: "Pinned", free: "Not pinned" }[what];
+      if (rule && rule !== "as asked for") chip.dataset.tip = `Opening query: ${rule}`;
+      else delete chip.dataset.tip;
+    }
+    setText(pin, pinned ? "Unpin" : "Pin");
+    setText(play, state.playing ? "❚❚ Pause" : "▶ Play");
+    play.setAttribute("aria-pressed", String(state.playing));
+    read.setAttribute("aria-pressed", String(state.reading));
+  }
+
+  return { element: bar, update };
+}

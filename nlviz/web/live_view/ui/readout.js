@@ -1,0 +1,121 @@
+// What the row says: one sentence, the value under the pointer, and a close look at one link.
+
+import { element, setText } from "../../shared/dom.js";
+import { cropSide, drawCrop, drawMark } from "../draw/marks.js";
+import { nearestToken, onGrid, tokenCentre } from "../pure/grid.js";
+import { numberText, rowSentence, valueText, whenText } from "../pure/words.js";
+
+const CLOSE = 132;
+const OFFER_FROM = 0.4;
+
+/** The sentence; `onOffer` is called where the reader takes the offer to leave the own cell out. */
+export function createSentence(onOffer, signal) {
+  const text = element("span");
+  const offer = element("button", {
+    type: "button", class: "nlv-offer", hidden: true, text: "leave it out",
+    "data-tip": "Leave the query's own cell out and scale the rest",
+  });
+  const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
+  const node = element("div", { class: "nlv-finding" }, element("p", { class: "nlv-sentence" }, text, offer), spoken);
+  let timer = 0;
+  offer.addEventListener("click", onOffer, { signal });
+
+  function update(result, query, clip, note) {
+    setText(text, note ?? rowSentence(result, query, clip));
+    offer.hidden = note !== null || !(result.ownShare >= OFFER_FROM);
+  }
+
+  /** Say the sentence to screen readers once the query has come to rest. */
+  function speak() {
+    clearTimeout(timer);
+    timer = setTimeout(() => setText(spoken, text.textContent), 500);
+  }
+
+  return { element: node, update, speak, stop: () => clearTimeout(timer) };
+}
+
+/** The small label beside the pointer. */
+export function createReadout(clip) {
+  const value = element("b");
+  const place = element("span");
+  const node = element("div", { class: "nlv-readout", hidden: true, "aria-hidden": "true" }, value, place);
+
+  /**
+   * @param {object|null} cursor {frame, y, x, px, py} on the stage
+   * @param {object} row {values, grid, uniform, logits, ...} whose value is read
+   * @param {string} label what the value is
+   */
+  function update(cursor, row, unit, label, width) {
+    node.hidden = cursor === null;
+    if (cursor === null) return null;
+    const token = nearestToken(row.grid, cursor);
+    const outside = token < row.from || token >= row.to || (row.box && !onGrid(row.grid, cursor));
+    const weight = row.values[token];
+    let text = outside ? "not reachable" : token >= row.skipFrom && token < row.skipTo ? "left out" : "";
+    if (!text) {
+      text = valueText(weight, row, unit);
+      if (unit !== "absolute" && !row.logits && !text.startsWith("<")) text += ` · ${numberText(weight)}`;
+    }
+    setText(value, label ? `${label} ${text}` : text);
+    const seconds = clip.frames > 1 ? `${whenText(cursor.frame, clip)} · ` : "";
+    setText(place, `${seconds}y ${cursor.y}, x ${cursor.x} px`);
+    const left = cursor.px + 190 > width ? cursor.px - 176 : cursor.px + 16;
+    node.style.transform = `translate(${Math.max(0, left)}px, ${cursor.py + 18}px)`;
+    return outside ? null : weight;
+  }
+
+  return { element: node, update };
+}
+
+/** Query and key side by side, enlarged: enough to see whether a link is right or a mistake. */
+export function createInspector(clip, pictures, on, signal) {
+  const query = element("canvas", { width: 2 * CLOSE, height: 2 * CLOSE });
+  const key = element("canvas", { width: 2 * CLOSE, height: 2 * CLOSE });
+  const queryText = element("figcaption");
+  const keyText = element("figcaption");
+  const facts = element("p");
+  const look = element("button", { type: "button", class: "nlv-button", text: "Look from there" });
+  const close = element("button", { type: "button", class: "nlv-close", "aria-label": "Close", text: "×" });
+  const card = element("section", { class: "nlv-inspector", hidden: true, "aria-label": "Query and key compared", tabindex: "-1" },
+    close, element("figure", {}, query, queryText), element("figure", {}, key, keyText),
+    element("div", {}, facts, look));
+  let target = null;
+  look.addEventListener("click", () => target && on.pin(target), { signal });
+  close.addEventListener("click", () => hide(), { signal });
+
+  function hide() {
+    card.hidden = true;
+    target = null;
+  }
+
+  function drawSide(canvas, frame, grid, centre) {
+    const context = canvas.getContext("2d");
+    const side = 1.6 * cropSide(grid);
+    const crop = drawCrop(context, pictures[frame].colour, clip, centre, side, 0, 0, canvas.width);
+    const zoom = canvas.width / crop.span;
+    drawMark(context, {
+      x: (centre.x + 0.5 - grid.stride[2] / 2 - crop.left) * zoom, y: (centre.y + 0.5 - grid.stride[1] / 2 - crop.top) * zoom,
+      w: grid.stride[2] * zoom, h: grid.stride[1] * zoom,
+    }, { width: 3 });
+  }
+
+  /** Compare; the card lies on the half of `box` where the query is not. */
+  function show(result, shown, index, frame, unit, box) {
+    const from = tokenCentre(result.asked, result.token);
+    const to = tokenCentre(result.grid, index);
+    drawSide(query, shown.frame, result.asked, from);
+    drawSide(key, frame, result.grid, to);
+    queryText.textContent = `${result.column ? "key" : "query"}, ${whenText(shown.frame, clip)}`;
+    keyText.textContent = `${result.column ? "query" : "key"}, ${whenText(frame, clip)}`;
+    const distance = Math.round(Math.hypot(to.y - from.y, to.x - from.x));
+    const seconds = Math.abs(clip.times[frame] - clip.times[shown.frame]);
+    const when = clip.frames > 1 ? ` and ${seconds.toFixed(2)} s` : "";
+    facts.textContent = `${valueText(result.values[index], result, unit)}, ${distance} px${when} away. The same thing, or a mistake?`;
+    target = { frame, y: Math.round(to.y), x: Math.round(to.x) };
+    card.hidden = false;
+    const right = from.x < clip.width / 2 ? Math.max(0, box.x + box.w - card.offsetWidth - 8) : box.x + 8;
+    card.style.transform = `translate(${right}px, ${box.y + 8}px)`;
+  }
+
+  return { element: card, show, hide };
+}

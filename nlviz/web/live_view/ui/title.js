@@ -1,0 +1,35 @@
+// The title line: clip, model, block, what the model was trained for, and the sizes in plain words.
+
+import { element, term } from "../../shared/dom.js";
+import { mostReached } from "../pure/window_rows.js";
+
+const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+
+export function createTitle(head) {
+  const { clip, model, block, sources } = head;
+  const { queries, keys, support } = sources[0];
+  const near = support?.kind === "window" ? `the ${mostReached(support, keys.shape)} keys around each` : null;
+  const size = (grid) => grid.shape.reduce((a, b) => a * b, 1);
+  const [st, sy] = queries.stride;
+  const stride = Number(sy.toFixed(1));
+  const checked = block.parity === null || block.parity === undefined ? null : term(
+    `checked to ${block.parity.toExponential(0)}`,
+    "Parity error: the block's output was recomputed from these rows and compared with what the block itself put out (largest difference, relative)",
+    { class: "nlv-term nlv-chip" });
+  const where = st > 1 ? ` and ${Number(st.toFixed(1))} frames` : "";
+  return element("header", { class: "nlv-title" },
+    element("h2", {}, clip.name, element("span", { class: "nlv-dim", text: " · " }),
+      element("span", { text: `${model.name} ${block.name}`.trim() })),
+    element("p", {},
+      model.about ? element("span", { class: "nlv-about", text: model.about }) : null, model.about ? " · " : "",
+      block.note ? term(block.about, block.note) : block.about ?? "",
+      block.about ? " · " : "",
+      clip.frames > 1 ? `${plural(clip.frames, "frame")} · ` : "",
+      term(plural(size(queries), "query").replace("querys", "queries"), "Queries are the positions that look: one for each cell of the grid, in every frame"),
+      " × ",
+      term(near ?? `${plural(size(keys), "key")} (${keys.shape.join("×")})`, "Keys are the positions that are looked at: frames × rows × columns of cells"),
+      " · ",
+      stride === 1 ? "one query a pixel" : term(`stride ${stride}`, `One cell stands for ${stride} pixels of the clip${where}, each way`),
+      model.device ? element("span", { class: "nlv-chip", text: model.device.replace(/^cpu$/i, "CPU") }) : null,
+      checked));
+}

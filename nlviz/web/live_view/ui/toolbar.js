@@ -1,0 +1,152 @@
+// The controls: sources by number key, and how the row is shown.
+
+import { element } from "../../shared/dom.js";
+
+const TIPS = {
+  parts: "The learned affinity taken apart: what is about this query, what every query shares, and what sets this row apart from the mean row",
+  show: "Cells coloured by weight, arrows to the strongest keys, or both",
+  direction: "From: where this query looks. To: who looks at this key",
+  leave_out: "Hide the query's own cell or frame, so that the rest shows better; the rest is scaled to keep the sum",
+  scale: "What the colours mean: fitted to this query, kept the same across queries so that two can be compared, or fitted to each frame by itself",
+  head: "A block with several heads has one affinity for each: show one, their mean, or the largest",
+  links: "How many of the strongest keys get an arrow",
+  cells: "A cell is the area of the picture that one key stands for",
+  strength: "How strongly the map covers the picture",
+  values: "Rows: weights after C(x). Logits: the likeness before it",
+  unit: "Uniform attention would give every key the same weight; 10× is ten times that",
+  objects: "What the network detected: a label or a border pins the query at the middle of its object",
+  top: "Where the locked scale ends, in multiples of uniform attention",
+};
+
+function labelled(text, field, control) {
+  return element("label", { class: "nlv-field", "data-tip": TIPS[field] ?? null, "data-field": field },
+    element("span", { text }), control);
+}
+
+function select(field, options) {
+  const node = element("select", { name: field });
+  for (const [value, text] of options) node.append(element("option", { value, text }));
+  return node;
+}
+
+function segments(field, options, legend) {
+  const group = element("div", { class: "nlv-segments", role: "radiogroup", "aria-label": legend, "data-field": field });
+  for (const [value, markup, tip] of options) {
+    group.append(element("button", { type: "button", role: "radio", value, html: markup, "data-tip": tip ?? null }));
+  }
+  return group;
+}
+
+const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+/** Build the toolbar; `onChange(change)` gets the fields of the view that the reader changed. */
+export function createToolbar(head, onChange, signal) {
+  const buttons = head.sources.map((s, n) => [s.key, `<kbd>${n + 1}</kbd>${escaped(s.label)}`, s.note ?? null]);
+  const among = (part) => buttons.filter((_, n) => Boolean(head.sources[n].part) === part);
+  const sources = segments("source", among(false), "What is shown for the same query");
+  const parts = segments("source", among(true), "Parts of the learned affinity");
+  const partsField = element("div", { class: "nlv-field nlv-parts", "data-tip": TIPS.parts },
+    element("span", { text: "Parts" }), parts);
+  partsField.hidden = parts.children.length === 0;
+  const heads = select("head", []);
+  const headField = labelled("Head", "head", heads);
+  const show = segments("show", [["map", "Map"], ["links", "Links"], ["both", "Both"]], "Show");
+  const direction = segments("direction", [
+    ["from", "From query"], ["to", "To key"],
+  ], "Direction");
+  const objects = segments("objects", [["shown", "Shown"], ["hidden", "Hidden"]], "Objects");
+  const objectsField = wrapped("Objects", "objects", objects);
+  objectsField.hidden = !head.objects?.length;
+  const more = element("details", { class: "nlv-more" }, element("summary", { text: "Display" }),
+    element("div", { class: "nlv-panel" },
+      labelled("Arrows", "links", element("input", { type: "number", name: "links", min: 0, max: 200, step: 1 })),
+      labelled("Cells", "cells", select("cells", [["cells", "as cells"], ["smooth", "smooth"]])),
+      labelled("Strength", "strength", element("input", { type: "range", name: "strength", min: 0, max: 1, step: 0.05 })),
+      labelled("Values", "values", select("values", [["rows", "rows (after C)"], ["logits", "raw logits"]])),
+      labelled("Unit", "unit", select("unit", [["uniform", "× uniform"], ["absolute", "absolute"]])),
+      labelled("Top of scale", "top", element("input", { type: "number", name: "top", min: 0, step: "any" }))));
+  const controls = element("div", { class: "nlv-controls" },
+    wrapped("Show", "show", show), wrapped("Direction", "direction", direction), objectsField, headField,
+    labelled("Leave out", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
+    labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["frame", "per frame"]])),
+    more);
+  const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
+  const bar = element("div", { class: "nlv-toolbar", role: "toolbar", "aria-label": "What is shown" },
+    sources, partsField, fold);
+
+  function wrapped(text, field, control) {
+    return element("div", { class: "nlv-field", "data-tip": TIPS[field] }, element("span", { text }), control);
+  }
+
+  bar.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button[role=radio]");
+    if (button) onChange({ [button.parentElement.dataset.field]: button.value });
+  }, { signal });
+  bar.addEventListener("keydown", (event) => {
+    const button = event.target.closest?.("button[role=radio]");
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!button || !step) return;
+    const group = button.parentElement === parts || button.parentElement === sources ? [sources, parts] : [button.parentElement];
+    const all = group.flatMap((g) => [...g.children]).filter((b) => !b.disabled);
+    const next = all[(all.indexOf(button) + step + all.length) % all.length];
+    next.focus();
+    next.click();
+    event.preventDefault();
+    event.stopPropagation();
+  }, { signal });
+  bar.addEventListener("input", (event) => {
+    const { name, value, type } = event.target;
+    if (!name) return;
+    if (name === "head") onChange({ head: /^\d+$/.test(value) ? Number(value) : value });
+    else if (type === "number" || type === "range") value !== "" && onChange({ [name]: Number(value) });
+    else onChange({ [name]: value });
+  }, { signal });
+  document.addEventListener("pointerdown", (event) => {
+    if (more.open && !bar.classList.contains("nlv-narrow") && !event.composedPath().includes(more)) more.open = false;
+  }, { signal });
+
+  function fillHeads(count) {
+    if (Number(heads.dataset.count) === count) return;
+    heads.dataset.count = count;
+    heads.replaceChildren(element("option", { value: "mean", text: "mean of all" }), element("option", { value: "max", text: "max of all" }));
+    for (let n = 0; n < count; n++) heads.append(element("option", { value: String(n), text: `head ${n + 1}` }));
+  }
+
+  function check(group, value, disabled = () => false) {
+    for (const button of group.children) {
+      const on = button.value === value;
+      button.setAttribute("aria-checked", String(on));
+      button.tabIndex = on ? 0 : -1;
+      button.disabled = disabled(button.value);
+    }
+  }
+
+  /** Make the controls say what the view says. */
+  function sync(view, made) {
+    const { spec, canColumn } = made;
+    check(sources, view.source);
+    check(parts, view.source);
+    check(show, view.show);
+    check(objects, view.objects);
+    check(direction, canColumn ? view.direction : "from", (value) => value === "to" && !canColumn);
+    direction.parentElement.dataset.tip = canColumn ? TIPS.direction : "To this key: not available here, every row's C(x) would be needed";
+    fillHeads(spec.heads ?? 1);
+    headField.hidden = !(spec.heads > 1);
+    for (const input of bar.querySelectorAll("[name]")) {
+      const value = view[input.name];
+      const text = value === null || value === undefined ? "" : String(value);
+      if (input.value !== text && input !== bar.getRootNode().activeElement) input.value = text;
+    }
+    bar.querySelector("[data-field=top]").hidden = view.scale !== "locked";
+    bar.querySelector("[name=links]").disabled = view.show === "map";
+  }
+
+  /** On narrow screens the controls fold away; on wide ones they are always open. */
+  function setNarrow(narrow) {
+    bar.classList.toggle("nlv-narrow", narrow);
+    fold.open = !narrow;
+    more.open = narrow;
+  }
+
+  return { element: bar, sync, setNarrow };
+}

@@ -1,0 +1,96 @@
+// The live view as one handle: mount it, show containers in it, move it from outside.
+
+import { element, matchScheme } from "../shared/dom.js";
+import { decodePictures } from "./draw/marks.js";
+import { insideClip } from "./pure/grid.js";
+import { createSession } from "./session.js";
+import { DEFAULT_VIEW, mergedView, newState } from "./pure/state.js";
+import { unpack } from "../shared/unpack.js";
+
+/**
+ * Mount an empty live view.
+ * @param {HTMLElement} root
+ * @param {{onPin?: function, onView?: function, theme?: string, everywhere?: boolean}} options
+ *   onPin gets {frame, y, x} or null, onView the view; theme is "light", "dark" or absent
+ * @returns {{show: function(Uint8Array): Promise, apply: function, receive: function,
+ *   destroy: function, timings: number[]}} timings: milliseconds of the latest rows with drawing
+ */
+export function mount(root, { onPin = null, onView = null, theme, everywhere = false } = {}) {
+  root.classList.add("nlv");
+  if (theme) root.dataset.theme = theme;
+  const timings = [];
+  const life = new AbortController();
+  let session = null;
+  let state = null;
+  let latest = 0;
+  let loading = false;
+  let pending = null;
+  let serial;
+
+  // Native controls follow the page's theme, which may be switched while the view is on the screen.
+  root.addEventListener("pointerenter", () => matchScheme(root), { signal: life.signal });
+
+  async function show(bytes) {
+    const turn = ++latest;
+    loading = true;
+    root.setAttribute("aria-busy", "true");
+    try {
+      const container = unpack(bytes);
+      const pictures = await decodePictures(container);
+      if (turn !== latest || life.signal.aborted) return;
+      build(container, pictures);
+    } catch (error) {
+      if (turn !== latest) return;
+      session?.stop();
+      session = null;
+      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: `This view cannot be shown: ${error.message}.` }));
+      throw error;
+    } finally {
+      if (turn === latest) {
+        loading = false;
+        root.removeAttribute("aria-busy");
+        if (pending && session) session.apply(pending.query, pending.view);
+        pending = null;
+      }
+    }
+  }
+
+  function build(container, pictures) {
+    const { head } = container;
+    const keep = session !== null && sameClip(session.head.clip, head.clip) ? state : null;
+    session?.stop();
+    state = newState(mergedView(keep?.view ?? DEFAULT_VIEW, keep ? {} : head.view, head.sources.map((s) => s.key)));
+    const opening = insideClip(head.query, head.clip);
+    state.resting = keep?.resting ?? opening;
+    state.pinned = keep ? keep.pinned : head.pinned === false ? null : opening;
+    session = createSession(root, container, pictures, state, { onPin, onView, everywhere, timings });
+    session.resize();
+    matchScheme(root);
+  }
+
+  /** Take over a query (null unpins) and a view from outside; tells nobody. */
+  function apply({ query, view } = {}) {
+    // What comes while a container is on its way is meant for that one.
+    if (loading) pending = { query, view };
+    else session?.apply(query, view);
+  }
+
+  /** Like apply, for messages that may come several times: each serial counts once. */
+  function receive(message) {
+    if (message.serial !== undefined && message.serial === serial) return;
+    ({ serial } = message);
+    apply(message);
+  }
+
+  function destroy() {
+    life.abort();
+    session?.stop();
+    session = null;
+    root.replaceChildren();
+  }
+
+  return { show, apply, receive, destroy, timings };
+}
+
+const sameClip = (a, b) => a.name === b.name && a.frames === b.frames
+  && a.width === b.width && a.height === b.height && a.times[0] === b.times[0];

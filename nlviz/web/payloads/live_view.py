@@ -1,0 +1,344 @@
+"""Packs what one block did on one clip into the bytes that the live view shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.patches import PatchAffinity
+from nlviz.affinity.split import SAME_RANKING, MinusMean, centres, unary_normaliser
+from nlviz.affinity.support import Support
+from nlviz.analysis.controls import Source, sources
+from nlviz.analysis.opening_query import opening_query
+from nlviz.captures.model import Capture
+from nlviz.clips.clip import Clip
+from nlviz.errors import NlvizError
+from nlviz.picture import colour_map, encode
+from nlviz.web.payloads.container import pack
+from nlviz.web.payloads.objects import for_live_view
+
+LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
+FEW = 1 << 16  # numbers that are sent as float32 rather than float16
+COLUMN_LIMIT = 1 << 28  # queries x keys up to which normalisers are computed, for columns
+PICTURE_SIDE = 480  # shorter side of the frames on the screen, in pixels
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def live_view(
+    capture: Capture,
+    block: str,
+    *,
+    query: tuple[float, float, float] | None = None,
+    display: Mapping[str, Any] | None = None,
+    channel: str | None = None,
+    affinities: Mapping[str, Affinity] | None = None,
+    device: str | None = None,
+    limit: int | None = None,
+) -> bytes:
+    """Return the bytes of one live view.
+
+    Args:
+        capture: what the forward pass gave.
+        block: name of the block.
+        query: (frame, y, x) to open at; by a stated rule when None.
+        display: the view's display options.
+        channel: name under which a mounted view can be moved.
+        affinities: the block's own and its controls by key, where they are there already.
+        device: what to call the device; the capture's own name for it when None.
+        limit: bytes of embeddings for the browser, 16 MiB by default. Sources take from it in
+            order, the block's own first; one that no longer fits sends the row of ``query`` alone.
+
+    Raises:
+        UnknownBlock: when there is no such block.
+
+    >>> import nlviz
+    >>> from nlviz.web.live_view import unpack
+    >>> from nlviz.resources import asset
+    >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
+    >>> header, arrays = unpack(live_view(nlviz.load_model("lite-nl").capture(clip), "stage4"))
+    >>> header["block"]["name"], arrays["learned.theta"].shape
+    ('stage4', (1, 294, 112))
+    """
+    learned = capture.affinities[block]
+    rule = "as asked for"
+    if query is None:
+        *place, rule = opening_query(capture.clip, learned)
+        query = (float(place[0]), float(place[1]), float(place[2]))
+    arrays: Arrays = {}
+    shown = on_screen(capture.clip, arrays)
+    packed: list[dict[str, Any]] = []
+    left: float = LIMIT if limit is None else limit
+    prefix_name = getattr(learned, "prefix_name", "tokens without a place")
+    for source in sources(capture, block):
+        affinity = affinities[source.key] if affinities else source.build(capture, block)
+        entry = _entry(source, affinity, prefix_name)
+        shared = _of_learned(entry, learned, affinity, packed[0], arrays) if packed else None
+        if shared is None:
+            fits = _size(affinity) <= left
+            left -= _size(affinity) if fits else 0
+            shared = _source(entry, affinity, query, arrays, fits=fits)
+        packed.append(shared)
+    header = {
+        **shown,
+        "model": {
+            "name": capture.about.name,
+            "about": capture.about.trained_for,
+            "device": device or capture.about.device,
+        },
+        "block": {
+            "name": block,
+            "about": _words(learned),
+            "note": _note(learned),
+            "parity": _parity(learned),
+        },
+        "sources": packed,
+        "query": dict(zip(("frame", "y", "x"), query, strict=True)),
+        "query_rule": rule,
+        "objects": for_live_view(capture.detections),
+        "view": dict(display or {}),
+        "channel": channel,
+    }
+    return pack(header, arrays)
+
+
+def on_screen(clip: Clip, arrays: Arrays) -> dict[str, Any]:
+    """Pack a clip's pictures and the colour tables; return the header's part about them."""
+    t, height, width = clip.shape
+    arrays |= {"lut_seq": colour_map("sequential"), "lut_div": colour_map("diverging")}
+    names = [f"frame{index}" for index in range(t)]
+    for name, frame in zip(names, clip.frames, strict=True):
+        arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
+    return {
+        "clip": {
+            "name": clip.name,
+            "frames": t,
+            "height": height,
+            "width": width,
+            "times": [round(float(time), 4) for time in clip.times],
+        },
+        "pictures": {"kind": "jpeg", "sections": names},
+        "colours": {"sequential": "lut_seq", "diverging": "lut_div"},
+    }
+
+
+def packed_source(source: Source, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
+    """Pack what the browser needs for any row of an affinity; return the source's entry.
+
+    Raises:
+        NlvizError: when the browser cannot derive its rows.
+    """
+    if math.isinf(_size(affinity)):
+        raise NlvizError(f"rows of {affinity!r} are not derived in a browser; send them one by one")
+    return _source(_entry(source, affinity, ""), affinity, (0.0, 0.0, 0.0), arrays, fits=True)
+
+
+def _entry(source: Source, affinity: Affinity, prefix_name: str) -> dict[str, Any]:
+    """Return what the browser is told of every source, whichever way it gets its rows."""
+    return {
+        "key": source.key,
+        "label": source.label,
+        "note": source.note,
+        "pairwise": affinity.pairwise.name,
+        "signed": affinity.pairwise.signed,
+        "softmax": affinity.pairwise.softmax,
+        "part": source.part,
+        "difference": isinstance(affinity, MinusMean),
+        "balanced": isinstance(affinity, MinusMean) and affinity.balanced,
+        "heads": affinity.heads,
+        "queries": _grid(affinity.queries),
+        "keys": _grid(affinity.keys),
+        "support": _support(affinity.support),
+        "prefix": affinity.keys.prefix,
+        "prefix_name": prefix_name,
+        "server": False,
+    }
+
+
+def _of_learned(
+    entry: dict[str, Any],
+    learned: Affinity,
+    affinity: Affinity,
+    first: dict[str, Any],
+    arrays: Arrays,
+) -> dict[str, Any] | None:
+    """Return a part that the browser derives from the block's own embeddings, or None.
+
+    They are sent once; what is added is a mean row, or the means that are subtracted.
+    """
+    if first["server"]:
+        return None
+    key = entry["key"]
+    if isinstance(affinity, MinusMean):
+        arrays[f"{key}.mean"] = affinity.mean[..., affinity.keys.prefix :].float().cpu().numpy()
+        more = {}
+        if affinity.keys.prefix:
+            apart = affinity.mean[..., : affinity.keys.prefix].sum(-1)
+            more["mean_apart"] = f"{key}.mean_apart"
+            arrays[more["mean_apart"]] = apart.float().cpu().numpy()
+        return {**entry, "kind": "difference", "of": first["key"], "mean": f"{key}.mean", **more}
+    if key != "pairwise" or not isinstance(learned, EmbeddedAffinity):
+        return None
+    for name, mean in centres(learned)._asdict().items():
+        arrays[f"{key}.{name}_mean"] = mean.float().cpu().numpy()
+    return {
+        **entry,
+        **{k: first[k] for k in ("kind", "scale", "theta", "phi")},
+        "theta_mean": f"{key}.theta_mean",
+        "phi_mean": f"{key}.phi_mean",
+        "bias": None,
+        "log_normaliser": _normaliser(key, affinity, arrays),
+    }
+
+
+def _source(
+    entry: dict[str, Any],
+    affinity: Affinity,
+    query: tuple[float, float, float],
+    arrays: Arrays,
+    *,
+    fits: bool,
+) -> dict[str, Any]:
+    key = entry["key"]
+    if isinstance(affinity, PatchAffinity) and fits:
+        return {**entry, **_patches(key, affinity, arrays)}
+    if isinstance(affinity, EmbeddedAffinity) and fits:
+        return {**entry, **_embeddings(key, affinity, arrays)}
+    name = f"{key}.row"
+    frame, y, x = query
+    index = affinity.queries.nearest(frame=frame, y=y, x=x)
+    row = affinity.rows([index])[:, 0].float().cpu()
+    arrays[name] = row[:, affinity.keys.prefix :].numpy()
+    return {
+        **entry,
+        "support": {"kind": "all"},  # the row is laid on all keys
+        "kind": "embedded",
+        "server": True,
+        "row": name,
+        "row_apart": float(row[:, : affinity.keys.prefix].sum(-1).mean()),
+        "scale": 1.0,
+    }
+
+
+def _size(affinity: Affinity) -> float:
+    """Return the bytes that the browser needs for rows; infinite where it cannot derive them."""
+    if isinstance(affinity, PatchAffinity):
+        return 4 * affinity.picture.numel()
+    if not isinstance(affinity, EmbeddedAffinity):
+        return math.inf
+    bias_by_query = affinity.bias is not None and affinity.bias.shape[1] > 1
+    if bias_by_query:
+        return math.inf
+    return 2 * (affinity.theta.numel() + affinity.phi.numel())
+
+
+def _embeddings(key: str, affinity: EmbeddedAffinity, arrays: Arrays) -> dict[str, Any]:
+    # Where they are few they keep their digits: places in pixels, the two vectors of a
+    # concatenation, the unary logits, small grids.
+    few = affinity.theta.shape[-1] <= 4 or key == "unary"
+    few = few or affinity.theta.numel() + affinity.phi.numel() <= FEW
+    kind = torch.float32 if few else torch.float16
+    if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > 6e4:
+        kind = torch.float32
+    # Nobody points at a query without a place; keys without one take part in C.
+    names = {"theta": affinity.theta[:, affinity.queries.prefix :], "phi": affinity.phi}
+    for name, tensor in names.items():
+        arrays[f"{key}.{name}"] = tensor.to(kind).cpu().numpy()
+    bias = None
+    if affinity.bias is not None:
+        bias = f"{key}.bias"
+        arrays[bias] = affinity.bias[:, 0].float().cpu().numpy()
+    return {
+        "kind": "embedded",
+        "scale": affinity.pairwise.scale,
+        "theta": f"{key}.theta",
+        "phi": f"{key}.phi",
+        "bias": bias,
+        "log_normaliser": _normaliser(key, affinity, arrays),
+    }
+
+
+def _normaliser(key: str, affinity: Affinity, arrays: Arrays) -> str | None:
+    """Pack log C of every query, which columns need; return the section's name, or None."""
+    if not isinstance(affinity, EmbeddedAffinity) or not affinity.pairwise.softmax:
+        return None
+    if affinity.queries.size * affinity.keys.size > COLUMN_LIMIT:
+        return None
+    lse = unary_normaliser(affinity) if key == "unary" else affinity.log_normaliser
+    assert lse is not None  # softmax rows have one
+    arrays[f"{key}.log_normaliser"] = lse.float().cpu().numpy()
+    return f"{key}.log_normaliser"
+
+
+def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any]:
+    picture = affinity.picture
+    whole = bool((picture == picture.to(torch.uint8)).all())
+    arrays[f"{key}.picture"] = picture.to(torch.uint8 if whole else torch.float32).numpy()
+    shares = None
+    if affinity.patch_sigma is not None:
+        shares = f"{key}.shares"
+        arrays[shares] = affinity.shares.float().numpy()
+    return {
+        "kind": "patch",
+        "picture": f"{key}.picture",
+        "patch": affinity.patch,
+        "h": affinity.h if math.isfinite(affinity.h) else None,  # JSON has no infinity
+        "step": affinity.step,
+        "offset": affinity.offset,
+        "noise_bias": 2 * affinity.sigma**2,
+        "spatial": affinity.spatial,
+        "shares": shares,
+    }
+
+
+def _support(support: Support) -> dict[str, Any]:
+    if support.window is not None:
+        return {"kind": "window", **asdict(support.window)}
+    if support.frames_per_group is None:
+        return {"kind": "all"}
+    return {
+        "kind": "frame_groups",
+        "size": support.frames_per_group,
+        "own_prefix": support.own_prefix,
+    }
+
+
+def _note(affinity: Affinity) -> str | None:
+    """Return what a reader must know of the block's affinity, if anything."""
+    told = [SAME_RANKING] if affinity.pairwise.name == "concatenation" else []
+    told += [affinity.note] if isinstance(affinity, EmbeddedAffinity) and affinity.note else []
+    return " ".join(told) or None
+
+
+def _grid(grid: TokenGrid) -> dict[str, Any]:
+    return {"shape": grid.shape, "stride": grid.stride, "origin": grid.origin}
+
+
+def _display_size(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    scale = PICTURE_SIDE / min(frame.shape[:2])
+    if scale >= 1:
+        return frame
+    return np.asarray(
+        cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+    )
+
+
+def _words(affinity: Affinity) -> str:
+    name = affinity.pairwise.name.replace("_", " ").replace(
+        "embedded gaussian", "embedded Gaussian"
+    )
+    return name if name != "gaussian" else "Gaussian"
+
+
+def _parity(affinity: Affinity) -> float | None:
+    return affinity.parity_error() if isinstance(affinity, EmbeddedAffinity) else None

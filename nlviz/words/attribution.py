@@ -1,0 +1,79 @@
+"""Attribution in words: what it is, what it costs, how far it agrees with the map."""
+
+from __future__ import annotations
+
+from nlviz.analysis.agreement import Agreement
+from nlviz.analysis.attribution import Attribution, Method
+from nlviz.words.health import Line
+from nlviz.words.numbers import number_text
+
+NOT_WHY = (
+    "Where a block reads is not why the network decides: the block's map tells from which cells a "
+    "position takes features, attribution tells what raises or lowers the score of one class."
+)
+
+
+NAMES: dict[Method, str] = {
+    "grad-cam": "Grad-CAM",
+    "integrated-gradients": "Integrated gradients",
+    "occlusion": "Occlusion",
+}
+
+
+MEANINGS: dict[Method, str] = {
+    "grad-cam": "Features that enter the block, weighted by how the score depends on each channel",
+    "integrated-gradients": "What each cell's pixels add to the score of a clip in the mean colour",
+    "occlusion": "How much the score falls when a window is painted in the mean colour",
+}
+
+
+def cost_text(found: Attribution) -> str:
+    """Return what an attribution took, and how exact it is where that is known."""
+    passes = "1 pass" if found.passes == 1 else f"{found.passes} passes"
+    text = f"{passes} through the network, {found.seconds:.1f} s"
+    if found.gap is None or found.baseline is None:
+        return text
+    return (
+        f"{text}; the values add up to the score less that of a clip in the mean colour, "
+        f"{number_text(found.score - found.baseline)}, but for {number_text(found.gap)}"
+    )
+
+
+def agreement_lines(a: Agreement, *, of: str) -> list[Line]:
+    """Return how far an attribution agrees with a map, with what chance gives.
+
+    Args:
+        a: the agreement.
+        of: what the map is, "the pinned query's map" for instance.
+
+    >>> a = Agreement(0.6, (-0.2, 0.3), 0.002, 0.5, 0.1, 0.3, 12, 120, 119)
+    >>> [line.value for line in agreement_lines(a, of="the mean map")]
+    ['0.60', '50 %']
+    """
+    low, high = a.chance
+    if a.correlation > high:
+        says = "They go together more than chance has it."
+    elif a.correlation < low:
+        says = "One is strong where the other is weak, more than chance has it."
+    else:
+        says = "No more than chance: the two maps tell different things."
+    more = "more than chance" if a.overlap > a.overlap_high else "within chance"
+    how = (
+        f"Chance: the attribution shifted over the grid in {a.shifts} ways, which keeps its "
+        "smoothness (shuffled cells would make any two smooth maps agree)"
+    )
+    return [
+        Line(
+            f"{a.correlation:.2f}",
+            f"rank correlation with {of} on {a.cells:,} cells; by chance {low:.2f} to {high:.2f}",
+            says,
+            how,
+        ),
+        Line(
+            f"{100 * a.overlap:.0f} %",
+            f"of the {a.k} strongest cells in common; by chance {100 * a.overlap_chance:.0f} % "
+            f"(95 % of the shifts: up to {100 * a.overlap_high:.0f} %)",
+            f"The strongest cells overlap: {more}.",
+            how,
+        ),
+    ]

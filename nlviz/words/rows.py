@@ -1,0 +1,78 @@
+"""What a row does, in sentences: captions of figures and the command line's answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.by_frame import masses, shown_frame
+from nlviz.analysis.statistics import moved
+from nlviz.clips.clip import Clip
+from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text
+
+if TYPE_CHECKING:
+    pass
+
+
+def place_text(clip: Clip, attention: AttentionMap) -> str:
+    """Return where the query is, in seconds and pixels."""
+    frame, y, x = attention.query
+    what = "key" if "to this key" in attention.title else "query"
+    at = (
+        ""
+        if len(clip.frames) == 1
+        else f" {clip.times[shown_frame(frame, len(clip.times))]:.2f}\u00a0s,"
+    )
+    return f"the {what} at{at} y\u00a0{y:.0f}\u00a0px, x\u00a0{x:.0f}\u00a0px"
+
+
+def left_out(attention: AttentionMap) -> tuple[str, float]:
+    """Return what was left out of a map, ``cell`` or ``frame``, and its share of the weight."""
+    own, _, _ = attention.keys.unravel(attention.own)
+    whole = attention.reachable is not None and not attention.reachable[own].any()
+    share = attention.left_out
+    if not attention.normalised:
+        rest = float(np.abs(attention.weights).sum(dtype=np.float64))
+        share = abs(share) / max(abs(share) + rest, 1e-300)
+    return "frame" if whole else "cell", share
+
+
+def row_sentence(clip: Clip, attention: AttentionMap) -> str:
+    """Return one sentence about what a row does.
+
+    >>> from nlviz.affinity.grid import TokenGrid
+    >>> clip = Clip.from_frames(np.zeros((1, 16, 24, 3), np.uint8))
+    >>> weights = np.array([[[0.25, 0, 0], [0, 0, 0.75]]], np.float32)
+    >>> grid = TokenGrid((1, 2, 3), (1, 8, 8), (0, 3.5, 3.5))
+    >>> row_sentence(clip, AttentionMap(weights, (0, 3.5, 3.5), grid))
+    'effectively 2 of 6 cells; strongest link 4.5× uniform at y 12, x 20'
+    """
+    parts = []
+    if attention.balanced:
+        parts.append(
+            f"{percent_text(moved(attention))} of its weight lies elsewhere than the mean row's"
+        )
+    if attention.normalised:
+        cells = round(1 / attention.uniform)
+        parts.append(f"effectively {max(round(attention.effective()), 1)} of {cells} cells")
+    if len(clip.frames) > 1:
+        own = masses(attention, len(clip.frames))[shown_frame(attention.query[0], len(clip.frames))]
+        if attention.left_out:
+            what, share = left_out(attention)
+            parts.append(f"{percent_text(share)} left out with its own {what}")
+        if not attention.left_out or own != 0:
+            say = change_text if attention.balanced else percent_text
+            parts.append(f"{say(own)} in its own frame")
+    what = "largest gain" if attention.title.endswith("the mean row") else "strongest link"
+    best = attention.top(1, without=() if attention.left_out else (attention.own,))
+    if best:
+        link = best[0]
+        size = multiple_text(link.multiple) + " uniform"
+        if attention.title.endswith("raw logits"):
+            size = number_text(link.weight)
+        at = clip.times[shown_frame(link.frame, len(clip.times))]
+        when = f"{at:.2f} s, " if len(clip.frames) > 1 else ""
+        parts.append(f"{what} {size} at {when}y {link.y:.0f}, x {link.x:.0f}")
+    return "; ".join(parts)

@@ -1,0 +1,284 @@
+"""Checkpoints become networks: recognised, matched key by key, and assigned without copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nlviz.errors import NlvizError, WeightsMismatch, did_you_mean
+from nlviz.families import LAYOUTS
+from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.layout import Flag, Layout, Reading
+from nlviz.families.reading.report import UNKNOWN, LoadReport
+from nlviz.zoo.files import read_checkpoint
+from nlviz.zoo.unknown_keys import find_blocks
+from nlviz.zoo.warnings import NEVER_SAVED, says_non_local, traps
+
+Progress = Callable[[str, float], None]
+_COUNTER = "num_batches_tracked"
+_CURE = (
+    "build the network in Python and take nlviz.capture(net, clip), or `nlviz app --model "
+    "my_module:build`"
+)
+
+
+def load_checkpoint(
+    source: Path | str | Checkpoint,
+    *,
+    family: str | None = None,
+    progress: Progress | None = None,
+    **overrides: object,
+) -> tuple[nn.Module, LoadReport]:
+    """Return the network that a file of weights makes, in eval mode, and what was found.
+
+    Nothing is initialised that the file overwrites, and tensors of the network's own type are not
+    copied.
+
+    Args:
+        source: a file, or what was read from it.
+        family: take this layout, rather than the first that recognises the file.
+        progress: called with a sentence and a share in [0, 1].
+        **overrides: flags of the family, ``pairwise="dot_product"`` for instance.
+
+    Raises:
+        UnreadableCheckpoint: when the file holds no weights that can be read.
+        UnsafeCheckpoint: when it would run code.
+        WeightsMismatch: when no layout knows its keys, or any key stays unexplained.
+        NlvizError: when there is no family or flag of that name.
+
+    >>> from nlviz.resources import asset
+    >>> net, report = load_checkpoint(asset("weights/lite-nl.safetensors"))
+    >>> report.family, report.complete, type(net).__name__
+    ('lite-nl', True, 'LiteNL')
+    """
+    checkpoint = _read(source, progress)
+    layout, by, others = _recognised(checkpoint, family)
+    if layout is None:
+        report = _unknown(checkpoint)
+        raise WeightsMismatch(f"{checkpoint.path.name} {_unknown_in_words(report)}; {_CURE}")
+    reading = _reading(layout, checkpoint, overrides)
+    net = _built(reading)
+    report, state = _account(checkpoint, layout, by, others, reading, net)
+    if not report.complete:
+        raise WeightsMismatch(
+            f"{report.file} does not fit {report.architecture}, which its keys say in the layout "
+            f"of {report.family}: {report.faults}; `nlviz inspect` lists them all"
+        )
+    net.load_state_dict(state, strict=True, assign=True)
+    left = [n for n, b in net.named_buffers() if b.is_meta]
+    if left:
+        raise WeightsMismatch(f"{report.file} says nothing of {', '.join(left[:5])}; {_CURE}")
+    return net.eval(), report
+
+
+def inspect_checkpoint(
+    source: Path | str | Checkpoint,
+    *,
+    family: str | None = None,
+    progress: Progress | None = None,
+    **overrides: object,
+) -> LoadReport:
+    """Return what is in a file of weights, also where it makes no network.
+
+    Args:
+        source: a file, or what was read from it.
+        family: as in ``load_checkpoint``.
+        progress: called with a sentence and a share in [0, 1].
+        **overrides: flags of the family.
+
+    Raises:
+        UnreadableCheckpoint: when the file holds no weights that can be read.
+        UnsafeCheckpoint: when it would run code.
+        NlvizError: when there is no family or flag of that name.
+
+    >>> from nlviz.resources import asset
+    >>> report = inspect_checkpoint(asset("weights/lite-nl.safetensors"))
+    >>> [block.name for block in report.blocks], report.faults
+    (['stage3', 'stage4'], '')
+    """
+    checkpoint = _read(source, progress)
+    layout, by, others = _recognised(checkpoint, family)
+    if layout is None:
+        return _unknown(checkpoint)
+    try:
+        reading = _reading(layout, checkpoint, overrides)
+        net = _built(reading)
+    except WeightsMismatch as error:
+        told, name = str(error), checkpoint.path.name
+        told = told if told.startswith(name) else told[:1].upper() + told[1:]
+        return LoadReport(
+            file=name,
+            container=checkpoint.container,
+            size=checkpoint.size,
+            digest="",
+            family=layout.family,
+            recognised_by=by,
+            architecture="no whole network",
+            unexpected=tuple(checkpoint.tensors),
+            warnings=(f"{told}.",),
+        )
+    return _account(checkpoint, layout, by, others, reading, net)[0]
+
+
+def _read(source: Path | str | Checkpoint, progress: Progress | None) -> Checkpoint:
+    if isinstance(source, Checkpoint):
+        return source
+    return read_checkpoint(Path(source), progress=progress)
+
+
+def _recognised(
+    checkpoint: Checkpoint, family: str | None
+) -> tuple[Layout | None, str, tuple[str, ...]]:
+    """Return the layout to take, by what it was recognised, and the families that could, too."""
+    by_name = {layout.family: layout for layout in LAYOUTS}
+    if family is not None:
+        if family not in by_name:
+            raise NlvizError(f"no family is called {family!r}{did_you_mean(family, by_name)}")
+        found = by_name[family].recognise(checkpoint)
+        return by_name[family], found or "your word", ()
+    known = [(layout, by) for layout in LAYOUTS if (by := layout.recognise(checkpoint))]
+    if not known:
+        return None, "", ()
+    layout, by = known[0]
+    return layout, by, tuple(other.family for other, _ in known[1:])
+
+
+def _reading(layout: Layout, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+    overrides = {k: v for k, v in overrides.items() if v is not None}
+    for name in overrides:
+        if name not in layout.flags:
+            raise NlvizError(
+                f"files of {layout.family} have no flag {name!r}{did_you_mean(name, layout.flags)}"
+            )
+    reading = layout.read(checkpoint, overrides)
+    for name in overrides:
+        if name not in reading.flags:
+            raise NlvizError(
+                f"the flag {name} changes nothing in {reading.architecture}; leave it out, or take "
+                f"one of {', '.join(reading.flags) or 'none'}"
+            )
+    return reading
+
+
+def _built(reading: Reading) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return reading.build()
+    except WeightsMismatch:
+        raise
+    except NlvizError as error:  # a block behind a residual block that is not there, for instance
+        raise WeightsMismatch(str(error)) from error
+
+
+def _account(
+    checkpoint: Checkpoint,
+    layout: Layout,
+    by: str,
+    others: tuple[str, ...],
+    reading: Reading,
+    net: nn.Module,
+) -> tuple[LoadReport, dict[str, Tensor]]:
+    """Return what becomes of each key, and the network's tensors."""
+    own = net.state_dict()
+    state: dict[str, Tensor] = {}
+    dropped: dict[str, str] = {}
+    unexpected: list[str] = []
+    misshapen: list[str] = []
+    wrong: set[str] = set()
+    matched = 0
+    for key, tensor in checkpoint.tensors.items():
+        target = reading.names.get(key)
+        if key in reading.dropped:
+            dropped[key] = reading.dropped[key]
+        elif target is None or target not in own or target in state or target in wrong:
+            unexpected.append(key)
+        else:
+            change = reading.change.get(key)
+            changed = tensor if change is None else change(tensor)
+            fault = _fault(key, changed, own[target])
+            if fault:
+                misshapen.append(fault)
+                wrong.add(target)
+            else:
+                state[target] = changed.to(own[target].dtype).contiguous()
+                matched += 1
+    filled: dict[str, str] = {}
+    for target, (tensor, why) in reading.filled.items():
+        if target in own and target not in state and target not in wrong:
+            state[target], filled[target] = tensor.to(own[target].dtype), why
+    for target, tensor in own.items():
+        if target.endswith(_COUNTER) and target not in state and target not in wrong:
+            state[target] = torch.zeros(tensor.shape, dtype=tensor.dtype)
+            filled[target] = "a counter of training steps, taken as 0"
+    missing = tuple(k for k in own if k not in state and k not in wrong)
+    report = LoadReport(
+        file=checkpoint.path.name,
+        container=checkpoint.container,
+        size=checkpoint.size,
+        digest="",
+        family=layout.family,
+        recognised_by=by,
+        architecture=reading.architecture,
+        blocks=reading.blocks,
+        flags=reading.flags,
+        input_spec=reading.input_spec,
+        input_note=reading.input_note,
+        labels=reading.labels,
+        trained_for=reading.trained_for,
+        matched=matched,
+        missing=missing,
+        unexpected=tuple(unexpected),
+        misshapen=tuple(misshapen),
+        dropped=dropped,
+        filled=filled,
+        warnings=traps(checkpoint, reading, missing, others),
+    )
+    return report, state
+
+
+def _fault(key: str, tensor: Tensor, own: Tensor) -> str:
+    if tensor.shape != own.shape:
+        return f"{key} is {tuple(tensor.shape)}, needs {tuple(own.shape)}"
+    if own.is_floating_point() and not tensor.is_floating_point():
+        return f"{key} holds {str(tensor.dtype).removeprefix('torch.')}, needs fractions"
+    return ""
+
+
+def _unknown(checkpoint: Checkpoint) -> LoadReport:
+    found = find_blocks(checkpoint.tensors)
+    blocks = tuple(block for blocks in found.values() for block in blocks)
+    report = LoadReport(
+        file=checkpoint.path.name,
+        container=checkpoint.container,
+        size=checkpoint.size,
+        digest="",
+        family=UNKNOWN,
+        recognised_by="",
+        architecture=f"{len(checkpoint.tensors)} tensors of a network that no layout knows",
+        blocks=blocks,
+        flags={"code": Flag(", ".join(found), "key", "whose names the blocks have")}
+        if found
+        else {},
+        unexpected=tuple(checkpoint.tensors),
+    )
+    told = [f"This file {_unknown_in_words(report)}; {_CURE}."]
+    if not blocks and says_non_local(report.file):
+        told.append(NEVER_SAVED.format(name=report.file))
+    return replace(report, warnings=tuple(told))
+
+
+def _unknown_in_words(report: LoadReport) -> str:
+    n = len(report.blocks)
+    known = ", ".join(layout.family for layout in LAYOUTS)
+    text = f"holds {len(report.unexpected)} tensors whose names no layout knows ({known})"
+    if not n:
+        return f"{text}, and no non-local block"
+    names = ", ".join(b.name for b in report.blocks[:3]) + (", ..." if n > 3 else "")
+    return (
+        f"{text}, with {n} non-local block{'' if n == 1 else 's'} ({names}) named as in "
+        f"{report.flags['code'].value}"
+    )

@@ -1,0 +1,262 @@
+"""Files of ``torch.save``: the zip of today and the row of pickles of before 2020."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from nlviz.errors import UnreadableCheckpoint
+from nlviz.zoo.files.bytes import Source
+from nlviz.zoo.files.pickle_reader import PickleReader
+from nlviz.zoo.files.state_dict import Weights, check_finite, weights_of
+
+LEGACY_NUMBER = 0x1950A86A20F9469CFC6C
+"""What the first pickle of a file from before 2020 holds."""
+
+
+def read_torch_zip(source: Source) -> Weights:
+    """Read a zip of ``torch.save``; tensors are views of the file.
+
+    Raises:
+        UnsafeCheckpoint: when its pickle names anything but the parts of weights.
+        UnreadableCheckpoint: when it is another kind of zip, is broken, or holds no weights.
+    """
+    held = records(source)
+    root = next((n for n in held if n.rpartition("/")[2] == "data.pkl"), None)
+    folder = "" if root is None else root[: -len("data.pkl")]
+    inside = {name[len(folder) :] for name in held if name.startswith(folder)}
+    if root is None or "constants.pkl" in inside or any(n.startswith("code/") for n in inside):
+        raise UnreadableCheckpoint(f"{source.name} is {_other_zip(set(held), root is not None)}")
+    packed = next((n for n, record in held.items() if record is None), None)
+    if packed is not None:
+        raise UnreadableCheckpoint(
+            f"{source.name} has a record {packed!r} that is compressed or encrypted, torch writes "
+            "none; unpack the archive and pack it again without compression"
+        )
+    order = bytes(held.get(f"{folder}byteorder") or b"little")
+    if order.decode("latin-1") != sys.byteorder:
+        raise UnreadableCheckpoint(
+            f"{source.name} was written with byte order {order!r}, this machine has "
+            f"{sys.byteorder!r}; save it again on a machine like this one"
+        )
+    reader = PickleReader(source, held[root])
+    found = reader.load()
+    for key, storage in reader.storages.items():
+        record = held.get(f"{folder}data/{key}")
+        wanted = storage.numel * storage.dtype.itemsize
+        if record is None or len(record) < wanted:
+            there = "is not there" if record is None else f"has {len(record):,}"
+            raise source.broken(
+                f"the numbers of storage {key!r} claim {wanted:,} bytes, it {there}"
+            )
+        storage.data = record[:wanted]
+    return weights_of(source, found)
+
+
+def _other_zip(names: set[str], torch_made: bool) -> str:
+    if torch_made:
+        return (
+            "a TorchScript program, which is code; load it with torch.jit.load where you trust it "
+            "and save its state_dict with torch.save"
+        )
+    if any(name.endswith(".npy") for name in names):
+        return "an archive of numpy arrays (.npz); save them as safetensors or with torch.save"
+    if any(name.endswith(".h5") for name in names):
+        return "a Keras model; only torch, Caffe2 and safetensors weights can be read"
+    shown = ", ".join(sorted(names)[:3]) or "nothing"
+    return f"a zip archive with {shown}, not one of torch.save; unpack it and name the weights file"
+
+
+def read_torch_legacy(source: Source) -> Weights:
+    """Read a file of ``torch.save`` from before torch 1.6.
+
+    Raises:
+        UnsafeCheckpoint: when its pickle names anything but the parts of weights.
+        UnreadableCheckpoint: when it is broken or cut short, or holds no weights.
+    """
+    reader = PickleReader(source)
+    reader.load()  # the number that told the kind
+    if (version := reader.load()) != 1001:
+        raise source.broken(f"it has version {version!r} of torch's old format, 1001 is known")
+    system = reader.load()
+    if isinstance(system, dict) and system.get("little_endian", True) is not True:
+        raise UnreadableCheckpoint(
+            f"{source.name} was written on a big-endian machine; save it again on another one"
+        )
+    found = reader.load()
+    keys = reader.load()
+    if not isinstance(keys, list) or not all(isinstance(k, str | int) for k in keys):
+        raise source.broken("its list of storages is none")
+    at = reader.at
+    for key in map(str, keys):
+        storage = reader.storages.get(key)
+        if storage is None or storage.data is not None:
+            raise source.broken(f"storage {key!r} is listed, and no tensor needs it")
+        count = int.from_bytes(source.part(at, 8, f"storage {key!r}"), "little")
+        if count != storage.numel:
+            raise source.broken(
+                f"storage {key!r} claims {storage.numel:,} numbers, {count:,} were written"
+            )
+        size = count * storage.dtype.itemsize
+        storage.data = source.part(at + 8, size, f"storage {key!r}")
+        at += 8 + size
+    return weights_of(source, found)
+
+
+def read_pickle(source: Source) -> Weights:
+    """Read one pickle of named arrays; its byte strings are text where they are names.
+
+    Raises:
+        UnsafeCheckpoint: when it names anything but the parts of weights.
+        UnreadableCheckpoint: when it is broken or cut short, or holds no weights.
+    """
+    return weights_of(source, PickleReader(source).load())
+
+
+MOST_HEADER = 8 * 2**20
+"""Bytes of names and shapes; a network with a thousand tensors has some 100,000."""
+
+
+def looks_like_safetensors(data: memoryview) -> bool:
+    """Return whether a file begins with a length and a JSON header."""
+    return len(data) > 9 and bytes(data[5:9]) == b"\0\0\0{"
+
+
+def read_safetensors(source: Source, path: Path) -> Weights:
+    """Read a safetensors file; tensors are views of it.
+
+    Raises:
+        UnreadableCheckpoint: when it is broken or cut short, or weights are NaN or infinite.
+    """
+    header = int.from_bytes(source.data[:8], "little")
+    source.part(8, header, "its header")
+    if header > MOST_HEADER:
+        raise source.broken(f"it claims a header of {header:,} bytes, no weights need one")
+    try:
+        with safe_open(path, framework="pt") as opened:
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}
+            meta = dict(opened.metadata() or {})
+    except SafetensorError as error:
+        raise UnreadableCheckpoint(
+            f"{source.name} is no complete safetensors file ({error}): it is cut short or broken, "
+            "download it again"
+        ) from None
+    if not tensors:
+        raise UnreadableCheckpoint(f"{source.name} holds no tensors; save a state_dict")
+    check_finite(source, tensors)
+    return Weights(tensors, "", meta, ())
+
+
+MOST_RECORDS = 100_000
+
+_END = struct.Struct("<4s4H2LH")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR_64 = struct.Struct("<4sLQL")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+
+
+def records(source: Source) -> dict[str, memoryview | None]:
+    """Return the bytes of each file in an archive by name, None for a compressed or encrypted one.
+
+    Nothing is copied.
+
+    Raises:
+        UnreadableCheckpoint: when the archive is cut short, contradicts itself, or has names that
+            lead out of it.
+    """
+    data = source.data
+    count, size, start = _end(source)
+    if count > MOST_RECORDS:
+        raise source.broken(f"it claims {count:,} records, no weights have over {MOST_RECORDS:,}")
+    directory = source.part(start, size, "its directory")
+    found: dict[str, memoryview | None] = {}
+    at = total = 0
+    for _ in range(count):
+        if at + _ENTRY.size > len(directory):
+            raise source.broken(f"its directory ends before {count:,} records")
+        entry = _ENTRY.unpack_from(directory, at)
+        mark, _, _, flags, method = entry[:5]
+        packed, plain, name_size, extra_size, note_size = entry[8:13]
+        offset = entry[16]
+        if mark != b"PK\x01\x02":
+            raise source.broken("its directory is none")
+        at += _ENTRY.size
+        if at + name_size + extra_size > len(directory):
+            raise source.broken("a name in its directory has no end")
+        name = _safe_name(source, bytes(directory[at : at + name_size]))
+        extra = directory[at + name_size : at + name_size + extra_size]
+        plain, packed, offset = _wide(source, extra, plain, packed, offset)
+        at += name_size + extra_size + note_size
+        if name in found:
+            raise source.broken(f"it has two records {name!r}")
+        total += packed
+        if total > len(data):
+            raise source.broken(f"its records claim over {len(data):,} bytes, all that it has")
+        stored = not method and packed == plain and not flags & 1
+        content = _content(source, name, offset, packed)
+        found[name] = content if stored else None
+    return found
+
+
+def _content(source: Source, name: str, offset: int, size: int) -> memoryview:
+    header = source.part(offset, _LOCAL.size, f"record {name!r}")
+    local = _LOCAL.unpack(header)
+    if local[0] != b"PK\x03\x04":
+        raise source.broken(f"record {name!r} does not begin where it should")
+    return source.part(offset + _LOCAL.size + local[9] + local[10], size, f"record {name!r}")
+
+
+def _end(source: Source) -> tuple[int, int, int]:
+    """Return the number of records, and size and place of the directory."""
+    data = source.data
+    tail_start = max(0, len(data) - 0x10000 - _END.size)
+    tail = bytes(data[tail_start:])
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < _END.size:
+        raise source.cut_short("the directory at the end of the archive is missing")
+    _, _, _, _, count, size, start, _ = _END.unpack_from(tail, at)
+    before = at - _LOCATOR_64.size
+    if before >= 0 and tail[before : before + 4] == b"PK\x06\x07":
+        place = _LOCATOR_64.unpack_from(tail, before)[2]
+        wide = _END_64.unpack(source.part(place, _END_64.size, "its directory"))
+        if wide[0] != b"PK\x06\x06":
+            raise source.broken("the end of its directory is none")
+        count, size, start = wide[7:10]
+    return count, size, start
+
+
+def _wide(
+    source: Source, extra: memoryview, plain: int, packed: int, offset: int
+) -> tuple[int, int, int]:
+    """Return sizes and place, from the extra field where they have more than 32 bits."""
+    if 0xFFFFFFFF not in (plain, packed, offset):
+        return plain, packed, offset
+    at = 0
+    while at + 4 <= len(extra):
+        kind, size = struct.unpack_from("<HH", extra, at)
+        at += 4
+        if kind == 1:
+            wide = [value for (value,) in struct.iter_unpack("<Q", extra[at : at + size // 8 * 8])]
+            asked = [value == 0xFFFFFFFF for value in (plain, packed, offset)]
+            if len(wide) < sum(asked):
+                break
+            plain = wide.pop(0) if asked[0] else plain
+            packed = wide.pop(0) if asked[1] else packed
+            return plain, packed, wide.pop(0) if asked[2] else offset
+        at += size
+    raise source.broken("a record has no size")
+
+
+def _safe_name(source: Source, raw: bytes) -> str:
+    name = raw.decode("utf-8", "replace")
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0] or "\0" in name:
+        raise UnreadableCheckpoint(
+            f"{source.name} has a record named {name[:80]!r}, which leads out of the archive; "
+            "nothing was unpacked, get the file from its authors"
+        )
+    return name

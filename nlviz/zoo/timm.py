@@ -1,0 +1,102 @@
+"""Transformers of timm with its published weights, as ``timm/NAME``.
+
+The weights lie on the Hugging Face hub; what its own tools have kept there already is used as it
+is, anything else is downloaded, resumed and kept like all weights here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nlviz.captures.model import About, Model
+from nlviz.errors import NoNonLocalBlocks, UnknownModel, WeightsMismatch, did_you_mean
+from nlviz.families import adapter_for
+from nlviz.files.downloads import fetch
+from nlviz.files.local import digest_of
+
+PREFIX = "timm/"
+_FILE = "model.safetensors"
+Progress = Callable[[str, float], None]
+
+
+def is_timm(name: str) -> bool:
+    """Return whether a name is one of timm's.
+
+    >>> is_timm("timm/vit_small_patch16_224.dino"), is_timm("lite-nl")
+    (True, False)
+    """
+    return name.startswith(PREFIX) and not Path(name).is_file()
+
+
+def timm_model(name: str, *, progress: Progress | None = None) -> Model:
+    """Return a transformer of timm with its weights, on the CPU and in eval mode.
+
+    Where it can take pictures of any size it does, so that a clip keeps its aspect.
+
+    Args:
+        name: ``timm/`` and a name of ``timm.list_pretrained()``.
+        progress: called with a sentence and a share in [0, 1].
+
+    Raises:
+        UnknownModel: when timm has no weights of that name.
+        NoNonLocalBlocks: when it is no transformer whose attention is a map of the picture.
+        DownloadFailed: when the weights cannot be had; the sentence says where to put them.
+        WeightsMismatch: when the file does not hold the weights.
+    """
+    import timm
+
+    short = name.removeprefix(PREFIX)
+    card = timm.get_pretrained_cfg(short) if timm.is_model(short) else None
+    if card is None or not card.hf_hub_id:
+        known = timm.list_pretrained()
+        raise UnknownModel(
+            f"timm has no weights called {short!r}{did_you_mean(short, known)[:300]}"
+        )
+    try:
+        with torch.device("meta"):
+            adapter_for(_built(short))
+    except NoNonLocalBlocks:
+        raise NoNonLocalBlocks(
+            f"of timm's networks the plain transformers (ViT, DeiT, DINO, EVA) are known, {short} "
+            "is something else; load it with timm and put a block in with nlviz.insert"
+        ) from None
+    path = _file(short, str(card.hf_hub_id), progress)
+    try:
+        net = _built(short, pretrained=True, pretrained_cfg_overlay={"file": str(path)})
+    except Exception as error:  # whatever a broken file makes of timm's reader
+        raise WeightsMismatch(
+            f"{path} does not hold the weights of {short} ({error}); delete it to download it again"
+        ) from error
+    net.eval().requires_grad_(False)
+    told = f"trained as {card.tag!r} tells (licence {card.license or 'unknown'})"
+    return Model(net, about=About(name, told, digest_of(path)))
+
+
+def _built(name: str, **options: Any) -> nn.Module:
+    import timm
+
+    try:
+        net = timm.create_model(name, dynamic_img_size=True, **options)
+    except TypeError:  # a network that takes one size alone
+        net = timm.create_model(name, **options)
+    assert isinstance(net, nn.Module)  # for the type checker
+    return net
+
+
+def _file(name: str, repository: str, progress: Progress | None) -> Path:
+    """Return the file of the weights: the hub's own copy, or one downloaded here."""
+    from huggingface_hub import try_to_load_from_cache
+
+    kept = try_to_load_from_cache(repository, _FILE)
+    if isinstance(kept, str):
+        return Path(kept)
+    return fetch(
+        f"https://huggingface.co/{repository}/resolve/main/{_FILE}",
+        file_name=f"{name}.safetensors",
+        progress=progress,
+    )

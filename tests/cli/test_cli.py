@@ -1,0 +1,252 @@
+"""The command line on the bundled model: real files in, real files out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from nlviz import cli
+from nlviz.cli import app_server as serving
+from nlviz.errors import NlvizError
+from nlviz.resources import bundled_inputs
+
+# Small and few: each call decodes, loads the model and runs it.
+QUICK = ["--frames", "2", "--size", "96"]
+CLIP = "composed-twins.mp4"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_attend_writes_the_file_and_says_what_the_row_does(somewhere: Path) -> None:
+    result = run("attend", CLIP, "--query", "1,40,130", *QUICK, "--top", "7", "-o", "look.png")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "look.png\n"
+    assert result.stderr.startswith("stage4: effectively ")
+    assert "strongest link" in result.stderr
+    with Image.open("look.png") as image:
+        view = json.loads(image.info["nlviz.view"])
+    assert view["query"] == {"frame": 1, "y": 40, "x": 130}
+    assert view["display"]["links"] == 7
+    assert [p.name for p in somewhere.iterdir()] == ["look.png"]
+
+
+def test_without_a_query_it_is_the_centre_of_the_middle_frame() -> None:
+    result = run("attend", "coffee.jpg", "--size", "100", "--block", "stage3")
+    assert result.exit_code == 0, result.output
+    name = result.stdout.strip()
+    assert name == "coffee-stage3-0-50-74.png"
+    assert Path(name).is_file()
+
+
+def test_options_reach_the_saved_row() -> None:
+    common = ["attend", CLIP, "--query", "1,40,130", *QUICK, "--source", "features"]
+    assert run(*common, "-o", "row.npz").exit_code == 0
+    with np.load("row.npz") as arrays:
+        assert arrays["rows"].shape[:2] == (1, 2)
+        assert arrays["rows"].sum() == pytest.approx(1, rel=1e-4)
+        view = json.loads(str(arrays["view"]))
+    assert view["display"]["source"] == "features"
+    assert (view["clip"]["frames"], view["clip"]["size"]) == (2, 96)
+
+
+def test_a_view_is_drawn_again_as_the_same_picture(somewhere: Path) -> None:
+    common = ["attend", CLIP, "--query", "1,40,130", *QUICK, "--leave-out", "frame", "--smooth"]
+    assert run(*common, "-o", "look.json").exit_code == 0
+    assert run(*common, "-o", "look.gif").exit_code == 0
+    result = run("render", "look.json", "-o", "again.gif")
+    assert result.exit_code == 0, result.output
+    assert Path("again.gif").read_bytes() == Path("look.gif").read_bytes()
+    result = run("render", somewhere / "look.json")
+    assert result.stdout == f"{somewhere / 'look.png'}\n"
+
+
+def test_a_views_clip_is_found_beside_it_and_its_digest_is_checked(somewhere: Path) -> None:
+    folder = somewhere / "talk"
+    folder.mkdir()
+    shutil.copy(bundled_inputs()["cat.jpg"], folder / "mine.jpg")
+    assert run("attend", folder / "mine.jpg", "--size", "100", "-o", "talk/v.json").exit_code == 0
+    assert run("render", "talk/v.json").exit_code == 0
+    shutil.move(folder / "mine.jpg", somewhere / "moved.jpg")
+    missing = run("render", "talk/v.json")
+    assert missing.exit_code == 1
+    assert "neither bundled nor beside the view; give its path with --clip" in missing.stderr
+    assert run("render", "talk/v.json", "--clip", "moved.jpg").exit_code == 0
+    other = run("render", "talk/v.json", "--clip", bundled_inputs()["coffee.jpg"])
+    assert other.exit_code == 1
+    assert "coffee.jpg has" in other.stderr
+    view = json.loads((folder / "v.json").read_text("utf-8"))
+    view["clip"]["digest"], view["model"]["digest"] = "", "0" * 64
+    (folder / "v.json").write_text(json.dumps(view), "utf-8")
+    weights = run("render", "talk/v.json", "--clip", "moved.jpg")
+    assert weights.exit_code == 1
+    assert "weights of lite-nl that have the sha256 000000000000..." in weights.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["attend", "buny.mp4"], "there is no file 'buny.mp4', nor a bundled input"),
+        (["attend", CLIP, "--query", "1,2"], "a query is FRAME,Y,X, three numbers from 0"),
+        (["attend", CLIP, *QUICK, "--query", "2,1,1"], "frame must be between 0 and 1"),
+        (["attend", CLIP, *QUICK, "--query", "1,96,1"], "y must be between 0 and 95"),
+        (["attend", CLIP, *QUICK, "--block", "stage5"], "did you mean 'stage4'"),
+        (["attend", CLIP, *QUICK, "--model", "lite-ln"], "did you mean 'lite-nl'?"),
+        (["attend", CLIP, "-o", "look.webm"], "got 'look.webm'; change its ending"),
+        (["attend", CLIP, *QUICK, "-o", "no/look.png"], "'no/look.png' cannot be written"),
+        (["attend", CLIP, *QUICK, "--head", "4"], "head must be between 0 and 0"),
+        (["attend", CLIP, "--head", "all"], "head must be a whole number, got 'all'"),
+        (["attend", CLIP, "--source", "pixels"], "source must be learned, features"),
+        (["attend", CLIP, "--leave-out", "all"], "leave_out must be nothing, cell or frame"),
+        (["attend", CLIP, "--top", "-1"], "links must be a whole number from 0"),
+        (["attend", CLIP, "--frames", "0"], "frames must be at least 1, got 0"),
+        (["attend", CLIP, "--start", "99"], "start"),
+        (["attend", "text.mp4"], "text.mp4: FFmpeg cannot decode this"),
+        (["attend", "empty.mp4"], "'empty.mp4' is empty"),
+        (["attend", "cut.mp4"], "cut.mp4: "),
+        (["attend", "."], "there is no file"),
+        (["render", "missing.json"], "'missing.json' cannot be read"),
+        (["render", "text.mp4"], "text.mp4: a view must be JSON text"),
+        (["render", "v2.json"], "version 1, this one has version 2"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence(
+    arguments: list[str], message: str, somewhere: Path
+) -> None:
+    (somewhere / "text.mp4").write_text("this is no video\n", "utf-8")
+    (somewhere / "empty.mp4").write_bytes(b"")
+    (somewhere / "cut.mp4").write_bytes(bundled_inputs()[CLIP].read_bytes()[:20_000])
+    (somewhere / "v2.json").write_text('{"format": "nlviz.view", "version": 2}', "utf-8")
+    before = sorted(somewhere.iterdir())
+    result = run(*arguments)
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("nlviz: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert sorted(somewhere.iterdir()) == before
+
+
+def test_models_and_info_and_the_version() -> None:
+    assert "lite-nl" in run("models").stdout.splitlines()
+    told = run("info").stdout
+    assert CLIP in told
+    assert "libavcodec" in told
+    assert run("--version").stdout.count(".") == 2
+
+
+def test_help_needs_nothing_heavy() -> None:
+    program = (
+        "import sys; from nlviz import cli\n"
+        "try: cli.app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'av', 'cv2', 'streamlit', 'PIL', 'plotly'}\n"
+        "sys.exit(sorted(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for command in ("attend", "render", "models", "info", "app"):
+        assert command in done.stdout
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from nlviz.cli import main; main()", *arguments]
+
+
+def test_the_program_answers_with_its_exit_code() -> None:
+    done = subprocess.run(command("attend", "no.mp4"), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert subprocess.run(command("attend"), capture_output=True).returncode == 2
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command("--version"), stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupt_ends_quietly(somewhere: Path) -> None:
+    # The clip is a pipe that nobody fills, so the program waits until the signal comes.
+    os.mkfifo("endless.json")
+    process = subprocess.Popen(
+        command("render", "endless.json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    writer = os.open("endless.json", os.O_WRONLY)  # returns when the program has opened it
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    os.close(writer)
+    assert process.returncode == 130
+    assert out == err == ""
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What Streamlit's own command line was called with; Streamlit itself stays out of it."""
+    seen: list[list[str]] = []
+    stub = ModuleType("streamlit.web.cli")
+    stub.main = lambda args, prog_name: seen.append(args)  # type: ignore[attr-defined]
+    web = ModuleType("streamlit.web")
+    web.cli = stub  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "streamlit.web", web)
+    monkeypatch.setitem(sys.modules, "streamlit", ModuleType("streamlit"))
+    monkeypatch.setattr(serving, "_warm_up", lambda: None)
+    return seen
+
+
+def test_the_app_is_started_on_this_machine_only(started: list[list[str]]) -> None:
+    result = run("app", "--no-browser", "--port", "8599", "--server.maxUploadSize=7")
+    assert result.exit_code == 0, result.output
+    (arguments,) = started
+    assert Path(arguments[1]).name == "app_entry.py"
+    assert Path(arguments[1]).is_file()
+    assert {"--server.address=127.0.0.1", "--server.port=8599"} <= set(arguments)
+    assert arguments[-1] == "--server.maxUploadSize=7"
+
+
+def test_the_app_opens_a_saved_view(started: list[list[str]]) -> None:
+    assert run("attend", CLIP, "--query", "1,40,130", *QUICK, "-o", "look.json").exit_code == 0
+    result = run("app", "look.json", "--no-browser")
+    assert result.exit_code == 0, result.output
+    assert f"/?clip={CLIP}&model=lite-nl&block=stage4&at=1%2C40%2C130" in result.stderr
+    assert run("app", "none.json", "--no-browser").exit_code == 1
+    assert len(started) == 1
+
+
+def test_a_free_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 8501 <= serving.free_port() < 8601
+
+    class Busy:
+        def __enter__(self) -> Busy:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def bind(self, address: object) -> None:
+            raise OSError
+
+    monkeypatch.setattr("socket.socket", Busy)
+    with pytest.raises(NlvizError, match="name one with --port"):
+        serving.free_port()

@@ -1,0 +1,291 @@
+// Units of the live view's pure modules: node --test tests/web/live_view/pure.test.mjs
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const home = new URL("../../../nlviz/web/", import.meta.url);
+const module = (name) => import(new URL(`${name}.js`, home));
+const { colourTable, logitScale, paintCells, roundUp, rowScale } = await module("live_view/pure/colour");
+const grid = await module("live_view/pure/grid");
+const { CAPTION, pictureAt, planStage } = await module("live_view/pure/layout");
+const { arcControl, arrowHead, linkWidth } = await module("live_view/draw/links");
+const state = await module("live_view/pure/state");
+const { topIndices } = await module("live_view/pure/top_k");
+const { decodeHalf, unpack } = await module("shared/unpack");
+const words = await module("live_view/pure/words");
+const { leaveOut, reach, softmaxInPlace } = await module("live_view/pure/rows");
+const { mirroredPicture } = await module("live_view/pure/patch_rows");
+const { runningMean } = await module("live_view/pure/running_mean");
+
+const GRID = { shape: [2, 3, 5], stride: [1, 8, 8], origin: [0, 3.5, 3.5] };
+const CLIP = { frames: 2, height: 24, width: 40, times: [0, 0.4] };
+
+test("float16 decodes to the numbers it stands for", () => {
+  const bits = Uint16Array.of(0x0000, 0x3c00, 0xc000, 0x3555, 0x7bff, 0x0001, 0x7c00, 0xfc00);
+  const expected = [0, 1, -2, 0.333251953125, 65504, 2 ** -24, Infinity, -Infinity];
+  assert.deepEqual(Array.from(decodeHalf(bits)), expected);
+  assert.ok(Number.isNaN(decodeHalf(Uint16Array.of(0x7e00))[0]));
+});
+
+test("bytes that are no live view are refused in words", () => {
+  assert.throws(() => unpack(new Uint8Array(0)), /empty/);
+  const text = new TextEncoder().encode('{"format":"other"}      ');
+  const bytes = new Uint8Array(4 + text.length);
+  new DataView(bytes.buffer).setUint32(0, text.length, true);
+  bytes.set(text, 4);
+  assert.throws(() => unpack(bytes), /not a live view/);
+});
+
+test("tokens and pixels agree with the grid both ways", () => {
+  for (let n = 0; n < grid.gridSize(GRID); n++) {
+    assert.equal(grid.nearestToken(GRID, grid.tokenCentre(GRID, n)), n);
+  }
+  assert.equal(grid.nearestToken(GRID, { frame: 1, y: 0, x: 12 }), 16);
+  assert.equal(grid.nearestToken(GRID, { frame: 0, y: 0, x: 7.5 }), 0, "ties go to the lower index");
+  assert.deepEqual(grid.tokenBox(GRID, 16, CLIP), { left: 0.2, top: 0, width: 0.2, height: 1 / 3 });
+  assert.deepEqual(grid.gridBox(GRID, CLIP), { left: 0, top: 0, width: 1, height: 1 });
+});
+
+test("every clip frame knows the token frame that covers it", () => {
+  const pooled = { shape: [2, 1, 1], stride: [2, 8, 8], origin: [0.5, 0, 0] };
+  assert.deepEqual([...grid.tokenFrames(pooled, 4)], [0, 0, 1, 1]);
+  assert.deepEqual([...grid.tokenFrames(pooled, 6)], [0, 0, 1, 1, -1, -1]);
+  assert.equal(grid.clipFrame(pooled, 1, 4), 2);
+});
+
+test("the query moves by one cell and stays inside", () => {
+  const at = { frame: 0, y: 4, x: 4 };
+  assert.deepEqual(grid.movedQuery(at, { dx: 1 }, GRID, CLIP), { frame: 0, y: 3.5, x: 11.5 });
+  assert.deepEqual(grid.movedQuery(at, { dy: -1 }, GRID, CLIP), { frame: 0, y: 3.5, x: 3.5 });
+  assert.deepEqual(grid.movedQuery(at, { df: 1 }, GRID, CLIP), { frame: 1, y: 4, x: 4 });
+  assert.deepEqual(grid.movedQuery(at, { df: -1 }, GRID, CLIP), at);
+  assert.deepEqual(grid.insideClip({ frame: 9, y: -3, x: NaN }, CLIP), { frame: 1, y: 0, x: 0 });
+  assert.deepEqual(grid.pixelAt(0.5, 1, CLIP), { y: 23, x: 20 });
+});
+
+test("the strongest entries come without sorting, in the order of a sort", () => {
+  const values = Float32Array.from({ length: 5000 }, (_, n) => Math.sin(n * 12.9898) * 43758.5453 % 1);
+  const out = new Int32Array(40);
+  const count = topIndices(values, 40, out, { from: 100, to: 4000, skipFrom: 200, skipTo: 300, own: 777 });
+  const expected = [...values.keys()]
+    .filter((j) => j >= 100 && j < 4000 && !(j >= 200 && j < 300) && j !== 777)
+    .sort((a, b) => values[b] - values[a] || a - b).slice(0, 40);
+  assert.equal(count, 40);
+  assert.deepEqual([...out], expected);
+  assert.equal(topIndices(Float32Array.of(1, 1, 1), 2, out), 2);
+  assert.deepEqual([...out.subarray(0, 2)], [0, 1]);
+  assert.equal(topIndices(values, 0, out), 0);
+  assert.equal(topIndices(Float32Array.of(3, NaN), 5, out), 1);
+});
+
+test("softmax returns log C and survives large logits", () => {
+  const values = Float32Array.of(7, 1000, 1001, 7);
+  const logC = softmaxInPlace(values, 1, 3);
+  assert.ok(Math.abs(values[1] + values[2] - 1) < 1e-6);
+  assert.ok(Math.abs(logC - (1001 + Math.log(1 + Math.exp(-1)))) < 1e-3);
+  assert.equal(values[0], 7, "outside the reach nothing changes");
+});
+
+test("leaving out keeps the sum and says what was left out", () => {
+  const row = Float32Array.of(0.5, 0.25, 0.125, 0.125);
+  assert.equal(leaveOut(row, 0, 4, 0, 1, true).excluded, 0.5);
+  assert.deepEqual([...row], [0, 0.5, 0.25, 0.25]);
+  const counted = Float32Array.of(1, -0.5, 0.25, 0.25);
+  assert.equal(leaveOut(counted, 0, 4, 0, 2, false).excluded, 0.75);
+  assert.deepEqual([...counted], [0, 0, 0.5, 0.5]);
+  const all = Float32Array.of(1, 0);
+  assert.equal(leaveOut(all, 0, 2, 0, 2, true).excluded, 1);
+  assert.deepEqual([...all], [0, 0]);
+});
+
+test("groups of frames reach only themselves", () => {
+  const queries = { shape: [5, 2, 2] };
+  const keys = { shape: [5, 1, 2] };
+  const support = { kind: "frame_groups", size: 2 };
+  assert.deepEqual(reach(support, queries, 0, keys), [0, 4]);
+  assert.deepEqual(reach(support, queries, 9, keys), [4, 8]);
+  assert.deepEqual(reach(support, queries, 19, keys), [8, 10], "the last group is shorter");
+  assert.deepEqual(reach({ kind: "all" }, queries, 3, keys), [0, 10]);
+});
+
+test("the border is mirrored without repeating the edge", () => {
+  const { data, width } = mirroredPicture(Uint8Array.of(1, 2, 3), [1, 1, 3, 1], 2);
+  assert.equal(width, 7);
+  assert.deepEqual([...data.subarray(0, 7)], [3, 2, 1, 2, 3, 2, 1]);
+});
+
+test("scales end at round numbers and mark what they clip", () => {
+  assert.equal(roundUp(53), 60);
+  assert.equal(roundUp(0.031), 0.04);
+  assert.equal(roundUp(1), 1);
+  assert.equal(roundUp(0), 1);
+  const about = { sorted: [864, 370, 94, 55], rank: 3, least: 0, most: 864, unit: 1, signed: false, fixed: null };
+  const scale = rowScale(about);
+  assert.deepEqual([scale.lo, scale.hi, scale.clipped, scale.diverging], [0, 60, true, false]);
+  assert.equal(rowScale({ ...about, sorted: [864, 3, 2, 1] }).hi, 60, "one key in charge keeps a readable scale");
+  assert.equal(rowScale({ ...about, sorted: [864, 800, 700, 650] }).clipped, false);
+  assert.equal(rowScale({ ...about, fixed: 1000 }).hi, 1000);
+  const signed = rowScale({ ...about, sorted: [3, 2], least: -3, most: 2, signed: true });
+  assert.deepEqual([signed.lo, signed.hi, signed.diverging], [-3, 3, true]);
+});
+
+test("logits are drawn around zero only where they change sign", () => {
+  assert.deepEqual([logitScale(-2, 6).lo, logitScale(-2, 6).hi], [-6, 6]);
+  assert.deepEqual([logitScale(-9, -1).lo, logitScale(-9, -1).hi], [-9, -1]);
+  assert.equal(logitScale(-9, -1).diverging, false);
+  assert.ok(logitScale(2, 2).hi > logitScale(2, 2).lo);
+});
+
+test("opacity rises with the weight and nothing is drawn where none is", () => {
+  const lut = new Uint8Array(768).map((_, n) => Math.floor(n / 3));
+  const table = colourTable(lut, 0.8, false);
+  assert.equal(table[0] >>> 24, 0);
+  assert.equal(table[255] >>> 24, 204);
+  assert.equal(table[255] & 0xff, 255);
+  const both = colourTable(lut, 1, true);
+  assert.ok(both[0] >>> 24 === 255 && both[255] >>> 24 === 255 && both[127] >>> 24 < 20);
+});
+
+test("own, skipped and unreachable cells stay clear", () => {
+  const table = new Uint32Array(256).fill(9);
+  const cells = new Uint32Array(6);
+  const limits = { reachFrom: 0, reachTo: 9, skipFrom: 6, skipTo: 7, own: 5 };
+  paintCells(cells, new Float32Array(12).fill(1), 4, 10, table, 0, 1, limits);
+  assert.deepEqual([...cells], [9, 0, 0, 9, 9, 0]);
+});
+
+test("the stage never leaves its width and both sides end together", () => {
+  for (const width of [320, 390, 640, 760, 1000, 1280, 1700]) {
+    for (const frames of [1, 2, 4, 8, 16, 32]) {
+      for (const aspect of [0.5, 1, 16 / 9, 2.4]) {
+        const plan = planStage({ width, frames, aspect });
+        for (const box of [plan.large, ...plan.tiles]) {
+          assert.ok(box.x >= 0 && box.x + box.w <= width + 0.01, `${width} ${frames} ${aspect}`);
+          assert.ok(box.y + box.h + CAPTION <= plan.height + 0.01);
+          assert.ok(Math.abs(box.w / box.h - aspect) < 1e-6);
+        }
+        assert.equal(plan.tiles.length, frames > 1 ? frames : 0);
+        assert.ok(plan.tiles.every((tile) => tile.w <= plan.large.w + 0.01));
+      }
+    }
+  }
+  const plan = planStage({ width: 1176, frames: 8, aspect: 16 / 9 });
+  assert.ok(plan.beside && plan.large.w > 2.5 * plan.tiles[0].w);
+  assert.equal(pictureAt(plan, 5, 5).n, -1);
+  assert.equal(pictureAt(plan, plan.tiles[3].x + 1, plan.tiles[3].y + 1).n, 3);
+  assert.equal(pictureAt(plan, 5, plan.height - 2), null);
+});
+
+test("arrows bend upwards, end at the key, and widen with the weight", () => {
+  const from = { x: 0, y: 100 };
+  const to = { x: 200, y: 100 };
+  assert.ok(arcControl(from, to).y < 100);
+  assert.deepEqual(arrowHead(arcControl(from, to), to, 6)[0], to);
+  assert.ok(linkWidth(1) > linkWidth(0.1) && linkWidth(0) > 0);
+});
+
+test("a view takes over what it knows and ignores the rest", () => {
+  const view = state.mergedView(state.DEFAULT_VIEW, { source: "b", links: 7, strength: 2, show: "fog", colour: "red", head: "max", top: null }, ["a", "b"]);
+  assert.equal(view.source, "b");
+  assert.equal(view.links, 7);
+  assert.equal(view.strength, 0.85);
+  assert.equal(view.show, "both");
+  assert.equal(view.head, "max");
+  assert.ok(!("colour" in view));
+  assert.equal(state.mergedView(view, { source: "gone" }, ["a"]).source, "a");
+});
+
+test("hovered comes before pinned, pinned before the last place", () => {
+  const now = state.newState(state.DEFAULT_VIEW);
+  const [a, b, c] = [{ frame: 1 }, { frame: 2 }, { frame: 3 }];
+  now.resting = a;
+  assert.equal(state.activeQuery(now), a);
+  now.pinned = b;
+  assert.equal(state.activeQuery(now), b);
+  now.hovered = c;
+  assert.equal(state.activeQuery(now), c);
+  assert.equal(state.largeFrame(now), 3);
+  now.reading = true;
+  assert.equal(state.activeQuery(now), b, "while reading the query stays");
+});
+
+test("one sentence says where the row looks", () => {
+  const clip = { frames: 4, times: [0, 1.6, 2.67, 3.74] };
+  const row = { spec: { key: "learned" }, mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.01, column: false, logits: false };
+  const plain = words.rowSentence(row, { frame: 1 }, clip).replaceAll("\u202f", " ");
+  assert.equal(plain, "This point at 1.60 s draws 40 % from 2.67 s, 38 % from 3.74 s and 12 % from its own frame.");
+  const self = words.rowSentence({ ...row, mass: [0, 0.95, 0.05, 0], ownShare: 0.93 }, { frame: 1 }, clip).replaceAll("\u202f", " ");
+  assert.equal(self, "This point at 1.60 s draws 93 % from itself, 5 % from 2.67 s and 2 % from the rest of its frame.");
+  const column = words.rowSentence({ ...row, column: true }, { frame: 1 }, clip).replaceAll("\u202f", " ");
+  assert.equal(column, "Of the looks that this point at 1.60 s gets, 40 % come from 2.67 s and 38 % from 3.74 s.");
+  const out = words.rowSentence({ ...row, mass: [0.2, 0, 0.4, 0.4], leftOut: "frame", excluded: 0.31 }, { frame: 1 }, clip);
+  assert.match(out, /Its own frame \(31.%\) is left out; the rest is renormalised\./);
+});
+
+test("parts are told as what they are", () => {
+  const clip = { frames: 4, times: [0, 1.6, 2.67, 3.74] };
+  const said = (row, of = clip) => words.rowSentence(row, { frame: 1 }, of).replaceAll("\u202f", " ");
+  const row = { spec: { key: "unary" }, mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.3, column: false, logits: false };
+  assert.equal(said(row), "What all queries share draws 40 % from 2.67 s and 38 % from 3.74 s.");
+  const rest = { ...row, spec: { key: "minus_mean" }, difference: true, balanced: true, moved: 0.21, mass: [-0.034, 0.05, 0.0004, -0.0164] };
+  assert.equal(said(rest), "This point at 1.60 s puts 21 % of its weight elsewhere than the mean query: more in its own frame (+5.0 %), less in 0.00 s (−3.4 %) and 3.74 s (−1.6 %).");
+  assert.equal(said({ ...rest, mass: [0, 0, 0, 0], moved: 0 }), "This point at 1.60 s puts 0 % of its weight elsewhere than the mean query.");
+  const still = { frames: 1, times: [0] };
+  assert.equal(words.rowSentence(rest, { frame: 0 }, still).replaceAll("\u202f", " "), "This point puts 21 % of its weight elsewhere than the mean query.");
+  const shares = { ...rest, balanced: false, mass: [0.1, 0.2, 0.3, 0.4] };
+  assert.equal(said(shares), "Of what sets this point at 1.60 s apart from the mean query, 40 % lies in 3.74 s and 30 % lies in 2.67 s.");
+  assert.match(said({ ...shares, column: true }), /^Of what tells apart who looks at this point/);
+  assert.match(words.formulaOf({ key: "unary", pairwise: "gaussian" }).f, /μ/);
+  assert.equal(words.formulaOf({ key: "minus_mean", pairwise: "gaussian" }), words.PAIRWISE.gaussian);
+});
+
+test("numbers are short", () => {
+  const plain = (text) => text.replaceAll("\u202f", " ");
+  assert.equal(plain(words.percentText(0.004)), "<1 %");
+  assert.equal(plain(words.percentText(0)), "0 %");
+  assert.equal(words.percentText(NaN), "–");
+  assert.equal(plain(words.changeText(0.123)), "+12 %");
+  assert.equal(plain(words.changeText(-0.0042)), "−0.4 %");
+  assert.equal(plain(words.changeText(-1e-9)), "0 %");
+  assert.equal(plain(words.weightText(0.0412)), "4.1 %");
+  assert.equal(words.multipleText(54.7), "55×");
+  assert.equal(words.multipleText(4.26), "4.3×");
+  assert.equal(words.multipleText(-0.5), "−0.50×");
+  assert.equal(words.multipleText(1e-9), "<0.01×");
+  assert.equal(words.numberText(-12.34), "−12.3");
+  assert.equal(words.numberText(0.0007), "0.0007");
+  assert.equal(words.numberText(0), "0");
+  assert.equal(words.numberText(1e-9), "<0.000001");
+});
+
+test("a weighted mean comes about key by key, strongest first", () => {
+  const pixels = { shape: [2, 3, 5, 2], data: Float32Array.from({ length: 60 }, (_, n) => (7 * n) % 31) };
+  // Three cells of a window: row 1, columns 2 to 4 of the second frame.
+  const box = { shape: [1, 1, 3], stride: [1, 1, 1], origin: [1, 1, 2] };
+  const found = runningMean({ values: Float32Array.of(0.25, 0, 0.75), grid: box, from: 0, to: 3 }, pixels);
+  const at = (c, n) => pixels.data[((3 + 1) * 5 + c) * 2 + n];
+  assert.deepEqual(found.means, [
+    [at(4, 0), at(4, 1)],
+    [0.75 * at(4, 0) + 0.25 * at(2, 0), 0.75 * at(4, 1) + 0.25 * at(2, 1)],
+  ]);
+  assert.deepEqual(found.shares, [0.75, 1]);
+  assert.equal(found.count, 2);
+  assert.ok(Math.abs(found.noise - Math.sqrt(0.75 ** 2 + 0.25 ** 2)) < 1e-9);
+});
+
+test("keys beyond those that can be followed come in one last step", () => {
+  const shape = [1, 53, 61];
+  const size = 53 * 61;
+  const pixels = { shape: [...shape, 1], data: Float32Array.from({ length: size }, (_, n) => (n * 37) % 101) };
+  const values = Float32Array.from({ length: size }, (_, n) => (n % 3 ? ((n * 17) % 97) + 1 : 0));
+  const found = runningMean({ values, grid: { shape, stride: [1, 1, 1], origin: [0, 0, 0] }, from: 0, to: size }, pixels);
+  let sum = 0;
+  let weight = 0;
+  let squares = 0;
+  values.forEach((value, n) => { sum += value * pixels.data[n]; weight += value; squares += value * value; });
+  const used = values.filter((value) => value > 0).length;
+  assert.ok(used > 2048 && found.means.length === 2049);
+  assert.equal(found.count, used);
+  assert.ok(Math.abs(found.means[2048][0] - sum / weight) < 1e-9);
+  assert.equal(found.shares[2048], weight);
+  assert.ok(Math.abs(found.noise - Math.sqrt(squares) / weight) < 1e-9);
+});

@@ -1,0 +1,84 @@
+"""Captures in the browser's code: every source's rows and columns against torch's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nlviz
+from nlviz.affinity.split import SAME_RANKING
+from nlviz.analysis.controls import controls
+from nlviz.captures.model import Capture, Model
+from nlviz.resources import asset
+from nlviz.web.payloads.container import pack, unpack
+from nlviz.web.payloads.live_view import live_view
+from tests.nets import FRAMES, frame_net, noise_clip
+from tests.web.live_view.test_rows import run_node
+
+PLACES = ((0, 20, 30), (1, 70, 100), (2, 40.5, 150), (2, 100, 5))
+
+
+def compare(capture: Capture, block: str, folder: Path) -> dict[str, Any]:
+    """Compare every source in the browser's code with torch; return the view's header."""
+    affinities = controls(capture, block)
+    header, arrays = unpack(live_view(capture, block, affinities=affinities))
+    sections, cases = dict(arrays), []
+    _, height, width = capture.clip.shape
+    for key, affinity in affinities.items():
+        for number, (frame, *place) in enumerate(PLACES):
+            y, x = min(place[0], height - 1), min(place[1], width - 1)
+            query = affinity.queries.nearest(frame=frame, y=y, x=x)
+            wanted = {f"row {number}": (query, affinity.rows([query])[:, 0].mean(0), "from")}
+            if key != "nl_means":  # its columns would need every row's sum
+                target = affinity.keys.nearest(frame=frame, y=y, x=x)
+                wanted[f"column {number}"] = (target, affinity.column(target).mean(0), "to")
+            for name, (token, values, direction) in wanted.items():
+                section = f"expected.{key}.{name}"
+                sections[section] = values.float().cpu().numpy()
+                cases.append(
+                    {
+                        "name": f"{key} {name}",
+                        "query": {"frame": frame, "y": y, "x": x},
+                        "token": token,
+                        "view": {"source": key, "direction": direction},
+                        "expected": section,
+                        "tolerance": 5e-3,
+                    }
+                )
+    path = folder / "real.bin"
+    path.write_bytes(pack({**header, "cases": cases}, sections))
+    run_node("rows.test.mjs", NLVIZ_CONTAINER=str(path))
+    return header
+
+
+@pytest.mark.parametrize("block", ["stage3", "stage4"])
+def test_rows_of_a_real_clip_equal_torch(block: str, tmp_path: Path) -> None:
+    clip = nlviz.read_clip(asset("clips/bunny.mp4"), frames=3, size=112)
+    header = compare(nlviz.load_model("lite-nl").capture(clip), block, tmp_path)
+    assert [s["key"] for s in header["sources"] if s["part"]] == ["pairwise", "unary", "minus_mean"]
+    assert header["block"]["note"] is None
+
+
+@pytest.mark.parametrize("pairwise", ["gaussian", "dot_product", "concatenation"])
+@pytest.mark.parametrize("across_frames", [True, False])
+def test_rows_of_every_kind_equal_torch(pairwise: str, across_frames: bool, tmp_path: Path) -> None:
+    net = frame_net(pairwise, across_frames=across_frames, pool=2)
+    capture = Model(net, input_spec=FRAMES).capture(noise_clip(3, 96, 160))
+    header = compare(capture, "layer1", tmp_path)
+    sources = {s["key"]: s for s in header["sources"]}
+    assert ("unary" in sources) == ("pairwise" in sources) == (pairwise == "gaussian")
+    assert sources["minus_mean"]["balanced"] == (pairwise == "gaussian")
+    assert sources["minus_mean"]["of"] == "learned"
+    assert header["block"]["note"] == (SAME_RANKING if pairwise == "concatenation" else None)
+
+
+def test_parts_of_what_is_too_large_are_carried_for_the_opening_query() -> None:
+    capture = Model(frame_net(), input_spec=FRAMES).capture(noise_clip(3, 96, 160))
+    header, arrays = unpack(live_view(capture, "layer1", query=(1, 20, 30), limit=100))
+    for source in header["sources"]:
+        assert source["server"]
+        affinity = controls(capture, "layer1")[source["key"]]
+        index = affinity.queries.nearest(frame=1, y=20, x=30)
+        assert (arrays[source["row"]] == affinity.rows([index])[:, 0].numpy()).all()
