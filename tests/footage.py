@@ -29,7 +29,7 @@ def shares(frames: npt.NDArray[np.uint8]) -> list[float]:
 
 
 def codec_is_there(name: str) -> bool:
-    """Tell whether FFmpeg can encode with this codec here."""
+    """Progress whether FFmpeg can encode with this codec here."""
     try:
         av.codec.Codec(name, "w")
     except av.codec.codec.UnknownCodecError:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ..shared.slots import Key, Progress, Slot, filled
+from nlviz.progress import Progress
+
+from ..shared.slots import Key, Slot, filled
 from .picture import Picture
 from .state import Values
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from nlviz.progress import Progress
+
 from ..shared.errors import progress_to, told
-from ..shared.slots import Progress
 
 if TYPE_CHECKING:
     from nlviz.denoise.comparison.run import Comparison
@@ -76,7 +77,7 @@ def _asked(name: str, key: object, label: str, work: Callable[[Progress], None])
         bar = st.progress(0.0, "Computing")
         st.button("Cancel", key=f"dn_curve_cancel_{name}", on_click=_want, args=(slot, None))
     with told("Denoise", place, cure=CURE):
-        work(lambda sentence, share: progress_to(bar, sentence, share))
+        work(progress_to(bar))
         place.empty()
 
 

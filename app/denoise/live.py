@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from nlviz.clips.point import Point
+from nlviz.progress import SILENT, Progress
+
 from ..explore import cached
-from ..shared.slots import Progress, filled
+from ..shared.slots import filled
 from .cached import input_key, seen, view_slot
 from .picture import Picture
 from .state import CHANNEL, DEFAULT_PICTURE, DEFAULTS, FIRST, LENS_CHANNEL, Source
@@ -52,7 +55,7 @@ class Live:
     affinities: dict[str, Affinity]
     labels: dict[str, str]
     payload: bytes
-    opening: tuple[float, float, float]
+    opening: Point
     clip: Clip
 
 
@@ -98,16 +101,12 @@ def fill_first_view() -> None:
     from .cached import denoisers_of, one_by_one
     from .picture import picture
 
-    first = picture(Source(DEFAULT_PICTURE, size=DEFAULTS["dn_size"]), _nobody)
+    first = picture(Source(DEFAULT_PICTURE, size=DEFAULTS["dn_size"]), SILENT)
     known = denoisers_of(first)
     names = tuple(name for name in known if name in FIRST)
     setup = Setup(names, Noise(), None, DEFAULTS["dn_seed"])
-    live(first, setup, known, None, _nobody)
-    one_by_one(first, setup, _nobody, lambda done: None)
-
-
-def _nobody(sentence: str, share: float) -> None:
-    """Take progress for which nobody waits."""
+    live(first, setup, known, None, SILENT)
+    one_by_one(first, setup, SILENT, lambda done: None)
 
 
 def _live(
@@ -158,7 +157,7 @@ def _live(
         clip, shown, labels=labels, notes=notes, channel=CHANNEL, clean=clean, white=255.0
     )
     at = unpack(payload)[0]["query"]
-    return Live(shown, labels, payload, (float(at["frame"]), float(at["y"]), float(at["x"])), clip)
+    return Live(shown, labels, payload, Point(**at), clip)
 
 
 def lens(comparison: Comparison) -> bytes:

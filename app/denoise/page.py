@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from nlviz.clips.point import Point
+
 from ..shared.errors import progress_to, told
 from . import curves as denoise_curves
 from . import explain as denoise_words
@@ -45,10 +47,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     session = st.session_state
     with waiting.container():
         bar = st.progress(0.0, "Reading the picture")
-
-    def tell(sentence: str, share: float) -> None:
-        progress_to(bar, sentence, share)
-
+    tell = progress_to(bar)
     state.restore()
     state.open_from_address()
     if session.dn_complaint:
@@ -176,7 +175,7 @@ def _live(made: Live, *, shareable: bool) -> None:
         _move_lens(query)
 
 
-def _move_lens(query: state.Query) -> None:
+def _move_lens(query: Point) -> None:
     from ..shared import lens
 
     # Until somebody pins a pixel the lens follows the pointer.
@@ -213,7 +212,7 @@ def _computed(
         done = denoising.one_by_one(
             picture,
             setup,
-            lambda text, share: progress_to(bar, text, share),
+            progress_to(bar),
             lambda some: _arrived(rows, some, setup, known),
         )
         place.empty()

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from nlviz.progress import Progress
+
 from ..explore import cached
-from ..shared.slots import Key, Progress, Slot, filled
+from ..shared.slots import Key, Slot, filled
 from .state import FRAMES, Source
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from nlviz.clips.point import Point
 from nlviz.errors import NlvizError
 
 from ..shared import live_view
@@ -25,7 +26,7 @@ MEASURES = {
 }
 
 
-def draw(live: Live) -> state.Query:
+def draw(live: Live) -> Point:
     """Draw the live view and the comparison of two choices of weights; return the query."""
     query = st.session_state.dn_query or live.opening
     try:
@@ -37,7 +38,7 @@ def draw(live: Live) -> state.Query:
     moved = st.session_state.dn_query is not None
     live_view.move(
         state.CHANNEL,
-        query=dict(zip(("frame", "y", "x"), query, strict=True)) if moved else None,
+        query=Point(*query)._asdict() if moved else None,
         view=st.session_state.dn_display,
         serial=st.session_state.dn_serial,
     )
@@ -52,7 +53,7 @@ def draw(live: Live) -> state.Query:
 def _pinned() -> None:
     pin = st.session_state[state.LIVE].get("pin")
     if pin:
-        st.session_state.dn_query = (float(pin["frame"]), float(pin["y"]), float(pin["x"]))
+        st.session_state.dn_query = Point(float(pin["frame"]), float(pin["y"]), float(pin["x"]))
         st.session_state.dn_lens_serial = st.session_state.get("dn_lens_serial", 0) + 1
 
 
@@ -60,7 +61,7 @@ def _display_changed() -> None:
     st.session_state.dn_display = dict(st.session_state[state.LIVE].get("view") or {})
 
 
-def _alike(live: Live, query: state.Query) -> None:
+def _alike(live: Live, query: Point) -> None:
     from nlviz.analysis.common_ground import common_ground
 
     keys = list(live.affinities)
@@ -109,7 +110,7 @@ def _moves(live: Live) -> bool:
     return len(live.clip.frames) > 1
 
 
-def _numbers(live: Live, query: state.Query) -> None:
+def _numbers(live: Live, query: Point) -> None:
     """Number inputs that move the query, for keyboards and for tests."""
     t, h, w = live.clip.shape
     st.markdown("##### Go to a pixel")
@@ -125,5 +126,5 @@ def _numbers(live: Live, query: state.Query) -> None:
 def _typed() -> None:
     keys = ("dn_query_f", "dn_query_y", "dn_query_x")
     frame, y, x = (float(st.session_state.get(key, 0)) for key in keys)
-    state.move_to((frame, y, x))
+    state.move_to(Point(frame, y, x))
     st.session_state.dn_lens_serial = st.session_state.get("dn_lens_serial", 0) + 1

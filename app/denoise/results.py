@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from nlviz.clips.point import Point
+
 from ..explore.network import plain
 from . import state
 
@@ -147,7 +149,7 @@ def _pointed() -> None:
     if point:
         before = st.session_state.dn_query
         frame = before[0] if before else st.session_state.get("dn_middle", 0.0)
-        state.move_to((float(frame), float(point["y"]), float(point["x"])))
+        state.move_to(Point(float(frame), float(point["y"]), float(point["x"])))
         st.session_state.dn_pointed = True
 
 

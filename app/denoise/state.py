@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from nlviz.clips.point import Point
+from nlviz.errors import NlvizError
+
 if TYPE_CHECKING:
     from ..explore.state import Choice as ExploreChoice
 
@@ -29,7 +32,6 @@ FIRST = (
 )
 FRAMES = 5  # that are read of a clip, one after the other
 
-Query = tuple[float, float, float]
 Values = dict[str, dict[str, Any]]
 
 DEFAULTS: dict[str, Any] = {
@@ -111,11 +113,6 @@ def _size(given: str) -> int | None:
     return None if given == "full" else max(int(given), 16)
 
 
-def _query(given: str) -> Query:
-    frame, y, x = (_number(part) for part in given.split(","))
-    return frame, y, x
-
-
 def _values(given: str) -> Values:
     """Return parameters by denoiser from ``bm3d.level:1.2,mean.window:5``."""
     out: Values = {}
@@ -160,7 +157,7 @@ _FIELDS: dict[str, Field] = {
     "with": ("dn_with", lambda v: tuple(n for n in v.split(",") if n), ",".join),
     "set": ("dn_set", _values, _values_text),
     "fair": ("dn_fair", _words, lambda v: str(int(v))),
-    "at": ("dn_query", _query, lambda v: ",".join(f"{n:g}" for n in v)),
+    "at": ("dn_query", Point.parse, lambda v: v.text),
 }
 
 
@@ -178,7 +175,7 @@ def open_from_address() -> None:
         key, read, _ = _FIELDS[name]
         try:
             session[key] = read(text)
-        except ValueError:
+        except (ValueError, NlvizError):
             bad.append(f"{name}={text}")
     if bad:
         session.dn_complaint = (
@@ -202,7 +199,7 @@ def write_address(*, shareable: bool) -> None:
         st.query_params.from_dict(wanted)
 
 
-def move_to(query: Query | None) -> None:
+def move_to(query: Point | None) -> None:
     """Move the query from Python: live view and lens are told through their channels."""
     st.session_state.dn_query = query
     st.session_state.dn_serial += 1

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ..shared.slots import Key, Progress, Slot, filled
+from nlviz.clips.point import Point, Triple
+from nlviz.progress import SILENT, Listener, Progress
+
+from ..shared.slots import Key, Slot, filled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +43,7 @@ def _block_slot(key: Key) -> Slot:
     return Slot()
 
 
-def model(choice: Choice, progress: Progress | None = None) -> Model:
+def model(choice: Choice, progress: Listener | None = None) -> Model:
     """Return the network of a choice on its device.
 
     Raises:
@@ -132,12 +135,12 @@ def capture(choice: Choice, progress: Progress) -> Capture:
             frames=sampling.frames,
             size=sampling.size,
             name=choice.name,
-            progress=lambda sentence, share: progress(sentence, 0.5 * share),
+            progress=progress.part(0.0, 0.5),
         )
         progress("Loading the model", 0.5)
         loaded = model(choice)
         start = time.perf_counter()
-        shot = loaded.capture(clip, progress=lambda s, share: progress(s, 0.5 + 0.45 * share))
+        shot = loaded.capture(clip, progress=progress.part(0.5, 0.95))
         slot.seconds = time.perf_counter() - start  # of the forward pass
         return shot
 
@@ -217,7 +220,7 @@ class BlockView:
 
     affinities: dict[str, Affinity]
     payload: bytes
-    opening: tuple[float, float, float]
+    opening: Point
     served: bool
     statistics: BlockStatistics
     test: HealthTest
@@ -233,13 +236,13 @@ def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> Bl
 
     def make() -> BlockView:
         affinities = controls(shot, block)
-        frame, y, x, _ = opening_query(shot.clip, affinities["learned"])
+        opening, _ = opening_query(shot.clip, affinities["learned"])
         payload = _payload(shot, block, affinities, channel, None)
         served = any(source["server"] for source in unpack(payload)[0]["sources"])
         statistics = block_statistics(shot, block)
         cheap = _capture_slot(capture_key(choice)).seconds < CHEAP
         test = HealthTest(choice, shot, block, block_health(None, shot, block), cheap=cheap)
-        return BlockView(affinities, payload, (float(frame), y, x), served, statistics, test)
+        return BlockView(affinities, payload, opening, served, statistics, test)
 
     key = (*capture_key(choice), block)
     return filled(_block_slot(key), make)
@@ -250,12 +253,12 @@ def fill_first_view() -> None:
     from . import state
 
     choice = state.first_choice()
-    shot = capture(choice, lambda sentence, share: None)
+    shot = capture(choice, SILENT)
     block_view(choice, shot, list(shot.affinities)[-1], channel=state.CHANNEL)
 
 
 def payload_at(
-    shot: Capture, block: str, view: BlockView, query: tuple[float, float, float], *, channel: str
+    shot: Capture, block: str, view: BlockView, query: Point | Triple, *, channel: str
 ) -> bytes:
     """Return the live view's bytes, with this query's row where the browser cannot compute it."""
     return _payload(shot, block, view.affinities, channel, query) if view.served else view.payload
@@ -266,7 +269,7 @@ def _payload(
     block: str,
     affinities: dict[str, Affinity],
     channel: str,
-    query: tuple[float, float, float] | None,
+    query: Point | Triple | None,
 ) -> bytes:
     from nlviz.web.payloads.live_view import live_view
     from nlviz.zoo.devices import device_name

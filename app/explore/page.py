@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from nlviz.clips.point import Point
 from nlviz.errors import NlvizError, NoNonLocalBlocks, WeightsMismatch
 
 from ..shared import live_view, uploads
@@ -95,7 +96,7 @@ def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> Model | None:
     with waiting.container():
         bar = st.progress(0.0, "Loading the network")
     try:
-        return cached.model(choice, lambda sentence, share: progress_to(bar, sentence, share))
+        return cached.model(choice, progress_to(bar))
     except (WeightsMismatch, NoNonLocalBlocks) as error:
         waiting.empty()
         tell_error(error, page="Explore", cure=CURE)
@@ -114,7 +115,7 @@ def _captured(choice: state.Choice, waiting: DeltaGenerator, key: object) -> Cap
     with waiting.container():
         bar = st.progress(0.0, f"Reading {choice.name}")
         st.button("Cancel", on_click=_cancel, args=(key,))
-    return cached.capture(choice, lambda sentence, share: progress_to(bar, sentence, share))
+    return cached.capture(choice, progress_to(bar))
 
 
 def _cancel(key: object) -> None:
@@ -150,9 +151,7 @@ def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: boo
     live_view.mount(payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
     live_view.move(
         state.CHANNEL,
-        query=None
-        if st.session_state.query is None
-        else dict(zip(("frame", "y", "x"), query, strict=True)),
+        query=None if st.session_state.query is None else Point(*query)._asdict(),
         view=st.session_state.display,
         serial=st.session_state.serial,
     )
@@ -169,7 +168,7 @@ def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: boo
 def _pinned() -> None:
     pin = st.session_state[state.LIVE].get("pin")
     if pin:
-        st.session_state.query = (float(pin["frame"]), float(pin["y"]), float(pin["x"]))
+        st.session_state.query = Point(float(pin["frame"]), float(pin["y"]), float(pin["x"]))
 
 
 def _display_changed() -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from nlviz.clips.point import Point
+
 from . import state
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def _query_inputs(shot: Capture, now: View) -> None:
 def _typed() -> None:
     keys = ("query_f", "query_y", "query_x")
     frame, y, x = (float(st.session_state[key]) for key in keys)
-    state.move_to((frame, y, x))
+    state.move_to(Point(frame, y, x))
 
 
 def _top_keys(shot: Capture, attention: AttentionMap) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from nlviz.clips.point import Point
 from nlviz.errors import NlvizError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ LAST = "LAST"  # stands for the model's last block
 SAVED = "Saved capture"  # the kind of input that brings its own maps
 SIZES = (None, 240, 360, 480, 720)
 
-Query = tuple[float, float, float]
 
 DEFAULTS: dict[str, Any] = {
     "query": None,
@@ -164,10 +164,10 @@ def open_from_address() -> None:
         block=None if view.block == LAST else view.block,
         display=view.display.changed(),
     )
-    move_to((view.query.frame, view.query.y, view.query.x))
+    move_to(view.query)
 
 
-def move_to(query: Query | None) -> None:
+def move_to(query: Point | None) -> None:
     """Move the query from Python: the live view is told through its channel."""
     st.session_state.query = query
     st.session_state.serial += 1
@@ -189,7 +189,7 @@ def same_network_as_before(key: object) -> None:
     st.session_state.network_key = key
 
 
-def current_view(capture: Capture, block: str, query: Query) -> View:
+def current_view(capture: Capture, block: str, query: Point) -> View:
     """Return the view on the screen."""
     from nlviz.views.view import View
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from nlviz.errors import NlvizError
+from nlviz.progress import Progress
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def told(page: str, waiting: DeltaGenerator | None = None, *, cure: str) -> Iterator[None]:
-    """Tell errors in a sentence.
+    """Progress errors in a sentence.
 
     What was being waited for does not come any more, so its place is emptied.
 
@@ -54,6 +55,6 @@ def sentence(text: str) -> str:
     return text + ("" if text.endswith((".", "?", "...")) else ".")
 
 
-def progress_to(bar: DeltaGenerator, sentence: str, share: float) -> None:
-    """Move a progress bar; a click on Cancel stops the script here, between two stages."""
-    bar.progress(min(max(share, 0.0), 1.0), sentence)
+def progress_to(bar: DeltaGenerator) -> Progress:
+    """Return progress that moves a bar; a click on Cancel stops the script there, between stages."""
+    return Progress(lambda sentence, share: bar.progress(min(max(share, 0.0), 1.0), sentence))

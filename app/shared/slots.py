@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-Progress = Callable[[str, float], None]
 Key = tuple[Any, ...]
 
 

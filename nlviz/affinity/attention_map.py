@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlviz.affinity.grid import TokenGrid
-from nlviz.clips.point import Triple
+from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 
 Weights = npt.NDArray[np.float32]
@@ -68,7 +68,7 @@ class AttentionMap:
     """
 
     weights: Weights
-    query: Triple
+    query: Point | Triple
     keys: TokenGrid
     off_grid: float = 0.0
     reachable: npt.NDArray[np.bool_] | None = None

@@ -18,7 +18,7 @@ from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support
-from nlviz.clips.point import Shape, check_inside
+from nlviz.clips.point import Point, Shape
 from nlviz.errors import AffinityTooLarge, OutsideClip
 
 Indices = Sequence[int] | Tensor
@@ -194,7 +194,7 @@ class RowsMixin(ABC):
     def _check_place(self, *, frame: float, y: float, x: float) -> None:
         """Refuse a place outside the clip, where the clip's shape is known."""
         if self.clip_shape is not None:
-            check_inside(self.clip_shape, frame=frame, y=y, x=x)
+            Point(frame, y, x).inside(self.clip_shape)
 
     @staticmethod
     def _check(index: int, grid: TokenGrid, what: str) -> None:

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, replace
 
 from nlviz.clips.point import (
+    Point,
     Shape,
     Triple,
 )
@@ -83,18 +84,18 @@ class TokenGrid:
         """Number of tokens that have a place."""
         return math.prod(self.shape)
 
-    def centre(self, index: int) -> Triple:
+    def centre(self, index: int) -> Point:
         """Return (frame, y, x) of the centre of the token with this flat index.
 
         Raises:
             OutsideClip: when the index is not one of the grid's.
 
         >>> TokenGrid((2, 3, 5), (1, 8, 8), (0, 3.5, 3.5)).centre(16)
-        (1.0, 3.5, 11.5)
+        Point(frame=1.0, y=3.5, x=11.5)
         """
         a, b, c = self.unravel(index)
         (st, sy, sx), (ot, oy, ox) = self.stride, self.origin
-        return (float(ot + st * a), float(oy + sy * b), float(ox + sx * c))
+        return Point(float(ot + st * a), float(oy + sy * b), float(ox + sx * c))
 
     def unravel(self, index: int) -> Shape:
         """Return (a, b, c) of a flat index.

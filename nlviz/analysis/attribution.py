@@ -28,11 +28,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nlviz.affinity.grid import Axis, TokenGrid
-from nlviz.captures.model import Capture, Model, Progress
+from nlviz.captures.model import Capture, Model
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError, did_you_mean
 from nlviz.families.reading.adapter import Prepared, place
+from nlviz.progress import Listener, Progress
 
 Method = Literal["grad-cam", "integrated-gradients", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -100,7 +101,7 @@ def attribution(
     block: str | None = None,
     target: int | str | None = None,
     steps: int | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Attribution:
     """Attribute one class score of a network to cells of its input.
 
@@ -135,10 +136,10 @@ def attribution(
     count = STEPS[method] if steps is None or method == "grad-cam" else steps
     if not 1 <= count <= MOST_STEPS:
         raise NlvizError(f"steps must be between 1 and {MOST_STEPS}, got {count}")
-    tell = progress or (lambda sentence, share: None)
+    tell = Progress.of(progress)
     shot = source
     if isinstance(shot, Clip):
-        shot = model.capture(shot, progress=lambda sentence, share: tell(sentence, 0.2 * share))
+        shot = model.capture(shot, progress=tell.part(0.0, 0.2))
     if shot.logits is None:
         raise NlvizError(
             "attribution needs a network that gives one score per class, "

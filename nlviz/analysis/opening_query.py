@@ -12,6 +12,7 @@ import torch
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.patches import PatchAffinity
 from nlviz.clips.clip import Clip
+from nlviz.clips.point import Point
 
 Grey = npt.NDArray[np.float32]
 RULE = "opens at the textured point of the middle frame that moves most"
@@ -19,8 +20,8 @@ RULE_AVERAGING = "opens at the textured point that averages most pixels"
 RULE_STILL = "opens at the most textured point"
 
 
-def opening_query(clip: Clip, affinity: Affinity) -> tuple[int, float, float, str]:
-    """Return (frame, y, x, rule): the token of the middle frame where texture and motion are most.
+def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
+    """Return the point to open at, and the rule that chose it: the token of the middle frame where texture and motion are most.
 
     Texture is the smaller eigenvalue of the structure tensor (Shi and Tomasi 1994), motion the mean
     absolute difference to the first and last frame once the shift of the whole picture between them
@@ -31,7 +32,7 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[int, float, float, st
     >>> from nlviz.resources import asset
     >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
     >>> affinity = nlviz.load_model("lite-nl").capture(clip).affinities["stage4"]
-    >>> opening_query(clip, affinity)[3]
+    >>> opening_query(clip, affinity)[1]
     'opens at the most textured point'
     """
     t, height, width = clip.shape
@@ -62,11 +63,11 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[int, float, float, st
             value = score[min(int(y * scale), size[1] - 1), min(int(x * scale), size[0] - 1)]
             if inside and value > best:
                 best, at = float(value), (y, x)
-    return middle, at[0], at[1], RULE if t > 1 else RULE_STILL
+    return Point(middle, *at), RULE if t > 1 else RULE_STILL
 
 
-def averaging_query(affinity: PatchAffinity) -> tuple[float, float, float]:
-    """Return (frame, y, x) of a textured pixel of the middle frame whose row is spread most.
+def averaging_query(affinity: PatchAffinity) -> Point:
+    """Return a textured pixel of the middle frame whose row is spread most.
 
     Of the 24 most textured places on a coarse lattice, that with the largest effective number of
     keys, exp(entropy). Texture is taken from the picture smoothed, as noise has a texture of its
@@ -94,7 +95,7 @@ def averaging_query(affinity: PatchAffinity) -> tuple[float, float, float]:
         row = affinity.rows([(frame * height + y) * width + x])[0, 0].double()
         spread = float(torch.special.entr(row).sum().exp())
         best = max(best, (spread, y, x))
-    return float(frame), float(best[1]), float(best[2])
+    return Point(float(frame), float(best[1]), float(best[2]))
 
 
 def _aligned(frame: Grey, to: Grey) -> Grey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import pairwise
@@ -35,8 +35,8 @@ from nlviz.networks.memory import (
     too_large,
     with_frames,
 )
+from nlviz.progress import Listener, Progress
 
-Progress = Callable[[str, float], None]
 _HALF = (torch.float16, torch.bfloat16)
 
 # One lock per network, also when several Models wrap it: hooks of two threads must not mix.
@@ -86,7 +86,7 @@ class Model:
         first = next(self.net.parameters(), None)
         return torch.device("cpu") if first is None else first.device
 
-    def capture(self, clip: Clip, *, progress: Progress | None = None) -> Capture:
+    def capture(self, clip: Clip, *, progress: Listener | None = None) -> Capture:
         """Run one forward pass and keep theta and phi of every block.
 
         The network is left as it was, also after an exception; it runs in eval mode without a
@@ -106,7 +106,7 @@ class Model:
         >>> nlviz.load_model("lite-nl").capture(clip).affinities["stage4"]
         Affinity(stage4, embedded_gaussian, 294 queries (1x14x21) x 294 keys)
         """
-        tell = progress or (lambda sentence, share: None)
+        tell = Progress.of(progress)
         tell("Preparing the frames", 0.0)
         prepared = self.adapter.prepare(self.net, clip, self.input_spec)
         blocks = self.adapter.blocks(self.net)
@@ -174,7 +174,7 @@ class Model:
         return found
 
     def capture_windows(
-        self, clip: Clip, *, frames: int | None = None, progress: Progress | None = None
+        self, clip: Clip, *, frames: int | None = None, progress: Listener | None = None
     ) -> Iterator[Capture]:
         """Yield captures of a long clip, one window of consecutive frames at a time.
 
@@ -202,14 +202,14 @@ class Model:
         least = self.input_spec.least_frames if self.input_spec else 1
         if frames < least:
             raise NlvizError(f"a window must have at least {least} frames here, got {frames}")
-        tell = progress or (lambda sentence, share: None)
+        tell = Progress.of(progress)
         count = -(-total // frames)
         ends = [-(-total * i // count) for i in range(count + 1)]
         for i, (first, end) in enumerate(pairwise(ends)):
             name = f"Window {i + 1} of {count}, frames {first} to {end - 1}: "
             yield self.capture(
                 clip if count == 1 else clip.part(first, end),
-                progress=lambda s, share, i=i, name=name: tell(name + s, (i + share) / count),  # type: ignore[misc]
+                progress=tell.part(i / count, (i + 1) / count, prefix=name),
             )
 
     def estimate(self, source: Clip | tuple[int, ...], *, gradient: bool = False) -> Estimate:

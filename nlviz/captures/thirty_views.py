@@ -24,10 +24,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nlviz.captures.model import Model, Progress
+from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip, read_clip
 from nlviz.clips.video_files import frame_times
 from nlviz.errors import NlvizError, UnreadableClip
+from nlviz.progress import Listener, Progress
 
 ONE_CLIP = (
     "This is one clip. Published accuracies average the predictions of 30 views (10 clips x 3 "
@@ -78,7 +79,7 @@ class Views:
 
 
 def sees_video(model: Model) -> bool:
-    """Tell whether a network was trained to classify clips of known frames and stride."""
+    """Progress whether a network was trained to classify clips of known frames and stride."""
     spec = model.input_spec
     return spec is not None and spec.frames is not None and spec.stride is not None
 
@@ -92,7 +93,7 @@ def thirty_views(
     size: int = 256,
     frames: int | None = None,
     stride: int | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Views:
     """Classify a video from several clips and crops; one clip is in memory at a time.
 
@@ -132,7 +133,7 @@ def thirty_views(
     for name, value in (("clips", clips), ("crops", crops), ("frames", frames), ("stride", stride)):
         if value < 1:
             raise NlvizError(f"{name} must be at least 1, got {value}")
-    tell = progress or (lambda sentence, share: None)
+    tell = Progress.of(progress)
     tell("Listing the frames", 0.0)
     times = _times(video)
     span = (frames - 1) * stride + 1

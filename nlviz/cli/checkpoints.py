@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nlviz.cli.terminal import DeviceOption, FamilyOption, FlagsOption, Progress, Tell, part
+from nlviz.cli.terminal import DeviceOption, FamilyOption, FlagsOption, ProgressBar
+from nlviz.progress import Progress
 
 if TYPE_CHECKING:
     from nlviz.captures.model import Model
@@ -29,14 +30,14 @@ def inspect(
     from nlviz.zoo.load import inspect_weights, load_model
 
     asked = parsed_flags(flags or ())
-    with Progress() as tell:
-        report = inspect_weights(weights, family=family, progress=part(tell, 0, 0.3), **asked)
+    with ProgressBar() as tell:
+        report = inspect_weights(weights, family=family, progress=tell.part(0, 0.3), **asked)
         typer.echo(report_json(report) if json else report_text(report))
         if clip is not None and report.complete:
             model = load_model(
-                weights, device=device, family=family, progress=part(tell, 0.3, 0.5), **asked
+                weights, device=device, family=family, progress=tell.part(0.3, 0.5), **asked
             )
-            for line in _health(model, clip, part(tell, 0.5, 1.0)):
+            for line in _health(model, clip, tell.part(0.5, 1.0)):
                 typer.echo(line, err=json)
     if not report.complete:
         raise typer.Exit(1)
@@ -53,7 +54,7 @@ def verify(
     from nlviz.words.load_report import verdict
     from nlviz.zoo.verify import verify as verification
 
-    with Progress() as tell:
+    with ProgressBar() as tell:
         found = verification(
             weights, device=device, family=family, progress=tell, **parsed_flags(flags or ())
         )
@@ -77,7 +78,7 @@ def verify(
     typer.echo("Nothing speaks against it.")
 
 
-def _health(model: Model, clip: str, tell: Tell) -> list[str]:
+def _health(model: Model, clip: str, tell: Progress) -> list[str]:
     """Return what one forward pass of a clip says of each block."""
     from nlviz.analysis.health import block_health
     from nlviz.clips.clip import read_clip
@@ -90,9 +91,9 @@ def _health(model: Model, clip: str, tell: Tell) -> list[str]:
             find_input(clip),
             frames=(spec.frames if spec else None) or 8,
             stride=spec.stride if spec else None,
-            progress=part(tell, 0.0, 0.2),
+            progress=tell.part(0.0, 0.2),
         ),
-        progress=part(tell, 0.2, 0.6),
+        progress=tell.part(0.2, 0.6),
     )
     lines = []
     for i, block in enumerate(shot.affinities):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlviz.cli.terminal import Progress, Tell, part
+from nlviz.cli.terminal import ProgressBar
+from nlviz.progress import Progress
 
 if TYPE_CHECKING:
     from nlviz.denoise.comparison.run import Comparison
@@ -114,12 +115,12 @@ def denoise(
         suffix_of(path, KINDS, what="a comparison")
     if result is not None:
         suffix_of(result, ("png", "npy"), what="a result")
-    with Progress() as tell:
+    with ProgressBar() as tell:
         if Path(picture).suffix.lower() == ".json":
             saved = read_comparison(picture)
             where = original or _beside(saved.source, Path(picture))
             image, source = _read(where, tell, **_sampling(saved.source))
-            done = made_again(saved, image, progress=part(tell, 0.1, 0.95))
+            done = made_again(saved, image, progress=tell.part(0.1, 0.95))
         else:
             from nlviz.denoise.comparison.run import compare
             from nlviz.denoise.noise import Noise
@@ -149,7 +150,7 @@ def denoise(
                 precision=level,
                 data_range=white,
                 name=source["name"],
-                progress=part(tell, 0.1, 0.95),
+                progress=tell.part(0.1, 0.95),
             )
         done = replace(done, source=source)
         tell("Drawing", 0.95)
@@ -198,7 +199,7 @@ def _value(text: str) -> Any:
 
 def _read(
     picture: str | Path,
-    tell: Tell,
+    tell: Progress,
     *,
     grey: bool,
     size: int | None,
@@ -229,7 +230,7 @@ def _read(
     from nlviz.denoise.image import picture_of
 
     clip = read_clip(
-        path, start=start, stride=stride, frames=frames, size=size, progress=part(tell, 0.0, 0.1)
+        path, start=start, stride=stride, frames=frames, size=size, progress=tell.part(0.0, 0.1)
     )
     sampling: dict[str, Any] = {
         "grey": grey,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nlviz.cli.terminal import DeviceOption, FamilyOption, FlagsOption, Progress, part
+from nlviz.cli.terminal import DeviceOption, FamilyOption, FlagsOption, ProgressBar
 
 
 def predict(
@@ -35,16 +35,16 @@ def predict(
     from nlviz.zoo.load import load_model
 
     path = find_input(clip)
-    with Progress() as tell:
+    with ProgressBar() as tell:
         loaded = load_model(
             weights or model,
             device=device,
             family=family,
-            progress=part(tell, 0.0, 0.3),
+            progress=tell.part(0.0, 0.3),
             **parsed_flags(flags or ()),
         )
         if views:
-            found = thirty_views(loaded, path, progress=part(tell, 0.3, 1.0))
+            found = thirty_views(loaded, path, progress=tell.part(0.3, 1.0))
             answers, note = found.prediction(top), found.note
         else:
             spec = loaded.input_spec

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
 from nlviz.errors import NlvizError
+from nlviz.progress import SILENT, Progress
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
@@ -29,7 +29,6 @@ AutocastOption = Annotated[
     Literal["bfloat16", "float16"] | None,
     typer.Option(help="Run the network in half precision; rows are computed in full."),
 ]
-Tell = Callable[[str, float], None]
 
 
 class Sentences(TyperGroup):
@@ -53,15 +52,15 @@ class Sentences(TyperGroup):
             raise typer.Exit(0) from None
 
 
-class Progress:
-    """A progress bar on the terminal that stderr is, or nothing where it is none."""
+class ProgressBar:
+    """Progress bar on stderr; silent when stderr is not a terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
 
-    def __enter__(self) -> Callable[[str, float], None]:
+    def __enter__(self) -> Progress:
         if not sys.stderr.isatty():
-            return lambda sentence, share: None
+            return SILENT
         from rich import progress as rich
         from rich.console import Console
 
@@ -73,13 +72,12 @@ class Progress:
         self._bar = rich.Progress(*columns, console=Console(stderr=True), transient=True)
         task = self._bar.add_task("Starting", total=1.0)
         self._bar.start()
-        return lambda sentence, share: self._bar.update(task, description=sentence, completed=share)
+
+        def show(sentence: str, share: float) -> None:
+            self._bar.update(task, description=sentence, completed=share)
+
+        return Progress(show)
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-
-
-def part(tell: Tell, first: float, last: float) -> Tell:
-    """Return a progress function whose 0 to 1 is a part of the whole."""
-    return lambda sentence, share: tell(sentence, first + (last - first) * share)

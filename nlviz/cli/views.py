@@ -12,10 +12,10 @@ from nlviz.cli.terminal import (
     DeviceOption,
     FamilyOption,
     FlagsOption,
-    Progress,
-    Tell,
-    part,
+    ProgressBar,
 )
+from nlviz.clips.point import Point
+from nlviz.progress import Progress
 
 if TYPE_CHECKING:
     from nlviz.captures.model import Capture, Model
@@ -98,13 +98,13 @@ def attend(
     )
     if output is not None:
         suffix_of(output, KINDS, what="a view")
-    place = None if query is None else _place(query)
-    with Progress() as tell:
+    place = None if query is None else Point.parse(query)
+    with ProgressBar() as tell:
         if is_capture(clip):
             capture = read_capture(clip)
         else:
             loaded = _load(
-                weights or model, device, family, flags, part(tell, 0.0, 0.3), autocast=autocast
+                weights or model, device, family, flags, tell.part(0.0, 0.3), autocast=autocast
             )
             spec = loaded.input_spec
             if spec is not None and frames is None:
@@ -114,11 +114,11 @@ def attend(
                 find_input(clip), start=start, stride=stride, frames=frames, size=size, tell=tell
             )
             if place is not None:  # told before the network runs
-                sampled.check(frame=place[0], y=place[1], x=place[2])
-            capture = loaded.capture(sampled, progress=part(tell, 0.4, 0.8))
+                place.inside(sampled.shape)
+            capture = loaded.capture(sampled, progress=tell.part(0.4, 0.8))
         if place is None:
             t, height, width = capture.clip.shape
-            place = (t // 2, (height - 1) / 2, (width - 1) / 2)
+            place = Point(t // 2, (height - 1) / 2, (width - 1) / 2)
         names = list(capture.affinities)
         name = names[-1] if block == "LAST" else block
         from nlviz.views.view import View
@@ -154,7 +154,7 @@ def render(
     suffix_of(output, KINDS, what="a view")
     path = find_clip(wanted, beside=view.parent, given=clip)
     ref = wanted.clip
-    with Progress() as tell:
+    with ProgressBar() as tell:
         sampled = _read(
             path,
             start=ref.start,
@@ -164,8 +164,8 @@ def render(
             tell=tell,
             name=ref.name,
         )
-        loaded = _load(weights or wanted.model.name, device, family, flags, part(tell, 0.2, 0.4))
-        capture = loaded.capture(sampled, progress=part(tell, 0.4, 0.8))
+        loaded = _load(weights or wanted.model.name, device, family, flags, tell.part(0.2, 0.4))
+        capture = loaded.capture(sampled, progress=tell.part(0.4, 0.8))
         found = capture.about.digest
         if wanted.model.digest and found != wanted.model.digest:
             from nlviz.errors import WeightsMismatch
@@ -180,22 +180,10 @@ def render(
         _save(output, capture, wanted, tell)
 
 
-def _place(query: str) -> tuple[float, float, float]:
-    from nlviz.errors import OutsideClip
-
-    try:
-        frame, y, x = (float(part) for part in query.split(","))
-    except ValueError:
-        raise OutsideClip(
-            f"a query is FRAME,Y,X, three numbers from 0, got {query!r}; try --query 0,96,140"
-        ) from None
-    return frame, y, x
-
-
-def _read(path: Path, *, tell: Tell, **sampling: Any) -> Clip:
+def _read(path: Path, *, tell: Progress, **sampling: Any) -> Clip:
     from nlviz.clips.clip import read_clip
 
-    return read_clip(path, progress=part(tell, 0.3, 0.4), **sampling)
+    return read_clip(path, progress=tell.part(0.3, 0.4), **sampling)
 
 
 def _load(
@@ -203,7 +191,7 @@ def _load(
     device: str,
     family: str | None,
     flags: list[str] | None,
-    tell: Tell,
+    tell: Progress,
     *,
     autocast: str | None = None,
 ) -> Model:
@@ -233,7 +221,7 @@ def _load(
         ) from error
 
 
-def _save(output: Path, capture: Capture, view: View, tell: Tell) -> None:
+def _save(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     """Write the view, print its path, and say on stderr what its row does."""
     tell("Drawing", 0.8)
     from nlviz.errors import UnknownBlock
@@ -251,7 +239,7 @@ def _save(output: Path, capture: Capture, view: View, tell: Tell) -> None:
                 f"the block {view.block} can be shown as {', '.join(known)}, got {source!r}"
             )
         affinity = known[source].build(capture, view.block)
-    save(output, capture, affinity, view, progress=part(tell, 0.8, 1.0))
+    save(output, capture, affinity, view, progress=tell.part(0.8, 1.0))
     typer.echo(str(output))
     typer.echo(
         f"{view.block}: {row_sentence(capture.clip, attention_of(affinity, view))}", err=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nlviz.clips import video_files as decoding
-from nlviz.clips.point import check_inside
+from nlviz.clips.point import Point
 from nlviz.errors import UnreadableClip
+from nlviz.progress import Listener
 
 Frames = npt.NDArray[np.uint8]
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Clip:
         Raises:
             OutsideClip: when it does not.
         """
-        check_inside(self.shape, frame=frame, y=y, x=x)
+        Point(frame, y, x).inside(self.shape)
 
     def resized(self, size: int) -> Clip:
         """Return the clip with this shorter side, in pixels, keeping the aspect ratio."""
@@ -153,7 +153,7 @@ def read_clip(
     frames: int | None = None,
     size: int | None = None,
     name: str | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Clip:
     """Read a video or a picture.
 

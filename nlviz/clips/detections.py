@@ -151,13 +151,13 @@ def numbered(labels: Iterable[str]) -> list[int]:
     return numbers
 
 
-Point = tuple[float, float]
+Pixel = tuple[float, float]
 
 
 SEEN = 0.0  # keypoints below this logit are not drawn
 
 
-def seen(found: Detection) -> list[Point | None]:
+def seen(found: Detection) -> list[Pixel | None]:
     """Return (y, x) of the keypoints that the network is sure enough of, None for the others."""
     if found.keypoints is None:
         return []

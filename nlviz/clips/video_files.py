@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from nlviz.clips.picture_files import MAX_PIXELS, read_still, too_many_pixels
 from nlviz.errors import UnreadableClip
+from nlviz.progress import Listener
 
 Frames = npt.NDArray[np.uint8]
 Times = npt.NDArray[np.float64]
 Keep = Callable[[Frames], Frames]
-Progress = Callable[[str, float], None]
 
 MAX_BYTES = 1 << 30  # of all frames kept
 LISTED_SECONDS = 600.0  # longer films are not listed packet by packet, frames are sought by time
@@ -36,7 +36,7 @@ def decode(
     stride: int | None,
     frames: int | None,
     keep: Keep | None,
-    progress: Progress | None,
+    progress: Listener | None,
 ) -> tuple[Frames, Times]:
     """Return (T, H, W, 3) frames and their (T,) times in seconds.
 
@@ -80,7 +80,7 @@ def _video(
     stride: int | None,
     frames: int | None,
     keep: Keep | None,
-    progress: Progress | None,
+    progress: Listener | None,
 ) -> tuple[Frames, Times]:
     with _opened(source) as (container, stream):
         length = float(stream.duration * stream.time_base) if stream.duration else 0.0
@@ -208,7 +208,7 @@ def _decoded(
     wanted: Times,
     keyframes: list[float] | None,
     keep: Keep | None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> tuple[list[Frames], list[float]]:
     """Return the frames at (or first after) the wanted times, as far as the file decodes."""
     pixels: list[Frames] = []

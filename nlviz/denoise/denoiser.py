@@ -12,7 +12,6 @@ from typing import Any, Literal
 from nlviz.denoise.image import Image
 from nlviz.errors import NlvizError, did_you_mean
 
-Tell = Callable[[str, float], None]
 Value = float | int | bool | None
 
 
@@ -189,7 +188,3 @@ def odd_near(side: Callable[[float], float], *, least: int = 3) -> Callable[[flo
     5
     """
     return lambda share: max(2 * round((side(share) - 1) / 2) + 1, least)
-
-
-def nothing_told(sentence: str, share: float) -> None:
-    """Take progress for which nobody waits."""

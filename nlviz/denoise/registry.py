@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nlviz.denoise.denoiser import Denoiser, Tell, Value, nothing_told
+from nlviz.denoise.denoiser import Denoiser, Value
 from nlviz.denoise.image import Image, to_planes
 from nlviz.denoise.image import data_range as white_of
 from nlviz.denoise.methods import bm3d as bm3d_peer
@@ -17,6 +17,7 @@ from nlviz.denoise.methods import opencv as opencv_peer
 from nlviz.denoise.methods import scikit_image as scikit_image_peer
 from nlviz.denoise.noise import checked_sigma, estimate_sigma
 from nlviz.errors import NlvizError, did_you_mean
+from nlviz.progress import SILENT, Listener, Progress
 
 # One line for each family; the order is that of the lists and tables.
 _FAMILIES = (own, opencv_peer, scikit_image_peer, bm3d_peer, networks_entry)
@@ -75,7 +76,7 @@ def denoise(
     *,
     sigma: float | None = None,
     data_range: float | None = None,
-    progress: Tell | None = None,
+    progress: Listener | None = None,
     **parameters: Any,
 ) -> Image:
     """Return a picture denoised.
@@ -114,7 +115,7 @@ def denoise_clip(
     *,
     sigma: float | None = None,
     data_range: float | None = None,
-    progress: Tell | None = None,
+    progress: Listener | None = None,
     **parameters: Any,
 ) -> Image:
     """Return a clip denoised: in space-time where the denoiser can, else frame by frame.
@@ -151,7 +152,7 @@ def _denoised(
     denoiser: Denoiser,
     sigma: float | None,
     data_range: float | None,
-    progress: Tell | None,
+    progress: Listener | None,
     parameters: Mapping[str, Any],
     *,
     clip: bool = False,
@@ -178,7 +179,7 @@ def denoise_picture(
     sigma: float,
     white: float,
     values: Mapping[str, Value],
-    progress: Tell | None = None,
+    progress: Listener | None = None,
     *,
     clip: bool | None = None,
 ) -> Image:
@@ -193,14 +194,14 @@ def denoise_picture(
         progress: called with a sentence and a share; what it raises cancels.
         clip: whether it is a clip; None for one with four axes.
     """
-    tell = progress or nothing_told
+    tell = Progress.of(progress)
     tell(f"Denoising: {denoiser.label}", 0.0)
     clip = picture.ndim == 4 if clip is None else clip
     if clip and not denoiser.of_clips:
         out = []
         for index, frame in enumerate(picture):
             tell(f"{denoiser.label}: frame {index + 1} of {len(picture)}", index / len(picture))
-            out.append(denoiser.run(frame, sigma, white, nothing_told, **values))
+            out.append(denoiser.run(frame, sigma, white, SILENT, **values))
         done: Image = np.stack(out)
     else:
         done = denoiser.run(picture, sigma, white, tell, **values)

@@ -23,16 +23,13 @@ import numpy.typing as npt
 
 from nlviz.denoise.image import PlaneArray, check_picture, to_planes
 from nlviz.errors import NlvizError
+from nlviz.progress import Listener
 
 if TYPE_CHECKING:
     pass
 import math
 
-from nlviz.denoise.weighting import (
-    Pictures,
-    Progress,
-    Weighting,
-)
+from nlviz.denoise.weighting import Pictures, Weighting
 
 
 def non_local_means(
@@ -46,7 +43,7 @@ def non_local_means(
     spatial: float | None = None,
     device: str | None = None,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Pictures:
     """Return a picture in which each pixel is the mean of pixels with similar patches.
 
@@ -94,7 +91,7 @@ def non_local_means_of_clip(
     spatial: float | None = None,
     device: str | None = None,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Pictures:
     """Return a clip in which each pixel is the mean of similar ones, in nearby frames too.
 
@@ -131,7 +128,7 @@ def averaged(
     weighting: Weighting,
     device: str | None = None,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Pictures:
     """Return weighted means of frames (T, H, W) or (T, H, W, 3); the one way to both kernels."""
     shape = tuple(frames.shape)
@@ -161,7 +158,7 @@ def averaged(
 
 
 def _by_numba(
-    frames: npt.NDArray[Any], weighting: Weighting, threads: int, progress: Progress | None
+    frames: npt.NDArray[Any], weighting: Weighting, threads: int, progress: Listener | None
 ) -> npt.NDArray[Any]:
     from nlviz.denoise.kernels.cpu import averaged as kernel
 
@@ -195,7 +192,7 @@ def mean(
     window: int = 5,
     device: str | None = None,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Pictures:
     """Return the mean over a window of (H, W) or (H, W, 3); see :func:`non_local_means`.
 
@@ -224,7 +221,7 @@ def gaussian(
     window: int | None = None,
     device: str | None = None,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Pictures:
     """Return a picture (H, W) or (H, W, 3) blurred by a Gaussian of ``spatial`` pixels.
 
@@ -257,7 +254,7 @@ def bilateral(
     window: int | None = None,
     device: str | None = None,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Pictures:
     """Return a picture (H, W) or (H, W, 3) averaged over near pixels of similar value.
 

@@ -20,8 +20,8 @@ from urllib.parse import unquote, urlsplit
 
 from platformdirs import user_cache_path
 
-from nlviz.clips.clip import Progress
 from nlviz.errors import DownloadFailed
+from nlviz.progress import Listener
 
 if sys.platform == "win32":
     import msvcrt
@@ -118,7 +118,7 @@ def fetch(
     *,
     digest: str = "",
     file_name: str | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Path:
     """Return the path of a file from the network, downloaded if it is not in the cache.
 
@@ -169,7 +169,7 @@ def _is_there(wanted: _Wanted) -> bool:
     return True
 
 
-def _download(wanted: _Wanted, progress: Progress | None) -> None:
+def _download(wanted: _Wanted, progress: Listener | None) -> None:
     for _ in range(2):
         try:
             found = _attempt(wanted, progress)
@@ -194,7 +194,7 @@ def _forget(wanted: _Wanted) -> None:
     wanted.version.unlink(missing_ok=True)
 
 
-def _attempt(wanted: _Wanted, progress: Progress | None) -> str:
+def _attempt(wanted: _Wanted, progress: Listener | None) -> str:
     """Download what is missing and return the digest of the whole."""
     have = wanted.part.stat().st_size if wanted.part.exists() else 0
     version = wanted.version.read_text("utf-8") if have and wanted.version.exists() else ""
@@ -240,7 +240,7 @@ def _written(
     answer: http.client.HTTPResponse,
     out: IO[bytes],
     total: int,
-    progress: Progress | None,
+    progress: Listener | None,
 ) -> str:
     hashed = hashlib.sha256()
     while piece := out.read(_CHUNK):
@@ -280,7 +280,7 @@ def _size(count: int) -> str:
 
 
 @contextmanager
-def _locked(target: Path, progress: Progress | None = None) -> Iterator[None]:
+def _locked(target: Path, progress: Listener | None = None) -> Iterator[None]:
     """Hold a lock that the system releases when its process ends, however that ends."""
     with target.with_name(target.name + ".lock").open("a+b") as handle:
         while not _try_lock(handle):

@@ -18,10 +18,10 @@ from PIL import PngImagePlugin
 
 from nlviz.denoise.comparison.run import Comparison, carried_out
 from nlviz.denoise.comparison.setup import Setup, digest_of_pixels, versions
-from nlviz.denoise.denoiser import Tell
 from nlviz.denoise.image import Image
 from nlviz.errors import InvalidView, NlvizError
 from nlviz.files.local import suffix_of, write_whole
+from nlviz.progress import Listener
 from nlviz.render.comparison_figure import comparison_figure as comparison_figure
 from nlviz.render.film_strip import CONTENT, INCHES, MARGIN
 
@@ -126,7 +126,9 @@ def read_comparison(path: str | Path) -> SavedComparison:
         raise InvalidView(f"{path.name} was edited into no comparison ({error})") from None
 
 
-def made_again(saved: SavedComparison, image: Image, *, progress: Tell | None = None) -> Comparison:
+def made_again(
+    saved: SavedComparison, image: Image, *, progress: Listener | None = None
+) -> Comparison:
     """Return a saved comparison, computed again on its picture.
 
     Args:

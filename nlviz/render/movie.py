@@ -6,7 +6,7 @@ colour bar. The query's own frame wears a border.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from io import BytesIO
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from nlviz.affinity.by_frame import lengths, masses, nothing_there
+from nlviz.progress import Listener
 from nlviz.render.frame_maps import (
     colour_ramp,
     map_frame,
@@ -32,7 +33,6 @@ from nlviz.render.shown import ACCENT, thumbnail
 from nlviz.words.numbers import change_text, percent_text
 
 Picture = npt.NDArray[np.uint8]
-Progress = Callable[[str, float], None]
 
 UNIT = 2  # the footer is drawn at twice its size and reduced
 LONGEST = (480, 960)  # least and most of the longer side, in pixels
@@ -48,7 +48,7 @@ MASS = (240, 106, 52)
 LESS = (96, 160, 235)  # what a frame loses, in rows minus the mean row
 
 
-def gif(overlay: Overlay, *, progress: Progress | None = None) -> bytes:
+def gif(overlay: Overlay, *, progress: Listener | None = None) -> bytes:
     """Return the clip under the map as a GIF that loops.
 
     >>> from nlviz.affinity.attention_map import AttentionMap
@@ -70,7 +70,7 @@ def gif(overlay: Overlay, *, progress: Progress | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def mp4(overlay: Overlay, *, progress: Progress | None = None) -> bytes:
+def mp4(overlay: Overlay, *, progress: Listener | None = None) -> bytes:
     """Return the clip under the map as an MP4 of H.264 with even sides, BT.709 colours."""
     rate = Fraction(pace(overlay)).limit_denominator(100)
     still = len(overlay.clip.frames) == 1
@@ -101,7 +101,7 @@ def pace(overlay: Overlay) -> float:
     return round(min(max(own, PACE[0]), PACE[1]), 2)
 
 
-def pages(overlay: Overlay, *, progress: Progress | None = None) -> Iterator[Picture]:
+def pages(overlay: Overlay, *, progress: Listener | None = None) -> Iterator[Picture]:
     """Yield the pictures of the movie, (H, W, 3) RGB of even sides, frame after frame."""
     clip, attention, look = overlay.clip, overlay.attention, overlay.look
     _, height, wide = clip.shape

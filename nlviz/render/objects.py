@@ -8,12 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nlviz.clips.detections import (
-    Detection,
-    Point,
-    limbs,
-    seen,
-)
+from nlviz.clips.detections import Detection, Pixel, limbs, seen
 from nlviz.render.lettering import width, write
 
 Picture = npt.NDArray[np.uint8]
@@ -29,8 +24,8 @@ def draw_objects(
     draw: ImageDraw.ImageDraw,
     objects: Sequence[Detection],
     *,
-    corner: Point = (0.0, 0.0),
-    zoom: Point = (1.0, 1.0),
+    corner: Pixel = (0.0, 0.0),
+    zoom: Pixel = (1.0, 1.0),
     unit: float = 1.0,
     lettering: int | None = None,
 ) -> None:
@@ -45,11 +40,11 @@ def draw_objects(
         lettering: size of the labels, or None for none.
     """
 
-    def at(y: float, x: float) -> Point:
+    def at(y: float, x: float) -> Pixel:
         return corner[0] + float(x) * zoom[1], corner[1] + float(y) * zoom[0]
 
-    lines: list[tuple[list[Point], float]] = []
-    dots: list[Point] = []
+    lines: list[tuple[list[Pixel], float]] = []
+    dots: list[Pixel] = []
     for found in objects:
         top, left, bottom, right = found.box
         around = [at(y, x) for y, x in ((top, left), (top, right), (bottom, right), (bottom, left))]
@@ -111,9 +106,9 @@ def with_objects(
 def _label(
     draw: ImageDraw.ImageDraw,
     found: Detection,
-    at: Point,
+    at: Pixel,
     size: int,
-    corner: Point,
+    corner: Pixel,
     taken: list[tuple[float, float, float]],
 ) -> None:
     """Write a label above its box, or inside where there is no room; below others in its way."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -20,14 +19,13 @@ from nlviz.affinity.split import MinusMean
 from nlviz.captures.model import Capture
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.files.local import KINDS, suffix_of, write_whole
+from nlviz.progress import Listener
 from nlviz.render import film_strip, movie
 from nlviz.render.colour_scale import Unit, scale_of
 from nlviz.render.frame_maps import Look
 from nlviz.render.overlay import Overlay
 from nlviz.views.display import Display
 from nlviz.views.view import View
-
-Progress = Callable[[str, float], None]
 
 _SOURCES = {
     "features": "raw features instead of the learned embeddings",
@@ -48,7 +46,7 @@ def save(
     affinity: Affinity,
     view: View,
     *,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> Path:
     """Save a view as the kind of file that the path's ending asks for.
 
@@ -79,7 +77,7 @@ def render_bytes(
     affinity: Affinity,
     view: View,
     *,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> bytes:
     """Return the bytes of a file of this kind, see ``save``.
 

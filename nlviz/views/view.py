@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlviz.errors import InvalidView
+from nlviz.clips.point import Point
+from nlviz.errors import InvalidView, OutsideClip
 from nlviz.views.display import Display, is_number, number, parsed
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 from nlviz.errors import UnreadableClip
 from nlviz.resources import bundled_inputs
 
-__all__ = ["ClipRef", "Display", "ModelRef", "Place", "View", "read_view"]
+__all__ = ["ClipRef", "Display", "ModelRef", "View", "read_view"]
 
 FORMAT = "nlviz.view"
 VERSION = 1
@@ -62,15 +63,6 @@ class ClipRef:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A place in the clip: sampled frame, y and x in clip pixels, all from 0."""
-
-    frame: float
-    y: float
-    x: float
-
-
-@dataclass(frozen=True)
 class View:
     """Everything that is needed to draw a picture again.
 
@@ -81,7 +73,7 @@ class View:
         query: where the query is; the key, where the direction is ``to``.
         display: how it is shown.
 
-    >>> view = View(ModelRef("lite-nl"), ClipRef("a.jpg"), "stage4", Place(0, 96, 140.5))
+    >>> view = View(ModelRef("lite-nl"), ClipRef("a.jpg"), "stage4", Point(0, 96, 140.5))
     >>> View.from_json(view.to_json()) == view
     True
     >>> view.to_query_params()
@@ -91,7 +83,7 @@ class View:
     model: ModelRef
     clip: ClipRef
     block: str
-    query: Place
+    query: Point
     display: Display = field(default_factory=Display)
 
     @classmethod
@@ -119,7 +111,7 @@ class View:
             ModelRef(capture.about.name, capture.about.digest),
             ClipRef(clip.name, clip.digest, **asdict(sampling)),
             block,
-            Place(frame, y, x),
+            Point(frame, y, x),
             display if isinstance(display, Display) else Display.from_dict(display or {}),
         )
 
@@ -155,14 +147,14 @@ class View:
                 {**clip, "digest": _digest(clip, "clip"), "name": _text(clip, "clip", "name")}
             ),
             _text(whole, "", "block"),
-            _place({name: query.get(name) for name in ("frame", "y", "x")}),
+            _place({name: query.get(name) for name in Point._fields}),
             Display.from_dict(whole.get("display", {})),
         )
 
     def to_query_params(self) -> dict[str, str]:
         """Return the view as parameters of an address; digests and defaults are left out."""
         clip = self.clip
-        at = ",".join(_short(v) for v in (self.query.frame, self.query.y, self.query.x))
+        at = self.query.text
         params = {"clip": clip.name, "model": self.model.name, "block": self.block, "at": at}
         if clip.start:
             params["start"] = _short(clip.start)
@@ -182,16 +174,13 @@ class View:
             InvalidView: when clip, block or query are missing, or a value makes no sense.
 
         >>> View.from_query_params({"clip": "a.mp4", "block": "stage4", "at": "3,96,140"}).query
-        Place(frame=3.0, y=96.0, x=140.0)
+        Point(frame=3.0, y=96.0, x=140.0)
         """
         missing = [name for name in ("clip", "block", "at") if not params.get(name)]
         if missing:
             raise InvalidView(
                 f"an address needs clip, block and at=frame,y,x; {' and '.join(missing)} missing"
             )
-        at = params["at"].split(",")
-        if len(at) != 3:
-            raise InvalidView(f"at must be frame,y,x, got {params['at'][:40]!r}; try at=0,96,140")
         frames = params.get("frames", str(ADDRESS_FRAMES))
         clip = {
             "name": params["clip"],
@@ -204,7 +193,7 @@ class View:
             ModelRef(params.get("model", "lite-nl")),
             _clip_ref(clip),
             params["block"],
-            _place({n: number(n, v, float) for n, v in zip(("frame", "y", "x"), at, strict=True)}),
+            _parsed(params["at"]),
             Display(**{n: parsed(n, params[n]) for n in names if n in params}),
         )
 
@@ -268,11 +257,20 @@ def _clip_ref(clip: Mapping[str, Any]) -> ClipRef:
     return ref
 
 
-def _place(query: Mapping[str, Any]) -> Place:
+def _parsed(at: str) -> Point:
+    try:
+        return Point.parse(at)
+    except OutsideClip:
+        raise InvalidView(
+            f"at must be frame,y,x, three numbers from 0, got {at[:40]!r}; try at=0,96,140"
+        ) from None
+
+
+def _place(query: Mapping[str, Any]) -> Point:
     for name, value in query.items():
         if not is_number(value) or value < 0:
             raise InvalidView(f"a query's {name} must be a number from 0, got {value!r}; {_CURE}")
-    return Place(**query)
+    return Point(**query)
 
 
 def _short(value: float) -> str:

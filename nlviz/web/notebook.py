@@ -6,6 +6,7 @@ import html
 from pathlib import Path
 
 from nlviz.captures.capture import Capture
+from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 from nlviz.files.local import suffix_of, write_whole
 from nlviz.web.bundle import LIVE_VIEW
@@ -46,7 +47,7 @@ def view(
     capture: Capture,
     block: str | None = None,
     *,
-    query: tuple[float, float, float] | None = None,
+    query: Point | Triple | None = None,
     height: int = 900,
 ) -> LiveView:
     """Return the live view of a block: hover, pin and switch as in the app, without a server.

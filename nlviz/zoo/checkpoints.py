@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from nlviz.families import LAYOUTS
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Flag, Layout, Reading
 from nlviz.families.reading.report import UNKNOWN, LoadReport
+from nlviz.progress import Listener
 from nlviz.zoo.files import read_checkpoint
 from nlviz.zoo.unknown_keys import find_blocks
 from nlviz.zoo.warnings import NEVER_SAVED, says_non_local, traps
 
-Progress = Callable[[str, float], None]
 _COUNTER = "num_batches_tracked"
 _CURE = (
     "build the network in Python and take nlviz.capture(net, clip), or `nlviz app --model "
@@ -30,7 +30,7 @@ def load_checkpoint(
     source: Path | str | Checkpoint,
     *,
     family: str | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **overrides: object,
 ) -> tuple[nn.Module, LoadReport]:
     """Return the network that a file of weights makes, in eval mode, and what was found.
@@ -79,7 +79,7 @@ def inspect_checkpoint(
     source: Path | str | Checkpoint,
     *,
     family: str | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **overrides: object,
 ) -> LoadReport:
     """Return what is in a file of weights, also where it makes no network.
@@ -124,7 +124,7 @@ def inspect_checkpoint(
     return _account(checkpoint, layout, by, others, reading, net)[0]
 
 
-def _read(source: Path | str | Checkpoint, progress: Progress | None) -> Checkpoint:
+def _read(source: Path | str | Checkpoint, progress: Listener | None) -> Checkpoint:
     if isinstance(source, Checkpoint):
         return source
     return read_checkpoint(Path(source), progress=progress)

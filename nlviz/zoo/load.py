@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from nlviz.errors import (
 from nlviz.families.reading.report import LoadReport
 from nlviz.files.downloads import cache_folder, fetch, remembered_digest, where
 from nlviz.files.local import digest_of
+from nlviz.progress import Listener, Progress
 from nlviz.resources import asset
 from nlviz.zoo.cards import CARDS, ModelCard
 from nlviz.zoo.checkpoints import inspect_checkpoint, load_checkpoint
@@ -49,8 +50,6 @@ __all__ = [
     "pick_device",
 ]
 
-Progress = Callable[[str, float], None]
-
 
 def list_models() -> list[str]:
     """Return the full names of all models that ``load_model`` knows.
@@ -67,7 +66,7 @@ def load_model(
     device: str | None = None,
     family: str | None = None,
     autocast: str | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **flags: object,
 ) -> Model:
     """Load a model by name, or from a file of weights in any layout that nlviz knows.
@@ -95,14 +94,13 @@ def load_model(
     >>> load_model("lite-nl")
     Model(lite-nl, stage3, stage4, on cpu)
     """
-    tell = progress or (lambda sentence, share: None)
+    tell = Progress.of(progress)
     to, half = pick_device(device), half_precision(autocast)
     if is_timm(str(name)):
         return _of_timm(str(name), to, half, progress, family=family, **flags)
     card = CARDS.get(str(name))
     if card is not None:
-        listens = None if progress is None else _part(progress, 0.0, 0.6)
-        path = file_of(card, progress=listens)
+        path = file_of(card, progress=tell.part(0.0, 0.6))
         title = card.name
     else:
         path = _existing(name)
@@ -113,7 +111,7 @@ def load_model(
     net, report = load_checkpoint(
         path,
         family=taken,
-        progress=_part(tell, 0.6, 0.9),
+        progress=tell.part(0.6, 0.9),
         **said,
     )
     report = _completed(report, path, card, flags)
@@ -139,7 +137,7 @@ def load_model(
 
 
 def _of_timm(
-    name: str, device: str, half: torch.dtype | None, progress: Progress | None, **said: object
+    name: str, device: str, half: torch.dtype | None, progress: Listener | None, **said: object
 ) -> Model:
     given = [key for key, value in said.items() if value is not None]
     if given:
@@ -158,7 +156,7 @@ def inspect_weights(
     name: str | Path,
     *,
     family: str | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **flags: object,
 ) -> LoadReport:
     """Say what a file of weights holds and how its network is computed, also where it is not whole.
@@ -180,8 +178,8 @@ def inspect_weights(
     """
     card = CARDS.get(str(name))
     named = card is not None
-    listens = None if progress is None else _part(progress, 0.0, 0.6)
-    path = file_of(card, progress=listens) if card is not None else _existing(name)
+    tell = Progress.of(progress)
+    path = file_of(card, progress=tell.part(0.0, 0.6)) if card is not None else _existing(name)
     card = card or card_for(path)
     said = {**(card.flags if card else {}), **{k: v for k, v in flags.items() if v is not None}}
     taken = card.family if card is not None and named and family is None else family
@@ -189,7 +187,7 @@ def inspect_weights(
     return _completed(report, path, card, flags)
 
 
-def file_of(card: ModelCard, *, progress: Progress | None = None) -> Path:
+def file_of(card: ModelCard, *, progress: Listener | None = None) -> Path:
     """Return the file of a card's weights, downloaded when it is not there; its digest is checked.
 
     Raises:
@@ -218,7 +216,7 @@ def file_of(card: ModelCard, *, progress: Progress | None = None) -> Path:
             raise _another_digest(beside, "sha256", card.digest, found)
         return beside
     if not kept.is_file():
-        _tell_licence(card, progress)
+        _tell_licence(card, Progress.of(progress))
     kind, _, sha1 = card.digest.rpartition(":")
     path = fetch(
         card.url,
@@ -257,10 +255,6 @@ def card_for(path: Path) -> ModelCard | None:
     return next((c for c in CARDS.values() if c.file_name and c.file_name == path.name), None)
 
 
-def _part(tell: Progress, start: float, end: float) -> Progress:
-    return lambda sentence, share: tell(sentence, start + (end - start) * share)
-
-
 def _existing(name: str | Path) -> Path:
     path = Path(name)
     if is_timm(str(name)):
@@ -273,11 +267,11 @@ def _existing(name: str | Path) -> Path:
     return path
 
 
-def _tell_licence(card: ModelCard, progress: Progress | None) -> None:
+def _tell_licence(card: ModelCard, progress: Progress) -> None:
     """Say the licence before a download; a sentence nobody listens to goes to the log."""
     what = ", which forbids commercial use" if card.non_commercial else ""
     sentence = f"The weights of {card.name} have the licence {card.licence}{what} ({card.source})"
-    if progress is not None:
+    if progress.heard:
         progress(sentence, 0.0)
     elif card.non_commercial:
         logging.getLogger("nlviz").warning(sentence)

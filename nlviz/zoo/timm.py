@@ -6,7 +6,6 @@ is, anything else is downloaded, resumed and kept like all weights here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from nlviz.errors import NoNonLocalBlocks, UnknownModel, WeightsMismatch, did_yo
 from nlviz.families import adapter_for
 from nlviz.files.downloads import fetch
 from nlviz.files.local import digest_of
+from nlviz.progress import Listener
 
 PREFIX = "timm/"
 _FILE = "model.safetensors"
-Progress = Callable[[str, float], None]
 
 
 def is_timm(name: str) -> bool:
@@ -33,7 +32,7 @@ def is_timm(name: str) -> bool:
     return name.startswith(PREFIX) and not Path(name).is_file()
 
 
-def timm_model(name: str, *, progress: Progress | None = None) -> Model:
+def timm_model(name: str, *, progress: Listener | None = None) -> Model:
     """Return a transformer of timm with its weights, on the CPU and in eval mode.
 
     Where it can take pictures of any size it does, so that a clip keeps its aspect.
@@ -88,7 +87,7 @@ def _built(name: str, **options: Any) -> nn.Module:
     return net
 
 
-def _file(name: str, repository: str, progress: Progress | None) -> Path:
+def _file(name: str, repository: str, progress: Listener | None) -> Path:
     """Return the file of the weights: the hub's own copy, or one downloaded here."""
     from huggingface_hub import try_to_load_from_cache
 

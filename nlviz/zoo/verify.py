@@ -15,11 +15,11 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip, read_clip
 from nlviz.families.reading.report import LoadReport
+from nlviz.progress import Listener, Progress
 from nlviz.resources import asset
 from nlviz.zoo.cards import ModelCard
 from nlviz.zoo.load import CARDS, card_for, file_of, inspect_weights, load_model
 
-Progress = Callable[[str, float], None]
 _CLIP = "clips/bunny.mp4"
 _CLOSE = 1e-3  # of the largest value; rounding alone stays far below
 
@@ -75,7 +75,7 @@ def verify(
     device: str | None = None,
     family: str | None = None,
     clip: Clip | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **flags: Any,
 ) -> Verification:
     """Put a file of weights to the test: digest, keys, finite outputs, a prediction, live blocks.
@@ -96,12 +96,12 @@ def verify(
     >>> found.passed, found.digest_fits, sorted(found.block_sizes)
     (True, True, ['stage3', 'stage4'])
     """
-    tell = progress or (lambda sentence, share: None)
+    tell = Progress.of(progress)
     tell("Reading the keys", 0.0)
     report = inspect_weights(
         source,
         family=family,
-        progress=lambda sentence, share: tell(sentence, 0.4 * share),
+        progress=tell.part(0.0, 0.4),
         **flags,
     )
     card = CARDS.get(str(source))

@@ -20,11 +20,12 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.analysis.controls import controls
 from nlviz.captures.model import Capture
+from nlviz.clips.point import Point
 from nlviz.errors import NlvizError
 from nlviz.files.local import KINDS
 from nlviz.render.captions import notes_of
 from nlviz.render.save import attention_of, overlay_of, render_bytes, save
-from nlviz.views.view import Place, View
+from nlviz.views.view import View
 from nlviz.web.payloads.container import unpack
 from nlviz.words.numbers import change_text
 from nlviz.words.rows import row_sentence
@@ -232,5 +233,5 @@ def test_a_picture_of_one_frame_has_no_times(tmp_path: Path) -> None:
 
 def test_a_query_at_the_corner_is_drawn(capture: Capture) -> None:
     for y, x in ((0, 0), (51, 83)):
-        view = replace(view_of(capture), query=Place(2, y, x))
+        view = replace(view_of(capture), query=Point(2, y, x))
         assert render_bytes("gif", capture, capture.affinities[BLOCK], view)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from nlviz.analysis.controls import sources
 from nlviz.captures.model import Capture
+from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, OutsideClip, UnknownBlock
 from nlviz.views.display import SOURCES, Display
-from nlviz.views.view import ClipRef, ModelRef, Place, View, read_view
+from nlviz.views.view import ClipRef, ModelRef, View, read_view
 from nlviz.web import live_view
 
 from .conftest import BLOCK
@@ -50,7 +51,7 @@ VIEWS = st.builds(
         size=st.one_of(st.none(), st.integers(16, 720)),
     ),
     block=NAMES,
-    query=st.builds(Place, frame=HUNDREDTHS, y=HUNDREDTHS, x=HUNDREDTHS),
+    query=st.builds(Point, frame=HUNDREDTHS, y=HUNDREDTHS, x=HUNDREDTHS),
     display=DISPLAYS,
 )
 
@@ -64,7 +65,7 @@ def test_a_view_survives_its_file_and_its_address(view: View) -> None:
 
 def test_an_address_is_short_and_says_only_what_is_special() -> None:
     view = View(
-        ModelRef("lite-nl", "ab"), ClipRef("a.mp4", "cd", frames=8), "stage4", Place(3, 96, 140)
+        ModelRef("lite-nl", "ab"), ClipRef("a.mp4", "cd", frames=8), "stage4", Point(3, 96, 140)
     )
     plain = {"clip": "a.mp4", "model": "lite-nl", "block": "stage4", "at": "3,96,140"}
     assert view.to_query_params() == plain
@@ -85,7 +86,7 @@ def test_the_view_of_a_capture_names_its_input(capture: Capture) -> None:
 
 
 def edited(*path: str, value: Any) -> str:
-    view = View(ModelRef("lite-nl"), ClipRef("a.mp4"), "stage4", Place(3, 96, 140))
+    view = View(ModelRef("lite-nl"), ClipRef("a.mp4"), "stage4", Point(3, 96, 140))
     whole = json.loads(view.to_json())
     inner = whole
     for name in path[:-1]:

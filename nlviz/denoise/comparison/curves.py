@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from nlviz.denoise.comparison.run import compare
 from nlviz.denoise.comparison.setup import default_denoisers
-from nlviz.denoise.denoiser import Tell, nothing_told
 from nlviz.denoise.image import Image, to_planes
 from nlviz.denoise.noise import checked_sigma, estimate_sigma
 from nlviz.denoise.weighting import Weighting
 from nlviz.errors import NlvizError
+from nlviz.progress import Listener, Progress
 
 Numbers = npt.NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def psnr_over_sigma(
     fair: bool = False,
     parameters: Mapping[str, Any] | None = None,
     data_range: float | None = None,
-    progress: Tell | None = None,
+    progress: Listener | None = None,
 ) -> QualityCurve:
     """Return the quality of denoisers on one picture with more and more Gaussian noise.
 
@@ -99,7 +99,7 @@ def psnr_over_sigma(
     """
     from nlviz.denoise.image import data_range as white_of
 
-    image, tell = np.asarray(image), progress or nothing_told
+    image, tell = np.asarray(image), Progress.of(progress)
     white = white_of(image, data_range)
     if sigmas is None:
         sigmas = [s * white / 255 for s in SIGMAS]
@@ -119,7 +119,7 @@ def psnr_over_sigma(
                 fair=fair,
                 parameters=parameters,
                 data_range=white,
-                progress=_part(tell, index / len(levels), (index + 1) / len(levels)),
+                progress=tell.part(index / len(levels), (index + 1) / len(levels)),
             )
         )
 
@@ -135,10 +135,6 @@ def psnr_over_sigma(
     )
 
 
-def _part(tell: Tell, first: float, last: float) -> Tell:
-    return lambda sentence, share: tell(sentence, first + (last - first) * share)
-
-
 def effective_number_over_h(
     image: Image,
     *,
@@ -150,7 +146,7 @@ def effective_number_over_h(
     patch: int = 7,
     window: int = 21,
     patch_sigma: float | None = None,
-    progress: Tell | None = None,
+    progress: Listener | None = None,
 ) -> EffectiveCurve:
     """Return how the effective number of averaged pixels of non-local means grows with h.
 
@@ -198,7 +194,7 @@ def effective_number_over_h(
     )
     places = np.stack(np.unravel_index(np.sort(chosen), (height, width)), axis=1)
     out = np.empty((len(h), len(places)))
-    tell = progress or nothing_told
+    tell = Progress.of(progress)
     for index, distances in enumerate(_distances(values, places, first)):
         tell(f"Query {index + 1} of {len(places)}", index / len(places))
         for row, weighting in enumerate(weightings):

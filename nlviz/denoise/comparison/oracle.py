@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from nlviz.denoise.denoiser import Denoiser, Tell, Value, nothing_told
+from nlviz.denoise.denoiser import Denoiser, Value
 from nlviz.denoise.image import Image
 from nlviz.denoise.image import data_range as white_of
 from nlviz.denoise.noise import checked_sigma, estimate_sigma
 from nlviz.denoise.quality import psnr
 from nlviz.denoise.registry import denoise_picture, find_denoiser
 from nlviz.errors import NlvizError
+from nlviz.progress import Listener, Progress
 
 _RATIO = 1.25  # of neighbours on the coarse grid; the fine one halves it
 _MOST = 24  # values that are tried before the search ends at an edge
@@ -60,7 +61,7 @@ def oracle(
     *,
     sigma: float | None = None,
     data_range: float | None = None,
-    progress: Tell | None = None,
+    progress: Listener | None = None,
     **parameters: Any,
 ) -> Tuned:
     """Return the strength of a denoiser that gives the highest PSNR against the clean picture.
@@ -101,10 +102,10 @@ def tuned(
     white: float,
     values: Mapping[str, Value],
     grid: Sequence[float] | None = None,
-    progress: Tell | None = None,
+    progress: Listener | None = None,
 ) -> Tuned:
     """Return what :func:`oracle` does, every parameter given."""
-    tell, what = progress or nothing_told, denoiser.strength
+    tell, what = Progress.of(progress), denoiser.strength
     parameter = denoiser.parameters[what]
     found: dict[float, float] = {}
 

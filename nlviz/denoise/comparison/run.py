@@ -14,7 +14,7 @@ from nlviz.denoise.comparison.oracle import Tuned, tuned
 from nlviz.denoise.comparison.results import Comparison as Comparison
 from nlviz.denoise.comparison.results import Floats, Result
 from nlviz.denoise.comparison.setup import Precision, Setup, default_denoisers, digest_of_pixels
-from nlviz.denoise.denoiser import Denoiser, Tell, Value, nothing_told
+from nlviz.denoise.denoiser import Denoiser, Value
 from nlviz.denoise.image import Image
 from nlviz.denoise.image import data_range as white_of
 from nlviz.denoise.methods.opencv import as_bytes
@@ -22,6 +22,7 @@ from nlviz.denoise.noise import ESTIMATOR, Noise, add_noise, checked_picture, es
 from nlviz.denoise.quality import SIDE, method_noise, psnr, ssim
 from nlviz.denoise.registry import denoise_picture, find_denoiser
 from nlviz.errors import NlvizError
+from nlviz.progress import SILENT, Listener, Progress
 
 _EIGHT_BITS = 25.0 / 255.0  # the default sigma, as a share of white
 _MOST_RUNS = 5  # of which the fastest is told, as other programs only ever slow one down
@@ -43,7 +44,7 @@ def compare(
     data_range: float | None = None,
     precision: Precision | None = None,
     name: str = "picture",
-    progress: Tell | None = None,
+    progress: Listener | None = None,
 ) -> Comparison:
     """Run denoisers on one noisy picture and measure what each gives.
 
@@ -115,7 +116,7 @@ def carried_out(
     *,
     noisy: Image | None = None,
     name: str = "picture",
-    progress: Tell | None = None,
+    progress: Listener | None = None,
 ) -> Comparison:
     """Return the comparison that a setup describes; the same setup gives the same digits.
 
@@ -129,7 +130,7 @@ def carried_out(
     Raises:
         NlvizError: as :func:`compare`.
     """
-    tell = progress or nothing_told
+    tell = Progress.of(progress)
     clean = None if image is None else np.asarray(image)
     given = clean if noisy is None else np.asarray(noisy)
     if given is None:
@@ -155,7 +156,7 @@ def carried_out(
             seen,
             sigma,
             white,
-            _part(tell, first, last),
+            tell.part(first, last),
         )
     tell("Measured", 1.0)
     before = _quality(clean, seen, white)
@@ -204,10 +205,6 @@ def noisy_input(
     return seen, sigma, origin
 
 
-def _part(tell: Tell, first: float, last: float) -> Tell:
-    return lambda sentence, share: tell(sentence, first + (last - first) * share)
-
-
 def _seen_and_told(
     setup: Setup, clean: Image | None, given: Image, white: float
 ) -> tuple[Floats, float, str]:
@@ -240,7 +237,7 @@ def _result(
     noisy: Floats,
     sigma: float,
     white: float,
-    tell: Tell,
+    tell: Progress,
 ) -> Result:
     asked = setup.of(denoiser)
     values = denoiser.values(sigma, white, asked)
@@ -254,7 +251,7 @@ def _result(
             sigma,
             white,
             values,
-            progress=_part(tell, 0.0, 0.9),
+            progress=tell.part(0.0, 0.9),
         )
         whole = denoiser.parameters[denoiser.strength].kind == "odd"
         values[denoiser.strength] = int(found.value) if whole else found.value
@@ -278,12 +275,12 @@ def _result(
     )
 
 
-def _timed(run: Callable[[Tell], Image], tell: Tell) -> tuple[Image, float]:
+def _timed(run: Callable[[Progress], Image], tell: Progress) -> tuple[Image, float]:
     """Return what a run gives, and the seconds of the fastest of several where it is quick."""
     best, spent = math.inf, 0.0
     for index in range(_MOST_RUNS):
         start = time.perf_counter()
-        picture = run(tell if index == 0 else nothing_told)
+        picture = run(tell if index == 0 else SILENT)
         took = time.perf_counter() - start
         best, spent = min(best, took), spent + took
         if spent > _QUICK:
@@ -292,7 +289,7 @@ def _timed(run: Callable[[Tell], Image], tell: Tell) -> tuple[Image, float]:
 
 
 def _warm_up(
-    denoiser: Denoiser, noisy: Floats, white: float, values: Mapping[str, Value], tell: Tell
+    denoiser: Denoiser, noisy: Floats, white: float, values: Mapping[str, Value], tell: Progress
 ) -> None:
     """Let a denoiser import, load and compile what it needs on a corner, before the clock runs."""
     key = (denoiser.name, noisy.shape[3:], noisy.ndim, values.get("patch"))
@@ -308,7 +305,7 @@ def _warm_up(
         corner,
         sigma,
         white,
-        lambda sentence, _: tell(sentence[:1].upper() + sentence[1:], 0.0),
+        Progress(lambda sentence, _: tell(sentence[:1].upper() + sentence[1:], 0.0)),
         **denoiser.values(sigma, white),
     )
     _WARM.add(key)

@@ -22,9 +22,10 @@ from numba.extending import intrinsic, overload
 
 from nlviz.denoise.image import PlaneArray
 from nlviz.denoise.kernels.threads import steps_of
+from nlviz.progress import Listener
 
 if TYPE_CHECKING:
-    from nlviz.denoise.weighting import Progress, Weighting
+    from nlviz.denoise.weighting import Weighting
 
 TILE_ROWS = 64
 TILE_COLUMNS = 1024
@@ -322,7 +323,7 @@ def compiled() -> bool:
     return any(index.stat().st_mtime >= written for index in found)
 
 
-def warm_up(progress: Progress | None = None) -> None:
+def warm_up(progress: Listener | None = None) -> None:
     """Compile, or load from disk; seconds once on a machine, and nothing from then on."""
     from nlviz.denoise.weighting import Weighting
 
@@ -335,7 +336,7 @@ def averaged(
     frames: PlaneArray,
     weighting: Weighting,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> PlaneArray:
     """Return the weighted means of frames (T, C, H, W), float32 or float64 as they are.
 

@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from nlviz.errors import NlvizError, OutOfMemory
+from nlviz.progress import Listener
 
 if TYPE_CHECKING:
-    from nlviz.denoise.weighting import Progress, Weighting
+    from nlviz.denoise.weighting import Weighting
 
 BAND_BYTES = 256 * 2**20
 _TYPES = {
@@ -66,7 +67,7 @@ def numpy_type(tensor: Tensor) -> np.dtype[Any]:
     return np.dtype(_TYPES[tensor.dtype])
 
 
-def of_pictures(frames: Tensor, weighting: Weighting, progress: Progress | None = None) -> Tensor:
+def of_pictures(frames: Tensor, weighting: Weighting, progress: Listener | None = None) -> Tensor:
     """Return the weighted means of frames (T, H, W) or (T, H, W, 3), on their device.
 
     Raises:
@@ -95,7 +96,7 @@ def of_pictures(frames: Tensor, weighting: Weighting, progress: Progress | None 
     return done.to(kept).contiguous()
 
 
-def averaged(frames: Tensor, weighting: Weighting, progress: Progress | None = None) -> Tensor:
+def averaged(frames: Tensor, weighting: Weighting, progress: Listener | None = None) -> Tensor:
     """Return the weighted means of frames (T, C, H, W), float32 or float64 as they are."""
     count, channels, height, width = frames.shape
     m, reach = weighting.margin, weighting.reach

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nlviz.denoise.denoiser import Denoiser, Parameter, Tell
+from nlviz.denoise.denoiser import Denoiser, Parameter
 from nlviz.denoise.image import Image
 from nlviz.denoise.methods.builtin import threads
+from nlviz.progress import Progress
 
 LICENCE = "Tampere University: non-commercial use only"
 _LEAST = 16  # pixels of a side; 8 x 8 end the process, so small pictures are mirrored to this
@@ -17,7 +18,7 @@ _MISSING = (
 )
 
 
-def _run(picture: Image, sigma: float, white: float, tell: Tell, *, level: float) -> Image:
+def _run(picture: Image, sigma: float, white: float, tell: Progress, *, level: float) -> Image:
     import bm3d
 
     profile = bm3d.BM3DProfile()

@@ -7,8 +7,9 @@ from typing import Any
 
 import cv2
 
-from nlviz.denoise.denoiser import Denoiser, Parameter, Tell, grown, odd_near
+from nlviz.denoise.denoiser import Denoiser, Parameter, grown, odd_near
 from nlviz.denoise.image import Image
+from nlviz.progress import Progress
 
 LICENCE = "Apache-2.0 (nlviz)"
 PLAIN = 0.92  # multiple of sigma: h at sigma 25 where 2 sigma^2 is not subtracted
@@ -22,20 +23,22 @@ def threads() -> int:
     return max(int(cv2.getNumThreads()), 1)
 
 
-def _mean(picture: Image, sigma: float, white: float, tell: Tell, *, window: int) -> Image:
+def _mean(picture: Image, sigma: float, white: float, tell: Progress, *, window: int) -> Image:
     from nlviz.denoise.weighted_means import mean
 
     return mean(picture, window=window, threads=threads(), progress=tell)
 
 
-def _gaussian(picture: Image, sigma: float, white: float, tell: Tell, *, spatial: float) -> Image:
+def _gaussian(
+    picture: Image, sigma: float, white: float, tell: Progress, *, spatial: float
+) -> Image:
     from nlviz.denoise.weighted_means import gaussian
 
     return gaussian(picture, spatial=spatial, threads=threads(), progress=tell)
 
 
 def _bilateral(
-    picture: Image, sigma: float, white: float, tell: Tell, *, h: float, spatial: float
+    picture: Image, sigma: float, white: float, tell: Progress, *, h: float, spatial: float
 ) -> Image:
     from nlviz.denoise.weighted_means import bilateral
 
@@ -43,7 +46,7 @@ def _bilateral(
 
 
 def _means(
-    picture: Image, sigma: float, white: float, tell: Tell, *, bias: bool, **parameters: Any
+    picture: Image, sigma: float, white: float, tell: Progress, *, bias: bool, **parameters: Any
 ) -> Image:
     from nlviz.denoise.weighted_means import non_local_means
 
@@ -56,7 +59,7 @@ def _means_of_clip(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Tell,
+    tell: Progress,
     *,
     bias: bool,
     frames: int,

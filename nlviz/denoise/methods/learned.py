@@ -7,9 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from nlviz.denoise.denoiser import Denoiser, Parameter, Tell
+from nlviz.denoise.denoiser import Denoiser, Parameter
 from nlviz.denoise.image import Image
 from nlviz.errors import NlvizError
+from nlviz.progress import Progress
 from nlviz.resources import asset
 
 _LEVEL = Parameter("noise that it is told; more smooths more", 1.0, 0.2, 3.0, 0.05, "sigma")
@@ -19,7 +20,7 @@ def _run(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Tell,
+    tell: Progress,
     *,
     kind: Literal["local", "nonlocal"],
     level: float,

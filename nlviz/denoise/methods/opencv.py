@@ -11,9 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from nlviz.denoise.denoiser import Denoiser, Parameter, Tell
+from nlviz.denoise.denoiser import Denoiser, Parameter
 from nlviz.denoise.image import Image
 from nlviz.denoise.methods.builtin import FRAMES, PATCH, PLAIN, WINDOW, strength
+from nlviz.progress import Progress
 
 _NOTE = "Takes uint8 only: the input is scaled to 0..255, rounded and clipped."
 _FORMULA = "f_ij = exp(-d_ij / h²), d_ij = mean (P_i - P_j)², weights from a table of integers"
@@ -39,7 +40,7 @@ def _image(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Tell,
+    tell: Progress,
     *,
     h: float,
     patch: int,
@@ -59,7 +60,7 @@ def _clip(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Tell,
+    tell: Progress,
     *,
     h: float,
     patch: int,

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nlviz.denoise.denoiser import Denoiser, Parameter, Tell
+from nlviz.denoise.denoiser import Denoiser, Parameter
 from nlviz.denoise.image import Image
 from nlviz.denoise.methods.builtin import PATCH, WINDOW, strength
+from nlviz.progress import Progress
 
 _MISSING = "it needs scikit-image; pip install scikit-image"
 
@@ -19,7 +20,7 @@ def _run(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Tell,
+    tell: Progress,
     *,
     fast: bool,
     h: float,

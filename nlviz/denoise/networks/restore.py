@@ -25,10 +25,11 @@ from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support, Window
 from nlviz.denoise.image import Image, PlaneArray, to_planes
 from nlviz.denoise.image import data_range as range_of
-from nlviz.denoise.networks.tiles import BLOCK, MARGIN, Control, Embeddings, Progress, run, tiles
+from nlviz.denoise.networks.tiles import BLOCK, MARGIN, Control, Embeddings, run, tiles
 from nlviz.errors import NlvizError
 from nlviz.networks.denoising import STRIDE, BlockKind, DenoisingNet
 from nlviz.networks.weights import load_into, read_weights
+from nlviz.progress import Listener, Progress
 from nlviz.resources import asset
 
 TRAINED_SIGMA = 55 / 255  # the strongest noise that the networks know, where white is 1
@@ -65,7 +66,7 @@ def restore(
     *,
     control: Control | None = None,
     device: str | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> PlaneArray:
     """Return planes without their noise.
 
@@ -113,7 +114,7 @@ def learned_affinity(
     sigma: float,
     data_range: float | None = None,
     device: str | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> EmbeddedAffinity:
     """Return the affinity of the non-local network on a picture, as ``restore`` computes it.
 
@@ -144,7 +145,7 @@ def affinity_of_planes(
     net: DenoisingNet | None = None,
     *,
     device: str | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
 ) -> EmbeddedAffinity:
     """Return the affinity of a non-local network on planes (C, H, W) where white is 1.
 
@@ -196,7 +197,7 @@ def _tiled(
     planes: PlaneArray,
     sigma: float,
     control: Control | None,
-    progress: Progress | None,
+    progress: Listener | None,
 ) -> Iterator[tuple[slice, slice, PlaneArray, Embeddings | None]]:
     """Yield (rows, columns) of pixels, the restored planes there, and the embeddings there."""
     like = next(net.parameters())
@@ -204,11 +205,7 @@ def _tiled(
     height, width = planes.shape[1:]
     parts = tiles(height + height % STRIDE, width + width % STRIDE)
     for number, (rows, columns) in enumerate(parts):
-
-        def tell(sentence: str, share: float, number: int = number) -> None:
-            if progress is not None:
-                progress(sentence, (number + share) / len(parts))
-
+        tell = Progress.of(progress).part(number / len(parts), (number + 1) / len(parts))
         y, x = (
             _mirrored(np.arange(s.start * STRIDE, s.stop * STRIDE), size)
             for s, size in ((rows, height), (columns, width))

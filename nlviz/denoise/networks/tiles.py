@@ -9,7 +9,7 @@ grow with the picture and not with its square. A cell is 2 x 2 pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.denoising import STRIDE, DenoisingNet
 from nlviz.networks.products import softmax_product
+from nlviz.progress import SILENT, Progress
 
 BLOCK = 32  # cells
 MARGIN = 16
@@ -29,7 +30,6 @@ TILE = 512  # a multiple of BLOCK
 AROUND = 64
 
 Control = Literal["uniform", "own"]
-Progress = Callable[[str, float], None]
 Grid = Float[Tensor, "h w d"]
 
 
@@ -97,7 +97,7 @@ def product(
     *,
     scale: float | Tensor,
     control: Control | None = None,
-    tell: Progress = lambda sentence, share: None,
+    tell: Progress = SILENT,
 ) -> Grid:
     """Return y = f g / C in blocks.
 
@@ -144,7 +144,7 @@ def run(
     sigma: float,
     *,
     control: Control | None = None,
-    tell: Progress = lambda sentence, share: None,
+    tell: Progress = SILENT,
 ) -> tuple[Float[Tensor, "1 3 height width"], Embeddings | None]:
     """Run a network on one tile; return the picture and what the non-local block made of it.
 
@@ -167,7 +167,7 @@ def run(
             g,
             scale=block.logit_scale(),
             control=control,
-            tell=lambda sentence, share: tell(sentence, 0.3 + 0.4 * share),
+            tell=tell.part(0.3, 0.7),
         )
         found = Embeddings(theta, phi, g, y)
         x = x + cast(Tensor, block.bn(block.out(y.permute(2, 0, 1)[None])))

@@ -16,6 +16,7 @@ from nlviz.analysis.opening_query import RULE_AVERAGING as RULE
 from nlviz.analysis.opening_query import averaging_query
 from nlviz.captures.capture import Capture
 from nlviz.clips.clip import Clip
+from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.live_view import Arrays, on_screen, packed_source
@@ -27,7 +28,7 @@ def denoise_view(
     *,
     labels: Mapping[str, str] | None = None,
     notes: Mapping[str, str] | None = None,
-    query: tuple[float, float, float] | None = None,
+    query: Point | Triple | None = None,
     display: Mapping[str, Any] | None = None,
     channel: str | None = None,
     device: str | None = None,
@@ -98,7 +99,7 @@ def denoise_view(
             "sigma": patches.sigma,
         },
         "sources": sources,
-        "query": dict(zip(("frame", "y", "x"), query, strict=True)),
+        "query": Point(*query)._asdict(),
         "query_rule": rule,
         "objects": [],
         "view": {"show": "map", **(display or {})},

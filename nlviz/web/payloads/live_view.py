@@ -22,6 +22,7 @@ from nlviz.analysis.controls import Source, sources
 from nlviz.analysis.opening_query import opening_query
 from nlviz.captures.model import Capture
 from nlviz.clips.clip import Clip
+from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 from nlviz.picture import colour_map, encode
 from nlviz.web.payloads.container import pack
@@ -39,7 +40,7 @@ def live_view(
     capture: Capture,
     block: str,
     *,
-    query: tuple[float, float, float] | None = None,
+    query: Point | Triple | None = None,
     display: Mapping[str, Any] | None = None,
     channel: str | None = None,
     affinities: Mapping[str, Affinity] | None = None,
@@ -73,8 +74,7 @@ def live_view(
     learned = capture.affinities[block]
     rule = "as asked for"
     if query is None:
-        *place, rule = opening_query(capture.clip, learned)
-        query = (float(place[0]), float(place[1]), float(place[2]))
+        query, rule = opening_query(capture.clip, learned)
     arrays: Arrays = {}
     shown = on_screen(capture.clip, arrays)
     packed: list[dict[str, Any]] = []
@@ -103,7 +103,7 @@ def live_view(
             "parity": _parity(learned),
         },
         "sources": packed,
-        "query": dict(zip(("frame", "y", "x"), query, strict=True)),
+        "query": Point(*query)._asdict(),
         "query_rule": rule,
         "objects": for_live_view(capture.detections),
         "view": dict(display or {}),
@@ -204,7 +204,7 @@ def _of_learned(
 def _source(
     entry: dict[str, Any],
     affinity: Affinity,
-    query: tuple[float, float, float],
+    query: Point | Triple,
     arrays: Arrays,
     *,
     fits: bool,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from nlviz.clips.clip import Progress
 from nlviz.errors import UnreadableCheckpoint
+from nlviz.progress import Listener
 from nlviz.zoo.files.bytes import Source
 
 MOST_GROWTH = 20
@@ -17,7 +17,7 @@ _MOST_STREAMS = 10_000  # bgzip writes one for each 64 kB
 _BLOCK = 512
 
 
-def from_gzip(source: Source, progress: Progress | None = None) -> Source:
+def from_gzip(source: Source, progress: Listener | None = None) -> Source:
     """Return what was compressed.
 
     Raises:

@@ -6,9 +6,9 @@ import re
 from os import PathLike
 from pathlib import Path
 
-from nlviz.clips.clip import Progress
 from nlviz.errors import UnreadableCheckpoint
 from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.progress import Listener
 from nlviz.zoo.files.bytes import Source, mapped
 from nlviz.zoo.files.gzip_and_tar import from_gzip, from_tar, is_tar
 from nlviz.zoo.files.readers import (
@@ -29,7 +29,7 @@ _READERS = {
 }
 
 
-def read_checkpoint(path: str | PathLike[str], *, progress: Progress | None = None) -> Checkpoint:
+def read_checkpoint(path: str | PathLike[str], *, progress: Listener | None = None) -> Checkpoint:
     """Read the weights of a file, whatever wrote it and whatever it is called.
 
     Nothing in the file is run, nothing is written, and memory stays within a few times the file's
@@ -68,7 +68,7 @@ def read_checkpoint(path: str | PathLike[str], *, progress: Progress | None = No
     )
 
 
-def _opened(source: Source, path: Path, progress: Progress | None) -> tuple[str, Weights]:
+def _opened(source: Source, path: Path, progress: Listener | None) -> tuple[str, Weights]:
     packed = ""
     for _ in range(_MOST_PACKINGS + 1):
         kind = kind_of(source)

@@ -327,7 +327,7 @@ def test_a_persons_block_opens_on_its_frame(shot: Capture) -> None:
     for name, affinity in shot.affinities.items():
         person = name.partition(" · ")[2]
         if person and name.startswith("keypoint_head.3 "):
-            frame, y, x, _ = opening_query(shot.clip, affinity)
+            (frame, y, x), _ = opening_query(shot.clip, affinity)
             assert frame == frames[person]
             shot.clip.check(frame=frame, y=y, x=x)
             opened.add(frame)
