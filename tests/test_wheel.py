@@ -13,9 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import chromium, free_port, opened, serve
-
-__all__ = ["chromium"]  # a fixture
+from tests.browser.conftest import free_port, opened, serve
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.wheel
@@ -65,12 +63,12 @@ def test_the_command_line_works(installed: Path, tmp_path: Path) -> None:
         assert picture.width > 300
 
 
-def test_the_app_opens(installed: Path, tmp_path: Path, chromium: Browser) -> None:
+def test_the_app_opens(installed: Path, tmp_path: Path, browser: Browser) -> None:
     port = free_port()
     command = [str(installed / "nlviz"), "app", "--port", str(port), "--no-browser"]
     process = serve(command, port=port, cwd=tmp_path, log=tmp_path / "log.txt")
     try:
-        page = chromium.new_page()
+        page = browser.new_page()
         page.set_default_timeout(90_000)
         opened(page, f"http://127.0.0.1:{port}/?clip=cat.jpg")
         assert "cat.jpg" in page.locator(".nlv-title").inner_text()

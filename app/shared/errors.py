@@ -56,5 +56,5 @@ def sentence(text: str) -> str:
 
 
 def progress_to(bar: DeltaGenerator) -> Progress:
-    """Return progress that moves a bar; a click on Cancel stops the script there, between stages."""
+    """Return progress that moves a bar; Cancel stops the script there, between two stages."""
     return Progress(lambda sentence, share: bar.progress(min(max(share, 0.0), 1.0), sentence))

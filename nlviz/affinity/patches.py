@@ -271,7 +271,7 @@ def patch_affinity(
     >>> picture = np.zeros((2, 24, 32, 3), np.uint8)
     >>> a = patch_affinity(picture, clip_shape=(2, 48, 64), h=10.0)
     >>> a, a.keys.centre(0)
-    (Affinity(nl_means, nl_means, 96 queries (2x6x8) x 96 keys), (0.0, 4.5, 4.5))
+    (Affinity(nl_means, nl_means, 96 queries (2x6x8) x 96 keys), Point(frame=0.0, y=4.5, x=4.5))
     """
     t, height, width, _ = picture.shape
     centre = step // 2

@@ -21,7 +21,9 @@ RULE_STILL = "opens at the most textured point"
 
 
 def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
-    """Return the point to open at, and the rule that chose it: the token of the middle frame where texture and motion are most.
+    """Return the point to open at, and the rule that chose it.
+
+    It is the token of the middle frame where texture and motion are most.
 
     Texture is the smaller eigenvalue of the structure tensor (Shi and Tomasi 1994), motion the mean
     absolute difference to the first and last frame once the shift of the whole picture between them

@@ -118,6 +118,7 @@ class View:
     def to_json(self) -> str:
         """Return the view as JSON text, readable and with every option."""
         whole = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        whole["query"] = self.query._asdict()
         return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod

@@ -127,7 +127,7 @@ def test_a_click_in_the_lens_moves_the_query(page: Page, app_url: str) -> None:
         expect(field).to_have_value(f"{value:.0f}")
 
 
-def test_a_copied_address_reopens_the_view(chromium: Browser, page: Page, app_url: str) -> None:
+def test_a_copied_address_reopens_the_view(browser: Browser, page: Page, app_url: str) -> None:
     opened(page, app_url, f"{QUICK}&picture=coffee.jpg&sigma=40&set=non-local-means.h:1.2")
     first = page.url
     page.mouse.click(*point(page, 0.25, 0.7))
@@ -135,7 +135,7 @@ def test_a_copied_address_reopens_the_view(chromium: Browser, page: Page, app_ur
     rest(page, 800)
     table = page.locator("table", has_text="PSNR")
     shown = [re.sub(r"[\d.]+( ★)?$", "", row) for row in table.inner_text().splitlines()]
-    context = chromium.new_context(viewport={"width": 1300, "height": 900})
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
     other = opened(context.new_page(), app_url, urlparse(page.url).query)
     assert at(other) == at(page)
     again = other.locator("table", has_text="PSNR").inner_text().splitlines()
@@ -164,8 +164,8 @@ def test_a_broken_upload_is_told_and_a_good_one_shown(
     assert "picture=" not in page.url  # an upload cannot be reopened from an address
 
 
-def test_two_visitors_see_their_own_pictures(chromium: Browser, app_url: str) -> None:
-    contexts = [chromium.new_context(viewport={"width": 1200, "height": 900}) for _ in range(2)]
+def test_two_visitors_see_their_own_pictures(browser: Browser, app_url: str) -> None:
+    contexts = [browser.new_context(viewport={"width": 1200, "height": 900}) for _ in range(2)]
     pages = [context.new_page() for context in contexts]
     told = (("cat.jpg", 20), ("rocket.jpg", 60))
     for visitor, (name, sigma) in zip(pages, told, strict=True):
@@ -197,8 +197,8 @@ def test_saved_files_open(page: Page, app_url: str, tmp_path: Path, kind: str) -
         assert json.loads(path.read_text("utf-8"))["format"] == "nlviz.comparison"
 
 
-def test_narrow_windows_do_not_scroll_sideways(chromium: Browser, app_url: str) -> None:
-    context = chromium.new_context(viewport={"width": 420, "height": 844}, has_touch=True)
+def test_narrow_windows_do_not_scroll_sideways(browser: Browser, app_url: str) -> None:
+    context = browser.new_context(viewport={"width": 420, "height": 844}, has_touch=True)
     page = opened(context.new_page(), app_url)
     wide = page.evaluate(
         "() => { const m = document.querySelector('[data-testid=stMain]');"

@@ -126,14 +126,14 @@ def test_typed_numbers_move_the_live_view(page: Page, app_url: str) -> None:
     expect(field).to_have_value(re.compile(r"^(8\d|9\d|10\d|11\d)$"))
 
 
-def test_a_copied_address_reopens_the_view(chromium: Browser, page: Page, app_url: str) -> None:
+def test_a_copied_address_reopens_the_view(browser: Browser, page: Page, app_url: str) -> None:
     opened(page, app_url)
     first = page.url
     page.mouse.click(*point(page, 0.25, 0.7))
     page.wait_for_function("url => window.location.href !== url", arg=first)
     rest(page, 800)
     fields = [f.input_value() for f in page.locator(".nlv-query input[type=number]").all()]
-    context = chromium.new_context(viewport={"width": 1300, "height": 900})
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
     other = opened(context.new_page(), page.url)
     shown = other.locator(".nlv-query input[type=number]")
     for field, value in zip(shown.all(), fields, strict=True):
@@ -178,8 +178,8 @@ def test_saved_files_open(page: Page, app_url: str, tmp_path: Path, kind: str) -
         page.locator(".nlv-sentence").wait_for()
 
 
-def test_two_visitors_see_their_own_clips(chromium: Browser, app_url: str) -> None:
-    contexts = [chromium.new_context(viewport={"width": 1200, "height": 900}) for _ in range(2)]
+def test_two_visitors_see_their_own_clips(browser: Browser, app_url: str) -> None:
+    contexts = [browser.new_context(viewport={"width": 1200, "height": 900}) for _ in range(2)]
     pages = [context.new_page() for context in contexts]
     names = ("cat.jpg", "coffee.jpg")
     for visitor, name in zip(pages, names, strict=True):
@@ -190,8 +190,8 @@ def test_two_visitors_see_their_own_clips(chromium: Browser, app_url: str) -> No
         context.close()
 
 
-def test_narrow_windows_do_not_scroll_sideways(chromium: Browser, app_url: str) -> None:
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+def test_narrow_windows_do_not_scroll_sideways(browser: Browser, app_url: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
     page = opened(context.new_page(), app_url)
     wide = page.evaluate(
         "() => { const m = document.querySelector('[data-testid=stMain]');"
@@ -201,8 +201,8 @@ def test_narrow_windows_do_not_scroll_sideways(chromium: Browser, app_url: str) 
     context.close()
 
 
-def test_the_live_view_follows_a_dark_theme(chromium: Browser, app_url: str) -> None:
-    context = chromium.new_context(color_scheme="dark", viewport={"width": 1400, "height": 1000})
+def test_the_live_view_follows_a_dark_theme(browser: Browser, app_url: str) -> None:
+    context = browser.new_context(color_scheme="dark", viewport={"width": 1400, "height": 1000})
     page = opened(context.new_page(), app_url)
     colour = page.locator(".nlv-title").evaluate("e => getComputedStyle(e).color")
     r, g, b = (int(v) for v in re.findall(r"\d+", colour)[:3])

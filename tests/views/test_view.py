@@ -16,9 +16,8 @@ from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, OutsideClip, UnknownBlock
 from nlviz.views.display import SOURCES, Display
 from nlviz.views.view import ClipRef, ModelRef, View, read_view
-from nlviz.web import live_view
-
-from .conftest import BLOCK
+from nlviz.web.bundle import FOLDER
+from tests.render.conftest import BLOCK
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1
@@ -139,9 +138,9 @@ def test_a_view_edited_into_nonsense_is_refused(text: str, message: str) -> None
     [
         ({"at": None}, "at missing"),
         ({"clip": None, "block": None}, "clip and block missing"),
-        ({"at": "3,96"}, r"at must be frame,y,x, got '3,96'"),
-        ({"at": "a,b,c"}, "frame must be a number, got 'a'"),
-        ({"at": "3,inf,4"}, "y must be a number from 0"),
+        ({"at": "3,96"}, "three numbers from 0, got '3,96'"),
+        ({"at": "a,b,c"}, "three numbers from 0, got 'a,b,c'"),
+        ({"at": "3,inf,4"}, "three numbers from 0, got '3,inf,4'"),
         ({"frames": "many"}, "frames must be a whole number, got 'many'"),
         ({"frames": "99999"}, "frames must be a whole number from 1"),
         ({"head": "first"}, "head must be a whole number"),
@@ -174,7 +173,7 @@ def test_a_view_file_is_read_and_a_bad_one_is_named(tmp_path: Path) -> None:
 
 
 def test_python_and_the_browser_have_the_same_options_and_defaults() -> None:
-    script = (Path(live_view.__file__).parent / "state.js").read_text("utf-8")
+    script = (FOLDER / "live_view" / "pure" / "state.js").read_text("utf-8")
     table = re.search(r"DEFAULT_VIEW = Object\.freeze\(\{(.*?)\}\)", script, re.DOTALL)
     assert table is not None
     theirs = {

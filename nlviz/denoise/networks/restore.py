@@ -71,7 +71,8 @@ def restore(
     """Return planes without their noise.
 
     Convolutions run as on the whole picture, in tiles where it is large; the non-local block runs
-    in blocks (see ``nlviz.denoise.networks.tiles``). An odd side is mirrored by one pixel. Noise beyond
+    in blocks (see ``nlviz.denoise.networks.tiles``). An odd side is mirrored by one pixel. Noise
+    beyond
     what training saw is brought into its range by scaling the picture.
 
     Args:

@@ -62,7 +62,7 @@ def denoise_view(
     >>> seen = np.repeat(noisy.clip(0, 255).astype(np.uint8)[None, ..., None], 3, 3)
     >>> clip = Clip.from_frames(seen)
     >>> shown = {name: affinity(noisy, name, sigma=20) for name in ("nl_means", "mean")}
-    >>> from nlviz.web.live_view import unpack
+    >>> from nlviz.web.payloads.container import unpack
     >>> header, arrays = unpack(denoise_view(clip, shown, clean=noisy))
     >>> [source["key"] for source in header["sources"]], arrays["nl_means.picture"].shape
     (['nl_means', 'mean'], (1, 24, 32, 1))

@@ -70,7 +70,7 @@ def lens_payload(
 
     >>> grey = np.full((3, 5), 77, np.uint8)
     >>> blob = lens_payload([LensPicture("noisy", "Noisy", "", grey)], noise_note="")
-    >>> from nlviz.web.live_view import unpack
+    >>> from nlviz.web.payloads.container import unpack
     >>> head, arrays = unpack(blob)
     >>> head["lens"]["height"], head["lens"]["width"], head["lens"]["before"]
     (3, 5, 'noisy')

@@ -64,7 +64,7 @@ def live_view(
         UnknownBlock: when there is no such block.
 
     >>> import nlviz
-    >>> from nlviz.web.live_view import unpack
+    >>> from nlviz.web.payloads.container import unpack
     >>> from nlviz.resources import asset
     >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
     >>> header, arrays = unpack(live_view(nlviz.load_model("lite-nl").capture(clip), "stage4"))

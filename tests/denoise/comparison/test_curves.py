@@ -7,8 +7,7 @@ from nlviz.denoise.comparison.curves import effective_number_over_h, psnr_over_s
 from nlviz.denoise.comparison.run import compare
 from nlviz.denoise.noise import add_noise
 from nlviz.errors import NlvizError
-
-from .test_noise import photo
+from tests.denoise.test_noise import photo
 
 FEW = ["gaussian", "non-local-means"]
 

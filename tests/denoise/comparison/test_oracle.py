@@ -8,8 +8,7 @@ from nlviz.denoise.noise import add_noise
 from nlviz.denoise.quality import psnr
 from nlviz.denoise.registry import denoise
 from nlviz.errors import NlvizError
-
-from .test_noise import photo
+from tests.denoise.test_noise import photo
 
 SMALL = {"patch": 5, "window": 11}
 

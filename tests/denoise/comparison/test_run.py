@@ -12,8 +12,7 @@ from nlviz.denoise.noise import Noise, add_noise, estimate_sigma
 from nlviz.denoise.quality import psnr, ssim
 from nlviz.denoise.registry import denoise, denoise_clip
 from nlviz.errors import NlvizError
-
-from .test_noise import photo
+from tests.denoise.test_noise import photo
 
 FEW = ["gaussian", "non-local-means", "opencv-nlm"]
 SMALL = {"patch": 5, "window": 11}

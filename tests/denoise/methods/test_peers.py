@@ -16,8 +16,7 @@ from nlviz.denoise.noise import add_noise
 from nlviz.denoise.quality import psnr
 from nlviz.denoise.registry import denoise, denoise_clip, find_denoiser, list_denoisers
 from nlviz.errors import NlvizError
-
-from .test_noise import photo
+from tests.denoise.test_noise import photo
 
 REASON = "bm3d is optional: its licence forbids commercial use"
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from nlviz.web.bundle import LENS
 from nlviz.web.payloads.lens import LensPicture, lens_payload
-from tests.chromium import find
 
 HEIGHT, WIDTH = 90, 120
 SCALE = 51.0
@@ -50,17 +47,8 @@ def payload(*, channel: str | None = None, point: tuple[int, int] | None = None)
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium, closed when the tests of this folder are done."""
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=find(), args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="package")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stand-alone page, on disk."""
     file = tmp_path_factory.mktemp("lens") / "lens.html"
-    file.write_text(LENS.page(payload(), "five pictures"), encoding="utf-8")
+    file.write_text(LENS.page(payload(), title="five pictures"), encoding="utf-8")
     return file

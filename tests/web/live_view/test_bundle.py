@@ -48,13 +48,15 @@ def test_bundle_is_one_valid_module(entry: str, tmp_path: Path) -> None:
 def test_modules_come_after_those_they_import() -> None:
     order = LIVE_VIEW.modules("component")
     assert order[-1] == "component"
-    assert order.index("row") < order.index("engine") < order.index("session") < order.index("view")
+    assert (
+        order.index("rows") < order.index("engine") < order.index("session") < order.index("view")
+    )
 
 
 def test_every_module_is_used_and_short() -> None:
     used = {name for entry in dict(LIVE_VIEW.entries) for name in LIVE_VIEW.modules(entry)}
-    files = {path.stem: path for path in FOLDER.glob("*.js")}
-    assert used == set(files)
+    files = {path.stem: path for path in (FOLDER / "live_view").rglob("*.js")}
+    assert set(files) <= used
     for path in files.values():
         assert len(path.read_text(encoding="utf-8").splitlines()) < 300, path.name
 

@@ -305,7 +305,7 @@ def test_too_many_operations(tmp_path: Path) -> None:
 MEASURE = """
 import os, sys
 from pathlib import Path
-from nlviz.containers import read_checkpoint
+from nlviz.zoo.files import read_checkpoint
 from nlviz.errors import NlvizError
 
 def largest(read, path):
