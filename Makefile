@@ -28,7 +28,7 @@ app: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,denoise]"
 	touch $@
 
-test: install .venv/peers .venv/originals/installed
+test: install .venv/peers .venv/originals/installed lint
 	$(BIN)/python -m tests.chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
