@@ -15,21 +15,20 @@ windows alike.
 
 from __future__ import annotations
 
+import math
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nlviz.denoise.image import PlaneArray, check_picture, to_planes
+from nlviz.denoise.weighting import Pictures, Weighting
 from nlviz.errors import NlvizError
 from nlviz.progress import Listener
 
-if TYPE_CHECKING:
-    pass
-import math
-
-from nlviz.denoise.weighting import Pictures, Weighting
+EVERY_KEY_ALIKE = math.inf  # an h
+REACH = 3  # standard deviations from the query to the edge of its window
 
 
 def non_local_means(
@@ -169,10 +168,6 @@ def _by_numba(
     done = kernel(values, weighting, threads, progress)
     planes: PlaneArray = done.transpose(1, 0, 2, 3).reshape(channels, -1, width)
     return tall.picture(planes).reshape(frames.shape)
-
-
-EVERY_KEY_ALIKE = math.inf  # an h
-REACH = 3  # standard deviations from the query to the edge of its window
 
 
 def window_of(spatial: float) -> int:

@@ -1,9 +1,8 @@
-"""What weights a weighted mean of pixels: patch, window and strength."""
+"""The parameters of the weights f_ij of a weighted mean: patch, window and strength."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,16 +14,12 @@ from nlviz.errors import NlvizError
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-Progress = Callable[[str, float], object]
-
-
 Pictures = TypeVar("Pictures", bound="np.ndarray[Any, Any] | Tensor")
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """What gives a key its weight; see the equations above.
+    """Parameters of f_ij, the weight of key j for query i; the equation is in ``weighted_means``.
 
     Attributes:
         h: strength, in units of the picture, above 0; infinity weights all keys alike.

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from nlviz.render.shown import Shown
 from nlviz.words.numbers import change_text, percent_text
-
-if TYPE_CHECKING:
-    from nlviz.render.overlay import Overlay
-from nlviz.words.rows import (
-    left_out,
-    place_text,
-)
+from nlviz.words.rows import left_out, place_text
 
 
-def notes_of(overlay: Overlay, *, shown: int) -> list[str]:
+def notes_of(drawn: Shown, *, shown: int) -> list[str]:
     """Return the sentences of a film strip's caption."""
-    clip, attention, look = overlay.clip, overlay.attention, overlay.look
+    clip, attention, look = drawn.clip, drawn.attention, drawn.look
     notes = [f"Outlined: {place_text(clip, attention)}."] if look.marked else []
     if attention.left_out:
         what, share = left_out(attention)

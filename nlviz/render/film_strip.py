@@ -19,8 +19,7 @@ from nlviz.render.frame_maps import colour_ramp, map_frame, query_box, resized, 
 from nlviz.render.lettering import shortened, width, wrapped, write
 from nlviz.render.links import Arrow, draw_arrows
 from nlviz.render.objects import draw_objects
-from nlviz.render.overlay import Overlay
-from nlviz.render.shown import ACCENT
+from nlviz.render.shown import ACCENT, Shown
 from nlviz.words.numbers import change_text, percent_text
 
 UNIT = 2  # drawn pixels per pixel of the figure
@@ -59,14 +58,14 @@ class Plan:
     bottom: int
 
 
-def png(overlay: Overlay, *, metadata: str | None = None) -> bytes:
+def png(drawn: Shown, *, metadata: str | None = None) -> bytes:
     """Return the film strip as a PNG file.
 
     Args:
-        overlay: what to draw.
+        drawn: what to draw.
         metadata: JSON of the view, kept in the file as its text ``nlviz.view``.
     """
-    figure = film_strip(overlay)
+    figure = film_strip(drawn)
     info = PngImagePlugin.PngInfo()
     info.add_text("Software", "nlviz")
     if metadata is not None:
@@ -77,7 +76,7 @@ def png(overlay: Overlay, *, metadata: str | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def film_strip(overlay: Overlay) -> Image.Image:
+def film_strip(drawn: Shown) -> Image.Image:
     """Return the figure, RGB: frames with map and query, masses, colour bar and caption.
 
     >>> from nlviz.affinity.attention_map import AttentionMap
@@ -90,13 +89,13 @@ def film_strip(overlay: Overlay) -> Image.Image:
     >>> film_strip(overlay(clip, attention, links=4)).width
     1800
     """
-    clip, attention, look = overlay.clip, overlay.attention, overlay.look
-    shown = _shown(overlay)
+    clip, attention, look = drawn.clip, drawn.attention, drawn.look
+    shown = _shown(drawn)
     still = len(clip.frames) == 1
-    head = _head_height(overlay)
+    head = _head_height(drawn)
     _, height, width_ = clip.shape
     plan = plan_of(len(shown), width_ / height, top=head, captions=not still)
-    notes = [*overlay.notes, *notes_of(overlay, shown=len(shown))]
+    notes = [*drawn.notes, *notes_of(drawn, shown=len(shown))]
     lines = wrapped(" ".join(notes), 23, plan.content - _bar_width(plan) - 56)
     foot = max(108, 32 * len(lines) + 14)
     size = (plan.content + 2 * MARGIN, plan.bottom + 26 + foot + MARGIN // 2)
@@ -109,19 +108,17 @@ def film_strip(overlay: Overlay) -> Image.Image:
         wide = (plan.tile[0] * UNIT, plan.tile[1] * UNIT)
         canvas.paste(tile.resize(wide, Image.Resampling.NEAREST), box)
         pictures.paste(255, (*box, box[0] + wide[0], box[1] + wide[1]))
-    _objects(canvas, overlay, plan, dict(zip(shown, plan.tiles, strict=True)), pictures)
+    _objects(canvas, drawn, plan, dict(zip(shown, plan.tiles, strict=True)), pictures)
     draw = ImageDraw.Draw(canvas)
     places = dict(zip(shown, plan.tiles, strict=True))
-    _query(draw, overlay, plan, places, frame_only=True)
-    draw_arrows(
-        canvas, _arrows(overlay, plan, places), pictures, unit=UNIT, **_cells(overlay, plan)
-    )
+    _query(draw, drawn, plan, places, frame_only=True)
+    draw_arrows(canvas, _arrows(drawn, plan, places), pictures, unit=UNIT, **_cells(drawn, plan))
     draw = ImageDraw.Draw(canvas)
-    _query(draw, overlay, plan, places, frame_only=False)
+    _query(draw, drawn, plan, places, frame_only=False)
     if not still:
-        _captions(draw, overlay, plan, places)
-    _head(draw, overlay, plan)
-    _bar(canvas, overlay, plan, plan.bottom + 26)
+        _captions(draw, drawn, plan, places)
+    _head(draw, drawn, plan)
+    _bar(canvas, drawn, plan, plan.bottom + 26)
     for number, line in enumerate(lines):
         x, y = MARGIN + _bar_width(plan) + 56, plan.bottom + 26 + 22 + 32 * number
         write(draw, (x * UNIT, y * UNIT), line, 23 * UNIT, GREY)
@@ -163,21 +160,21 @@ def plan_of(count: int, aspect: float, *, top: int, captions: bool = True) -> Pl
     return Plan(tiles, tile, content, top + math.ceil(count / columns) * pitch)
 
 
-def _shown(overlay: Overlay) -> list[int]:
+def _shown(drawn: Shown) -> list[int]:
     """Return the frames that fit on a page: all, or some spread evenly with the query's."""
-    count = len(overlay.clip.frames)
+    count = len(drawn.clip.frames)
     if count <= MOST_FRAMES:
         return list(range(count))
     spread = np.linspace(0, count - 1, MOST_FRAMES).round().astype(int)
-    spread[np.abs(spread - overlay.query_frame).argmin()] = overlay.query_frame
+    spread[np.abs(spread - drawn.query_frame).argmin()] = drawn.query_frame
     return [int(i) for i in spread]
 
 
 def _place(
-    plan: Plan, corner: tuple[int, int], overlay: Overlay, y: float, x: float
+    plan: Plan, corner: tuple[int, int], drawn: Shown, y: float, x: float
 ) -> tuple[float, float]:
     """Return (x, y) on the canvas of a place in clip pixels."""
-    _, height, width_ = overlay.clip.shape
+    _, height, width_ = drawn.clip.shape
     return (
         (corner[0] + (x + 0.5) / width_ * plan.tile[0]) * UNIT,
         (corner[1] + (y + 0.5) / height * plan.tile[1]) * UNIT,
@@ -186,74 +183,74 @@ def _place(
 
 def _objects(
     canvas: Image.Image,
-    overlay: Overlay,
+    drawn: Shown,
     plan: Plan,
     places: dict[int, tuple[int, int]],
     pictures: Image.Image,
 ) -> None:
     """Draw what was detected, inside the frames; small frames get no labels."""
-    if not overlay.objects:
+    if not drawn.objects:
         return
-    _, height, wide = overlay.clip.shape
+    _, height, wide = drawn.clip.shape
     zoom = (plan.tile[1] / height * UNIT, plan.tile[0] / wide * UNIT)
-    drawn = canvas.copy()
+    over = canvas.copy()
     for index, (left, top) in places.items():
         draw_objects(
-            ImageDraw.Draw(drawn),
-            overlay.objects_of(index),
+            ImageDraw.Draw(over),
+            drawn.objects_of(index),
             corner=(left * UNIT, top * UNIT),
             zoom=zoom,
             unit=UNIT * min(max(plan.tile[0] / 480, 0.7), 1.6),
             lettering=17 * UNIT if plan.tile[0] >= LABELLED else None,
         )
-    canvas.paste(drawn, mask=pictures)
+    canvas.paste(over, mask=pictures)
 
 
-def _arrows(overlay: Overlay, plan: Plan, places: dict[int, tuple[int, int]]) -> list[Arrow]:
-    attention = overlay.attention
+def _arrows(drawn: Shown, plan: Plan, places: dict[int, tuple[int, int]]) -> list[Arrow]:
+    attention = drawn.attention
     own = () if attention.left_out else (attention.own,)
-    links = attention.top(overlay.look.links, without=own) if overlay.look.links else []
+    links = attention.top(drawn.look.links, without=own) if drawn.look.links else []
     links = [link for link in links if link.weight > 0]
     _, y, x = attention.query
-    tail = _place(plan, places[overlay.query_frame], overlay, y, x)
+    tail = _place(plan, places[drawn.query_frame], drawn, y, x)
     arrows = []
     for link in links:
-        frame = shown_frame(link.frame, len(overlay.clip.frames))
+        frame = shown_frame(link.frame, len(drawn.clip.frames))
         if frame in places:
-            head = _place(plan, places[frame], overlay, link.y, link.x)
+            head = _place(plan, places[frame], drawn, link.y, link.x)
             arrows.append(Arrow(tail, head, link.weight / links[0].weight))
     return arrows
 
 
-def _cells(overlay: Overlay, plan: Plan) -> dict[str, tuple[float, float]]:
+def _cells(drawn: Shown, plan: Plan) -> dict[str, tuple[float, float]]:
     """Return the sizes (width, height) of the query's cell and of a key's, on the canvas."""
-    _, height, width_ = overlay.clip.shape
+    _, height, width_ = drawn.clip.shape
     zoom = (plan.tile[0] / width_ * UNIT, plan.tile[1] / height * UNIT)
-    _, sy, sx = overlay.attention.keys.stride
-    qy, qx = overlay.look.cell or (sy, sx)
+    _, sy, sx = drawn.attention.keys.stride
+    qy, qx = drawn.look.cell or (sy, sx)
     return {"query": (qx * zoom[0], qy * zoom[1]), "key": (sx * zoom[0], sy * zoom[1])}
 
 
 def _query(
     draw: ImageDraw.ImageDraw,
-    overlay: Overlay,
+    drawn: Shown,
     plan: Plan,
     places: dict[int, tuple[int, int]],
     *,
     frame_only: bool,
 ) -> None:
     """Mark the query's frame with a border, or its cell with an outline."""
-    if not overlay.look.marked:
+    if not drawn.look.marked:
         return
-    left, top = places[overlay.query_frame]
+    left, top = places[drawn.query_frame]
     w, h = plan.tile
     if frame_only:
-        if len(overlay.clip.frames) > 1:
+        if len(drawn.clip.frames) > 1:
             box = [v * UNIT for v in (left - 6, top - 6, left + w + 5, top + h + 5)]
             draw.rounded_rectangle(box, 5 * UNIT, outline=QUERY_INK, width=4 * UNIT)
         return
-    _, height, width_ = overlay.clip.shape
-    y0, x0, y1, x1 = zoomed(query_box(overlay.attention, overlay.look), (h / height, w / width_))
+    _, height, width_ = drawn.clip.shape
+    y0, x0, y1, x1 = zoomed(query_box(drawn.attention, drawn.look), (h / height, w / width_))
     # A cell at the border reaches beyond the picture; its outline stays inside.
     x0, x1 = max(x0, 0.0), min(x1, float(w))
     y0, y1 = max(y0, 0.0), min(y1, float(h))
@@ -268,20 +265,20 @@ def _query(
 
 
 def _captions(
-    draw: ImageDraw.ImageDraw, overlay: Overlay, plan: Plan, places: dict[int, tuple[int, int]]
+    draw: ImageDraw.ImageDraw, drawn: Shown, plan: Plan, places: dict[int, tuple[int, int]]
 ) -> None:
     """Write time, mass bar and percentage under every frame."""
-    clip, attention = overlay.clip, overlay.attention
+    clip, attention = drawn.clip, drawn.attention
     shares = masses(attention, len(clip.frames))
     long, say = lengths(shares), change_text if attention.balanced else percent_text
-    logits = overlay.look.scale.unit == "logit"
+    logits = drawn.look.scale.unit == "logit"
     digits = 2 if np.ptp(clip.times) < 100 else 1
     texts = {i: say(shares[i]) for i in places}
     room_right = max((width(t, 23) for t in texts.values()), default=0)
     room_left = max(width(f"{clip.times[i]:.{digits}f} s", 23, bold=True) for i in places)
     for index, (left, top) in places.items():
         y = top + plan.tile[1] + 34
-        here = overlay.look.marked and index == overlay.query_frame
+        here = drawn.look.marked and index == drawn.query_frame
         label = f"{clip.times[index]:.{digits}f} s"
         ink = QUERY_INK if here else INK
         write(draw, (left * UNIT, y * UNIT), label, 23 * UNIT, ink, bold=here)
@@ -303,15 +300,15 @@ def _captions(
             draw.rounded_rectangle(rail, min(4, (end - x0) / 2) * UNIT, fill=ink)
 
 
-def _head_height(overlay: Overlay) -> int:
-    return MARGIN + 46 + (36 if overlay.about else 0) + 16
+def _head_height(drawn: Shown) -> int:
+    return MARGIN + 46 + (36 if drawn.about else 0) + 16
 
 
-def _head(draw: ImageDraw.ImageDraw, overlay: Overlay, plan: Plan) -> None:
-    title = shortened(overlay.title, 36, plan.content, bold=True)
+def _head(draw: ImageDraw.ImageDraw, drawn: Shown, plan: Plan) -> None:
+    title = shortened(drawn.title, 36, plan.content, bold=True)
     write(draw, (MARGIN * UNIT, (MARGIN + 32) * UNIT), title, 36 * UNIT, INK, bold=True)
-    if overlay.about:
-        about = shortened(overlay.about, 25, plan.content)
+    if drawn.about:
+        about = shortened(drawn.about, 25, plan.content)
         write(draw, (MARGIN * UNIT, (MARGIN + 72) * UNIT), about, 25 * UNIT, GREY)
 
 
@@ -319,13 +316,13 @@ def _bar_width(plan: Plan) -> int:
     return min(round(0.4 * plan.content), 600)
 
 
-def _bar(canvas: Image.Image, overlay: Overlay, plan: Plan, top: int) -> None:
+def _bar(canvas: Image.Image, drawn: Shown, plan: Plan, top: int) -> None:
     """Draw the colour bar: its colours as they look over a grey frame."""
-    scale = overlay.look.scale
+    scale = drawn.look.scale
     long = _bar_width(plan)
     draw = ImageDraw.Draw(canvas)
     write(draw, (MARGIN * UNIT, (top + 22) * UNIT), scale.title, 23 * UNIT, INK)
-    ramp = colour_ramp(overlay.look, long * UNIT, 24 * UNIT)
+    ramp = colour_ramp(drawn.look, long * UNIT, 24 * UNIT)
     canvas.paste(Image.fromarray(ramp), (MARGIN * UNIT, (top + 36) * UNIT))
     low, high = scale.ends
     y = (top + 88) * UNIT

@@ -28,8 +28,7 @@ from nlviz.render.frame_maps import (
 )
 from nlviz.render.lettering import width, write
 from nlviz.render.objects import OBJECT, with_objects
-from nlviz.render.overlay import Overlay
-from nlviz.render.shown import ACCENT, thumbnail
+from nlviz.render.shown import ACCENT, Shown
 from nlviz.words.numbers import change_text, percent_text
 
 Picture = npt.NDArray[np.uint8]
@@ -48,7 +47,7 @@ MASS = (240, 106, 52)
 LESS = (96, 160, 235)  # what a frame loses, in rows minus the mean row
 
 
-def gif(overlay: Overlay, *, progress: Listener | None = None) -> bytes:
+def gif(drawn: Shown, *, progress: Listener | None = None) -> bytes:
     """Return the clip under the map as a GIF that loops.
 
     >>> from nlviz.affinity.attention_map import AttentionMap
@@ -61,19 +60,19 @@ def gif(overlay: Overlay, *, progress: Listener | None = None) -> bytes:
     >>> gif(overlay(clip, attention))[:6]
     b'GIF89a'
     """
-    pictures = [_indexed(p, overlay) for p in pages(overlay, progress=progress)]
+    pictures = [_indexed(p, drawn) for p in pages(drawn, progress=progress)]
     buffer = BytesIO()
-    duration = round(1000 / pace(overlay) / 10) * 10  # GIFs count hundredths of a second
+    duration = round(1000 / pace(drawn) / 10) * 10  # GIFs count hundredths of a second
     pictures[0].save(
         buffer, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0
     )
     return buffer.getvalue()
 
 
-def mp4(overlay: Overlay, *, progress: Listener | None = None) -> bytes:
+def mp4(drawn: Shown, *, progress: Listener | None = None) -> bytes:
     """Return the clip under the map as an MP4 of H.264 with even sides, BT.709 colours."""
-    rate = Fraction(pace(overlay)).limit_denominator(100)
-    still = len(overlay.clip.frames) == 1
+    rate = Fraction(pace(drawn)).limit_denominator(100)
+    still = len(drawn.clip.frames) == 1
     buffer = BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate)
@@ -83,7 +82,7 @@ def mp4(overlay: Overlay, *, progress: Listener | None = None) -> bytes:
             "preset": "medium",
             "x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709:threads=2",
         }
-        for page in pages(overlay, progress=progress):
+        for page in pages(drawn, progress=progress):
             if not stream.codec_context.is_open:
                 stream.height, stream.width = page.shape[:2]
             for _ in range(round(STILL_SECONDS * rate) if still else 1):
@@ -94,28 +93,28 @@ def mp4(overlay: Overlay, *, progress: Listener | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def pace(overlay: Overlay) -> float:
+def pace(drawn: Shown) -> float:
     """Return frames per second: the clip's own pace where that lies between 2 and 6."""
-    steps = np.diff(overlay.clip.times)
+    steps = np.diff(drawn.clip.times)
     own = 1 / max(float(np.median(steps)), 1e-6) if steps.size else PACE[1]
     return round(min(max(own, PACE[0]), PACE[1]), 2)
 
 
-def pages(overlay: Overlay, *, progress: Listener | None = None) -> Iterator[Picture]:
+def pages(drawn: Shown, *, progress: Listener | None = None) -> Iterator[Picture]:
     """Yield the pictures of the movie, (H, W, 3) RGB of even sides, frame after frame."""
-    clip, attention, look = overlay.clip, overlay.attention, overlay.look
+    clip, attention, look = drawn.clip, drawn.attention, drawn.look
     _, height, wide = clip.shape
     longest = min(max(max(height, wide), LONGEST[0]), LONGEST[1])
     factor = longest / max(height, wide)
     # Extreme shapes keep room for the footer below and a picture above it.
     h, w = (max(round(n * factor / 2) * 2, least) for n, least in ((height, 16), (wide, 240)))
-    footer = _Footer(overlay, w)
+    footer = _Footer(drawn, w)
     for index, frame in enumerate(clip.frames):
         big = resized(frame, (h, w))
         page = map_frame(big, clip, attention, index, look)
-        found = overlay.objects_of(index)
+        found = drawn.objects_of(index)
         page = with_objects(page, found, (height, wide), lettering=True)
-        if index == overlay.query_frame:
+        if index == drawn.query_frame:
             box = zoomed(query_box(attention, look), zoom_of(page, clip))
             page = outlined(page, box, colour=ACCENT)
             if len(clip.frames) > 1:
@@ -125,10 +124,10 @@ def pages(overlay: Overlay, *, progress: Listener | None = None) -> Iterator[Pic
             progress("Drawing the frames", (index + 1) / len(clip.frames))
 
 
-def _indexed(page: Picture, overlay: Overlay) -> Image.Image:
+def _indexed(page: Picture, drawn: Shown) -> Image.Image:
     """Return a page with 256 colours: the scale's and the footer's own, the rest the picture's."""
-    signed = overlay.look.scale.diverging
-    ramp = colour_ramp(overlay.look, 48, 1)[0]
+    signed = drawn.look.scale.diverging
+    ramp = colour_ramp(drawn.look, 48, 1)[0]
     own = [
         *ramp[16 * (not signed) :].tolist(),
         GROUND,
@@ -139,7 +138,7 @@ def _indexed(page: Picture, overlay: Overlay) -> Image.Image:
         LESS,
         ACCENT,
         (0, 0, 0),
-        *([OBJECT] if overlay.objects else []),
+        *([OBJECT] if drawn.objects else []),
     ]
     picture = Image.fromarray(page)
     rest = picture.quantize(256 - len(own), Image.Quantize.MEDIANCUT, kmeans=1).getpalette() or []
@@ -158,16 +157,14 @@ def _bordered(page: Picture) -> Picture:
 class _Footer:
     """The strip below the frames; what does not change is drawn once."""
 
-    def __init__(self, overlay: Overlay, wide: int) -> None:
-        self.overlay = overlay
-        self.shares = masses(overlay.attention, len(overlay.clip.frames))
-        self.lengths, self.signed = lengths(self.shares), overlay.attention.balanced
+    def __init__(self, drawn: Shown, wide: int) -> None:
+        self.drawn = drawn
+        self.shares = masses(drawn.attention, len(drawn.clip.frames))
+        self.lengths, self.signed = lengths(self.shares), drawn.attention.balanced
         self.ground = Image.new("RGB", (wide * UNIT, FOOTER * UNIT), GROUND)
         draw = ImageDraw.Draw(self.ground)
         size = 50
-        thumb = resized(
-            thumbnail(overlay.clip, overlay.attention, overlay.look), (size * UNIT, size * UNIT)
-        )
+        thumb = resized(drawn.thumbnail, (size * UNIT, size * UNIT))
         draw.rounded_rectangle([6 * UNIT, 6 * UNIT, 60 * UNIT, 60 * UNIT], 3 * UNIT, fill=ACCENT)
         self.ground.paste(Image.fromarray(thumb), (8 * UNIT, 8 * UNIT))
         self.left, self.right = 72, wide - 10
@@ -177,8 +174,8 @@ class _Footer:
             self.right = wide - 10 - bar - 18
 
     def _bar(self, draw: ImageDraw.ImageDraw, left: int, long: int) -> None:
-        scale = self.overlay.look.scale
-        ramp = colour_ramp(self.overlay.look, long * UNIT, 12 * UNIT)
+        scale = self.drawn.look.scale
+        ramp = colour_ramp(self.drawn.look, long * UNIT, 12 * UNIT)
         self.ground.paste(Image.fromarray(ramp), (left * UNIT, 26 * UNIT))
         ends = scale.ends
         title = {"uniform": "× uniform attention", "absolute": "weight", "logit": "raw logit"}
@@ -190,7 +187,7 @@ class _Footer:
         """Return the strip below one frame."""
         page = self.ground.copy()
         draw = ImageDraw.Draw(page)
-        clip, here = self.overlay.clip, self.overlay.query_frame
+        clip, here = self.drawn.clip, self.drawn.query_frame
         if len(clip.frames) == 1:
             write(draw, (self.left * UNIT, 38 * UNIT), "query", 16 * UNIT, ACCENT)
             return np.asarray(page.reduce(UNIT), np.uint8)
@@ -198,9 +195,9 @@ class _Footer:
         time = f"{clip.times[index]:.2f} s"
         ink = ACCENT if index == here else INK
         x = self.left + write(draw, (self.left * UNIT, y), time, 17 * UNIT, ink) / UNIT + 12
-        logits = self.overlay.look.scale.unit == "logit"
+        logits = self.drawn.look.scale.unit == "logit"
         note = "query's frame" if index == here else f"query at {clip.times[here]:.2f} s"
-        nothing = nothing_there(self.overlay.attention, index, len(clip.frames))
+        nothing = nothing_there(self.drawn.attention, index, len(clip.frames))
         if nothing:
             x += write(draw, (x * UNIT, y), nothing, 17 * UNIT, DIM) / UNIT + 12
         elif not logits:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from nlviz.affinity.attention_map import AttentionMap
-from nlviz.affinity.by_frame import masses, shown_frame
+from nlviz.affinity.by_frame import masses
 from nlviz.clips.clip import Clip
-from nlviz.clips.detections import Detection
 from nlviz.errors import NlvizError
 from nlviz.files.local import suffix_of, write_whole
 from nlviz.picture import strip_html
+from nlviz.render import film_strip, movie
 from nlviz.render.colour_scale import scale_of
-from nlviz.render.frame_maps import Look, map_frame, outlined, query_box
-from nlviz.render.objects import with_objects
-from nlviz.render.shown import ACCENT
+from nlviz.render.frame_maps import Look
+from nlviz.render.shown import Shown
 from nlviz.words.numbers import change_text, percent_text
 
 
 @dataclass(frozen=True, eq=False)
-class Overlay:
-    """A clip with a map over its frames.
+class Overlay(Shown):
+    """A clip with a map over its frames, which can be saved.
 
     Attributes:
         clip: the clip.
@@ -37,40 +32,6 @@ class Overlay:
         notes: further sentences of the caption.
         objects: what is drawn over the frames, between map and marks.
     """
-
-    clip: Clip
-    attention: AttentionMap
-    look: Look
-    title: str = ""
-    about: str = ""
-    notes: tuple[str, ...] = ()
-    objects: tuple[Detection, ...] = ()
-
-    @cached_property
-    def frames(self) -> npt.NDArray[np.uint8]:
-        """The frames under the map, (T, H, W, 3) RGB in [0, 255], the query's cell outlined."""
-        out = np.empty_like(self.clip.frames)
-        for index, frame in enumerate(self.clip.frames):
-            out[index] = with_objects(
-                map_frame(frame, self.clip, self.attention, index, self.look),
-                self.objects_of(index),
-                self.clip.shape[1:],
-                lettering=False,
-            )
-        at = self.query_frame
-        if self.look.marked:
-            out[at] = outlined(out[at], query_box(self.attention, self.look), colour=ACCENT)
-        out.flags.writeable = False
-        return out
-
-    def objects_of(self, frame: int) -> list[Detection]:
-        """Return the objects of one frame."""
-        return [found for found in self.objects if found.frame == frame]
-
-    @property
-    def query_frame(self) -> int:
-        """The frame of the clip that the query lies in."""
-        return shown_frame(self.attention.query[0], len(self.clip.frames))
 
     def save(self, path: str | Path) -> Path:
         """Write the overlay: .png a film strip, .gif and .mp4 the clip under the map.
@@ -86,8 +47,6 @@ class Overlay:
 
     def to_bytes(self, kind: str) -> bytes:
         """Return the bytes of a ``png``, ``gif`` or ``mp4`` file."""
-        from nlviz.render import film_strip, movie
-
         if kind == "png":
             return film_strip.png(self)
         return movie.gif(self) if kind == "gif" else movie.mp4(self)
@@ -134,6 +93,7 @@ def overlay(
     Raises:
         NlvizError: when an option is out of range.
 
+    >>> import numpy as np
     >>> from nlviz.affinity.grid import TokenGrid
     >>> clip = Clip.from_frames(np.zeros((2, 24, 40, 3), np.uint8))
     >>> weights = np.full((2, 3, 5), 1 / 30, np.float32)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from nlviz.affinity.attention_map import AttentionMap
@@ -11,9 +9,6 @@ from nlviz.affinity.by_frame import masses, shown_frame
 from nlviz.analysis.statistics import moved
 from nlviz.clips.clip import Clip
 from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text
-
-if TYPE_CHECKING:
-    pass
 
 
 def place_text(clip: Clip, attention: AttentionMap) -> str:

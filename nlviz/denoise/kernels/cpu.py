@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -22,10 +22,8 @@ from numba.extending import intrinsic, overload
 
 from nlviz.denoise.image import PlaneArray
 from nlviz.denoise.kernels.threads import steps_of
+from nlviz.denoise.weighting import Weighting
 from nlviz.progress import Listener
-
-if TYPE_CHECKING:
-    from nlviz.denoise.weighting import Weighting
 
 TILE_ROWS = 64
 TILE_COLUMNS = 1024

@@ -10,18 +10,16 @@ hundred rows of it. No convolution is used: those may round to ten bits there.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nlviz.denoise.weighting import Weighting
 from nlviz.errors import NlvizError, OutOfMemory
 from nlviz.progress import Listener
-
-if TYPE_CHECKING:
-    from nlviz.denoise.weighting import Weighting
 
 BAND_BYTES = 256 * 2**20
 _TYPES = {
