@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
-from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.captures.file_format import (
-    _CURE,
-    _OPTIONAL,
-    FORMAT,
-    VERSION,
-    _affinity,
-    _described,
-    _detections,
-    _fits,
-    _header,
-    _require,
-    _tensor,
-    _text,
-)
-from nlviz.clips.clip import Clip, Sampling
+from nlviz.captures.file_format import Parts, decode, encode
+from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.errors import NlvizError, UnknownBlock, UnreadableCheckpoint, did_you_mean
+from nlviz.files.checked_json import checked
 from nlviz.files.local import write_whole
 
 
@@ -69,7 +50,7 @@ class Affinities(Mapping[str, Affinity]):
     def __contains__(self, name: object) -> bool:
         return name in self._by_name
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
 
     def __len__(self) -> int:
@@ -122,51 +103,18 @@ class Capture:
         Raises:
             NlvizError: when an affinity is not held as embeddings, or the file cannot be written.
         """
-        return save_capture(self, path)
-
-
-def save_capture(capture: Capture, path: str | Path) -> Path:
-    """Save a capture as a file that ``read_capture`` reads; whole or not at all.
-
-    Raises:
-        NlvizError: when an affinity is not held as embeddings, or the file cannot be written.
-    """
-    tensors: dict[str, Tensor] = {
-        "clip.frames": torch.from_numpy(capture.clip.frames.copy()),
-        "clip.times": torch.from_numpy(capture.clip.times.copy()),
-    }
-    if capture.logits is not None:
-        tensors["logits"] = capture.logits
-    if capture.detections:
-        text = json.dumps([d.to_dict() for d in capture.detections]).encode()
-        tensors["detections"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-    blocks = []
-    for n, (name, affinity) in enumerate(capture.affinities.items()):
-        if not isinstance(affinity, EmbeddedAffinity):
-            raise NlvizError(
-                f"a saved capture holds embeddings, the affinity of {name} is a "
-                f"{type(affinity).__name__}; save its rows as .npz instead"
+        content = encode(
+            Parts(
+                clip=self.clip,
+                affinities=self.affinities,
+                features=self.features,
+                about=asdict(self.about),
+                logits=self.logits,
+                labels=self.labels,
+                detections=self.detections,
             )
-        found = {key: getattr(affinity, key) for key in ("theta", "phi", *_OPTIONAL)}
-        found["features"] = capture.features[name]
-        tensors |= {f"{n}.{key}": value for key, value in found.items() if value is not None}
-        blocks.append(_described(name, affinity))
-    clip = capture.clip
-    told = {
-        "clip": {"name": clip.name, "digest": clip.digest, "sampling": asdict(clip.sampling)},
-        "about": asdict(capture.about),
-        "labels": list(capture.labels),
-        "blocks": blocks,
-    }
-    # Cloned: a Gaussian's theta and phi are one tensor, which safetensors refuses to write.
-    content = save_tensors(
-        {
-            k: v.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for k, v in tensors.items()
-        },
-        metadata={"format": FORMAT, "version": str(VERSION), "capture": json.dumps(told)},
-    )
-    return write_whole(path, content)
+        )
+        return write_whole(path, content)
 
 
 def read_capture(source: str | Path | bytes, *, name: str = "") -> Capture:
@@ -201,61 +149,19 @@ def read_capture(source: str | Path | bytes, *, name: str = "") -> Capture:
                 "a file"
             ) from None
     try:
-        told = _header(content)
-        tensors = load_tensors(content)
-        return _capture(told, tensors)
-    except SafetensorError as error:
-        reason = f"is cut short or broken ({error})"
+        parts = decode(content)
+        about = checked(parts.about, About, of="its about's")
     except NlvizError as error:
-        reason = f"is no capture that fits together: {error}"
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        OverflowError,
-        RecursionError,
-        AttributeError,
-    ) as error:
-        reason = f"is no capture: a part of it is missing or of another kind ({error})"
-    raise UnreadableCheckpoint(f"{label} {reason}; {_CURE}")
-
-
-def _capture(told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Capture:
-    for key in ("clip.frames", "clip.times"):
-        _tensor(tensors, key)
-    times = tensors["clip.times"]
-    _require(times.dtype == torch.float64, "clip.times must be float64")
-    _require(bool(times.isfinite().all()), "clip.times must be finite")
-    about = told["clip"]
-    clip = Clip(
-        tensors["clip.frames"].numpy(),
-        times.numpy(),
-        _text(about["name"]),
-        _text(about["digest"]),
-        Sampling(**about["sampling"]),
-    )
-    blocks = told["blocks"]
-    _require(isinstance(blocks, list) and blocks != [], "it must have at least one block")
-    affinities, features = {}, {}
-    for n, block in enumerate(blocks):
-        name = _text(block["name"])
-        _require(name not in affinities, f"two blocks are called {name!r}")
-        affinities[name] = _affinity(n, block, tensors, clip.shape)
-        entered = _tensor(tensors, f"{n}.features", 4)
-        shape = affinities[name].queries.shape
-        _fits(f"{n}.features", entered, (None, *shape))
-        features[name] = entered
-    logits = tensors.get("logits")
-    if logits is not None:
-        logits = _tensor(tensors, "logits", 1)
-        _require(logits.numel() > 0, "logits must have at least one class")
+        raise UnreadableCheckpoint(
+            f"{label} is not a capture that fits together: {error}; save the capture again"
+        ) from None
     return Capture(
-        clip=clip,
-        logits=logits,
-        affinities=Affinities(affinities),
-        features=MappingProxyType(features),
+        clip=parts.clip,
+        logits=parts.logits,
+        affinities=Affinities(parts.affinities),
+        features=MappingProxyType(dict(parts.features)),
         blocks=MappingProxyType({}),
-        about=About(**{key: _text(value) for key, value in told["about"].items()}),
-        labels=tuple(_text(label) for label in told["labels"]),
-        detections=_detections(tensors.get("detections"), clip.shape),
+        about=about,
+        labels=parts.labels,
+        detections=parts.detections,
     )

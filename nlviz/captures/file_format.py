@@ -1,52 +1,151 @@
-"""Captures as files, so that maps can be looked at without the network that made them.
+"""The file of a capture: its parts as one safetensors file, and back.
 
-A safetensors file. Its metadata are ``format`` ("nlviz.capture"), ``version`` ("1") and
-``capture``, JSON: clip, about, labels and, per block in forward order, all that is no tensor.
-Tensors: ``clip.frames`` (T, H, W, 3) uint8, ``clip.times`` (T,) seconds, ``logits``,
-``detections`` (UTF-8 bytes of JSON) and, for the n-th block, ``n.theta``, ``n.phi``, ``n.features``
-and, where there are such, ``n.bias``, ``n.values``, ``n.output``; numbers keep their type.
+The metadata of the file are ``format`` ("nlviz.capture"), ``version`` ("1") and ``capture``, JSON:
+clip, about, labels and, per block in forward order, everything that is not a tensor. The tensors
+are ``clip.frames`` (T, H, W, 3) uint8, ``clip.times`` (T,) seconds, ``logits``, ``detections``
+(UTF-8 bytes of JSON) and, for the n-th block, ``n.theta``, ``n.phi``, ``n.features`` and, where the
+block has them, ``n.bias``, ``n.values``, ``n.output``; numbers keep their type.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any
 
+import msgspec
 import torch
+from jaxtyping import Float
+from msgspec import Meta
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support, Window
+from nlviz.clips.clip import Clip, Sampling
 from nlviz.clips.detections import Detection
-from nlviz.clips.point import Shape, Triple
+from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
+from nlviz.files.checked_json import (
+    HUGE,
+    Count,
+    Finite,
+    FromZero,
+    Positive,
+    Record,
+    checked,
+    parsed_json,
+)
 
 FORMAT = "nlviz.capture"
 VERSION = 1
 MOST_HEADER = 8 << 20  # bytes of JSON; a capture of a hundred blocks has some 100,000
 _OPTIONAL = ("bias", "values", "output")
-_CURE = "save the capture again"
+
+Cells = Annotated[int, Meta(ge=1, le=HUGE)]
 
 
-def _described(name: str, affinity: EmbeddedAffinity) -> dict[str, Any]:
-    return {
-        "name": name,
-        "affinity": affinity.name,
-        "pairwise": asdict(affinity.pairwise),
-        "queries": asdict(affinity.queries),
-        "keys": asdict(affinity.keys),
-        "support": asdict(affinity.support),
-        "clip_shape": affinity.clip_shape,
-        "note": affinity.note,
-        "prefix_name": affinity.prefix_name,
-        "tensors": [key for key in _OPTIONAL if getattr(affinity, key) is not None],
-    }
+@dataclass(frozen=True)
+class Parts:
+    """What a file holds of a capture: all of it but the modules.
+
+    Attributes:
+        clip: the input.
+        affinities: by block name, in forward order.
+        features: what entered each block, (channels, t, h, w).
+        about: what is known of the model, by field.
+        logits: (classes,) or None.
+        labels: a name per class, or empty.
+        detections: objects that a detection network found, or empty.
+    """
+
+    clip: Clip
+    affinities: Mapping[str, Affinity]
+    features: Mapping[str, Float[Tensor, "channels t h w"]]
+    about: Mapping[str, Any]
+    logits: Float[Tensor, " classes"] | None = None
+    labels: tuple[str, ...] = ()
+    detections: tuple[Detection, ...] = ()
+
+
+class _Sampling(Record):
+    start: FromZero
+    stride: Cells | None
+    frames: Cells | None
+    size: Cells | None
+
+
+class _Clip(Record):
+    name: str
+    digest: str
+    sampling: _Sampling
+
+
+class _Pairwise(Record):
+    name: str
+    scale: Finite
+
+
+class _Grid(Record):
+    shape: tuple[Cells, Cells, Cells]
+    stride: tuple[Positive, Positive, Positive]
+    origin: tuple[Finite, Finite, Finite]
+    prefix: Count
+
+
+class _Window(Record):
+    rows: Count
+    columns: Count
+    frames: Count | None
+    block: Cells
+
+
+class _Support(Record):
+    frames_per_group: Cells | None
+    own_prefix: bool
+    window: _Window | None = None
+
+
+class _Block(Record):
+    name: str
+    affinity: str
+    pairwise: _Pairwise
+    queries: _Grid
+    keys: _Grid
+    support: _Support
+    clip_shape: tuple[Cells, Cells, Cells] | None
+    note: str
+    prefix_name: str
+    tensors: list[str]
+
+
+class _Header(Record):
+    clip: _Clip
+    about: dict[str, Any]
+    labels: tuple[str, ...]
+    blocks: Annotated[list[_Block], Meta(min_length=1)]
+
+
+class _Mask(Record):
+    shape: tuple[Cells, Cells]
+    runs: list[Count]
+
+
+class _Detection(Record):
+    frame: Count
+    label: str
+    number: Count
+    score: Finite
+    box: tuple[Finite, Finite, Finite, Finite]
+    mask: _Mask | None
+    keypoints: list[tuple[Finite, Finite, Finite]] | None
 
 
 def is_capture(source: str | Path | bytes) -> bool:
@@ -67,11 +166,93 @@ def is_capture(source: str | Path | bytes) -> bool:
     return header[:1] == b"{" and f'"{FORMAT}"'.encode() in header
 
 
-def _length(start: bytes) -> int:
-    return min(int.from_bytes(start[:8], "little"), MOST_HEADER)
+def encode(parts: Parts) -> bytes:
+    """Return the bytes of the file that holds these parts.
+
+    Raises:
+        NlvizError: when an affinity is not held as embeddings.
+    """
+    clip = parts.clip
+    tensors: dict[str, Tensor] = {
+        "clip.frames": torch.from_numpy(clip.frames.copy()),
+        "clip.times": torch.from_numpy(clip.times.copy()),
+    }
+    if parts.logits is not None:
+        tensors["logits"] = parts.logits
+    if parts.detections:
+        text = json.dumps([d.to_dict() for d in parts.detections]).encode()
+        tensors["detections"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    blocks = []
+    for n, (name, affinity) in enumerate(parts.affinities.items()):
+        if not isinstance(affinity, EmbeddedAffinity):
+            raise NlvizError(
+                f"a saved capture holds embeddings, the affinity of {name} is a "
+                f"{type(affinity).__name__}; save its rows as .npz instead"
+            )
+        found = {key: getattr(affinity, key) for key in ("theta", "phi", *_OPTIONAL)}
+        found["features"] = parts.features[name]
+        tensors |= {f"{n}.{key}": value for key, value in found.items() if value is not None}
+        blocks.append(_described(name, affinity))
+    header = {
+        "clip": {"name": clip.name, "digest": clip.digest, "sampling": asdict(clip.sampling)},
+        "about": dict(parts.about),
+        "labels": list(parts.labels),
+        "blocks": blocks,
+    }
+    # Cloned: a Gaussian's theta and phi are one tensor, which safetensors refuses to write.
+    return save_tensors(
+        {
+            k: v.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for k, v in tensors.items()
+        },
+        metadata={"format": FORMAT, "version": str(VERSION), "capture": json.dumps(header)},
+    )
 
 
-def _header(content: bytes) -> dict[str, Any]:
+def _described(name: str, affinity: EmbeddedAffinity) -> dict[str, Any]:
+    return {
+        "name": name,
+        "affinity": affinity.name,
+        "pairwise": asdict(affinity.pairwise),
+        "queries": asdict(affinity.queries),
+        "keys": asdict(affinity.keys),
+        "support": asdict(affinity.support),
+        "clip_shape": affinity.clip_shape,
+        "note": affinity.note,
+        "prefix_name": affinity.prefix_name,
+        "tensors": [key for key in _OPTIONAL if getattr(affinity, key) is not None],
+    }
+
+
+def decode(content: bytes) -> Parts:
+    """Return the parts that the bytes of a file hold; tensors are bit for bit those encoded.
+
+    Raises:
+        NlvizError: when it is not a capture of this version, is cut short, or its parts do not fit
+            together; the sentence names the part.
+    """
+    header = checked(parsed_json(_metadata(content)), _Header, of="its header's")
+    try:
+        tensors = load_tensors(content)
+    except SafetensorError as error:
+        raise NlvizError(f"it is cut short or broken ({error})") from None
+    clip = _clip(header.clip, tensors)
+    affinities: dict[str, Affinity] = {}
+    features = {}
+    for n, block in enumerate(header.blocks):
+        _require(block.name not in affinities, f"two blocks are called {block.name!r}")
+        affinity = _affinity(n, block, tensors, clip.shape)
+        affinities[block.name] = affinity
+        features[block.name] = _tensor(tensors, f"{n}.features", 4)
+        _fits(f"{n}.features", features[block.name], (None, *affinity.queries.shape))
+    logits = _tensor(tensors, "logits", 1) if "logits" in tensors else None
+    _require(logits is None or logits.numel() > 0, "logits must have at least one class")
+    detections = _detections(tensors["detections"], clip.shape) if "detections" in tensors else ()
+    return Parts(clip, affinities, features, header.about, logits, header.labels, detections)
+
+
+def _metadata(content: bytes) -> str:
+    """Return the JSON text of the header, and refuse what is not a capture of this version."""
     size = int.from_bytes(content[:8], "little")
     if len(content) < 10 or content[8:9] != b"{":
         raise NlvizError("it must be a safetensors file, it is something else")
@@ -80,24 +261,30 @@ def _header(content: bytes) -> dict[str, Any]:
             f"its header claims {size:,} bytes of the {len(content):,} there, at most "
             f"{MOST_HEADER:,} are allowed"
         )
-    whole = json.loads(content[8 : 8 + size])
-    meta = whole.get("__metadata__") or {}
-    if meta.get("format") != FORMAT:
-        raise NlvizError(f"its format must be {FORMAT}, it is {str(meta.get('format'))[:60]!r}")
-    if meta.get("version") != str(VERSION):
+    whole = parsed_json(content[8 : 8 + size])
+    metadata = checked(whole.get("__metadata__", {}), dict[str, Any], of="its metadata")
+    if metadata.get("format") != FORMAT:
+        raise NlvizError(f"its format must be {FORMAT}, it is {str(metadata.get('format'))[:60]!r}")
+    if metadata.get("version") != str(VERSION):
         raise NlvizError(
-            f"its version must be {VERSION}, it is {str(meta.get('version'))[:20]!r}; a newer "
+            f"its version must be {VERSION}, it is {str(metadata.get('version'))[:20]!r}; a newer "
             "nlviz may read it"
         )
-    told = json.loads(meta["capture"])
-    _require(isinstance(told, dict), "what it says of itself must be an object")
-    return cast(dict[str, Any], told)
+    return checked(metadata.get("capture"), str, of="its capture")
+
+
+def _clip(found: _Clip, tensors: Mapping[str, Tensor]) -> Clip:
+    frames, times = (_tensor(tensors, f"clip.{name}") for name in ("frames", "times"))
+    _require(times.dtype == torch.float64, "clip.times must be float64")
+    _require(bool(times.isfinite().all()), "clip.times must be finite")
+    sampling = Sampling(**msgspec.structs.asdict(found.sampling))
+    return Clip(frames.numpy(), times.numpy(), found.name, found.digest, sampling)
 
 
 def _affinity(
-    n: int, block: Mapping[str, Any], tensors: Mapping[str, Tensor], clip_shape: Shape
+    n: int, block: _Block, tensors: Mapping[str, Tensor], clip_shape: Shape
 ) -> EmbeddedAffinity:
-    queries, keys = _grid(block["queries"]), _grid(block["keys"])
+    queries, keys = (TokenGrid(**msgspec.structs.asdict(g)) for g in (block.queries, block.keys))
     theta, phi = _tensor(tensors, f"{n}.theta", 3), _tensor(tensors, f"{n}.phi", 3)
     all_queries, all_keys = queries.size + queries.prefix, keys.size + keys.prefix
     heads, _, d = theta.shape
@@ -106,8 +293,8 @@ def _affinity(
     _fits(f"{n}.phi", phi, (heads, all_keys, d))
     _require(theta.dtype == phi.dtype, f"{n}.theta and {n}.phi must be of one type")
     kept: dict[str, Tensor | None] = dict.fromkeys(_OPTIONAL)
-    for key in block["tensors"]:
-        _require(key in _OPTIONAL, f"a block keeps {', '.join(_OPTIONAL)}, got {str(key)[:40]!r}")
+    for key in block.tensors:
+        _require(key in _OPTIONAL, f"a block keeps {', '.join(_OPTIONAL)}, got {key[:40]!r}")
         kept[key] = _tensor(tensors, f"{n}.{key}", 3)
     bias, values, output = kept["bias"], kept["values"], kept["output"]
     if bias is not None:
@@ -118,84 +305,48 @@ def _affinity(
     if output is not None:
         dv = None if values is None else values.shape[2]
         _fits(f"{n}.output", output, (heads, all_queries, dv))
-    scale = _number(block["pairwise"]["scale"])
-    shape = block["clip_shape"]
-    if shape is not None:
-        _require(tuple(shape) == clip_shape, f"the clip is {clip_shape}, a block saw {shape!r}")
+    shape = block.clip_shape
+    _require(shape in (None, clip_shape), f"the clip is {clip_shape}, a block saw {shape}")
     return EmbeddedAffinity(
-        _text(block["affinity"]),
-        Pairwise(block["pairwise"]["name"], scale),
+        block.affinity,
+        Pairwise(block.pairwise.name, block.pairwise.scale),
         theta,
         phi,
         queries,
         keys,
-        support=_support(block["support"], queries, keys),
+        support=_support(block.support, queries, keys),
         bias=bias,
         values=values,
         output=output,
-        clip_shape=None if shape is None else clip_shape,
-        note=_text(block["note"]),
-        prefix_name=_text(block["prefix_name"]),
+        clip_shape=shape,
+        note=block.note,
+        prefix_name=block.prefix_name,
     )
 
 
-def _support(told: Mapping[str, Any], queries: TokenGrid, keys: TokenGrid) -> Support:
-    frames, own = told["frames_per_group"], told["own_prefix"]
-    _require(isinstance(own, bool), "own_prefix must be true or false")
-    if frames is not None:
-        _whole(frames, 1, "frames_per_group")
-        if own:
-            groups = -(-queries.shape[0] // frames)
-            _require(
-                keys.prefix % groups == 0,
-                f"{groups} groups of frames share tokens without a place evenly, "
-                f"got {keys.prefix} of them",
-            )
-    window = told.get("window")
-    if window is None:
-        return Support(frames, own)
-    _require(frames is None, "a support is a window or groups of frames, not both")
-    for name, least in (("rows", 0), ("columns", 0), ("block", 1)):
-        _whole(window[name], least, name)
-    if window["frames"] is not None:
-        _whole(window["frames"], 0, "frames")
-    return Support(window=Window(**{k: window[k] for k in ("rows", "columns", "frames", "block")}))
-
-
-def _grid(told: Mapping[str, Any]) -> TokenGrid:
-    for name in ("shape", "stride", "origin"):
+def _support(found: _Support, queries: TokenGrid, keys: TokenGrid) -> Support:
+    frames = found.frames_per_group
+    if frames is not None and found.own_prefix:
+        groups = -(-queries.shape[0] // frames)
         _require(
-            isinstance(told[name], list) and len(told[name]) == 3, f"a grid's {name} is 3 long"
+            keys.prefix % groups == 0,
+            f"{groups} groups of frames share tokens without a place evenly, "
+            f"got {keys.prefix} of them",
         )
-    for size in told["shape"]:
-        _whole(size, 1, "a grid's number of cells")
-    _whole(told["prefix"], 0, "a grid's prefix")
-    places = [_number(v) for v in (*told["stride"], *told["origin"])]
-    _require(min(places[:3]) > 0, f"a grid's strides must be above 0, got {places[:3]}")
-    # The numbers as JSON has them: an int stays an int.
-    stride, origin = (cast(Triple, tuple(told[key])) for key in ("stride", "origin"))
-    return TokenGrid(cast(Shape, tuple(told["shape"])), stride, origin, told["prefix"])
+    window = None if found.window is None else Window(**msgspec.structs.asdict(found.window))
+    return Support(frames, found.own_prefix, window)
 
 
-def _detections(found: Tensor | None, clip_shape: Shape) -> tuple[Detection, ...]:
-    if found is None:
-        return ()
+def _detections(found: Tensor, clip_shape: Shape) -> tuple[Detection, ...]:
     _require(found.dtype == torch.uint8 and found.dim() == 1, "detections must be bytes")
+    whole = parsed_json(found.numpy().tobytes())
     frames, height, width = clip_shape
-    objects = []
-    for told in json.loads(found.numpy().tobytes()):
-        mask = told["mask"]
-        if mask is not None:  # before a claim of it becomes memory
-            _require(mask["shape"] == [height, width], "a mask must be as large as the clip")
-            for run in mask["runs"]:
-                _whole(run, 0, "a run of a mask")
-            _require(sum(mask["runs"]) == height * width, "a mask's runs must fill the clip")
-        _whole(told["frame"], 0, "a detection's frame")
-        _require(told["frame"] < frames, f"a detection is on frame {told['frame']} of {frames}")
-        for value in (told["score"], *told["box"]):
-            _number(value)
-        objects.append(Detection.from_dict(told))
-    return tuple(objects)
+    for n, one in enumerate(checked(whole, list[_Detection], of="its detections")):
+        _require(one.frame < frames, f"detection {n} is on frame {one.frame} of {frames}")
+        if one.mask is not None:  # before a claim of it becomes memory
+            _require(one.mask.shape == (height, width), "a mask must be as large as the clip")
+            _require(sum(one.mask.runs) == height * width, "a mask's runs must fill the clip")
+    return tuple(Detection.from_dict(one) for one in whole)
 
 
 def _tensor(tensors: Mapping[str, Tensor], key: str, axes: int | None = None) -> Tensor:
@@ -213,24 +364,10 @@ def _fits(key: str, tensor: Tensor, shape: tuple[int | None, ...]) -> None:
     _require(same, f"{key} must be {wanted}, it is {' x '.join(map(str, tensor.shape))}")
 
 
-def _whole(value: object, least: int, what: str) -> None:
-    fine = isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**40
-    _require(fine, f"{what} must be a whole number from {least}, got {str(value)[:40]}")
-
-
-def _number(value: object) -> float:
-    fine = isinstance(value, int | float) and not isinstance(value, bool)
-    _require(fine, f"a number was expected, got {str(value)[:40]!r}")
-    number = float(cast(float, value))
-    _require(math.isfinite(number), f"numbers must be finite, got {number}")
-    return number
-
-
-def _text(value: object) -> str:
-    _require(isinstance(value, str), f"a text was expected, got {str(value)[:40]!r}")
-    return cast(str, value)
-
-
 def _require(fine: bool, rule: str) -> None:
     if not fine:
         raise NlvizError(rule)
+
+
+def _length(start: bytes) -> int:
+    return min(int.from_bytes(start[:8], "little"), MOST_HEADER)

@@ -233,17 +233,20 @@ def meta(key: str, value: str) -> Callable[..., None]:
 EDITS: dict[str, tuple[Callable[..., None], str]] = {
     "another format": (meta("format", "pt"), "format must be nlviz.capture"),
     "a newer version": (meta("version", "2"), "a newer nlviz may read it"),
-    "no blocks": (lambda h, t: t.update(blocks=[]), "at least one block"),
-    "blocks that are none": (lambda h, t: t.update(blocks=[7]), "another kind"),
+    "no blocks": (lambda h, t: t.update(blocks=[]), "blocks must be a list that is not empty"),
+    "blocks that are none": (
+        lambda h, t: t.update(blocks=[7]),
+        r"blocks\[0\] must be an object, got 7",
+    ),
     "two of a name": (lambda h, t: t["blocks"].append(t["blocks"][0]), "two blocks"),
     "one block too many": (
         lambda h, t: t["blocks"].append({**t["blocks"][0], "name": "b"}),
         "1.theta is missing",
     ),
-    "a part missing": (lambda h, t: t.pop("about"), "'about'"),
+    "a part missing": (lambda h, t: t.pop("about"), "header's about is missing"),
     "another grid": (block("queries", "shape", value=[4, 5, 8]), "0.theta must be any x 160"),
     "a huge grid": (block("keys", "shape", value=[4, 5, 10**30]), "whole number"),
-    "a flat grid": (block("keys", "shape", value=[4, 5]), "3 long"),
+    "a flat grid": (block("keys", "shape", value=[4, 5]), r"keys\.shape must be a list of 3"),
     "a negative grid": (block("keys", "shape", value=[4, -2, -3]), "whole number from 1"),
     "a grid of NaN": (block("keys", "origin", value=[0, float("nan"), 0]), "finite"),
     "a stride of 0": (block("queries", "stride", value=[1, 0, 8]), "above 0"),
@@ -255,8 +258,14 @@ EDITS: dict[str, tuple[Callable[..., None], str]] = {
     "another clip": (block("clip_shape", value=[9, 9, 9]), "the clip is"),
     "a tensor kept that is not": (block("tensors", value=["values"]), "0.values is missing"),
     "a tensor nobody knows": (block("tensors", value=["__class__"]), "a block keeps"),
-    "labels that are none": (lambda h, t: t.update(labels=[1]), "a text was expected"),
-    "a sampling of more": (lambda h, t: t["clip"]["sampling"].update(x=1), "another kind"),
+    "labels that are none": (lambda h, t: t.update(labels=[1]), r"labels\[0\] must be a text"),
+    "a number for the network's name": (
+        lambda h, t: t["about"].update(name=7),
+        "name must be a text",
+    ),
+    "true for a number": (block("queries", "prefix", value=True), "prefix must be a whole number"),
+    "a grid nested deeply": (block("queries", value=[[[[7]]]]), "queries must be an object"),
+    "a sampling of more": (lambda h, t: t["clip"]["sampling"].update(x=1), "has no field 'x'"),
 }
 
 
