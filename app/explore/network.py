@@ -122,9 +122,7 @@ def report(found: LoadReport | None) -> None:
         st.caption(verdict(found))
         for warning in found.warnings:
             st.warning(warning, icon=":material/warning:")
-        for part in sections(found):
-            if part.title == "Warnings":
-                continue
+        for part in sections(found, warnings=False):
             lines = [f"| **{part.title}** | | |", "| --- | --- | --- |"]
             lines += [f"| {' | '.join(map(plain, row))} |" for row in part.rows]
             st.markdown("\n".join(lines))

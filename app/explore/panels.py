@@ -101,7 +101,7 @@ def _typed() -> None:
 def _top_keys(shot: Capture, attention: AttentionMap) -> None:
     from nlviz.words.health import top_keys
 
-    gains = attention.title.endswith("minus the mean row")
+    gains = attention.values == "difference"
     st.markdown("##### Keys that gain most" if gains else "##### Its strongest keys")
     st.dataframe(
         top_keys(shot.clip, attention, k=12),

@@ -9,12 +9,17 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from nlviz.affinity.grid import TokenGrid
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 
 Weights = npt.NDArray[np.float32]
+Values = Literal["weights", "logits", "difference", "attribution"]
+Direction = Literal["from", "to"]
 
 _STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _RANK_SHARE = 0.004
@@ -52,13 +57,17 @@ class AttentionMap:
         off_grid: mass on tokens without a place (class token, registers).
         reachable: (t, h, w) bool, False for keys outside the query's support.
         signed: whether weights may be negative.
+        values: what the weights are: ``weights`` f / C, ``logits`` before C, a ``difference`` from
+            the mean row, or an ``attribution`` of a class score to cells.
+        direction: ``from`` the query to its keys, or ``to`` one key from all queries.
         normalised: whether weights and ``off_grid`` sum to 1.
         left_out: mass that ``without`` removed before renormalising, 0 otherwise.
         choices: number of keys that a row is spread over, where that is not the number of
             reachable cells (in a column, whose cells are queries).
         balanced: whether weights and ``off_grid`` sum to 0: a row that sums to 1 minus the mean
             row.
-        title: block and direction in words.
+        name: what the map is of, the block's name for instance.
+        title: name, direction and values in words; made from these where it is not given.
 
     >>> keys = TokenGrid((1, 2, 3), (1, 8, 8))
     >>> weights = np.array([[[0.5, 0.25, 0.0], [0.25, 0.0, 0.0]]], np.float32)
@@ -77,7 +86,15 @@ class AttentionMap:
     left_out: float = 0.0
     choices: int | None = None
     balanced: bool = False
-    title: str = "map"
+    title: str = ""
+    name: str = "map"
+    values: Values = "weights"
+    direction: Direction = "from"
+
+    def __post_init__(self) -> None:
+        if not self.title:
+            said = caption(self.name, self.direction, self.values)
+            object.__setattr__(self, "title", said)
 
     @property
     def own(self) -> int:
@@ -126,13 +143,19 @@ class AttentionMap:
                 "only rows that sum to 1 have an entropy, these do not (dot product and "
                 "concatenation are divided by the number of keys); look at per_frame or top instead"
             )
-        p = np.append(self.weights.ravel().astype(np.float64), self.off_grid)
-        p = p[p > 0]
-        return float(-(p * np.log(p)).sum())
+        return float(entropy(self._with_off_grid()))
 
     def effective(self) -> float:
-        """Return the effective number of cells, exp(entropy): 1 for one cell, all if uniform."""
-        return float(np.exp(self.entropy()))
+        """Return the effective number of cells, exp(entropy): 1 for one cell, all if uniform.
+
+        Raises:
+            NlvizError: for rows that are not distributions (dot product, concatenation).
+        """
+        return math.exp(self.entropy())
+
+    def _with_off_grid(self) -> Float[Tensor, " cells"]:
+        """Return all weights in double precision, the off-grid mass as one more cell."""
+        return torch.from_numpy(np.append(self.weights.ravel().astype(np.float64), self.off_grid))
 
     def mean_distance(self) -> tuple[float, float]:
         """Return the mean distance from query to key: (pixels, sampled frames).
@@ -155,7 +178,7 @@ class AttentionMap:
     def without(self, what: Literal["cell", "frame"]) -> AttentionMap:
         """Return the map without the query's own cell or frame, the rest renormalised.
 
-        Rows that are not distributions are not rescaled. ``left_out`` tells the mass removed.
+        Rows that are not distributions are not rescaled. ``left_out`` is the mass removed.
         """
         out = np.zeros(self.keys.shape, bool)
         a, b, c = self.keys.unravel(self.own)
@@ -222,6 +245,37 @@ class AttentionMap:
         ]
         title = f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform"
         return strip_html(frames, captions=captions, title=title)
+
+
+def entropy(rows: Float[Tensor, "*any cells"]) -> Float[Tensor, "*any"]:
+    """Return the entropy of rows that sum to 1, in nats.
+
+    >>> entropy(torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]]))
+    tensor([0.6931, 0.0000])
+    """
+    nats: Tensor = torch.special.entr(rows).sum(-1)
+    return nats
+
+
+def effective_number(rows: Float[Tensor, "*any cells"]) -> Float[Tensor, "*any"]:
+    """Return the effective number of cells of rows that sum to 1, exp(entropy), at least 1.
+
+    >>> effective_number(torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]]))
+    tensor([2., 1.])
+    """
+    return entropy(rows).exp()
+
+
+def caption(name: str, direction: Direction, values: Values) -> str:
+    """Return what a map shows in words: the block, which way, and which values.
+
+    >>> caption("stage4", "to", "difference")
+    'stage4, to this key, minus the mean row'
+    """
+    which_way = {"from": "from this query", "to": "to this key"}[direction]
+    of_values = {"logits": "raw logits", "difference": "minus the mean row"}
+    parts = [name, which_way, *([of_values[values]] if values in of_values else [])]
+    return ", ".join(parts)
 
 
 def round_up(value: float) -> float:

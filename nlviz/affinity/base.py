@@ -8,80 +8,54 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.attention_map import AttentionMap, Direction, Values
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support
 from nlviz.clips.point import Point, Shape
-from nlviz.errors import AffinityTooLarge, OutsideClip
+from nlviz.errors import AffinityTooLarge, NlvizError, OutsideClip
 
 Indices = Sequence[int] | Tensor
 Head = int | Literal["mean", "max"] | None
 DENSE_LIMIT = 1 << 30
+PAIRS = 1 << 27  # query-key pairs over which a mean row is taken; beyond it a sample of queries
+LEAST = 256  # queries of such a sample, however many keys there are
+CHUNK = 1 << 22  # query-key pairs that are in memory at once
 
 
-@runtime_checkable
-class Affinity(Protocol):
-    """One block's affinity on one clip.
+class MeanRows(NamedTuple):
+    """The mean row of an affinity.
 
-    Queries and keys have two grids, because pooled keys lie elsewhere.
+    Attributes:
+        rows: mean row of each group of queries, (heads, groups, all_keys) float32.
+        counted: number of queries that it was taken over.
     """
 
-    @property
-    def name(self) -> str:
-        """The block's name."""
-        ...
-
-    @property
-    def pairwise(self) -> Pairwise:
-        """F and C."""
-        ...
-
-    @property
-    def queries(self) -> TokenGrid:
-        """Where the queries lie."""
-        ...
-
-    @property
-    def keys(self) -> TokenGrid:
-        """Where the keys lie."""
-        ...
-
-    @property
-    def support(self) -> Support:
-        """Which keys a query may reach."""
-        ...
-
-    @property
-    def heads(self) -> int:
-        """Number of heads."""
-        ...
-
-    def rows(self, indices: Indices) -> Float[Tensor, "heads n keys"]:
-        """Return the rows of these queries."""
-        ...
-
-    def column(self, key: int) -> Float[Tensor, "heads queries"]:
-        """Return the weight that every query gives to one key."""
-        ...
-
-    def dense(self) -> Float[Tensor, "heads queries keys"]:
-        """Return all rows."""
-        ...
-
-    def map(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
-        """Return the row of the query at a place of the clip, laid on the key grid."""
-        ...
+    rows: Float[Tensor, "heads groups all_keys"]
+    counted: int
 
 
-class RowsMixin(ABC):
-    """What every affinity derives from its rows."""
+class Affinity(ABC):
+    """One block's affinity on one clip: rows f / C of the queries that are asked for.
+
+    A new kind of affinity gives these attributes and ``rows``; all else follows from them. Queries
+    and keys have two grids, because pooled keys lie elsewhere.
+
+    Attributes:
+        name: the block's name.
+        pairwise: the pairwise function f and its normalisation C, equation (1).
+        queries: where the queries lie.
+        keys: where the keys lie.
+        support: which keys a query may reach.
+        clip_shape: frames, height and width of the clip, where known; places outside are refused.
+    """
 
     name: str
     pairwise: Pairwise
@@ -91,20 +65,59 @@ class RowsMixin(ABC):
     clip_shape: Shape | None
 
     @abstractmethod
-    def rows(self, indices: Indices) -> Float[Tensor, "heads n keys"]:
-        """Return the rows of these queries."""
+    def rows(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
+        """Return the rows of these queries, keys without a place first.
+
+        Args:
+            indices: flat indices on the query grid.
+
+        Raises:
+            OutsideClip: when an index is not on the grid.
+        """
 
     @property
     def heads(self) -> int:
         """Number of heads."""
         return 1
 
-    def row_chunks(self, chunk: int = 128) -> Iterator[tuple[int, Float[Tensor, "heads n keys"]]]:
-        """Yield (first query, rows) over all queries, a chunk at a time."""
-        for first in range(0, self.queries.size, chunk):
-            yield first, self.rows(range(first, min(first + chunk, self.queries.size)))
+    @property
+    def row_values(self) -> Values:
+        """What rows hold: ``weights``, or a ``difference`` from the mean row."""
+        return "weights"
 
-    def dense(self) -> Float[Tensor, "heads queries keys"]:
+    @property
+    def balanced(self) -> bool:
+        """Whether rows sum to 0: those of a distribution minus the mean row do."""
+        return False
+
+    def logits(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
+        """Return the logits of these queries: rows before C, -inf where a query may not reach.
+
+        Raises:
+            NlvizError: when this affinity has no logits.
+            OutsideClip: when an index is not on the grid.
+        """
+        raise NlvizError(f"the affinity of {self.name} has no logits; show its rows instead")
+
+    def evenly(self, n: int) -> Int[Tensor, " n"]:
+        """Return the flat indices of at most ``n`` queries, spread evenly over all of them.
+
+        >>> import numpy as np
+        >>> from nlviz.affinity.patches import patch_affinity
+        >>> a = patch_affinity(np.zeros((1, 9, 9, 3), np.uint8), clip_shape=(1, 9, 9), h=1, step=2)
+        >>> a.evenly(5).tolist()
+        [0, 4, 8, 11, 15]
+        """
+        return spread_evenly(self.queries.size, n)
+
+    def row_chunks(
+        self, chunk: int = 128
+    ) -> Iterator[tuple[int, Float[Tensor, "heads n all_keys"]]]:
+        """Yield (first query, rows) over all queries, a chunk at a time."""
+        for part in self._chunks(chunk):
+            yield part.start, self.rows(part)
+
+    def dense(self) -> Float[Tensor, "heads queries all_keys"]:
         """Return all rows, (heads, queries, keys).
 
         Raises:
@@ -120,12 +133,51 @@ class RowsMixin(ABC):
         return torch.cat([rows for _, rows in self.row_chunks()], dim=1)
 
     def column(self, key: int) -> Float[Tensor, "heads queries"]:
-        """Return the weight that every query gives to the key with this flat index."""
+        """Return the weight that every query gives to the key with this flat index.
+
+        Raises:
+            OutsideClip: when the index is not on the key grid.
+        """
         self._check(key, self.keys, "key")
         at = key + self.keys.prefix
         return torch.cat([rows[..., at] for _, rows in self.row_chunks()], dim=1)
 
-    def map(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
+    @cached_property
+    def mean_rows(self) -> MeanRows:
+        """The mean row of each group of queries; computed once, kept.
+
+        O(queries x keys x d) in bounded memory, a chunk of rows at a time. Above 2^27 pairs of
+        query and key it is over queries spread evenly, as many as make that number.
+        """
+        keys = self.heads * (self.keys.size + self.keys.prefix)
+        group = self.query_groups
+        groups = int(group[-1]) + 1
+        most = max(PAIRS // keys // groups, LEAST)
+        chunk = max(CHUNK // keys, 16)
+        means, counted = [], 0
+        for g in range(groups):
+            index = (group == g).nonzero()[:, 0]
+            if len(index) > most:
+                index = index[spread_evenly(len(index), most).to(index.device)]
+            parts = torch.split(index, chunk)
+            total = sum(
+                (self.rows(part).sum(1, dtype=torch.float64) for part in parts),
+                start=torch.zeros((), dtype=torch.float64, device=index.device),
+            )
+            means.append((total / len(index)).to(torch.float32))
+            counted += len(index)
+        return MeanRows(torch.stack(means, 1), counted)
+
+    def map(
+        self,
+        *,
+        frame: float,
+        y: float,
+        x: float,
+        head: Head = None,
+        direction: Direction = "from",
+        values: Values = "weights",
+    ) -> AttentionMap:
         """Return the row of the query at a place of the clip, laid on the key grid.
 
         Args:
@@ -133,51 +185,110 @@ class RowsMixin(ABC):
             y: row of pixels in the clip.
             x: column of pixels in the clip.
             head: one head's index, ``"max"`` over heads, or their mean (None or ``"mean"``).
+            direction: ``"from"`` the query to its keys; ``"to"`` gives the column of the key at
+                the place, all queries that look at it, on the query grid.
+            values: ``"weights"`` are the rows, ``"logits"`` what they are before C, and
+                ``"difference"`` the rows minus the mean row of all queries.
 
         Raises:
             OutsideClip: when the place is not in the clip, or there is no such head.
+            NlvizError: for logits of an affinity that has none.
+
+        >>> theta = torch.tensor([[[0.0], [2.0], [4.0]]])
+        >>> from nlviz.affinity.embedded import EmbeddedAffinity
+        >>> line = TokenGrid((1, 1, 3))
+        >>> a = EmbeddedAffinity("block", Pairwise("gaussian"), theta, theta, line, line)
+        >>> a.map(frame=0, y=0, x=1, values="logits").weights
+        array([[[0., 4., 8.]]], dtype=float32)
         """
-        self._check_place(frame=frame, y=y, x=x)
-        index = self.queries.nearest(frame=frame, y=y, x=x)
-        row = self._one_head(self.rows([index])[:, 0], head)
-        prefix = self.keys.prefix
-        mask = self.support.mask(self.queries, self.keys, torch.tensor([index]))
+        if self.clip_shape is not None:
+            Point(frame, y, x).inside(self.clip_shape)
+        asked, grid = self.queries, self.keys
+        if direction == "to":
+            asked, grid = grid, asked
+        index = asked.nearest(frame=frame, y=y, x=x)
+        line = self._one_head(self._lines(index, direction, values), head)
+        prefix = grid.prefix if direction == "from" else 0
+        apart, weights = line[:prefix], line[prefix:]
+        if values == "logits":
+            finite = weights.isfinite()
+            reached = None if bool(finite.all()) else finite
+            weights = weights.where(finite, 0.0)
+        else:
+            reached = self._reached(index, direction)
+        shown = self.row_values if values == "weights" else values
+        rows = shown == "weights"
         return AttentionMap(
-            weights=row[prefix:].reshape(self.keys.shape).numpy(),
-            query=self.queries.centre(index),
-            keys=self.keys,
-            off_grid=float(row[:prefix].sum()),
-            reachable=None if mask is None else mask[0].reshape(self.keys.shape).numpy(),
-            signed=self.pairwise.signed,
-            normalised=self.pairwise.softmax and head != "max",
-            title=f"{self.name}, from this query",
+            weights=weights.reshape(grid.shape).numpy(),
+            query=asked.centre(index),
+            keys=grid,
+            off_grid=float(apart.sum()) if values != "logits" else 0.0,
+            reachable=None if reached is None else reached.reshape(grid.shape).numpy(),
+            signed=self.pairwise.signed or not rows,
+            normalised=rows and self.pairwise.softmax and direction == "from" and head != "max",
+            choices=self._choices() if direction == "to" else None,
+            balanced=shown == "difference"
+            and (self.balanced or self.pairwise.softmax)
+            and direction == "from"
+            and head != "max",
+            name=self.name,
+            values=shown,
+            direction=direction,
         )
 
     def map_to(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
-        """Return who looks at the key at a place of the clip: its column, on the query grid.
+        """Return who looks at the key at a place of the clip: ``map(direction="to")``.
 
         Raises:
             OutsideClip: when the place is not in the clip, or there is no such head.
         """
-        self._check_place(frame=frame, y=y, x=x)
-        key = self.keys.nearest(frame=frame, y=y, x=x)
-        column = self._one_head(self.column(key), head)
-        mask = self.support.reaching(self.queries, self.keys, key)
-        return AttentionMap(
-            weights=column.reshape(self.queries.shape).numpy(),
-            query=self.keys.centre(key),
-            keys=self.queries,
-            reachable=None if mask is None else mask.reshape(self.queries.shape).numpy(),
-            signed=self.pairwise.signed,
-            normalised=False,
-            choices=self._choices(),
-            title=f"{self.name}, to this key",
-        )
+        return self.map(frame=frame, y=y, x=x, head=head, direction="to")
+
+    @cached_property
+    def query_groups(self) -> Int[Tensor, " queries"]:
+        """The group of frames that each query belongs to, from 0, on the affinity's device."""
+        frames, h, w = self.queries.shape
+        size = self.support.frames_per_group
+        frame = torch.arange(frames, device=self.device).repeat_interleave(h * w)
+        return torch.zeros_like(frame) if size is None else frame // size
+
+    @property
+    def device(self) -> torch.device:
+        """Where rows are computed."""
+        return torch.device("cpu")
+
+    def _lines(
+        self, index: int, direction: Direction, values: Values
+    ) -> Float[Tensor, "heads all_tokens"]:
+        """Return the row of a query, or the column of a key, of every head."""
+        if values == "attribution":
+            raise NlvizError("an affinity has weights, logits and differences, no attribution")
+        at = index + self.keys.prefix
+        if values == "logits":
+            if direction == "from":
+                return self.logits([index])[:, 0]
+            return torch.cat([self.logits(part)[..., at] for part in self._chunks(128)], 1)
+        line = self.rows([index])[:, 0] if direction == "from" else self.column(index)
+        if values == "weights" or self.row_values == "difference":
+            return line
+        mean, group = self.mean_rows.rows, self.query_groups.to(self.mean_rows.rows.device)
+        return line - (mean[:, group[index]] if direction == "from" else mean[:, group, at])
+
+    def _reached(self, index: int, direction: Direction) -> Bool[Tensor, " tokens"] | None:
+        """Return the keys that a query reaches, or the queries that reach a key; None for all."""
+        if direction == "to":
+            return self.support.reaching(self.queries, self.keys, index)
+        mask = self.support.mask(self.queries, self.keys, torch.tensor([index]))
+        return None if mask is None else mask[0]
 
     def _choices(self) -> int:
         """Return how many keys a query reaches."""
-        mask = self.support.mask(self.queries, self.keys, torch.tensor([0]))
+        mask = self._reached(0, "from")
         return self.keys.size if mask is None else int(mask.sum())
+
+    def _chunks(self, chunk: int) -> Iterator[range]:
+        for first in range(0, self.queries.size, chunk):
+            yield range(first, min(first + chunk, self.queries.size))
 
     def _one_head(self, rows: Float[Tensor, "heads keys"], head: Head) -> Float[Tensor, " keys"]:
         rows = rows.detach().float().cpu()
@@ -190,11 +301,6 @@ class RowsMixin(ABC):
                 f"head must be between 0 and {self.heads - 1}, 'mean' or 'max'; got {head!r}"
             )
         return rows[head]
-
-    def _check_place(self, *, frame: float, y: float, x: float) -> None:
-        """Refuse a place outside the clip, where the clip's shape is known."""
-        if self.clip_shape is not None:
-            Point(frame, y, x).inside(self.clip_shape)
 
     @staticmethod
     def _check(index: int, grid: TokenGrid, what: str) -> None:
@@ -218,3 +324,15 @@ class RowsMixin(ABC):
         frame, y, x = self.queries.centre((t // 2 * h + h // 2) * w + w // 2)
         middle = self.map(frame=frame, y=y, x=x)
         return strip_html([], captions=[], title=repr(self)) + middle._repr_html_()
+
+
+RowsMixin = Affinity  # the name of the class in 0.3
+
+
+def spread_evenly(size: int, n: int) -> Int[Tensor, " n"]:
+    """Return at most ``n`` indices below ``size``, spread evenly, first and last among them.
+
+    >>> spread_evenly(16, 5).tolist()
+    [0, 4, 8, 11, 15]
+    """
+    return torch.linspace(0, size - 1, min(n, size), dtype=torch.float64).round().long()

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
 from nlviz.affinity.attention_map import AttentionMap
-from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.grid import Axis, TokenGrid
 
 
 def key_planes(grid: TokenGrid, frames: int) -> list[int]:
-    """Return the frame of the key grid that each frame of the clip shows, or -1 for none.
+    """Return the frame of the key grid that each frame of the clip shows, or -1 for no frame.
 
     >>> key_planes(TokenGrid((2, 5, 7), (3, 8, 8), (1, 0, 0)), 7)
     [0, 0, 0, 1, 1, 1, -1]
     """
-    stride, origin = grid.stride[0], grid.origin[0]
-    planes = []
-    for frame in range(frames):
-        at = min(max(math.ceil((frame - origin) / stride - 0.5), 0), grid.shape[0] - 1)
-        near = abs(frame - origin - stride * at) <= 0.5 * max(stride, 1) + 1e-6
-        planes.append(at if near else -1)
-    return planes
+    axis, frame = grid.axes[0], np.arange(frames)
+    plane = axis.nearest(frame, grid.shape[0])
+    away = np.abs(frame - axis.centres(grid.shape[0])[plane])
+    near = away <= 0.5 * max(axis.stride, 1) + 1e-6
+    return [int(index) for index in np.where(near, plane, -1)]
 
 
 def shown_frame(place: float, frames: int) -> int:
     """Return the frame of the clip that shows a token whose centre lies at this frame."""
-    return min(max(math.ceil(place - 0.5), 0), frames - 1)
+    return int(Axis().nearest(place, frames))
 
 
 def masses(attention: AttentionMap, frames: int) -> npt.NDArray[np.float64]:

@@ -10,10 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nlviz.affinity.base import (
-    Indices,
-    RowsMixin,
-)
+from nlviz.affinity.base import Affinity, Indices
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import ALL_KEYS, Support
@@ -22,7 +19,7 @@ from nlviz.errors import OutsideClip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EmbeddedAffinity(RowsMixin):
+class EmbeddedAffinity(Affinity):
     """An affinity that is held as its embeddings.
 
     Attributes:
@@ -68,6 +65,11 @@ class EmbeddedAffinity(RowsMixin):
     def heads(self) -> int:
         """Number of heads."""
         return int(self.theta.shape[0])
+
+    @property
+    def device(self) -> torch.device:
+        """Where rows are computed: the device of theta."""
+        return self.theta.device
 
     def rows(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
         """Return the rows of these queries: O(keys x d) each, on the device of theta.
@@ -146,8 +148,7 @@ class EmbeddedAffinity(RowsMixin):
         """
         if self.values is None or self.output is None:
             return None
-        n = min(sample, self.queries.size)
-        index = torch.linspace(0, self.queries.size - 1, n).round().long()
+        index = self.evenly(sample)
         mine = self.rows(index) @ self.values
         theirs = self.output[:, index.to(self.output.device) + self.queries.prefix]
         return float((mine - theirs).abs().max() / theirs.abs().max().clamp(min=1e-30))

@@ -12,11 +12,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from nlviz.clips.point import (
-    Point,
-    Shape,
-    Triple,
-)
+import numpy as np
+import numpy.typing as npt
+
+from nlviz.clips.point import Point, Shape, Triple
 from nlviz.errors import OutsideClip
 
 
@@ -39,6 +38,23 @@ class Axis:
     def placed(self, *, scale: float, offset: float) -> Axis:
         """Return the axis in a frame of reference where index i becomes ``scale * i + offset``."""
         return Axis(self.stride * scale, self.origin * scale + offset)
+
+    def centres(self, count: int) -> npt.NDArray[np.float64]:
+        """Return the places of the first ``count`` cells, (count,)."""
+        return self.origin + self.stride * np.arange(count, dtype=np.float64)
+
+    def nearest(self, places: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
+        """Return the index of the cell nearest to each place, among the first ``count`` cells.
+
+        Ties go to the lower index; a place beyond the outermost centres belongs to the outermost
+        cell. This is the one rule for all places, of queries, of keys and of pixels.
+
+        >>> Axis(8.0, 3.5).nearest([-20, 7.5, 8, 99], 4)
+        array([0, 0, 1, 3])
+        """
+        cells = (np.asarray(places, np.float64) - self.origin) / self.stride
+        # Ceil of -0.5 sends ties to the lower index, where rounding would send half of them up.
+        return np.ceil(cells - 0.5).clip(0, count - 1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,12 @@ class TokenGrid:
         """
         stride, origin = (t.stride, y.stride, x.stride), (t.origin, y.origin, x.origin)
         return cls(shape, stride, origin, prefix)
+
+    @property
+    def axes(self) -> tuple[Axis, Axis, Axis]:
+        """The axes t, y and x."""
+        t, y, x = (Axis(s, o) for s, o in zip(self.stride, self.origin, strict=True))
+        return t, y, x
 
     @property
     def size(self) -> int:
@@ -126,8 +148,8 @@ class TokenGrid:
         if not all(math.isfinite(p) for p in places):
             raise OutsideClip(f"frame, y and x must be finite numbers, got {frame}, {y}, {x}")
         a, b, c = (
-            min(max(math.ceil((p - o) / s - 0.5), 0), n - 1)
-            for p, o, s, n in zip(places, self.origin, self.stride, self.shape, strict=True)
+            int(axis.nearest(place, count))
+            for axis, place, count in zip(self.axes, places, self.shape, strict=True)
         )
         _, h, w = self.shape
         return (a * h + b) * w + c

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlviz.affinity.base import Indices, RowsMixin
+from nlviz.affinity.base import Affinity, Indices
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import ALL_KEYS, Support, Window
@@ -33,7 +33,7 @@ NL_MEANS = Pairwise("nl_means")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PatchAffinity(RowsMixin):
+class PatchAffinity(Affinity):
     """Rows derived from the pixels of a picture: non-local means and the bilateral filter.
 
     Borders are mirrored without repeating the edge pixel, for patches and for windows. Where a

@@ -26,8 +26,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nlviz.affinity.attention_map import AttentionMap
-from nlviz.affinity.base import Affinity, Head, Indices, RowsMixin
+from nlviz.affinity.attention_map import Values
+from nlviz.affinity.base import Affinity, Indices
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
@@ -35,9 +35,6 @@ from nlviz.affinity.support import Support
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
 
-PAIRS = 1 << 27  # query-key pairs over which a mean row is taken; beyond it a sample of queries
-LEAST = 256  # queries of such a sample, however many keys there are
-CHUNK = 1 << 22  # query-key pairs that are in memory at once
 SAME_RANKING = (
     "Concatenation ranks the keys alike for every query: f = ReLU(a of the query + b of the key), "
     "so hovering changes how many keys count and how much, never their order."
@@ -90,7 +87,7 @@ def split(affinity: Affinity) -> Split:
             "instead"
         )
     centre = centres(affinity)
-    prefix, group = affinity.queries.prefix, query_groups(affinity)
+    prefix, group = affinity.queries.prefix, affinity.query_groups
     wide = centre.theta.dtype
     own = affinity.theta[:, prefix:].to(wide) - centre.theta[:, group]
     before = affinity.theta[:, :prefix].to(wide) - centre.theta.mean(1, keepdim=True)
@@ -136,8 +133,8 @@ def unary_normaliser(unary: EmbeddedAffinity) -> Float[Tensor, "heads queries"]:
     >>> torch.allclose(unary_normaliser(unary), unary.log_normaliser)
     True
     """
-    group = query_groups(unary)
-    first = torch.searchsorted(group, torch.arange(_groups(unary), device=group.device))
+    group = unary.query_groups
+    first = torch.searchsorted(group, torch.arange(int(group[-1]) + 1, device=group.device))
     return unary.logits(first).logsumexp(-1)[:, group]
 
 
@@ -158,29 +155,8 @@ def centres(affinity: EmbeddedAffinity) -> Centres:
     theta, phi = affinity.theta[:, affinity.queries.prefix :], affinity.phi
     if theta.dtype not in (torch.float32, torch.float64):
         theta, phi = theta.float(), phi.float()
-    group = query_groups(affinity)
-    return Centres(_group_means(theta, group, _groups(affinity)), phi.mean(1, keepdim=True))
-
-
-def query_groups(affinity: Affinity) -> Int[Tensor, " queries"]:
-    """Return the group of frames that each query belongs to, from 0.
-
-    >>> from nlviz.affinity.patches import patch_affinity
-    >>> import numpy as np
-    >>> a = patch_affinity(np.zeros((2, 9, 9, 3), np.uint8), clip_shape=(2, 9, 9), h=1)
-    >>> query_groups(a).tolist()
-    [0, 0, 0, 0, 0, 0, 0, 0]
-    """
-    frames, h, w = affinity.queries.shape
-    size = affinity.support.frames_per_group
-    device = affinity.theta.device if isinstance(affinity, EmbeddedAffinity) else None
-    frame = torch.arange(frames, device=device).repeat_interleave(h * w)
-    return torch.zeros_like(frame) if size is None else frame // size
-
-
-def _groups(affinity: Affinity) -> int:
-    size = affinity.support.frames_per_group
-    return 1 if size is None else -(-affinity.queries.shape[0] // size)
+    group = affinity.query_groups
+    return Centres(_group_means(theta, group, int(group[-1]) + 1), phi.mean(1, keepdim=True))
 
 
 def _group_means(
@@ -191,7 +167,7 @@ def _group_means(
 
 @dataclass(frozen=True)
 class Deviation(Pairwise):
-    """F and C of rows minus the mean row: signed, and no distributions.
+    """The pairwise function f and its C of rows minus the mean row: signed, not summing to 1.
 
     >>> Deviation("gaussian").signed, Deviation("gaussian").softmax
     (True, False)
@@ -209,7 +185,7 @@ class Deviation(Pairwise):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MinusMean(RowsMixin):
+class MinusMean(Affinity):
     """Rows of an affinity minus its mean row: what is this query's own.
 
     A positive weight is more than the mean query gives to that key, a negative one less. Where the
@@ -218,14 +194,10 @@ class MinusMean(RowsMixin):
 
     Attributes:
         of: the affinity.
-        mean: mean row of each group of queries, (heads, groups, all_keys).
-        counted: number of queries that it was taken over.
         name, pairwise, queries, keys, support, clip_shape: as of every affinity.
     """
 
     of: Affinity
-    mean: Float[Tensor, "heads groups all_keys"]
-    counted: int
     name: str
     pairwise: Pairwise
     queries: TokenGrid
@@ -239,9 +211,29 @@ class MinusMean(RowsMixin):
         return self.of.heads
 
     @property
+    def device(self) -> torch.device:
+        """Where rows are computed."""
+        return self.of.device
+
+    @property
+    def row_values(self) -> Values:
+        """What rows hold: differences from the mean row."""
+        return "difference"
+
+    @property
     def balanced(self) -> bool:
         """Whether rows sum to 0."""
         return self.of.pairwise.softmax
+
+    @property
+    def mean(self) -> Float[Tensor, "heads groups all_keys"]:
+        """Mean row of each group of queries, which is subtracted."""
+        return self.of.mean_rows.rows
+
+    @property
+    def counted(self) -> int:
+        """Number of queries that the mean row was taken over."""
+        return self.of.mean_rows.counted
 
     def rows(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
         """Return the rows of these queries.
@@ -251,34 +243,23 @@ class MinusMean(RowsMixin):
         """
         rows = self.of.rows(indices)
         index = torch.as_tensor(indices, dtype=torch.long)
-        return rows - self.mean[:, query_groups(self.of).to(index.device)[index].to(rows.device)]
+        return rows - self.mean[:, self.query_groups.to(index.device)[index].to(rows.device)]
 
     def column(self, key: int) -> Float[Tensor, "heads queries"]:
-        """Return how much more than the mean query every query gives to one key."""
+        """Return how much more than the mean query every query gives to one key.
+
+        Raises:
+            OutsideClip: when the index is not on the key grid.
+        """
         column = self.of.column(key)
-        mean = self.mean[..., key + self.keys.prefix]
-        return column - mean[:, query_groups(self.of).to(column.device)]
-
-    def map(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
-        """Return the row of the query at a place, laid on the key grid; see ``RowsMixin.map``."""
-        found = super().map(frame=frame, y=y, x=x, head=head)
-        return self._told(found, balanced=self.balanced and head != "max")
-
-    def map_to(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
-        """Return the column of the key at a place; see ``RowsMixin.map_to``."""
-        return self._told(super().map_to(frame=frame, y=y, x=x, head=head), balanced=False)
-
-    def _told(self, attention: AttentionMap, *, balanced: bool) -> AttentionMap:
-        title = f"{attention.title}, minus the mean row"
-        return replace(attention, balanced=balanced, title=title)
+        return column - self.mean[:, self.query_groups.to(column.device), key + self.keys.prefix]
 
 
 def minus_mean(affinity: Affinity) -> MinusMean:
     """Return an affinity's rows minus its mean row.
 
     The mean is over all queries of a group of frames (there is one group unless queries see only
-    their own), computed once, a chunk of rows at a time; above 2^27 pairs of query and key it is
-    over queries spread evenly, as many as make that number.
+    their own), computed once; see ``Affinity.mean_rows`` for the bound on memory and time.
 
     >>> _ = torch.manual_seed(0)
     >>> theta, phi = torch.randn(1, 12, 5), torch.randn(1, 6, 5)
@@ -287,39 +268,13 @@ def minus_mean(affinity: Affinity) -> MinusMean:
     >>> rest.pairwise.signed, bool(rest.dense().mean(1).abs().max() < 1e-6)
     (True, True)
     """
-    mean, counted = mean_rows(affinity)
+    _ = affinity.mean_rows  # the one pass over all rows is here, not in the first row
     return MinusMean(
         of=affinity,
-        mean=mean,
-        counted=counted,
         name=affinity.name,
         pairwise=Deviation(affinity.pairwise.name, affinity.pairwise.scale),
         queries=affinity.queries,
         keys=affinity.keys,
         support=affinity.support,
-        clip_shape=getattr(affinity, "clip_shape", None),
+        clip_shape=affinity.clip_shape,
     )
-
-
-def mean_rows(affinity: Affinity) -> tuple[Float[Tensor, "heads groups all_keys"], int]:
-    """Return the mean row of each group of queries, and over how many queries it was taken.
-
-    O(queries x keys x d) once, in bounded memory; see ``minus_mean`` for the bound on the time.
-    """
-    keys = affinity.heads * (affinity.keys.size + affinity.keys.prefix)
-    group, groups = query_groups(affinity), _groups(affinity)
-    most = max(PAIRS // keys // groups, LEAST)
-    chunk = max(CHUNK // keys, 16)
-    means, counted = [], 0
-    for g in range(groups):
-        index = (group == g).nonzero()[:, 0]
-        if len(index) > most:
-            spread = torch.linspace(0, len(index) - 1, most, dtype=torch.float64)
-            index = index[spread.round().long().to(index.device)]
-        total = sum(
-            (affinity.rows(part).sum(1, dtype=torch.float64) for part in torch.split(index, chunk)),
-            start=torch.zeros((), dtype=torch.float64, device=index.device),
-        )
-        means.append((total / len(index)).to(torch.float32))
-        counted += len(index)
-    return torch.stack(means, 1), counted

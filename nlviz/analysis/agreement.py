@@ -113,10 +113,9 @@ def _laid_out(
         return other.values.astype(np.float64), other.grid, None
     if isinstance(other, AttentionMap):
         return np.abs(other.weights.astype(np.float64)), other.keys, other.reachable
-    n = min(SAMPLE, other.queries.size)
-    index = torch.linspace(0, other.queries.size - 1, n).round().long()
+    index = other.evenly(SAMPLE)
     mean = sum(other.rows(part).float().abs().mean(0).sum(0) for part in torch.split(index, 64))
-    row = cast(torch.Tensor, mean)[other.keys.prefix :] / n
+    row = cast(torch.Tensor, mean)[other.keys.prefix :] / len(index)
     return row.double().cpu().numpy().reshape(other.keys.shape), other.keys, None
 
 
@@ -168,9 +167,7 @@ def means(
     """
     flat = np.zeros(grid.shape, np.int64)
     for axis, n in enumerate(grid.shape):
-        at = grid.origin[axis] + grid.stride[axis] * np.arange(n)
-        cell = np.ceil((at - onto.origin[axis]) / onto.stride[axis] - 0.5)
-        cell = cell.clip(0, onto.shape[axis] - 1).astype(np.int64)
+        cell = onto.axes[axis].nearest(grid.axes[axis].centres(n), onto.shape[axis])
         flat = flat * onto.shape[axis] + cell.reshape([-1 if i == axis else 1 for i in range(3)])
     count = np.bincount(flat[keep], minlength=onto.size).reshape(onto.shape)
     total = np.bincount(flat[keep], values[keep], minlength=onto.size).reshape(onto.shape)

@@ -308,9 +308,8 @@ def _summed(pixels: Float[Tensor, "t h w"], prepared: Prepared, grid: TokenGrid)
     """Return the sums over the cells of a grid; a pixel belongs to the nearest cell."""
     summed = pixels.double()
     axes = (Axis(), prepared.y, prepared.x)
-    for dim, (axis, n) in enumerate(zip(axes, grid.shape, strict=True)):
-        at = axis.origin + axis.stride * torch.arange(summed.shape[dim], dtype=torch.float64)
-        cell = ((at - grid.origin[dim]) / grid.stride[dim] - 0.5).ceil().clamp(0, n - 1).long()
+    for dim, (axis, cells, n) in enumerate(zip(axes, grid.axes, grid.shape, strict=True)):
+        cell = torch.from_numpy(cells.nearest(axis.centres(summed.shape[dim]), n))
         out = summed.new_zeros([*summed.shape[:dim], n, *summed.shape[dim + 1 :]])
         summed = out.index_add_(dim, cell.to(summed.device), summed)
     return cast(Values, summed.float().cpu().numpy())

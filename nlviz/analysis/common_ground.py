@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.attention_map import AttentionMap, effective_number
 from nlviz.affinity.base import Affinity, Head
 from nlviz.affinity.grid import TokenGrid
 from nlviz.analysis.agreement import LEAST, SHARE, Mask, Numbers, centred_ranks, means, shifts
@@ -138,7 +138,7 @@ def common_ground(
     k = max(round(SHARE * cells), 1) if k is None else k
     if not 1 <= k <= cells:
         raise NlvizError(f"k must be between 1 and the {cells} cells in common, got {k}")
-    effective = [_effective(row) for row in rows]
+    effective = [float(effective_number(torch.from_numpy(row.ravel()))) for row in rows]
     away = [_away(m.query, grid)[box] for m in maps]
     near = [_gaussian(squares, n) for squares, n in zip(away, effective, strict=True)]
     one_row, other_row = (_Row.of(row, k) for row in rows)
@@ -227,10 +227,6 @@ def _cut(
         whole = sums.sum()
         kept.append(min(float(sums[box].sum() / whole), 1.0) if whole > 0 else 1.0)
     return rows, (kept[0], kept[1]), box
-
-
-def _effective(row: Numbers) -> float:
-    return float(torch.special.entr(torch.from_numpy(row)).sum().exp())
 
 
 def _away(query: tuple[float, float, float], grid: TokenGrid) -> Numbers:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nlviz.affinity.attention_map import effective_number
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
@@ -91,7 +92,7 @@ def _features(capture: Capture, block: str) -> Affinity:
         # Keys are pooled as the block pools them.
         phi = F.adaptive_max_pool3d(x[None], learned.keys.shape)[0].flatten(1).mT[None].contiguous()
     raw = EmbeddedAffinity("features", Pairwise("gaussian"), theta, phi, *_placed(learned))
-    scale = matched(raw.logits(_sampled(raw)), _target(learned))
+    scale = matched(raw.logits(raw.evenly(SAMPLE)), _target(learned))
     return replace(raw, pairwise=Pairwise("gaussian", scale))
 
 
@@ -101,7 +102,7 @@ def _position(capture: Capture, block: str) -> Affinity:
     -|k - q|^2 / 2 = q . k - |k|^2 / 2 - |q|^2 / 2, and the last term is the same for all keys.
     """
     learned = capture.affinities[block]
-    places = [_places(grid).to(_device(learned)) for grid in (learned.queries, learned.keys)]
+    places = [_places(grid).to(learned.device) for grid in (learned.queries, learned.keys)]
     scale_of_places = max(float(places[1].abs().max()), 1.0)
     theta, phi = (p / scale_of_places for p in places)
     bias = -phi.square().sum(-1) / 2
@@ -113,7 +114,7 @@ def _position(capture: Capture, block: str) -> Affinity:
         *_placed(learned),
         bias=bias[None, None],
     )
-    scale = matched(raw.logits(_sampled(raw)), _target(learned))
+    scale = matched(raw.logits(raw.evenly(SAMPLE)), _target(learned))
     return replace(raw, pairwise=Pairwise("gaussian", scale), bias=scale * bias[None, None])
 
 
@@ -163,7 +164,7 @@ def _nl_means(capture: Capture, block: str) -> Affinity:
         [cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in capture.clip.frames]
     )
     raw = patch_affinity(picture, clip_shape=capture.clip.shape, h=1.0, patch=7, step=4)
-    index = torch.linspace(0, raw.queries.size - 1, SAMPLE // 2).round().long()
+    index = raw.evenly(SAMPLE // 2)
     share = _target(learned) / learned.keys.size
     scale = matched(-raw.distances(index)[None], share * raw.keys.size)
     return replace(raw, h=scale**-0.5)
@@ -224,17 +225,12 @@ _PARTS = (
 )
 
 
-def _sampled(affinity: Affinity) -> Tensor:
-    n = affinity.queries.size
-    return torch.linspace(0, n - 1, min(SAMPLE, n)).round().long()
-
-
 def _target(learned: Affinity) -> float:
     """Mean effective number of cells of the block's rows; a twentieth where rows are no softmax."""
     if not learned.pairwise.softmax:
         return max(learned.keys.size / 20, 1.0)
-    rows = learned.rows(_sampled(learned)).float()
-    return float(torch.special.entr(rows).sum(-1).exp().mean())
+    rows = learned.rows(learned.evenly(SAMPLE)).float()
+    return float(effective_number(rows).mean())
 
 
 def matched(logits: Tensor, target: float) -> float:
@@ -246,7 +242,7 @@ def matched(logits: Tensor, target: float) -> float:
 
     >>> logits = -torch.arange(5.0).square()[None]
     >>> row = (matched(logits, 2.5) * logits).softmax(-1)
-    >>> round(float(torch.special.entr(row).sum().exp()), 3)
+    >>> round(float(effective_number(row)), 3)
     2.5
     """
     low, high = -12.0, 12.0  # the effective number falls as the factor grows
@@ -281,7 +277,3 @@ def _places(grid: TokenGrid) -> Tensor:
     middle = (y.mean(), x.mean())
     plane = torch.stack(torch.meshgrid(y - middle[0], x - middle[1], indexing="ij"), -1)
     return plane.reshape(-1, 2).repeat(t, 1)
-
-
-def _device(affinity: Affinity) -> torch.device:
-    return affinity.theta.device if isinstance(affinity, EmbeddedAffinity) else torch.device("cpu")

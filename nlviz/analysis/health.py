@@ -30,8 +30,8 @@ from torch.nn import functional as F
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.pairwise import SOFTMAX_NAMES, PairwiseName
-from nlviz.affinity.split import can_split, query_groups, split
-from nlviz.analysis.statistics import SAMPLE, average_distance, block_statistics, evenly
+from nlviz.affinity.split import can_split, split
+from nlviz.analysis.statistics import SAMPLE, average_distance, block_statistics
 from nlviz.captures.model import Capture
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.hooks import recorded
@@ -233,7 +233,7 @@ def unary_share(affinity: Affinity) -> float | None:
     if not can_split(affinity):
         return None
     unary = split(affinity).unary
-    parts = torch.split(evenly(affinity), 64)
+    parts = torch.split(affinity.evenly(SAMPLE), 64)
     each = [_divergence(affinity.rows(part), unary.rows(part)).flatten() for part in parts]
     return float((1 - torch.cat(each) / math.log(2)).mean())
 
@@ -320,8 +320,8 @@ def _row_distance(affinity: Affinity) -> tuple[float, int]:
     """Return the average distance of rows and over how many it is: all, or evenly spread ones."""
     keys = affinity.heads * (affinity.keys.size + affinity.keys.prefix)
     n = affinity.queries.size
-    index = evenly(affinity, n if n * keys <= EXACT_PAIRS else SAMPLE)
-    group = query_groups(affinity).to(index.device)[index]
+    index = affinity.evenly(n if n * keys <= EXACT_PAIRS else SAMPLE)
+    group = affinity.query_groups.to(index.device)[index]
     total = 0.0
     for g in set(group.tolist()):
         own = index[group == g]
@@ -337,4 +337,4 @@ def _output_distance(affinity: Affinity) -> float | None:
     if not isinstance(affinity, EmbeddedAffinity) or affinity.output is None:
         return None
     y = affinity.output[:, affinity.queries.prefix :].transpose(0, 1).flatten(1)
-    return average_distance(y, query_groups(affinity).to(y.device))
+    return average_distance(y, affinity.query_groups.to(y.device))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.by_frame import shown_frame
 from nlviz.affinity.grid import TokenGrid
 from nlviz.clips.detections import Detection
 from nlviz.clips.point import Shape
@@ -72,7 +73,7 @@ def instance_masses(
     """
     frames = clip_shape[0]
     frame, y, x = attention.query
-    own = _around(detections, min(max(math.ceil(frame - 0.5), 0), frames - 1), y, x)
+    own = _around(detections, shown_frame(frame, frames), y, x)
     names = ["background", "other objects" if own else "objects"]
     if own is not None:
         names += [f"others of {own.label}", own.name]
@@ -137,8 +138,7 @@ def _shares(inside: npt.NDArray[np.bool_], grid: TokenGrid) -> Floats:
     """Return (t, h, w) which share of each cell's area lies inside, of its part in the clip."""
     t, h, w = grid.shape
     frames, height, width = inside.shape
-    at = np.arange(frames)
-    nearest = np.clip(np.ceil((at - grid.origin[0]) / grid.stride[0] - 0.5), 0, t - 1)
+    nearest = grid.axes[0].nearest(np.arange(frames), t)
     rows, columns = (
         _edges(n, size, grid.stride[axis], grid.origin[axis])
         for axis, n, size in ((1, h, height), (2, w, width))

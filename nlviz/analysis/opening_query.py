@@ -7,8 +7,8 @@ import math
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from nlviz.affinity.attention_map import effective_number
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.patches import PatchAffinity
 from nlviz.clips.clip import Clip
@@ -95,7 +95,7 @@ def averaging_query(affinity: PatchAffinity) -> Point:
     best = (-1.0, height // 2, width // 2)
     for _, y, x in sorted(lattice, reverse=True)[:24]:
         row = affinity.rows([(frame * height + y) * width + x])[0, 0].double()
-        spread = float(torch.special.entr(row).sum().exp())
+        spread = float(effective_number(row))
         best = max(best, (spread, y, x))
     return Point(float(frame), float(best[1]), float(best[2]))
 

@@ -11,10 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.attention_map import AttentionMap, effective_number
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.affinity.split import query_groups
 from nlviz.captures.model import Capture
 
 SAMPLE = 512  # queries, spread evenly, over which a block is judged
@@ -165,9 +164,9 @@ def block_statistics(
     (True, True)
     """
     affinity = affinity or capture.affinities[block]
-    index = evenly(affinity)
+    index = affinity.evenly(SAMPLE)
     rows = torch.cat([affinity.rows(part).float().mean(0) for part in torch.split(index, 64)])
-    groups = query_groups(affinity).to(index.device)[index].to(rows.device)
+    groups = affinity.query_groups.to(index.device)[index].to(rows.device)
     magnitude = rows.abs() / rows.abs().sum(-1, keepdim=True).clamp(min=1e-30)
     mask = affinity.support.mask_all(affinity.queries, affinity.keys, index[:1])
     reachable = rows.shape[-1] if mask is None else int(mask.sum())
@@ -180,28 +179,12 @@ def block_statistics(
         distance_rows=average_distance(rows, groups),
         shared=float(torch.minimum(magnitude, mean).sum(-1).mean()),
         uniform=float(magnitude.clamp(max=1 / reachable).sum(-1).mean()),
-        effective=(
-            float(torch.special.entr(rows).sum(-1).exp().mean())
-            if affinity.pairwise.softmax
-            else None
-        ),
+        effective=float(effective_number(rows).mean()) if affinity.pairwise.softmax else None,
         parity=affinity.parity_error() if isinstance(affinity, EmbeddedAffinity) else None,
     )
 
 
 def _input_distance(capture: Capture, block: str) -> float:
     x = capture.features[block].flatten(1).mT
-    groups = query_groups(capture.affinities[block]).to(x.device)
+    groups = capture.affinities[block].query_groups.to(x.device)
     return average_distance(x, groups if len(groups) == len(x) else None)
-
-
-def evenly(affinity: Affinity, most: int = SAMPLE) -> Int[Tensor, " n"]:
-    """Return the flat indices of at most this many queries, spread evenly over all of them.
-
-    >>> from nlviz.affinity.patches import patch_affinity
-    >>> a = patch_affinity(np.zeros((1, 9, 9, 3), np.uint8), clip_shape=(1, 9, 9), h=1, step=2)
-    >>> evenly(a, 5).tolist()
-    [0, 4, 8, 11, 15]
-    """
-    n = affinity.queries.size
-    return torch.linspace(0, n - 1, min(most, n), dtype=torch.float64).round().long()

@@ -35,6 +35,16 @@ class About:
     digest: str = ""
     device: str = "cpu"
 
+    @property
+    def training(self) -> str:
+        """What the network was trained for, as a phrase that stands alone.
+
+        >>> About("a", "detection on COCO").training, About("b").training
+        ('trained for detection on COCO', 'training unknown')
+        """
+        complete = self.trained_for.startswith(("not ", "trained", "training"))
+        return self.trained_for if complete else f"trained for {self.trained_for}"
+
 
 class Affinities(Mapping[str, Affinity]):
     """Affinities by block name, in forward order; a wrong name is answered with the close ones."""

@@ -49,6 +49,8 @@ def attribution_overlay(found: Attribution, *, strength: float = 0.85) -> Overla
         normalised=False,
         choices=1,
         title=f"{name} for {found.label}",
+        name=name,
+        values="attribution",
     )
     hi = attention.top_of_scale()
     most, least = float(found.values.max()), float(found.values.min())

@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.base import Affinity
-from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.affinity.grid import TokenGrid
-from nlviz.affinity.patches import PatchAffinity
-from nlviz.affinity.split import MinusMean
 from nlviz.captures.model import Capture
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.files.local import KINDS, suffix_of, write_whole
@@ -102,15 +96,17 @@ def attention_of(affinity: Affinity, view: View) -> AttentionMap:
     """Return the map that a view shows: its direction, head, values and what it leaves out."""
     display, at = _shown(affinity, view.display), view.query
     place = {"frame": at.frame, "y": at.y, "x": at.x}
-    head = None if display.head == "mean" else display.head
-    if display.values == "logits":
-        attention = _logits(affinity, display, place)
-        if display.leave_out == "nothing":
-            return attention
-        return replace(attention.without(display.leave_out), left_out=0.0)
-    ask = affinity.map if display.direction == "from" else affinity.map_to  # type: ignore[attr-defined]
-    attention = ask(head=head, **place)
-    return attention if display.leave_out == "nothing" else attention.without(display.leave_out)
+    logits = display.values == "logits"
+    attention = affinity.map(
+        **place,
+        head=display.head,
+        direction=display.direction,
+        values="logits" if logits else "weights",
+    )
+    if display.leave_out == "nothing":
+        return attention
+    rest = attention.without(display.leave_out)
+    return replace(rest, left_out=0.0) if logits else rest  # logits have no mass
 
 
 def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
@@ -146,7 +142,7 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
 
 def _shown(affinity: Affinity, display: Display) -> Display:
     """Return the display with rows in place of logits where there are none: in differences."""
-    return replace(display, values="rows") if isinstance(affinity, MinusMean) else display
+    return replace(display, values="rows") if affinity.row_values == "difference" else display
 
 
 def _about(capture: Capture, display: Display) -> str:
@@ -155,9 +151,7 @@ def _about(capture: Capture, display: Display) -> str:
         return f"For comparison: {_SOURCES[display.source]}"
     if display.source in _PARTS:
         return _PARTS[display.source]
-    about = capture.about.trained_for
-    known = about.startswith(("not ", "trained", "training"))
-    return about if known else f"trained for {about}"
+    return capture.about.training
 
 
 def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
@@ -168,49 +162,6 @@ def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
         head = display.head
         notes.append(f"Head {head}." if isinstance(head, int) else f"{head.title()} over heads.")
     return tuple(notes)
-
-
-def _logits(affinity: Affinity, display: Display, place: dict[str, float]) -> AttentionMap:
-    """Return the logits of a query, or of all queries to one key, laid on their grid."""
-    asked, grid = affinity.queries, affinity.keys
-    if display.direction == "to":
-        asked, grid = grid, asked
-    index = asked.nearest(**place)
-    if display.direction == "from":
-        values = _logit_rows(affinity, [index])[:, 0, grid.prefix :]
-    else:
-        at, n = index + asked.prefix, grid.size
-        chunks = [range(i, min(i + 128, n)) for i in range(0, n, 128)]
-        values = torch.cat([_logit_rows(affinity, i)[..., at] for i in chunks], dim=1)
-    values = values.detach().float().cpu()
-    if display.head == "max":
-        one = values.amax(0)
-    elif display.head == "mean":
-        one = values.mean(0)
-    else:
-        if display.head >= affinity.heads:
-            raise InvalidView(
-                f"head must be between 0 and {affinity.heads - 1}, 'mean' or 'max'; "
-                f"got {display.head}"
-            )
-        one = values[display.head]
-    finite = one.isfinite()
-    side = "from this query" if display.direction == "from" else "to this key"
-    return AttentionMap(
-        weights=torch.where(finite, one, 0.0).reshape(grid.shape).numpy(),
-        query=asked.centre(index),
-        keys=TokenGrid(grid.shape, grid.stride, grid.origin),
-        reachable=None if bool(finite.all()) else finite.reshape(grid.shape).numpy(),
-        signed=True,
-        normalised=False,
-        title=f"{affinity.name}, {side}, raw logits",
-    )
-
-
-def _logit_rows(affinity: Affinity, indices: Any) -> torch.Tensor:
-    if isinstance(affinity, EmbeddedAffinity | PatchAffinity):
-        return affinity.logits(indices)
-    raise InvalidView(f"the affinity of {affinity.name} has no logits; show its rows instead")
 
 
 def _npz(capture: Capture, affinity: Affinity, view: View) -> bytes:

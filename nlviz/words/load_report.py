@@ -30,8 +30,12 @@ class Section:
     bad: bool = False
 
 
-def sections(report: LoadReport) -> list[Section]:
+def sections(report: LoadReport, *, warnings: bool = True) -> list[Section]:
     """Return a report's parts, the most important first; empty ones are left out.
+
+    Args:
+        report: what was found in a file.
+        warnings: whether the warnings are one of the parts.
 
     >>> r = LoadReport("a.pth", "torch zip", 2048, "", "toy", "its keys", "I3D R50", matched=3)
     >>> [s.title for s in sections(r)]
@@ -75,7 +79,7 @@ def sections(report: LoadReport) -> list[Section]:
         Section("Of another shape", _keys(report.misshapen, ""), bad=True),
         Section("Filled", _reasons(report.filled)),
         Section("Dropped", _reasons(report.dropped)),
-        Section("Warnings", tuple(("", w, "") for w in report.warnings)),
+        Section("Warnings", tuple(("", w, "") for w in report.warnings * warnings)),
     ]
     return [part for part in parts if part.rows]
 

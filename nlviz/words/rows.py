@@ -14,7 +14,7 @@ from nlviz.words.numbers import change_text, multiple_text, number_text, percent
 def place_text(clip: Clip, attention: AttentionMap) -> str:
     """Return where the query is, in seconds and pixels."""
     frame, y, x = attention.query
-    what = "key" if "to this key" in attention.title else "query"
+    what = "key" if attention.direction == "to" else "query"
     at = (
         ""
         if len(clip.frames) == 1
@@ -60,12 +60,12 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
         if not attention.left_out or own != 0:
             say = change_text if attention.balanced else percent_text
             parts.append(f"{say(own)} in its own frame")
-    what = "largest gain" if attention.title.endswith("the mean row") else "strongest link"
+    what = "largest gain" if attention.values == "difference" else "strongest link"
     best = attention.top(1, without=() if attention.left_out else (attention.own,))
     if best:
         link = best[0]
         size = multiple_text(link.multiple) + " uniform"
-        if attention.title.endswith("raw logits"):
+        if attention.values == "logits":
             size = number_text(link.weight)
         at = clip.times[shown_frame(link.frame, len(clip.times))]
         when = f"{at:.2f} s, " if len(clip.frames) > 1 else ""

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nlviz.affinity.base import Affinity
+from nlviz.affinity.base import Affinity, Head, Indices
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.patches import patch_affinity
 from nlviz.affinity.support import Support
-from nlviz.errors import AffinityTooLarge, OutsideClip
+from nlviz.errors import AffinityTooLarge, NlvizError, OutsideClip
 from tests.reference import affinity_rows
 
 NAMES = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
@@ -205,6 +205,49 @@ def test_map_to_is_the_column_of_the_key() -> None:
     )
     assert m.weights.shape == a.queries.shape
     assert not m.normalised
+
+
+@pytest.mark.parametrize("head", [None, 1, "max"])
+def test_every_direction_and_kind_of_values_is_laid_out(head: Head) -> None:
+    a = affinity(group=2, pool=(1, 2, 2), prefix=2)
+    rows, logits = a.dense(), a.logits(range(a.queries.size))
+    mean = torch.stack([rows[:, :30].mean(1), rows[:, 30:].mean(1)], 1)
+    every = {"weights": rows, "logits": logits, "difference": rows - mean.repeat_interleave(30, 1)}
+    query, key = a.queries.nearest(frame=1, y=5, x=20), a.keys.nearest(frame=1, y=5, x=20)
+    over = {None: lambda v: v.mean(0), 1: lambda v: v[1], "max": lambda v: v.amax(0)}[head]
+    for values, whole in every.items():
+        for direction in ("from", "to"):
+            m = a.map(frame=1, y=5, x=20, head=head, direction=direction, values=values)
+            line = over(whole[:, query] if direction == "from" else whole[..., key + 2])
+            apart = line[:2] if direction == "from" else line[:0]
+            line = line[2:] if direction == "from" else line
+            assert (m.values, m.direction) == (values, direction)
+            within = logits[0, query, 2:] if direction == "from" else logits[0, :, key + 2]
+            np.testing.assert_array_equal(m.reachable.ravel(), within.isfinite().numpy())
+            found, wanted = m.weights.ravel(), line.nan_to_num(0.0, 0.0, 0.0).numpy()
+            np.testing.assert_allclose(found, wanted, atol=2e-6)
+            assert m.off_grid == pytest.approx(0 if values == "logits" else float(apart.sum()))
+            assert m.normalised == (values == "weights" and direction == "from" and head != "max")
+            assert m.signed == (values != "weights")
+            assert m.balanced == (values == "difference" and direction == "from" and head != "max")
+            said = {"weights": "", "logits": ", raw logits", "difference": ", minus the mean row"}
+            way = {"from": "from this query", "to": "to this key"}[direction]
+            assert m.title == f"block, {way}{said[values]}"
+
+
+def test_an_affinity_without_logits_says_so() -> None:
+    class Even(Affinity):
+        name, pairwise, support, clip_shape = "even", Pairwise("gaussian"), Support(), None
+        queries = keys = TokenGrid((1, 2, 3))
+
+        def rows(self, indices: Indices) -> Tensor:
+            return torch.full((1, len(indices), 6), 1 / 6)
+
+    even = Even()
+    assert even.map(frame=0, y=1, x=2).effective() == pytest.approx(6)
+    assert abs(even.map(frame=0, y=1, x=2, values="difference").weights).max() < 1e-6
+    with pytest.raises(NlvizError, match="even has no logits; show its rows"):
+        even.map(frame=0, y=1, x=2, values="logits")
 
 
 def test_dense_is_refused_above_a_gibibyte_with_the_sizes_in_the_message() -> None:

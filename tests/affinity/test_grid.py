@@ -59,6 +59,16 @@ def test_nearest_is_nearest(grid: TokenGrid, place: tuple[float, float, float]) 
         assert abs(found[axis] - place[axis]) == pytest.approx(best, abs=1e-9)
 
 
+@given(strides, origins, sizes, st.lists(st.floats(-200, 500), max_size=7))
+def test_an_axis_finds_the_nearest_cell_of_every_place(
+    stride: float, origin: float, count: int, places: list[float]
+) -> None:
+    axis = Axis(stride, origin)
+    away = np.abs(np.array(places)[:, None] - axis.centres(count)[None])
+    found = away[np.arange(len(places)), axis.nearest(places, count)]
+    np.testing.assert_allclose(found, away.min(1), atol=1e-9)
+
+
 def test_ties_go_to_the_lower_index() -> None:
     grid = TokenGrid((1, 1, 4), (1, 8, 8), (0, 3.5, 3.5))
     assert [grid.nearest(frame=0, y=0, x=x) for x in (7, 7.5, 8, 15.5)] == [0, 0, 1, 1]

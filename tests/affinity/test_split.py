@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from nlviz.affinity import split as decomposition
+from nlviz.affinity import base
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
-from nlviz.affinity.split import mean_rows, minus_mean, query_groups, split
+from nlviz.affinity.split import minus_mean, split, unary_normaliser
 from nlviz.affinity.support import Support
 from nlviz.errors import NlvizError
 
@@ -111,7 +111,7 @@ def test_the_parts_differ_from_the_rows_and_from_each_other() -> None:
 
 def test_the_unary_row_is_the_same_for_every_query_of_a_group() -> None:
     rows = split(affinity(group=2)).unary.dense()
-    group = query_groups(affinity(group=2))
+    group = affinity(group=2).query_groups
     assert group.tolist() == [0] * 56 + [1] * 56 + [2] * 28
     for g in range(3):
         of_group = rows[:, group == g]
@@ -164,7 +164,7 @@ def test_minus_mean_is_the_row_minus_the_mean_of_its_group(options: dict[str, ob
     a = affinity(**options)  # type: ignore[arg-type]
     rest = minus_mean(a)
     assert isinstance(rest, Affinity)
-    rows, group = a.dense(), query_groups(a)
+    rows, group = a.dense(), a.query_groups
     wanted = rows.clone()
     for g in set(group.tolist()):
         wanted[:, group == g] -= rows[:, group == g].mean(1, keepdim=True)
@@ -196,7 +196,6 @@ def test_maps_of_minus_mean_are_signed_and_balanced() -> None:
 def test_many_pairs_are_sampled_evenly_and_a_chunk_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    a = affinity()
     asked: list[int] = []
     rows = EmbeddedAffinity.rows
 
@@ -205,16 +204,16 @@ def test_many_pairs_are_sampled_evenly_and_a_chunk_is_bounded(
         return rows(self, indices)
 
     monkeypatch.setattr(EmbeddedAffinity, "rows", counted)
-    whole, n = mean_rows(a)
+    whole, n = affinity().mean_rows
     assert (n, sum(asked)) == (QUERIES.size, QUERIES.size)
-    monkeypatch.setattr(decomposition, "CHUNK", 90 * 17)
+    monkeypatch.setattr(base, "CHUNK", 90 * 17)
     asked.clear()
-    again, _ = mean_rows(a)
+    again, _ = affinity().mean_rows
     assert max(asked) == 17
     assert torch.allclose(whole, again, atol=1e-7)
-    monkeypatch.setattr(decomposition, "PAIRS", 90 * 50)
-    monkeypatch.setattr(decomposition, "LEAST", 8)
-    part, n = mean_rows(a)
+    monkeypatch.setattr(base, "PAIRS", 90 * 50)
+    monkeypatch.setattr(base, "LEAST", 8)
+    part, n = affinity().mean_rows
     assert n == 50
     assert 1e-4 < float((part - whole).abs().max()) < 0.1
 
@@ -235,4 +234,4 @@ def test_concatenation_ranks_the_keys_alike_for_every_query() -> None:
 def test_the_unary_normaliser_needs_one_row_a_group(options: dict[str, object]) -> None:
     unary = split(affinity(**options)).unary  # type: ignore[arg-type]
     assert unary.log_normaliser is not None
-    assert torch.allclose(decomposition.unary_normaliser(unary), unary.log_normaliser, atol=1e-12)
+    assert torch.allclose(unary_normaliser(unary), unary.log_normaliser, atol=1e-12)

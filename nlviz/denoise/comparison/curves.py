@@ -219,7 +219,10 @@ def _distances(
 
 
 def _effective(distances: Numbers, h: float) -> float:
+    # Denoising needs no PyTorch until here.
+    import torch
+
+    from nlviz.affinity.attention_map import effective_number
+
     weights = np.exp(-distances / h**2)
-    shares = weights / weights.sum()
-    shares = shares[shares > 0]
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    return float(effective_number(torch.from_numpy((weights / weights.sum()).ravel())))

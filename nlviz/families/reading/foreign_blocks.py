@@ -221,8 +221,7 @@ def _settled(affinity: EmbeddedAffinity, candidates: tuple[Pairwise, ...]) -> Em
 
 def _error(affinity: EmbeddedAffinity) -> float:
     """Return |rows g - y| / |y| at a few queries."""
-    n = affinity.queries.size
-    indices = torch.linspace(0, n - 1, min(n, SAMPLE)).round().long().to(affinity.theta.device)
+    indices = affinity.evenly(SAMPLE).to(affinity.theta.device)
     assert affinity.values is not None  # for the type checker: read() gave both
     assert affinity.output is not None
     y = affinity.output[:, indices].float()
