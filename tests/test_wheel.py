@@ -53,6 +53,14 @@ def test_the_library_comes_from_the_wheel(installed: Path, tmp_path: Path) -> No
         assert line.startswith(str(installed.parent))
 
 
+def test_the_public_names_come_from_the_stubs_in_the_wheel(installed: Path, tmp_path: Path) -> None:
+    (site,) = (installed.parent / "lib").glob("python*/site-packages")
+    stubs = {str(stub.parent.relative_to(site)) for stub in site.rglob("*.pyi")}
+    assert {"nlviz", "nlviz/denoise", "nlviz/zoo"} <= stubs
+    code = "import nlviz; print(nlviz.denoise.psnr.__name__, nlviz.Clip.__name__)"
+    assert run(installed / "python", "-c", code, cwd=tmp_path).split() == ["psnr", "Clip"]
+
+
 def test_the_command_line_works(installed: Path, tmp_path: Path) -> None:
     assert "lite-nl" in run(installed / "nlviz", "models", cwd=tmp_path).splitlines()
     run(

@@ -1,0 +1,46 @@
+from . import denoise as denoise
+from . import errors as errors
+from . import zoo as zoo
+from .affinity.attention_map import AttentionMap as AttentionMap
+from .affinity.attention_map import Link as Link
+from .affinity.base import Affinity as Affinity
+from .affinity.embedded import EmbeddedAffinity as EmbeddedAffinity
+from .affinity.grid import TokenGrid as TokenGrid
+from .affinity.pairwise import Pairwise as Pairwise
+from .affinity.patches import PatchAffinity as PatchAffinity
+from .affinity.patches import patch_affinity as patch_affinity
+from .affinity.support import Support as Support
+from .affinity.support import Window as Window
+from .analysis.agreement import Agreement as Agreement
+from .analysis.agreement import agreement as agreement
+from .analysis.attribution import Attribution as Attribution
+from .analysis.attribution import attribution as attribution
+from .analysis.common_ground import CommonGround as CommonGround
+from .analysis.common_ground import common_ground as common_ground
+from .analysis.health import BlockHealth as BlockHealth
+from .analysis.health import block_health as block_health
+from .captures.capture import About as About
+from .captures.capture import Capture as Capture
+from .captures.capture import read_capture as read_capture
+from .captures.model import Model as Model
+from .captures.model import capture as capture
+from .captures.thirty_views import thirty_views as thirty_views
+from .clips.clip import Clip as Clip
+from .clips.clip import read_clip as read_clip
+from .errors import NlvizError as NlvizError
+from .families.reading.adapter import InputSpec as InputSpec
+from .networks.block import NonLocalBlock as NonLocalBlock
+from .networks.insert import insert as insert
+from .render.overlay import Overlay as Overlay
+from .render.overlay import overlay as overlay
+from .views.view import View as View
+from .views.view import read_view as read_view
+from .web.notebook import LiveView as LiveView
+from .web.notebook import view as view
+from .zoo.load import ModelCard as ModelCard
+from .zoo.load import inspect_weights as inspect_weights
+from .zoo.load import list_models as list_models
+from .zoo.load import load_model as load_model
+
+__version__: str
+__all__: list[str]
