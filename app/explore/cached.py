@@ -49,15 +49,14 @@ def model(choice: Choice, progress: Listener | None = None) -> Model:
     Raises:
         NlvizError: whatever loading raises.
     """
+    from nlviz.zoo import app_offers
     from nlviz.zoo.load import load_model
-    from nlviz.zoo.python_models import offered, own_model
 
     def make() -> Model:
-        if choice.model in offered():
-            return own_model(choice.model, device=choice.device)
         family, flags = _flags(choice)
         return load_model(
             choice.model,
+            allow_code=choice.model in app_offers.functions(),
             device=choice.device,
             family=family,
             autocast="bfloat16" if choice.half else None,
@@ -151,11 +150,11 @@ def capture(choice: Choice, progress: Progress) -> Capture:
 def _saved(choice: Choice) -> Capture:
     from nlviz.captures.capture import read_capture
     from nlviz.errors import NlvizError, did_you_mean
-    from nlviz.zoo.saved_captures import offered
+    from nlviz.zoo import app_offers
 
     if choice.upload is not None:
         return read_capture(choice.upload, name=choice.name)
-    captures = offered()
+    captures = app_offers.captures()
     if choice.name not in captures:
         raise NlvizError(
             f"no saved capture is called {choice.name!r}{did_you_mean(choice.name, captures)}"

@@ -42,11 +42,11 @@ def choose() -> Network | None:
 
 
 def _named() -> Network | None:
+    from nlviz.zoo.app_offers import functions
     from nlviz.zoo.load import CARDS, is_here, list_models
-    from nlviz.zoo.python_models import offered
 
     state = st.session_state
-    models = [*offered(), *sorted(list_models(), key=lambda name: not CARDS[name].weights)]
+    models = [*functions(), *sorted(list_models(), key=lambda name: not CARDS[name].weights)]
     if state.model not in models:
         models.append(state.model)  # a name from the address; loading it says what is wrong
     st.selectbox("Model", models, key="model", format_func=_label, label_visibility="collapsed")

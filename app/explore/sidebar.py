@@ -14,14 +14,14 @@ def choose() -> Choice | None:
     from nlviz.captures.file_format import is_capture
     from nlviz.clips.clip import Sampling
     from nlviz.resources import bundled_inputs
+    from nlviz.zoo.app_offers import captures
     from nlviz.zoo.devices import device_name, devices
-    from nlviz.zoo.saved_captures import offered
 
     state = st.session_state
     inputs = list(bundled_inputs())
     if state.input not in inputs:
         inputs.append(state.input)  # a name from the address; reading it says what is wrong
-    kinds = ["Bundled", "Upload", *([SAVED] if offered() else [])]
+    kinds = ["Bundled", "Upload", *([SAVED] if captures() else [])]
     with st.sidebar:
         st.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
         st.segmented_control("Input", kinds, key="kind", required=True)
@@ -39,7 +39,7 @@ def choose() -> Choice | None:
                 if is_capture(upload) or name.endswith(".nlviz"):
                     return _saved(name, upload)
         elif state.kind == SAVED:
-            st.selectbox("File", list(offered()), key="saved")
+            st.selectbox("File", list(captures()), key="saved")
             return _saved(state.saved, None)
         else:
             st.selectbox("Clip or photo", inputs, key="input")

@@ -83,11 +83,11 @@ def saved_choice(name: str, upload: bytes | None) -> Choice:
 def first_choice() -> Choice:
     """Return what is chosen when nobody chose anything."""
     from nlviz.clips.clip import Sampling
+    from nlviz.zoo import app_offers
     from nlviz.zoo.devices import devices
-    from nlviz.zoo.saved_captures import offered
 
     d = DEFAULTS
-    if captures := list(offered()):
+    if captures := list(app_offers.captures()):
         return Choice(captures[0], None, Sampling(), "", "cpu", None, saved=True)
     sampling = Sampling(d["start"], d["stride"], d["frames"], d["size"])
     return Choice(d["input"], None, sampling, d["model"], devices()[0], d["block"])
@@ -96,10 +96,10 @@ def first_choice() -> Choice:
 def restore() -> None:
     """Give every choice a value; Streamlit forgets those whose widget was not drawn last time."""
     if "kept" not in st.session_state:
+        from nlviz.zoo import app_offers
         from nlviz.zoo.devices import devices
-        from nlviz.zoo.saved_captures import offered
 
-        captures = list(offered())
+        captures = list(app_offers.captures())
         first = {"kind": SAVED, "saved": captures[0]} if captures else {}
         st.session_state.kept = {**DEFAULTS, "device": devices()[0], **first}
     kept = st.session_state.kept

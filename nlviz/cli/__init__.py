@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
-from nlviz.cli.checkpoints import inspect, verify
-from nlviz.cli.denoising import denoise
-from nlviz.cli.models import info, models
+from nlviz.cli.attend import attend
+from nlviz.cli.denoise import denoise
+from nlviz.cli.info import info
+from nlviz.cli.inspect import inspect
+from nlviz.cli.models import models
 from nlviz.cli.predict import predict
-from nlviz.cli.serve import start_app
+from nlviz.cli.render import render
+from nlviz.cli.start_app import start_app
 from nlviz.cli.terminal import Sentences
-from nlviz.cli.views import attend, render
+from nlviz.cli.verify import verify
 
 app = typer.Typer(
     cls=Sentences,

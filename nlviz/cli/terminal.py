@@ -25,6 +25,15 @@ FlagsOption = Annotated[
         help="Override how the network is computed, `--set scale=false`; may be repeated.",
     ),
 ]
+ModelOption = Annotated[
+    str, typer.Option(help="A name that `nlviz models` prints, or your own MODULE:FUNCTION.")
+]
+WeightsOption = Annotated[
+    str | None, typer.Option(help="A file of weights, in place of a model's name.")
+]
+NameArgument = Annotated[
+    str, typer.Argument(help="A file of weights, a model's name, or your own MODULE:FUNCTION.")
+]
 AutocastOption = Annotated[
     Literal["bfloat16", "float16"] | None,
     typer.Option(help="Run the network in half precision; rows are computed in full."),
@@ -32,7 +41,7 @@ AutocastOption = Annotated[
 
 
 class Sentences(TyperGroup):
-    """Tells what went wrong in a sentence rather than by a traceback."""
+    """Prints what went wrong as a sentence rather than a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""

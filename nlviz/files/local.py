@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from nlviz.errors import NlvizError
 
@@ -57,12 +58,20 @@ def write_whole(path: str | Path, content: bytes) -> Path:
     return path
 
 
-def digest_of(path: Path) -> str:
-    """Return the sha256 of a file.
+def digest_of(content: Path | bytes, kind: Literal["sha256", "sha1"] = "sha256") -> str:
+    """Return the digest of a file or of bytes, in hex.
 
-    >>> from nlviz.resources import asset
-    >>> len(digest_of(asset("README.md")))
-    64
+    Args:
+        content: a file's path, or the bytes themselves.
+        kind: of the digest; ``sha1`` only where a publisher names no other.
+
+    Raises:
+        OSError: when the file cannot be read.
+
+    >>> digest_of(b"theta and phi")[:12], len(digest_of(b"", "sha1"))
+    ('f913efcb9949', 40)
     """
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    if isinstance(content, bytes):
+        return hashlib.new(kind, content).hexdigest()
+    with content.open("rb") as handle:
+        return hashlib.file_digest(handle, kind).hexdigest()

@@ -44,7 +44,11 @@ def sections(report: LoadReport, *, warnings: bool = True) -> list[Section]:
     ('file', 'a.pth', 'torch zip, 2.0 KB')
     """
     about = [
-        ("file", report.file, f"{report.container}, {_size(report.size)}"),
+        (
+            "file" if report.size else "name",
+            report.file,
+            ", ".join([report.container, *([_size(report.size)] if report.size else ())]),
+        ),
         ("family", report.family, f"recognised by {report.recognised_by}"),
         ("architecture", report.architecture, _blocks_in_words(report.blocks)),
     ]
@@ -62,7 +66,7 @@ def sections(report: LoadReport, *, warnings: bool = True) -> list[Section]:
         Section(
             "Non-local blocks",
             tuple(
-                (b.name, b.pairwise, f"{b.channels} channels, {b.inner} inner")
+                (b.name, b.pairwise, f"{b.channels} channels, {b.inner} inner" * bool(b.channels))
                 for b in report.blocks
             ),
         ),
@@ -108,6 +112,8 @@ def verdict(report: LoadReport) -> str:
     >>> verdict(LoadReport("a.pth", "torch zip", 9, "", "unknown", "nothing", "unknown"))
     'Not loaded: no layout that nlviz knows fits this file.'
     """
+    if report.complete and not report.size:
+        return "Complete: the network was built in memory, not read from a file."
     if report.complete:
         return (
             "Complete: every tensor of the network is there and every key of the file is explained."

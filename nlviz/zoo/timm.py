@@ -18,6 +18,7 @@ from nlviz.families import adapter_for
 from nlviz.files.downloads import fetch
 from nlviz.files.local import digest_of
 from nlviz.progress import Listener
+from nlviz.zoo.labels import labels_named
 
 PREFIX = "timm/"
 _FILE = "model.safetensors"
@@ -72,8 +73,12 @@ def timm_model(name: str, *, progress: Listener | None = None) -> Model:
             f"{path} does not hold the weights of {short} ({error}); delete it to download it again"
         ) from error
     net.eval().requires_grad_(False)
-    told = f"trained as {card.tag!r} tells (licence {card.license or 'unknown'})"
-    return Model(net, about=About(name, told, digest_of(path)))
+    trained = f"trained as {card.tag!r} tells (licence {card.license or 'unknown'})"
+    return Model(
+        net,
+        about=About(name, trained, digest_of(path)),
+        labels=labels_named("imagenet") if getattr(net, "num_classes", None) == 1000 else (),
+    )
 
 
 def _built(name: str, **options: Any) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ import torch
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip, read_clip
+from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.report import LoadReport
 from nlviz.progress import Listener, Progress
 from nlviz.resources import asset
 from nlviz.zoo.cards import ModelCard
-from nlviz.zoo.load import CARDS, card_for, file_of, inspect_weights, load_model
+from nlviz.zoo.source import ModelSource
 
 _CLIP = "clips/bunny.mp4"
 _CLOSE = 1e-3  # of the largest value; rounding alone stays far below
@@ -76,21 +76,29 @@ def verify(
     family: str | None = None,
     clip: Clip | None = None,
     progress: Listener | None = None,
+    allow_code: bool = False,
     **flags: Any,
 ) -> Verification:
-    """Put a file of weights to the test: digest, keys, finite outputs, a prediction, live blocks.
+    """Put a model to the test: digest, keys, finite outputs, a prediction, live blocks.
+
+    One forward pass of one clip. Nothing is raised for what is found: it is in the result.
 
     Args:
-        source: a file, or one of ``nlviz.list_models()``.
+        source: one of ``nlviz.list_models()``, a file, or another name that ``load_model`` takes.
         device: as in ``load_model``.
         family: as in ``load_model``.
         clip: to predict; by default the bundled one, as many frames as in training.
         progress: called with a sentence and a share in [0, 1].
+        allow_code: as in ``load_model``.
         **flags: as in ``load_model``.
 
     Raises:
-        UnknownModel: when there is no such file or name.
-        NlvizError: when the file cannot be read, or had. That it does not fit is in the result.
+        UnknownModel: when there is no such file or name, or it would run code without leave.
+        DownloadFailed: when the weights cannot be had.
+        UnreadableCheckpoint: when the file holds no weights that can be read.
+        UnsafeCheckpoint: when it would run code.
+        WeightsMismatch: when a bundled or downloaded file has another digest than its card.
+        OutOfMemory: when the device has too little memory for the clip.
 
     >>> found = verify("lite-nl")
     >>> found.passed, found.digest_fits, sorted(found.block_sizes)
@@ -98,17 +106,17 @@ def verify(
     """
     tell = Progress.of(progress)
     tell("Reading the keys", 0.0)
-    report = inspect_weights(
-        source,
+    origin = ModelSource.parse(source)
+    report, model = origin.examine(
+        device=device,
         family=family,
-        progress=tell.part(0.0, 0.4),
+        progress=tell.part(0.0, 0.6),
+        allow_code=allow_code,
         **flags,
     )
-    card = CARDS.get(str(source))
-    path = Path(source) if card is None else file_of(card)
-    card = card or card_for(path)
+    card = origin.card
     complaints: list[str] = []
-    fits = _digest_fits(path, card, report.digest)
+    fits = origin.digest_fits(report)
     if fits is False and card is not None:
         complaints.append(
             f"The digest is not that of {card.file_name}, which begins with {card.digest[:13]}; "
@@ -122,13 +130,11 @@ def verify(
     prediction: tuple[tuple[str, float], ...] = ()
     sizes: dict[str, float] = {}
     name, off = "", 0.0
-    if not complaints or (report.complete and report.blocks):
-        tell("Loading the network", 0.5)
-        model = load_model(source, device=device, family=family, progress=None, **flags)
-        taken = clip or _clip(model)
-        name = taken.name
+    if model is not None:
+        sampled = clip or _clip(model)
+        name = sampled.name
         tell("Running the network", 0.7)
-        finite, prediction, sizes, off = _run(model, taken)
+        finite, prediction, sizes, off = _run(model, sampled)
         if not finite:
             complaints.append("The network's outputs are not finite numbers.")
         if off > _CLOSE:
@@ -141,22 +147,9 @@ def verify(
     return Verification(report, card, fits, finite, off, name, prediction, sizes, tuple(complaints))
 
 
-def _digest_fits(path: Path, card: ModelCard | None, sha256: str) -> bool | None:
-    if card is not None and card.weights:
-        return True  # file_of has compared it
-    if card is None or not card.digest:
-        return None
-    if card.digest.startswith("sha1:"):
-        with path.open("rb") as handle:
-            found = hashlib.file_digest(handle, "sha1").hexdigest()
-        return found == card.digest.removeprefix("sha1:")
-    return sha256.startswith(card.digest)
-
-
 def _clip(model: Model) -> Clip:
-    spec = model.input_spec
-    frames = 8 if spec is None or spec.frames is None else spec.frames
-    return read_clip(asset(_CLIP), frames=frames, size=256)
+    sampling = (model.input_spec or InputSpec()).sampling()
+    return read_clip(asset(_CLIP), frames=sampling.frames, size=256)
 
 
 def _run(

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from nlviz.errors import UnreadableCheckpoint
-from nlviz.zoo import saved_captures
-from nlviz.zoo.saved_captures import offer, offered
+from nlviz.zoo import app_offers
+from nlviz.zoo.app_offers import captures, offer_capture
 from tests.app.test_explore import app, texts
 from tests.captures.test_file_format import detected, made
 
 
 @pytest.fixture(autouse=True)
 def nothing_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saved_captures, "_offered", {})
+    monkeypatch.setattr(app_offers, "_captures", {})
 
 
 def test_an_offered_capture_opens_without_a_network(tmp_path: Path) -> None:
-    assert offer(detected().save(tmp_path / "look.nlviz")) == "look.nlviz"
+    assert offer_capture(detected().save(tmp_path / "look.nlviz")) == "look.nlviz"
     test = app()
     assert not test.error
     assert not test.exception
@@ -41,8 +41,8 @@ def test_an_address_names_no_file(tmp_path: Path) -> None:
     assert "o bundled input is called" in texts(app(clip=str(path)))
     (tmp_path / "bad.nlviz").write_bytes(path.read_bytes()[:-5])
     with pytest.raises(UnreadableCheckpoint, match=r"bad\.nlviz is cut short"):
-        offer(tmp_path / "bad.nlviz")
-    assert not offered()
+        offer_capture(tmp_path / "bad.nlviz")
+    assert not captures()
 
 
 def test_uploads_open_or_are_told(tmp_path: Path) -> None:

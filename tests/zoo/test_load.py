@@ -174,7 +174,7 @@ def test_bundled_weights_that_were_changed_are_refused(
     data[-1] ^= 1
     copy.write_bytes(data)
     copy.with_suffix(".json").write_bytes(source.with_suffix(".json").read_bytes())
-    monkeypatch.setattr("nlviz.zoo.load.asset", lambda name: tmp_path / Path(name).name)
+    monkeypatch.setattr("nlviz.zoo.published.asset", lambda name: tmp_path / Path(name).name)
     with pytest.raises(WeightsMismatch, match="must have the sha256"):
         nlviz.load_model("lite-nl")
 

@@ -21,7 +21,7 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support
-from nlviz.clips.clip import Clip
+from nlviz.clips.clip import Clip, Sampling
 from nlviz.clips.detections import Detection
 from nlviz.clips.point import Shape
 from nlviz.networks.block import NonLocalBlock
@@ -55,6 +55,17 @@ class InputSpec:
     least_frames: int = 1
     sides: tuple[int, int] | None = None
     grey: bool = False
+
+    def sampling(self, default: int = 8) -> Sampling:
+        """Return how to sample a video for this network: as it was trained, or spread evenly.
+
+        Args:
+            default: number of frames where the network has no preference.
+
+        >>> InputSpec(frames=4, stride=16).sampling(), InputSpec().sampling().frames
+        (Sampling(start=0.0, stride=16, frames=4, size=None), 8)
+        """
+        return Sampling(stride=self.stride, frames=self.frames or default)
 
 
 @dataclass(frozen=True)

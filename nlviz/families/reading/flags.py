@@ -9,6 +9,7 @@ from nlviz.affinity.pairwise import PairwiseName
 from nlviz.errors import NlvizError, did_you_mean
 from nlviz.families.reading.layout import Flag, Origin
 
+_ARGUMENTS = ("name", "device", "progress", "autocast", "allow_code")  # of load_model, no flags
 _PAIRWISE = tuple(n for n in get_args(PairwiseName) if n not in ("nl_means", "bilateral"))
 
 
@@ -100,7 +101,13 @@ def parsed_flags(texts: Iterable[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise NlvizError(f"a flag is set as NAME=VALUE, got {text!r}; try scale=false")
-        if name in ("name", "device", "progress", "autocast"):  # of the functions that take flags
+        if name in (
+            "name",
+            "device",
+            "progress",
+            "autocast",
+            "allow_code",
+        ):  # of the functions that take flags
             raise NlvizError(
                 f"no flag is called {name!r}; `nlviz inspect FILE` lists a file's flags"
             )

@@ -40,8 +40,8 @@ class Block:
 
     Attributes:
         name: ``res3.1`` stands behind residual block 1 of stage res3, counted from 0.
-        channels, inner: of its input, and of theta, phi and g.
-        pairwise: the name of f.
+        channels, inner: of its input, and of theta, phi and g; 0 where they are not known.
+        pairwise: the name of f, or of the module's class where f is not known.
     """
 
     name: str

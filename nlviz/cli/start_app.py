@@ -35,10 +35,10 @@ def start_app(
     if view is not None:
         address = _address(view)
     if model:
-        from nlviz.zoo.python_models import offer
+        from nlviz.zoo.app_offers import offer_function
 
-        for place in model:
-            offer(place)
+        for name in model:
+            offer_function(name)
         address += f"{'&' if '?' in address else '?'}model={model[0]}"
     from nlviz.cli.app_server import serve
 
@@ -50,9 +50,9 @@ def _address(file: Path) -> str:
     from nlviz.captures.file_format import is_capture
 
     if is_capture(file) or file.suffix == ".nlviz":
-        from nlviz.zoo.saved_captures import offer
+        from nlviz.zoo.app_offers import offer_capture
 
-        offer(file)
+        offer_capture(file)
         return "/"
     from urllib.parse import urlencode
 

@@ -1,0 +1,130 @@
+"""`nlviz attend`: where a block looks from one position of a clip, drawn to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nlviz.cli.terminal import (
+    AutocastOption,
+    DeviceOption,
+    FamilyOption,
+    FlagsOption,
+    ModelOption,
+    ProgressBar,
+    WeightsOption,
+)
+from nlviz.clips.point import Point
+
+
+def attend(
+    clip: Annotated[
+        str,
+        typer.Argument(help="A video, a picture or a saved capture, or a bundled input's name."),
+    ],
+    query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FRAME,Y,X",
+            help="Sampled frame and pixel, from 0. By default the centre of the middle frame.",
+        ),
+    ] = None,
+    model: ModelOption = "lite-nl",
+    weights: WeightsOption = None,
+    family: FamilyOption = None,
+    flags: FlagsOption = None,
+    block: Annotated[str, typer.Option(help="Name of the block; LAST is the last one.")] = "LAST",
+    source: Annotated[
+        str,
+        typer.Option(
+            help="learned, features, position, untrained, nl_means, pairwise, unary or minus_mean."
+        ),
+    ] = "learned",
+    head: Annotated[str, typer.Option(help="A head from 0, mean or max.")] = "mean",
+    direction: Annotated[
+        str, typer.Option(help="from: where the query looks; to: who looks at it.")
+    ] = "from",
+    show: Annotated[str, typer.Option(help="map, links or both.")] = "both",
+    top: Annotated[int, typer.Option(help="How many of the strongest links to show.")] = 20,
+    smooth: Annotated[bool, typer.Option("--smooth", help="Interpolate between cells.")] = False,
+    leave_out: Annotated[
+        str, typer.Option(help="nothing, or the query's own cell or frame.")
+    ] = "nothing",
+    start: Annotated[float, typer.Option(help="Seconds to skip.")] = 0.0,
+    stride: Annotated[
+        int | None, typer.Option(help="Take every n-th frame instead of spreading them evenly.")
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(help="How many frames; by default as many as the network was trained on."),
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
+    device: DeviceOption = "auto",
+    autocast: AutocastOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="look.png, .gif, .mp4, .html, .json or .npz."),
+    ] = None,
+) -> None:
+    """Show where a block looks from one position of a clip."""
+    from nlviz.captures.capture import read_capture
+    from nlviz.captures.file_format import is_capture
+    from nlviz.cli.drawing import draw
+    from nlviz.cli.loading import loaded
+    from nlviz.clips.clip import read_clip
+    from nlviz.clips.inputs import find_input
+    from nlviz.families.reading.adapter import InputSpec
+    from nlviz.files.local import KINDS, suffix_of
+    from nlviz.views.display import Display, parsed
+    from nlviz.views.view import View
+
+    # What is wrong with the options is reported before seconds of work.
+    display = Display(
+        source=source,
+        head=parsed("head", head),
+        direction=direction,  # type: ignore[arg-type] # Display checks it
+        show=show,  # type: ignore[arg-type]
+        links=top,
+        cells="smooth" if smooth else "cells",
+        leave_out=leave_out,  # type: ignore[arg-type]
+    )
+    if output is not None:
+        suffix_of(output, KINDS, what="a view")
+    point = None if query is None else Point.parse(query)
+    with ProgressBar() as tell:
+        if is_capture(clip):
+            capture = read_capture(clip)
+        else:
+            net = loaded(
+                weights or model,
+                tell.part(0.0, 0.3),
+                device=device,
+                family=family,
+                flags=flags,
+                autocast=autocast,
+            )
+            if frames is None:
+                trained = (net.input_spec or InputSpec()).sampling()
+                frames, stride = trained.frames, trained.stride if stride is None else stride
+            sampled = read_clip(
+                find_input(clip),
+                start=start,
+                stride=stride,
+                frames=frames,
+                size=size,
+                progress=tell.part(0.3, 0.4),
+            )
+            if point is not None:  # before the network runs
+                point.inside(sampled.shape)
+            capture = net.capture(sampled, progress=tell.part(0.4, 0.8))
+        if point is None:
+            t, height, width = capture.clip.shape
+            point = Point(t // 2, (height - 1) / 2, (width - 1) / 2)
+        name = list(capture.affinities)[-1] if block == "LAST" else block
+        view = View.of(capture, name, frame=point.frame, y=point.y, x=point.x, display=display)
+        if output is None:
+            at = "-".join(f"{value:.0f}" for value in point)
+            output = Path(f"{Path(capture.clip.name).stem}-{name}-{at}.png")
+        draw(output, capture, view, tell.part(0.8, 1.0))

@@ -1,0 +1,39 @@
+"""Views drawn to files, for the commands that end in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from nlviz.progress import Progress
+
+if TYPE_CHECKING:
+    from nlviz.captures.capture import Capture
+    from nlviz.views.view import View
+
+
+def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
+    """Write the view, print its path, and say on stderr what its row does."""
+    tell("Drawing", 0.0)
+    from nlviz.errors import UnknownBlock
+    from nlviz.render.save import attention_of, save
+    from nlviz.words.rows import row_sentence
+
+    affinity = capture.affinities[view.block]
+    source = view.display.source
+    if source != "learned":
+        from nlviz.analysis.controls import sources
+
+        known = {s.key: s for s in sources(capture, view.block)}
+        if source not in known:
+            raise UnknownBlock(
+                f"the block {view.block} can be shown as {', '.join(known)}, got {source!r}"
+            )
+        affinity = known[source].build(capture, view.block)
+    save(output, capture, affinity, view, progress=tell)
+    typer.echo(str(output))
+    typer.echo(
+        f"{view.block}: {row_sentence(capture.clip, attention_of(affinity, view))}", err=True
+    )

@@ -1,0 +1,66 @@
+"""`nlviz inspect`: what a file of weights holds, and whether its blocks are alive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nlviz.cli.terminal import DeviceOption, FamilyOption, FlagsOption, NameArgument, ProgressBar
+from nlviz.progress import Progress
+
+if TYPE_CHECKING:
+    from nlviz.captures.model import Model
+
+
+def inspect(
+    weights: NameArgument,
+    family: FamilyOption = None,
+    flags: FlagsOption = None,
+    clip: Annotated[
+        str | None,
+        typer.Option(help="Run this video or picture, and say whether the blocks are alive."),
+    ] = None,
+    device: DeviceOption = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Say what a file of weights holds and how its network is computed."""
+    from nlviz.cli.loading import options
+    from nlviz.words.load_report import report_json, report_text
+    from nlviz.zoo.source import ModelSource
+
+    source = ModelSource.parse(weights)
+    asked = {**options(family, flags), "allow_code": True}
+    with ProgressBar() as tell:
+        model: Model | None = None
+        if clip is None:
+            report = source.inspect(progress=tell.part(0.0, 0.5), **asked)
+        else:
+            report, model = source.examine(device=device, progress=tell.part(0.0, 0.5), **asked)
+        typer.echo(report_json(report) if json else report_text(report))
+        if clip is not None and report.complete:
+            model = model or source.load(device=device, **asked)  # whose error says why not
+            for line in _health(model, clip, tell.part(0.5, 1.0)):
+                typer.echo(line, err=json)
+    if not report.complete:
+        raise typer.Exit(1)
+
+
+def _health(model: Model, clip: str, tell: Progress) -> list[str]:
+    """Return what one forward pass of a clip says of each block."""
+    from nlviz.analysis.health import block_health
+    from nlviz.cli.loading import clip_for
+    from nlviz.words.health import health_lines
+
+    capture = model.capture(
+        clip_for(model, clip, tell.part(0.0, 0.2)), progress=tell.part(0.2, 0.6)
+    )
+    lines = []
+    for i, block in enumerate(capture.affinities):
+        tell(f"Testing {block}", 0.6 + 0.4 * i / len(capture.affinities))
+        lines += ["", f"{block} on {capture.clip.name}"]
+        for line in health_lines(block_health(model, capture, block)):
+            lines.append(f"  {line.value:>9}  {line.label}")
+            if line.meaning:
+                lines.append(f"  {'':9}  {line.meaning}")
+    return lines

@@ -1,0 +1,62 @@
+"""What several commands load: a model by its name or file, and a clip sampled for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nlviz.progress import Progress
+
+if TYPE_CHECKING:
+    from nlviz.captures.model import Model
+    from nlviz.clips.clip import Clip
+
+
+def options(family: str | None, flags: Sequence[str] | None) -> dict[str, Any]:
+    """Return what ``--family`` and ``--set`` say, as keyword arguments of ``load_model``.
+
+    Raises:
+        NlvizError: when a flag is not NAME=VALUE, or is an option of its own.
+    """
+    from nlviz.errors import NlvizError
+    from nlviz.families.reading.flags import parsed_flags
+
+    parsed = parsed_flags(flags or ())
+    if "family" in parsed:
+        raise NlvizError(f"the family is no flag; say --family {parsed['family']}")
+    return {"family": family, **parsed}
+
+
+def loaded(
+    name: str,
+    tell: Progress,
+    *,
+    device: str,
+    family: str | None,
+    flags: Sequence[str] | None,
+    autocast: str | None = None,
+) -> Model:
+    """Load a model by a name from the command line, whose MODULE:FUNCTION may run code."""
+    from nlviz.zoo.load import load_model
+
+    tell("Loading the model", 0.0)
+    return load_model(
+        name,
+        device=device,
+        autocast=autocast,
+        progress=tell,
+        allow_code=True,
+        **options(family, flags),
+    )
+
+
+def clip_for(model: Model, clip: str, tell: Progress) -> Clip:
+    """Read a clip by its path or bundled name, sampled as the model was trained."""
+    from nlviz.clips.clip import read_clip
+    from nlviz.clips.inputs import find_input
+    from nlviz.families.reading.adapter import InputSpec
+
+    sampling = (model.input_spec or InputSpec()).sampling()
+    return read_clip(
+        find_input(clip), frames=sampling.frames, stride=sampling.stride, progress=tell
+    )

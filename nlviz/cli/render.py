@@ -1,0 +1,111 @@
+"""`nlviz render`: a saved view, drawn again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nlviz.cli.terminal import (
+    DeviceOption,
+    FamilyOption,
+    FlagsOption,
+    ProgressBar,
+    WeightsOption,
+)
+from nlviz.progress import Progress
+
+if TYPE_CHECKING:
+    from nlviz.captures.model import Model
+    from nlviz.views.view import View
+
+
+def render(
+    view: Annotated[Path, typer.Argument(help="A view that the app or `nlviz attend` saved.")],
+    clip: Annotated[
+        Path | None,
+        typer.Option(help="The view's clip, where it is neither bundled nor beside the view."),
+    ] = None,
+    weights: WeightsOption = None,
+    family: FamilyOption = None,
+    flags: FlagsOption = None,
+    device: DeviceOption = "auto",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="By default a .png beside the view."),
+    ] = None,
+) -> None:
+    """Draw a saved view again."""
+    from nlviz.cli.drawing import draw
+    from nlviz.clips.clip import read_clip
+    from nlviz.errors import WeightsMismatch
+    from nlviz.files.local import KINDS, suffix_of
+    from nlviz.views.view import find_clip, read_view
+
+    wanted = read_view(view)
+    output = output or view.with_suffix(".png")
+    suffix_of(output, KINDS, what="a view")
+    path = find_clip(wanted, beside=view.parent, given=clip)
+    ref = wanted.clip
+    with ProgressBar() as tell:
+        sampled = read_clip(
+            path,
+            start=ref.start,
+            stride=ref.stride,
+            frames=ref.frames,
+            size=ref.size,
+            name=ref.name,
+            progress=tell.part(0.0, 0.2),
+        )
+        net = _model(wanted, weights, device, family, flags, tell.part(0.2, 0.4))
+        capture = net.capture(sampled, progress=tell.part(0.4, 0.8))
+        found = capture.about.digest
+        if wanted.model.digest and found != wanted.model.digest:
+            raise WeightsMismatch(
+                f"the view was made with weights of {wanted.model.name} that have the sha256 "
+                f"{wanted.model.digest[:12]}..., these have {found[:12]}...; save the view again, "
+                "or empty its model.digest to draw it with these"
+            )
+        at = wanted.query
+        sampled.check(frame=at.frame, y=at.y, x=at.x)
+        draw(output, capture, wanted, tell.part(0.8, 1.0))
+
+
+def _model(
+    view: View,
+    weights: str | None,
+    device: str,
+    family: str | None,
+    flags: list[str] | None,
+    tell: Progress,
+) -> Model:
+    """Load the view's model, or what stands in for it.
+
+    A view may come from a stranger: code that its model's name would run is not run.
+
+    Raises:
+        UnknownModel: when the view names a file of weights, or a function.
+    """
+    from nlviz.cli.loading import loaded, options
+    from nlviz.errors import UnknownModel
+    from nlviz.zoo.load import load_model
+    from nlviz.zoo.python_models import is_function
+
+    if weights is not None:
+        return loaded(weights, tell, device=device, family=family, flags=flags)
+    name = view.model.name
+    tell("Loading the model", 0.0)
+    try:
+        return load_model(name, device=device, progress=tell, **options(family, flags))
+    except UnknownModel as error:
+        if is_function(name):
+            raise UnknownModel(
+                f"the view was made with a network of your own, {name}, and a view file runs no "
+                f"code by itself; if the code is yours, say --weights {name}"
+            ) from error
+        if " (" not in name:  # a view of a file of weights has the file's name in brackets
+            raise
+        raise UnknownModel(
+            f"the view was made with the weights {name}; say where they are with --weights FILE"
+        ) from error
