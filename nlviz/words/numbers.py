@@ -1,6 +1,15 @@
-"""Numbers in words: multiples, shares, changes."""
+"""Numbers in words: multiples, shares, changes.
+
+``web/live_view/pure/words.js`` has the same functions; a test compares them value by value. Halves
+are rounded away from zero in both, on the number that the float stands for.
+"""
 
 from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+_CONTEXT = Context(prec=800)  # any float at any number of places
 
 
 def multiple_text(multiple: float) -> str:
@@ -12,23 +21,26 @@ def multiple_text(multiple: float) -> str:
     size = abs(multiple)
     if 0 < size < 0.005:
         return "<0.01×" if multiple > 0 else ">-0.01×"
-    digits = 0 if size >= 10 else 1 if size >= 1 else 2
-    text = f"{multiple:.{digits}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) + "×"
+    return f"{_short(multiple, 0 if size >= 10 else 1 if size >= 1 else 2)}×"
 
 
 def number_text(value: float) -> str:
     """Return a weight or a logit with the digits that matter.
 
-    >>> number_text(0.00012), number_text(12.34), number_text(0.0)
-    ('1.2e-04', '12.3', '0')
+    >>> number_text(0.00012), number_text(12.34), number_text(0.0), number_text(1234567.0)
+    ('0.00012', '12.3', '0', '1.2·10^6')
     """
     size = abs(value)
     if size == 0:
         return "0"
-    if size < 1e-3 or size >= 1e5:
-        return f"{value:.1e}"
-    return f"{value:.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 4}f}"
+    if size < 1e-6:
+        return "<0.000001" if value > 0 else ">-0.000001"
+    if size < 1e-3:
+        return _short(value, 1 - math.floor(math.log10(size)))
+    if size >= 1e5:
+        exponent = math.floor(math.log10(size))
+        return f"{_fixed(value / 10.0**exponent, 1)}·10^{exponent}"
+    return _fixed(value, 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3)
 
 
 def change_text(share: float) -> str:
@@ -40,13 +52,33 @@ def change_text(share: float) -> str:
     percent = 100 * share
     if abs(percent) < 0.05:
         return "0\u00a0%"
-    return f"{percent:+.{0 if abs(percent) >= 9.95 else 1}f}\u00a0%"
+    sign = "+" if percent > 0 else ""
+    return f"{sign}{_fixed(percent, 0 if abs(percent) >= 9.95 else 1)}\u00a0%"
 
 
 def percent_text(share: float) -> str:
     r"""Return a share in percent, with a space that does not break.
 
-    >>> percent_text(0.254), percent_text(0.003), percent_text(0)
-    ('25\xa0%', '<1\xa0%', '0\xa0%')
+    >>> percent_text(0.254), percent_text(0.025), percent_text(0.003), percent_text(0)
+    ('25\xa0%', '3\xa0%', '<1\xa0%', '0\xa0%')
     """
-    return "<1\u00a0%" if 0 < share < 0.0095 else f"{100 * share:.0f}\u00a0%"
+    percent = 100 * share
+    return "<1\u00a0%" if 0 < percent < 0.95 else f"{_fixed(percent, 0)}\u00a0%"
+
+
+def _fixed(value: float, digits: int) -> str:
+    """Format a number at this many decimals, halves away from zero; zero has no sign."""
+    if not math.isfinite(value):
+        return "–"
+    text = str(
+        Decimal(abs(value)).quantize(
+            Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP, context=_CONTEXT
+        )
+    )
+    return f"-{text}" if value < 0 and float(text) else text
+
+
+def _short(value: float, digits: int) -> str:
+    """Format a number as ``_fixed`` does, without zeros at the end of its decimals."""
+    text = _fixed(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text else text

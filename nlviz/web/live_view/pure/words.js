@@ -1,21 +1,21 @@
-// Numbers and rows in plain words.
+// Numbers and rows in plain words. The numbers are rounded as in nlviz/words/numbers.py.
 
 const THIN = "\u202f";
-/** Share of its own cell from which a row is told to look at itself. */
+/** At or above this weight on its own cell, a row is described as attending to itself. */
 const OWN_TELLS = 0.05;
 
 export function percentText(share) {
-  if (!Number.isFinite(share)) return "–";
   const percent = 100 * share;
   if (percent > 0 && percent < 0.95) return `<1${THIN}%`;
-  return `${Math.round(percent)}${THIN}%`;
+  return `${fixedText(percent, 0)}${THIN}%`;
 }
 
 /** A gain or a loss in percent of a whole row: +5.4 %, −0.3 %. */
 export function changeText(share) {
-  const size = Math.abs(100 * share);
-  if (!(size >= 0.05)) return Number.isFinite(share) ? `0${THIN}%` : "–";
-  return `${share < 0 ? "−" : "+"}${size.toFixed(size >= 9.95 ? 0 : 1)}${THIN}%`;
+  const percent = 100 * share;
+  const size = Math.abs(percent);
+  if (size < 0.05) return `0${THIN}%`;
+  return `${percent > 0 ? "+" : ""}${fixedText(percent, size >= 9.95 ? 0 : 1)}${THIN}%`;
 }
 
 /** A weight's share with one decimal where it is small: 12 %, 4.1 %, 0.03 %. */
@@ -24,28 +24,40 @@ export function weightText(share) {
   const size = Math.abs(percent);
   if (size > 0 && size < 0.0005) return `${percent < 0 ? ">−" : "<"}0.001${THIN}%`;
   const digits = size >= 10 ? 0 : size >= 0.995 ? 1 : size >= 0.0995 ? 2 : 3;
-  return `${signedText(percent, digits)}${THIN}%`;
+  return `${fixedText(percent, digits)}${THIN}%`;
 }
 
+/** A multiple of uniform attention: 864×, 5×, 0.25×. */
 export function multipleText(multiple) {
   const size = Math.abs(multiple);
   if (size > 0 && size < 0.005) return multiple < 0 ? ">−0.01×" : "<0.01×";
-  const digits = size >= 10 || size === 0 ? 0 : size >= 1 ? 1 : 2;
-  return `${signedText(multiple, digits)}×`;
+  return `${shortText(multiple, size >= 10 ? 0 : size >= 1 ? 1 : 2)}×`;
 }
 
+/** A weight or a logit with the digits that matter. */
 export function numberText(value) {
   const size = Math.abs(value);
   if (size === 0) return "0";
   if (size < 1e-6) return value < 0 ? ">−0.000001" : "<0.000001";
-  if (size < 0.01) return `${value < 0 ? "−" : ""}${size.toFixed(size < 1e-4 ? 6 : 4)}`;
-  if (size >= 1e5) return `${value < 0 ? "−" : ""}${size.toExponential(1).replace("e+", "·10^")}`;
-  return signedText(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
+  if (size < 1e-3) return shortText(value, 1 - Math.floor(Math.log10(size)));
+  if (size >= 1e5) {
+    const exponent = Math.floor(Math.log10(size));
+    return `${fixedText(value / 10 ** exponent, 1)}·10^${exponent}`;
+  }
+  return fixedText(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
-function signedText(value, digits) {
+/** A number with so many decimals, halves away from zero; zero has no sign. */
+function fixedText(value, digits) {
+  if (!Number.isFinite(value)) return "–";
   const text = Math.abs(value).toFixed(digits);
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
+}
+
+/** The same without zeros at the end of its decimals. */
+function shortText(value, digits) {
+  const text = fixedText(value, digits);
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
 export function secondsText(seconds) {
