@@ -1,36 +1,36 @@
-"""The bytes that carry one live view to the browser, and back.
+"""The bytes that carry one live view or one lens to the browser: a safetensors file.
 
-Layout: header length as u32 little-endian, then the header (JSON, padded with spaces so that the
-body starts on a 16-byte boundary), then the sections, each starting on a 16-byte boundary. One
-block of bytes, because Streamlit passes bytes untouched but turns a dict that holds bytes into its
-printed form. ``unpack.js`` is the same reader in the browser.
+Its metadata are ``format`` ("nlviz.live_view"), ``version`` ("2") and ``header``, JSON; its tensors
+are the sections. So containers and captures are the same kind of file. It is one block of bytes,
+because Streamlit passes bytes untouched but turns a dict that holds bytes into its printed form.
+``shared/unpack.js`` is the same reader in the browser.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from nlviz.errors import InvalidView
 
 FORMAT = "nlviz.live_view"
-VERSION = 1
-BOUNDARY = 16
+VERSION = "2"
 DTYPES = ("<f2", "<f4", "|u1", "<i4")
 
 AnyArray = npt.NDArray[Any]
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> bytes:
-    """Write a header and named arrays into one block of bytes.
+    """Write a header and named arrays into one safetensors file.
 
     Args:
-        header: what JSON can hold; ``format``, ``version`` and ``sections`` are filled in here.
+        header: what JSON can hold.
         arrays: sections by name, float16, float32, uint8 or int32 of any shape.
 
     Raises:
@@ -41,9 +41,7 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> bytes:
     >>> header["clip"]["name"], arrays["phi"].shape
     ('dog', (1, 3, 2))
     """
-    sections: list[dict[str, Any]] = []
-    chunks: list[bytes] = []
-    at = 0
+    sections: dict[str, AnyArray] = {}
     for name, array in arrays.items():
         kind = np.dtype(array.dtype).newbyteorder("<").str
         if kind not in DTYPES:
@@ -51,33 +49,19 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> bytes:
                 f"a section must be one of {', '.join(DTYPES)}, section {name!r} is {kind}; "
                 "convert it with .astype(numpy.float16) or .astype(numpy.float32)"
             )
-        body = np.ascontiguousarray(array, dtype=kind).tobytes()
-        sections.append(
-            {
-                "name": name,
-                "dtype": kind,
-                "shape": array.shape,
-                "at": at,
-                "bytes": len(body),
-            }
-        )
-        gap = -len(body) % BOUNDARY
-        chunks += [body, bytes(gap)]
-        at += len(body) + gap
-    whole = {**header, "format": FORMAT, "version": VERSION, "sections": sections}
+        sections[name] = np.ascontiguousarray(array, dtype=kind)
     try:
         # NaN would be written as a word that no browser's JSON.parse accepts.
-        head = json.dumps(whole, allow_nan=False, ensure_ascii=False).encode()
+        head = json.dumps(dict(header), allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise InvalidView(
             f"a header must hold finite numbers, text, lists and dicts only: {error}"
         ) from error
-    head += b" " * (-(4 + len(head)) % BOUNDARY)
-    return b"".join([struct.pack("<I", len(head)), head, *chunks])
+    return save(sections, {"format": FORMAT, "version": VERSION, "header": head})
 
 
 def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, AnyArray]]:
-    """Read what ``pack`` wrote: the header, and the arrays by section name (read-only views).
+    """Read what ``pack`` wrote: the header, and the arrays by section name.
 
     Raises:
         InvalidView: when the bytes are cut short, of another format or another version.
@@ -86,39 +70,32 @@ def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     Traceback (most recent call last):
     nlviz.errors.InvalidView: the bytes are not a live view of nlviz...
     """
-    header = _header(blob)
-    if header.get("version") != VERSION:
+    metadata = _metadata(blob)
+    if metadata["version"] != VERSION:
         raise InvalidView(
             f"this nlviz reads live views of version {VERSION}, "
-            f"this one has version {header.get('version')}; write it again with this nlviz"
+            f"this one has version {metadata['version']}; write it again with this nlviz"
         )
-    start = 4 + int.from_bytes(blob[:4], "little")
-    arrays: dict[str, AnyArray] = {}
-    for section in header["sections"]:
-        dtype = np.dtype(section["dtype"])
-        if start + section["at"] + section["bytes"] > len(blob):
-            raise InvalidView(
-                f"section {section['name']!r} ends beyond the {len(blob)} bytes of the live view: "
-                "the file was cut short"
-            )
-        flat = np.frombuffer(
-            blob,
-            dtype,
-            count=section["bytes"] // dtype.itemsize,
-            offset=start + section["at"],
-        )
-        arrays[section["name"]] = flat.reshape(section["shape"])
+    try:
+        arrays: dict[str, AnyArray] = load(blob)
+    except SafetensorError as error:
+        raise InvalidView(
+            f"the {len(blob)} bytes of the live view end before its last section: "
+            "the file was cut short"
+        ) from error
+    header: dict[str, Any] = json.loads(metadata["header"])
     return header, arrays
 
 
-def _header(blob: bytes) -> dict[str, Any]:
-    length = int.from_bytes(blob[:4], "little")
+def _metadata(blob: bytes) -> dict[str, str]:
+    length = int.from_bytes(blob[:8], "little")
     try:
-        header = json.loads(blob[4 : 4 + length])
-    except ValueError:
-        header = None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InvalidView(
-            f"the bytes are not a live view of nlviz: {len(blob)} bytes without its header"
-        )
-    return header
+        found = json.loads(blob[8 : 8 + length])["__metadata__"]
+        if found["format"] == FORMAT and found.keys() >= {"version", "header"}:
+            metadata: dict[str, str] = found
+            return metadata
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise InvalidView(
+        f"the bytes are not a live view of nlviz: {len(blob)} bytes without its header"
+    )

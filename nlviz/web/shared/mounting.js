@@ -1,6 +1,8 @@
 // What every Streamlit component of nlviz does: one view for each place it is mounted in, found by
 // its channel, shown again only where its bytes changed.
 
+import { headOf } from "./unpack.js";
+
 /** Mounted views by channel, where the control component finds them; survives script reloads. */
 function channels() {
   window.__nlvizChannels ??= new Map();
@@ -17,11 +19,6 @@ function sameBytes(a, b) {
   if (!a || a.byteLength !== b.byteLength) return false;
   for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) return false;
   return true;
-}
-
-function channelOf(bytes) {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  return JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))).channel ?? null;
 }
 
 function release({ channel, handle }) {
@@ -53,7 +50,7 @@ export function mounting(mountIn) {
     entry.tell = setStateValue;
     if (data?.byteLength && !sameBytes(entry.bytes, data)) {
       entry.bytes = data;
-      const channel = channelOf(data);
+      const channel = headOf(data).channel ?? null;
       if (entry.channel !== channel) release(entry);
       entry.channel = channel;
       entry.handle.show(data).catch((error) => console.error(error));

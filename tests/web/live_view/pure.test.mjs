@@ -4,13 +4,13 @@ import { test } from "node:test";
 
 const home = new URL("../../../nlviz/web/", import.meta.url);
 const module = (name) => import(new URL(`${name}.js`, home));
-const { colourTable, logitScale, paintCells, roundUp, rowScale } = await module("live_view/pure/colour");
+const { tableOf, logitScale, paintCells, roundUp, rowScale } = await module("live_view/pure/colour");
 const grid = await module("live_view/pure/grid");
 const { CAPTION, pictureAt, planStage } = await module("live_view/pure/layout");
 const { arcControl, arrowHead, linkWidth } = await module("live_view/draw/links");
 const state = await module("live_view/pure/state");
 const { topIndices } = await module("live_view/pure/top_k");
-const { decodeHalf, unpack } = await module("shared/unpack");
+const { decodeByTable, decodeHalf, unpack } = await module("shared/unpack");
 const words = await module("live_view/pure/words");
 const { leaveOut, reach, softmaxInPlace } = await module("live_view/pure/rows");
 const { mirroredPicture } = await module("live_view/pure/patch_rows");
@@ -22,17 +22,62 @@ const CLIP = { frames: 2, height: 24, width: 40, times: [0, 0.4] };
 test("float16 decodes to the numbers it stands for", () => {
   const bits = Uint16Array.of(0x0000, 0x3c00, 0xc000, 0x3555, 0x7bff, 0x0001, 0x7c00, 0xfc00);
   const expected = [0, 1, -2, 0.333251953125, 65504, 2 ** -24, Infinity, -Infinity];
-  assert.deepEqual(Array.from(decodeHalf(bits)), expected);
-  assert.ok(Number.isNaN(decodeHalf(Uint16Array.of(0x7e00))[0]));
+  for (const decode of [decodeHalf, decodeByTable]) {
+    assert.deepEqual(Array.from(decode(bits)), expected);
+    assert.ok(Number.isNaN(decode(Uint16Array.of(0x7e00))[0]));
+  }
+});
+
+/** Bytes of a safetensors file, at an offset where no typed array of numbers may begin. */
+function written(metadata, sections, { offset = 3, cut = 0 } = {}) {
+  const table = { __metadata__: metadata };
+  let at = 0;
+  for (const [name, { dtype, data, shape }] of Object.entries(sections)) {
+    table[name] = { dtype, shape, data_offsets: [at, at + data.byteLength] };
+    at += data.byteLength;
+  }
+  const short = new TextEncoder().encode(JSON.stringify(table));
+  const text = new Uint8Array(8 * Math.ceil(short.length / 8)).fill(32);
+  text.set(short);
+  const bytes = new Uint8Array(offset + 8 + text.length + at - cut);
+  new DataView(bytes.buffer).setBigUint64(offset, BigInt(text.length), true);
+  bytes.set(text, offset + 8);
+  let next = offset + 8 + text.length;
+  for (const { data } of Object.values(sections)) {
+    bytes.set(new Uint8Array(data.buffer).subarray(0, Math.max(0, bytes.length - next)), next);
+    next += data.byteLength;
+  }
+  return bytes.subarray(offset);
+}
+
+const VIEW_FILE = { format: "nlviz.live_view", version: "2", header: '{"channel":"B\u00e4r"}' };
+
+test("sections are read at any offset", () => {
+  const sections = {
+    wide: { dtype: "F32", shape: [3], data: Float32Array.of(1, 2.5, -3) },
+    whole: { dtype: "I32", shape: [2], data: Int32Array.of(-7, 8) },
+    half: { dtype: "F16", shape: [1, 2], data: Uint16Array.of(0x3c00, 0xc000) },
+    odd: { dtype: "U8", shape: [3], data: Uint8Array.of(1, 2, 3) },
+  };
+  for (const offset of [0, 1, 2, 3, 5, 8]) {
+    const { head, array } = unpack(written(VIEW_FILE, sections, { offset }));
+    assert.equal(head.channel, "B\u00e4r");
+    assert.deepEqual([...array("wide").data], [1, 2.5, -3]);
+    assert.deepEqual([...array("whole").data], [-7, 8]);
+    assert.deepEqual([[...array("half").data], array("half").shape], [[1, -2], [1, 2]]);
+    assert.deepEqual([...array("odd").data], [1, 2, 3]);
+    assert.equal(array("wide"), array("wide"), "decoded once");
+    assert.throws(() => array("none"), /no section "none"/);
+  }
 });
 
 test("bytes that are no live view are refused in words", () => {
   assert.throws(() => unpack(new Uint8Array(0)), /empty/);
-  const text = new TextEncoder().encode('{"format":"other"}      ');
-  const bytes = new Uint8Array(4 + text.length);
-  new DataView(bytes.buffer).setUint32(0, text.length, true);
-  bytes.set(text, 4);
-  assert.throws(() => unpack(bytes), /not a live view/);
+  assert.throws(() => unpack(new Uint8Array(40)), /not a live view/);
+  assert.throws(() => unpack(written({ format: "other" }, {})), /not a live view/);
+  assert.throws(() => unpack(written({ ...VIEW_FILE, version: "7" }, {})), /version 2, this one has 7/);
+  const sections = { wide: { dtype: "F32", shape: [3], data: Float32Array.of(1, 2, 3) } };
+  assert.throws(() => unpack(written(VIEW_FILE, sections, { cut: 4 })).array("wide"), /"wide" was cut short/);
 });
 
 test("tokens and pixels agree with the grid both ways", () => {
@@ -135,14 +180,15 @@ test("logits are drawn around zero only where they change sign", () => {
   assert.ok(logitScale(2, 2).hi > logitScale(2, 2).lo);
 });
 
-test("opacity rises with the weight and nothing is drawn where none is", () => {
-  const lut = new Uint8Array(768).map((_, n) => Math.floor(n / 3));
-  const table = colourTable(lut, 0.8, false);
-  assert.equal(table[0] >>> 24, 0);
-  assert.equal(table[255] >>> 24, 204);
-  assert.equal(table[255] & 0xff, 255);
-  const both = colourTable(lut, 1, true);
-  assert.ok(both[0] >>> 24 === 255 && both[255] >>> 24 === 255 && both[127] >>> 24 < 20);
+test("a view's table is the one that was sent, its opacities times the strength", () => {
+  const rgba = Uint8Array.from({ length: 1024 }, (_, n) => (n % 4 === 3 ? Math.floor(n / 4) : (7 * n) % 256));
+  const words = tableOf(rgba, 0.5);
+  const bytes = new Uint8Array(words.buffer);
+  for (let i = 0; i < 256; i++) {
+    assert.deepEqual([...bytes.subarray(4 * i, 4 * i + 3)], [...rgba.subarray(4 * i, 4 * i + 3)]);
+    assert.equal(bytes[4 * i + 3], Math.ceil(i / 2), "halves go up");
+  }
+  assert.equal(tableOf(rgba, 1)[255] >>> 24, 255);
 });
 
 test("own, skipped and unreachable cells stay clear", () => {
@@ -242,14 +288,15 @@ test("numbers are short", () => {
   const plain = (text) => text.replaceAll("\u202f", " ");
   assert.equal(plain(words.percentText(0.004)), "<1 %");
   assert.equal(plain(words.percentText(0)), "0 %");
-  assert.equal(words.percentText(NaN), "–");
+  assert.equal(plain(words.percentText(NaN)), "– %");
+  assert.equal(plain(words.percentText(0.025)), "3 %");
   assert.equal(plain(words.changeText(0.123)), "+12 %");
   assert.equal(plain(words.changeText(-0.0042)), "−0.4 %");
   assert.equal(plain(words.changeText(-1e-9)), "0 %");
   assert.equal(plain(words.weightText(0.0412)), "4.1 %");
   assert.equal(words.multipleText(54.7), "55×");
   assert.equal(words.multipleText(4.26), "4.3×");
-  assert.equal(words.multipleText(-0.5), "−0.50×");
+  assert.equal(words.multipleText(-0.5), "−0.5×");
   assert.equal(words.multipleText(1e-9), "<0.01×");
   assert.equal(words.numberText(-12.34), "−12.3");
   assert.equal(words.numberText(0.0007), "0.0007");

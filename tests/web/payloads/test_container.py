@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from nlviz.errors import InvalidView
 from nlviz.web.payloads.container import pack, unpack
@@ -24,26 +28,38 @@ def test_round_trip_keeps_types_shapes_and_values() -> None:
     }
     header, read = unpack(pack({"clip": {"name": "Bär"}}, arrays))
     assert header["clip"]["name"] == "Bär"
-    assert header["format"] == "nlviz.live_view"
     for name, array in arrays.items():
         np.testing.assert_array_equal(read[name], array)
 
 
-def test_every_section_starts_on_a_16_byte_boundary() -> None:
-    blob = pack({"a": "x" * 3}, {"one": np.zeros(3, np.uint8), "two": np.zeros(5, np.float32)})
-    header, _ = unpack(blob)
-    body = 4 + int.from_bytes(blob[:4], "little")
-    assert body % 16 == 0
-    assert all((body + section["at"]) % 16 == 0 for section in header["sections"])
+def test_it_is_a_safetensors_file_whose_numbers_are_aligned(tmp_path: Path) -> None:
+    sections = {
+        "odd": np.zeros(3, np.uint8),
+        "half": np.ones(5, np.float16),
+        "single": np.ones(7, np.float32),
+    }
+    path = tmp_path / "view.safetensors"
+    path.write_bytes(pack({"a": "x" * 3}, sections))
+    with safe_open(path, "numpy") as file:
+        assert set(file.keys()) == set(sections)
+        assert file.metadata()["format"] == "nlviz.live_view"
+        assert json.loads(file.metadata()["header"]) == {"a": "xxx"}
+    blob = path.read_bytes()
+    length = int.from_bytes(blob[:8], "little")
+    table = json.loads(blob[8 : 8 + length])
+    for name, array in sections.items():
+        assert (8 + length + table[name]["data_offsets"][0]) % array.itemsize == 0
 
 
 @pytest.mark.parametrize(
     ("blob", "words"),
     [
         (b"", "not a live view"),
-        (b"\x10\x00\x00\x00not json at all.", "not a live view"),
+        (b"\x10\x00\x00\x00\x00\x00\x00\x00not json at all.", "not a live view"),
+        (save({"a": np.zeros(3, np.uint8)}), "not a live view"),
+        (save({}, {"format": "nlviz.capture", "version": "1"}), "not a live view"),
         (pack({}, {"a": np.zeros(64, np.float32)})[:-16], "cut short"),
-        (pack({}, {}).replace(b'"version": 1', b'"version": 7'), "version 7"),
+        (pack({}, {}).replace(b'"version":"2"', b'"version":"7"'), "version 7"),
     ],
 )
 def test_broken_bytes_are_refused(blob: bytes, words: str) -> None:
