@@ -1,15 +1,16 @@
-"""Colour maps, overlays and plain pictures as arrays; also what notebooks show.
+"""Colour tables, overlays and plain pictures as arrays; also what notebooks show.
 
-The colour of a weight is read from a perceptually uniform map (inferno, by van der Walt and Smith,
-CC0, through Plotly's anchors) and its opacity grows with it, so that the picture stays visible
-where the weight is small. Frames under a map are desaturated, so that orange on a red cup can be
-seen.
+One law draws every map, on the screen and in files: a weight's share of the colour scale picks one
+of 256 RGBA entries, whose opacity grows with the share, so that the picture stays visible where the
+weight is small. The frame below loses most of its colour, so that orange on a red cup can be seen.
+The browser is sent the same table and the same ground; it has no numbers of its own.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from io import BytesIO
@@ -23,38 +24,72 @@ Picture = npt.NDArray[np.uint8]
 Weights = npt.NDArray[np.float32]
 
 
+# Matplotlib's tables: inferno by van der Walt and Smith (CC0), and ColorBrewer's RdBu, turned.
+_TABLES = {"sequential": "inferno", "diverging": "RdBu_r"}
+# Opacity of the share s: linear would hide weak weights, a square root lays a haze over the frame.
+_GAIN, _POWER = 1.08, 0.6
+
+
+@dataclass(frozen=True)
+class Ground:
+    """How a frame looks below a map.
+
+    Attributes:
+        kept: share of its colour that a pixel keeps, in [0, 1]; the rest becomes its luma.
+        veil: opacity of the ink over it, in [0, 1].
+        ink: RGB in [0, 255].
+    """
+
+    kept: float
+    veil: float
+    ink: tuple[int, int, int]
+
+
+GROUND = Ground(kept=0.12, veil=0.2, ink=(12, 14, 20))
+
+
 @cache
-def colour_map(name: str) -> Picture:
-    """Return a colour map as (256, 3) RGB uint8.
+def colour_table(name: str) -> Picture:
+    """Return the colours and opacities of a map as (256, 4) RGBA uint8, read-only.
 
     Args:
-        name: ``sequential`` (dark violet to pale yellow) or ``diverging`` (blue, grey, red).
+        name: ``sequential`` (dark violet to pale yellow, for shares from 0 to 1) or ``diverging``
+            (blue, grey, red, for shares from -1 to 1).
 
-    >>> colour_map("sequential").shape
-    (256, 3)
+    >>> colour_table("sequential")[[0, 255]].tolist()
+    [[0, 0, 4, 0], [252, 255, 164, 255]]
     """
-    from plotly.colors import diverging, sequential
+    from matplotlib import colormaps
 
-    if name == "sequential":
-        anchors = list(sequential.Inferno)
-    else:
-        anchors = list(reversed(diverging.RdBu))
-    rgb = np.array([_parse(a) for a in anchors], np.float64)
-    at = np.linspace(0, len(rgb) - 1, 256)
-    lut = np.stack([np.interp(at, np.arange(len(rgb)), rgb[:, c]) for c in range(3)], axis=1)
-    return lut.round().astype(np.uint8)
+    steps = np.arange(256)
+    share = steps / 255 if name == "sequential" else np.abs(steps - 127.5) / 127.5
+    rgba = colormaps[_TABLES[name]](steps)
+    rgba[:, 3] = np.minimum(1, _GAIN * share**_POWER)
+    table = np.floor(255 * rgba + 0.5).astype(np.uint8)
+    table.flags.writeable = False
+    return table
 
 
-def _parse(colour: str) -> tuple[int, ...]:
-    if colour.startswith("#"):
-        return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return tuple(int(part) for part in colour[colour.index("(") + 1 : -1].split(","))
+def ground_of(frame: Picture) -> Picture:
+    """Return a frame as it looks below a map: almost grey, and a little darker.
+
+    Args:
+        frame: (..., 3) RGB in [0, 255].
+
+    >>> ground_of(np.full((1, 1, 3), 200, np.uint8))[0, 0].tolist()
+    [162, 163, 164]
+    """
+    # The luma of CSS and canvas blending.
+    luma = (frame @ np.array([0.3, 0.59, 0.11]))[..., None]
+    mixed = GROUND.kept * frame + (1 - GROUND.kept) * luma
+    veiled = (1 - GROUND.veil) * mixed + GROUND.veil * np.array(GROUND.ink)
+    return np.asarray(np.floor(veiled + 0.5), np.uint8)
 
 
 def overlay_frame(
     frame: Picture, shares: Weights, *, strength: float = 0.85, signed: bool = False
 ) -> Picture:
-    """Lay weights over a frame.
+    """Lay the weights of a map over the ground of a frame.
 
     Args:
         frame: (H, W, 3) RGB in [0, 255].
@@ -67,15 +102,14 @@ def overlay_frame(
     >>> overlay_frame(frame, np.ones((6, 8), np.float32), strength=1.0)[0, 0]
     array([252, 255, 164], dtype=uint8)
     """
-    lut = colour_map("diverging" if signed else "sequential")
+    table = colour_table("diverging" if signed else "sequential")
     nowhere = np.isnan(shares)
     v = np.clip(np.nan_to_num(shares), -1.0 if signed else 0.0, 1.0)
-    index = ((v + 1) / 2 if signed else v) * 255
-    colour = lut[index.round().astype(np.uint8)].astype(np.float32)
-    grey = frame @ np.array([0.299, 0.587, 0.114], np.float32)
-    ground = 0.72 * (0.75 * grey[..., None] + 0.25 * frame)
-    opacity = (strength * np.sqrt(np.abs(v)))[..., None]
-    out = ground + opacity * (colour - ground)
+    index = np.floor(((v + 1) / 2 if signed else v) * 255 + 0.5).astype(np.intp)
+    # Opacities are whole steps of 1/255, as on the screen.
+    opacity = np.floor(strength * table[:, 3] + 0.5)[index][..., None] / 255
+    ground = ground_of(frame).astype(np.float64)
+    out = ground + opacity * (table[:, :3][index] - ground)
     if nowhere.any():
         y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
         stripes = nowhere & ((x + y) % 8 < 2)

@@ -84,11 +84,11 @@ def map_frame(
 
 
 def colour_ramp(look: Look, long: int, high: int) -> Picture:
-    """Return the colour bar as it looks over a grey frame, (high, long, 3)."""
+    """Return the colour bar as it looks over a mid-grey frame, (high, long, 3) RGB uint8."""
     signed = look.scale.diverging
     shares = np.linspace(-1.0 if signed else 0.0, 1.0, long, dtype=np.float32)
     return overlay_frame(
-        np.full((high, long, 3), 178, np.uint8),
+        np.full((high, long, 3), 128, np.uint8),
         np.broadcast_to(shares, (high, long)),
         strength=look.strength,
         signed=signed,

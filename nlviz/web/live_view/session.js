@@ -27,7 +27,8 @@ export function createSession(root, container, pictures, state, { onPin, onView,
   const life = new AbortController();
   const { signal } = life;
   const engine = createEngine(container);
-  const lut = { sequential: container.array(head.colours.sequential).data, diverging: container.array(head.colours.diverging).data };
+  const { sequential, diverging, ground } = head.colours;
+  const lut = { sequential: container.array(sequential).data, diverging: container.array(diverging).data, ground };
   const on = { hover, pin, unpin, large, lit, inspect, place, play, read, peek, move, source, view: changeView };
   const stage = createStage(clip, pictures, on, signal, head.objects);
   const equation = createEquation(clip, pictures, on, signal);

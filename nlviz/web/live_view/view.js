@@ -1,7 +1,7 @@
 // The live view as one handle: mount it, show containers in it, move it from outside.
 
 import { element, matchScheme } from "../shared/dom.js";
-import { decodePictures } from "./draw/marks.js";
+import { decodePictures } from "./draw/pictures.js";
 import { insideClip } from "./pure/grid.js";
 import { createSession } from "./session.js";
 import { DEFAULT_VIEW, mergedView, newState } from "./pure/state.js";

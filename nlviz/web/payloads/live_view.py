@@ -24,7 +24,7 @@ from nlviz.captures.model import Capture
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
-from nlviz.picture import colour_map, encode
+from nlviz.picture import GROUND, colour_table, encode
 from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.objects import for_live_view
 
@@ -115,7 +115,7 @@ def live_view(
 def on_screen(clip: Clip, arrays: Arrays) -> dict[str, Any]:
     """Pack a clip's pictures and the colour tables; return the header's part about them."""
     t, height, width = clip.shape
-    arrays |= {"lut_seq": colour_map("sequential"), "lut_div": colour_map("diverging")}
+    arrays |= {"lut_seq": colour_table("sequential"), "lut_div": colour_table("diverging")}
     names = [f"frame{index}" for index in range(t)]
     for name, frame in zip(names, clip.frames, strict=True):
         arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
@@ -128,7 +128,7 @@ def on_screen(clip: Clip, arrays: Arrays) -> dict[str, Any]:
             "times": [round(float(time), 4) for time in clip.times],
         },
         "pictures": {"kind": "jpeg", "sections": names},
-        "colours": {"sequential": "lut_seq", "diverging": "lut_div"},
+        "colours": {"sequential": "lut_seq", "diverging": "lut_div", "ground": asdict(GROUND)},
     }
 
 

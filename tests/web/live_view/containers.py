@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from nlviz.picture import GROUND, colour_table
 from nlviz.web.payloads.container import pack
 
 Floats = npt.NDArray[np.float32]
@@ -47,10 +49,9 @@ def grid(shape: tuple[int, int, int], stride: tuple[float, float, float]) -> dic
 
 def frame_sections(clip: Frames) -> dict[str, npt.NDArray[Any]]:
     """Return the sections every container has: JPEG frames and two colour tables."""
-    ramp = np.linspace(0, 255, 256).astype(np.uint8)
     sections: dict[str, npt.NDArray[Any]] = {
-        "lut_seq": np.stack([ramp, ramp // 2 + 40, 255 - ramp], -1),
-        "lut_div": np.stack([ramp, np.full(256, 128, np.uint8), 255 - ramp], -1),
+        "lut_seq": colour_table("sequential"),
+        "lut_div": colour_table("diverging"),
     }
     for n, frame in enumerate(clip):
         done, jpeg = cv2.imencode(".jpg", frame[..., ::-1])
@@ -74,7 +75,7 @@ def header(clip: Frames, sources: list[dict[str, Any]], **more: Any) -> dict[str
         "model": {"name": "toy", "about": "not trained", "device": "CPU"},
         "block": {"name": "cells", "about": "pixels of each cell", "parity": None},
         "pictures": {"kind": "jpeg", "sections": [f"frame{n}" for n in range(t)]},
-        "colours": {"sequential": "lut_seq", "diverging": "lut_div"},
+        "colours": {"sequential": "lut_seq", "diverging": "lut_div", "ground": asdict(GROUND)},
         "sources": sources,
         "query": {"frame": 1, "y": 40, "x": 40},
         "query_rule": "the most mobile textured point",

@@ -21,7 +21,7 @@ const MATCH = "#ffd23f";
 /**
  * Build the panel.
  * @param {object} head the header; its `pixels` say which section is summed, and what white is
- * @param {{sequential: Uint8Array}} lut colours of weights
+ * @param {{sequential: Uint8Array}} lut colours of weights, (256, 4) RGBA
  */
 export function createCloseup(head, array, lut, engine, signal) {
   const { clip, pixels } = head;
@@ -128,7 +128,7 @@ export function createCloseup(head, array, lut, engine, signal) {
     const { lo, hi } = result.scale;
     const context = paintSquare(counts, region, noisy.shape, (y, x) => {
       const value = result.values[nearestToken(result.grid, { frame: query.frame, y, x })];
-      const at = 3 * Math.min(255, Math.max(0, Math.round((255 * (value - lo)) / (hi - lo))));
+      const at = 4 * Math.min(255, Math.max(0, Math.round((255 * (value - lo)) / (hi - lo))));
       return lut.sequential.subarray(at, at + 3);
     });
     outlinePixels(context, region, query, 0, QUERY);

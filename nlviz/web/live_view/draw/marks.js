@@ -1,30 +1,4 @@
-// Pictures, maps, marks and thumbnails on canvases.
-
-/** Decode the JPEG of every frame; each gets a grey twin that the map is laid on. */
-export async function decodePictures(container) {
-  const names = container.head.pictures.sections;
-  return Promise.all(names.map(async (name) => {
-    const blob = new Blob([container.array(name).data], { type: "image/jpeg" });
-    const colour = await createImageBitmap(blob);
-    return { colour, grey: greyed(colour) };
-  }));
-}
-
-/** A picture almost without colour and a little darker, so that the map stands out on it. */
-function greyed(picture) {
-  const canvas = document.createElement("canvas");
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  const context = canvas.getContext("2d");
-  context.drawImage(picture, 0, 0);
-  context.globalCompositeOperation = "saturation";
-  context.fillStyle = "rgba(128, 128, 128, 0.88)";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.globalCompositeOperation = "source-over";
-  context.fillStyle = "rgba(12, 14, 20, 0.2)";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  return canvas;
-}
+// Marks and thumbnails on canvases.
 
 /** Give a canvas as many pixels as the screen shows; returns true if it changed. */
 export function fitCanvas(canvas, width, height) {

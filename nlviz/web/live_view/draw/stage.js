@@ -1,6 +1,6 @@
 // The large frame and the strip, with links and marks over them, and the pointer on them.
 
-import { colourTable } from "../pure/colour.js";
+import { tableOf } from "../pure/colour.js";
 import { element } from "../../shared/dom.js";
 import { drawMark, drawRing, fitCanvas } from "./marks.js";
 import { gridBox, nearestToken, onGrid, pixelAt, tokenBox } from "../pure/grid.js";
@@ -100,7 +100,7 @@ export function createStage(clip, pictures, on, signal, found = []) {
   /** The colours of this view; made anew only when the view changes. */
   function colours(lut, strength, diverging) {
     const wanted = `${strength} ${diverging}`;
-    if (tableFor !== wanted) colourTable(diverging ? lut.diverging : lut.sequential, strength, diverging, table);
+    if (tableFor !== wanted) tableOf(diverging ? lut.diverging : lut.sequential, strength, table);
     tableFor = wanted;
     return table;
   }
@@ -122,11 +122,11 @@ export function createStage(clip, pictures, on, signal, found = []) {
     drawOverlay(result, state);
   }
 
-  /** Pictures without a map: grey below one, in colour below arrows only. */
+  /** Frames without their map: almost grey where one lies on them, in colour below arrows only. */
   function drawFrames(state) {
-    const grey = state.view.show !== "links";
-    drawTileFrame(large, largeFrame(state), pictures, grey);
-    strip.forEach((tile, frame) => drawTileFrame(tile, frame, pictures, grey));
+    const below = state.view.show !== "links";
+    drawTileFrame(large, largeFrame(state), pictures, below);
+    strip.forEach((tile, frame) => drawTileFrame(tile, frame, pictures, below));
     if (state.cursor?.large) state.cursor.frame = large.frame;
     drawObjects(state);
   }

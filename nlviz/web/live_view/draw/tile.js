@@ -48,13 +48,13 @@ export function placeTile(tile, box) {
   if (fitCanvas(tile.base, box.w, box.h)) tile.drawn = "";
 }
 
-/** Draw the frame below the map, if it is not there already. */
-export function drawTileFrame(tile, frame, pictures, grey) {
-  const wanted = `${frame} ${grey}`;
+/** Draw a frame, as it looks below a map or as it is, unless it is there already. */
+export function drawTileFrame(tile, frame, pictures, below) {
+  const wanted = `${frame} ${below}`;
   if (tile.drawn === wanted) return;
   tile.drawn = wanted;
   tile.frame = frame;
-  drawBase(tile.baseContext, grey ? pictures[frame].grey : pictures[frame].colour);
+  drawBase(tile.baseContext, below ? pictures[frame].ground : pictures[frame].colour);
 }
 
 function fitGrid(tile, grid) {

@@ -1,7 +1,6 @@
-// From weights to colours: one scale in multiples of uniform attention, opacity with the weight.
+// From weights to colours: the scale of a row, and look-ups in the table that Python sent.
 
 const STEPS = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
-const OPACITY_CURVE = 0.6;
 const MOST_CLIPPED = 16;
 
 /** The smallest round number that is not below a positive value: ends of scales stay readable. */
@@ -13,16 +12,35 @@ export function roundUp(value) {
 }
 
 /**
- * 256 colours as little-endian RGBA words: the look-up table with opacity rising with the weight,
- * so that what carries no weight leaves the picture alone.
+ * The colour table of a view as little-endian RGBA words: Python's 256 colours and opacities, the
+ * opacities times the view's strength.
+ * @param {Uint8Array} rgba (256, 4)
+ * @param {number} strength in [0, 1]
  */
-export function colourTable(lut, strength, diverging, out = new Uint32Array(256)) {
+export function tableOf(rgba, strength, out = new Uint32Array(256)) {
   for (let i = 0; i < 256; i++) {
-    const size = diverging ? Math.abs(i - 127.5) / 127.5 : i / 255;
-    const alpha = Math.round(255 * strength * Math.min(1, 1.08 * size ** OPACITY_CURVE));
-    out[i] = ((alpha << 24) | (lut[3 * i + 2] << 16) | (lut[3 * i + 1] << 8) | lut[3 * i]) >>> 0;
+    const alpha = Math.floor(strength * rgba[4 * i + 3] + 0.5);
+    out[i] = ((alpha << 24) | (rgba[4 * i + 2] << 16) | (rgba[4 * i + 1] << 8) | rgba[4 * i]) >>> 0;
   }
   return out;
+}
+
+/**
+ * Turn the pixels of a frame, in place, into what is seen below a map: almost grey, a little darker.
+ * @param {Uint8ClampedArray} pixels RGBA
+ * @param {{kept: number, veil: number, ink: number[]}} ground
+ */
+export function toGround(pixels, { kept, veil, ink }) {
+  const colour = (1 - veil) * kept;
+  const grey = (1 - veil) * (1 - kept);
+  const [r, g, b] = ink.map((level) => veil * level + 0.5);
+  for (let i = 0; i < pixels.length; i += 4) {
+    const luma = grey * (0.3 * pixels[i] + 0.59 * pixels[i + 1] + 0.11 * pixels[i + 2]);
+    pixels[i] = Math.floor(colour * pixels[i] + luma + r);
+    pixels[i + 1] = Math.floor(colour * pixels[i + 1] + luma + g);
+    pixels[i + 2] = Math.floor(colour * pixels[i + 2] + luma + b);
+  }
+  return pixels;
 }
 
 /**

@@ -1,9 +1,10 @@
 // The colour bar: what a colour stands for, with its clipped end marked.
 
-import { colourTable } from "../pure/colour.js";
+import { tableOf, toGround } from "../pure/colour.js";
 import { element, setText } from "../../shared/dom.js";
 import { valueText } from "../pure/words.js";
 
+/** Build the bar; it lies on what a mid-grey frame looks like below a map. */
 export function createBar(lut) {
   const ramp = element("canvas", { width: 256, height: 1, class: "nlv-ramp" });
   const needle = element("i", { class: "nlv-needle", hidden: true });
@@ -11,8 +12,9 @@ export function createBar(lut) {
   const middle = element("span", { class: "nlv-middle" });
   const high = element("span", { class: "nlv-high" });
   const title = element("span", { class: "nlv-bar-title" });
-  const bar = element("div", { class: "nlv-bar", role: "img" }, title,
-    element("div", { class: "nlv-ramp-box" }, ramp, needle),
+  const box = element("div", { class: "nlv-ramp-box" }, ramp, needle);
+  box.style.background = `rgb(${toGround(Uint8ClampedArray.of(128, 128, 128, 255), lut.ground).subarray(0, 3).join(" ")})`;
+  const bar = element("div", { class: "nlv-bar", role: "img" }, title, box,
     element("div", { class: "nlv-ticks" }, low, middle, high));
   const context = ramp.getContext("2d");
   const image = context.createImageData(256, 1);
@@ -33,7 +35,7 @@ export function createBar(lut) {
     const wanted = `${view.strength} ${scale.diverging}`;
     if (wanted !== drawn) {
       drawn = wanted;
-      colourTable(scale.diverging ? lut.diverging : lut.sequential, view.strength, scale.diverging, words);
+      tableOf(scale.diverging ? lut.diverging : lut.sequential, view.strength, words);
       context.putImageData(image, 0, 0);
     }
     setText(title, titleOf(result, view));
