@@ -33,6 +33,7 @@ from nlviz.affinity.pairwise import SOFTMAX_NAMES, PairwiseName
 from nlviz.affinity.split import can_split, split
 from nlviz.analysis.statistics import SAMPLE, average_distance, block_statistics
 from nlviz.captures.model import Capture
+from nlviz.families import last_norm
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.hooks import recorded
 
@@ -45,8 +46,6 @@ UNIFORM = 0.98  # mass in common with the uniform row from which softmax rows ha
 SAME_MAP = 0.9  # mass in common with the mean row from which all queries have the same map
 LITTLE = 0.01  # change of a probability below which bypassing a block changes little
 EXACT_PAIRS = 1 << 24  # query-key pairs up to which distances are over all rows, not a sample
-# Where the published codes keep the normalisation behind W_z.
-NORMS = ("bn", "norm", "conv_out.bn", "W.1", "W_z.1")
 CHUNK = 1 << 22  # query-key pairs that are in memory at once
 
 State = Literal["dead", "untrained", "alive"]
@@ -255,12 +254,9 @@ def last_scale(module: nn.Module) -> tuple[Tensor, Tensor | None] | None:
     >>> last_scale(NonLocalBlock(6, norm=False)) is None
     True
     """
-    for name in NORMS:
-        norm: object = module
-        for part in name.split("."):
-            norm = getattr(norm, part, None)
-        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.weight is not None:
-            return norm.weight.detach(), None if norm.bias is None else norm.bias.detach()
+    norm = last_norm(module)
+    if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.weight is not None:
+        return norm.weight.detach(), None if norm.bias is None else norm.bias.detach()
     return None
 
 
@@ -288,32 +284,26 @@ def _size(
 
 
 def _residual_size(model: Model, capture: Capture, block: str) -> float | None:
-    """Return |added| / |x|, all tokens counted, from one forward pass; or None.
+    """Measure |added| / |x| over all tokens in one forward pass; None where it cannot be seen.
 
-    Of a block that returns z = x + W_z y it is |z - x| / |x|. Of attention, x is what enters the
-    transformer's whole block; what attention adds to it leaves the module ``drop_path1`` in every
-    kind of block of timm, behind its scale and its normalisation.
+    The adapter knows which modules show it: of a block that returns z = x + W_z y it is
+    |z - x| / |x|; of attention, x is what enters the transformer's whole block.
     """
-    whole = dict(model.net.named_modules()).get(block)
-    added = getattr(whole, "drop_path1", None)
-    attends = whole is not None and isinstance(added, nn.Module)
-    if not attends:
-        blocks = capture.blocks or model.adapter.blocks(model.net)
-        whole = added = blocks[block]
-    assert isinstance(whole, nn.Module)  # for the type checker
-    assert isinstance(added, nn.Module)
+    branch = model.adapter.branch(model.net, block)
+    if branch is None:
+        return None
     prepared = model.adapter.prepare(model.net, capture.clip, model.input_spec)
     with (
         model.exclusive(capture.clip),
         torch.no_grad(),
-        recorded(model.net, {"whole": whole, "added": added}) as calls,
+        recorded(model.net, {"whole": branch.whole, "added": branch.added}) as calls,
     ):
         model.net(prepared.tensor.to(model.device))
-    x, branch = calls["whole"].args[0].float(), calls["added"].output
-    if not isinstance(branch, Tensor) or (not attends and branch.shape != x.shape):
+    x, added = calls["whole"].args[0].float(), calls["added"].output
+    if not isinstance(added, Tensor) or (branch.with_input and added.shape != x.shape):
         return None
-    branch = branch.float() if attends else branch.float() - x
-    return float(branch.norm() / x.norm().clamp(min=1e-30))
+    added = added.float() - x if branch.with_input else added.float()
+    return float(added.norm() / x.norm().clamp(min=1e-30))
 
 
 def _row_distance(affinity: Affinity) -> tuple[float, int]:

@@ -23,7 +23,7 @@ from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
-from nlviz.families.reading.adapter import Adapter, Detector, InputSpec, Prepared
+from nlviz.families.reading.adapter import AnyAdapter, Detector, InputSpec, Prepared
 from nlviz.families.reading.report import LoadReport
 from nlviz.networks.hooks import Call, recorded
 from nlviz.networks.memory import (
@@ -57,7 +57,7 @@ class Model:
         self,
         net: nn.Module,
         *,
-        adapter: Adapter | None = None,
+        adapter: AnyAdapter | None = None,
         about: About | None = None,
         labels: tuple[str, ...] = (),
         input_spec: InputSpec | None = None,
@@ -362,7 +362,7 @@ def capture(
     Args:
         net: any network in which a family of adapters finds blocks.
         clip: the input.
-        family: take this family of adapters.
+        family: read the blocks of this family; the same names as in ``load_model``.
         input_spec: size, normalisation and layout of the input; by default shorter side 224,
             ImageNet's mean and deviation, and (1, 3, T, H, W) for a network of 3-D convolutions or
             (T, 3, H, W) for one of 2-D convolutions.

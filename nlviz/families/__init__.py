@@ -1,61 +1,58 @@
-"""Adapters: one file per family of networks; the first that knows a block takes the network."""
+"""Families of networks: one code base, one file, one literal, one line in the list below."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
 
 from torch import nn
 
 from nlviz.errors import NlvizError, NoNonLocalBlocks, did_you_mean
-from nlviz.families.alexhex7 import AlexHex7Adapter, AlexHex7Layout
-from nlviz.families.caffe2 import Caffe2Layout
-from nlviz.families.gluoncv import GluonCVBlockAdapter, GluonCVLayout
-from nlviz.families.lite_nl import LiteNLAdapter, LiteNLLayout
-from nlviz.families.mit_tsm import MitTSMLayout
-from nlviz.families.non_local_block import NonLocalBlockAdapter
-from nlviz.families.open_mmlab import MMAction2Layout, MMCVAdapter
-from nlviz.families.reading.adapter import Adapter
+from nlviz.families.family import Family
+from nlviz.families.reading.adapter import AnyAdapter
+from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Layout
-from nlviz.families.slowfast import PyTorchVideoAdapter, SlowFastLayout
-from nlviz.families.tea1528 import Tea1528Adapter, Tea1528Layout
-from nlviz.families.timm.attention import TimmViTAdapter
-from nlviz.families.timm.checkpoint import TimmViTLayout
-from nlviz.families.timm.non_local import TimmNonLocalAdapter
-from nlviz.families.torchvision.checkpoint import TorchvisionDetectionLayout
-from nlviz.families.torchvision.detection import DetectionAdapter
-from nlviz.families.tushar_n import TusharNLayout
-from nlviz.families.video_resnet import VideoResNetAdapter
 
-FAMILIES: tuple[Adapter, ...] = (
-    LiteNLAdapter(),
-    DetectionAdapter(),
-    VideoResNetAdapter(),
-    NonLocalBlockAdapter(),
-    AlexHex7Adapter(),
-    MMCVAdapter(),
-    PyTorchVideoAdapter(),
-    GluonCVBlockAdapter(),
-    Tea1528Adapter(),
-    TimmNonLocalAdapter(),
-    TimmViTAdapter(),
+# The first family that finds a block takes a live network, the first that recognises its keys a
+# file: what is most particular comes first, plain trunks last.
+_FILES = (
+    "lite_nl",
+    "torchvision.detection",
+    "video_resnet",
+    "non_local_block",
+    "caffe2",
+    "slowfast",
+    "open_mmlab",
+    "mit_tsm",
+    "gluoncv",
+    "alexhex7",
+    "tea1528",
+    "timm.non_local",
+    "timm.vit",
+    "tushar_n",
 )
 
-# Key layouts of files; those whose keys say most come first, those of plain trunks last.
-LAYOUTS: tuple[Layout, ...] = (
-    LiteNLLayout(),
-    TorchvisionDetectionLayout(),
-    Caffe2Layout(),
-    SlowFastLayout(),
-    MMAction2Layout(),
-    MitTSMLayout(),
-    GluonCVLayout(),
-    AlexHex7Layout(),
-    Tea1528Layout(),
-    TimmViTLayout(),
-    TusharNLayout(),
-)
+FAMILIES: tuple[Family, ...] = tuple(import_module(f"{__name__}.{f}").FAMILY for f in _FILES)
 
 
-def adapter_for(net: nn.Module, *, family: str | None = None) -> Adapter:
-    """Return the adapter that knows a network.
+def family_named(name: str) -> Family:
+    """Return a family by its name or an earlier spelling of it.
+
+    Raises:
+        NlvizError: when there is no family of that name.
+
+    >>> family_named("alexhex7 blocks").name
+    'alexhex7'
+    """
+    for family in FAMILIES:
+        if name == family.name or name in family.aliases:
+            return family
+    known = [family.name for family in FAMILIES]
+    raise NlvizError(f"no family is called {name!r}{did_you_mean(name, known)}")
+
+
+def family_of(net: nn.Module, *, family: str | None = None) -> Family:
+    """Return the family whose blocks a network holds.
 
     Args:
         net: the network.
@@ -63,21 +60,93 @@ def adapter_for(net: nn.Module, *, family: str | None = None) -> Adapter:
 
     Raises:
         NoNonLocalBlocks: when no family finds a block.
-        NlvizError: when there is no family of that name.
+        NlvizError: when there is no family of that name, or it reads files alone.
 
     >>> from nlviz.networks.lite_nl import LiteNL
-    >>> adapter_for(LiteNL()).family
+    >>> family_of(LiteNL()).name
     'lite-nl'
     """
-    by_name = {a.family: a for a in FAMILIES}
-    if family is not None and family not in by_name:
-        raise NlvizError(f"no family is called {family!r}{did_you_mean(family, by_name)}")
-    tried = FAMILIES if family is None else (by_name[family],)
-    for adapter in tried:
-        if adapter.blocks(net):
-            return adapter
+    tried: Iterable[Family] = FAMILIES
+    if family is not None:
+        named = family_named(family)
+        if named.blocks is None:
+            raise NlvizError(
+                f"the family {named.name} reads files of weights, not live networks; take one of "
+                f"{', '.join(f.name for f in FAMILIES if f.blocks is not None)}"
+            )
+        tried = (named,)
+    for one in tried:
+        if one.blocks is not None and one.in_use and one.blocks.blocks(net):
+            return one
     raise NoNonLocalBlocks(
         f"a network needs a block with an affinity, {type(net).__name__} has none that these "
-        f"families know: {', '.join(a.family for a in tried)}; put one in with "
-        "nlviz.insert(net, after=...)"
+        f"families know: {', '.join(f.name for f in tried if f.blocks is not None)}; put one in "
+        "with nlviz.insert(net, after=...)"
     )
+
+
+def adapter_for(net: nn.Module, *, family: str | None = None) -> AnyAdapter:
+    """Return the adapter that reads a network's blocks; see ``family_of``.
+
+    >>> from nlviz.networks.block import NonLocalBlock
+    >>> list(adapter_for(nn.Sequential(NonLocalBlock(6))).blocks(nn.Sequential(NonLocalBlock(6))))
+    ['0']
+    """
+    adapter = family_of(net, family=family).blocks
+    assert adapter is not None  # family_of returns no other
+    return adapter
+
+
+def recognised(checkpoint: Checkpoint) -> list[tuple[Family, str]]:
+    """Return the families that recognise a file, first choice first, each with what it saw.
+
+    >>> from pathlib import Path
+    >>> import torch
+    >>> keys = ("first_stage.0.weight", "res_layers.0.0.conv1.weight")
+    >>> file = Checkpoint(Path("net.pth"), "torch zip", {key: torch.zeros(1) for key in keys})
+    >>> [(family.name, by) for family, by in recognised(file)]
+    [('gluoncv', 'the names first_stage.0.weight and res_layers.0.0.conv1.weight')]
+    """
+    return [
+        (family, by)
+        for family in FAMILIES
+        if family.checkpoint is not None and (by := family.checkpoint.recognise(checkpoint))
+    ]
+
+
+def layout_for(family: str) -> Layout:
+    """Return the key layout of a family's files.
+
+    Raises:
+        NlvizError: when there is no family of that name, or it reads no files.
+
+    >>> sorted(layout_for("tea1528").flags)
+    ['key_pool', 'pairwise', 'scale', 'size']
+    """
+    named = family_named(family)
+    if named.checkpoint is None:
+        raise NlvizError(
+            f"the family {named.name} reads live networks, no files of weights; take one of "
+            f"{', '.join(f.name for f in FAMILIES if f.checkpoint is not None)}"
+        )
+    return named.checkpoint
+
+
+def last_norm(block: nn.Module) -> nn.Module | None:
+    """Return the normalisation behind a block's output projection, or None.
+
+    >>> from nlviz.networks.block import NonLocalBlock
+    >>> type(last_norm(NonLocalBlock(6))).__name__, last_norm(NonLocalBlock(6, norm=False))
+    ('BatchNorm3d', None)
+    """
+    for family in FAMILIES:
+        if not (family.last_norm and family.blocks is not None and family.in_use):
+            continue
+        if family.blocks.blocks(block):
+            for path in family.last_norm:
+                found: object = block
+                for part in path.split("."):
+                    found = getattr(found, part, None)
+                if isinstance(found, nn.Module) and not isinstance(found, nn.Identity):
+                    return found
+    return None

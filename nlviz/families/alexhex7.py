@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.errors import WeightsMismatch
+from nlviz.families.family import Family, KeyEndings, TableRow
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.alexhex7_keys import block_part
 from nlviz.families.reading.checkpoint import Checkpoint
@@ -40,8 +41,6 @@ from nlviz.families.reading.resnet_keys import stripped
 
 class AlexHex7Adapter(ForeignAdapter):
     """Reads ``_NonLocalBlockND`` and what derives from it."""
-
-    family = "alexhex7 blocks"
 
     def parts(self, block: nn.Module) -> Parts | None:
         """Return how a block of AlexHex7's is put together, or None."""
@@ -74,6 +73,7 @@ def channels_of(theta: nn.Module) -> int:
 
 
 SIDE = 28
+CONCAT = "concat_project.0.weight"
 
 
 def alexhex7_name(key: str) -> str | None:
@@ -94,7 +94,6 @@ def alexhex7_name(key: str) -> str | None:
 class AlexHex7Layout:
     """The classifier of digits with two blocks."""
 
-    family = "alexhex7"
     flags: Mapping[str, str] = MappingProxyType(
         {
             "pairwise": "f: embedded_gaussian, dot_product, gaussian or concatenation",
@@ -183,3 +182,29 @@ def _build(options: Mapping[str, Any], inner: tuple[int, int]) -> nn.Module:
     from nlviz.networks.mnist_nl import MnistNL
 
     return MnistNL(options, inner=inner)
+
+
+FAMILY = Family(
+    name="alexhex7",
+    row=TableRow(
+        source="https://github.com/AlexHex7/Non-local_pytorch",
+        networks="its classifier of digits, four f",
+        live="its blocks and their copies, TSM's among them, in 1, 2 and 3 dimensions",
+        recognised_by="`conv_1`, `nl_1`; `NONLocalBlock`",
+        not_told="embedded or dot product",
+    ),
+    blocks=AlexHex7Adapter(),
+    checkpoint=AlexHex7Layout(),
+    key_endings=(
+        KeyEndings("AlexHex7", r"g(?:\.0)?\.weight", "W.0.weight", "theta.weight", CONCAT),
+        KeyEndings(
+            "AlexHex7 without normalisation",
+            r"g(?:\.0)?\.weight",
+            "W.weight",
+            "theta.weight",
+            CONCAT,
+        ),
+    ),
+    last_norm=("W.1",),
+    aliases=("alexhex7 blocks",),
+)

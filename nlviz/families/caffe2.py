@@ -30,10 +30,14 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from nlviz.families.family import Family, KeyEndings, TableRow
 from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.card import KINETICS, NON_LOCAL, TEN_BY_THREE, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.data_sets import labels_of, trained_for
 from nlviz.families.reading.flags import Flags
-from nlviz.families.reading.layout import Flag, Origin, Reading, as_matrix, labels_of, trained_for
+from nlviz.families.reading.input_note import input_note, ordinal, sampled
+from nlviz.families.reading.layout import Flag, Origin, Reading, as_matrix
 from nlviz.families.reading.resnet_keys import (
     RESNET_FLAGS,
     Preset,
@@ -84,7 +88,6 @@ def caffe2_name(blob: str) -> str | None:
 class Caffe2Layout:
     """Blobs of video-nonlocal-net and of SlowFast's converted zoo."""
 
-    family = "caffe2"
     flags: Mapping[str, str] = MappingProxyType(
         {k: v for k, v in RESNET_FLAGS.items() if k != "shift"}
     )
@@ -144,8 +147,7 @@ class Caffe2Layout:
                 * (spec.pool2 or (1, 1))[1]
                 * max((b.frames_per_group or 1 for b in spec.non_local.values()), default=1),
             ),
-            input_note=f"RGB, (value - 114.75) / 57.375, {seen.frames} frames, every "
-            f"{seen.stride}. of the video, shorter side {size}",
+            input_note=input_note(_GREY, seen.frames, seen.stride, size),
             labels=labels_of(trunk.classes),
             trained_for=trained_for(trunk.classes),
             warnings=seen.warnings,
@@ -193,8 +195,8 @@ class _Sampling:
         if origin == "preset" and not slow:
             warnings = (
                 f"Neither the keys nor the name {name} tell the temporal strides; those for "
-                f"{frames} frames, every {stride}., are taken. Say stride=8 for a network of 8 "
-                "frames, stride=2 for one of 32, stride=4 or stride=1 for one of long clips.",
+                f"{frames} frames, every {ordinal(stride)}, are taken. Say stride=8 for a network "
+                "of 8 frames, stride=2 for one of 32, stride=4 or stride=1 for one of long clips.",
             )
         return cls(
             frames,
@@ -237,3 +239,64 @@ def _statistics(by_name: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, str]]:
 
 def _with_time(tensor: Tensor) -> Tensor:
     return tensor.unsqueeze(2)
+
+
+_GREY = "(value - 114.75) / 57.375"
+
+
+def _card(arch: str, frames: int, stride: int, top: str, *, base: str = "IN") -> ModelCard:
+    sampling = f"{frames}x{stride}"
+    file_name = f"{arch}_nonlocal_{sampling}_{base}_pretrain_400k.pkl"
+    long = base == "I3D"
+    return ModelCard(
+        name=f"{arch}-nl-r50.k400-caffe2-{sampling}",
+        family="caffe2",
+        trained_for=KINETICS,
+        licence="CC-BY-NC 4.0",
+        non_commercial=True,
+        paper=NON_LOCAL,
+        labels="kinetics400",
+        source="https://github.com/facebookresearch/video-nonlocal-net",
+        url=f"https://dl.fbaipublicfiles.com/video-nonlocal/{file_name}",
+        file_name=file_name,
+        accuracy=f"top-1 / top-5 {top}, {TEN_BY_THREE}",
+        input=f"{sampled(frames, stride)}; RGB, {_GREY}",
+        note="Frames see only groups of four of each other in res3." if long else "",
+    )
+
+
+FAMILY = Family(
+    name="caffe2",
+    row=TableRow(
+        source="https://github.com/facebookresearch/video-nonlocal-net",
+        networks="video-nonlocal-net, SlowFast's `.pkl`: C2D, I3D, also affine and with groups of "
+        "4 frames in res3",
+        recognised_by="`conv1_w`, `res2_0_branch2a_w`",
+        not_told="temporal strides (file name), padding of pool1",
+    ),
+    checkpoint=Caffe2Layout(),
+    key_endings=(KeyEndings("Caffe2", "g_w", "out_w", "theta_w", between="_"),),
+    cards=(
+        _card("c2d", 32, 2, "73.9 / 91.0"),
+        _card("c2d", 8, 8, "74.4 / 91.4"),
+        _card("i3d", 32, 2, "74.9 / 91.6"),
+        _card("i3d", 8, 8, "74.7 / 91.6"),
+        _card("i3d", 32, 4, "76.5 / 92.6", base="I3D"),
+        _card("i3d", 128, 1, "76.5 / 92.7", base="I3D"),
+        ModelCard(
+            name="i3d-nl-r50.k400-slowfast",
+            family="caffe2",
+            trained_for=KINETICS,
+            licence="Apache-2.0",
+            paper=NON_LOCAL,
+            labels="kinetics400",
+            source="https://github.com/facebookresearch/SlowFast/blob/main/MODEL_ZOO.md",
+            url="https://dl.fbaipublicfiles.com/pyslowfast/model_zoo/kinetics400/"
+            "I3D_NLN_8x8_R50.pkl",
+            file_name="I3D_NLN_8x8_R50.pkl",
+            accuracy=f"top-1 / top-5 74.0 / 91.1, {TEN_BY_THREE}",
+            input=f"{sampled(8, 8)}; RGB, (value / 255 - 0.45) / 0.225",
+            flags=MappingProxyType({"pool1_pad": 1, "frames": 8, "stride": 8}),
+        ),
+    ),
+)

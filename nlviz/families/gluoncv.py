@@ -24,9 +24,12 @@ from typing import Any
 from torch import nn
 
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.families.family import Family, KeyEndings, TableRow
+from nlviz.families.reading.card import KINETICS, NON_LOCAL, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.foreign_blocks import ForeignAdapter, Parts, dimension_of, is_called
+from nlviz.families.reading.input_note import sampled
 from nlviz.families.reading.layout import Reading
 from nlviz.families.reading.resnet import IMAGENET, Seen, read_resnet
 from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, stripped, trunk_of
@@ -60,7 +63,6 @@ def gluoncv_name(key: str) -> str | None:
 class GluonCVLayout:
     """Checkpoints of GluonCV's torch networks."""
 
-    family = "gluoncv"
     flags: Mapping[str, str] = MappingProxyType(
         {k: v for k, v in RESNET_FLAGS.items() if k not in ("shift", "frames_per_group")}
     )
@@ -118,8 +120,6 @@ class GluonCVLayout:
 class GluonCVBlockAdapter(ForeignAdapter):
     """Reads ``NonLocal`` of GluonCV."""
 
-    family = "gluoncv blocks"
-
     def parts(self, block: nn.Module) -> Parts | None:
         """Return how a block of GluonCV's is put together, or None."""
         own: Any = block
@@ -141,3 +141,46 @@ class GluonCVBlockAdapter(ForeignAdapter):
             own.sub_g if pooled else own.g,
             own.max_pool if pooled else None,
         )
+
+
+def _card(blocks: int, depth: int, sha1: str, top1: str) -> ModelCard:
+    stem = f"i3d_nl{blocks}_resnet{depth}_v1_kinetics400"
+    return ModelCard(
+        name=f"i3d-nl{blocks}-r{depth}.k400-gluoncv",
+        family="gluoncv",
+        trained_for=KINETICS,
+        licence="Apache-2.0",
+        paper=NON_LOCAL,
+        labels="kinetics400",
+        source="https://github.com/dmlc/gluon-cv",
+        url="https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/torch/models/"
+        f"{stem}-{sha1[:8]}.pth",
+        file_name=f"{stem}-{sha1[:8]}.pth",
+        digest=f"sha1:{sha1}",
+        accuracy=f"top-1 {top1}, 10 clips x 3 crops",
+        input=f"{sampled(32, 2)}; RGB, {IMAGENET[2]}",
+        note="Its code calls the blocks gaussian; they compute the embedded Gaussian, on all keys.",
+    )
+
+
+FAMILY = Family(
+    name="gluoncv",
+    row=TableRow(
+        source="https://github.com/dmlc/gluon-cv",
+        networks="I3D R50, R101 with 5 and 10 blocks",
+        live="its blocks in 2 and 3 dimensions",
+        recognised_by="`first_stage`, `res_layers`; `NonLocal` with `nonlocal_type`",
+        not_told='scale; "gaussian" means embedded',
+    ),
+    blocks=GluonCVBlockAdapter(),
+    checkpoint=GluonCVLayout(),
+    key_endings=(KeyEndings("GluonCV", r"g\.weight", "W_bn.0.weight", "theta.weight"),),
+    last_norm=("bn",),
+    cards=(
+        _card(5, 50, "9df1e103d54bc1227da58d19347e1371cf98a9fb", "75.17"),
+        _card(10, 50, "281e1e8a8ef78ada7e095b43caf0cd3f75e7a6a4", "75.93"),
+        _card(5, 101, "2cea8edd07e5565b9c1eb66ca862ade3127ce523", "75.81"),
+        _card(10, 101, "526a2ed07cffeab6d827ab28c979b537100cd2b3", "75.93"),
+    ),
+    aliases=("gluoncv blocks",),
+)

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from types import MappingProxyType
 
-from torch import Tensor, nn
+from torch import nn
 
-from nlviz.affinity.base import Affinity
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.clips.clip import Clip
-from nlviz.families.reading.adapter import (
-    InputSpec,
-    Prepared,
-    block_affinity,
-    bypassed,
-    features_of,
-    place,
-    prepare,
-)
+from nlviz.families.family import Family, TableRow
+from nlviz.families.reading.adapter import InputSpec, Prepared, place, prepare
+from nlviz.families.reading.card import ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Block, Flag, Reading
+from nlviz.families.reading.own_blocks import OwnBlockAdapter
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.hooks import Call
-from nlviz.networks.lite_nl import LiteNL
 
 INPUT = InputSpec(size=224, multiple=16, mean=(127.0,) * 3, std=(128.0,) * 3)
 
@@ -34,53 +26,27 @@ INPUT = InputSpec(size=224, multiple=16, mean=(127.0,) * 3, std=(128.0,) * 3)
 AXES = {"stage3": Axis(8.0, 3.5), "stage4": Axis(16.0, 7.5)}
 
 
-class LiteNLAdapter:
+class LiteNLAdapter(OwnBlockAdapter):
     """Reads ``stage3`` and ``stage4`` of the bundled network."""
 
-    family = "lite-nl"
-    traces = False  # AXES tells
-    products = False
+    traces = False  # AXES has the geometry
 
-    def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
+    def blocks(self, net: nn.Module) -> dict[str, NonLocalBlock]:
         """Return both blocks."""
-        return {"stage3": net.stage3, "stage4": net.stage4} if isinstance(net, LiteNL) else {}
+        from nlviz.networks.lite_nl import LiteNL  # brings timm
 
-    def modules(self, net: nn.Module) -> dict[str, nn.Module]:
-        """Return the blocks, whose input tells the grid, and their ``attend`` modules."""
-        assert isinstance(net, LiteNL)  # for the type checker: blocks() saw to it
-        return {
-            **self.blocks(net),
-            "stage3.attend": net.stage3.attend,
-            "stage4.attend": net.stage4.attend,
-        }
+        return {"stage3": net.stage3, "stage4": net.stage4} if isinstance(net, LiteNL) else {}
 
     def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
         """Return (1, 3, T, H, W): shorter side 224, the aspect kept up to a multiple of 16."""
         return prepare(clip, spec or INPUT)
 
-    def read(
-        self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared
-    ) -> Affinity:
-        """Return the affinity of one of the blocks."""
-        assert isinstance(block, NonLocalBlock)
-        t, h, w = calls[name].args[0].shape[2:]
+    def queries(
+        self, name: str, block: NonLocalBlock, calls: Mapping[str, Call], prepared: Prepared
+    ) -> TokenGrid:
+        """Return the grid; cells are centred in their squares."""
         y, x = (place(AXES[name], axis) for axis in (prepared.y, prepared.x))
-        queries = TokenGrid.of_axes((t, h, w), Axis(), y, x)
-        return block_affinity(
-            name,
-            block,
-            calls[f"{name}.attend"],
-            queries=queries,
-            clip_shape=prepared.clip_shape,
-        )
-
-    def features(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
-        """Return what entered the block."""
-        return features_of(calls[name].args[0])
-
-    def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
-        """Return a context in which the block returns what it was given."""
-        return bypassed(self.blocks(net)[name])
+        return TokenGrid.of_axes(calls[name].args[0].shape[2:], Axis(), y, x)
 
 
 _SIGNS = ("backbone.conv_stem.weight", "stage3.theta.weight", "stage4.theta.weight")
@@ -89,7 +55,6 @@ _SIGNS = ("backbone.conv_stem.weight", "stage3.theta.weight", "stage4.theta.weig
 class LiteNLLayout:
     """Keys are those of ``networks.lite_nl``."""
 
-    family = "lite-nl"
     flags: Mapping[str, str] = MappingProxyType({})
 
     def recognise(self, checkpoint: Checkpoint) -> str | None:
@@ -122,3 +87,29 @@ def _build() -> nn.Module:
     from nlviz.networks.lite_nl import LiteNL
 
     return LiteNL()
+
+
+FAMILY = Family(
+    name="lite-nl",
+    row=TableRow(
+        source="`nlviz.networks.lite_nl`",
+        networks="the bundled network",
+        recognised_by="`backbone.conv_stem`, `stage3.theta`, `stage4.theta`",
+        parity="rows",
+    ),
+    blocks=LiteNLAdapter(),
+    checkpoint=LiteNLLayout(),
+    needs="nlviz.networks.lite_nl",
+    cards=(
+        ModelCard(
+            name="lite-nl",
+            family="lite-nl",
+            weights="lite-nl.safetensors",
+            trained_for="correspondence between frames, not a recognition task",
+            licence="Apache-2.0",
+            paper="arXiv 1711.07971 (blocks), arXiv 1905.11946 (backbone)",
+            labels="imagenet",
+            input="any number of frames; RGB, (value - 127) / 128",
+        ),
+    ),
+)

@@ -20,9 +20,12 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.alexhex7_keys import block_part
+from nlviz.families.reading.card import KINETICS, TEN_BY_THREE, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.input_note import sampled
 from nlviz.families.reading.layout import Reading
 from nlviz.families.reading.resnet import IMAGENET, Seen, read_resnet, with_time
 from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, stripped, trunk_of
@@ -52,7 +55,6 @@ def mit_tsm_name(key: str) -> str | None:
 class MitTSMLayout:
     """Checkpoints of the temporal shift module's own code."""
 
-    family = "mit-tsm"
     flags: Mapping[str, str] = MappingProxyType(
         {k: v for k, v in RESNET_FLAGS.items() if k != "frames_per_group"}
     )
@@ -85,3 +87,32 @@ class MitTSMLayout:
             colours=IMAGENET,
             kind="TSM",
         )
+
+
+_PUBLISHED = "TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e100_dense_nl.pth"
+
+FAMILY = Family(
+    name="mit-tsm",
+    row=TableRow(
+        source="https://github.com/mit-han-lab/temporal-shift-module",
+        networks="TSM R50 with five blocks",
+        recognised_by="`base_model…conv1.net`",
+        not_told="scale, pooling after the 1×1",
+    ),
+    checkpoint=MitTSMLayout(),
+    cards=(
+        ModelCard(
+            name="tsm-nl-r50.k400-mit",
+            family="mit-tsm",
+            trained_for=KINETICS,
+            licence="MIT",
+            paper="arXiv 1811.08383",
+            labels="kinetics400",
+            source="https://github.com/mit-han-lab/temporal-shift-module",
+            url=f"https://file.lzhu.me/projects/tsm/models/{_PUBLISHED}",
+            file_name=_PUBLISHED,
+            accuracy=f"top-1 75.6, {TEN_BY_THREE}",
+            input=f"{sampled(8, 8)}; RGB, {IMAGENET[2]}",
+        ),
+    ),
+)

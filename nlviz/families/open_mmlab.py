@@ -26,6 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
+from nlviz.families.family import Family, KeyEndings, TableRow
+from nlviz.families.reading.card import KINETICS, NON_LOCAL, TEN_BY_THREE, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.foreign_blocks import (
@@ -35,6 +37,7 @@ from nlviz.families.reading.foreign_blocks import (
     is_called,
     last_of,
 )
+from nlviz.families.reading.input_note import sampled
 from nlviz.families.reading.layout import Origin, Reading
 from nlviz.families.reading.resnet import IMAGENET, Seen, read_resnet, with_time
 from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, stripped, trunk_of
@@ -76,7 +79,6 @@ def mmaction2_name(key: str) -> str | None:
 class MMAction2Layout:
     """Checkpoints of mmaction2, of its model zoo and of its training."""
 
-    family = "mmaction2"
     flags: Mapping[str, str] = MappingProxyType(
         {k: v for k, v in RESNET_FLAGS.items() if k != "frames_per_group"}
     )
@@ -163,8 +165,6 @@ def _mode(name: str) -> tuple[PairwiseName, Origin]:
 class MMCVAdapter(ForeignAdapter):
     """Reads ``_NonLocalNd`` and what derives from it."""
 
-    family = "mmcv blocks"
-
     def parts(self, block: nn.Module) -> Parts | None:
         """Return how a block of mmcv's is put together, or None."""
         own: Any = block
@@ -185,3 +185,143 @@ class MMCVAdapter(ForeignAdapter):
             f = (Pairwise(own.mode, d**-0.5), Pairwise(own.mode, d**0.5))  # the latter: mmdet's bug
         w_f = own.concat_project.conv.weight if own.mode == "concatenation" else None
         return Parts(dimension, f, behind, own.theta, phi, own.g, last_of(phi), w_f)
+
+
+_ROOT = "https://download.openmmlab.com/mmaction/v1.0"
+_I3D = "i3d_imagenet-pretrained-r50-nl-{}_8xb8-32x2x1-100e_kinetics400-rgb"
+_SLOW = "slowonly_r50-in1k-pre-nl-embedded-gaussian_8xb16-{}-steplr-150e_kinetics400-rgb"
+_TSM = "tsm_imagenet-pretrained-r50-nl-{}_8xb16-1x1x8-50e_kinetics400-rgb"
+_AVA = "slowonly_kinetics400-pretrained-r50-nl_8xb16-{}x1-20e_ava21-rgb"
+
+
+def _card(
+    name: str,
+    config: str,
+    run: str,
+    tail: str,
+    accuracy: str,
+    clip: str,
+    *,
+    checked: bool = True,
+    note: str = "",
+) -> ModelCard:
+    """Make a card of mmaction2's model zoo.
+
+    Args:
+        name: of the card.
+        config: folder of the configuration, ``recognition/i3d`` for instance.
+        run: name of the configuration.
+        tail: date and beginning of the digest, as they end the file's name.
+        accuracy: published.
+        clip: frames and stride in words.
+        checked: whether the digest in the file's name is the file's.
+        note: see ``ModelCard``.
+    """
+    ava = config.startswith("detection")
+    return ModelCard(
+        name=name,
+        family="open-mmlab",
+        trained_for="action detection on AVA 2.1" if ava else KINETICS,
+        licence="Apache-2.0",
+        paper=NON_LOCAL,
+        labels="" if ava else "kinetics400",
+        source=f"https://github.com/open-mmlab/mmaction2/tree/main/configs/{config}",
+        url=f"{_ROOT}/{config}/{run}/{run}_{tail}.pth",
+        file_name=f"{run}_{tail}.pth",
+        accuracy=accuracy,
+        input=f"{clip}; RGB, {IMAGENET[2]}",
+        digest=tail.rsplit("-", 1)[1] if checked else "",
+        note=note,
+    )
+
+
+FAMILY = Family(
+    name="open-mmlab",
+    row=TableRow(
+        source="https://github.com/open-mmlab/mmaction2",
+        networks="I3D, SlowOnly, TSM; AVA's detectors without their head",
+        live="mmcv's blocks in 1, 2 and 3 dimensions",
+        recognised_by="`backbone.conv1.conv`; `NonLocal` with `mode`",
+        not_told="f (file name), scale, pooling after the 1×1",
+    ),
+    blocks=MMCVAdapter(),
+    checkpoint=MMAction2Layout(),
+    key_endings=(
+        KeyEndings(
+            "mmcv",
+            r"g(?:\.0)?\.conv\.weight",
+            "conv_out.conv.weight",
+            "theta.conv.weight",
+            "concat_project.conv.weight",
+        ),
+    ),
+    last_norm=("conv_out.bn",),
+    cards=(
+        *(
+            _card(
+                f"i3d-nl-r50.k400-mmaction2-{short}",
+                "recognition/i3d",
+                _I3D.format(mode),
+                f"20220812-{tail}",
+                f"top-1 / top-5 {top}, {TEN_BY_THREE}",
+                sampled(32, 2),
+            )
+            for short, mode, tail, top in (
+                ("dot", "dot-product", "8e1f2148", "74.80 / 92.07"),
+                ("embedded", "embedded-gaussian", "afd8f562", "74.73 / 91.80"),
+                ("gaussian", "gaussian", "0c5cbf5a", "73.97 / 91.33"),
+            )
+        ),
+        _card(
+            "slowonly-nl-r50.k400-mmaction2-4x16",
+            "recognition/slowonly",
+            _SLOW.format("4x16x1"),
+            "20220901-cf739c75",
+            f"top-1 / top-5 75.07 / 91.69, {TEN_BY_THREE}",
+            sampled(4, 16),
+        ),
+        _card(
+            "slowonly-nl-r50.k400-mmaction2-8x8",
+            "recognition/slowonly",
+            _SLOW.format("8x8x1"),
+            "20220901-df42dc84",
+            f"top-1 / top-5 76.65 / 92.47, {TEN_BY_THREE}",
+            sampled(8, 8),
+            checked=False,
+            note="The table gives the same digest to the network without blocks, so it is not "
+            "checked.",
+        ),
+        *(
+            _card(
+                f"tsm-nl-r50.k400-mmaction2-{short}",
+                "recognition/tsm",
+                _TSM.format(mode),
+                f"20220831-{tail}",
+                f"top-1 / top-5 {top}, 8 clips x 10 crops",
+                "8 frames, spread evenly",
+            )
+            for short, mode, tail, top in (
+                ("dot", "dot-product", "108bfde5", "74.49 / 91.15"),
+                ("embedded", "embedded-gaussian", "35eddb57", "74.34 / 91.23"),
+                ("gaussian", "gaussian", "7e54dacf", "73.66 / 90.99"),
+            )
+        ),
+        *(
+            _card(
+                f"slowonly-nl-r50.ava-mmaction2-{frames}x{stride}",
+                "detection/slowonly",
+                _AVA.format(f"{frames}x{stride}"),
+                f"20220906-{tail}",
+                f"{mean} mAP on AVA 2.1",
+                sampled(frames, stride),
+                note="Its head sees boxes of persons, which are not drawn here; the blocks are "
+                "those of a clip.",
+            )
+            for frames, stride, tail, mean in (
+                (4, 16, "5ae3f91b", "21.55"),
+                (8, 8, "9760eadb", "23.77"),
+            )
+        ),
+    ),
+    aliases=("mmaction2", "mmcv", "mmcv blocks"),
+)

@@ -26,11 +26,14 @@ from torch import Tensor, nn
 
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.errors import WeightsMismatch
+from nlviz.families.family import Family, KeyEndings, TableRow
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.data_sets import labels_of, trained_for
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.foreign_blocks import ForeignAdapter, Parts, dimension_of, is_called
-from nlviz.families.reading.layout import Origin, Reading, labels_of, trained_for
+from nlviz.families.reading.input_note import input_note
+from nlviz.families.reading.layout import Origin, Reading
 from nlviz.families.reading.resnet_keys import (
     RESNET_FLAGS,
     Preset,
@@ -98,7 +101,6 @@ def slowfast_name(key: str, *, two: bool = False) -> str | None:
 class SlowFastLayout:
     """Checkpoints of SlowFast's own training."""
 
-    family = "slowfast"
     flags: Mapping[str, str] = MappingProxyType(
         {
             **{k: v for k, v in RESNET_FLAGS.items() if k != "shift"},
@@ -152,8 +154,9 @@ class SlowFastLayout:
                 stride=seen[1],
                 least_frames=(2 if spec.pool2 else 1) * alpha,
             ),
-            input_note=f"RGB, (value / 255 - {_in_words(mean)}) / {_in_words(std)}, {seen[0]} "
-            f"frames, every {seen[1]}. of the video, shorter side {size}",
+            input_note=input_note(
+                f"(value / 255 - {_in_words(mean)}) / {_in_words(std)}", *seen, size
+            ),
             labels=labels_of(trunk.classes),
             trained_for=trained_for(trunk.classes),
             warnings=(_BLUE_FIRST,) if config.at("DATA", "REVERSE_INPUT_CHANNEL") is True else (),
@@ -268,8 +271,6 @@ def _two(
 class PyTorchVideoAdapter(ForeignAdapter):
     """Reads ``NonLocal`` and ``Nonlocal``."""
 
-    family = "pytorchvideo blocks"
-
     def parts(self, block: nn.Module) -> Parts | None:
         """Return how a block of PyTorchVideo's or SlowFast's is put together, or None."""
         own: Any = block
@@ -290,3 +291,27 @@ class PyTorchVideoAdapter(ForeignAdapter):
             own.conv_g,
             getattr(block, "pool", None),
         )
+
+
+FAMILY = Family(
+    name="slowfast",
+    row=TableRow(
+        source="https://github.com/facebookresearch/SlowFast",
+        networks="SlowFast's `.pyth`: C2D, I3D, Slow, SlowFast with its two pathways",
+        live="SlowFast's and PyTorchVideo's blocks",
+        recognised_by="`s1.pathway0_stem`; `NonLocal` with `instantiation`",
+        not_told="f and pooling (its `cfg`, else preset)",
+    ),
+    blocks=PyTorchVideoAdapter(),
+    checkpoint=SlowFastLayout(),
+    key_endings=(
+        KeyEndings(
+            "SlowFast or PyTorchVideo",
+            r"conv_g\.weight",
+            "conv_out.weight",
+            "conv_theta.weight",
+        ),
+    ),
+    last_norm=("bn", "norm"),
+    aliases=("pytorchvideo", "pytorchvideo blocks"),
+)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.errors import WeightsMismatch
+from nlviz.families.family import Family, KeyEndings, TableRow
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
@@ -33,8 +34,6 @@ _MODES: dict[str, PairwiseName] = {
 
 class Tea1528Adapter(ForeignAdapter):
     """Reads ``NLBlockND``."""
-
-    family = "tea1528 blocks"
 
     def parts(self, block: nn.Module) -> Parts | None:
         """Return how a block of tea1528's is put together, or None."""
@@ -89,7 +88,6 @@ def tea1528_name(key: str) -> str | None:
 class Tea1528Layout:
     """The residual network for pictures of 32 x 32 with a block in its second stage."""
 
-    family = "tea1528"
     flags: Mapping[str, str] = MappingProxyType(
         {
             "pairwise": "f: embedded_gaussian, dot_product, gaussian or concatenation",
@@ -199,3 +197,29 @@ def _build(stages: tuple[tuple[Mapping[str, Any] | None, ...], ...], classes: in
     from nlviz.networks.cifar_resnet import CifarResNet
 
     return CifarResNet(stages, classes=classes)
+
+
+FAMILY = Family(
+    name="tea1528",
+    row=TableRow(
+        source="https://github.com/tea1528/Non-Local-NN-Pytorch",
+        networks="its ResNet for small pictures (`ckpt.t7`), four f",
+        live="its blocks in 1, 2 and 3 dimensions",
+        recognised_by="`W_z`, `linear`; `NLBlock`",
+        not_told="embedded or dot product",
+    ),
+    blocks=Tea1528Adapter(),
+    checkpoint=Tea1528Layout(),
+    key_endings=(
+        KeyEndings("tea1528", r"g\.weight", "W_z.0.weight", "theta.weight", "W_f.0.weight"),
+        KeyEndings(
+            "tea1528 without normalisation",
+            r"g\.weight",
+            "W_z.weight",
+            "theta.weight",
+            "W_f.0.weight",
+        ),
+    ),
+    last_norm=("W_z.1",),
+    aliases=("tea1528 blocks",),
+)

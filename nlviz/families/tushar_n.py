@@ -11,10 +11,14 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.card import KINETICS, NON_LOCAL, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.data_sets import labels_of, trained_for
 from nlviz.families.reading.flags import Flags
-from nlviz.families.reading.layout import Reading, labels_of, trained_for
+from nlviz.families.reading.input_note import input_note, sampled
+from nlviz.families.reading.layout import Reading
 from nlviz.families.reading.resnet_keys import (
     RESNET_FLAGS,
     Preset,
@@ -27,13 +31,13 @@ from nlviz.families.reading.resnet_keys import (
 )
 from nlviz.networks.torchvision_names import torchvision_name
 
+_GREY = "(value - 114.75) / 57.375"
 _NL = re.compile(r"layer([1-4])\.(\d+)\.nl\.((?:theta|phi|g|out)\.(?:weight|bias)|bn\.\w+)")
 
 
 class TusharNLayout:
     """I3D with the blocks' own names, as in this project's."""
 
-    family = "tushar-n"
     flags: Mapping[str, str] = MappingProxyType(
         {k: v for k, v in RESNET_FLAGS.items() if k not in ("shift", "frames_per_group")}
     )
@@ -82,8 +86,36 @@ class TusharNLayout:
                 stride=stride,
                 least_frames=8,
             ),
-            input_note=f"RGB, (value - 114.75) / 57.375, {frames} frames, every {stride}. of the "
-            f"video, shorter side {size}",
+            input_note=input_note(_GREY, frames, stride, size),
             labels=labels_of(trunk.classes),
             trained_for=trained_for(trunk.classes),
         )
+
+
+FAMILY = Family(
+    name="tushar-n",
+    row=TableRow(
+        source="https://github.com/Tushar-N/pytorch-resnet3d",
+        networks="I3D R50, converted from Caffe2",
+        recognised_by="`layer2.1.nl.out`",
+        not_told="strides, padding of pool1",
+    ),
+    checkpoint=TusharNLayout(),
+    cards=(
+        ModelCard(
+            name="i3d-nl-r50.k400-tushar-n",
+            family="tushar-n",
+            trained_for=KINETICS,
+            licence="CC-BY-NC 4.0",
+            non_commercial=True,
+            paper=NON_LOCAL,
+            labels="kinetics400",
+            source="https://github.com/Tushar-N/pytorch-resnet3d",
+            file_name="i3d_r50_nl_kinetics.pth",
+            accuracy="that of i3d-nl-r50.k400-caffe2-32x2, of which it is a conversion",
+            input=f"{sampled(32, 2)}; RGB, {_GREY}",
+            note="It is not offered for download: its repository makes it from the file of "
+            "i3d-nl-r50.k400-caffe2-32x2.",
+        ),
+    ),
+)

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.input_note import ordinal
 from nlviz.families.reading.layout import Block
 from nlviz.families.reading.report import LoadReport
 
@@ -162,13 +163,8 @@ def _input(spec: InputSpec) -> str:
     seen = ""
     if spec.frames is not None:
         seen = f"{spec.frames} frames"
-        seen += f", every {_ordinal(spec.stride)}, " if spec.stride and spec.stride > 1 else ", "
+        seen += f", every {ordinal(spec.stride)}, " if spec.stride and spec.stride > 1 else ", "
     return f"{seen}shorter side {spec.size} px"
-
-
-def _ordinal(n: int) -> str:
-    ending = "th" if n // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n}{ending}"
 
 
 def _value(value: Any) -> str:

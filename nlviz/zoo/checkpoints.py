@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.errors import NlvizError, WeightsMismatch, did_you_mean
-from nlviz.families import LAYOUTS
+from nlviz.families import FAMILIES, family_named, layout_for, recognised
+from nlviz.families.family import Family
 from nlviz.families.reading.checkpoint import Checkpoint
-from nlviz.families.reading.layout import Flag, Layout, Reading
+from nlviz.families.reading.layout import Flag, Reading
 from nlviz.families.reading.report import UNKNOWN, LoadReport
 from nlviz.progress import Listener
 from nlviz.zoo.files import read_checkpoint
@@ -56,13 +57,13 @@ def load_checkpoint(
     ('lite-nl', True, 'LiteNL')
     """
     checkpoint = _read(source, progress)
-    layout, by, others = _recognised(checkpoint, family)
-    if layout is None:
+    taken, by, others = _recognised(checkpoint, family)
+    if taken is None:
         report = _unknown(checkpoint)
         raise WeightsMismatch(f"{checkpoint.path.name} {_unknown_in_words(report)}; {_CURE}")
-    reading = _reading(layout, checkpoint, overrides)
+    reading = _reading(taken, checkpoint, overrides)
     net = _built(reading)
-    report, state = _account(checkpoint, layout, by, others, reading, net)
+    report, state = _account(checkpoint, taken, by, others, reading, net)
     if not report.complete:
         raise WeightsMismatch(
             f"{report.file} does not fit {report.architecture}, which its keys say in the layout "
@@ -101,11 +102,11 @@ def inspect_checkpoint(
     (['stage3', 'stage4'], '')
     """
     checkpoint = _read(source, progress)
-    layout, by, others = _recognised(checkpoint, family)
-    if layout is None:
+    taken, by, others = _recognised(checkpoint, family)
+    if taken is None:
         return _unknown(checkpoint)
     try:
-        reading = _reading(layout, checkpoint, overrides)
+        reading = _reading(taken, checkpoint, overrides)
         net = _built(reading)
     except WeightsMismatch as error:
         told, name = str(error), checkpoint.path.name
@@ -115,13 +116,13 @@ def inspect_checkpoint(
             container=checkpoint.container,
             size=checkpoint.size,
             digest="",
-            family=layout.family,
+            family=taken.name,
             recognised_by=by,
             architecture="no whole network",
             unexpected=tuple(checkpoint.tensors),
             warnings=(f"{told}.",),
         )
-    return _account(checkpoint, layout, by, others, reading, net)[0]
+    return _account(checkpoint, taken, by, others, reading, net)[0]
 
 
 def _read(source: Path | str | Checkpoint, progress: Listener | None) -> Checkpoint:
@@ -132,27 +133,25 @@ def _read(source: Path | str | Checkpoint, progress: Listener | None) -> Checkpo
 
 def _recognised(
     checkpoint: Checkpoint, family: str | None
-) -> tuple[Layout | None, str, tuple[str, ...]]:
-    """Return the layout to take, by what it was recognised, and the families that could, too."""
-    by_name = {layout.family: layout for layout in LAYOUTS}
+) -> tuple[Family | None, str, tuple[str, ...]]:
+    """Return the family to take, by what it was recognised, and the others that could be."""
     if family is not None:
-        if family not in by_name:
-            raise NlvizError(f"no family is called {family!r}{did_you_mean(family, by_name)}")
-        found = by_name[family].recognise(checkpoint)
-        return by_name[family], found or "your word", ()
-    known = [(layout, by) for layout in LAYOUTS if (by := layout.recognise(checkpoint))]
+        found = layout_for(family).recognise(checkpoint)
+        return family_named(family), found or "your word", ()
+    known = recognised(checkpoint)
     if not known:
         return None, "", ()
-    layout, by = known[0]
-    return layout, by, tuple(other.family for other, _ in known[1:])
+    first, by = known[0]
+    return first, by, tuple(other.name for other, _ in known[1:])
 
 
-def _reading(layout: Layout, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+def _reading(family: Family, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
+    layout = layout_for(family.name)
     overrides = {k: v for k, v in overrides.items() if v is not None}
     for name in overrides:
         if name not in layout.flags:
             raise NlvizError(
-                f"files of {layout.family} have no flag {name!r}{did_you_mean(name, layout.flags)}"
+                f"files of {family.name} have no flag {name!r}{did_you_mean(name, layout.flags)}"
             )
     reading = layout.read(checkpoint, overrides)
     for name in overrides:
@@ -176,7 +175,7 @@ def _built(reading: Reading) -> nn.Module:
 
 def _account(
     checkpoint: Checkpoint,
-    layout: Layout,
+    family: Family,
     by: str,
     others: tuple[str, ...],
     reading: Reading,
@@ -220,7 +219,7 @@ def _account(
         container=checkpoint.container,
         size=checkpoint.size,
         digest="",
-        family=layout.family,
+        family=family.name,
         recognised_by=by,
         architecture=reading.architecture,
         blocks=reading.blocks,
@@ -273,7 +272,7 @@ def _unknown(checkpoint: Checkpoint) -> LoadReport:
 
 def _unknown_in_words(report: LoadReport) -> str:
     n = len(report.blocks)
-    known = ", ".join(layout.family for layout in LAYOUTS)
+    known = ", ".join(family.name for family in FAMILIES if family.checkpoint is not None)
     text = f"holds {len(report.unexpected)} tensors whose names no layout knows ({known})"
     if not n:
         return f"{text}, and no non-local block"

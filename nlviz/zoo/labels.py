@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 
-from nlviz.errors import (
-    NlvizError,
-    did_you_mean,
-)
+from nlviz.errors import NlvizError, did_you_mean
+from nlviz.families.reading.data_sets import DATA_SETS
 
 
 @cache
 def labels_named(name: str) -> tuple[str, ...]:
     """Return a list of class names, in the order of the logits.
 
-    Both come from the metadata of torchvision's weights; nothing is downloaded. The order of
-    Kinetics-400 is the alphabet's in every one of its published networks.
+    They come from the metadata of torchvision's weights; nothing is downloaded. Kinetics-400 is in
+    alphabetical order in every one of its published networks.
 
     Args:
         name: ``imagenet`` or ``kinetics400``.
@@ -26,13 +24,7 @@ def labels_named(name: str) -> tuple[str, ...]:
     >>> labels_named("kinetics400")[0], labels_named("kinetics400")[399]
     ('abseiling', 'zumba')
     """
-    if name == "imagenet":
-        from torchvision.models import EfficientNet_B0_Weights
-
-        return tuple(EfficientNet_B0_Weights.DEFAULT.meta["categories"])
-    if name == "kinetics400":
-        from torchvision.models.video import R3D_18_Weights
-
-        return tuple(R3D_18_Weights.DEFAULT.meta["categories"])
-    known = ("imagenet", "kinetics400")
-    raise NlvizError(f"there is no list of labels called {name!r}{did_you_mean(name, known)}")
+    known = {data.name: data.labels for data in DATA_SETS if data.labels is not None}
+    if name not in known:
+        raise NlvizError(f"there is no list of labels called {name!r}{did_you_mean(name, known)}")
+    return known[name]()

@@ -10,7 +10,7 @@ import torch
 import nlviz
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.captures.model import Model
-from nlviz.families import adapter_for
+from nlviz.families import adapter_for, family_of
 from nlviz.families.reading.adapter import InputSpec
 from tests.families.references import assert_close
 from tests.families.stand_ins import Around
@@ -46,7 +46,7 @@ def check(
     net = Around(block, n, **call).eval()
     with torch.no_grad():
         net.stem.weight.mul_(3)
-    assert adapter_for(net).family == family
+    assert family_of(net).name == family
     assert list(adapter_for(net).blocks(net)) == ["trunk.nl"]
     clip = noise_clip(FRAMES, 36, 44)
     model = Model(net, input_spec=spec(n))

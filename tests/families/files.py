@@ -82,7 +82,7 @@ def timm_vit(folder: Path) -> Path:
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "caffe2": caffe2,
-    "mmaction2": mmaction2,
+    "open-mmlab": mmaction2,
     "mit-tsm": mit_tsm,
     "gluoncv": gluoncv,
     "slowfast": slowfast,

@@ -26,13 +26,13 @@ POOLED = {1: (2, 1, 1), 2: (5, 4, 5), 3: (5, 4, 5)}
 def test_rows_are_the_blocks_own(n: int, mode: str, pool: bool, norm: bool) -> None:
     block = shaken(_NonLocalBlockND(6, n, mode, pool=pool, norm=norm))
     keys = POOLED[n] if pool else None
-    check(block, n, family="alexhex7 blocks", pairwise=mode, keys=keys)
+    check(block, n, family="alexhex7", pairwise=mode, keys=keys)
 
 
 def test_a_copy_with_a_scale_is_seen_by_what_it_computes() -> None:
     block = shaken(_NonLocalBlockND(6, 3, "embedded_gaussian", scale=3**-0.5), seed=4)
     check(
-        block, 3, family="alexhex7 blocks", pairwise="embedded_gaussian", keys=(5, 4, 5),
+        block, 3, family="alexhex7", pairwise="embedded_gaussian", keys=(5, 4, 5),
         scale=3**-0.5,
     )  # fmt: skip
 
@@ -40,7 +40,7 @@ def test_a_copy_with_a_scale_is_seen_by_what_it_computes() -> None:
 def test_a_block_that_returns_its_map() -> None:
     block = shaken(NONLocalBlock3D(6))
     check(
-        block, 3, family="alexhex7 blocks", pairwise="embedded_gaussian", keys=(5, 4, 5),
+        block, 3, family="alexhex7", pairwise="embedded_gaussian", keys=(5, 4, 5),
         return_nl_map=True,
     )  # fmt: skip
 

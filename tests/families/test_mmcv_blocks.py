@@ -18,11 +18,11 @@ def test_rows_are_the_blocks_own(n: int, mode: str, pool: bool, norm: bool) -> N
     block = shaken(_NonLocalNd(6, n, mode, pool=pool, norm=norm))
     scale = 3**-0.5 if mode == "embedded_gaussian" else 1.0
     keys = POOLED[n] if pool else None
-    check(block, n, family="mmcv blocks", pairwise=mode, keys=keys, scale=scale)
+    check(block, n, family="open-mmlab", pairwise=mode, keys=keys, scale=scale)
 
 
 def test_the_scale_can_be_off_and_was_inverted_once() -> None:
-    how = {"family": "mmcv blocks", "pairwise": "embedded_gaussian", "keys": (5, 4, 5)}
+    how = {"family": "open-mmlab", "pairwise": "embedded_gaussian", "keys": (5, 4, 5)}
     off = _NonLocalNd(6, 3, "embedded_gaussian", use_scale=False)
     check(shaken(off), 3, **how)
     inverted = _NonLocalNd(6, 3, "embedded_gaussian", inverted=True)

@@ -85,7 +85,7 @@ def test_i3d_from_a_file(tmp_path: Path, word: str, mode: str) -> None:
     torch.save({"meta": {"epoch": 100, "mmengine_version": "0.4"}, "state_dict": state}, path)
     net, report = load_checkpoint(path)
     assert report.complete
-    assert report.family == "mmaction2"
+    assert report.family == "open-mmlab"
     assert report.architecture == "I3D R50 with 5 non-local blocks"
     assert [b.name for b in report.blocks] == [f"res{s}.{i}" for s, i in ODD]
     assert {b.pairwise for b in report.blocks} == {mode}

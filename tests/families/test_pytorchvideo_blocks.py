@@ -19,13 +19,13 @@ def test_rows_are_the_blocks_own(kind: Any, mode: str, ours: str, pool: Any, key
     if pool is None and kind is Nonlocal:
         del block.pool
         block.__dict__["pool"] = None
-    check(block, 3, family="pytorchvideo blocks", pairwise=ours, keys=keys, scale=scale)
+    check(block, 3, family="slowfast", pairwise=ours, keys=keys, scale=scale)
 
 
 def test_keys_may_be_pooled_over_time_too() -> None:
     block = shaken(NonLocal(6, "softmax", pool=(2, 2, 2)))
     affinity = check(
-        block, 3, family="pytorchvideo blocks", pairwise="embedded_gaussian", keys=(2, 4, 5),
+        block, 3, family="slowfast", pairwise="embedded_gaussian", keys=(2, 4, 5),
         scale=3**-0.5,
     )  # fmt: skip
     assert affinity.keys.stride == (2.0, 8.0, 8.0)

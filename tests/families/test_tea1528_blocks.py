@@ -20,4 +20,4 @@ MODES = {
 @pytest.mark.parametrize("norm", [True, False])
 def test_rows_are_the_blocks_own(n: int, mode: str, norm: bool) -> None:
     block = shaken(NLBlockND(6, n, mode, norm=norm))
-    check(block, n, family="tea1528 blocks", pairwise=MODES[mode])
+    check(block, n, family="tea1528", pairwise=MODES[mode])

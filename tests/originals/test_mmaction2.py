@@ -71,7 +71,7 @@ def test_the_whole_network(tmp_path: Path, kind: str, mode: str) -> None:
     state |= {"cls_head.fc_cls.weight": weight, "cls_head.fc_cls.bias": bias}
     path = tmp_path / FILES[kind].format(mode.replace("_", "-"))
     ours, report = reloaded({"meta": {}, "state_dict": state}, path)
-    assert report.family == "mmaction2"
+    assert report.family == "open-mmlab"
     assert len(report.blocks) == 5
     assert {b.pairwise for b in report.blocks} == {mode}
     tsm = kind == "resnet_tsm"

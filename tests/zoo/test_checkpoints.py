@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.errors import NlvizError, WeightsMismatch
-from nlviz.families import LAYOUTS
+from nlviz.families import FAMILIES
+from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.layout import Reading
 from nlviz.families.reading.report import UNKNOWN
-from nlviz.zoo import checkpoints as loading
 from nlviz.zoo.checkpoints import inspect_checkpoint, load_checkpoint
 from nlviz.zoo.files import Checkpoint
 from tests.families import test_gluoncv
@@ -77,7 +77,6 @@ class Buffered(nn.Module):
 class OfBuffered:
     """A layout of it."""
 
-    family = "buffered"
     flags: Mapping[str, str] = MappingProxyType({})
 
     def recognise(self, checkpoint: Checkpoint) -> str | None:
@@ -90,7 +89,8 @@ class OfBuffered:
 
 
 def test_a_network_keeps_no_number_without_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "LAYOUTS", (OfBuffered(),))
+    family = Family("buffered", TableRow(source=""), checkpoint=OfBuffered())
+    monkeypatch.setattr("nlviz.families.FAMILIES", (family,))
     state = {"head.weight": noise(2, 3), "head.bias": noise(2)}
     with pytest.raises(WeightsMismatch, match=r"net\.pth says nothing of table"):
         load_checkpoint(in_memory(state, "net.pth"))
@@ -179,7 +179,7 @@ def test_an_unknown_network_is_told_with_its_blocks() -> None:
     for text in (told, str(caught.value)):
         assert "1 non-local block (encoder.3.attention) named as in AlexHex7" in text
         assert "nlviz.capture(net, clip)" in text
-        assert all(layout.family in text for layout in LAYOUTS)
+        assert all(f.name in text for f in FAMILIES if f.checkpoint is not None)
 
 
 @pytest.mark.parametrize(("name", "promised"), [("net.pth", False), ("i3d_nl5.pth", True)])

@@ -17,7 +17,7 @@ from nlviz.errors import (
     UnsafeCheckpoint,
     WeightsMismatch,
 )
-from nlviz.families import LAYOUTS
+from nlviz.families import FAMILIES
 from nlviz.files.local import digest_of
 from nlviz.networks.lite_nl import LiteNL
 from nlviz.resources import asset
@@ -48,7 +48,7 @@ def test_the_bundled_model_loads_and_its_weights_have_their_digest() -> None:
 
 @pytest.mark.parametrize("card", [c for c in CARDS.values() if not c.weights], ids=lambda c: c.name)
 def test_cards_are_whole(card: ModelCard) -> None:
-    assert card.family in {layout.family for layout in LAYOUTS}
+    assert [f.name for f in FAMILIES if card in f.cards] == [card.family]
     assert card.licence and card.paper and card.source and card.accuracy and card.input
     assert card.file_name
     assert card.non_commercial == ("NC" in card.licence)
@@ -75,7 +75,7 @@ def test_no_two_cards_share_a_file_or_a_digest() -> None:
 
 
 def test_flags_of_cards_are_flags_of_their_layouts() -> None:
-    known = {layout.family: layout.flags for layout in LAYOUTS}
+    known = {f.name: f.checkpoint.flags for f in FAMILIES if f.checkpoint is not None}
     for card in CARDS.values():
         assert set(card.flags) <= set(known[card.family]), card.name
 

@@ -1,14 +1,12 @@
-"""What a family of networks must tell, so that everything else works for it.
-
-Add a family: write one file with an ``Adapter`` and name it in ``families/__init__.py``.
-"""
+"""The adapter of a family: how its live networks take a clip, and how its blocks are read."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import cv2
 import numpy as np
@@ -17,15 +15,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
-from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Axis, TokenGrid
-from nlviz.affinity.pairwise import Pairwise
-from nlviz.affinity.support import Support
 from nlviz.clips.clip import Clip, Sampling
 from nlviz.clips.detections import Detection
 from nlviz.clips.point import Shape
-from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.hooks import Call, replaced
+
+BlockT = TypeVar("BlockT", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -87,52 +83,75 @@ class Prepared:
     axes: Mapping[str, tuple[Axis, Axis, Axis]] = field(default_factory=dict)
 
 
-@runtime_checkable
-class Adapter(Protocol):
-    """One family of networks.
+@dataclass(frozen=True)
+class Branch:
+    """Where to see what a block adds to its input x.
 
     Attributes:
-        family: its name.
+        whole: the module whose first argument is x.
+        added: the module whose output is the branch, or x plus the branch.
+        with_input: whether that output includes x.
+    """
+
+    whole: nn.Module
+    added: nn.Module
+    with_input: bool
+
+
+class Adapter(ABC, Generic[BlockT]):
+    """Reads the affinities of one family's live blocks; ``BlockT`` is their module class.
+
+    Attributes:
         traces: whether ``read`` needs to know where feature cells lie from the convolutions before
             a block; a family that knows its own geometry saves the forward pass those hooks.
         products: whether ``read`` needs what enters the attention products inside the modules; a
             family that finds theta and phi among a module's arguments does not.
     """
 
-    family: str
-    traces: bool
-    products: bool
+    traces: bool = True
+    products: bool = False
 
-    def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
+    @abstractmethod
+    def blocks(self, net: nn.Module) -> dict[str, BlockT]:
         """Return the blocks with an affinity by name, in forward order; empty if none is known."""
-        ...
 
     def modules(self, net: nn.Module) -> dict[str, nn.Module]:
-        """Return the modules whose calls ``read`` needs, by any name."""
-        ...
+        """Return the modules whose calls ``read`` needs, by any name; by default the blocks."""
+        return dict(self.blocks(net))
 
+    @abstractmethod
     def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
-        """Return the network's input for a clip."""
-        ...
+        """Turn a clip into the network's input."""
 
+    @abstractmethod
     def read(
-        self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared
+        self, name: str, block: BlockT, calls: Mapping[str, Call], prepared: Prepared
     ) -> Affinity:
         """Return one block's affinity from what was recorded."""
-        ...
 
     def features(
-        self, name: str, block: nn.Module, calls: Mapping[str, Call]
+        self, name: str, block: BlockT, calls: Mapping[str, Call]
     ) -> Float[Tensor, "channels t h w"]:
-        """Return what entered the block, tokens without a place left out; see ``features_of``."""
-        ...
+        """Return the features that entered the block, without tokens that have no place."""
+        return features_of(calls[name].args[0])
 
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which a block changes nothing, as if it were not in the network.
 
         A non-local block returns what it was given; attention adds nothing to its residual path.
         """
-        ...
+        return bypassed(self.blocks(net)[name])
+
+    def branch(self, net: nn.Module, name: str) -> Branch | None:
+        """Return where to see what a block adds to its input; None where no module shows it.
+
+        A non-local block returns z = x + W_z y, from which x is subtracted.
+        """
+        block = self.blocks(net)[name]
+        return Branch(block, block, with_input=True)
+
+
+AnyAdapter = Adapter[Any]  # of any family
 
 
 @runtime_checkable
@@ -196,39 +215,6 @@ def features_of(x: Tensor) -> Float[Tensor, "channels t h w"]:
 def bypassed(block: nn.Module) -> AbstractContextManager[None]:
     """Return a context in which a block returns the features that it was given."""
     return replaced(block, lambda args, output: args[0])
-
-
-def block_affinity(
-    name: str,
-    block: NonLocalBlock,
-    attend: Call,
-    *,
-    queries: TokenGrid,
-    clip_shape: Shape | None = None,
-) -> EmbeddedAffinity:
-    """Return the affinity of a ``NonLocalBlock`` from a call of its ``attend``.
-
-    Frames that went through the block as a batch, one by one, become groups that see only
-    themselves; ``queries`` covers them all.
-    """
-    *embedded, scale = attend.args
-    # (frames, 1, tokens, d) -> (1, frames x tokens, d); one frame or clip stays what it is
-    theta, phi, g, y = (t.transpose(0, 1).flatten(1, 2) for t in (*embedded, attend.output))
-    frames = embedded[0].shape[0]
-    k = block.key_kernel
-    kernel = (k[0], 1, 1) if block.dimension == 1 else (k if len(k) == 3 else (1, *k))
-    return EmbeddedAffinity(
-        name=name,
-        pairwise=Pairwise(block.pairwise, float(scale)),
-        theta=theta.contiguous(),
-        phi=phi.contiguous(),
-        queries=queries,
-        keys=queries if block.pool == 1 else queries.pooled(cast(Shape, kernel)),
-        support=Support(queries.shape[0] // frames if frames > 1 else None),
-        values=g,
-        output=y,
-        clip_shape=clip_shape,
-    )
 
 
 def place(axis: Axis, in_clip: Axis) -> Axis:

@@ -101,13 +101,7 @@ def parsed_flags(texts: Iterable[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise NlvizError(f"a flag is set as NAME=VALUE, got {text!r}; try scale=false")
-        if name in (
-            "name",
-            "device",
-            "progress",
-            "autocast",
-            "allow_code",
-        ):  # of the functions that take flags
+        if name in _ARGUMENTS:
             raise NlvizError(
                 f"no flag is called {name!r}; `nlviz inspect FILE` lists a file's flags"
             )

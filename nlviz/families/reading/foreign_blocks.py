@@ -8,7 +8,7 @@ and phi in each way that its code has, and the way whose rows give y is taken.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ from nlviz.affinity.support import Support
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.reading.adapter import (
+    Adapter,
     InputSpec,
     Prepared,
-    features_of,
     grid_of,
     prepare_for,
     shape_of,
@@ -65,12 +65,8 @@ class Parts:
     w_f_bias: Tensor | None = None
 
 
-class ForeignAdapter(ABC):
+class ForeignAdapter(Adapter[nn.Module]):
     """Reads the blocks that ``parts`` knows, in any network; cells are followed to the blocks."""
-
-    family: str
-    traces = True
-    products = False
 
     @abstractmethod
     def parts(self, block: nn.Module) -> Parts | None:
@@ -144,10 +140,6 @@ class ForeignAdapter(ABC):
         )
         return _settled(found, parts.candidates)
 
-    def features(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
-        """Return what entered the block."""
-        return features_of(calls[name].args[0])
-
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which the block returns what it was given, and its map if it does."""
 
@@ -158,7 +150,8 @@ class ForeignAdapter(ABC):
 
     def _parts(self, block: nn.Module) -> Parts:
         found = self.parts(block)
-        assert found is not None  # for the type checker: blocks() saw to it
+        if found is None:
+            raise NlvizError(f"{type(self).__name__} reads no block like {type(block).__name__}")
         return found
 
 

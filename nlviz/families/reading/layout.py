@@ -1,7 +1,4 @@
-"""What a layout must tell of a checkpoint, so that its weights land where they belong.
-
-Add a layout: write one file with a ``Layout`` and name it in ``layouts/__init__.py``.
-"""
+"""The key layout of a family: how the keys of its files become the weights of a network."""
 
 from __future__ import annotations
 
@@ -89,11 +86,9 @@ class Layout(Protocol):
     """One way of naming the weights of a network.
 
     Attributes:
-        family: its name.
         flags: names of the flags that a user may override, with a few words on each.
     """
 
-    family: str
     flags: Mapping[str, str]
 
     def recognise(self, checkpoint: Checkpoint) -> str | None:
@@ -108,33 +103,6 @@ class Layout(Protocol):
             NlvizError: when an override has a value that makes no sense.
         """
         ...
-
-
-_LABELS = {400: "kinetics400", 1000: "imagenet"}
-_TRAINED_FOR = {
-    174: "action recognition on Something-Something",
-    400: "action recognition on Kinetics-400",
-    600: "action recognition on Kinetics-600",
-    1000: "recognition of objects on ImageNet",
-}
-
-
-def trained_for(classes: int) -> str:
-    """Return what a video network with so many classes was most probably trained for.
-
-    >>> trained_for(400), trained_for(7)
-    ('action recognition on Kinetics-400', 'recognition of 7 classes')
-    """
-    return _TRAINED_FOR.get(classes, f"recognition of {classes} classes")
-
-
-def labels_of(classes: int) -> str:
-    """Return the name of the list of class names with so many of them, or an empty string.
-
-    >>> labels_of(400), labels_of(7)
-    ('kinetics400', '')
-    """
-    return _LABELS.get(classes, "")
 
 
 def as_matrix(weight: Tensor) -> Tensor:

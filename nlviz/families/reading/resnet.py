@@ -8,11 +8,13 @@ from functools import partial
 
 from torch import Tensor
 
-from nlviz.families.reading import layout as heads
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.checkpoint import Checkpoint
+from nlviz.families.reading.data_sets import labels_of
+from nlviz.families.reading.data_sets import trained_for as guessed_training
 from nlviz.families.reading.flags import Flags
-from nlviz.families.reading.layout import Origin, Reading
+from nlviz.families.reading.input_note import input_note
+from nlviz.families.reading.layout import Origin, Reading, as_matrix
 from nlviz.families.reading.resnet_keys import Trunk, blocks_of, in_words, network_of
 from nlviz.networks.video_resnet import VideoResNetSpec
 
@@ -92,12 +94,11 @@ def read_resnet(
     for key, name in names.items():
         tensor = checkpoint.tensors[key]
         if name == "head.weight" and tensor.dim() > 2:
-            change[key] = heads.as_matrix
+            change[key] = as_matrix
         elif tensor.dim() == 4:
             change[key] = partial(with_time, name=name)
     step = spec.stem_stride * spec.pool1[1] * (spec.pool2 or (1, 1))[1]
     mean, std, words = colours
-    taken = "spread evenly over" if seen.spread else f"every {stride}. of"
     return Reading(
         architecture=in_words(trunk, kind=kind),
         build=partial(network_of, spec),
@@ -112,11 +113,11 @@ def read_resnet(
             stride=None if seen.spread else stride,
             least_frames=step,
         ),
-        input_note=f"RGB, {words}, {frames} frames {taken} the video, shorter side {size}",
+        input_note=input_note(words, frames, stride, size, spread=seen.spread),
         change=change,
         dropped=dropped or {},
         filled=filled or {},
-        labels=heads.labels_of(trunk.classes),
-        trained_for=trained_for or heads.trained_for(trunk.classes),
+        labels=labels_of(trunk.classes),
+        trained_for=trained_for or guessed_training(trunk.classes),
         warnings=warnings,
     )

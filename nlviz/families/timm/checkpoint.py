@@ -94,7 +94,6 @@ class _Shapes:
 class TimmViTLayout:
     """A transformer of square patches, by timm's names or those of DINO and DINOv2."""
 
-    family = "timm-vit"
     flags: Mapping[str, str] = MappingProxyType(
         {
             "heads": "number of heads of each attention",

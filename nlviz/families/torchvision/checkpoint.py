@@ -34,7 +34,6 @@ _COUNTER = "num_batches_tracked"
 class TorchvisionDetectionLayout:
     """Keys are torchvision's; those of blocks begin with ``non_local_``."""
 
-    family = "torchvision-detection"
     flags: Mapping[str, str] = MappingProxyType(
         {
             "pairwise": "f of the blocks that are put in",

@@ -20,22 +20,17 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection, numbered
 from nlviz.clips.point import Shape
-from nlviz.families.reading.adapter import (
-    InputSpec,
-    Prepared,
-    block_affinity,
-    bypassed,
-    features_of,
-    place,
-)
+from nlviz.families.family import Family, TableRow
+from nlviz.families.reading.adapter import Branch, InputSpec, Prepared, features_of, place
+from nlviz.families.reading.card import ModelCard
+from nlviz.families.reading.own_blocks import OwnBlockAdapter, block_affinity
+from nlviz.families.torchvision.checkpoint import TorchvisionDetectionLayout
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.hooks import Call
 
@@ -59,7 +54,7 @@ class _Found:
         return f"{self.label} {self.number}"
 
 
-class DetectionAdapter:
+class DetectionAdapter(OwnBlockAdapter):
     """Reads blocks in the backbone and in the keypoint or mask head of a detection network.
 
     Attributes:
@@ -68,9 +63,7 @@ class DetectionAdapter:
         most_objects: of a clip that get affinities of a head's blocks; the most certain.
     """
 
-    family = "detection"
     traces = False  # the stride follows from the sizes
-    products = False
 
     def __init__(
         self, *, least_score: float = 0.5, most_detections: int = 64, most_objects: int = 8
@@ -78,12 +71,14 @@ class DetectionAdapter:
         self.least_score = least_score
         self.most_detections, self.most_objects = most_detections, most_objects
 
-    def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
+    def blocks(self, net: nn.Module) -> dict[str, NonLocalBlock]:
         """Return the blocks by the layer they were put behind, without ``roi_heads.``.
 
         Blocks in the proposal network or the box head run on proposals, not on what is detected;
         they have no map that could be shown, and are left out.
         """
+        from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+
         if not isinstance(net, GeneralizedRCNN):
             return {}
         found = {}
@@ -98,12 +93,8 @@ class DetectionAdapter:
         return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
 
     def modules(self, net: nn.Module) -> dict[str, nn.Module]:
-        """Return blocks and their ``attend``, and what tells sizes, boxes and scores."""
-        found: dict[str, nn.Module] = {}
-        for name, block in self.blocks(net).items():
-            assert isinstance(block, NonLocalBlock)  # for the type checker: blocks() saw to it
-            found[name] = block
-            found[f"{name}.attend"] = block.attend
+        """Return blocks and their ``attend``, and the modules that give sizes, boxes and scores."""
+        found = super().modules(net)
         heads = cast(nn.Module, net.roi_heads)
         found["transform"] = cast(nn.Module, net.transform)
         found["roi_heads"] = heads
@@ -137,42 +128,50 @@ class DetectionAdapter:
                 named[name] = block
         return named
 
-    def read(
-        self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared
-    ) -> Affinity:
-        """Return the affinity of a block, or of a head's block and one object."""
-        assert isinstance(block, NonLocalBlock)
-        y, x, (height, width) = _resized(calls, prepared.clip_shape)
+    def queries(
+        self, name: str, block: NonLocalBlock, calls: Mapping[str, Call], prepared: Prepared
+    ) -> TokenGrid:
+        """Return the grid of a block with the padding, or of one object in a head's block."""
+        y, x, _ = _resized(calls, prepared.clip_shape)
         layer, _, person = name.partition(BETWEEN)
-        attend = calls[f"{layer}.attend"]
         if person:
-            found = next(f for f in self._kept(calls) if f.name == person)
-            (h, w), row = calls[layer].args[0].shape[-2:], found.row
-            queries = _in_box(found, _boxes(calls, layer)[row], (h, w), y, x)
-            mine = (*(t[row : row + 1] for t in attend.args[:-1]), attend.args[-1])
-            call = Call(mine, attend.output[row : row + 1])
-            clip_shape = prepared.clip_shape
-            return block_affinity(name, block, call, queries=queries, clip_shape=clip_shape)
+            found = self._found(person, calls)
+            cells = calls[layer].args[0].shape[-2:]
+            return _in_box(found, _boxes(calls, layer)[found.row], cells, y, x)
         t, h, w = features_of(calls[layer].args[0]).shape[1:]
         padded = calls["transform"].output[0].tensors.shape[-2:]
         strides = [_stride(full, cells) for full, cells in zip(padded, (h, w), strict=True)]
         axes = (place(Axis(s), axis) for s, axis in zip(strides, (y, x), strict=True))
-        whole = TokenGrid.of_axes((t, h, w), Axis(), *axes)
+        return TokenGrid.of_axes((t, h, w), Axis(), *axes)
+
+    def read(
+        self, name: str, block: NonLocalBlock, calls: Mapping[str, Call], prepared: Prepared
+    ) -> EmbeddedAffinity:
+        """Return the affinity of a block without the padding, or of one object in a head's."""
+        layer, _, person = name.partition(BETWEEN)
+        attend = calls[f"{layer}.attend"]
+        if person:
+            row = self._found(person, calls).row
+            mine = (*(t[row : row + 1] for t in attend.args[:-1]), attend.args[-1])
+            attend = Call(mine, attend.output[row : row + 1])
+        queries = self.queries(name, block, calls, prepared)
         affinity = block_affinity(
-            name, block, attend, queries=whole, clip_shape=prepared.clip_shape
+            name, block, attend, queries=queries, clip_shape=prepared.clip_shape
         )
-        inside = _inside((h, w), padded, (height, width))
-        return _without_padding(affinity, inside, block)
+        if person:
+            return affinity
+        padded = calls["transform"].output[0].tensors.shape[-2:]
+        size = _resized(calls, prepared.clip_shape)[2]
+        return _without_padding(affinity, _inside(queries.shape[1:], padded, size), block)
 
     def features(
-        self, name: str, block: nn.Module, calls: Mapping[str, Call]
+        self, name: str, block: NonLocalBlock, calls: Mapping[str, Call]
     ) -> Float[Tensor, "channels t h w"]:
         """Return what entered the block, without the padding or of the one object."""
         layer, _, person = name.partition(BETWEEN)
         x: Tensor = calls[layer].args[0]
         if person:
-            row = next(f.row for f in self._kept(calls) if f.name == person)
-            return x[row][:, None]
+            return x[self._found(person, calls).row][:, None]
         x = features_of(x)
         images = calls["transform"].output[0]
         h, w = _inside(x.shape[-2:], images.tensors.shape[-2:], images.image_sizes[0])
@@ -180,7 +179,11 @@ class DetectionAdapter:
 
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which the block returns what it was given, for all objects."""
-        return bypassed(self.blocks(net)[name.partition(BETWEEN)[0]])
+        return super().bypass(net, name.partition(BETWEEN)[0])
+
+    def branch(self, net: nn.Module, name: str) -> Branch | None:
+        """Return where to see what the block adds, for all objects."""
+        return super().branch(net, name.partition(BETWEEN)[0])
 
     def detections(self, output: Any, calls: Mapping[str, Call]) -> tuple[Detection, ...]:
         """Return what was detected: frame after frame, the most certain first.
@@ -192,6 +195,9 @@ class DetectionAdapter:
         return tuple(
             _detection(found, output[found.frame], found.rank) for found in self._kept(calls)
         )
+
+    def _found(self, person: str, calls: Mapping[str, Call]) -> _Found:
+        return next(f for f in self._kept(calls) if f.name == person)
 
     def _kept(self, calls: Mapping[str, Call]) -> list[_Found]:
         """Return the detections that are kept, numbered within their label."""
@@ -335,3 +341,44 @@ def _in_box(
         place(Axis(step_y, top + step_y / 2), y),
         place(Axis(step_x, left + step_x / 2), x),
     )
+
+
+def _card(kind: str, digest: str, accuracy: str) -> ModelCard:
+    file_name = f"{kind}rcnn_resnet50_fpn_coco-{digest}.pth"
+    return ModelCard(
+        name=f"{kind}-rcnn-nl-r50",
+        family="torchvision-detection",
+        trained_for="detection on COCO; its non-local blocks are not trained",
+        licence="BSD-3-Clause",
+        paper="arXiv 1703.06870, arXiv 1711.07971 (blocks)",
+        labels="",
+        source="https://github.com/pytorch/vision",
+        url=f"https://download.pytorch.org/models/{file_name}",
+        file_name=file_name,
+        digest=digest,
+        accuracy=f"{accuracy} on COCO val2017, with blocks that change nothing",
+        input="each frame resized to a shorter side of 800; RGB in [0, 1]",
+        note="Nobody published weights for the blocks: they are put in fresh.",
+    )
+
+
+FAMILY = Family(
+    name="torchvision-detection",
+    row=TableRow(
+        source="https://github.com/pytorch/vision",
+        networks="Mask and Keypoint R-CNN, fresh blocks in res4 and in the keypoint head",
+        live="nlviz's blocks in the backbone and in the mask or keypoint head",
+        recognised_by="`roi_heads`",
+        not_told="–",
+        parity="boxes bit-equal, rows",
+        health="size, rows",
+    ),
+    blocks=DetectionAdapter(),
+    checkpoint=TorchvisionDetectionLayout(),
+    needs="torchvision.models.detection",
+    cards=(
+        _card("mask", "bf2d0c1e", "box / mask AP 37.9 / 34.6"),
+        _card("keypoint", "fc266e95", "box / keypoint AP 54.6 / 65.0"),
+    ),
+    aliases=("detection",),
+)

@@ -23,7 +23,7 @@ from nlviz.analysis.opening_query import opening_query
 from nlviz.captures.model import Capture, Model
 from nlviz.clips.clip import Clip
 from nlviz.errors import DownloadFailed, NlvizError
-from nlviz.families import adapter_for
+from nlviz.families import adapter_for, family_of
 from nlviz.families.torchvision.detection import DetectionAdapter
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.detection import (
@@ -142,7 +142,7 @@ def test_weights_have_two_names() -> None:
 
 def test_the_family_takes_detection_networks_and_names_their_blocks(keypoints: nn.Module) -> None:
     adapter = adapter_for(keypoints)
-    assert adapter.family == "detection"
+    assert family_of(keypoints).name == "torchvision-detection"
     heads = [layer.removeprefix("roi_heads.") for layer in HEAD]
     assert list(adapter.blocks(keypoints)) == [LAST_BUT_ONE, *heads]
     assert adapter.blocks(nn.Sequential(NonLocalBlock(3))) == {}

@@ -12,7 +12,7 @@ import nlviz
 from nlviz.analysis.controls import controls
 from nlviz.web.payloads.container import pack, unpack
 from nlviz.web.payloads.live_view import live_view
-from tests.families.timm.test_attention import clip, vit
+from tests.families.timm.test_vit import clip, vit
 from tests.web.live_view.test_rows import run_node
 
 

@@ -20,9 +20,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from timm.layers.attention import Attention, AttentionRope
-from timm.models.eva import Eva, EvaAttention, EvaBlockPostNorm
-from timm.models.vision_transformer import ResPostBlock, VisionTransformer
 from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
@@ -32,30 +29,32 @@ from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
-from nlviz.families.reading.adapter import InputSpec, Prepared, place, prepare
+from nlviz.families.family import Family, TableRow
+from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, place, prepare
+from nlviz.families.timm.checkpoint import TimmViTLayout
 from nlviz.networks.hooks import Call, replaced
 
-_TRUNKS = (VisionTransformer, Eva)
-_ATTENTION = (Attention, AttentionRope, EvaAttention)
-_NORM_LAST = (ResPostBlock, EvaBlockPostNorm)  # x + norm1(attn(x)): what is added leaves norm1
 _EMBED = "patch_embed"
 
 
-class TimmViTAdapter:
+class TimmViTAdapter(Adapter[nn.Module]):
     """Reads the attention of every block, ``blocks.0`` onwards."""
 
-    family = "timm-vit"
     traces = False  # patches are squares
     products = True
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return the attention of the blocks, also where the transformer is a part of ``net``."""
+        from timm.layers.attention import Attention, AttentionRope
+        from timm.models.eva import EvaAttention
+
+        known = (Attention, AttentionRope, EvaAttention)
         name, trunk = _trunk(net)
         before = f"{name}." if name else ""
         return {
             f"{before}blocks.{i}": block.attn
             for i, block in enumerate(trunk.blocks if trunk is not None else ())
-            if isinstance(getattr(block, "attn", None), _ATTENTION)
+            if isinstance(getattr(block, "attn", None), known)
         }
 
     def modules(self, net: nn.Module) -> dict[str, nn.Module]:
@@ -126,10 +125,24 @@ class TimmViTAdapter:
 
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which the attention adds nothing to its residual path."""
-        block = net.get_submodule(name)
-        last = block.norm1 if isinstance(block, _NORM_LAST) else block.attn
-        assert isinstance(last, nn.Module)  # for the type checker
+        from timm.models.eva import EvaBlockPostNorm
+        from timm.models.vision_transformer import ResPostBlock
+
+        block: Any = net.get_submodule(name)
+        # x + norm1(attn(x)) in these two: what is added leaves norm1.
+        last = block.norm1 if isinstance(block, (ResPostBlock, EvaBlockPostNorm)) else block.attn
         return replaced(last, lambda args, output: torch.zeros_like(output))
+
+    def branch(self, net: nn.Module, name: str) -> Branch | None:
+        """Return where to see what attention adds to the input of the transformer's whole block.
+
+        It leaves ``drop_path1``, behind scale and normalisation, in every kind of block of timm.
+        """
+        block = net.get_submodule(name)
+        added = getattr(block, "drop_path1", None)
+        if not isinstance(added, nn.Module):
+            return None
+        return Branch(block, added, with_input=False)
 
 
 def input_spec(net: Any) -> InputSpec:
@@ -160,7 +173,11 @@ def input_spec(net: Any) -> InputSpec:
 
 def _trunk(net: nn.Module) -> tuple[str, Any]:
     """Return the dotted name of the first transformer of timm in a network and itself, or None."""
-    found = ((n, m) for n, m in net.named_modules() if isinstance(m, _TRUNKS))
+    from timm.models.eva import Eva
+    from timm.models.vision_transformer import VisionTransformer
+
+    trunks = (VisionTransformer, Eva)
+    found = ((n, m) for n, m in net.named_modules() if isinstance(m, trunks))
     return next(found, ("", None))
 
 
@@ -202,3 +219,18 @@ def _note(prepared: Prepared) -> str:
             "without keeping its aspect."
         )
     return " ".join(told)
+
+
+FAMILY = Family(
+    name="timm-vit",
+    row=TableRow(
+        source="https://github.com/huggingface/pytorch-image-models",
+        networks="ViT, DeiT, DINO, DINOv2; as `timm/NAME` also DINOv3 and EVA",
+        live="the attention of these transformers",
+        recognised_by="`patch_embed`, `attn.qkv`; `VisionTransformer`, `Eva`",
+        not_told="number of heads, centring of pixels",
+    ),
+    blocks=TimmViTAdapter(),
+    checkpoint=TimmViTLayout(),
+    needs="timm",
+)
