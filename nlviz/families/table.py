@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from nlviz.families import FAMILIES
 from nlviz.families.family import Family
 
 BEGIN, END = "<!-- families: begin -->", "<!-- families: end -->"
@@ -24,17 +25,12 @@ _HEAD = (
 )
 
 
-def family_table(families: Iterable[Family] | None = None) -> str:
+def family_table(families: Iterable[Family] = FAMILIES) -> str:
     """Return the table of families in Markdown, one row each, by name.
-
-    Args:
-        families: all of nlviz's by default.
 
     >>> family_table().splitlines()[0].startswith("| family | networks from files |")
     True
     """
-    if families is None:
-        from nlviz.families import FAMILIES as families  # the list imports every family
     rows = [_HEAD, ("---",) * len(_HEAD)]
     for family in sorted(families, key=lambda f: f.name):
         row = family.row

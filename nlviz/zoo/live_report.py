@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nlviz.captures.model import Model
+from nlviz.families import family_of
 from nlviz.families.reading.layout import Block
 from nlviz.families.reading.report import LoadReport
 from nlviz.networks.block import NonLocalBlock
@@ -26,7 +27,7 @@ def live_report(model: Model, name: str) -> LoadReport:
         container="a network in memory",
         size=0,
         digest=model.about.digest,
-        family=model.adapter.family,
+        family=family_of(model.net).name,
         recognised_by="its modules",
         architecture=type(model.net).__name__,
         blocks=tuple(
