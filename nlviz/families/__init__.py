@@ -32,7 +32,7 @@ _FILES = (
     "tushar_n",
 )
 
-FAMILIES: tuple[Family, ...] = tuple(import_module(f"{__name__}.{f}").FAMILY for f in _FILES)
+FAMILIES: tuple[Family, ...] = tuple(import_module(f"nlviz.families.{f}").FAMILY for f in _FILES)
 
 
 def family_named(name: str) -> Family:
