@@ -11,6 +11,7 @@ import streamlit as st
 
 from nlviz.clips.point import Point
 from nlviz.errors import NlvizError
+from nlviz.named_values import value_of
 
 if TYPE_CHECKING:
     from ..explore.state import Choice as ExploreChoice
@@ -119,10 +120,9 @@ def _values(given: str) -> Values:
     for part in given.split(","):
         place, _, text = part.partition(":")
         name, _, parameter = place.rpartition(".")
-        value: Any = {"on": True, "off": False, "none": None}.get(text, text)
-        if isinstance(value, str):
-            number = _number(text)
-            value = int(number) if number.is_integer() and "." not in text else number
+        value = value_of(text)
+        if isinstance(value, str) or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(text)  # parameters are numbers or switches
         out.setdefault(name, {})[parameter] = value
     return out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,6 @@ from nlviz.progress import Progress
 
 if TYPE_CHECKING:
     from nlviz.denoise.comparison.run import Comparison
-    from nlviz.denoise.image import Image
 
 
 def denoise(
@@ -100,67 +99,98 @@ def denoise(
     ] = None,
 ) -> None:
     """Denoise a picture by several methods, and print what each gives."""
+    from nlviz.cli import denoise_output
     from nlviz.errors import NlvizError
-    from nlviz.files.local import suffix_of
-    from nlviz.render.comparison_files import KINDS, made_again, read_comparison, save_comparison
 
     if listed:
-        _print_denoisers()
+        denoise_output.print_denoisers()
         return
     if picture is None:
         raise NlvizError(
             "a picture is needed, its file or a bundled name; try nlviz denoise cat.jpg"
         )
-    for path in output or ():
-        suffix_of(path, KINDS, what="a comparison")
-    if result is not None:
-        suffix_of(result, ("png", "npy"), what="a result")
+    denoise_output.check_endings(output or (), result)
     with ProgressBar() as tell:
         if Path(picture).suffix.lower() == ".json":
-            saved = read_comparison(picture)
-            where = original or _beside(saved.source, Path(picture))
-            image, source = _read(where, tell, **_sampling(saved.source))
-            done = made_again(saved, image, progress=tell.part(0.1, 0.95))
+            done = _again(picture, original, tell)
         else:
-            from nlviz.denoise.comparison.run import compare
-            from nlviz.denoise.noise import Noise
-
-            sampling: dict[str, Any] = {
+            given = _Noise(noise, sigma, gain, amount, clipped, noisy, seed)
+            sampling = {
                 "grey": grey,
                 "size": size,
                 "frames": frames,
                 "start": start,
+                "stride": stride,
             }
-            image, source = _read(picture, tell, **sampling, stride=stride)
-            kind: Any = noise
-            plain = noise == "gaussian" or noisy
-            base = 25.0 if sigma is None and noise == "gaussian" else (sigma or 0.0)
-            given = None if plain else Noise(kind, sigma=base, gain=gain, amount=amount)
-            level: Any = precision
-            done = compare(
-                image,
-                sigma=sigma if plain else None,
+            done = _compared(
+                picture,
+                sampling,
+                given,
+                tell,
                 denoisers=denoiser or None,
-                seed=seed,
-                noise=given,
-                clipped=clipped,
-                noisy=noisy or None,
                 fair=fair,
                 parameters=parsed_parameters(settings or ()),
-                precision=level,
+                precision=precision,
                 data_range=white,
-                name=source["name"],
-                progress=tell.part(0.1, 0.95),
             )
-        done = replace(done, source=source)
         tell("Drawing", 0.95)
-        for path in output or ():
-            save_comparison(done, path)
-        if result is not None:
-            _save_result(done, result)
-    _print_table(done)
+        denoise_output.write(done, output or (), result)
+    denoise_output.print_table(done)
     for path in [*(output or ()), *([result] if result else ())]:
         typer.echo(str(path))
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """What the options say of the noise, ``--noise`` to ``--seed``."""
+
+    kind: str
+    sigma: float | None
+    gain: float
+    amount: float
+    clipped: bool
+    noisy: bool
+    seed: int
+
+
+def _again(saved: str, original: Path | None, tell: Progress) -> Comparison:
+    """Compute a saved comparison again from its picture."""
+    from nlviz.cli.denoise_input import near, read, sampling_of
+    from nlviz.render.comparison_files import made_again, read_comparison
+
+    before = read_comparison(saved)
+    image, source = read(
+        original or near(before.source, Path(saved)), tell, **sampling_of(before.source)
+    )
+    return replace(made_again(before, image, progress=tell.part(0.1, 0.95)), source=source)
+
+
+def _compared(
+    picture: str, sampling: Mapping[str, Any], given: _Noise, tell: Progress, **options: Any
+) -> Comparison:
+    """Read a picture and compare denoisers on it; the options are those of ``compare``."""
+    from nlviz.cli.denoise_input import read
+    from nlviz.denoise.comparison.run import compare
+    from nlviz.denoise.noise import Noise
+
+    image, source = read(picture, tell, **sampling)
+    plain = given.kind == "gaussian" or given.noisy
+    kind: Any = given.kind  # Noise checks it
+    noise = None
+    if not plain:
+        noise = Noise(kind, sigma=given.sigma or 0.0, gain=given.gain, amount=given.amount)
+    done = compare(
+        image,
+        sigma=given.sigma if plain else None,
+        noise=noise,
+        clipped=given.clipped,
+        noisy=given.noisy or None,
+        seed=given.seed,
+        name=source["name"],
+        progress=tell.part(0.1, 0.95),
+        **options,
+    )
+    return replace(done, source=source)
 
 
 def parsed_parameters(given: Sequence[str]) -> dict[str, Any]:
@@ -172,184 +202,12 @@ def parsed_parameters(given: Sequence[str]) -> dict[str, Any]:
     >>> parsed_parameters(["patch=5", "bm3d.level=20", "bias=false"])
     {'patch': 5, 'bm3d': {'level': 20}, 'bias': False}
     """
-    from nlviz.errors import NlvizError
+    from nlviz.named_values import named_value
 
     out: dict[str, Any] = {}
     for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise NlvizError(f"a parameter is NAME=VALUE, got {text!r}; try --set h=15")
-        owner, dot, inner = name.rpartition(".")
-        place = out.setdefault(owner, {}) if dot else out
-        place[inner] = _value(value)
+        name, value = named_value(text, what="a parameter", example="--set h=15")
+        denoiser, dot, parameter = name.rpartition(".")
+        of = out.setdefault(denoiser, {}) if dot else out
+        of[parameter] = value
     return out
-
-
-def _value(text: str) -> Any:
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _read(
-    picture: str | Path,
-    tell: Progress,
-    *,
-    grey: bool,
-    size: int | None,
-    frames: int,
-    start: float,
-    stride: int,
-) -> tuple[Image, dict[str, Any]]:
-    """Return the pixels, and how to find them again."""
-    import numpy as np
-
-    from nlviz.clips.inputs import find_input
-    from nlviz.errors import NlvizError, UnreadableClip
-    from nlviz.files.local import digest_of
-
-    if grey and frames > 1:
-        raise NlvizError("clips are denoised in colour; leave --grey out, or --frames")
-
-    path = find_input(str(picture))
-    tell(f"Reading {path.name}", 0.0)
-    source: dict[str, Any] = {"name": path.name}
-    if path.suffix.lower() == ".npy":
-        try:
-            image: Image = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise UnreadableClip(f"{path.name} is no array of numbers ({error})") from None
-        return image, {**source, "digest": digest_of(path)}
-    from nlviz.clips.clip import read_clip
-    from nlviz.denoise.image import picture_of
-
-    clip = read_clip(
-        path, start=start, stride=stride, frames=frames, size=size, progress=tell.part(0.0, 0.1)
-    )
-    sampling: dict[str, Any] = {
-        "grey": grey,
-        "size": size,
-        "frames": frames,
-        "start": start,
-        "stride": stride,
-    }
-    source |= {"digest": clip.digest, **sampling}
-    if len(clip.frames) > 1:
-        return np.ascontiguousarray(clip.frames), source
-    return picture_of(np.asarray(clip.frames[0]), grey=grey), source
-
-
-def _sampling(source: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "grey": bool(source.get("grey", False)),
-        "size": source.get("size"),
-        "frames": source.get("frames") or 1,
-        "start": source.get("start") or 0.0,
-        "stride": source.get("stride") or 1,
-    }
-
-
-def _beside(source: Mapping[str, Any], view: Path) -> str:
-    from nlviz.errors import InvalidView
-    from nlviz.resources import bundled_inputs
-
-    name = source.get("name")
-    if not name:
-        raise InvalidView(
-            f"the comparison {view.name} does not say where its picture came from; give the file "
-            "with --original"
-        )
-    near = view.parent / str(name)
-    return str(near if near.is_file() and name not in bundled_inputs() else name)
-
-
-def _save_result(done: Comparison, path: Path) -> None:
-    """Write the best result, or the only one."""
-    from io import BytesIO
-
-    import numpy as np
-
-    from nlviz.errors import NlvizError
-    from nlviz.files.local import write_whole
-    from nlviz.picture import encode
-
-    name = done.best("psnr") or next(iter(done.results))
-    if done.clean is None and len(done.results) > 1:
-        raise NlvizError(
-            "without a clean picture none is best; name one denoiser with --denoiser to write "
-            "its result"
-        )
-    if path.suffix.lower() == ".png":
-        if done.of_clip:
-            raise NlvizError("a .png holds one picture, this is a clip; write a .npy")
-        write_whole(path, encode(done.shown(name)))
-        return
-    buffer = BytesIO()
-    np.save(buffer, done.results[name].picture)
-    write_whole(path, buffer.getvalue())
-
-
-def _print_denoisers() -> None:
-    import sys
-
-    from nlviz.denoise.registry import CLIP_DENOISERS, DENOISERS, list_clip_denoisers
-
-    known = {**CLIP_DENOISERS, **DENOISERS}
-    for name in list_clip_denoisers():
-        if not sys.stdout.isatty():
-            typer.echo(name)
-            continue
-        one = known[name]
-        typer.echo(f"{name:20} {one.formula}\n{'':20} {one.source}. {one.licence}")
-
-
-def _print_table(done: Comparison) -> None:
-    """Print the table, aligned, with a star at the best value; in bold on a terminal."""
-    import sys
-
-    from nlviz.denoise.comparison.results import COLUMNS, numbers_of
-
-    before = {"psnr": done.psnr, "ssim": done.ssim, "seconds": 0.0}
-    first: tuple[str, tuple[str, ...], set[str], str]
-    first = ("noisy", (*numbers_of(before)[:2], ""), set(), "")
-    rows = [first]
-    for row in done.table:
-        values = " ".join(
-            f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}".lower()
-            for k, v in row["parameters"].items()
-        )
-        rows.append((row["denoiser"], numbers_of(row), row["best"], values))
-    head = ("denoiser", "PSNR", "SSIM", "seconds", "parameters")
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False)
-        for index, title in enumerate(head):
-            table.add_column(title, justify="right" if 0 < index < 4 else "left")
-        for name, numbers, best, values in rows:
-            cells = [
-                f"[bold]{text}[/bold]" if column in best else text
-                for column, text in zip(COLUMNS, numbers, strict=True)
-            ]
-            table.add_row(name, *cells, values)
-        Console().print(table)
-    else:
-        typer.echo(f"{head[0]:18}{head[1]:>8} {head[2]:>8} {head[3]:>9}   {head[4]}")
-        for name, numbers, best, values in rows:
-            cells = [
-                text + ("*" if column in best else " ")
-                for column, text in zip(COLUMNS, numbers, strict=True)
-            ]
-            line = f"{name:18}{cells[0]:>8} {cells[1]:>8} {cells[2]:>9}  {values}"
-            typer.echo(line.rstrip())
-    typer.echo(f"sigma {done.sigma:.4g}, {done.sigma_from}; input: {done.precision}", err=True)
-    for row in done.table:
-        if "non-commercial" in row["licence"]:
-            typer.echo(f"{row['label']}: {row['licence']}", err=True)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from nlviz.affinity.pairwise import PairwiseName
 from nlviz.errors import NlvizError, did_you_mean
 from nlviz.families.reading.layout import Flag, Origin
+from nlviz.named_values import named_value
 
 _ARGUMENTS = ("name", "device", "progress", "autocast", "allow_code")  # of load_model, no flags
 _PAIRWISE = tuple(n for n in get_args(PairwiseName) if n not in ("nl_means", "bilateral"))
@@ -90,21 +91,19 @@ def parsed_flags(texts: Iterable[str]) -> dict[str, Any]:
     """Return flags by name from texts like ``scale=false``.
 
     Raises:
-        NlvizError: when a text has no equals sign.
+        NlvizError: when a text is not NAME=VALUE, or the name is that of another argument.
 
     >>> parsed_flags(["scale=false", "key_pool=2", "pairwise=dot_product"])
     {'scale': False, 'key_pool': 2, 'pairwise': 'dot_product'}
     """
     flags: dict[str, Any] = {}
-    words = {"true": True, "yes": True, "false": False, "no": False}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise NlvizError(f"a flag is set as NAME=VALUE, got {text!r}; try scale=false")
+        name, value = named_value(text, what="a flag", example="scale=false")
         if name in _ARGUMENTS:
             raise NlvizError(
                 f"no flag is called {name!r}; `nlviz inspect FILE` lists a file's flags"
             )
-        number = value.removeprefix("-").isdigit()
-        flags[name.strip()] = words.get(value.lower(), int(value) if number else value)
+        if value is None:
+            raise NlvizError(f"the flag {name} needs a value, got {text!r}; or leave it out")
+        flags[name] = value
     return flags
