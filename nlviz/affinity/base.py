@@ -247,10 +247,7 @@ class Affinity(ABC):
     @cached_property
     def query_groups(self) -> Int[Tensor, " queries"]:
         """The group of frames that each query belongs to, from 0, on the affinity's device."""
-        frames, h, w = self.queries.shape
-        size = self.support.frames_per_group
-        frame = torch.arange(frames, device=self.device).repeat_interleave(h * w)
-        return torch.zeros_like(frame) if size is None else frame // size
+        return self.support.groups(self.queries).to(self.device)
 
     @property
     def device(self) -> torch.device:

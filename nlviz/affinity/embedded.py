@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -115,20 +114,10 @@ class EmbeddedAffinity(Affinity):
         if self.log_normaliser is not None:
             column = (logits - self.log_normaliser).exp()
         else:
-            column = self.pairwise.numerator(logits) / self._reachable_keys()
+            counts = self.support.counts(self.queries, self.keys)
+            column = self.pairwise.numerator(logits) / counts.clamp(min=1).to(logits)
         mask = self.support.reaching(self.queries, self.keys, key)
         return column if mask is None else column.where(mask.to(column.device), 0.0)
-
-    def _reachable_keys(self) -> Float[Tensor, " queries"] | int:
-        """Return how many keys each query reaches, tokens without a place included."""
-        if self.support.frames_per_group is None:
-            return self.phi.shape[1]
-        frames, h, w = self.queries.shape
-        first = torch.arange(frames) * (h * w)
-        mask = self.support.mask(self.queries, self.keys, first)
-        prefix = self.support.prefix_of_group(self.queries, self.keys)
-        count = cast(Tensor, mask).sum(1) + prefix
-        return count.clamp(min=1).repeat_interleave(h * w).to(self.theta)
 
     @cached_property
     def log_normaliser(self) -> Float[Tensor, "heads queries"] | None:

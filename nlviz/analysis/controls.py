@@ -24,7 +24,6 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.patches import patch_affinity
 from nlviz.affinity.split import can_split, minus_mean, split
-from nlviz.affinity.support import Support
 from nlviz.captures.model import Capture
 from nlviz.networks.block import NonLocalBlock
 
@@ -150,7 +149,7 @@ def _untrained(capture: Capture, block: str) -> Affinity:
         theta,
         phi,
         *_placed(learned),
-        support=Support(learned.support.frames_per_group),
+        support=learned.support.without_prefix(),
     )
 
 

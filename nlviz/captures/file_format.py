@@ -107,7 +107,9 @@ class _Window(Record):
     block: Cells
 
 
-class _Support(Record):
+class _Support03(Record):
+    """How 0.3 wrote a support: all kinds in one record."""
+
     frames_per_group: Cells | None
     own_prefix: bool
     window: _Window | None = None
@@ -119,7 +121,7 @@ class _Block(Record):
     pairwise: _Pairwise
     queries: _Grid
     keys: _Grid
-    support: _Support
+    support: dict[str, Any]
     clip_shape: tuple[Cells, Cells, Cells] | None
     note: str
     prefix_name: str
@@ -216,7 +218,7 @@ def _described(name: str, affinity: EmbeddedAffinity) -> dict[str, Any]:
         "pairwise": asdict(affinity.pairwise),
         "queries": asdict(affinity.queries),
         "keys": asdict(affinity.keys),
-        "support": asdict(affinity.support),
+        "support": affinity.support.to_json(),
         "clip_shape": affinity.clip_shape,
         "note": affinity.note,
         "prefix_name": affinity.prefix_name,
@@ -324,17 +326,15 @@ def _affinity(
     )
 
 
-def _support(found: _Support, queries: TokenGrid, keys: TokenGrid) -> Support:
-    frames = found.frames_per_group
-    if frames is not None and found.own_prefix:
-        groups = -(-queries.shape[0] // frames)
-        _require(
-            keys.prefix % groups == 0,
-            f"{groups} groups of frames share tokens without a place evenly, "
-            f"got {keys.prefix} of them",
-        )
-    window = None if found.window is None else Window(**msgspec.structs.asdict(found.window))
-    return Support(frames, found.own_prefix, window)
+def _support(told: dict[str, Any], queries: TokenGrid, keys: TokenGrid) -> Support:
+    if "kind" in told:
+        support = Support.from_json(told)
+    else:
+        found = checked(told, _Support03, of="a support's")
+        window = None if found.window is None else Window(**msgspec.structs.asdict(found.window))
+        support = Support(found.frames_per_group, found.own_prefix, window)
+    support.check(queries, keys)
+    return support
 
 
 def _detections(found: Tensor, clip_shape: Shape) -> tuple[Detection, ...]:

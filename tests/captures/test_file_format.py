@@ -254,7 +254,10 @@ EDITS: dict[str, tuple[Callable[..., None], str]] = {
     "a text for a prefix": (block("queries", "prefix", value="2"), "whole number from 0"),
     "an unknown f": (block("pairwise", "name", value="cosine"), "pairwise function"),
     "an infinite scale": (block("pairwise", "scale", value=float("inf")), "finite"),
-    "groups of no frames": (block("support", "frames_per_group", value=0), "from 1"),
+    "groups of no frames": (
+        block("support", value={"kind": "frame_groups", "frames_per_group": 0}),
+        "from 1",
+    ),
     "another clip": (block("clip_shape", value=[9, 9, 9]), "the clip is"),
     "a tensor kept that is not": (block("tensors", value=["values"]), "0.values is missing"),
     "a tensor nobody knows": (block("tensors", value=["__class__"]), "a block keeps"),

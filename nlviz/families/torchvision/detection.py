@@ -285,7 +285,6 @@ def _without_padding(
         affinity.keys, (max(inside[0] // pool, 1), max(inside[1] // pool, 1))
     )
     values, output = affinity.values, affinity.output
-    alone = affinity.support.frames_per_group is not None  # frames that see their padding alone
     return replace(
         affinity,
         theta=affinity.theta[:, query_order],
@@ -294,7 +293,7 @@ def _without_padding(
         output=None if output is None else output[:, query_order],
         queries=queries,
         keys=keys,
-        support=replace(affinity.support, own_prefix=alone),
+        support=affinity.support.with_own_prefix(),  # frames that see their padding alone
         prefix_name="the padding around the picture",
     )
 

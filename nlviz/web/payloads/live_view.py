@@ -17,7 +17,7 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.patches import PatchAffinity
 from nlviz.affinity.split import SAME_RANKING, MinusMean, centres, unary_normaliser
-from nlviz.affinity.support import Support
+from nlviz.affinity.support import ALL_KEYS
 from nlviz.analysis.controls import Source, sources
 from nlviz.analysis.opening_query import opening_query
 from nlviz.captures.model import Capture
@@ -158,7 +158,8 @@ def _entry(source: Source, affinity: Affinity, prefix_name: str) -> dict[str, An
         "heads": affinity.heads,
         "queries": _grid(affinity.queries),
         "keys": _grid(affinity.keys),
-        "support": _support(affinity.support),
+        "support": affinity.support.to_json(),
+        "reach": affinity.support.sentence(affinity.keys),
         "prefix": affinity.keys.prefix,
         "prefix_name": prefix_name,
         "server": False,
@@ -221,7 +222,7 @@ def _source(
     arrays[name] = row[:, affinity.keys.prefix :].numpy()
     return {
         **entry,
-        "support": {"kind": "all"},  # the row is laid on all keys
+        "support": ALL_KEYS.to_json(),  # the row is laid on all keys
         "kind": "embedded",
         "server": True,
         "row": name,
@@ -298,18 +299,6 @@ def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any
         "noise_bias": 2 * affinity.sigma**2,
         "spatial": affinity.spatial,
         "shares": shares,
-    }
-
-
-def _support(support: Support) -> dict[str, Any]:
-    if support.window is not None:
-        return {"kind": "window", **asdict(support.window)}
-    if support.frames_per_group is None:
-        return {"kind": "all"}
-    return {
-        "kind": "frame_groups",
-        "size": support.frames_per_group,
-        "own_prefix": support.own_prefix,
     }
 
 

@@ -12,7 +12,7 @@ const state = await module("live_view/pure/state");
 const { topIndices } = await module("live_view/pure/top_k");
 const { decodeByTable, decodeHalf, unpack } = await module("shared/unpack");
 const words = await module("live_view/pure/words");
-const { leaveOut, reach, softmaxInPlace } = await module("live_view/pure/rows");
+const { leaveOut, softmaxInPlace } = await module("live_view/pure/rows");
 const { mirroredPicture } = await module("live_view/pure/patch_rows");
 const { runningMean } = await module("live_view/pure/running_mean");
 
@@ -140,16 +140,6 @@ test("leaving out keeps the sum and says what was left out", () => {
   const all = Float32Array.of(1, 0);
   assert.equal(leaveOut(all, 0, 2, 0, 2, true).excluded, 1);
   assert.deepEqual([...all], [0, 0]);
-});
-
-test("groups of frames reach only themselves", () => {
-  const queries = { shape: [5, 2, 2] };
-  const keys = { shape: [5, 1, 2] };
-  const support = { kind: "frame_groups", size: 2 };
-  assert.deepEqual(reach(support, queries, 0, keys), [0, 4]);
-  assert.deepEqual(reach(support, queries, 9, keys), [4, 8]);
-  assert.deepEqual(reach(support, queries, 19, keys), [8, 10], "the last group is shorter");
-  assert.deepEqual(reach({ kind: "all" }, queries, 3, keys), [0, 10]);
 });
 
 test("the border is mirrored without repeating the edge", () => {

@@ -210,7 +210,7 @@ def add_groups(cases: Cases) -> None:
             cases.queries,
             cases.queries,
             phi="groups.theta",
-            support={"kind": "frame_groups", "size": 2},
+            support={"kind": "frame_groups", "frames_per_group": 2},
         )
     )
     logits = theta[0] @ theta[0, TOKEN]
@@ -254,7 +254,7 @@ def add_parts(cases: Cases, *, group: int | None) -> None:
     rest = full - mean[:, of_query]
     more: dict[str, Any] = {"scale": scale, "heads": heads}
     if group:
-        more["support"] = {"kind": "frame_groups", "size": group}
+        more["support"] = {"kind": "frame_groups", "frames_per_group": group}
     sections: dict[str, Array] = {
         "theta": vectors["theta"],
         "phi": vectors["phi"],

@@ -3,11 +3,7 @@
 //   difference   a row minus the mean row of all queries
 // Where queries see only their group of frames, means are those of the group.
 
-/** Group of frames that a query belongs to, from 0. */
-export function groupOf(support, grid, index) {
-  if (!support || support.kind !== "frame_groups") return 0;
-  return Math.floor(Math.floor(index / (grid.shape[1] * grid.shape[2])) / support.size);
-}
+import { supportOf } from "./support.js";
 
 /**
  * Vectors minus a mean, one mean for each group.
@@ -36,7 +32,7 @@ export function centredVectors(vectors, means, group) {
  */
 export function differenceRows(spec, base, array) {
   const { data, shape: [heads, groups, keys] } = array(spec.mean);
-  const group = (query) => groupOf(spec.support, spec.queries, query);
+  const { group } = supportOf(spec);
   let scratch = null;
 
   const apart = spec.mean_apart ? array(spec.mean_apart).data : null;

@@ -5,8 +5,9 @@ import { clipFrame, gridSize, nearestToken, tokenCentre, tokenFrames } from "./g
 import { differenceRows } from "./difference_rows.js";
 import { patchRows } from "./patch_rows.js";
 import { embeddedRows, leaveOut } from "./rows.js";
+import { gridOfBox, supportOf } from "./support.js";
 import { topIndices } from "./top_k.js";
-import { gridOfBox, mostReached, windowBox, windowRows } from "./window_rows.js";
+import { windowRows } from "./window_rows.js";
 
 const RANK_SHARE = 0.004;
 const MOST_LINKS = 512;
@@ -24,9 +25,9 @@ export function createEngine(container) {
     const spec = head.sources.find((s) => s.key === key) ?? head.sources[0];
     const known = sources.get(spec.key);
     if (known) return known;
-    const made = { spec, rows: rowsOf(spec), from: null, to: null, room: null };
+    const made = { spec, support: supportOf(spec), rows: rowsOf(spec), from: null, to: null, room: null };
     made.canColumn = made.rows !== null && made.rows.column !== null;
-    if (spec.support?.kind === "window") made.room = roomFor(mostReached(spec.support, spec.keys.shape), spec.keys.shape[0]);
+    if (made.support.local) made.room = roomFor(made.support.most, spec.keys.shape[0]);
     else made.from = sideOf(spec.keys);
     if (made.canColumn) made.to = sideOf(spec.queries);
     sources.set(spec.key, made);
@@ -37,7 +38,7 @@ export function createEngine(container) {
     if (spec.server) return null;
     if (spec.kind === "difference") return differenceRows(spec, source(spec.of).rows, array);
     if (spec.kind === "patch") return patchRows(spec, array);
-    return spec.support?.kind === "window" ? windowRows(spec, array) : embeddedRows(spec, array);
+    return supportOf(spec).local ? windowRows(spec, array) : embeddedRows(spec, array);
   }
 
   /** Arrays for maps of so many cells in so many planes, allocated once. */
@@ -91,12 +92,12 @@ export function createEngine(container) {
 
   function compute(query, view) {
     const made = source(view.source);
-    const { spec } = made;
+    const { spec, support } = made;
     const column = view.direction === "to" && made.canColumn;
     const asked = column ? spec.keys : spec.queries;
     const token = nearestToken(asked, query);
     // A window is a grid of its own, so that nothing below passes over the rest.
-    const box = windowBox(spec.support, spec.queries, token);
+    const box = support.local ? support.reached(token) : null;
     const side = box ? sideOf(gridOfBox(spec.keys, box), made.room) : column ? made.to : made.from;
     const filled = fill(made, side, token, view, column, box);
     if (!filled) return { waiting: true, spec, token, asked };

@@ -5,7 +5,8 @@
 // filter. Borders are mirrored without repeating the edge pixel; in a window, what mirrored keys
 // weigh is given to the pixels that they mirror.
 
-import { reach, softmaxInPlace } from "./rows.js";
+import { softmaxInPlace } from "./rows.js";
+import { rangeOfBox, supportOf } from "./support.js";
 
 /** The pixel that one outside the picture mirrors, the edge pixel not repeated. */
 export function mirrored(index, size) {
@@ -37,7 +38,8 @@ export function mirroredPicture(data, [t, h, w, c], margin) {
 export function patchRows(spec, array) {
   const picture = array(spec.picture);
   const [t, h, w, channels] = picture.shape;
-  const near = spec.support?.kind === "window" ? spec.support : null;
+  const support = supportOf(spec);
+  const near = support.local ? support : null;
   const side = spec.patch;
   const room = near ? Math.max(near.rows, near.columns) : 0;
   const margin = (side - 1) / 2 + room;
@@ -125,14 +127,14 @@ export function patchRows(spec, array) {
 
   function row(out, index, head, values, box) {
     if (near) return rowOfWindow(out, index, values, box);
-    const [from, to] = reach(spec.support, spec.queries, index, spec.keys);
+    const [from, to] = rangeOfBox(support.reached(index), spec.keys);
     out.fill(0);
     logits(out, spec.queries, index, spec.keys, from, to);
     return { from, to, logC: values === "logits" ? NaN : softmaxInPlace(out, from, to) };
   }
 
   function column(out, key, head, values) {
-    const [from, to] = reach(spec.support, spec.keys, key, spec.queries);
+    const [from, to] = rangeOfBox(support.reaching(key), spec.queries);
     out.fill(0);
     logits(out, spec.keys, key, spec.queries, from, to);
     if (values !== "logits") {

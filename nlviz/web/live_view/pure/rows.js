@@ -7,7 +7,8 @@
 // phi begins with the keys without a place (class token, registers): they take part in C and get a
 // share of the row, but have no cell.
 
-import { centredVectors, groupOf } from "./difference_rows.js";
+import { centredVectors } from "./difference_rows.js";
+import { boxSize, rangeOfBox, supportOf } from "./support.js";
 
 /** out[j] = scale * q . vectors[j] for j in [from, to); four sums at a time keep the unit busy. */
 function dotProducts(out, q, vectors, base, d, scale, from, to) {
@@ -56,26 +57,6 @@ function expInPlace(values, from, to, top) {
   return total;
 }
 
-/** The part [from, to) of `other` that a token of `grid` may reach under the source's support. */
-export function reach(support, grid, index, other) {
-  const all = other.shape[0] * other.shape[1] * other.shape[2];
-  if (!support || support.kind !== "frame_groups") return [0, all];
-  const frame = Math.floor(index / (grid.shape[1] * grid.shape[2]));
-  const group = Math.floor(frame / support.size);
-  const plane = other.shape[1] * other.shape[2];
-  const from = Math.min(group * support.size * plane, all);
-  return [from, Math.min((group + 1) * support.size * plane, all)];
-}
-
-/** The keys without a place that a query reaches: all, or those of its own group of frames. */
-export function reachApart(spec, query) {
-  const { prefix = 0, support, queries } = spec;
-  if (!prefix || !support?.own_prefix) return [0, prefix];
-  const each = prefix / Math.ceil(queries.shape[0] / support.size);
-  const group = Math.floor(Math.floor(query / (queries.shape[1] * queries.shape[2])) / support.size);
-  return [group * each, (group + 1) * each];
-}
-
 /**
  * Rows and columns of an embedded source.
  * @param {object} spec the source of the header
@@ -86,7 +67,8 @@ export function reachApart(spec, query) {
  */
 export function embeddedRows(spec, array) {
   const vectors = (name, mean, group) => (mean ? centredVectors(array(name), array(mean), group) : array(name));
-  const theta = vectors(spec.theta, spec.theta_mean, (i) => groupOf(spec.support, spec.queries, i));
+  const support = supportOf(spec);
+  const theta = vectors(spec.theta, spec.theta_mean, support.group);
   const phi = vectors(spec.phi, spec.phi_mean, () => 0);
   const [heads, queries, d] = theta.shape;
   const prefix = spec.prefix ?? 0;
@@ -124,7 +106,7 @@ export function embeddedRows(spec, array) {
     logits(target, head, index, theta, phi, prefix, from, to);
     addBias(target, head, prefix, from, to);
     if (values === "logits") return NaN;
-    const [a, b] = reachApart(spec, index);
+    const [a, b] = support.apart(index);
     logits(apart, head, index, theta, phi, 0, a, b);
     addBias(apart, head, 0, a, b);
     if (spec.softmax) return softmaxInPlace(target, from, to, apart, a, b);
@@ -141,9 +123,9 @@ export function embeddedRows(spec, array) {
     }
     if (values === "logits") return NaN;
     if (!spec.softmax) {
-      const count = reach(spec.support, spec.queries, from, spec.keys);
-      const [a, b] = reachApart(spec, from);
-      return divideByCount(target, count[1] - count[0] + b - a, concatenation, from, to);
+      const [a, b] = support.apart(from);
+      const count = boxSize(support.reached(from)) + b - a;
+      return divideByCount(target, count, concatenation, from, to);
     }
     const base = head * queries;
     for (let i = from; i < to; i++) target[i] = Math.exp(target[i] - lse[base + i]);
@@ -174,16 +156,16 @@ export function embeddedRows(spec, array) {
   }
 
   function row(out, query, head, values) {
-    const [from, to] = reach(spec.support, spec.queries, query, spec.keys);
+    const [from, to] = rangeOfBox(support.reached(query), spec.keys);
     const found = overHeads(rowOfHead, out, query, head, values, from, to);
     let sum = 0;
-    const [a, b] = reachApart(spec, query);
+    const [a, b] = support.apart(query);
     for (let j = a; j < b; j++) sum += apart[j];
     return { ...found, apart: values === "logits" ? 0 : sum };
   }
 
   function column(out, key, head, values) {
-    const [from, to] = reach(spec.support, spec.keys, key, spec.queries);
+    const [from, to] = rangeOfBox(support.reaching(key), spec.queries);
     return { ...overHeads(columnOfHead, out, key, head, values, from, to), apart: 0 };
   }
 

@@ -2,39 +2,7 @@
 // neither rows nor drawing ever pass over all keys of a picture.
 
 import { softmaxInPlace } from "./rows.js";
-
-/** First cell that is reached along an axis, and the one behind the last. */
-function span(at, far, block, of) {
-  const first = Math.floor(at / block) * block;
-  return far === null ? [0, of] : [Math.max(0, first - far), Math.min(of, first + block + far)];
-}
-
-/** The keys that a token of `grid` reaches: {a0, a1, b0, b1, c0, c1}, or null where there is no window. */
-export function windowBox(support, grid, token) {
-  if (support?.kind !== "window") return null;
-  const [t, h, w] = grid.shape;
-  const [a0, a1] = span(Math.floor(token / (h * w)), support.frames, 1, t);
-  const [b0, b1] = span(Math.floor(token / w) % h, support.rows, support.block, h);
-  const [c0, c1] = span(token % w, support.columns, support.block, w);
-  return { a0, a1, b0, b1, c0, c1 };
-}
-
-/** The part of a grid that a box holds. */
-export function gridOfBox({ stride, origin }, { a0, a1, b0, b1, c0, c1 }) {
-  const first = [a0, b0, c0];
-  return {
-    shape: [a1 - a0, b1 - b0, c1 - c0],
-    stride,
-    origin: origin.map((from, axis) => from + stride[axis] * first[axis]),
-  };
-}
-
-/** Most keys that one query reaches. */
-export function mostReached(support, [t, h, w]) {
-  const side = (far) => support.block + 2 * far;
-  const frames = support.frames === null ? t : Math.min(t, 2 * support.frames + 1);
-  return frames * Math.min(h, side(support.rows)) * Math.min(w, side(support.columns));
-}
+import { supportOf } from "./support.js";
 
 /**
  * Rows of embeddings over a window; `out` is laid on the grid of the box. Softmax only.
@@ -46,7 +14,7 @@ export function windowRows(spec, array) {
   const [heads, queries, d] = theta.shape;
   const [, h, w] = spec.keys.shape;
   const scale = spec.scale ?? 1;
-  const one = new Float32Array(mostReached(spec.support, spec.keys.shape));
+  const one = new Float32Array(supportOf(spec).most);
 
   function logits(target, token, head, { a0, a1, b0, b1, c0, c1 }) {
     const q = theta.data.subarray((head * queries + token) * d, (head * queries + token + 1) * d);

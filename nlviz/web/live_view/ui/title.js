@@ -1,14 +1,15 @@
 // The title line: clip, model, block, what the model was trained for, and the sizes in plain words.
 
 import { element, term } from "../../shared/dom.js";
-import { mostReached } from "../pure/window_rows.js";
+import { supportOf } from "../pure/support.js";
 
 const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
 export function createTitle(head) {
   const { clip, model, block, sources } = head;
-  const { queries, keys, support } = sources[0];
-  const near = support?.kind === "window" ? `the ${mostReached(support, keys.shape)} keys around each` : null;
+  const { queries, keys, reach } = sources[0];
+  const { local, most } = supportOf(sources[0]);
+  const near = local ? `the ${most} keys around each` : null;
   const size = (grid) => grid.shape.reduce((a, b) => a * b, 1);
   const [st, sy] = queries.stride;
   const stride = Number(sy.toFixed(1));
@@ -27,7 +28,7 @@ export function createTitle(head) {
       clip.frames > 1 ? `${plural(clip.frames, "frame")} · ` : "",
       term(plural(size(queries), "query").replace("querys", "queries"), "Queries are the positions that look: one for each cell of the grid, in every frame"),
       " × ",
-      term(near ?? `${plural(size(keys), "key")} (${keys.shape.join("×")})`, "Keys are the positions that are looked at: frames × rows × columns of cells"),
+      term(near ?? `${plural(size(keys), "key")} (${keys.shape.join("×")})`, `Keys are the positions that are looked at: frames × rows × columns of cells.${reach ? ` ${reach}` : ""}`),
       " · ",
       stride === 1 ? "one query a pixel" : term(`stride ${stride}`, `One cell stands for ${stride} pixels of the clip${where}, each way`),
       model.device ? element("span", { class: "nlv-chip", text: model.device.replace(/^cpu$/i, "CPU") }) : null,
