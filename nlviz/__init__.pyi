@@ -1,5 +1,8 @@
 from . import denoise as denoise
 from . import errors as errors
+from . import render as render
+from . import web as web
+from . import words as words
 from . import zoo as zoo
 from .affinity.attention_map import AttentionMap as AttentionMap
 from .affinity.attention_map import Link as Link
@@ -9,6 +12,10 @@ from .affinity.grid import TokenGrid as TokenGrid
 from .affinity.pairwise import Pairwise as Pairwise
 from .affinity.patches import PatchAffinity as PatchAffinity
 from .affinity.patches import patch_affinity as patch_affinity
+from .affinity.split import MinusMean as MinusMean
+from .affinity.split import Split as Split
+from .affinity.split import minus_mean as minus_mean
+from .affinity.split import split as split
 from .affinity.support import Support as Support
 from .affinity.support import Window as Window
 from .analysis.agreement import Agreement as Agreement
@@ -17,22 +24,40 @@ from .analysis.attribution import Attribution as Attribution
 from .analysis.attribution import attribution as attribution
 from .analysis.common_ground import CommonGround as CommonGround
 from .analysis.common_ground import common_ground as common_ground
+from .analysis.controls import controls as controls
 from .analysis.health import BlockHealth as BlockHealth
 from .analysis.health import block_health as block_health
+from .analysis.instance_masses import InstanceMasses as InstanceMasses
+from .analysis.instance_masses import instance_masses as instance_masses
+from .analysis.opening_query import opening_query as opening_query
+from .analysis.statistics import BlockStatistics as BlockStatistics
+from .analysis.statistics import RowStatistics as RowStatistics
+from .analysis.statistics import block_statistics as block_statistics
+from .analysis.statistics import row_statistics as row_statistics
 from .captures.capture import About as About
 from .captures.capture import Capture as Capture
 from .captures.capture import read_capture as read_capture
+from .captures.file_format import is_capture as is_capture
 from .captures.model import Model as Model
 from .captures.model import capture as capture
+from .captures.thirty_views import ThirtyViews as ThirtyViews
 from .captures.thirty_views import thirty_views as thirty_views
 from .clips.clip import Clip as Clip
+from .clips.clip import Sampling as Sampling
 from .clips.clip import read_clip as read_clip
+from .clips.detections import Detection as Detection
+from .clips.point import Point as Point
 from .errors import NlvizError as NlvizError
 from .families.reading.adapter import InputSpec as InputSpec
+from .families.reading.report import LoadReport as LoadReport
 from .networks.block import NonLocalBlock as NonLocalBlock
 from .networks.insert import insert as insert
+from .progress import Progress as Progress
 from .render.overlay import Overlay as Overlay
 from .render.overlay import overlay as overlay
+from .render.save import save_view as save_view
+from .resources import bundled_inputs as bundled_inputs
+from .views.view import SavedView as SavedView
 from .views.view import View as View
 from .views.view import read_view as read_view
 from .web.notebook import LiveView as LiveView
@@ -41,6 +66,8 @@ from .zoo.load import ModelCard as ModelCard
 from .zoo.load import inspect_weights as inspect_weights
 from .zoo.load import list_models as list_models
 from .zoo.load import load_model as load_model
+from .zoo.verify import Verification as Verification
+from .zoo.verify import verify as verify
 
 __version__: str
 __all__: list[str]

@@ -167,10 +167,10 @@ def _alone(picture: Picture, setup: Setup, name: str) -> Setup:
 
 
 def _one(picture: Picture, setup: Setup, name: str, progress: Progress) -> Comparison:
-    from nlviz.denoise.comparison.run import carried_out
+    from nlviz.denoise.comparison.run import carry_out
 
     clean, noisy = _clean_and_noisy(picture, setup)
-    done = carried_out(
+    done = carry_out(
         _alone(picture, setup, name), clean, noisy=noisy, name=picture.name, progress=progress
     )
     # All of them hold the same noisy picture, and the clean one that is there anyway.

@@ -130,7 +130,7 @@ def _index(shot: Capture, label: str) -> int:
 
 def _show(found: Attribution, shot: Capture, block: str, now: View) -> None:
     from nlviz.analysis.agreement import agreement
-    from nlviz.render.attribution_overlay import attribution_overlay
+    from nlviz.render.attribution import attribution_overlay
     from nlviz.words.attribution import agreement_lines, cost_text
 
     overlay = attribution_overlay(found)

@@ -138,6 +138,18 @@ class BlockHealth:
             return f"The block is {alive}; its map is nearly the same for every query."
         return f"The block is {alive}; its map depends on the query."
 
+    def probed(self, model: Model, capture: Capture, block: str) -> BlockHealth:
+        """Return this health with what takes forward passes.
+
+        One pass without the block, for its effect on the logits, if there are any; and, if the
+        block's size is not known from the capture (attention of a transformer), one with it.
+
+        Raises:
+            OutOfMemory: when the device's memory does not suffice.
+        """
+        size = _residual_size(model, capture, block) if self.size is None else self.size
+        return replace(self, size=size, effect=bypass_effect(model, capture, block))
+
 
 def block_health(model: Model | None, capture: Capture, block: str) -> BlockHealth:
     """Return whether a block does anything on this clip, and whether its map is about the query.
@@ -180,22 +192,7 @@ def block_health(model: Model | None, capture: Capture, block: str) -> BlockHeal
         unary_share=unary_share(affinity),
         pairwise=affinity.pairwise.name,
     )
-    return found if model is None else probed(found, model, capture, block)
-
-
-def probed(health: BlockHealth, model: Model, capture: Capture, block: str) -> BlockHealth:
-    """Return a block's health with what only forward passes tell.
-
-    One without the block, for its effect on the logits, where there are any; and, where the block's
-    size is not known from what was captured (attention of a transformer), one with it.
-
-    Raises:
-        OutOfMemory: when the device's memory does not suffice.
-    """
-    size = health.size
-    if size is None:
-        size = _residual_size(model, capture, block)
-    return replace(health, size=size, effect=bypass_effect(model, capture, block))
+    return found if model is None else found.probed(model, capture, block)
 
 
 def bypass_effect(model: Model, capture: Capture, block: str) -> Effect | None:

@@ -78,8 +78,11 @@ class Views:
         return f"Views({clips} x {crops}, {label} {share:.0%})"
 
 
+ThirtyViews = Views
+
+
 def sees_video(model: Model) -> bool:
-    """Progress whether a network was trained to classify clips of known frames and stride."""
+    """Return whether a network was trained to classify clips of known frames and stride."""
     spec = model.input_spec
     return spec is not None and spec.frames is not None and spec.stride is not None
 

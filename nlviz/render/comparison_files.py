@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import PngImagePlugin
 
-from nlviz.denoise.comparison.run import Comparison, carried_out
+from nlviz.denoise.comparison.run import Comparison, carry_out
 from nlviz.denoise.comparison.setup import Setup, digest_of_pixels, versions
 from nlviz.denoise.image import Image
 from nlviz.errors import InvalidView, NlvizError
@@ -148,7 +148,7 @@ def made_again(
             f"{digest[:12]}...; give the original, or empty picture.digest to take this one"
         )
     clean, noisy = (None, image) if saved.noisy else (image, None)
-    done = carried_out(saved.setup, clean, noisy=noisy, name=saved.name, progress=progress)
+    done = carry_out(saved.setup, clean, noisy=noisy, name=saved.name, progress=progress)
     return replace(done, source=dict(saved.source) or None)
 
 

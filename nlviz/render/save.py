@@ -10,6 +10,7 @@ import numpy as np
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.base import Affinity
+from nlviz.analysis.controls import controls
 from nlviz.captures.model import Capture
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.files.local import KINDS, suffix_of, write_whole
@@ -63,6 +64,43 @@ def save(
     """
     kind = suffix_of(path, KINDS, what="a view")
     return write_whole(path, render_bytes(kind, capture, affinity, view, progress=progress))
+
+
+def save_view(
+    capture: Capture, view: View, path: str | Path, *, progress: Listener | None = None
+) -> Path:
+    """Save a view of a capture as .png, .gif, .mp4, .html, .json or .npz, by the path's ending.
+
+    The affinity is the one that ``view.display.source`` names: the block's own or a control.
+
+    Args:
+        capture: the forward pass that the view looks into.
+        view: block, query and display.
+        path: where to; the file is written whole or not at all.
+        progress: called with a sentence and a share in [0, 1].
+
+    Returns:
+        The path.
+
+    Raises:
+        NlvizError: for another ending, an unknown block or source, or when the file cannot be
+            written.
+
+    >>> import tempfile, nlviz
+    >>> clip = nlviz.read_clip(nlviz.bundled_inputs()["coffee.jpg"], size=96)
+    >>> capture = nlviz.load_model("lite-nl").capture(clip)
+    >>> view = nlviz.View.of(capture, "stage4", frame=0, y=40, x=60, display={"source": "features"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nlviz.save_view(capture, view, folder + "/look.png").name
+    'look.png'
+    """
+    affinities = controls(capture, view.block)
+    source = view.display.source
+    if source not in affinities:
+        raise InvalidView(
+            f"{view.block} has no source {source!r}{did_you_mean(source, affinities)}"
+        )
+    return save(path, capture, affinities[source], view, progress=progress)
 
 
 def render_bytes(

@@ -199,6 +199,9 @@ class View:
         )
 
 
+SavedView = View  # beside LiveView and ThirtyViews, the one that is a file
+
+
 def read_view(path: str | Path) -> View:
     """Read a view file.
 

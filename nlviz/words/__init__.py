@@ -1,1 +1,5 @@
-"""What is said, in sentences."""
+"""What is said, in sentences: rows, a block's health, attributions, load reports."""
+
+from nlviz.lazy import public_names
+
+__getattr__, __dir__, __all__ = public_names(__name__, __file__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nlviz.analysis.agreement import Agreement
-from nlviz.analysis.attribution import Attribution, Method
+from nlviz.analysis.attribution import STEPS, Attribution, Method
 from nlviz.words.health import Line
 from nlviz.words.numbers import number_text
 
@@ -13,18 +13,29 @@ NOT_WHY = (
 )
 
 
-NAMES: dict[Method, str] = {
+METHOD_NAMES: dict[Method, str] = {
     "grad-cam": "Grad-CAM",
     "integrated-gradients": "Integrated gradients",
     "occlusion": "Occlusion",
 }
 
 
-MEANINGS: dict[Method, str] = {
+METHOD_MEANINGS: dict[Method, str] = {
     "grad-cam": "Features that enter the block, weighted by how the score depends on each channel",
     "integrated-gradients": "What each cell's pixels add to the score of a clip in the mean colour",
     "occlusion": "How much the score falls when a window is painted in the mean colour",
 }
+
+
+def method_text(method: Method) -> str:
+    """Return what a method measures and how many passes it takes by default, in two sentences.
+
+    >>> method_text("grad-cam").rpartition(". ")[2]
+    '1 pass with gradients through the network.'
+    """
+    steps = STEPS[method]
+    passes = "1 pass with gradients" if steps == 1 else f"Up to {steps + 1} passes"
+    return f"{METHOD_MEANINGS[method]}. {passes} through the network."
 
 
 def cost_text(found: Attribution) -> str:

@@ -16,7 +16,7 @@ from nlviz.analysis.agreement import agreement
 from nlviz.analysis.attribution import Attribution
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
-from nlviz.render.attribution_overlay import attribution_overlay
+from nlviz.render.attribution import attribution_overlay
 from nlviz.render.film_strip import film_strip
 from nlviz.words.attribution import agreement_lines, cost_text
 

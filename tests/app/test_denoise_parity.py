@@ -106,13 +106,13 @@ def test_a_denoiser_that_joins_costs_its_own_time_alone(monkeypatch: pytest.Monk
     from nlviz.denoise.comparison import run as comparison
 
     asked: list[str] = []
-    original = comparison.carried_out
+    original = comparison.carry_out
 
     def counted(setup: Setup, *rest: object, **more: object) -> Comparison:
         asked.extend(setup.denoisers)
         return original(setup, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(comparison, "carried_out", counted)
+    monkeypatch.setattr(comparison, "carry_out", counted)
     seen = shown(31)
     setup = Setup(("mean", "gaussian"), Noise(sigma=17.0), seed=11)
     on_the_page(setup, seen)

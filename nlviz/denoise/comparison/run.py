@@ -101,7 +101,7 @@ def compare(
         told = sigma
     names = default_denoisers(of_clips=given.ndim == 4) if denoisers is None else tuple(denoisers)
     setup = Setup(names, noise, told, seed, fair, dict(parameters or {}), data_range, precision)
-    return carried_out(
+    return carry_out(
         setup,
         image,
         noisy=None if noisy is None else given,
@@ -110,7 +110,7 @@ def compare(
     )
 
 
-def carried_out(
+def carry_out(
     setup: Setup,
     image: Image | None,
     *,

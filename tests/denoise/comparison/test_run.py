@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nlviz.denoise.comparison import setup as setups
-from nlviz.denoise.comparison.run import Comparison, carried_out, compare
+from nlviz.denoise.comparison.run import Comparison, carry_out, compare
 from nlviz.denoise.comparison.setup import Setup, default_denoisers, digest_of_pixels
 from nlviz.denoise.noise import Noise, add_noise, estimate_sigma
 from nlviz.denoise.quality import psnr, ssim
@@ -256,7 +256,7 @@ def test_by_default_all_but_the_very_slow_run(monkeypatch: pytest.MonkeyPatch) -
 def test_a_setup_makes_the_same_digits_again(compared: Comparison) -> None:
     setup = Setup.from_dict(compared.setup.to_dict())
     assert setup == compared.setup
-    again = carried_out(setup, small())
+    again = carry_out(setup, small())
     for name, result in compared.results.items():
         assert np.array_equal(again.results[name].picture, result.picture)
     with pytest.raises(NlvizError, match="fields that nlviz writes"):

@@ -10,8 +10,8 @@ from nlviz.render.colour_scale import ColourScale
 from nlviz.render.frame_maps import Look
 from nlviz.render.overlay import Overlay
 from nlviz.words.attribution import (
-    MEANINGS,
-    NAMES,
+    METHOD_MEANINGS,
+    METHOD_NAMES,
 )
 
 
@@ -40,7 +40,7 @@ def attribution_overlay(found: Attribution, *, strength: float = 0.85) -> Overla
     >>> attribution_overlay(found).look.scale.ends
     ('-1.20', '>1.20')
     """
-    name = NAMES[found.method]
+    name = METHOD_NAMES[found.method]
     attention = AttentionMap(
         found.values,
         found.grid.centre(0),
@@ -65,5 +65,5 @@ def attribution_overlay(found: Attribution, *, strength: float = 0.85) -> Overla
         attention,
         Look(scale, strength=strength, marked=False),
         title=f"{found.clip.name} · {name} for {found.label}{at}",
-        about=f"{MEANINGS[found.method]}; not where a block reads",
+        about=f"{METHOD_MEANINGS[found.method]}; not where a block reads",
     )

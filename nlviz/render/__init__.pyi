@@ -1,0 +1,8 @@
+from . import charts as charts
+from .attribution import attribution_overlay as attribution_overlay
+from .comparison_files import comparison_bytes as comparison_bytes
+from .comparison_files import save_comparison as save_comparison
+from .save import attention_of as attention_of
+from .save import render_bytes as render_bytes
+
+__all__: list[str]

@@ -1,0 +1,10 @@
+from .bundle import LENS as LENS
+from .bundle import LIVE_VIEW as LIVE_VIEW
+from .bundle import Script as Script
+from .payloads.container import unpack as unpack
+from .payloads.denoise_view import denoise_view as denoise_view
+from .payloads.lens import LensPicture as LensPicture
+from .payloads.lens import lens_payload as lens_payload
+from .payloads.live_view import live_view as live_view
+
+__all__: list[str]
