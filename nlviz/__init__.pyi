@@ -1,5 +1,6 @@
 from . import denoise as denoise
 from . import errors as errors
+from . import named_values as named_values
 from . import render as render
 from . import web as web
 from . import words as words

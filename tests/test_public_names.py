@@ -10,7 +10,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -32,14 +32,15 @@ def test_importing_nlviz_imports_nothing_heavy() -> None:
 def test_the_library_never_imports_streamlit() -> None:
     code = (
         "import sys, nlviz; [getattr(nlviz, n) for n in nlviz.__all__]; "
-        "[getattr(p, n) for p in (nlviz.denoise, nlviz.zoo) for n in p.__all__]; "
+        "rooms = [nlviz.denoise, nlviz.render, nlviz.web, nlviz.words, nlviz.zoo]; "
+        "[getattr(r, n) for r in rooms for n in r.__all__]; "
         "print('streamlit' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
 
 
-PACKAGES = ["nlviz", "nlviz.denoise", "nlviz.zoo"]
+PACKAGES = ["nlviz", *(f"nlviz.{n}" for n in ("denoise", "render", "web", "words", "zoo"))]
 PUBLIC = [(package, name) for package in PACKAGES for name in import_module(package).__all__]
 
 
@@ -62,7 +63,7 @@ def test_no_public_name_is_hidden_by_a_module(package: str) -> None:
 @pytest.mark.parametrize(("package", "name"), PUBLIC)
 def test_public_names_are_documented(package: str, name: str) -> None:
     value = getattr(import_module(package), name)
-    if callable(value) or isinstance(value, ModuleType):
+    if isinstance(value, type | FunctionType | ModuleType):
         doc = inspect.getdoc(value) or ""
         assert doc.partition("\n")[0].endswith((".", ":"))
 

@@ -56,7 +56,7 @@ def test_the_library_comes_from_the_wheel(installed: Path, tmp_path: Path) -> No
 def test_the_public_names_come_from_the_stubs_in_the_wheel(installed: Path, tmp_path: Path) -> None:
     (site,) = (installed.parent / "lib").glob("python*/site-packages")
     stubs = {str(stub.parent.relative_to(site)) for stub in site.rglob("*.pyi")}
-    assert {"nlviz", "nlviz/denoise", "nlviz/zoo"} <= stubs
+    assert {"nlviz", "nlviz/denoise", "nlviz/words", "nlviz/zoo"} <= stubs
     code = "import nlviz; print(nlviz.denoise.psnr.__name__, nlviz.Clip.__name__)"
     assert run(installed / "python", "-c", code, cwd=tmp_path).split() == ["psnr", "Clip"]
 

@@ -8,22 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-from nlviz.progress import Progress
+import nlviz
 
 from ..shared.slots import Key, Slot, filled
 from .picture import Picture
 from .state import Values
-
-if TYPE_CHECKING:
-    from nlviz.denoise.comparison.curves import EffectiveCurve, QualityCurve
-    from nlviz.denoise.comparison.run import Comparison
-    from nlviz.denoise.comparison.setup import Setup
-    from nlviz.denoise.denoiser import Denoiser
-    from nlviz.denoise.image import Image
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -52,45 +45,45 @@ class Seen:
         sigma_from: where that comes from.
     """
 
-    noisy: Image
+    noisy: nlviz.denoise.Image
     sigma: float
     sigma_from: str
 
 
-def seen(picture: Picture, setup: Setup) -> Seen:
+def seen(picture: Picture, setup: nlviz.denoise.Setup) -> Seen:
     """Return the noisy picture of a setup.
 
     Raises:
         NlvizError: when the noise is out of its range.
     """
-    from nlviz.denoise.comparison.run import noisy_input
-
     clean, noisy = _clean_and_noisy(picture, setup)
     return filled(
         _input_slot(input_key(picture, setup)),
-        lambda: Seen(*noisy_input(setup, clean, noisy=noisy)),
+        lambda: Seen(*nlviz.denoise.noisy_input(setup, clean, noisy=noisy)),
     )
 
 
-def _clean_and_noisy(picture: Picture, setup: Setup) -> tuple[Image | None, Image | None]:
+def _clean_and_noisy(
+    picture: Picture, setup: nlviz.denoise.Setup
+) -> tuple[nlviz.denoise.Image | None, nlviz.denoise.Image | None]:
     return (picture.image, None) if setup.noise is not None else (None, picture.image)
 
 
-def input_key(picture: Picture, setup: Setup) -> Key:
+def input_key(picture: Picture, setup: nlviz.denoise.Setup) -> Key:
     """Return what tells one noisy picture from another."""
     precision = setup.input_type(of_clips=picture.of_clip)
     return (picture.digest, setup.noise, setup.sigma, setup.seed, precision)
 
 
-def denoisers_of(picture: Picture) -> dict[str, Denoiser]:
+def denoisers_of(picture: Picture) -> dict[str, nlviz.denoise.Denoiser]:
     """Return the denoisers that run here on such a picture, by name."""
-    from nlviz.denoise.registry import find_denoiser, list_clip_denoisers, list_denoisers
+    names = (
+        nlviz.denoise.list_clip_denoisers() if picture.of_clip else nlviz.denoise.list_denoisers()
+    )
+    return {name: nlviz.denoise.find_denoiser(name, of_clips=picture.of_clip) for name in names}
 
-    names = list_clip_denoisers() if picture.of_clip else list_denoisers()
-    return {name: find_denoiser(name, of_clips=picture.of_clip) for name in names}
 
-
-def in_units(values: Values, known: Mapping[str, Denoiser], sigma: float) -> Values:
+def in_units(values: Values, known: Mapping[str, nlviz.denoise.Denoiser], sigma: float) -> Values:
     """Return parameters as they were chosen, in multiples of sigma, in the picture's units."""
     out: Values = {}
     for name, chosen in values.items():
@@ -104,8 +97,11 @@ def in_units(values: Values, known: Mapping[str, Denoiser], sigma: float) -> Val
 
 
 def one_by_one(
-    picture: Picture, setup: Setup, progress: Progress, arrived: Callable[[Comparison], None]
-) -> Comparison:
+    picture: Picture,
+    setup: nlviz.denoise.Setup,
+    progress: nlviz.Progress,
+    arrived: Callable[[nlviz.denoise.Comparison], None],
+) -> nlviz.denoise.Comparison:
     """Return the comparison of a setup; denoisers that were computed before cost nothing.
 
     Args:
@@ -119,7 +115,7 @@ def one_by_one(
     """
     setup.check(of_clips=picture.of_clip)
     _compile(progress)
-    found: dict[str, Comparison] = {}
+    found: dict[str, nlviz.denoise.Comparison] = {}
     for index, name in enumerate(setup.denoisers):
         slot = _result_slot(_result_key(picture, setup, name))
         computed = slot.value is None
@@ -133,7 +129,7 @@ def one_by_one(
     return _together(found, setup, picture)
 
 
-def there_already(picture: Picture, setup: Setup) -> Comparison | None:
+def there_already(picture: Picture, setup: nlviz.denoise.Setup) -> nlviz.denoise.Comparison | None:
     """Return what was computed of a comparison before, or None."""
     found = {}
     for name in setup.denoisers:
@@ -143,41 +139,41 @@ def there_already(picture: Picture, setup: Setup) -> Comparison | None:
     return _together(found, setup, picture) if found else None
 
 
-def _compile(progress: Progress) -> None:
-    from nlviz.denoise.kernels.cpu import compiled, warm_up
+def _compile(progress: nlviz.Progress) -> None:
 
-    if not compiled():
+    if not nlviz.denoise.compiled():
         progress("Compiling non-local means: once on this machine, then kept on disk", 0.0)
-        warm_up()
+        nlviz.denoise.warm_up()
 
 
-def _result_key(picture: Picture, setup: Setup, name: str) -> Key:
+def _result_key(picture: Picture, setup: nlviz.denoise.Setup, name: str) -> Key:
     own = _alone(picture, setup, name)
     parameters = tuple(sorted(own.parameters[name].items(), key=str))
     return (*input_key(picture, setup), own.fair, name, parameters)
 
 
-def _alone(picture: Picture, setup: Setup, name: str) -> Setup:
+def _alone(picture: Picture, setup: nlviz.denoise.Setup, name: str) -> nlviz.denoise.Setup:
     """Return the setup of one denoiser, which gets the same input as among the others."""
-    from nlviz.denoise.registry import find_denoiser
-
-    own = setup.of(find_denoiser(name, of_clips=picture.of_clip))
+    own = setup.of(nlviz.denoise.find_denoiser(name, of_clips=picture.of_clip))
     precision = setup.input_type(of_clips=picture.of_clip)
     return replace(setup, denoisers=(name,), parameters={name: own}, precision=precision)
 
 
-def _one(picture: Picture, setup: Setup, name: str, progress: Progress) -> Comparison:
-    from nlviz.denoise.comparison.run import carry_out
+def _one(
+    picture: Picture, setup: nlviz.denoise.Setup, name: str, progress: nlviz.Progress
+) -> nlviz.denoise.Comparison:
 
     clean, noisy = _clean_and_noisy(picture, setup)
-    done = carry_out(
+    done = nlviz.denoise.carry_out(
         _alone(picture, setup, name), clean, noisy=noisy, name=picture.name, progress=progress
     )
     # All of them hold the same noisy picture, and the clean one that is there anyway.
     return replace(done, noisy=seen(picture, setup).noisy)
 
 
-def _together(found: Mapping[str, Comparison], setup: Setup, picture: Picture) -> Comparison:
+def _together(
+    found: Mapping[str, nlviz.denoise.Comparison], setup: nlviz.denoise.Setup, picture: Picture
+) -> nlviz.denoise.Comparison:
     first = next(iter(found.values()))
     results = {name: one.results[name] for name, one in found.items()}
     setup = replace(setup, denoisers=tuple(results))
@@ -191,14 +187,14 @@ def _together(found: Mapping[str, Comparison], setup: Setup, picture: Picture) -
     )
 
 
-def quality_curve(picture: Picture, setup: Setup, progress: Progress) -> QualityCurve:
+def quality_curve(
+    picture: Picture, setup: nlviz.denoise.Setup, progress: nlviz.Progress
+) -> nlviz.denoise.QualityCurve:
     """Return PSNR over sigma for the denoisers of a setup, computed once.
 
     Raises:
         NlvizError: whatever the denoisers raise.
     """
-    from nlviz.denoise.comparison.curves import psnr_over_sigma
-
     parameters = tuple(
         (name, tuple(sorted(_alone(picture, setup, name).parameters[name].items(), key=str)))
         for name in setup.denoisers
@@ -206,7 +202,7 @@ def quality_curve(picture: Picture, setup: Setup, progress: Progress) -> Quality
     key = ("psnr", picture.digest, setup.seed, setup.fair, parameters)
     return filled(
         view_slot(key),
-        lambda: psnr_over_sigma(
+        lambda: nlviz.denoise.psnr_over_sigma(
             picture.image,
             denoisers=setup.denoisers,
             seed=setup.seed,
@@ -218,15 +214,16 @@ def quality_curve(picture: Picture, setup: Setup, progress: Progress) -> Quality
 
 
 def effective_curve(
-    picture: Picture, setup: Setup, known: Mapping[str, Denoiser], progress: Progress
-) -> EffectiveCurve:
+    picture: Picture,
+    setup: nlviz.denoise.Setup,
+    known: Mapping[str, nlviz.denoise.Denoiser],
+    progress: nlviz.Progress,
+) -> nlviz.denoise.EffectiveCurve:
     """Return how many pixels non-local means averages over h, computed once.
 
     Raises:
         NlvizError: when a parameter is out of its range.
     """
-    from nlviz.denoise.comparison.curves import effective_number_over_h
-
     given = seen(picture, setup)
     values = known["non-local-means"].values(given.sigma, 255.0, setup.of(known["non-local-means"]))
     shape: dict[str, Any] = {n: values[n] for n in ("patch", "window", "patch_sigma", "bias")}
@@ -234,5 +231,7 @@ def effective_curve(
     key = ("effective", *input_key(picture, setup), tuple(shape.items()))
     return filled(
         view_slot(key),
-        lambda: effective_number_over_h(middle, sigma=given.sigma, progress=progress, **shape),
+        lambda: nlviz.denoise.effective_number_over_h(
+            middle, sigma=given.sigma, progress=progress, **shape
+        ),
     )

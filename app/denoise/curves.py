@@ -7,44 +7,46 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.progress import Progress
+import nlviz
 
 from ..shared.errors import progress_to, told
 
 if TYPE_CHECKING:
-    from nlviz.denoise.comparison.run import Comparison
-    from nlviz.denoise.denoiser import Denoiser
-
     from .picture import Picture
 
 QUIET = {"displayModeBar": False}
 CURE = "Another picture or denoiser may work."
 
 
-def draw(done: Comparison, picture: Picture, known: Mapping[str, Denoiser], key: object) -> None:
+def draw(
+    done: nlviz.denoise.Comparison,
+    picture: Picture,
+    known: Mapping[str, nlviz.denoise.Denoiser],
+    key: object,
+) -> None:
     """Draw the two curves, or the buttons that ask for them."""
     from .cached import effective_curve, quality_curve
 
     left, right = st.columns(2, gap="large")
     labels = {name: result.label for name, result in done.results.items()}
 
-    def over_sigma(progress: Progress) -> None:
-        from nlviz.render.charts import quality
+    def over_sigma(progress: nlviz.Progress) -> None:
 
         curve = quality_curve(picture, done.setup, progress)
-        st.plotly_chart(quality(curve, labels), config=QUIET, key="dn_curve_sigma")
+        st.plotly_chart(
+            nlviz.render.charts.quality(curve, labels), config=QUIET, key="dn_curve_sigma"
+        )
         st.caption(
             "Gaussian noise of each sigma on this picture. Defaults follow the noise; parameters "
             "that you set stay."
         )
 
-    def over_h(progress: Progress) -> None:
-        from nlviz.render.charts import averaged
+    def over_h(progress: nlviz.Progress) -> None:
 
         curve = effective_curve(picture, done.setup, known, progress)
         result = done.results.get("non-local-means")
         h = None if result is None else result.parameters.get("h")
-        figure = averaged(curve, h=None if h is None else float(h))
+        figure = nlviz.render.charts.averaged(curve, h=None if h is None else float(h))
         st.plotly_chart(figure, config=QUIET, key="dn_curve_h")
         st.caption(
             f"exp(entropy) of the weights of non-local means at pixels drawn at random; "
@@ -65,7 +67,7 @@ def draw(done: Comparison, picture: Picture, known: Mapping[str, Denoiser], key:
         _asked("h", (key, "h"), "Count averaged pixels over h", over_h)
 
 
-def _asked(name: str, key: object, label: str, work: Callable[[Progress], None]) -> None:
+def _asked(name: str, key: object, label: str, work: Callable[[nlviz.Progress], None]) -> None:
     """Draw a button, or what it asks for with a bar; Cancel stops between two stages."""
     session = st.session_state
     slot = f"dn_curve_wanted_{name}"

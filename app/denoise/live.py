@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nlviz.clips.point import Point
-from nlviz.progress import SILENT, Progress
+import nlviz
 
 from ..explore import cached
 from ..shared.slots import filled
@@ -16,12 +15,6 @@ from .state import CHANNEL, DEFAULT_PICTURE, DEFAULTS, FIRST, LENS_CHANNEL, Sour
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from nlviz.affinity.base import Affinity
-    from nlviz.clips.clip import Clip
-    from nlviz.denoise.comparison.run import Comparison
-    from nlviz.denoise.comparison.setup import Setup
-    from nlviz.denoise.denoiser import Denoiser
 
     from ..explore.state import Choice
 
@@ -52,11 +45,11 @@ class Live:
         clip: what is seen.
     """
 
-    affinities: dict[str, Affinity]
+    affinities: dict[str, nlviz.Affinity]
     labels: dict[str, str]
     payload: bytes
-    opening: Point
-    clip: Clip
+    opening: nlviz.Point
+    clip: nlviz.Clip
 
 
 @dataclass(frozen=True)
@@ -74,10 +67,10 @@ class Block:
 
 def live(
     picture: Picture,
-    setup: Setup,
-    known: Mapping[str, Denoiser],
+    setup: nlviz.denoise.Setup,
+    known: Mapping[str, nlviz.denoise.Denoiser],
     block: Block | None,
-    progress: Progress,
+    progress: nlviz.Progress,
 ) -> Live:
     """Return the live view of what denoisers average in a picture, made once.
 
@@ -95,49 +88,43 @@ def live(
 
 def fill_first_view() -> None:
     """Compute what a visitor without an address sees first, before there is one."""
-    from nlviz.denoise.comparison.setup import Setup
-    from nlviz.denoise.noise import Noise
-
     from .cached import denoisers_of, one_by_one
     from .picture import picture
 
-    first = picture(Source(DEFAULT_PICTURE, size=DEFAULTS["dn_size"]), SILENT)
+    first = picture(Source(DEFAULT_PICTURE, size=DEFAULTS["dn_size"]), nlviz.Progress())
     known = denoisers_of(first)
     names = tuple(name for name in known if name in FIRST)
-    setup = Setup(names, Noise(), None, DEFAULTS["dn_seed"])
-    live(first, setup, known, None, SILENT)
-    one_by_one(first, setup, SILENT, lambda done: None)
+    setup = nlviz.denoise.Setup(names, nlviz.denoise.Noise(), None, DEFAULTS["dn_seed"])
+    live(first, setup, known, None, nlviz.Progress())
+    one_by_one(first, setup, nlviz.Progress(), lambda done: None)
 
 
 def _live(
     picture: Picture,
-    setup: Setup,
-    known: Mapping[str, Denoiser],
+    setup: nlviz.denoise.Setup,
+    known: Mapping[str, nlviz.denoise.Denoiser],
     chosen: Mapping[str, Mapping[str, Any]],
     block: Block | None,
-    progress: Progress,
+    progress: nlviz.Progress,
 ) -> Live:
     import numpy as np
-
-    from nlviz.clips.clip import Clip
-    from nlviz.denoise import affinity
-    from nlviz.web.payloads.container import unpack
-    from nlviz.web.payloads.denoise_view import denoise_view
 
     given = seen(picture, setup)
     bytes_seen = np.rint(given.noisy).clip(0, 255).astype(np.uint8)
     coloured = bytes_seen if bytes_seen.shape[-1:] == (3,) else np.stack([bytes_seen] * 3, -1)
-    clip = Clip.from_frames(coloured, name=picture.name)
-    shown: dict[str, Affinity] = {}
+    clip = nlviz.Clip.from_frames(coloured, name=picture.name)
+    shown: dict[str, nlviz.Affinity] = {}
     labels: dict[str, str] = {}
     for index, (name, parameters) in enumerate(chosen.items()):
         progress(f"Weights of {known[name].label.lower()}", index / (len(chosen) + 1))
         own = {k: v for k, v in parameters.items() if k != "level"}
-        shown[name] = affinity(given.noisy, name, sigma=given.sigma, data_range=255.0, **own)
+        shown[name] = nlviz.denoise.affinity(
+            given.noisy, name, sigma=given.sigma, data_range=255.0, **own
+        )
         labels[name] = known[name].label
         if name == "non-local-means" and not picture.of_clip:
             wide = {**own, "window": None}
-            shown[EVERYWHERE] = affinity(
+            shown[EVERYWHERE] = nlviz.denoise.affinity(
                 given.noisy, name, sigma=given.sigma, data_range=255.0, **wide
             )
             labels[EVERYWHERE] = "Non-local means, whole picture"
@@ -153,20 +140,18 @@ def _live(
             "A block of the network that is open in Explore, on the same noisy picture."
         )
     clean = None if setup.noise is None else picture.image
-    payload = denoise_view(
+    payload = nlviz.web.denoise_view(
         clip, shown, labels=labels, notes=notes, channel=CHANNEL, clean=clean, white=255.0
     )
-    at = unpack(payload)[0]["query"]
-    return Live(shown, labels, payload, Point(**at), clip)
+    at = nlviz.web.unpack(payload)[0]["query"]
+    return Live(shown, labels, payload, nlviz.Point(**at), clip)
 
 
-def lens(comparison: Comparison) -> bytes:
+def lens(comparison: nlviz.denoise.Comparison) -> bytes:
     """Return the lens over a comparison's pictures, made once.
 
     A clip shows its middle frame.
     """
-    from nlviz.web.payloads.lens import LensPicture, lens_payload
-
     best = None if comparison.psnr is None else comparison.best("psnr")
 
     def caption(psnr: float | None, ssim: float | None) -> str:
@@ -176,10 +161,10 @@ def lens(comparison: Comparison) -> bytes:
     def make() -> bytes:
         pictures = []
         if comparison.clean is not None:
-            pictures.append(LensPicture("clean", "Clean", "", comparison.shown("clean")))
+            pictures.append(nlviz.web.LensPicture("clean", "Clean", "", comparison.shown("clean")))
         known = comparison.clean is not None
         pictures.append(
-            LensPicture(
+            nlviz.web.LensPicture(
                 "noisy",
                 "Noisy",
                 caption(comparison.psnr, comparison.ssim),
@@ -189,7 +174,7 @@ def lens(comparison: Comparison) -> bytes:
         )
         for name, result in comparison.results.items():
             pictures.append(
-                LensPicture(
+                nlviz.web.LensPicture(
                     name,
                     result.label,
                     caption(result.psnr, result.ssim),
@@ -199,7 +184,7 @@ def lens(comparison: Comparison) -> bytes:
                 )
             )
         return bytes(
-            lens_payload(
+            nlviz.web.lens_payload(
                 pictures,
                 noise_note="Method noise, noisy minus denoised: grey is none, black and white are "
                 f"{comparison.noise_scale:.3g} grey levels. The less of the picture it shows, the "

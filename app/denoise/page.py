@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from nlviz.clips.point import Point
+import nlviz
 
 from ..shared.errors import progress_to, told
 from . import curves as denoise_curves
@@ -21,10 +21,6 @@ from . import state
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
-
-    from nlviz.denoise.comparison.run import Comparison
-    from nlviz.denoise.comparison.setup import Setup
-    from nlviz.denoise.denoiser import Denoiser
 
     from .live import Block, Live
     from .picture import Picture
@@ -77,7 +73,10 @@ def _draw(waiting: DeltaGenerator) -> None:
 
 def _choose(
     waiting: DeltaGenerator, tell: Any
-) -> tuple[Picture, Setup, dict[str, Denoiser], Block | None, bool] | None:
+) -> (
+    tuple[Picture, nlviz.denoise.Setup, dict[str, nlviz.denoise.Denoiser], Block | None, bool]
+    | None
+):
     """Draw the sidebar; return what was chosen, or None while an upload is awaited."""
     from . import cached as denoising
     from . import picture as denoise_pictures
@@ -106,12 +105,11 @@ def _choose(
     if again != source:
         picture = denoise_pictures.picture(again, tell)
     known = denoising.denoisers_of(picture)
-    from nlviz.denoise.comparison.setup import Setup
 
     with st.sidebar:
         noise = denoise_sidebar.choose_noise()
         told_sigma = session.dn_told if noise is None else None
-        setup = Setup(("mean",), noise, told_sigma, int(session.dn_seed))
+        setup = nlviz.denoise.Setup(("mean",), noise, told_sigma, int(session.dn_seed))
         sigma = denoising.seen(picture, setup).sigma
         if noise is None or noise.kind != "gaussian":
             st.caption(f"Denoisers are told sigma {sigma:.3g}.")
@@ -151,7 +149,11 @@ def _block() -> Block | None:
 
 
 def _weights(
-    picture: Picture, setup: Setup, known: Mapping[str, Denoiser], block: Block | None, tell: Any
+    picture: Picture,
+    setup: nlviz.denoise.Setup,
+    known: Mapping[str, nlviz.denoise.Denoiser],
+    block: Block | None,
+    tell: Any,
 ) -> None:
     """Draw the live view; where it cannot be made, the results are still drawn."""
     from .live import live
@@ -175,7 +177,7 @@ def _live(made: Live, *, shareable: bool) -> None:
         _move_lens(query)
 
 
-def _move_lens(query: Point) -> None:
+def _move_lens(query: nlviz.Point) -> None:
     from ..shared import lens
 
     # Until somebody pins a pixel the lens follows the pointer.
@@ -185,8 +187,11 @@ def _move_lens(query: Point) -> None:
 
 
 def _computed(
-    picture: Picture, setup: Setup, known: Mapping[str, Denoiser], key: object
-) -> Comparison | None:
+    picture: Picture,
+    setup: nlviz.denoise.Setup,
+    known: Mapping[str, nlviz.denoise.Denoiser],
+    key: object,
+) -> nlviz.denoise.Comparison | None:
     """Compute what is not there yet, with a bar; draw the results."""
     from . import cached as denoising
 
@@ -227,14 +232,17 @@ def _computed(
 
 
 def _arrived(
-    rows: DeltaGenerator, done: Comparison, setup: Setup, known: Mapping[str, Denoiser]
+    rows: DeltaGenerator,
+    done: nlviz.denoise.Comparison,
+    setup: nlviz.denoise.Setup,
+    known: Mapping[str, nlviz.denoise.Denoiser],
 ) -> None:
     missing = [known[n].label for n in setup.denoisers if n not in done.results]
     denoise_results.table(rows, done, missing)
 
 
 @st.fragment
-def _lens(done: Comparison) -> None:
+def _lens(done: nlviz.denoise.Comparison) -> None:
     """Draw the lens; a click in it moves the held pixel, above too."""
     with told("Denoise", cure=CURE):
         denoise_results.lens(done)
@@ -250,7 +258,7 @@ def _resume() -> None:
     st.session_state.dn_cancelled = None
 
 
-def _frozen(setup: Setup) -> tuple[Any, ...]:
+def _frozen(setup: nlviz.denoise.Setup) -> tuple[Any, ...]:
     return (
         setup.denoisers,
         setup.noise,

@@ -5,19 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-from nlviz.progress import Progress
+import nlviz
 
 from ..explore import cached
 from ..shared.slots import Key, Slot, filled
 from .state import FRAMES, Source
-
-if TYPE_CHECKING:
-    from nlviz.clips.clip import Clip
-    from nlviz.denoise.image import Image
 
 LIMIT = 4_000_000  # pixels that this page takes on; the command takes any
 
@@ -41,7 +37,7 @@ class Picture:
     """
 
     name: str
-    image: Image
+    image: nlviz.denoise.Image
     frames: int
     own_size: tuple[int, int]
     source: Mapping[str, Any] | None
@@ -59,16 +55,12 @@ class Picture:
         return height, width
 
 
-def picture(source: Source, progress: Progress) -> Picture:
+def picture(source: Source, progress: nlviz.Progress) -> Picture:
     """Return the picture of a choice.
 
     Raises:
         NlvizError: when it cannot be read, or is too large for a page.
     """
-    from nlviz.denoise.comparison.setup import digest_of_pixels
-    from nlviz.denoise.image import picture_of
-    from nlviz.errors import NlvizError
-
     clip = _read(source, progress)
     own = clip.shape[1:]
     if source.size is not None and source.size < min(own):
@@ -76,40 +68,38 @@ def picture(source: Source, progress: Progress) -> Picture:
     height, width = clip.shape[1:]
     whole = source.whole and len(clip.frames) > 1
     if height * width * (len(clip.frames) if whole else 1) > LIMIT:
-        raise NlvizError(
+        raise nlviz.NlvizError(
             f"this page takes pictures of up to {LIMIT // 10**6} megapixels, {source.name} has "
             f"{height * width / 1e6:.1f} in each frame; choose a smaller size, or run "
             f"nlviz denoise {source.name}"
         )
     frame = min(source.frame, len(clip.frames) - 1)
-    image = clip.frames if whole else picture_of(clip.frames[frame], grey=source.grey)
+    image = clip.frames if whole else nlviz.denoise.picture_of(clip.frames[frame], grey=source.grey)
     return Picture(
         source.name,
         image,
         len(clip.frames),
         (own[0], own[1]),
         _found_again(source, clip, frame, whole=whole, reduced=own != (height, width)),
-        digest_of_pixels(image),
+        nlviz.denoise.digest_of_pixels(image),
     )
 
 
-def _read(source: Source, progress: Progress) -> Clip:
-    from nlviz.clips.clip import read_clip
-    from nlviz.errors import NlvizError, did_you_mean
-    from nlviz.resources import bundled_inputs
+def _read(source: Source, progress: nlviz.Progress) -> nlviz.Clip:
 
     if source.explore is not None:
         return cached.capture(source.explore, progress).clip
-    inputs = bundled_inputs()
+    inputs = nlviz.bundled_inputs()
     if source.upload is None and source.name not in inputs:
-        raise NlvizError(
-            f"no bundled input is called {source.name!r}{did_you_mean(source.name, inputs)}"
+        raise nlviz.NlvizError(
+            f"no bundled input is called {source.name!r}"
+            + nlviz.errors.did_you_mean(source.name, inputs)
         )
     path = inputs[source.name] if source.upload is None else source.upload
     content = source.name if source.upload is None else hashlib.sha256(source.upload).hexdigest()
     return filled(
         _picture_slot((content, source.name, source.start)),
-        lambda: read_clip(
+        lambda: nlviz.read_clip(
             path,
             start=source.start,
             stride=1,
@@ -121,7 +111,7 @@ def _read(source: Source, progress: Progress) -> Clip:
 
 
 def _found_again(
-    source: Source, clip: Clip, frame: int, *, whole: bool, reduced: bool
+    source: Source, clip: nlviz.Clip, frame: int, *, whole: bool, reduced: bool
 ) -> dict[str, Any] | None:
     if source.upload is not None or source.explore is not None:
         return None

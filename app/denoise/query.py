@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from nlviz.clips.point import Point
-from nlviz.errors import NlvizError
+import nlviz
 
 from ..shared import live_view
 from ..shared.errors import sentence
@@ -26,19 +25,19 @@ MEASURES = {
 }
 
 
-def draw(live: Live) -> Point:
+def draw(live: Live) -> nlviz.Point:
     """Draw the live view and the comparison of two choices of weights; return the query."""
     query = st.session_state.dn_query or live.opening
     try:
         live.clip.check(frame=query[0], y=query[1], x=query[2])
-    except NlvizError as error:
+    except nlviz.NlvizError as error:
         st.warning(sentence(str(error)), icon=":material/my_location:")
         st.session_state.dn_query, query = None, live.opening
     live_view.mount(live.payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
     moved = st.session_state.dn_query is not None
     live_view.move(
         state.CHANNEL,
-        query=Point(*query)._asdict() if moved else None,
+        query=nlviz.Point(*query)._asdict() if moved else None,
         view=st.session_state.dn_display,
         serial=st.session_state.dn_serial,
     )
@@ -53,7 +52,9 @@ def draw(live: Live) -> Point:
 def _pinned() -> None:
     pin = st.session_state[state.LIVE].get("pin")
     if pin:
-        st.session_state.dn_query = Point(float(pin["frame"]), float(pin["y"]), float(pin["x"]))
+        st.session_state.dn_query = nlviz.Point(
+            float(pin["frame"]), float(pin["y"]), float(pin["x"])
+        )
         st.session_state.dn_lens_serial = st.session_state.get("dn_lens_serial", 0) + 1
 
 
@@ -61,8 +62,7 @@ def _display_changed() -> None:
     st.session_state.dn_display = dict(st.session_state[state.LIVE].get("view") or {})
 
 
-def _alike(live: Live, query: Point) -> None:
-    from nlviz.analysis.common_ground import common_ground
+def _alike(live: Live, query: nlviz.Point) -> None:
 
     keys = list(live.affinities)
     st.markdown("##### How alike are these two choices of weights?")
@@ -82,8 +82,10 @@ def _alike(live: Live, query: Point) -> None:
     where = f"pixel y {y:.0f}, x {x:.0f}" + (f" of frame {frame:.0f}" if _moves(live) else "")
     held = "the held pixel" if st.session_state.dn_query else "the pixel that the view opens at"
     try:
-        found = common_ground(live.affinities[one], live.affinities[other], frame=frame, y=y, x=x)
-    except NlvizError as error:
+        found = nlviz.common_ground(
+            live.affinities[one], live.affinities[other], frame=frame, y=y, x=x
+        )
+    except nlviz.NlvizError as error:
         st.caption(sentence(str(error)))
         return
     rows: list[dict[str, Any]] = found.table
@@ -110,7 +112,7 @@ def _moves(live: Live) -> bool:
     return len(live.clip.frames) > 1
 
 
-def _numbers(live: Live, query: Point) -> None:
+def _numbers(live: Live, query: nlviz.Point) -> None:
     """Number inputs that move the query, for keyboards and for tests."""
     t, h, w = live.clip.shape
     st.markdown("##### Go to a pixel")
@@ -126,5 +128,5 @@ def _numbers(live: Live, query: Point) -> None:
 def _typed() -> None:
     keys = ("dn_query_f", "dn_query_y", "dn_query_x")
     frame, y, x = (float(st.session_state.get(key, 0)) for key in keys)
-    state.move_to(Point(frame, y, x))
+    state.move_to(nlviz.Point(frame, y, x))
     st.session_state.dn_lens_serial = st.session_state.get("dn_lens_serial", 0) + 1

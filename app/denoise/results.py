@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from nlviz.clips.point import Point
+import nlviz
 
 from ..explore.network import plain
 from . import state
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
-
-    from nlviz.denoise.comparison.run import Comparison
 
     from .picture import Picture
 
@@ -35,7 +33,7 @@ KINDS = (
 )
 
 
-def summary(done: Comparison, picture: Picture) -> str:
+def summary(done: nlviz.denoise.Comparison, picture: Picture) -> str:
     """Return what is seen in one plain sentence."""
     height, width = picture.size
     own = picture.own_size
@@ -64,19 +62,19 @@ def summary(done: Comparison, picture: Picture) -> str:
     )
 
 
-def table(place: DeltaGenerator, done: Comparison, waiting: list[str]) -> None:
+def table(place: DeltaGenerator, done: nlviz.denoise.Comparison, waiting: list[str]) -> None:
     """Draw the table, best values marked; denoisers that are still computed are named."""
-    from nlviz.denoise.comparison.results import numbers_of
-
     lines = ["| | PSNR, dB | SSIM | seconds |", "| :-- | --: | --: | --: |"]
     before = {"psnr": done.psnr, "ssim": done.ssim, "seconds": 0.0}
     if done.psnr is not None:
-        psnr, ssim, _ = numbers_of(before)
+        psnr, ssim, _ = nlviz.denoise.numbers_of(before)
         lines.append(f"| *Noisy* | {psnr} | {ssim} | |")
     for row in done.table:
         cells = [
             f"★**{text}**" if column in row["best"] else text
-            for column, text in zip(("psnr", "ssim", "seconds"), numbers_of(row), strict=True)
+            for column, text in zip(
+                ("psnr", "ssim", "seconds"), nlviz.denoise.numbers_of(row), strict=True
+            )
         ]
         if done.psnr is None:
             cells[:2] = ["–", "–"]
@@ -85,7 +83,7 @@ def table(place: DeltaGenerator, done: Comparison, waiting: list[str]) -> None:
     place.markdown("\n".join(lines))
 
 
-def notes(done: Comparison) -> None:
+def notes(done: nlviz.denoise.Comparison) -> None:
     """Draw what a reader of the table should know."""
     told = [
         "PSNR: decibels of the squared error against the clean picture; 1 dB is a difference one "
@@ -115,17 +113,15 @@ def plain_but_bold(text: str) -> str:
     return "**".join(plain(part) for part in text.split("**"))
 
 
-def charts(done: Comparison) -> None:
+def charts(done: nlviz.denoise.Comparison) -> None:
     """Draw the bar chart, and the grids where strengths were tuned."""
-    from nlviz.render.charts import decibels, grids
-
     if done.psnr is None:
         return
     quiet = {"displayModeBar": False}
-    st.plotly_chart(decibels(done), config=quiet, key="dn_bars")
+    st.plotly_chart(nlviz.render.charts.decibels(done), config=quiet, key="dn_bars")
     if done.setup.fair:
         st.markdown("##### PSNR over strength, as tuned against the clean picture")
-        st.plotly_chart(grids(done), config=quiet, key="dn_grids")
+        st.plotly_chart(nlviz.render.charts.grids(done), config=quiet, key="dn_grids")
         best = ", ".join(
             f"{plain(r.label)} {r.tuned.parameter} = {r.tuned.value:.4g}"
             for r in done.results.values()
@@ -134,7 +130,7 @@ def charts(done: Comparison) -> None:
         st.caption(f"The oracle's choice, in grey levels or pixels: {best}.")
 
 
-def lens(done: Comparison) -> None:
+def lens(done: nlviz.denoise.Comparison) -> None:
     """Draw the lens; a click in it moves the query."""
     from ..shared import lens as component
     from .live import lens as payload_of
@@ -149,21 +145,19 @@ def _pointed() -> None:
     if point:
         before = st.session_state.dn_query
         frame = before[0] if before else st.session_state.get("dn_middle", 0.0)
-        state.move_to(Point(float(frame), float(point["y"]), float(point["x"])))
+        state.move_to(nlviz.Point(float(frame), float(point["y"]), float(point["x"])))
         st.session_state.dn_pointed = True
 
 
-def save(done: Comparison, picture: Picture, command: str | None) -> None:
+def save(done: nlviz.denoise.Comparison, picture: Picture, command: str | None) -> None:
     """Draw the buttons that save the comparison."""
-    from nlviz.render.comparison_files import comparison_bytes
-
     st.markdown("##### Save this comparison")
     stem = picture.name.rsplit(".", 1)[0]
     with st.container(horizontal=True):
         for label, kind, mime, tip in KINDS:
             st.download_button(
                 label,
-                data=partial(comparison_bytes, done, kind),
+                data=partial(nlviz.render.comparison_bytes, done, kind),
                 file_name=f"{stem}-denoised.{kind}",
                 mime=mime,
                 help=tip,
@@ -175,7 +169,7 @@ def save(done: Comparison, picture: Picture, command: str | None) -> None:
         st.code(command, language="bash", wrap_lines=True)
 
 
-def command_of(done: Comparison, source: Mapping[str, Any] | None) -> str | None:
+def command_of(done: nlviz.denoise.Comparison, source: Mapping[str, Any] | None) -> str | None:
     """Return the command that gives the same digits, or None for uploads."""
     if source is None:
         return None

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+import nlviz
+
 from ..explore.network import plain
 from .state import BUNDLED, EXPLORE, SIZES, UPLOAD, Source
 
 if TYPE_CHECKING:
-    from nlviz.denoise.denoiser import Denoiser, Parameter
-    from nlviz.denoise.noise import Noise
-
     from .picture import Picture
 
 NOISES = {
@@ -26,15 +25,13 @@ NOISES = {
 
 def choose_picture() -> Source | None:
     """Draw the choice of the picture; None while an upload is awaited."""
-    from nlviz.resources import bundled_inputs
-
     state = st.session_state
     shown: Any = state.get("shown")
     kinds = [BUNDLED, UPLOAD, *([EXPLORE] if shown is not None else [])]
     if state.dn_kind not in kinds:
         state.dn_kind = BUNDLED
     # Photos first: one picture is the shorter story.
-    names = sorted(bundled_inputs(), key=lambda name: name.endswith(".mp4"))
+    names = sorted(nlviz.bundled_inputs(), key=lambda name: name.endswith(".mp4"))
     if state.dn_picture not in names:
         names.append(state.dn_picture)  # a name from the address; reading it says what is wrong
     name: str = state.dn_picture
@@ -102,10 +99,8 @@ def choose_frame(picture: Picture) -> None:
         )
 
 
-def choose_noise() -> Noise | None:
+def choose_noise() -> nlviz.denoise.Noise | None:
     """Draw the choice of the noise; None for a picture that is noisy already."""
-    from nlviz.denoise.noise import ESTIMATOR, Noise
-
     state = st.session_state
     if state.dn_noise not in NOISES:
         state.dn_noise = "gaussian"
@@ -117,7 +112,7 @@ def choose_noise() -> Noise | None:
             255.0,
             key="dn_told",
             placeholder="estimated",
-            help=f"In grey levels of 255. Empty: the {ESTIMATOR}.",
+            help=f"In grey levels of 255. Empty: the {nlviz.denoise.ESTIMATOR}.",
         )
         return None
     st.selectbox("Noise to add", list(NOISES), key="dn_noise", format_func=NOISES.__getitem__)
@@ -157,7 +152,7 @@ def choose_noise() -> Noise | None:
         help="Cut values below black and above white off, as a camera's file does; unclipped "
         "noise keeps its mean",
     )
-    return Noise(
+    return nlviz.denoise.Noise(
         state.dn_noise,
         sigma=float(state.dn_sigma),
         gain=float(state.dn_gain),
@@ -171,7 +166,9 @@ def _within(key: str, low: float, high: float) -> None:
     st.session_state[key] = min(max(float(st.session_state[key]), low), high)
 
 
-def choose_denoisers(known: Mapping[str, Denoiser], sigma: float, *, clean: bool) -> list[str]:
+def choose_denoisers(
+    known: Mapping[str, nlviz.denoise.Denoiser], sigma: float, *, clean: bool
+) -> list[str]:
     """Draw the choice of the denoisers and of their parameters; return the names in order."""
     state = st.session_state
     wanted = [name for name in state.dn_with if name in known]
@@ -200,7 +197,7 @@ def choose_denoisers(known: Mapping[str, Denoiser], sigma: float, *, clean: bool
     return names
 
 
-def _one(denoiser: Denoiser, sigma: float, *, tuned: bool) -> None:
+def _one(denoiser: nlviz.denoise.Denoiser, sigma: float, *, tuned: bool) -> None:
     """Draw what there is to know and to choose of one denoiser."""
     chosen = st.session_state.dn_set.get(denoiser.name, {})
     label = f"{denoiser.label} ·" if chosen else denoiser.label
@@ -223,7 +220,7 @@ def _one(denoiser: Denoiser, sigma: float, *, tuned: bool) -> None:
             )
 
 
-def _parameter(denoiser: Denoiser, name: str, sigma: float) -> None:
+def _parameter(denoiser: nlviz.denoise.Denoiser, name: str, sigma: float) -> None:
     """Draw one parameter; one that nobody touched follows the noise."""
     parameter = denoiser.parameters[name]
     state = st.session_state
@@ -263,7 +260,9 @@ def _parameter(denoiser: Denoiser, name: str, sigma: float) -> None:
             st.caption(f"{words} = {float(value) * sigma:.4g} grey levels")
 
 
-def _default(denoiser: Denoiser, name: str, chosen: Mapping[str, Any], sigma: float) -> Any:
+def _default(
+    denoiser: nlviz.denoise.Denoiser, name: str, chosen: Mapping[str, Any], sigma: float
+) -> Any:
     """Return the default in the unit of its slider."""
     units = denoiser.values(max(sigma, 1.0), 255.0, _switches(denoiser, chosen))
     value = units[name]
@@ -272,13 +271,13 @@ def _default(denoiser: Denoiser, name: str, chosen: Mapping[str, Any], sigma: fl
     return float(value) / max(sigma, 1.0)
 
 
-def _switches(denoiser: Denoiser, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _switches(denoiser: nlviz.denoise.Denoiser, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return the switches that were chosen: defaults of other parameters depend on them."""
     known = denoiser.parameters
     return {n: v for n, v in chosen.items() if n in known and known[n].kind == "switch"}
 
 
-def _on_grid(parameter: Parameter, value: float) -> float:
+def _on_grid(parameter: nlviz.denoise.Parameter, value: float) -> float:
     steps = round((value - parameter.low) / parameter.step)
     steps = min(max(steps, 0), math.floor((parameter.high - parameter.low) / parameter.step + 1e-9))
     return round(parameter.low + steps * parameter.step, 6)

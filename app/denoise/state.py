@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from nlviz.clips.point import Point
-from nlviz.errors import NlvizError
-from nlviz.named_values import value_of
+import nlviz
 
 if TYPE_CHECKING:
     from ..explore.state import Choice as ExploreChoice
@@ -120,7 +118,7 @@ def _values(given: str) -> Values:
     for part in given.split(","):
         place, _, text = part.partition(":")
         name, _, parameter = place.rpartition(".")
-        value = value_of(text)
+        value = nlviz.named_values.value_of(text)
         if isinstance(value, str) or (isinstance(value, float) and not math.isfinite(value)):
             raise ValueError(text)  # parameters are numbers or switches
         out.setdefault(name, {})[parameter] = value
@@ -157,7 +155,7 @@ _FIELDS: dict[str, Field] = {
     "with": ("dn_with", lambda v: tuple(n for n in v.split(",") if n), ",".join),
     "set": ("dn_set", _values, _values_text),
     "fair": ("dn_fair", _words, lambda v: str(int(v))),
-    "at": ("dn_query", Point.parse, lambda v: v.text),
+    "at": ("dn_query", nlviz.Point.parse, lambda v: v.text),
 }
 
 
@@ -175,7 +173,7 @@ def open_from_address() -> None:
         key, read, _ = _FIELDS[name]
         try:
             session[key] = read(text)
-        except (ValueError, NlvizError):
+        except (ValueError, nlviz.NlvizError):
             bad.append(f"{name}={text}")
     if bad:
         session.dn_complaint = (
@@ -199,7 +197,7 @@ def write_address(*, shareable: bool) -> None:
         st.query_params.from_dict(wanted)
 
 
-def move_to(query: Point | None) -> None:
+def move_to(query: nlviz.Point | None) -> None:
     """Move the query from Python: live view and lens are told through their channels."""
     st.session_state.dn_query = query
     st.session_state.dn_serial += 1

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-from nlviz.errors import NlvizError
-
-if TYPE_CHECKING:
-    from nlviz.analysis.attribution import Attribution
-    from nlviz.captures.model import Capture, Model
-    from nlviz.views.view import View
+import nlviz
 
 KEPT = 4  # results in a session
-Load = Callable[[], "Model"]
+Load = Callable[[], "nlviz.Model"]
 
 
-def draw(model: Load | None, shot: Capture, block: str, now: View) -> None:
+def draw(model: Load | None, shot: nlviz.Capture, block: str, now: nlviz.View) -> None:
     """Draw the panel; nothing is computed before somebody asks for it.
 
     Args:
@@ -28,10 +23,8 @@ def draw(model: Load | None, shot: Capture, block: str, now: View) -> None:
         block: the block on the screen.
         now: the view on the screen, whose pinned query is compared.
     """
-    from nlviz.words.attribution import NOT_WHY
-
     with st.expander("Why this answer? Attribution beside the map", icon=":material/rule:"):
-        st.caption(NOT_WHY)
+        st.caption(nlviz.words.NOT_WHY)
         if shot.logits is None:
             st.info("This network gives no score per class, so there is no answer to explain.")
         elif model is None:
@@ -43,13 +36,14 @@ def draw(model: Load | None, shot: Capture, block: str, now: View) -> None:
             _panel(model, shot, block, now)
 
 
-def _panel(model: Load, shot: Capture, block: str, now: View) -> None:
-    from nlviz.analysis.attribution import METHODS, STEPS
-    from nlviz.words.attribution import MEANINGS, NAMES
+def _panel(model: Load, shot: nlviz.Capture, block: str, now: nlviz.View) -> None:
 
     choose, of, act = st.columns([4, 4, 2], vertical_alignment="bottom")
     method = choose.selectbox(
-        "Method", METHODS, key="attribution_method", format_func=NAMES.__getitem__
+        "Method",
+        list(nlviz.words.METHOD_NAMES),
+        key="attribution_method",
+        format_func=nlviz.words.METHOD_NAMES.__getitem__,
     )
     best = shot.prediction(10)
     label = of.selectbox(
@@ -58,9 +52,7 @@ def _panel(model: Load, shot: Capture, block: str, now: View) -> None:
         key="attribution_target",
         format_func=lambda name: f"{name} ({dict(best)[name]:.0%})",
     )
-    passes = STEPS[method]
-    what = "1 pass with gradients" if passes == 1 else f"up to {passes + 1} passes"
-    st.caption(f"{MEANINGS[method]}. {what[:1].upper()}{what[1:]} through the network.")
+    st.caption(nlviz.words.method_text(method))
     key = _key(shot, block, method, label)
     results = st.session_state.setdefault("attributions", OrderedDict())
     if act.button("Compute", key="attribution_run"):
@@ -72,11 +64,11 @@ def _panel(model: Load, shot: Capture, block: str, now: View) -> None:
         _show(results[key], shot, block, now)
 
 
-def _key(shot: Capture, block: str, method: str, label: str) -> tuple[Any, ...]:
+def _key(shot: nlviz.Capture, block: str, method: str, label: str) -> tuple[Any, ...]:
     return (shot.clip.digest, shot.clip.sampling, shot.about, block, method, label)
 
 
-def work(model: Load | None, shot: Capture, block: str) -> None:
+def work(model: Load | None, shot: nlviz.Capture, block: str) -> None:
     """Compute what was asked for, with a bar; a click on Cancel stops it before the next pass.
 
     Called by the page outside of any fragment.
@@ -88,7 +80,6 @@ def work(model: Load | None, shot: Capture, block: str) -> None:
     if key != _key(shot, block, method, label):  # another clip or block is on the screen now
         _forget()
         return
-    from nlviz.analysis.attribution import attribution
 
     place = st.empty()
     with place.container():
@@ -99,7 +90,7 @@ def work(model: Load | None, shot: Capture, block: str) -> None:
         bar.progress(min(share, 1.0), sentence)
 
     try:
-        found = attribution(
+        found = nlviz.attribution(
             model(),
             shot,
             method=method,
@@ -107,7 +98,7 @@ def work(model: Load | None, shot: Capture, block: str) -> None:
             target=_index(shot, label),
             progress=tell,
         )
-    except NlvizError as error:
+    except nlviz.NlvizError as error:
         _forget()
         place.error(str(error), icon=":material/error:")
         return
@@ -123,19 +114,16 @@ def _forget() -> None:
     st.session_state.attribution_wanted = None
 
 
-def _index(shot: Capture, label: str) -> int:
+def _index(shot: nlviz.Capture, label: str) -> int:
     """Return the class of a name from ``Capture.prediction``, ``class 7`` where it has no name."""
     return shot.labels.index(label) if label in shot.labels else int(label.removeprefix("class "))
 
 
-def _show(found: Attribution, shot: Capture, block: str, now: View) -> None:
-    from nlviz.analysis.agreement import agreement
-    from nlviz.render.attribution import attribution_overlay
-    from nlviz.words.attribution import agreement_lines, cost_text
+def _show(found: nlviz.Attribution, shot: nlviz.Capture, block: str, now: nlviz.View) -> None:
 
-    overlay = attribution_overlay(found)
+    overlay = nlviz.render.attribution_overlay(found)
     st.image(overlay.to_bytes("png"), width="stretch")
-    st.caption(f"{cost_text(found)}.")
+    st.caption(f"{nlviz.words.cost_text(found)}.")
     affinity = shot.affinities[block]
     query = now.query
     pinned = affinity.map(frame=query.frame, y=query.y, x=query.x)
@@ -144,8 +132,8 @@ def _show(found: Attribution, shot: Capture, block: str, now: View) -> None:
         (affinity, f"the mean map of {block}"),
     ):
         try:
-            lines = agreement_lines(agreement(found, other), of=of)
-        except NlvizError as error:
+            lines = nlviz.words.agreement_lines(nlviz.agreement(found, other), of=of)
+        except nlviz.NlvizError as error:
             st.caption(str(error))
             continue
         for line in lines:

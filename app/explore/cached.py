@@ -9,19 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from nlviz.clips.point import Point, Triple
-from nlviz.progress import SILENT, Listener, Progress
+import nlviz
 
 from ..shared.slots import Key, Slot, filled
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from nlviz.affinity.base import Affinity
-    from nlviz.analysis.health import BlockHealth
-    from nlviz.analysis.statistics import BlockStatistics
-    from nlviz.captures.model import Capture, Model
-    from nlviz.families.reading.report import LoadReport
 
     from .state import Choice
 
@@ -43,20 +36,18 @@ def _block_slot(key: Key) -> Slot:
     return Slot()
 
 
-def model(choice: Choice, progress: Listener | None = None) -> Model:
+def model(choice: Choice, progress: nlviz.Progress | None = None) -> nlviz.Model:
     """Return the network of a choice on its device.
 
     Raises:
         NlvizError: whatever loading raises.
     """
-    from nlviz.zoo import app_offers
-    from nlviz.zoo.load import load_model
 
-    def make() -> Model:
+    def make() -> nlviz.Model:
         family, flags = _flags(choice)
-        return load_model(
+        return nlviz.load_model(
             choice.model,
-            allow_code=choice.model in app_offers.functions(),
+            allow_code=choice.model in nlviz.zoo.app_offers.functions(),
             device=choice.device,
             family=family,
             autocast="bfloat16" if choice.half else None,
@@ -67,16 +58,14 @@ def model(choice: Choice, progress: Listener | None = None) -> Model:
     return filled(_model_slot(model_key(choice)), make)
 
 
-def report(choice: Choice) -> LoadReport:
+def report(choice: Choice) -> nlviz.LoadReport:
     """Return what is in the file of a network that could not be made.
 
     Raises:
         NlvizError: whatever reading raises.
     """
-    from nlviz.zoo.load import inspect_weights
-
     family, flags = _flags(choice)
-    return inspect_weights(choice.model, family=family, **flags)
+    return nlviz.inspect_weights(choice.model, family=family, **flags)
 
 
 def _flags(choice: Choice) -> tuple[str | None, dict[str, Any]]:
@@ -103,31 +92,28 @@ def source(choice: Choice) -> Path | bytes | None:
     """Return the file or the bytes that a choice's clip comes from, or None."""
     if choice.saved:
         return None
-    from nlviz.resources import bundled_inputs
 
-    return choice.upload or bundled_inputs().get(choice.name)
+    return choice.upload or nlviz.bundled_inputs().get(choice.name)
 
 
-def capture(choice: Choice, progress: Progress) -> Capture:
+def capture(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
     """Return the capture of a choice: read the clip and run the network, unless that was done.
 
     Raises:
         NlvizError: whatever reading and running raise.
     """
-    from nlviz.clips.clip import read_clip
-    from nlviz.errors import NlvizError, did_you_mean
-    from nlviz.resources import bundled_inputs
 
-    def make() -> Capture:
+    def make() -> nlviz.Capture:
         if choice.saved:
             return _saved(choice)
-        inputs = bundled_inputs()
+        inputs = nlviz.bundled_inputs()
         if choice.upload is None and choice.name not in inputs:
-            raise NlvizError(
-                f"no bundled input is called {choice.name!r}{did_you_mean(choice.name, inputs)}"
+            raise nlviz.NlvizError(
+                f"no bundled input is called {choice.name!r}"
+                + nlviz.errors.did_you_mean(choice.name, inputs)
             )
         sampling = choice.sampling
-        clip = read_clip(
+        clip = nlviz.read_clip(
             inputs[choice.name] if choice.upload is None else choice.upload,
             start=sampling.start,
             stride=sampling.stride,
@@ -147,19 +133,17 @@ def capture(choice: Choice, progress: Progress) -> Capture:
     return filled(slot, make)
 
 
-def _saved(choice: Choice) -> Capture:
-    from nlviz.captures.capture import read_capture
-    from nlviz.errors import NlvizError, did_you_mean
-    from nlviz.zoo import app_offers
+def _saved(choice: Choice) -> nlviz.Capture:
 
     if choice.upload is not None:
-        return read_capture(choice.upload, name=choice.name)
-    captures = app_offers.captures()
+        return nlviz.read_capture(choice.upload, name=choice.name)
+    captures = nlviz.zoo.app_offers.captures()
     if choice.name not in captures:
-        raise NlvizError(
-            f"no saved capture is called {choice.name!r}{did_you_mean(choice.name, captures)}"
+        raise nlviz.NlvizError(
+            f"no saved capture is called {choice.name!r}"
+            + nlviz.errors.did_you_mean(choice.name, captures)
         )
-    return read_capture(captures[choice.name])
+    return nlviz.read_capture(captures[choice.name])
 
 
 def capture_key(choice: Choice) -> Key:
@@ -175,7 +159,13 @@ class HealthTest:
     """
 
     def __init__(
-        self, choice: Choice, shot: Capture, block: str, known: BlockHealth, *, cheap: bool
+        self,
+        choice: Choice,
+        shot: nlviz.Capture,
+        block: str,
+        known: nlviz.BlockHealth,
+        *,
+        cheap: bool,
     ) -> None:
         self._choice, self._shot, self._block = choice, shot, block
         self._lock = threading.Lock()
@@ -185,7 +175,7 @@ class HealthTest:
         self.done = choice.saved or (shot.logits is None and known.size is not None)
 
     @property
-    def health(self) -> BlockHealth:
+    def health(self) -> nlviz.BlockHealth:
         """What is known by now."""
         return self._health
 
@@ -195,12 +185,10 @@ class HealthTest:
         Raises:
             NlvizError: whatever loading and running the network raise.
         """
-        from nlviz.analysis.health import probed
-
         with self._lock:
             if not self.done:
                 loaded = model(self._choice)
-                self._health = probed(self._health, loaded, self._shot, self._block)
+                self._health = self._health.probed(loaded, self._shot, self._block)
                 self.done = True
 
 
@@ -217,30 +205,25 @@ class BlockView:
         test: whether the block does anything.
     """
 
-    affinities: dict[str, Affinity]
+    affinities: dict[str, nlviz.Affinity]
     payload: bytes
-    opening: Point
+    opening: nlviz.Point
     served: bool
-    statistics: BlockStatistics
+    statistics: nlviz.BlockStatistics
     test: HealthTest
 
 
-def block_view(choice: Choice, shot: Capture, block: str, *, channel: str) -> BlockView:
+def block_view(choice: Choice, shot: nlviz.Capture, block: str, *, channel: str) -> BlockView:
     """Return what the page shows of one block, computed once."""
-    from nlviz.analysis.controls import controls
-    from nlviz.analysis.health import block_health
-    from nlviz.analysis.opening_query import opening_query
-    from nlviz.analysis.statistics import block_statistics
-    from nlviz.web.payloads.container import unpack
 
     def make() -> BlockView:
-        affinities = controls(shot, block)
-        opening, _ = opening_query(shot.clip, affinities["learned"])
+        affinities = nlviz.controls(shot, block)
+        opening, _ = nlviz.opening_query(shot.clip, affinities["learned"])
         payload = _payload(shot, block, affinities, channel, None)
-        served = any(source["server"] for source in unpack(payload)[0]["sources"])
-        statistics = block_statistics(shot, block)
+        served = any(source["server"] for source in nlviz.web.unpack(payload)[0]["sources"])
+        statistics = nlviz.block_statistics(shot, block)
         cheap = _capture_slot(capture_key(choice)).seconds < CHEAP
-        test = HealthTest(choice, shot, block, block_health(None, shot, block), cheap=cheap)
+        test = HealthTest(choice, shot, block, nlviz.block_health(None, shot, block), cheap=cheap)
         return BlockView(affinities, payload, opening, served, statistics, test)
 
     key = (*capture_key(choice), block)
@@ -252,33 +235,36 @@ def fill_first_view() -> None:
     from . import state
 
     choice = state.first_choice()
-    shot = capture(choice, SILENT)
+    shot = capture(choice, nlviz.Progress())
     block_view(choice, shot, list(shot.affinities)[-1], channel=state.CHANNEL)
 
 
 def payload_at(
-    shot: Capture, block: str, view: BlockView, query: Point | Triple, *, channel: str
+    shot: nlviz.Capture,
+    block: str,
+    view: BlockView,
+    query: nlviz.Point,
+    *,
+    channel: str,
 ) -> bytes:
     """Return the live view's bytes, with this query's row where the browser cannot compute it."""
     return _payload(shot, block, view.affinities, channel, query) if view.served else view.payload
 
 
 def _payload(
-    shot: Capture,
+    shot: nlviz.Capture,
     block: str,
-    affinities: dict[str, Affinity],
+    affinities: dict[str, nlviz.Affinity],
     channel: str,
-    query: Point | Triple | None,
+    query: nlviz.Point | None,
 ) -> bytes:
-    from nlviz.web.payloads.live_view import live_view
-    from nlviz.zoo.devices import device_name
 
-    return live_view(
+    return nlviz.web.live_view(
         shot,
         block,
         query=query,
         channel=channel,
         affinities=affinities,
         # The device of a saved capture may be another machine's.
-        device=device_name(shot.about.device) if shot.blocks else None,
+        device=nlviz.zoo.device_name(shot.about.device) if shot.blocks else None,
     )

@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.errors import NlvizError
+import nlviz
 
 from ..shared import uploads
-
-if TYPE_CHECKING:
-    from nlviz.families.reading.report import LoadReport
-    from nlviz.zoo.cards import ModelCard
 
 KINDS = ("Model", "File")
 
@@ -42,16 +37,17 @@ def choose() -> Network | None:
 
 
 def _named() -> Network | None:
-    from nlviz.zoo.app_offers import functions
-    from nlviz.zoo.load import CARDS, is_here, list_models
 
     state = st.session_state
-    models = [*functions(), *sorted(list_models(), key=lambda name: not CARDS[name].weights)]
+    models = [
+        *nlviz.zoo.app_offers.functions(),
+        *sorted(nlviz.list_models(), key=lambda name: not nlviz.zoo.CARDS[name].weights),
+    ]
     if state.model not in models:
         models.append(state.model)  # a name from the address; loading it says what is wrong
     st.selectbox("Model", models, key="model", format_func=_label, label_visibility="collapsed")
-    card = CARDS.get(state.model)
-    if card is None or is_here(card):
+    card = nlviz.zoo.CARDS.get(state.model)
+    if card is None or nlviz.zoo.is_here(card):
         return Network(state.model)
     agreed: set[str] = state.setdefault("agreed", set())
     with st.container(border=True):
@@ -94,11 +90,10 @@ def _file() -> Network | None:
             return None
     else:
         return None
-    from nlviz.families.reading.flags import parsed_flags
 
     try:
-        flags = parsed_flags(state.weights_flags.replace(",", " ").split())
-    except NlvizError as error:
+        flags = nlviz.zoo.parsed_flags(state.weights_flags.replace(",", " ").split())
+    except nlviz.NlvizError as error:
         st.error(f"{error}.", icon=":material/error:")
         return None
     return Network(str(path), tuple(sorted(flags.items())))
@@ -106,23 +101,20 @@ def _file() -> Network | None:
 
 def is_bundled(name: str) -> bool:
     """Return whether a model comes with this package."""
-    from nlviz.zoo.load import CARDS
-
-    return name in CARDS and bool(CARDS[name].weights)
+    return name in nlviz.zoo.CARDS and bool(nlviz.zoo.CARDS[name].weights)
 
 
-def report(found: LoadReport | None) -> None:
+def report(found: nlviz.LoadReport | None) -> None:
     """Draw what was found in the file of weights."""
     if found is None:
         return
-    from nlviz.words.load_report import sections, verdict
 
     icon = ":material/task_alt:" if found.complete else ":material/error:"
     with st.expander(f"What was found in {found.file}", icon=icon):
-        st.caption(verdict(found))
+        st.caption(nlviz.words.verdict(found))
         for warning in found.warnings:
             st.warning(warning, icon=":material/warning:")
-        for part in sections(found, warnings=False):
+        for part in nlviz.words.sections(found, warnings=False):
             lines = [f"| **{part.title}** | | |", "| --- | --- | --- |"]
             lines += [f"| {' | '.join(map(plain, row))} |" for row in part.rows]
             st.markdown("\n".join(lines))
@@ -134,13 +126,12 @@ def plain(text: str) -> str:
 
 
 def _label(name: str) -> str:
-    from nlviz.zoo.load import CARDS, is_here
 
-    card = CARDS.get(name)
-    return name if card is None or card.weights or is_here(card) else f"{name} ↓"
+    card = nlviz.zoo.CARDS.get(name)
+    return name if card is None or card.weights or nlviz.zoo.is_here(card) else f"{name} ↓"
 
 
-def _about(card: ModelCard) -> str:
+def _about(card: nlviz.ModelCard) -> str:
     """Return what to know before a download."""
     terms = "; **no commercial use**" if card.non_commercial else ""
     accuracy = f" Published: {card.accuracy}." if card.accuracy else ""

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.clips.point import Point
-from nlviz.errors import NlvizError, NoNonLocalBlocks, WeightsMismatch
+import nlviz
 
 from ..shared import live_view, uploads
 from ..shared.errors import progress_to, sentence, tell_error, told
@@ -19,8 +18,6 @@ from . import attribution, cached, network, panels, prediction, sidebar, state
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from nlviz.captures.model import Capture, Model
-    from nlviz.views.view import View
 
 HEAD_START = 0.5  # seconds
 CURE = "Another input or block may work."
@@ -91,13 +88,13 @@ def _draw(waiting: DeltaGenerator) -> None:
         network.report(loaded.report)
 
 
-def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> Model | None:
+def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> nlviz.Model | None:
     """Return the network, or None where its file makes none, which is told with what it holds."""
     with waiting.container():
         bar = st.progress(0.0, "Loading the network")
     try:
         return cached.model(choice, progress_to(bar))
-    except (WeightsMismatch, NoNonLocalBlocks) as error:
+    except (nlviz.errors.WeightsMismatch, nlviz.errors.NoNonLocalBlocks) as error:
         waiting.empty()
         tell_error(error, page="Explore", cure=CURE)
         network.report(cached.report(choice))
@@ -111,7 +108,7 @@ def _shareable(choice: state.Choice) -> bool:
     return choice.upload is None and not uploads.is_upload(choice.model) and not choice.flags
 
 
-def _captured(choice: state.Choice, waiting: DeltaGenerator, key: object) -> Capture:
+def _captured(choice: state.Choice, waiting: DeltaGenerator, key: object) -> nlviz.Capture:
     with waiting.container():
         bar = st.progress(0.0, f"Reading {choice.name}")
         st.button("Cancel", on_click=_cancel, args=(key,))
@@ -128,11 +125,11 @@ def _resume() -> None:
 
 @st.fragment
 def _live(
-    shot: Capture,
+    shot: nlviz.Capture,
     block: str,
     view: cached.BlockView,
     shareable: bool,
-    model: Callable[[], Model] | None,
+    model: Callable[[], nlviz.Model] | None,
 ) -> None:
     """Draw the live view and what belongs to the pinned query; a pin reruns only this."""
     with told("Explore", cure=CURE):
@@ -140,18 +137,20 @@ def _live(
         attribution.draw(model, shot, block, now)
 
 
-def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: bool) -> View:
+def _draw_live(
+    shot: nlviz.Capture, block: str, view: cached.BlockView, shareable: bool
+) -> nlviz.View:
     query = st.session_state.query or view.opening
     try:
         shot.clip.check(frame=query[0], y=query[1], x=query[2])
-    except NlvizError as error:
+    except nlviz.NlvizError as error:
         st.warning(sentence(str(error)), icon=":material/my_location:")
         st.session_state.query, query = None, view.opening
     payload = cached.payload_at(shot, block, view, query, channel=state.CHANNEL)
     live_view.mount(payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
     live_view.move(
         state.CHANNEL,
-        query=None if st.session_state.query is None else Point(*query)._asdict(),
+        query=None if st.session_state.query is None else nlviz.Point(*query)._asdict(),
         view=st.session_state.display,
         serial=st.session_state.serial,
     )
@@ -168,13 +167,13 @@ def _draw_live(shot: Capture, block: str, view: cached.BlockView, shareable: boo
 def _pinned() -> None:
     pin = st.session_state[state.LIVE].get("pin")
     if pin:
-        st.session_state.query = Point(float(pin["frame"]), float(pin["y"]), float(pin["x"]))
+        st.session_state.query = nlviz.Point(float(pin["frame"]), float(pin["y"]), float(pin["x"]))
 
 
 def _display_changed() -> None:
     st.session_state.display = dict(st.session_state[state.LIVE].get("view") or {})
 
 
-def _block_label(shot: Capture, name: str) -> str:
+def _block_label(shot: nlviz.Capture, name: str) -> str:
     t, h, w = shot.affinities[name].queries.shape
     return f"{name} ({t}×{h}×{w} cells)"

@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.clips.point import Point
+import nlviz
 
 from . import state
 
 if TYPE_CHECKING:
-    from nlviz.affinity.attention_map import AttentionMap
-    from nlviz.affinity.base import Affinity
-    from nlviz.captures.model import Capture
-    from nlviz.views.view import View
-    from nlviz.words.health import Line
-
     from .cached import BlockView
 
 KINDS = (
@@ -30,13 +24,11 @@ KINDS = (
 )
 
 
-def draw(shot: Capture, block: str, view: BlockView, now: View) -> None:
+def draw(shot: nlviz.Capture, block: str, view: BlockView, now: nlviz.View) -> None:
     """Draw the panels of one view."""
-    from nlviz.render.save import attention_of
-
     source = now.display.source if now.display.source in view.affinities else "learned"
     affinity = view.affinities[source]
-    attention = attention_of(affinity, now)
+    attention = nlviz.render.attention_of(affinity, now)
     left, middle, right = st.columns([5, 7, 5], gap="medium")
     with left:
         _mass(shot, attention)
@@ -51,35 +43,30 @@ def draw(shot: Capture, block: str, view: BlockView, now: View) -> None:
     _save(shot, affinity, now)
 
 
-def _mass(shot: Capture, attention: AttentionMap) -> None:
-    from nlviz.analysis.statistics import row_statistics
-    from nlviz.render.charts import mass_over_time
-    from nlviz.words.health import row_lines
+def _mass(shot: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
 
-    s = row_statistics(attention, shot.clip.times)
+    s = nlviz.row_statistics(attention, shot.clip.times)
     what = ", minus the mean row" if s.moved is not None else ""
     st.markdown(f"##### The pinned query's row{what}")
     if len(s.per_frame) > 1:
         own, _, _ = attention.keys.unravel(attention.own)
-        chart = mass_over_time(s.per_frame, s.frame_times, own=own)
+        chart = nlviz.render.charts.mass_over_time(s.per_frame, s.frame_times, own=own)
         st.plotly_chart(chart, config={"displayModeBar": False}, key="mass")
     if s.left_out:
         st.caption(f"Without what was left out: {s.left_out:.0%} of the mass.")
-    for line in row_lines(s):
+    for line in nlviz.words.row_lines(s):
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
 
 
-def _objects(shot: Capture, attention: AttentionMap) -> None:
-    from nlviz.analysis.instance_masses import instance_masses
-    from nlviz.words.objects import instance_lines
+def _objects(shot: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
 
     st.markdown("##### On what it found")
-    masses = instance_masses(attention, shot.detections, clip_shape=shot.clip.shape)
-    for line in instance_lines(masses):
+    masses = nlviz.instance_masses(attention, shot.detections, clip_shape=shot.clip.shape)
+    for line in nlviz.words.instance_lines(masses):
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
 
 
-def _query_inputs(shot: Capture, now: View) -> None:
+def _query_inputs(shot: nlviz.Capture, now: nlviz.View) -> None:
     """Number inputs that move the query, for keyboards and for tests."""
     t, h, w = shot.clip.shape
     place = (now.query.frame, now.query.y, now.query.x)
@@ -95,16 +82,15 @@ def _query_inputs(shot: Capture, now: View) -> None:
 def _typed() -> None:
     keys = ("query_f", "query_y", "query_x")
     frame, y, x = (float(st.session_state[key]) for key in keys)
-    state.move_to(Point(frame, y, x))
+    state.move_to(nlviz.Point(frame, y, x))
 
 
-def _top_keys(shot: Capture, attention: AttentionMap) -> None:
-    from nlviz.words.health import top_keys
+def _top_keys(shot: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
 
     gains = attention.values == "difference"
     st.markdown("##### Keys that gain most" if gains else "##### Its strongest keys")
     st.dataframe(
-        top_keys(shot.clip, attention, k=12),
+        nlviz.words.top_keys(shot.clip, attention, k=12),
         hide_index=True,
         column_order=("key", "multiple", "time", "y", "x"),
         row_height=44,
@@ -129,16 +115,13 @@ def _top_keys(shot: Capture, attention: AttentionMap) -> None:
 
 
 def _trust(view: BlockView) -> None:
-    from nlviz.words.health import trust
 
     st.markdown("##### Can this map be believed?")
-    _lines(trust(view.statistics))
+    _lines(nlviz.words.trust(view.statistics))
 
 
 def _health(view: BlockView) -> None:
     """Say whether the block is alive; what needs a long forward pass waits for a click."""
-    from nlviz.words.health import health_lines
-
     st.markdown("##### Is the block alive?")
     test = view.test
     if test.cheap:
@@ -151,25 +134,24 @@ def _health(view: BlockView) -> None:
                 test.run()
             asked.empty()
     with told:
-        _lines(health_lines(test.health))
+        _lines(nlviz.words.health_lines(test.health))
 
 
-def _lines(lines: list[Line]) -> None:
+def _lines(lines: list[nlviz.words.Line]) -> None:
     for line in lines:
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
         if line.meaning:
             st.caption(line.meaning)
 
 
-def _save(shot: Capture, affinity: Affinity, now: View) -> None:
-    from nlviz.render.save import render_bytes
+def _save(shot: nlviz.Capture, affinity: nlviz.Affinity, now: nlviz.View) -> None:
 
     st.markdown("##### Save this view")
     with st.container(horizontal=True):
         for label, kind, mime, tip in KINDS:
             st.download_button(
                 label,
-                data=partial(render_bytes, kind, shot, affinity, now),
+                data=partial(nlviz.render.render_bytes, kind, shot, affinity, now),
                 file_name=f"{now.clip.name.rsplit('.', 1)[0]}-{now.block}.{kind}",
                 mime=mime,
                 help=tip,

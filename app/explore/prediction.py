@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.errors import NlvizError
+import nlviz
 
-if TYPE_CHECKING:
-    from nlviz.captures.model import Capture, Model
-    from nlviz.captures.thirty_views import Views
-
-Load = Callable[[], "Model"]
+Load = Callable[[], "nlviz.Model"]
 
 
-def draw(model: Load | None, shot: Capture, source: Path | bytes | None) -> None:
+def draw(model: Load | None, shot: nlviz.Capture, source: Path | bytes | None) -> None:
     """Draw the prediction panel.
 
     Args:
@@ -25,17 +20,16 @@ def draw(model: Load | None, shot: Capture, source: Path | bytes | None) -> None
         shot: the capture.
         source: the video that the clip was taken from, where it is at hand.
     """
-    from nlviz.captures.thirty_views import ONE_CLIP, sees_video
-    from nlviz.render.charts import prediction
-
     found = shot.prediction()
     if not found:
         return
     st.caption("The network's own prediction for this clip")
-    st.plotly_chart(prediction(found), config={"displayModeBar": False}, key="prediction")
-    if model is None or not sees_video(loaded := model()):
+    st.plotly_chart(
+        nlviz.render.charts.prediction(found), config={"displayModeBar": False}, key="prediction"
+    )
+    if model is None or not (note := nlviz.words.one_clip_note(loaded := model())):
         return
-    st.caption(ONE_CLIP)
+    st.caption(note)
     if source is None or len(shot.clip.frames) == 1:
         return
     key = (shot.clip.digest, shot.about.name, shot.about.digest, shot.about.device)
@@ -51,10 +45,8 @@ def draw(model: Load | None, shot: Capture, source: Path | bytes | None) -> None
         _show(kept[1])
 
 
-def _run(model: Model, source: Path | bytes) -> Views | None:
+def _run(model: nlviz.Model, source: Path | bytes) -> nlviz.ThirtyViews | None:
     """Run the views with a bar; a click on Cancel stops them before the next one."""
-    from nlviz.captures.thirty_views import thirty_views
-
     place = st.empty()
     with place.container():
         bar = st.progress(0.0, "Listing the frames")
@@ -64,18 +56,17 @@ def _run(model: Model, source: Path | bytes) -> Views | None:
         bar.progress(min(share, 1.0), sentence)
 
     try:
-        return thirty_views(model, source, progress=tell)
-    except NlvizError as error:
+        return nlviz.thirty_views(model, source, progress=tell)
+    except nlviz.NlvizError as error:
         st.error(str(error), icon=":material/error:")
         return None
     finally:
         place.empty()
 
 
-def _show(views: Views) -> None:
-    from nlviz.render.charts import prediction
+def _show(views: nlviz.ThirtyViews) -> None:
 
     st.caption("All views together")
-    chart = prediction(views.prediction())
+    chart = nlviz.render.charts.prediction(views.prediction())
     st.plotly_chart(chart, config={"displayModeBar": False}, key="views")
     st.caption(f"{views.note} {views.agreeing():.0%} of the views have this label first.")

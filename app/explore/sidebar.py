@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+import nlviz
+
 from . import network
 from .network import plain
 from .state import SAVED, SIZES, Choice, saved_choice
@@ -11,17 +13,11 @@ from .state import SAVED, SIZES, Choice, saved_choice
 
 def choose() -> Choice | None:
     """Draw the sidebar; return what was chosen, or None while an upload is awaited."""
-    from nlviz.captures.file_format import is_capture
-    from nlviz.clips.clip import Sampling
-    from nlviz.resources import bundled_inputs
-    from nlviz.zoo.app_offers import captures
-    from nlviz.zoo.devices import device_name, devices
-
     state = st.session_state
-    inputs = list(bundled_inputs())
+    inputs = list(nlviz.bundled_inputs())
     if state.input not in inputs:
         inputs.append(state.input)  # a name from the address; reading it says what is wrong
-    kinds = ["Bundled", "Upload", *([SAVED] if captures() else [])]
+    kinds = ["Bundled", "Upload", *([SAVED] if nlviz.zoo.app_offers.captures() else [])]
     with st.sidebar:
         st.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
         st.segmented_control("Input", kinds, key="kind", required=True)
@@ -36,10 +32,10 @@ def choose() -> Choice | None:
             )
             if file is not None:
                 name, upload = file.name, file.getvalue()
-                if is_capture(upload) or name.endswith(".nlviz"):
+                if nlviz.is_capture(upload) or name.endswith(".nlviz"):
                     return _saved(name, upload)
         elif state.kind == SAVED:
-            st.selectbox("File", list(captures()), key="saved")
+            st.selectbox("File", list(nlviz.zoo.app_offers.captures()), key="saved")
             return _saved(state.saved, None)
         else:
             st.selectbox("Clip or photo", inputs, key="input")
@@ -63,13 +59,15 @@ def choose() -> Choice | None:
                 format_func=lambda s: "as in the file" if s is None else str(s),
             )
         chosen = network.choose()
-        st.selectbox("Device", devices(), key="device", format_func=device_name)
+        st.selectbox(
+            "Device", nlviz.zoo.list_devices(), key="device", format_func=nlviz.zoo.device_name
+        )
         half = state.device != "cpu" and st.toggle(
             "Half precision", key="half", help="bfloat16 on the GPU; rows are computed in float32"
         )
     if chosen is None or (state.kind == "Upload" and upload is None):
         return None
-    sampling = Sampling(float(state.start), state.stride, state.frames, state.size)
+    sampling = nlviz.Sampling(float(state.start), state.stride, state.frames, state.size)
     return Choice(
         name, upload, sampling, chosen.name, state.device, state.block, chosen.flags, half
     )

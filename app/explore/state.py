@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-from nlviz.clips.point import Point
-from nlviz.errors import NlvizError
-
-if TYPE_CHECKING:
-    from nlviz.captures.model import Capture
-    from nlviz.clips.clip import Sampling
-    from nlviz.views.view import View
+import nlviz
 
 CHANNEL = "explore"  # by which the live view is moved from here
 LIVE = "live"  # key of the live view's component
@@ -64,7 +58,7 @@ class Choice:
 
     name: str
     upload: bytes | None
-    sampling: Sampling
+    sampling: nlviz.Sampling
     model: str
     device: str
     block: str | None
@@ -75,33 +69,24 @@ class Choice:
 
 def saved_choice(name: str, upload: bytes | None) -> Choice:
     """Return the choice of a saved capture: one that was offered, or an upload."""
-    from nlviz.clips.clip import Sampling
-
-    return Choice(name, upload, Sampling(), "", "cpu", st.session_state.block, saved=True)
+    return Choice(name, upload, nlviz.Sampling(), "", "cpu", st.session_state.block, saved=True)
 
 
 def first_choice() -> Choice:
     """Return what is chosen when nobody chose anything."""
-    from nlviz.clips.clip import Sampling
-    from nlviz.zoo import app_offers
-    from nlviz.zoo.devices import devices
-
     d = DEFAULTS
-    if captures := list(app_offers.captures()):
-        return Choice(captures[0], None, Sampling(), "", "cpu", None, saved=True)
-    sampling = Sampling(d["start"], d["stride"], d["frames"], d["size"])
-    return Choice(d["input"], None, sampling, d["model"], devices()[0], d["block"])
+    if captures := list(nlviz.zoo.app_offers.captures()):
+        return Choice(captures[0], None, nlviz.Sampling(), "", "cpu", None, saved=True)
+    sampling = nlviz.Sampling(d["start"], d["stride"], d["frames"], d["size"])
+    return Choice(d["input"], None, sampling, d["model"], nlviz.zoo.list_devices()[0], d["block"])
 
 
 def restore() -> None:
     """Give every choice a value; Streamlit forgets those whose widget was not drawn last time."""
     if "kept" not in st.session_state:
-        from nlviz.zoo import app_offers
-        from nlviz.zoo.devices import devices
-
-        captures = list(app_offers.captures())
+        captures = list(nlviz.zoo.app_offers.captures())
         first = {"kind": SAVED, "saved": captures[0]} if captures else {}
-        st.session_state.kept = {**DEFAULTS, "device": devices()[0], **first}
+        st.session_state.kept = {**DEFAULTS, "device": nlviz.zoo.list_devices()[0], **first}
     kept = st.session_state.kept
     if st.session_state.get("wanted"):
         # Widgets must not be told once they are drawn, so this waited for the next run.
@@ -145,11 +130,10 @@ def open_from_address() -> None:
         state_of = {"clip": "input", "model": "model", "block": "block"}
         st.session_state.update({state_of[k]: v for k, v in address.items() if k in state_of})
         return
-    from nlviz.views.view import View
 
     try:
-        view = View.from_query_params({"block": LAST, **address})
-    except NlvizError as error:
+        view = nlviz.View.from_query_params({"block": LAST, **address})
+    except nlviz.NlvizError as error:
         st.session_state.complaint = f"The address of this page does not open: {error}"
         return
     clip = view.clip
@@ -167,7 +151,7 @@ def open_from_address() -> None:
     move_to(view.query)
 
 
-def move_to(query: Point | None) -> None:
+def move_to(query: nlviz.Point | None) -> None:
     """Move the query from Python: the live view is told through its channel."""
     st.session_state.query = query
     st.session_state.serial += 1
@@ -189,17 +173,15 @@ def same_network_as_before(key: object) -> None:
     st.session_state.network_key = key
 
 
-def current_view(capture: Capture, block: str, query: Point) -> View:
+def current_view(capture: nlviz.Capture, block: str, query: nlviz.Point) -> nlviz.View:
     """Return the view on the screen."""
-    from nlviz.views.view import View
-
     frame, y, x = query
-    return View.of(
+    return nlviz.View.of(
         capture, block, frame=frame, y=y, x=x, display=st.session_state.get("display") or {}
     )
 
 
-def write_address(view: View, *, shareable: bool) -> None:
+def write_address(view: nlviz.View, *, shareable: bool) -> None:
     """Put the view into the page's address; an upload cannot be reopened, so it is left out."""
     wanted = view.to_query_params() if shareable else {}
     if dict(st.query_params) != wanted:

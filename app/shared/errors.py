@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from nlviz.errors import NlvizError
-from nlviz.progress import Progress
+import nlviz
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -37,7 +36,7 @@ def told(page: str, waiting: DeltaGenerator | None = None, *, cure: str) -> Iter
 
 def tell_error(error: Exception, *, page: str, cure: str) -> None:
     """Draw an error as a sentence; errors that are not meant go to the log as well."""
-    if isinstance(error, NlvizError):
+    if isinstance(error, nlviz.NlvizError):
         st.error(sentence(str(error)), icon=":material/error:")
         return
     logging.getLogger("nlviz.app").error("the %s page failed", page, exc_info=error)
@@ -55,6 +54,6 @@ def sentence(text: str) -> str:
     return text + ("" if text.endswith((".", "?", "...")) else ".")
 
 
-def progress_to(bar: DeltaGenerator) -> Progress:
+def progress_to(bar: DeltaGenerator) -> nlviz.Progress:
     """Return progress that moves a bar; Cancel stops the script there, between two stages."""
-    return Progress(lambda sentence, share: bar.progress(min(max(share, 0.0), 1.0), sentence))
+    return nlviz.Progress(lambda sentence, share: bar.progress(min(max(share, 0.0), 1.0), sentence))

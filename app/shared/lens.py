@@ -8,22 +8,25 @@ from typing import Any
 
 import streamlit as st
 
+import nlviz
+
 
 @cache
 def _component() -> Callable[..., Any]:
-    from nlviz.web.bundle import LENS
 
     return st.components.v2.component(
-        "nlviz_lens", html="<div></div>", css=LENS.stylesheet(), js=LENS.script("component")
+        "nlviz_lens",
+        html="<div></div>",
+        css=nlviz.web.LENS.stylesheet(),
+        js=nlviz.web.LENS.script("component"),
     )
 
 
 @cache
 def _control() -> Callable[..., Any]:
-    from nlviz.web.bundle import LIVE_VIEW
 
     return st.components.v2.component(
-        "nlviz_lens_control", html="<div></div>", js=LIVE_VIEW.script("control")
+        "nlviz_lens_control", html="<div></div>", js=nlviz.web.LIVE_VIEW.script("control")
     )
 
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import streamlit as st
 
+import nlviz
+
 
 @cache
 def _component(entry: str) -> Callable[..., Any]:
-    from nlviz.web.bundle import LIVE_VIEW
 
     return st.components.v2.component(
         f"nlviz_{entry}",
         html="<div></div>",
-        css=LIVE_VIEW.stylesheet() if entry == "component" else None,
-        js=LIVE_VIEW.script(entry),
+        css=nlviz.web.LIVE_VIEW.stylesheet() if entry == "component" else None,
+        js=nlviz.web.LIVE_VIEW.script(entry),
     )
 
 

@@ -16,7 +16,7 @@ def info() -> None:
 
     import nlviz
     from nlviz.resources import asset, bundled_inputs
-    from nlviz.zoo.devices import device_name, devices
+    from nlviz.zoo.devices import device_name, list_devices
     from nlviz.zoo.load import list_models
 
     packages = []
@@ -31,7 +31,7 @@ def info() -> None:
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "packages": ", ".join(packages),
         "video": f"PyAV {av.__version__}, libavcodec {codec}",
-        "devices": "; ".join(f"{d} ({device_name(d)})" for d in devices()),
+        "devices": "; ".join(f"{d} ({device_name(d)})" for d in list_devices()),
         "models": ", ".join(list_models()),
         "inputs": ", ".join(bundled_inputs()),
         "package": str(Path(nlviz.__file__).parent),

@@ -1,10 +1,13 @@
+from . import app_offers as app_offers
 from .cards import CARDS as CARDS
 from .cards import ModelCard as ModelCard
 from .devices import device_name as device_name
-from .devices import devices as devices
+from .devices import list_devices as list_devices
 from .load import inspect_weights as inspect_weights
 from .load import is_here as is_here
 from .load import list_models as list_models
 from .load import load_model as load_model
+from .load import parsed_flags as parsed_flags
+from .source import ModelSource as ModelSource
 
 __all__: list[str]

@@ -9,10 +9,10 @@ from nlviz.errors import (
 )
 
 
-def devices() -> list[str]:
+def list_devices() -> list[str]:
     """Return the devices that torch can use here, best first.
 
-    >>> "cpu" in devices()
+    >>> "cpu" in list_devices()
     True
     """
     found = ["cuda"] if torch.cuda.is_available() else []
@@ -45,7 +45,7 @@ def pick_device(device: str | None) -> str:
     >>> pick_device("cpu")
     'cpu'
     """
-    there = devices()
+    there = list_devices()
     if device in (None, "auto"):
         return there[0]
     if str(device).split(":")[0] not in there:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from nlviz.captures.model import Model
+from nlviz.families.reading.flags import parsed_flags
 from nlviz.families.reading.report import LoadReport
 from nlviz.progress import Listener
 from nlviz.zoo.cards import CARDS, ModelCard
-from nlviz.zoo.devices import device_name, devices, pick_device
+from nlviz.zoo.devices import device_name, list_devices, pick_device
 from nlviz.zoo.labels import labels_named
 from nlviz.zoo.published import card_for, file_of, is_here
 from nlviz.zoo.source import ModelSource
@@ -19,13 +20,14 @@ __all__ = [
     "ModelCard",
     "card_for",
     "device_name",
-    "devices",
     "file_of",
     "inspect_weights",
     "is_here",
     "labels_named",
+    "list_devices",
     "list_models",
     "load_model",
+    "parsed_flags",
     "pick_device",
 ]
 

@@ -40,7 +40,7 @@ def test_an_address_names_no_file(tmp_path: Path) -> None:
     path = made().save(tmp_path / "look.nlviz")
     assert "o bundled input is called" in texts(app(clip=str(path)))
     (tmp_path / "bad.nlviz").write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(UnreadableCheckpoint, match=r"bad\.nlviz is cut short"):
+    with pytest.raises(UnreadableCheckpoint, match=r"bad\.nlviz is .* cut short"):
         offer_capture(tmp_path / "bad.nlviz")
     assert not captures()
 
@@ -56,7 +56,7 @@ def test_uploads_open_or_are_told(tmp_path: Path) -> None:
     assert not test.query_params
     test.file_uploader(key="upload").set_value(("look.nlviz", content[:-9], kind)).run()
     (error,) = test.error
-    assert "look.nlviz is cut short" in error.value
+    assert "look.nlviz" in error.value and "cut short" in error.value
     assert not test.exception
     test.file_uploader(key="upload").set_value(("look.nlviz", b"GIF89a", kind)).run()
     (error,) = test.error

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import nlviz
 from app.denoise import cached as denoising
 from app.denoise.picture import Picture, picture
 from app.denoise.state import Source
@@ -103,16 +104,14 @@ def test_the_command_gives_the_digits_and_makes_the_page_again(
 
 
 def test_a_denoiser_that_joins_costs_its_own_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nlviz.denoise.comparison import run as comparison
-
     asked: list[str] = []
-    original = comparison.carry_out
+    original = nlviz.denoise.carry_out
 
     def counted(setup: Setup, *rest: object, **more: object) -> Comparison:
         asked.extend(setup.denoisers)
         return original(setup, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(comparison, "carry_out", counted)
+    monkeypatch.setattr(nlviz.denoise, "carry_out", counted)
     seen = shown(31)
     setup = Setup(("mean", "gaussian"), Noise(sigma=17.0), seed=11)
     on_the_page(setup, seen)

@@ -21,7 +21,7 @@ from nlviz.families import FAMILIES
 from nlviz.files.local import digest_of
 from nlviz.networks.lite_nl import LiteNL
 from nlviz.resources import asset
-from nlviz.zoo.devices import device_name, devices, pick_device
+from nlviz.zoo.devices import device_name, list_devices, pick_device
 from nlviz.zoo.labels import labels_named
 from nlviz.zoo.load import CARDS, ModelCard
 
@@ -180,8 +180,8 @@ def test_bundled_weights_that_were_changed_are_refused(
 
 
 def test_devices() -> None:
-    assert devices()[-1] == "cpu"
-    assert pick_device(None) == pick_device("auto") == devices()[0]
+    assert list_devices()[-1] == "cpu"
+    assert pick_device(None) == pick_device("auto") == list_devices()[0]
     assert device_name("cpu").startswith("CPU")
     with pytest.raises(NlvizError, match=r"a device here is one of .*cpu or auto, got 'tpu'"):
         pick_device("tpu")
