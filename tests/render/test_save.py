@@ -14,14 +14,16 @@ import pytest
 import torch
 from PIL import Image
 
+import nlviz
 from nlviz.affinity.by_frame import lengths, masses
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.analysis.controls import controls
 from nlviz.captures.model import Capture
+from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point
-from nlviz.errors import NlvizError
+from nlviz.errors import InvalidView, NlvizError
 from nlviz.files.local import KINDS
 from nlviz.render.captions import notes_of
 from nlviz.render.save import attention_of, overlay_of, render_bytes, save
@@ -235,3 +237,21 @@ def test_a_query_at_the_corner_is_drawn(capture: Capture) -> None:
     for y, x in ((0, 0), (51, 83)):
         view = replace(view_of(capture), query=Point(2, y, x))
         assert render_bytes("gif", capture, capture.affinities[BLOCK], view)
+
+
+@pytest.mark.parametrize("source", ["learned", "features", "minus_mean"])
+def test_a_view_is_saved_with_the_source_that_it_names(
+    capture: Capture, source: str, tmp_path: Path
+) -> None:
+    view = view_of(capture, source=source)
+    path = nlviz.save_view(capture, view, tmp_path / "row.npz")
+    expected = nlviz.controls(capture, BLOCK)[source].map(**AT).weights
+    with np.load(path) as arrays:
+        np.testing.assert_allclose(arrays["rows"].mean(0), expected, atol=1e-6)
+
+
+def test_a_source_that_a_block_has_not_is_named(clip: Clip, tmp_path: Path) -> None:
+    dot = make_capture(clip, pool=2, pairwise="dot_product", scale=False)
+    with pytest.raises(InvalidView, match="has no source 'unary'"):
+        nlviz.save_view(dot, view_of(dot, source="unary"), tmp_path / "row.npz")
+    assert not list(tmp_path.iterdir())
