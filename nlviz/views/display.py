@@ -15,7 +15,7 @@ SOURCES = (
 )
 MOST_LINKS = 500
 
-_CHOICES: dict[str, tuple[str, ...]] = {
+CHOICES: dict[str, tuple[str, ...]] = {
     "source": SOURCES,
     "direction": ("from", "to"),
     "show": ("map", "links", "both"),
@@ -74,7 +74,7 @@ class Display:
     objects: Literal["shown", "hidden"] = "shown"
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
+        for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
                 raise InvalidView(f"{name} must be {_listed(choices)}, got {value!r}")
@@ -128,7 +128,7 @@ def parsed(name: str, text: str) -> Any:
     Raises:
         InvalidView: when there is no such option, or the text is no number where it must be one.
     """
-    if name in _CHOICES:
+    if name in CHOICES:
         return text
     if name == "head" and text in ("mean", "max"):
         return text

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, OutsideClip, UnknownBlock
 from nlviz.views.display import SOURCES, Display
 from nlviz.views.view import ClipRef, ModelRef, View, read_view
-from nlviz.web.bundle import FOLDER
 from tests.render.conftest import BLOCK
 
 NAMES = st.text(
@@ -170,17 +167,6 @@ def test_a_view_file_is_read_and_a_bad_one_is_named(tmp_path: Path) -> None:
     bad.write_text("{}", "utf-8")
     with pytest.raises(InvalidView, match=r"^bad\.json: a view has"):
         read_view(bad)
-
-
-def test_python_and_the_browser_have_the_same_options_and_defaults() -> None:
-    script = (FOLDER / "live_view" / "pure" / "state.js").read_text("utf-8")
-    table = re.search(r"DEFAULT_VIEW = Object\.freeze\(\{(.*?)\}\)", script, re.DOTALL)
-    assert table is not None
-    theirs = {
-        name: json.loads(value) for name, value in re.findall(r"(\w+): ([^\n]+),\n", table[1])
-    }
-    assert set(theirs) == {f.name for f in fields(Display)}
-    assert Display.from_dict(theirs) == Display()
 
 
 def test_the_sources_are_those_of_the_controls(capture: Capture) -> None:

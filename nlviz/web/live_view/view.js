@@ -2,9 +2,8 @@
 
 import { element, matchScheme } from "../shared/dom.js";
 import { decodePictures } from "./draw/pictures.js";
-import { insideClip } from "./pure/grid.js";
 import { createSession } from "./session.js";
-import { DEFAULT_VIEW, mergedView, newState } from "./pure/state.js";
+import { createStore } from "./store.js";
 import { unpack } from "../shared/unpack.js";
 
 /**
@@ -21,7 +20,7 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
   const timings = [];
   const life = new AbortController();
   let session = null;
-  let state = null;
+  let store = null;
   let latest = 0;
   let loading = false;
   let pending = null;
@@ -49,21 +48,17 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
       if (turn === latest) {
         loading = false;
         root.removeAttribute("aria-busy");
-        if (pending && session) session.apply(pending.query, pending.view);
+        if (pending && session) store.apply(pending.query, pending.view);
         pending = null;
       }
     }
   }
 
   function build(container, pictures) {
-    const { head } = container;
-    const keep = session !== null && sameClip(session.head.clip, head.clip) ? state : null;
+    const before = session === null ? null : store;
     session?.stop();
-    state = newState(mergedView(keep?.view ?? DEFAULT_VIEW, keep ? {} : head.view, head.sources.map((s) => s.key)));
-    const opening = insideClip(head.query, head.clip);
-    state.resting = keep?.resting ?? opening;
-    state.pinned = keep ? keep.pinned : head.pinned === false ? null : opening;
-    session = createSession(root, container, pictures, state, { onPin, onView, everywhere, timings });
+    store = createStore(container.head, before);
+    session = createSession(root, container, pictures, store, { onPin, onView, everywhere, timings });
     session.resize();
     matchScheme(root);
   }
@@ -72,7 +67,7 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
   function apply({ query, view } = {}) {
     // What comes while a container is on its way is meant for that one.
     if (loading) pending = { query, view };
-    else session?.apply(query, view);
+    else if (session) store.apply(query, view);
   }
 
   /** Like apply, for messages that may come several times: each serial counts once. */
@@ -91,6 +86,3 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
 
   return { show, apply, receive, destroy, timings };
 }
-
-const sameClip = (a, b) => a.name === b.name && a.frames === b.frames
-  && a.width === b.width && a.height === b.height && a.times[0] === b.times[0];

@@ -25,6 +25,7 @@ from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 from nlviz.picture import GROUND, colour_table, encode
+from nlviz.views.display import CHOICES, MOST_LINKS, Display
 from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.objects import for_live_view
 
@@ -129,6 +130,22 @@ def on_screen(clip: Clip, arrays: Arrays) -> dict[str, Any]:
         },
         "pictures": {"kind": "jpeg", "sections": names},
         "colours": {"sequential": "lut_seq", "diverging": "lut_div", "ground": asdict(GROUND)},
+        "display": display_options(),
+    }
+
+
+def display_options() -> dict[str, Any]:
+    """Return the defaults and choices of a view's display options, as the browser takes them.
+
+    >>> display_options()["defaults"]["links"], display_options()["choices"]["show"]
+    (20, ('map', 'links', 'both'))
+    """
+    # Which sources there are, and which comes first, is said by the header's own list.
+    choices = {name: values for name, values in CHOICES.items() if name != "source"}
+    return {
+        "defaults": {**Display().to_dict(), "source": None},
+        "choices": choices,
+        "most_links": MOST_LINKS,
     }
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nlviz.picture import GROUND, colour_table
 from nlviz.web.payloads.container import pack
+from nlviz.web.payloads.live_view import display_options
 
 Floats = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.uint8]
@@ -76,6 +77,7 @@ def header(clip: Frames, sources: list[dict[str, Any]], **more: Any) -> dict[str
         "block": {"name": "cells", "about": "pixels of each cell", "parity": None},
         "pictures": {"kind": "jpeg", "sections": [f"frame{n}" for n in range(t)]},
         "colours": {"sequential": "lut_seq", "diverging": "lut_div", "ground": asdict(GROUND)},
+        "display": display_options(),
         "sources": sources,
         "query": {"frame": 1, "y": 40, "x": 40},
         "query_rule": "the most mobile textured point",

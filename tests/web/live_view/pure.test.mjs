@@ -8,7 +8,6 @@ const { tableOf, logitScale, paintCells, roundUp, rowScale } = await module("liv
 const grid = await module("live_view/pure/grid");
 const { CAPTION, pictureAt, planStage } = await module("live_view/pure/layout");
 const { arcControl, arrowHead, linkWidth } = await module("live_view/draw/links");
-const state = await module("live_view/pure/state");
 const { topIndices } = await module("live_view/pure/top_k");
 const { decodeByTable, decodeHalf, unpack } = await module("shared/unpack");
 const words = await module("live_view/pure/words");
@@ -217,31 +216,6 @@ test("arrows bend upwards, end at the key, and widen with the weight", () => {
   assert.ok(arcControl(from, to).y < 100);
   assert.deepEqual(arrowHead(arcControl(from, to), to, 6)[0], to);
   assert.ok(linkWidth(1) > linkWidth(0.1) && linkWidth(0) > 0);
-});
-
-test("a view takes over what it knows and ignores the rest", () => {
-  const view = state.mergedView(state.DEFAULT_VIEW, { source: "b", links: 7, strength: 2, show: "fog", colour: "red", head: "max", top: null }, ["a", "b"]);
-  assert.equal(view.source, "b");
-  assert.equal(view.links, 7);
-  assert.equal(view.strength, 0.85);
-  assert.equal(view.show, "both");
-  assert.equal(view.head, "max");
-  assert.ok(!("colour" in view));
-  assert.equal(state.mergedView(view, { source: "gone" }, ["a"]).source, "a");
-});
-
-test("hovered comes before pinned, pinned before the last place", () => {
-  const now = state.newState(state.DEFAULT_VIEW);
-  const [a, b, c] = [{ frame: 1 }, { frame: 2 }, { frame: 3 }];
-  now.resting = a;
-  assert.equal(state.activeQuery(now), a);
-  now.pinned = b;
-  assert.equal(state.activeQuery(now), b);
-  now.hovered = c;
-  assert.equal(state.activeQuery(now), c);
-  assert.equal(state.largeFrame(now), 3);
-  now.reading = true;
-  assert.equal(state.activeQuery(now), b, "while reading the query stays");
 });
 
 test("one sentence says where the row looks", () => {

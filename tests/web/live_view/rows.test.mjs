@@ -7,7 +7,6 @@ import { test } from "node:test";
 const home = new URL("../../../nlviz/web/", import.meta.url);
 const { unpack } = await import(new URL("shared/unpack.js", home));
 const { createEngine } = await import(new URL("live_view/pure/engine.js", home));
-const { DEFAULT_VIEW } = await import(new URL("live_view/pure/state.js", home));
 
 const file = readFileSync(process.env.NLVIZ_CONTAINER);
 const shifted = new Uint8Array(file.length + 3);
@@ -18,7 +17,7 @@ const engine = createEngine(container);
 
 for (const one of container.head.cases) {
   test(one.name, () => {
-    const view = { ...DEFAULT_VIEW, ...one.view };
+    const view = { ...container.head.display.defaults, ...one.view };
     const result = engine.compute(one.query, view);
     assert.equal(result.waiting, false);
     assert.equal(result.token, one.token);

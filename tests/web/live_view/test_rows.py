@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import playwright
+import pytest
 import torch
 
 from nlviz.affinity.base import Affinity
@@ -49,8 +50,9 @@ def run_node(script: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-def test_pure_modules() -> None:
-    run_node("pure.test.mjs")
+@pytest.mark.parametrize("script", ["pure.test.mjs", "store.test.mjs"])
+def test_modules_without_a_page(script: str) -> None:
+    run_node(script)
 
 
 def softmax(logits: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import nlviz
 from nlviz.affinity.split import SAME_RANKING
 from nlviz.analysis.controls import controls
 from nlviz.captures.model import Capture, Model
+from nlviz.errors import InvalidView
 from nlviz.resources import asset
+from nlviz.views.display import Display
 from nlviz.web.payloads.container import pack, unpack
 from nlviz.web.payloads.live_view import live_view
 from tests.nets import FRAMES, frame_net, noise_clip
@@ -82,3 +85,18 @@ def test_parts_of_what_is_too_large_are_carried_for_the_opening_query() -> None:
         affinity = controls(capture, "layer1")[source["key"]]
         index = affinity.queries.nearest(frame=1, y=20, x=30)
         assert (arrays[source["row"]] == affinity.rows([index])[:, 0].numpy()).all()
+
+
+def test_the_header_carries_defaults_and_choices_of_a_display() -> None:
+    capture = Model(frame_net(), input_spec=FRAMES).capture(noise_clip(2, 48, 64))
+    display = unpack(live_view(capture, "layer1"))[0]["display"]
+    assert Display.from_dict(display["defaults"]) == Display()
+    assert set(display["defaults"]) == {field.name for field in fields(Display)}
+    for name, values in display["choices"].items():
+        assert display["defaults"][name] in values
+        for value in values:
+            assert getattr(Display.from_dict({name: value}), name) == value
+    most = display["most_links"]
+    assert Display(links=most).links == most
+    with pytest.raises(InvalidView):
+        Display(links=most + 1)

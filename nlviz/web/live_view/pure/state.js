@@ -1,44 +1,22 @@
-// What the reader chose: the display options, and the query that is hovered, pinned or resting.
-
-export const DEFAULT_VIEW = Object.freeze({
-  source: null,
-  head: "mean",
-  direction: "from",
-  show: "both",
-  links: 20,
-  cells: "cells",
-  strength: 0.85,
-  values: "rows",
-  leave_out: "nothing",
-  scale: "query",
-  top: null,
-  unit: "uniform",
-  objects: "shown",
-});
-
-const CHOICES = {
-  direction: ["from", "to"],
-  show: ["map", "links", "both"],
-  cells: ["cells", "smooth"],
-  values: ["rows", "logits"],
-  leave_out: ["nothing", "cell", "frame"],
-  scale: ["query", "locked", "frame"],
-  unit: ["uniform", "absolute"],
-  objects: ["shown", "hidden"],
-};
+// Display options and the query that is hovered, pinned or resting, as data. Defaults and choices
+// come with the header, made from nlviz.views.display.
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
-/** Whether a view may hold this value in this field, given the names of the sources. */
-function allowed(field, value, sources) {
-  if (field in CHOICES) return CHOICES[field].includes(value);
+/**
+ * Whether a view may hold this value in this field.
+ * @param {Display} display
+ * @param {string[]} sources keys of the sources
+ */
+function allowed(field, value, { choices, most_links: mostLinks }, sources) {
+  if (field in choices) return choices[field].includes(value);
   switch (field) {
     case "source":
       return sources.includes(value);
     case "head":
       return value === "mean" || value === "max" || (Number.isInteger(value) && value >= 0);
     case "links":
-      return Number.isInteger(value) && value >= 0 && value <= 500;
+      return Number.isInteger(value) && value >= 0 && value <= mostLinks;
     case "strength":
       return isNumber(value) && value >= 0 && value <= 1;
     case "top":
@@ -48,17 +26,27 @@ function allowed(field, value, sources) {
   }
 }
 
-/** A view with the valid fields of `change` taken over; unknown fields and values are ignored. */
-export function mergedView(view, change, sources) {
+/**
+ * A view with the valid fields of `change` taken over; unknown fields and values are ignored.
+ * @param {View} view
+ * @param {Partial<View>|null|undefined} change
+ * @param {Display} display
+ * @param {string[]} sources
+ * @returns {View}
+ */
+export function mergedView(view, change, display, sources) {
   const next = { ...view };
   for (const [field, value] of Object.entries(change ?? {})) {
-    if (allowed(field, value, sources)) next[field] = value;
+    if (allowed(field, value, display, sources)) next[field] = value;
   }
   if (!sources.includes(next.source)) [next.source] = sources;
   return next;
 }
 
-/** Query on the screen: hovered, else pinned, else where the reader last was. */
+/**
+ * Query on the screen: hovered, else pinned, else where the reader last was.
+ * @param {State} state
+ */
 export function activeQuery(state) {
   if (state.reading) return state.pinned ?? state.resting;
   return state.hovered ?? state.pinned ?? state.resting;
@@ -69,28 +57,21 @@ export function sameQuery(a, b) {
   return a.frame === b.frame && a.y === b.y && a.x === b.x;
 }
 
-/** Frame that is drawn large: the one the reader asked for, else the query's. */
+/**
+ * Frame that is drawn large: the one the reader asked for, else the query's.
+ * @param {State} state
+ */
 export function largeFrame(state) {
   return state.large ?? activeQuery(state).frame;
 }
 
-export function newState(view) {
-  return {
-    view,
-    hovered: null,
-    cursor: null,
-    pinned: null,
-    resting: { frame: 0, y: 0, x: 0 },
-    large: null,
-    lit: null,
-    shown: null,
-    waiting: false,
-    reading: false,
-    playing: false,
-  };
-}
-
-/** What the page, tests and style sheets can read off the element. */
+/**
+ * What the page, tests and style sheets can read off the element.
+ * @param {HTMLElement} element
+ * @param {Query} query
+ * @param {State} state
+ * @param {string} source
+ */
 export function describe({ dataset }, query, state, source) {
   dataset.query = `${query.frame},${Math.round(query.y)},${Math.round(query.x)}`;
   dataset.pinned = String(state.pinned !== null);

@@ -57,7 +57,8 @@ export function createQueryBar(head, on, signal) {
   pin.addEventListener("click", () => (pinned ? on.unpin() : on.pin(shown)), { signal });
   read.addEventListener("click", () => on.read(read.getAttribute("aria-pressed") !== "true"), { signal });
 
-  function update(query, state, rule) {
+  function update(query, state) {
+    const { rule } = state;
     shown = query;
     pinned = state.pinned !== null;
     const hovering = state.hovered !== null && query === state.hovered;

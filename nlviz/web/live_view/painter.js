@@ -1,0 +1,129 @@
+// At most one drawing a frame: the row of the query on the screen, and what is said of it.
+
+import { nearestToken } from "./pure/grid.js";
+import { activeQuery, describe } from "./pure/state.js";
+import { waitingFor } from "./pure/words.js";
+
+const DETAILS_EVERY = 80; // milliseconds
+
+/**
+ * @param {HTMLElement} root
+ * @param {Store} store
+ * @param {Engine} engine
+ * @param {object} parts stage, bar, readout, sentence, equation, queryBar, closeup (or null)
+ * @param {{lut: Lut, served: boolean, timings: number[]}} how served: whether rows that the browser
+ *   cannot compute come when they are asked for
+ */
+export function createPainter(root, store, engine, parts, { lut, served, timings }) {
+  const { head, state } = store;
+  const { clip } = head;
+  const { stage, bar, readout, sentence, equation, queryBar, closeup } = parts;
+  /** @type {Result|null} */
+  let result = null;
+  /** @type {Result|null} */
+  let kept = null;
+  let resultFor = "";
+  let keptFor = "";
+  let drawnFor = "";
+  let frameRequest = 0;
+  let detailsTimer = 0;
+  let detailsAt = 0;
+  let width = 0;
+
+  function request() {
+    frameRequest ||= requestAnimationFrame(draw);
+  }
+
+  /** Draw everything again, for instance at another width. */
+  function redraw(now = width) {
+    width = now;
+    drawnFor = "";
+    detailsAt = 0;
+    request();
+  }
+
+  function draw() {
+    frameRequest = 0;
+    const start = performance.now();
+    const query = activeQuery(state);
+    compute(query);
+    state.shown = state.waiting && result ? head.query : query;
+    if (result) drawResult(query);
+    else drawWithout(query);
+    if (!state.hovered || !result) queryBar.update(query, state);
+    describe(root, query, state, store.spec().key);
+    timings.push(performance.now() - start);
+    if (timings.length > 2000) timings.splice(0, 1000);
+  }
+
+  /** Compute the row of the query unless it is there; a row that is not there leaves the last one. */
+  function compute(query) {
+    const wanted = `${nearestToken(store.grid(), query)} ${JSON.stringify(state.view)}`;
+    if (wanted === resultFor) return;
+    resultFor = wanted;
+    const next = engine.compute(query, state.view);
+    state.waiting = next.waiting;
+    if (!next.waiting) result = next;
+    else if (result && result.spec !== next.spec) result = engine.compute(head.query, state.view);
+    if (result?.waiting) result = null;
+    drawnFor = "";
+  }
+
+  function drawResult(query) {
+    const wanted = `${resultFor} ${state.large ?? state.shown.frame} ${state.shown.frame}`;
+    if (wanted !== drawnFor) {
+      drawnFor = wanted;
+      stage.draw(result, state, lut);
+      bar.update(result, state.view);
+      details();
+    } else {
+      stage.drawOverlay(result, state);
+    }
+    if (query === state.pinned && !state.waiting) keepRow();
+    updateReadout();
+  }
+
+  /** A row that only the server knows, and has not sent: frames without a map. */
+  function drawWithout(query) {
+    stage.drawFrames(state);
+    sentence.update(null, query, clip, waitingFor(state, !served));
+  }
+
+  /** The pinned row is kept, so that its values can be read while another is previewed. */
+  function keepRow() {
+    if (keptFor === resultFor) return;
+    keptFor = resultFor;
+    kept = { ...result, values: Float32Array.from(result.values) };
+  }
+
+  function updateReadout() {
+    const row = state.hovered && kept && !state.reading ? kept : result;
+    const label = state.hovered && !state.reading ? (state.pinned ? "from the pin" : "its own cell") : "";
+    const value = readout.update(state.cursor, row, state.view.unit, label, width);
+    bar.point(state.cursor && row === result ? value : null, result.scale);
+  }
+
+  /** Words and thumbnails are read, not followed: while the pointer moves they come less often. */
+  function details() {
+    const now = performance.now();
+    clearTimeout(detailsTimer);
+    if (now - detailsAt < DETAILS_EVERY) {
+      detailsTimer = setTimeout(details, DETAILS_EVERY - (now - detailsAt));
+      return;
+    }
+    detailsAt = now;
+    stage.drawDetails(result);
+    equation.update(result);
+    equation.drawThumbs(result, state.shown, engine.frameOf);
+    sentence.update(result, state.shown, clip, waitingFor(state, !served));
+    queryBar.update(activeQuery(state), state);
+    closeup?.update(result, state.shown, state.hovered !== null);
+  }
+
+  function stop() {
+    cancelAnimationFrame(frameRequest);
+    clearTimeout(detailsTimer);
+  }
+
+  return { request, redraw, stop, get result() { return result; } };
+}

@@ -1,0 +1,178 @@
+// What the reader chose, and every way in which it changes. No DOM: a listener hears of each change
+// and draws, speaks or tells the outside.
+
+import { insideClip, movedQuery, nearestToken } from "./pure/grid.js";
+import { activeQuery, mergedView, sameQuery } from "./pure/state.js";
+
+const sameClip = (a, b) => a.name === b.name && a.frames === b.frames
+  && a.width === b.width && a.height === b.height && a.times[0] === b.times[0];
+
+/**
+ * State of a fresh container; over the same clip, query and view stay those of the reader.
+ * @param {Head} head
+ * @param {Store|null} before the store of the container that was shown before
+ * @returns {State}
+ */
+function opened(head, sources, before) {
+  const kept = before !== null && sameClip(before.head.clip, head.clip) ? before.state : null;
+  const opening = insideClip(head.query, head.clip);
+  const view = kept?.view ?? head.display.defaults;
+  return {
+    view: mergedView(view, kept ? {} : head.view, head.display, sources),
+    hovered: null,
+    cursor: null,
+    pinned: kept ? kept.pinned : head.pinned === false ? null : opening,
+    resting: kept?.resting ?? opening,
+    rule: head.query_rule ?? "",
+    large: null,
+    lit: null,
+    shown: null,
+    waiting: false,
+    reading: false,
+    playing: false,
+  };
+}
+
+/**
+ * Create the store of one container.
+ * @param {Head} head
+ * @param {Store|null} before
+ * @returns {Store}
+ */
+export function createStore(head, before = null) {
+  const { clip } = head;
+  const sources = head.sources.map((spec) => spec.key);
+  const state = opened(head, sources, before);
+  /** @type {Set<(change: Change) => void>} */
+  const listeners = new Set();
+  let readToggled = false;
+
+  /** @param {Change} change */
+  function emit(change) {
+    for (const listener of listeners) listener(change);
+  }
+
+  /** The source that is shown, and the grid on which its query lies. */
+  const spec = () => head.sources.find((each) => each.key === state.view.source) ?? head.sources[0];
+  const grid = () => (state.view.direction === "to" ? spec().keys : spec().queries);
+  const sameToken = (a, b) => a.frame === b.frame && nearestToken(grid(), a) === nearestToken(grid(), b);
+
+  /** The pointer is at a place of the clip, or at none. */
+  function hover(place) {
+    state.cursor = place;
+    let next = place && !state.reading ? { frame: place.frame, y: place.y, x: place.x } : null;
+    if (next && state.pinned && sameToken(next, state.pinned)) next = null;
+    if (next && !state.pinned) state.resting = next;
+    if (!sameQuery(next, state.hovered)) state.hovered = next;
+    emit({});
+  }
+
+  /** Pin the query here. */
+  function pin(query) {
+    state.pinned = insideClip(query, clip);
+    state.resting = state.pinned;
+    state.hovered = null;
+    state.large = null;
+    state.rule = "";
+    emit({ pin: true });
+  }
+
+  function unpin() {
+    if (!state.pinned) return;
+    state.resting = state.pinned;
+    state.pinned = null;
+    state.rule = "";
+    emit({ pin: true });
+  }
+
+  /** Move the query by cells and frames: {dy, dx, df}. */
+  function move(step) {
+    const next = movedQuery(state.pinned ?? activeQuery(state), step, grid(), clip);
+    if (state.pinned) {
+      pin(next);
+      return;
+    }
+    state.resting = next;
+    state.hovered = null;
+    emit({ step: true });
+  }
+
+  /** Show a frame large; asked for twice, the query's again. */
+  function large(frame) {
+    state.large = state.large === frame ? null : frame;
+    emit({});
+  }
+
+  /** Show the next frame large. */
+  function advance() {
+    state.large = ((state.large ?? (state.shown ?? activeQuery(state)).frame) + 1) % clip.frames;
+    emit({});
+  }
+
+  /** Light up a part of the equation, a key, or nothing. */
+  function light(what) {
+    if (JSON.stringify(what) === JSON.stringify(state.lit)) return;
+    state.lit = what;
+    emit({});
+  }
+
+  /** Keep the query and read values: by the button until it is pressed again... */
+  function read(on) {
+    readToggled = on;
+    peek(false);
+  }
+
+  /** ...by Shift while it is held. */
+  function peek(held) {
+    const reading = held || readToggled;
+    if (state.reading === reading) return;
+    state.reading = reading;
+    state.hovered = null;
+    emit({ reading: true });
+  }
+
+  function play(playing) {
+    state.playing = playing;
+    emit({});
+  }
+
+  /** Take over fields of a view; returns whether any changed. */
+  function merge(change) {
+    const before = JSON.stringify(state.view);
+    state.view = mergedView(state.view, change, head.display, sources);
+    return JSON.stringify(state.view) !== before;
+  }
+
+  /**
+   * The reader changes the view.
+   * @param {Partial<View>} change
+   * @param {number|null} top end of the scale on the screen, which locking keeps
+   */
+  function choose(change, top = null) {
+    const next = { ...change };
+    if (next.scale === "locked" && top !== null) next.top = top;
+    if (next.scale && next.scale !== "locked") next.top = null;
+    emit({ view: true, chosen: merge(next) });
+  }
+
+  /** A query (null unpins) and a view come from outside. */
+  function apply(query, view) {
+    merge(view);
+    if (query === null) state.pinned = null;
+    else if (query) {
+      state.pinned = insideClip(query, clip);
+      state.resting = state.pinned;
+    }
+    emit({ view: true });
+  }
+
+  function subscribe(listener) {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  return {
+    head, state, spec, grid, subscribe,
+    hover, pin, unpin, move, large, advance, light, read, peek, play, choose, apply,
+  };
+}
