@@ -69,8 +69,8 @@ class Overlay(Shown):
 
         if kind == "png":
             return film_strip.png(self, metadata=metadata)
-        if kind == "pdf" or kind == "svg":
-            return film_strip.vector(self, kind, metadata=metadata)
+        if kind in ("pdf", "svg"):
+            return film_strip.vector(self, "pdf" if kind == "pdf" else "svg", metadata=metadata)
         raise NlvizError(f"an overlay is saved as {', '.join(KINDS)}, got {kind!r}")
 
     def __repr__(self) -> str:

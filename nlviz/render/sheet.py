@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -66,7 +66,8 @@ class Sheet:
     def __init__(self, wide: int, high: int) -> None:
         self.size = (wide, high)
         size = (wide / PER_INCH, high / PER_INCH)
-        self._figure = Figure(figsize=size, dpi=PER_INCH, facecolor="white", layout="none")
+        self._figure = Figure(figsize=size, dpi=PER_INCH, facecolor="white")
+        self._figure.set_layout_engine("none")
         axes = self._figure.add_axes((0, 0, 1, 1), frameon=False)
         axes.set_axis_off()
         axes.set(xlim=(0, wide), ylim=(high, 0), autoscale_on=False)
@@ -233,7 +234,7 @@ class Sheet:
 
     def image(self) -> Image.Image:
         """Return the page as pixels, RGB."""
-        canvas = FigureCanvasAgg(self._figure)
+        canvas: Any = FigureCanvasAgg(self._figure)
         canvas.draw()
         return Image.fromarray(np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3]))
 
@@ -262,27 +263,17 @@ class Sheet:
             metadata: a text that the file carries as its subject or description, or None.
         """
         buffer = BytesIO()
+        about = {"Title": title, "Creator": "nlviz"}
+        canvas: Any
         with _settings():
             if kind == "pdf":
-                FigureCanvasPdf(self._figure).print_pdf(
-                    buffer,
-                    metadata={
-                        "Title": title,
-                        "Creator": "nlviz",
-                        "Subject": metadata,
-                        "CreationDate": None,
-                    },
-                )
+                canvas = FigureCanvasPdf(self._figure)
+                more = {"Subject": metadata, "CreationDate": None}
+                canvas.print_pdf(buffer, metadata={**about, **more})
             else:
-                FigureCanvasSVG(self._figure).print_svg(
-                    buffer,
-                    metadata={
-                        "Title": title,
-                        "Creator": "nlviz",
-                        "Description": metadata,
-                        "Date": None,
-                    },
-                )
+                canvas = FigureCanvasSVG(self._figure)
+                more = {"Description": metadata, "Date": None}
+                canvas.print_svg(buffer, metadata={**about, **more})
         self._figure.dpi = PER_INCH  # both canvases leave their own behind
         return buffer.getvalue()
 
@@ -316,9 +307,10 @@ def _shares(colour: Colour) -> tuple[float, float, float]:
 def _settings() -> Iterator[None]:
     """Set what matplotlib's vector files take from the process, and put it back."""
     with _LOCK:
-        kept = {name: matplotlib.rcParams[name] for name in _SETTINGS}
-        matplotlib.rcParams.update(_SETTINGS)
+        settings: Any = matplotlib.rcParams
+        kept = {name: settings[name] for name in _SETTINGS}
+        settings.update(_SETTINGS)
         try:
             yield
         finally:
-            matplotlib.rcParams.update(kept)
+            settings.update(kept)

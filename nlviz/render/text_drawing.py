@@ -40,7 +40,7 @@ def runs(text: str, *, bold: bool = False) -> list[tuple[str, str]]:
     text = unicodedata.normalize("NFC", text)
     if plain(text):
         return [(text, own)] if text else []
-    signs = []
+    signs: list[tuple[str, str]] = []
     for sign in text:
         kind = unicodedata.category(sign)
         if kind in ("Cc", "Zl", "Zp"):
