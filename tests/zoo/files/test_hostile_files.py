@@ -218,6 +218,16 @@ def array(*shape: int) -> bytes:
 
 
 STATE = b"}" + text("w")
+
+
+def nameless_records(count: int) -> bytes:
+    """Return a zip whose directory is all that it holds."""
+    entry = b"PK\x01\x02" + bytes(42)
+    most = min(count, 0xFFFF)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, most, most, count * 46, 4, 0)
+    return b"PK\x03\x04" + entry * count + end
+
+
 BOMBS = {
     "nested lists": pickled(b"]" * 200_000 + b"a" * 199_999),
     "nested tuples": pickled(b")" + b"\x85" * 200_000),
@@ -277,6 +287,7 @@ BOMBS = {
     ),
     "gzip of nothing but zeros": gzip.compress(bytes(100 * 2**20), 9),
     "tar of 8 GB": tarred({"net.pth": b"x"}).replace(b"00000000001\0", b"77777777777\0", 1),
+    "zip of 40,000 nameless records": nameless_records(40_000),
     "safetensors of 2**40": struct.pack("<Q", 2**40) + b'{"w":{}}',
     "safetensors claim": struct.pack("<Q", 64)
     + b'{"w":{"dtype":"F32","shape":[536870912],"data_offsets":[0,4]}}'.ljust(64) + bytes(4),
@@ -399,6 +410,11 @@ def test_zips_that_contradict_themselves(
     raw = zipped({"a/data.pkl": pickle.dumps({}, 2), "a/data/0": bytes(40)})
     path = saved(tmp_path, change(raw, directory_of(raw)))
     refused(path, UnreadableCheckpoint, "download it again")
+
+
+def test_a_directory_that_no_weights_have(tmp_path: Path) -> None:
+    path = saved(tmp_path, nameless_records(100_000))
+    refused(path, UnreadableCheckpoint, "a directory of 4,600,000 bytes")
 
 
 def test_records_that_share_their_bytes(tmp_path: Path) -> None:
