@@ -115,7 +115,7 @@ def test_cards_take_what_torchvision_downloaded(
     assert (card.url, card.file_name) == (KNOWN.url, NAME)
     with pytest.raises(WeightsMismatch, match="fc266e95"):
         file_of(card)  # the digest that the name carries is not the file's
-    monkeypatch.setattr("nlviz.zoo.load.remembered_digest", lambda path: "fc266e95" + "0" * 56)
+    monkeypatch.setattr("nlviz.zoo.published.remembered_digest", lambda path: "fc266e95" + "0" * 56)
     assert file_of(card) == hub
     model = load_model("keypoint-rcnn-nl-r50", device="cpu")
     assert model.about.trained_for == "detection on COCO; its non-local blocks are not trained"
