@@ -162,7 +162,7 @@ class Pathway(nn.Module):
             x = block(x)
         return x
 
-    def features(self, clip: Clips) -> Float[Tensor, "batch channels t h w"]:
+    def features(self, clip: Clips) -> Float[Tensor, "batch channels frames rows columns"]:
         """Return the output of res5."""
         x: Tensor = self.pool2(self.stage(2, self.stem(clip)))
         for number in (3, 4, 5):

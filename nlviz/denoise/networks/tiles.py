@@ -31,6 +31,7 @@ AROUND = 64
 
 Control = Literal["uniform", "own"]
 Grid = Float[Tensor, "h w d"]
+Values = Float[Tensor, "h w dv"]  # g may have fewer or more channels than theta and phi
 
 
 class Embeddings(NamedTuple):
@@ -38,8 +39,8 @@ class Embeddings(NamedTuple):
 
     theta: Grid
     phi: Grid
-    g: Grid
-    y: Grid
+    g: Values
+    y: Values
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,12 @@ def windows(h: int, w: int) -> Iterator[tuple[tuple[slice, slice], tuple[slice, 
 def product(
     theta: Grid,
     phi: Grid,
-    g: Grid,
+    g: Values,
     *,
     scale: float | Tensor,
     control: Control | None = None,
     tell: Progress = SILENT,
-) -> Grid:
+) -> Values:
     """Return y = f g / C in blocks.
 
     Args:
@@ -132,7 +133,7 @@ def product(
     return y
 
 
-def embed(block: NonLocalBlock, x: Float[Tensor, "1 c h w"]) -> tuple[Grid, Grid, Grid]:
+def embed(block: NonLocalBlock, x: Float[Tensor, "1 c h w"]) -> tuple[Grid, Grid, Values]:
     """Return theta, phi and g on the cells."""
     theta, phi, g = (e[0, 0].reshape(*x.shape[2:], -1) for e in block.embed(x))
     return theta, phi, g
