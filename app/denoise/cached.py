@@ -140,7 +140,6 @@ def there_already(picture: Picture, setup: nlviz.denoise.Setup) -> nlviz.denoise
 
 
 def _compile(progress: nlviz.Progress) -> None:
-
     if not nlviz.denoise.compiled():
         progress("Compiling non-local means: once on this machine, then kept on disk", 0.0)
         nlviz.denoise.warm_up()
@@ -162,7 +161,6 @@ def _alone(picture: Picture, setup: nlviz.denoise.Setup, name: str) -> nlviz.den
 def _one(
     picture: Picture, setup: nlviz.denoise.Setup, name: str, progress: nlviz.Progress
 ) -> nlviz.denoise.Comparison:
-
     clean, noisy = _clean_and_noisy(picture, setup)
     done = nlviz.denoise.carry_out(
         _alone(picture, setup, name), clean, noisy=noisy, name=picture.name, progress=progress

@@ -9,7 +9,7 @@ import streamlit as st
 
 import nlviz
 
-from ..shared.errors import progress_to, told
+from ..shared.errors import errors_shown, progress_to
 
 if TYPE_CHECKING:
     from .picture import Picture
@@ -31,7 +31,6 @@ def draw(
     labels = {name: result.label for name, result in done.results.items()}
 
     def over_sigma(progress: nlviz.Progress) -> None:
-
         curve = quality_curve(picture, done.setup, progress)
         st.plotly_chart(
             nlviz.render.charts.quality(curve, labels), config=QUIET, key="dn_curve_sigma"
@@ -42,7 +41,6 @@ def draw(
         )
 
     def over_h(progress: nlviz.Progress) -> None:
-
         curve = effective_curve(picture, done.setup, known, progress)
         result = done.results.get("non-local-means")
         h = None if result is None else result.parameters.get("h")
@@ -78,7 +76,7 @@ def _asked(name: str, key: object, label: str, work: Callable[[nlviz.Progress], 
     with place.container():
         bar = st.progress(0.0, "Computing")
         st.button("Cancel", key=f"dn_curve_cancel_{name}", on_click=_want, args=(slot, None))
-    with told("Denoise", place, cure=CURE):
+    with errors_shown("Denoise", place, cure=CURE):
         work(progress_to(bar))
         place.empty()
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 import nlviz
 
-from ..shared.errors import progress_to, told
+from ..shared.errors import errors_shown, progress_to
 from . import curves as denoise_curves
 from . import explain as denoise_words
 from . import query as denoise_query
@@ -35,7 +35,7 @@ def page() -> None:
     st.markdown(denoise_words.LEAD)
     denoise_words.explain()
     waiting = st.empty()
-    with told("Denoise", waiting, cure=CURE):
+    with errors_shown("Denoise", waiting, cure=CURE):
         _draw(waiting)
 
 
@@ -158,7 +158,7 @@ def _weights(
     """Draw the live view; where it cannot be made, the results are still drawn."""
     from .live import live
 
-    with told("Denoise", cure=CURE):
+    with errors_shown("Denoise", cure=CURE):
         made = live(picture, setup, known, block, tell)
         st.session_state.dn_middle = made.opening[0]
         _live(made, shareable=picture.source is not None)
@@ -171,7 +171,7 @@ def _weights(
 @st.fragment
 def _live(made: Live, *, shareable: bool) -> None:
     """Draw the live view and what belongs to the held pixel; a pin reruns only this."""
-    with told("Denoise", cure=CURE):
+    with errors_shown("Denoise", cure=CURE):
         query = denoise_query.draw(made)
         state.write_address(shareable=shareable)
         _move_lens(query)
@@ -244,7 +244,7 @@ def _arrived(
 @st.fragment
 def _lens(done: nlviz.denoise.Comparison) -> None:
     """Draw the lens; a click in it moves the held pixel, above too."""
-    with told("Denoise", cure=CURE):
+    with errors_shown("Denoise", cure=CURE):
         denoise_results.lens(done)
     if st.session_state.pop("dn_pointed", False):
         st.rerun()

@@ -86,9 +86,8 @@ def picture(source: Source, progress: nlviz.Progress) -> Picture:
 
 
 def _read(source: Source, progress: nlviz.Progress) -> nlviz.Clip:
-
     if source.explore is not None:
-        return cached.capture(source.explore, progress).clip
+        return cached.capture_of(source.explore, progress).clip
     inputs = nlviz.bundled_inputs()
     if source.upload is None and source.name not in inputs:
         raise nlviz.NlvizError(

@@ -63,7 +63,6 @@ def _display_changed() -> None:
 
 
 def _alike(live: Live, query: nlviz.Point) -> None:
-
     keys = list(live.affinities)
     st.markdown("##### How alike are these two choices of weights?")
     first, second = st.columns(2)

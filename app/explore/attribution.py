@@ -1,4 +1,4 @@
-"""Why this answer: attribution over the same strip, beside where the block reads."""
+"""Attribution panel: which cells raise the score of an answer, compared with the block's map."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ import streamlit as st
 
 import nlviz
 
+from ..shared.errors import progress_to
+
 KEPT = 4  # results in a session
 Load = Callable[[], "nlviz.Model"]
 
 
-def draw(model: Load | None, shot: nlviz.Capture, block: str, now: nlviz.View) -> None:
-    """Draw the panel; nothing is computed before somebody asks for it.
+def draw(model: Load | None, capture: nlviz.Capture, block: str, view: nlviz.View) -> None:
+    """Draw the panel; nothing is computed before a click.
 
     Args:
-        model: gives the network, or None where there is only a saved capture.
-        shot: the capture.
-        block: the block on the screen.
-        now: the view on the screen, whose pinned query is compared.
+        model: loads the network; None for a saved capture.
+        capture: of the clip on the screen.
+        block: name of the block on the screen.
+        view: the view on the screen; the map of its query is compared.
     """
     with st.expander("Why this answer? Attribution beside the map", icon=":material/rule:"):
         st.caption(nlviz.words.NOT_WHY)
-        if shot.logits is None:
+        if capture.logits is None:
             st.info("This network gives no score per class, so there is no answer to explain.")
         elif model is None:
             st.info(
@@ -33,11 +35,10 @@ def draw(model: Load | None, shot: nlviz.Capture, block: str, now: nlviz.View) -
                 "answer."
             )
         else:
-            _panel(model, shot, block, now)
+            _panel(model, capture, block, view)
 
 
-def _panel(model: Load, shot: nlviz.Capture, block: str, now: nlviz.View) -> None:
-
+def _panel(model: Load, capture: nlviz.Capture, block: str, view: nlviz.View) -> None:
     choose, of, act = st.columns([4, 4, 2], vertical_alignment="bottom")
     method = choose.selectbox(
         "Method",
@@ -45,7 +46,7 @@ def _panel(model: Load, shot: nlviz.Capture, block: str, now: nlviz.View) -> Non
         key="attribution_method",
         format_func=nlviz.words.METHOD_NAMES.__getitem__,
     )
-    best = shot.prediction(10)
+    best = capture.prediction(10)
     label = of.selectbox(
         "Answer",
         [name for name, _ in best],
@@ -53,23 +54,23 @@ def _panel(model: Load, shot: nlviz.Capture, block: str, now: nlviz.View) -> Non
         format_func=lambda name: f"{name} ({dict(best)[name]:.0%})",
     )
     st.caption(nlviz.words.method_text(method))
-    key = _key(shot, block, method, label)
+    key = _key(capture, block, method, label)
     results = st.session_state.setdefault("attributions", OrderedDict())
     if act.button("Compute", key="attribution_run"):
-        # A click inside a fragment does not interrupt what runs there, so nobody could cancel it:
-        # the whole script runs again and does the work outside, in ``work``.
+        # A click inside a fragment does not interrupt what runs there, so Cancel would not work:
+        # the whole script runs again and computes outside, in ``work``.
         st.session_state.attribution_wanted = (key, method, label)
         st.rerun()
     if key in results:
-        _show(results[key], shot, block, now)
+        _show(results[key], capture, block, view)
 
 
-def _key(shot: nlviz.Capture, block: str, method: str, label: str) -> tuple[Any, ...]:
-    return (shot.clip.digest, shot.clip.sampling, shot.about, block, method, label)
+def _key(capture: nlviz.Capture, block: str, method: str, label: str) -> tuple[Any, ...]:
+    return (capture.clip.digest, capture.clip.sampling, capture.about, block, method, label)
 
 
-def work(model: Load | None, shot: nlviz.Capture, block: str) -> None:
-    """Compute what was asked for, with a bar; a click on Cancel stops it before the next pass.
+def work(model: Load | None, capture: nlviz.Capture, block: str) -> None:
+    """Compute the attribution that was asked for, with a bar; Cancel stops it before the next pass.
 
     Called by the page outside of any fragment.
     """
@@ -77,7 +78,7 @@ def work(model: Load | None, shot: nlviz.Capture, block: str) -> None:
     if wanted is None or model is None:
         return
     key, method, label = wanted
-    if key != _key(shot, block, method, label):  # another clip or block is on the screen now
+    if key != _key(capture, block, method, label):  # another clip or block is on the screen now
         _forget()
         return
 
@@ -86,17 +87,14 @@ def work(model: Load | None, shot: nlviz.Capture, block: str) -> None:
         bar = st.progress(0.0, "Loading the network")
         st.button("Cancel", key="attribution_cancel", on_click=_forget)
 
-    def tell(sentence: str, share: float) -> None:
-        bar.progress(min(share, 1.0), sentence)
-
     try:
         found = nlviz.attribution(
             model(),
-            shot,
+            capture,
             method=method,
             block=block,
-            target=_index(shot, label),
-            progress=tell,
+            target=_index(capture, label),
+            progress=progress_to(bar),
         )
     except nlviz.NlvizError as error:
         _forget()
@@ -114,18 +112,21 @@ def _forget() -> None:
     st.session_state.attribution_wanted = None
 
 
-def _index(shot: nlviz.Capture, label: str) -> int:
+def _index(capture: nlviz.Capture, label: str) -> int:
     """Return the class of a name from ``Capture.prediction``, ``class 7`` where it has no name."""
-    return shot.labels.index(label) if label in shot.labels else int(label.removeprefix("class "))
+    return (
+        capture.labels.index(label)
+        if label in capture.labels
+        else int(label.removeprefix("class "))
+    )
 
 
-def _show(found: nlviz.Attribution, shot: nlviz.Capture, block: str, now: nlviz.View) -> None:
-
+def _show(found: nlviz.Attribution, capture: nlviz.Capture, block: str, view: nlviz.View) -> None:
     overlay = nlviz.render.attribution_overlay(found)
     st.image(overlay.to_bytes("png"), width="stretch")
     st.caption(f"{nlviz.words.cost_text(found)}.")
-    affinity = shot.affinities[block]
-    query = now.query
+    affinity = capture.affinities[block]
+    query = view.query
     pinned = affinity.map(frame=query.frame, y=query.y, x=query.x)
     for other, of in (
         (pinned, "the pinned query's map"),

@@ -1,4 +1,4 @@
-"""Captures and what is made of them, shared between reruns and visitors, keyed by content."""
+"""Captures, networks and block views, shared between reruns and visitors, keyed by content."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def model(choice: Choice, progress: nlviz.Progress | None = None) -> nlviz.Model
 
 
 def report(choice: Choice) -> nlviz.LoadReport:
-    """Return what is in the file of a network that could not be made.
+    """Return the load report of a file from which no network could be built.
 
     Raises:
         NlvizError: whatever reading raises.
@@ -69,19 +69,19 @@ def report(choice: Choice) -> nlviz.LoadReport:
 
 
 def _flags(choice: Choice) -> tuple[str | None, dict[str, Any]]:
-    """Return the family that was asked for, and the other flags."""
+    """Split off the family from the other flags."""
     flags = dict(choice.flags)
     family = flags.pop("family", None)
     return None if family is None else str(family), flags
 
 
 def model_key(choice: Choice) -> Key:
-    """Return what tells one network on its device from another."""
+    """Return the key of a network on its device."""
     return (choice.model, choice.flags, choice.device, choice.half)
 
 
 def clip_key(choice: Choice) -> Key:
-    """Return what tells one clip from another: the content of an upload, or the bundled name."""
+    """Return the key of a clip: content of an upload or bundled name, and sampling."""
     import hashlib
 
     content = choice.name if choice.upload is None else hashlib.sha256(choice.upload).hexdigest()
@@ -89,15 +89,15 @@ def clip_key(choice: Choice) -> Key:
 
 
 def source(choice: Choice) -> Path | bytes | None:
-    """Return the file or the bytes that a choice's clip comes from, or None."""
+    """Return the file or the bytes that a choice's clip is read from; None for saved captures."""
     if choice.saved:
         return None
 
     return choice.upload or nlviz.bundled_inputs().get(choice.name)
 
 
-def capture(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
-    """Return the capture of a choice: read the clip and run the network, unless that was done.
+def capture_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
+    """Return the capture of a choice, made once: read the clip, run the network.
 
     Raises:
         NlvizError: whatever reading and running raise.
@@ -125,16 +125,15 @@ def capture(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
         progress("Loading the model", 0.5)
         loaded = model(choice)
         start = time.perf_counter()
-        shot = loaded.capture(clip, progress=progress.part(0.5, 0.95))
+        made = loaded.capture(clip, progress=progress.part(0.5, 0.95))
         slot.seconds = time.perf_counter() - start  # of the forward pass
-        return shot
+        return made
 
     slot = _capture_slot(capture_key(choice))
     return filled(slot, make)
 
 
 def _saved(choice: Choice) -> nlviz.Capture:
-
     if choice.upload is not None:
         return nlviz.read_capture(choice.upload, name=choice.name)
     captures = nlviz.zoo.app_offers.captures()
@@ -147,36 +146,37 @@ def _saved(choice: Choice) -> nlviz.Capture:
 
 
 def capture_key(choice: Choice) -> Key:
-    """Return what tells one capture from another."""
+    """Return the key of a capture."""
     return (*clip_key(choice), *model_key(choice))
 
 
 class HealthTest:
-    """What forward passes tell of a block's health, made once for all visitors.
+    """Health of a block as far as it is known; ``run`` adds what takes forward passes, once.
 
     Attributes:
-        cheap: whether they are so short that nobody needs to be asked.
+        cheap: whether a pass is short enough to run without a click.
+        done: whether nothing is left to run.
     """
 
     def __init__(
         self,
         choice: Choice,
-        shot: nlviz.Capture,
+        capture: nlviz.Capture,
         block: str,
         known: nlviz.BlockHealth,
         *,
         cheap: bool,
     ) -> None:
-        self._choice, self._shot, self._block = choice, shot, block
+        self._choice, self._capture, self._block = choice, capture, block
         self._lock = threading.Lock()
         self._health = known
         self.cheap = cheap
         # Nothing is left to find in a saved capture, or without logits where the size is known.
-        self.done = choice.saved or (shot.logits is None and known.size is not None)
+        self.done = choice.saved or (capture.logits is None and known.size is not None)
 
     @property
     def health(self) -> nlviz.BlockHealth:
-        """What is known by now."""
+        """The health that is known by now."""
         return self._health
 
     def run(self) -> None:
@@ -188,21 +188,21 @@ class HealthTest:
         with self._lock:
             if not self.done:
                 loaded = model(self._choice)
-                self._health = self._health.probed(loaded, self._shot, self._block)
+                self._health = self._health.probed(loaded, self._capture, self._block)
                 self.done = True
 
 
 @dataclass(frozen=True)
-class BlockView:
-    """What the page shows of one block.
+class BlockData:
+    """Data of one block that the page shows.
 
     Attributes:
         affinities: the block's own and its controls, by key.
         payload: the live view's bytes.
-        opening: (frame, y, x) that it opens at.
-        served: whether rows that the browser cannot compute come from here, for each pin.
-        statistics: whether to believe it.
-        test: whether the block does anything.
+        opening: query that it opens at.
+        served: whether the browser cannot compute some rows, so that each pin sends them.
+        statistics: of the block's rows.
+        test: health of the block.
     """
 
     affinities: dict[str, nlviz.Affinity]
@@ -213,58 +213,61 @@ class BlockView:
     test: HealthTest
 
 
-def block_view(choice: Choice, shot: nlviz.Capture, block: str, *, channel: str) -> BlockView:
-    """Return what the page shows of one block, computed once."""
+def block_data(choice: Choice, capture: nlviz.Capture, block: str, *, channel: str) -> BlockData:
+    """Return the data of one block, computed once."""
 
-    def make() -> BlockView:
-        affinities = nlviz.controls(shot, block)
-        opening, _ = nlviz.opening_query(shot.clip, affinities["learned"])
-        payload = _payload(shot, block, affinities, channel, None)
+    def make() -> BlockData:
+        affinities = nlviz.controls(capture, block)
+        opening, _ = nlviz.opening_query(capture.clip, affinities["learned"])
+        payload = _payload(capture, block, affinities, channel, None)
         served = any(source["server"] for source in nlviz.web.unpack(payload)[0]["sources"])
-        statistics = nlviz.block_statistics(shot, block)
+        statistics = nlviz.block_statistics(capture, block)
         cheap = _capture_slot(capture_key(choice)).seconds < CHEAP
-        test = HealthTest(choice, shot, block, nlviz.block_health(None, shot, block), cheap=cheap)
-        return BlockView(affinities, payload, opening, served, statistics, test)
+        test = HealthTest(
+            choice, capture, block, nlviz.block_health(None, capture, block), cheap=cheap
+        )
+        return BlockData(affinities, payload, opening, served, statistics, test)
 
     key = (*capture_key(choice), block)
     return filled(_block_slot(key), make)
 
 
 def fill_first_view() -> None:
-    """Compute what a visitor without an address sees first, before there is one."""
+    """Compute the first view ahead of the first visitor."""
     from . import state
 
     choice = state.first_choice()
-    shot = capture(choice, nlviz.Progress())
-    block_view(choice, shot, list(shot.affinities)[-1], channel=state.CHANNEL)
+    capture = capture_of(choice, nlviz.Progress())
+    block_data(choice, capture, list(capture.affinities)[-1], channel=state.CHANNEL)
 
 
 def payload_at(
-    shot: nlviz.Capture,
+    capture: nlviz.Capture,
     block: str,
-    view: BlockView,
+    data: BlockData,
     query: nlviz.Point,
     *,
     channel: str,
 ) -> bytes:
-    """Return the live view's bytes, with this query's row where the browser cannot compute it."""
-    return _payload(shot, block, view.affinities, channel, query) if view.served else view.payload
+    """Return the live view's bytes, with the query's row if the browser cannot compute it."""
+    return (
+        _payload(capture, block, data.affinities, channel, query) if data.served else data.payload
+    )
 
 
 def _payload(
-    shot: nlviz.Capture,
+    capture: nlviz.Capture,
     block: str,
     affinities: dict[str, nlviz.Affinity],
     channel: str,
     query: nlviz.Point | None,
 ) -> bytes:
-
     return nlviz.web.live_view(
-        shot,
+        capture,
         block,
         query=query,
         channel=channel,
         affinities=affinities,
         # The device of a saved capture may be another machine's.
-        device=nlviz.zoo.device_name(shot.about.device) if shot.blocks else None,
+        device=nlviz.zoo.device_name(capture.about.device) if capture.blocks else None,
     )

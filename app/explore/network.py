@@ -1,4 +1,4 @@
-"""Which network to look into: by name, or a file of weights; and what was found in it."""
+"""Choice of the network in the sidebar, by name or file of weights, and its load report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = ("Model", "File")
 
 @dataclass(frozen=True)
 class Network:
-    """A network that was chosen.
+    """Chosen network.
 
     Attributes:
         name: a model's name, or the path of a file of weights.
@@ -29,7 +29,7 @@ class Network:
 
 
 def choose() -> Network | None:
-    """Draw the choice in the sidebar; None while a file or a word on a licence is awaited."""
+    """Draw the choice; return None while a file or the consent to a download is missing."""
     st.segmented_control("Network", KINDS, key="network", required=True)
     if st.session_state.network == "File":
         return _file()
@@ -37,7 +37,6 @@ def choose() -> Network | None:
 
 
 def _named() -> Network | None:
-
     state = st.session_state
     models = [
         *nlviz.zoo.app_offers.functions(),
@@ -100,12 +99,12 @@ def _file() -> Network | None:
 
 
 def is_bundled(name: str) -> bool:
-    """Return whether a model comes with this package."""
+    """Return whether a model's weights come with this package."""
     return name in nlviz.zoo.CARDS and bool(nlviz.zoo.CARDS[name].weights)
 
 
 def report(found: nlviz.LoadReport | None) -> None:
-    """Draw what was found in the file of weights."""
+    """Draw the load report of a file of weights."""
     if found is None:
         return
 
@@ -121,18 +120,17 @@ def report(found: nlviz.LoadReport | None) -> None:
 
 
 def plain(text: str) -> str:
-    """Return text that Markdown shows as it is; names out of a file may hold anything."""
+    """Escape Markdown in text; names from a file may hold anything."""
     return re.sub(r"([\\`*_{}\[\]<>#|~$:])", r"\\\1", text)
 
 
 def _label(name: str) -> str:
-
     card = nlviz.zoo.CARDS.get(name)
     return name if card is None or card.weights or nlviz.zoo.is_here(card) else f"{name} ↓"
 
 
 def _about(card: nlviz.ModelCard) -> str:
-    """Return what to know before a download."""
+    """Return licence, source and accuracy of a download, in words."""
     terms = "; **no commercial use**" if card.non_commercial else ""
     accuracy = f" Published: {card.accuracy}." if card.accuracy else ""
     note = f" {card.note}" if card.note and card.url else ""

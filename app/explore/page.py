@@ -12,7 +12,7 @@ import streamlit as st
 import nlviz
 
 from ..shared import live_view, uploads
-from ..shared.errors import progress_to, sentence, tell_error, told
+from ..shared.errors import errors_shown, progress_to, sentence, show_error
 from . import attribution, cached, network, panels, prediction, sidebar, state
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ CURE = "Another input or block may work."
 
 
 def page() -> None:
-    """Draw the page; whatever goes wrong is told in a sentence."""
+    """Draw the page; an error is shown as a sentence."""
     waiting = st.empty()
-    with told("Explore", waiting, cure=CURE):
+    with errors_shown("Explore", waiting, cure=CURE):
         _draw(waiting)
 
 
@@ -61,42 +61,42 @@ def _draw(waiting: DeltaGenerator) -> None:
             return
         if (spec := loaded.input_spec) is not None:
             state.sample_as_trained(choice.model, spec.frames, spec.stride)
-    shot = _captured(choice, waiting, key)
+    capture = _capture(choice, waiting, key)
     st.session_state.shown = choice  # the Denoise page offers it
     state.same_clip_as_before(cached.clip_key(choice))
     state.same_network_as_before(choice.model)
-    names = list(shot.affinities)
+    names = list(capture.affinities)
     if st.session_state.block not in names:
         wanted = st.session_state.block
         st.session_state.block = names[-1]
         if wanted is not None:
-            shot.affinities[wanted]  # raises the sentence with the close names
+            capture.affinities[wanted]  # raises the sentence with the close names
     with st.sidebar:
-        st.selectbox("Block", names, key="block", format_func=lambda n: _block_label(shot, n))
+        st.selectbox("Block", names, key="block", format_func=lambda n: _block_label(capture, n))
         below = st.container()
     block = st.session_state.block
     with waiting.container():
         st.progress(0.97, "Preparing the view")
-    view = cached.block_view(choice, shot, block, channel=state.CHANNEL)
+    data = cached.block_data(choice, capture, block, channel=state.CHANNEL)
     waiting.empty()
     model = None if loaded is None else partial(cached.model, choice)
-    _live(shot, block, view, _shareable(choice), model)
-    attribution.work(model, shot, block)
+    _live(capture, block, data, _shareable(choice), model)
+    attribution.work(model, capture, block)
     with below:
-        prediction.draw(model, shot, cached.source(choice))
+        prediction.draw(model, capture, cached.source(choice))
     if loaded is not None and not network.is_bundled(choice.model):
         network.report(loaded.report)
 
 
 def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> nlviz.Model | None:
-    """Return the network, or None where its file makes none, which is told with what it holds."""
+    """Load the network. If the file is incomplete, show its load report and return None."""
     with waiting.container():
         bar = st.progress(0.0, "Loading the network")
     try:
         return cached.model(choice, progress_to(bar))
     except (nlviz.errors.WeightsMismatch, nlviz.errors.NoNonLocalBlocks) as error:
         waiting.empty()
-        tell_error(error, page="Explore", cure=CURE)
+        show_error(error, page="Explore", cure=CURE)
         network.report(cached.report(choice))
         return None
 
@@ -108,11 +108,11 @@ def _shareable(choice: state.Choice) -> bool:
     return choice.upload is None and not uploads.is_upload(choice.model) and not choice.flags
 
 
-def _captured(choice: state.Choice, waiting: DeltaGenerator, key: object) -> nlviz.Capture:
+def _capture(choice: state.Choice, waiting: DeltaGenerator, key: object) -> nlviz.Capture:
     with waiting.container():
         bar = st.progress(0.0, f"Reading {choice.name}")
         st.button("Cancel", on_click=_cancel, args=(key,))
-    return cached.capture(choice, progress_to(bar))
+    return cached.capture_of(choice, progress_to(bar))
 
 
 def _cancel(key: object) -> None:
@@ -125,28 +125,28 @@ def _resume() -> None:
 
 @st.fragment
 def _live(
-    shot: nlviz.Capture,
+    capture: nlviz.Capture,
     block: str,
-    view: cached.BlockView,
+    data: cached.BlockData,
     shareable: bool,
     model: Callable[[], nlviz.Model] | None,
 ) -> None:
     """Draw the live view and what belongs to the pinned query; a pin reruns only this."""
-    with told("Explore", cure=CURE):
-        now = _draw_live(shot, block, view, shareable)
-        attribution.draw(model, shot, block, now)
+    with errors_shown("Explore", cure=CURE):
+        view = _draw_live(capture, block, data, shareable)
+        attribution.draw(model, capture, block, view)
 
 
 def _draw_live(
-    shot: nlviz.Capture, block: str, view: cached.BlockView, shareable: bool
+    capture: nlviz.Capture, block: str, data: cached.BlockData, shareable: bool
 ) -> nlviz.View:
-    query = st.session_state.query or view.opening
+    query = st.session_state.query or data.opening
     try:
-        shot.clip.check(frame=query[0], y=query[1], x=query[2])
+        capture.clip.check(frame=query[0], y=query[1], x=query[2])
     except nlviz.NlvizError as error:
         st.warning(sentence(str(error)), icon=":material/my_location:")
-        st.session_state.query, query = None, view.opening
-    payload = cached.payload_at(shot, block, view, query, channel=state.CHANNEL)
+        st.session_state.query, query = None, data.opening
+    payload = cached.payload_at(capture, block, data, query, channel=state.CHANNEL)
     live_view.mount(payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
     live_view.move(
         state.CHANNEL,
@@ -158,10 +158,10 @@ def _draw_live(
         # Plotly's script keeps a browser busy for a second; the first map comes before it.
         st.session_state.seen = True
         time.sleep(HEAD_START)
-    now = state.current_view(shot, block, query)
-    state.write_address(now, shareable=shareable)
-    panels.draw(shot, block, view, now)
-    return now
+    view = state.current_view(capture, block, query)
+    state.write_address(view, shareable=shareable)
+    panels.draw(capture, data, view)
+    return view
 
 
 def _pinned() -> None:
@@ -174,6 +174,6 @@ def _display_changed() -> None:
     st.session_state.display = dict(st.session_state[state.LIVE].get("view") or {})
 
 
-def _block_label(shot: nlviz.Capture, name: str) -> str:
-    t, h, w = shot.affinities[name].queries.shape
+def _block_label(capture: nlviz.Capture, name: str) -> str:
+    t, h, w = capture.affinities[name].queries.shape
     return f"{name} ({t}×{h}×{w} cells)"

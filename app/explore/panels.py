@@ -1,4 +1,4 @@
-"""What stands beside the live view for the pinned query: masses, top keys, trust, saving."""
+"""Panels of the pinned query: its row over time, strongest keys, whether to believe it, saving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import nlviz
 from . import state
 
 if TYPE_CHECKING:
-    from .cached import BlockView
+    from .cached import BlockData
 
 KINDS = (
     ("PNG", "png", "image/png", "The film strip with map, query, colour bar and caption"),
@@ -24,28 +24,27 @@ KINDS = (
 )
 
 
-def draw(shot: nlviz.Capture, block: str, view: BlockView, now: nlviz.View) -> None:
+def draw(capture: nlviz.Capture, data: BlockData, view: nlviz.View) -> None:
     """Draw the panels of one view."""
-    source = now.display.source if now.display.source in view.affinities else "learned"
-    affinity = view.affinities[source]
-    attention = nlviz.render.attention_of(affinity, now)
+    source = view.display.source if view.display.source in data.affinities else "learned"
+    affinity = data.affinities[source]
+    attention = nlviz.render.attention_of(affinity, view)
     left, middle, right = st.columns([5, 7, 5], gap="medium")
     with left:
-        _mass(shot, attention)
-        if shot.detections:
-            _objects(shot, attention)
-        _query_inputs(shot, now)
+        _mass(capture, attention)
+        if capture.detections:
+            _objects(capture, attention)
+        _query_inputs(capture, view)
     with middle:
-        _top_keys(shot, attention)
-        _health(view)
+        _top_keys(capture, attention)
+        _health(data)
     with right:
-        _trust(view)
-    _save(shot, affinity, now)
+        _trust(data)
+    _save(capture, affinity, view)
 
 
-def _mass(shot: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
-
-    s = nlviz.row_statistics(attention, shot.clip.times)
+def _mass(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
+    s = nlviz.row_statistics(attention, capture.clip.times)
     what = ", minus the mean row" if s.moved is not None else ""
     st.markdown(f"##### The pinned query's row{what}")
     if len(s.per_frame) > 1:
@@ -58,18 +57,17 @@ def _mass(shot: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
 
 
-def _objects(shot: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
-
+def _objects(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
     st.markdown("##### On what it found")
-    masses = nlviz.instance_masses(attention, shot.detections, clip_shape=shot.clip.shape)
+    masses = nlviz.instance_masses(attention, capture.detections, clip_shape=capture.clip.shape)
     for line in nlviz.words.instance_lines(masses):
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
 
 
-def _query_inputs(shot: nlviz.Capture, now: nlviz.View) -> None:
+def _query_inputs(capture: nlviz.Capture, view: nlviz.View) -> None:
     """Number inputs that move the query, for keyboards and for tests."""
-    t, h, w = shot.clip.shape
-    place = (now.query.frame, now.query.y, now.query.x)
+    t, h, w = capture.clip.shape
+    place = (view.query.frame, view.query.y, view.query.x)
     with st.expander("Query by numbers"):
         columns = st.columns(3)
         limits = (("Frame", t - 1), ("y (px)", h - 1), ("x (px)", w - 1))
@@ -85,12 +83,11 @@ def _typed() -> None:
     state.move_to(nlviz.Point(frame, y, x))
 
 
-def _top_keys(shot: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
-
+def _top_keys(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
     gains = attention.values == "difference"
     st.markdown("##### Keys that gain most" if gains else "##### Its strongest keys")
     st.dataframe(
-        nlviz.words.top_keys(shot.clip, attention, k=12),
+        nlviz.words.top_keys(capture.clip, attention, k=12),
         hide_index=True,
         column_order=("key", "multiple", "time", "y", "x"),
         row_height=44,
@@ -114,26 +111,25 @@ def _top_keys(shot: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
     )
 
 
-def _trust(view: BlockView) -> None:
-
+def _trust(data: BlockData) -> None:
     st.markdown("##### Can this map be believed?")
-    _lines(nlviz.words.trust(view.statistics))
+    _lines(nlviz.words.trust(data.statistics))
 
 
-def _health(view: BlockView) -> None:
-    """Say whether the block is alive; what needs a long forward pass waits for a click."""
+def _health(data: BlockData) -> None:
+    """Draw the health of the block; a long forward pass waits for a click."""
     st.markdown("##### Is the block alive?")
-    test = view.test
+    test = data.test
     if test.cheap:
         test.run()
-    told, asked = st.container(), st.empty()
+    lines, question = st.container(), st.empty()
     if not test.done:
         tip = "Runs the network once more without this block and compares its answers"
-        if asked.button("Test the block", help=tip, key="test-block"):
-            with asked, st.spinner("Running the network without the block"):
+        if question.button("Test the block", help=tip, key="test-block"):
+            with question, st.spinner("Running the network without the block"):
                 test.run()
-            asked.empty()
-    with told:
+            question.empty()
+    with lines:
         _lines(nlviz.words.health_lines(test.health))
 
 
@@ -144,15 +140,14 @@ def _lines(lines: list[nlviz.words.Line]) -> None:
             st.caption(line.meaning)
 
 
-def _save(shot: nlviz.Capture, affinity: nlviz.Affinity, now: nlviz.View) -> None:
-
+def _save(capture: nlviz.Capture, affinity: nlviz.Affinity, view: nlviz.View) -> None:
     st.markdown("##### Save this view")
     with st.container(horizontal=True):
         for label, kind, mime, tip in KINDS:
             st.download_button(
                 label,
-                data=partial(nlviz.render.render_bytes, kind, shot, affinity, now),
-                file_name=f"{now.clip.name.rsplit('.', 1)[0]}-{now.block}.{kind}",
+                data=partial(nlviz.render.render_bytes, kind, capture, affinity, view),
+                file_name=f"{view.clip.name.rsplit('.', 1)[0]}-{view.block}.{kind}",
                 mime=mime,
                 help=tip,
                 on_click="ignore",

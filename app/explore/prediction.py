@@ -1,4 +1,4 @@
-"""What the network answers: for this clip, and, if asked, for 30 views of the whole video."""
+"""Prediction panel: the answer for this clip and, on request, over 30 views of the whole video."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import streamlit as st
 
 import nlviz
 
+from ..shared.errors import progress_to
+
 Load = Callable[[], "nlviz.Model"]
 
 
-def draw(model: Load | None, shot: nlviz.Capture, source: Path | bytes | None) -> None:
+def draw(model: Load | None, capture: nlviz.Capture, source: Path | bytes | None) -> None:
     """Draw the prediction panel.
 
     Args:
-        model: gives the network, or None where there is only a saved capture.
-        shot: the capture.
-        source: the video that the clip was taken from, where it is at hand.
+        model: loads the network; None for a saved capture.
+        capture: of the clip on the screen.
+        source: file or bytes of the video that the clip is taken from, or None.
     """
-    found = shot.prediction()
+    found = capture.prediction()
     if not found:
         return
     st.caption("The network's own prediction for this clip")
@@ -30,9 +32,9 @@ def draw(model: Load | None, shot: nlviz.Capture, source: Path | bytes | None) -
     if model is None or not (note := nlviz.words.one_clip_note(loaded := model())):
         return
     st.caption(note)
-    if source is None or len(shot.clip.frames) == 1:
+    if source is None or len(capture.clip.frames) == 1:
         return
-    key = (shot.clip.digest, shot.about.name, shot.about.digest, shot.about.device)
+    key = (capture.clip.digest, capture.about.name, capture.about.digest, capture.about.device)
     if st.button(
         "Run 10 × 3 views",
         key="views_run",
@@ -52,11 +54,8 @@ def _run(model: nlviz.Model, source: Path | bytes) -> nlviz.ThirtyViews | None:
         bar = st.progress(0.0, "Listing the frames")
         st.button("Cancel", key="views_cancel")
 
-    def tell(sentence: str, share: float) -> None:
-        bar.progress(min(share, 1.0), sentence)
-
     try:
-        return nlviz.thirty_views(model, source, progress=tell)
+        return nlviz.thirty_views(model, source, progress=progress_to(bar))
     except nlviz.NlvizError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -65,7 +64,6 @@ def _run(model: nlviz.Model, source: Path | bytes) -> nlviz.ThirtyViews | None:
 
 
 def _show(views: nlviz.ThirtyViews) -> None:
-
     st.caption("All views together")
     chart = nlviz.render.charts.prediction(views.prediction())
     st.plotly_chart(chart, config={"displayModeBar": False}, key="views")

@@ -1,4 +1,4 @@
-"""What to look at: input, sampling, model, device."""
+"""Sidebar of Explore: input, sampling, network, device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .state import SAVED, SIZES, Choice, saved_choice
 
 
 def choose() -> Choice | None:
-    """Draw the sidebar; return what was chosen, or None while an upload is awaited."""
+    """Draw the sidebar; return the choice, or None while an upload or a network is missing."""
     state = st.session_state
     inputs = list(nlviz.bundled_inputs())
     if state.input not in inputs:

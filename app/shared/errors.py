@@ -1,4 +1,4 @@
-"""Errors in a sentence: a traceback helps nobody who looks at a page."""
+"""Errors of a page: shown as a sentence, logged where they are ours."""
 
 from __future__ import annotations
 
@@ -16,26 +16,24 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def told(page: str, waiting: DeltaGenerator | None = None, *, cure: str) -> Iterator[None]:
-    """Progress errors in a sentence.
-
-    What was being waited for does not come any more, so its place is emptied.
+def errors_shown(page: str, waiting: DeltaGenerator | None = None, *, cure: str) -> Iterator[None]:
+    """Show an error that ends the block as a sentence on the page.
 
     Args:
         page: name of the page, for the log.
-        waiting: where something was waited for.
-        cure: what may help where the error is ours, as a sentence.
+        waiting: container of what was waited for; it is emptied, as nothing comes any more.
+        cure: what may help if the error is a fault of ours, as a sentence.
     """
     try:
         yield
     except Exception as error:
         if waiting is not None:
             waiting.empty()
-        tell_error(error, page=page, cure=cure)
+        show_error(error, page=page, cure=cure)
 
 
-def tell_error(error: Exception, *, page: str, cure: str) -> None:
-    """Draw an error as a sentence; errors that are not meant go to the log as well."""
+def show_error(error: Exception, *, page: str, cure: str) -> None:
+    """Draw an error as a sentence; log it too unless it was raised for the user to read."""
     if isinstance(error, nlviz.NlvizError):
         st.error(sentence(str(error)), icon=":material/error:")
         return
@@ -55,5 +53,5 @@ def sentence(text: str) -> str:
 
 
 def progress_to(bar: DeltaGenerator) -> nlviz.Progress:
-    """Return progress that moves a bar; Cancel stops the script there, between two stages."""
+    """Return the progress that moves a bar; Cancel ends the script at its next report."""
     return nlviz.Progress(lambda sentence, share: bar.progress(min(max(share, 0.0), 1.0), sentence))

@@ -1,4 +1,4 @@
-"""Mounts the lens over pictures of one scene, and moves it without sending its bytes again."""
+"""Mount the lens over pictures of one scene, and move it without sending its bytes again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import nlviz
 
 @cache
 def _component() -> Callable[..., Any]:
-
     return st.components.v2.component(
         "nlviz_lens",
         html="<div></div>",
@@ -24,7 +23,6 @@ def _component() -> Callable[..., Any]:
 
 @cache
 def _control() -> Callable[..., Any]:
-
     return st.components.v2.component(
         "nlviz_lens_control", html="<div></div>", js=nlviz.web.LIVE_VIEW.script("control")
     )
@@ -56,4 +54,4 @@ def move(channel: str, *, point: Mapping[str, float] | None, serial: int) -> Non
 
 
 def _nothing() -> None:
-    """Let the session keep the point without any more to do."""
+    """Accept a change that the session keeps by itself."""

@@ -1,4 +1,4 @@
-"""Mounts the live view: one component for its bytes, one that moves it without sending them."""
+"""Mount the live view: one component for its bytes, one that moves it without sending them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import nlviz
 
 @cache
 def _component(entry: str) -> Callable[..., Any]:
-
     return st.components.v2.component(
         f"nlviz_{entry}",
         html="<div></div>",

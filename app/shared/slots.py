@@ -17,12 +17,12 @@ Key = tuple[Any, ...]
 
 @dataclass
 class Slot:
-    """A place for one result.
+    """Container of one shared result.
 
     Attributes:
         lock: held while the result is made.
-        value: the result, or None as long as it is not made.
-        seconds: what a part of the work took, where somebody asks.
+        value: the result, or None until it is made.
+        seconds: duration of a part of the work, for callers that estimate.
     """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -31,7 +31,7 @@ class Slot:
 
 
 def filled(slot: Slot, make: Callable[[], T]) -> T:
-    """Return the slot's result, made now unless it is there; what ``make`` raises is raised."""
+    """Return the slot's result; call ``make`` first if it is missing. Its errors are raised."""
     with slot.lock:
         if slot.value is None:
             slot.value = make()

@@ -23,7 +23,7 @@ def keep(name: str, content: bytes) -> Path:
     """Return the path of an upload's copy; the same content under the same name is kept once.
 
     Args:
-        name: what the visitor's file is called.
+        name: of the visitor's file.
         content: its bytes.
     """
     with _LOCK:
@@ -38,5 +38,5 @@ def keep(name: str, content: bytes) -> Path:
 
 
 def is_upload(path: str) -> bool:
-    """Return whether a path is an upload's copy, which no address and no file should name."""
+    """Return whether a path is an upload's copy; addresses and files must not name it."""
     return _folder.cache_info().currsize > 0 and path.startswith(_folder().name)
