@@ -1,11 +1,13 @@
 """Video networks in plain tensor operations, fed with a file's own keys.
 
 Nothing here goes through the project's modules or its tables of names: a test says how its family
-calls each kernel, and the arithmetic is written out from the papers' formulas.
+calls each kernel, and the arithmetic is written out from the papers' formulas. Weights take the
+type of what goes through them: in float64 both sides agree to rounding on any processor.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -61,14 +63,14 @@ def convolved(x: Tensor, kernel: Tensor, stride: tuple[int, int, int] = (1, 1, 1
     """Convolve with half the kernel as padding; a kernel of 4 axes has no time."""
     if kernel.dim() == 4:
         kernel = kernel[:, :, None]
-    return F.conv3d(x, kernel, stride=stride, padding=tuple(k // 2 for k in kernel.shape[2:]))
+    return F.conv3d(x, kernel.to(x), stride=stride, padding=tuple(k // 2 for k in kernel.shape[2:]))
 
 
 def normalised(
     x: Tensor, scale: Tensor, offset: Tensor, mean: Tensor, variance: Tensor, eps: float = 1e-5
 ) -> Tensor:
     """Return (x - mean) / sqrt(variance + eps) * scale + offset, per channel."""
-    s, b, m, v = (t.view(-1, *[1] * (x.dim() - 2)) for t in (scale, offset, mean, variance))
+    s, b, m, v = (t.to(x).view(-1, *[1] * (x.dim() - 2)) for t in (scale, offset, mean, variance))
     return (x - m) / (v + eps).sqrt() * s + b
 
 
@@ -114,7 +116,7 @@ class Block:
         g = _flat(_pooled_or_not(_pointwise(pooled, *self.g), after))
         if self.mode == "concatenation":
             assert self.w_f is not None
-            w = self.w_f.flatten()
+            w = self.w_f.flatten().to(x)
             d = theta.shape[1]
             n_q, n_k = theta.shape[2], phi.shape[2]
             pairs = torch.cat(
@@ -142,7 +144,7 @@ class Block:
 
 
 def _pointwise(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-    y = torch.einsum("oc,bc...->bo...", kernel.flatten(1), x)
+    y = torch.einsum("oc,bc...->bo...", kernel.flatten(1).to(x), x)
     return y if bias is None else y + bias.view(-1, *[1] * (x.dim() - 2))
 
 
@@ -201,7 +203,7 @@ class Net:
 
     def pooled_logits(self, x: Tensor) -> Tensor:
         weight, bias = self.head
-        return x.mean((2, 3, 4)) @ weight.flatten(1).T + bias
+        return x.mean((2, 3, 4)) @ weight.flatten(1).T.to(x) + bias
 
     def stem(self, x: Tensor) -> Tensor:
         x = convolved(x, self.conv("stem"), (self.stem_stride, 2, 2))
@@ -282,13 +284,15 @@ def is_last(part: str, depth: int) -> bool:
 
 
 def assert_close(found: Tensor, expected: Tensor) -> None:
-    """The largest difference is 1e-5 of the largest value, or of 1 where that is more."""
+    """Differences are 1e-5 of the largest value, or of 1 where that is more; 1e-7 in float64."""
     size = max(1.0, float(expected.abs().max()))
-    torch.testing.assert_close(found / size, expected / size, rtol=0, atol=1e-5)
+    least = 1e-7 if found.dtype == expected.dtype == torch.float64 else 1e-5
+    torch.testing.assert_close(found / size, expected / size, rtol=0, atol=least)
 
 
 def assert_same(net: torch.nn.Module, ours: Net, x: Tensor) -> None:
-    """Logits and the rows of every block are those of the reference."""
+    """Logits and the rows of every block are those of the reference, both in float64."""
+    net, x = copy.deepcopy(net).double(), x.double()
     for block in ours.blocks.values():
         getattr(block, "rows", []).clear()
     logits, rows = attended(net, x)
