@@ -13,7 +13,6 @@ The embedded Gaussian's file and the dot product's have the same modules.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -25,7 +24,7 @@ from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.errors import WeightsMismatch
 from nlviz.families.family import Family, KeyEndings, TableRow
 from nlviz.families.reading.adapter import InputSpec
-from nlviz.families.reading.alexhex7_keys import block_part
+from nlviz.families.reading.alexhex7_keys import ALEXHEX7_BLOCK
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.foreign_blocks import (
@@ -35,8 +34,8 @@ from nlviz.families.reading.foreign_blocks import (
     is_called,
     last_of,
 )
+from nlviz.families.reading.key_map import KeyMap, behind, stripped
 from nlviz.families.reading.layout import Block, Origin, Reading
-from nlviz.families.reading.resnet_keys import stripped
 
 
 class AlexHex7Adapter(ForeignAdapter):
@@ -76,19 +75,11 @@ SIDE = 28
 CONCAT = "concat_project.0.weight"
 
 
-def alexhex7_name(key: str) -> str | None:
-    """Return the network's key, or None.
-
-    >>> alexhex7_name("module.conv_2.1.running_mean"), alexhex7_name("nl_2.phi.0.bias")
-    ('stage2.1.running_mean', 'nl2.phi.bias')
-    """
-    bare = stripped(key)
-    if m := re.fullmatch(r"conv_([123])\.([01])\.(\w+)", bare):
-        return f"stage{m[1]}.{m[2]}.{m[3]}"
-    if m := re.fullmatch(r"nl_([12])\.(.+)", bare):
-        part = block_part(m[2])
-        return None if part is None else f"nl{m[1]}.{part}"
-    return bare if re.fullmatch(r"fc\.[03]\.(weight|bias)", bare) else None
+KEYS = KeyMap(
+    (r"conv_(?P<stage>[123])\.(?P<i>[01])\.(?P<kind>\w+)", "stage{stage}.{i}.{kind}"),
+    *behind(r"nl_(?P<i>[12])\.", "nl{i}.", ALEXHEX7_BLOCK),
+    (r"fc\.(?P<i>[03])\.(?P<kind>weight|bias)", "fc.{i}.{kind}"),
+)
 
 
 class AlexHex7Layout:
@@ -112,10 +103,8 @@ class AlexHex7Layout:
 
     def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
         """Return how the file becomes a network."""
-        names = {
-            key: name for key in checkpoint.tensors if (name := alexhex7_name(key)) is not None
-        }
-        by_name = {name: checkpoint.tensors[key] for key, name in names.items()}
+        mapped = KEYS.apply(checkpoint)
+        names, by_name = mapped.names, mapped.by_name
         own = {stripped(key) for key in checkpoint.tensors}
         g1, g2 = (by_name.get(f"nl{i}.g.weight") for i in (1, 2))
         inner = (0 if g1 is None else g1.shape[0], 0 if g2 is None else g2.shape[0])

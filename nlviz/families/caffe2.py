@@ -23,7 +23,7 @@ through the last of these alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -31,58 +31,44 @@ import torch
 from torch import Tensor
 
 from nlviz.families.family import Family, KeyEndings, TableRow
-from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.card import KINETICS, NON_LOCAL, TEN_BY_THREE, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
-from nlviz.families.reading.data_sets import labels_of, trained_for
 from nlviz.families.reading.flags import Flags
-from nlviz.families.reading.input_note import input_note, ordinal, sampled
+from nlviz.families.reading.input_note import ordinal, sampled
+from nlviz.families.reading.key_map import KeyMap, Row
 from nlviz.families.reading.layout import Flag, Origin, Reading, as_matrix
-from nlviz.families.reading.resnet_keys import (
-    RESNET_FLAGS,
-    Preset,
-    Trunk,
-    blocks_of,
-    in_words,
-    network_of,
-    spec_of,
-    trunk_of,
-)
+from nlviz.families.reading.resnet import CROPS, GREY, Seen, read_resnet, with_time
+from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, Trunk, spec_of, trunk_of
 
 EPSILON = 1e-5
-_NORM = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
-_RES = re.compile(r"res([2-5])_(\d+)_branch(2[abc]|1)_(w|bn_(?:s|b|rm|riv))")
-_NL = re.compile(r"nonlocal_conv([2-5])_(\d+)_(theta|phi|g|out)_([wb])")
-_NL_NORM = re.compile(r"nonlocal_conv([2-5])_(\d+)_bn_(s|b|rm|riv)")
-_STEM_NORM = re.compile(r"res_conv1_bn_(s|b|rm|riv)")
-_TRAINING = re.compile(r".*_momentum|lr|model_iter|iteration\w*|optimizer_iteration\w*")
+_TRAINING = r".*_momentum|lr|model_iter|iteration\w*|optimizer_iteration\w*"
 _SAMPLING = re.compile(r"(?<!\d)([1-9]\d{0,2})x([1-9]\d?)(?!\d)")
 _SLOWFAST = re.compile(r"(?:C2D|I3D|SLOW|SLOWONLY)(?:_NLN|_NOPOOL)*_\d+x\d+_R\d+")
 
 
-def caffe2_name(blob: str) -> str | None:
-    """Return the network's key for a blob, or None.
+def _norm(theirs: str, ours: str) -> list[Row]:
+    """Return the rows of a normalisation."""
+    parts = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
+    return [(f"{theirs}_{part}", f"{ours}.{name}") for part, name in parts.items()]
 
-    >>> caffe2_name("res4_5_branch2a_bn_riv"), caffe2_name("nonlocal_conv3_1_theta_w")
-    ('res4.5.a_bn.running_var', 'res3.1.nl.theta.weight')
-    >>> caffe2_name("res4_5_branch2a_w_momentum") is None
-    True
-    """
-    if blob == "conv1_w":
-        return "stem.conv.weight"
-    if blob in ("pred_w", "pred_b"):
-        return "head.weight" if blob == "pred_w" else "head.bias"
-    if m := _STEM_NORM.fullmatch(blob):
-        return f"stem.bn.{_NORM[m[1]]}"
-    if m := _RES.fullmatch(blob):
-        part = "shortcut" if m[3] == "1" else m[3][1]
-        end = ".weight" if m[4] == "w" else f"_bn.{_NORM[m[4][3:]]}"
-        return f"res{m[1]}.{int(m[2])}.{part}{end}"
-    if m := _NL.fullmatch(blob):
-        return f"res{m[1]}.{int(m[2])}.nl.{m[3]}.{'weight' if m[4] == 'w' else 'bias'}"
-    if m := _NL_NORM.fullmatch(blob):
-        return f"res{m[1]}.{int(m[2])}.nl.bn.{_NORM[m[3]]}"
-    return None
+
+_RES, _OUR_RES = r"res(?P<stage>[2-5])_(?P<i>\d+)_branch", "res{stage}.{i}"
+_NL, _OUR_NL = r"nonlocal_conv(?P<stage>[2-5])_(?P<i>\d+)_", "res{stage}.{i}.nl"
+KEYS = KeyMap(
+    ("conv1_w", "stem.conv.weight"),
+    *_norm("res_conv1_bn", "stem.bn"),
+    (_RES + r"2(?P<part>[abc])_w", _OUR_RES + ".{part}.weight"),
+    *_norm(_RES + r"2(?P<part>[abc])_bn", _OUR_RES + ".{part}_bn"),
+    (_RES + "1_w", _OUR_RES + ".shortcut.weight"),
+    *_norm(_RES + "1_bn", _OUR_RES + ".shortcut_bn"),
+    (_NL + "(?P<part>theta|phi|g|out)_w", _OUR_NL + ".{part}.weight"),
+    (_NL + "(?P<part>theta|phi|g|out)_b", _OUR_NL + ".{part}.bias"),
+    *_norm(_NL + "bn", _OUR_NL + ".bn"),
+    ("pred_w", "head.weight"),
+    ("pred_b", "head.bias"),
+    dropped=((_TRAINING, "state of the optimiser"),),
+    wrappers=(),
+)
 
 
 class Caffe2Layout:
@@ -102,22 +88,8 @@ class Caffe2Layout:
 
     def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
         """Return how the file becomes a network."""
-        names: dict[str, str] = {}
-        dropped: dict[str, str] = {}
-        change: dict[str, Callable[[Tensor], Tensor]] = {}
-        for key, tensor in checkpoint.tensors.items():
-            if _TRAINING.fullmatch(key):
-                dropped[key] = "state of the optimiser"
-            elif (name := caffe2_name(key)) is not None:
-                names[key] = name
-                if name == "head.weight" and tensor.dim() > 2:
-                    change[key] = as_matrix
-                elif tensor.dim() == 4:
-                    change[key] = _with_time
-        by_name = {
-            name: change[key](checkpoint.tensors[key]) if key in change else checkpoint.tensors[key]
-            for key, name in names.items()
-        }
+        mapped = KEYS.apply(checkpoint, shaped=_shaped)
+        by_name = mapped.by_name
         trunk = trunk_of(by_name, source=checkpoint.path.name)
         affine = not any(n.endswith(("running_mean", "running_var")) for n in by_name)
         flags = Flags(overrides, known=self.flags)
@@ -126,30 +98,17 @@ class Caffe2Layout:
             affine, "key", "normalisation of the trunk is folded into a scale and an offset"
         )
         spec = spec_of(trunk, seen.preset(trunk, affine), flags)
-        size = flags.number("size", 256, "preset", "test crops; training crops were 224", least=32)
-        return Reading(
-            architecture=in_words(trunk),
-            build=lambda: network_of(spec),
-            names=names,
-            change=change,
-            dropped=dropped,
+        groups = (b.frames_per_group or 1 for b in spec.non_local.values())
+        return read_resnet(
+            checkpoint,
+            mapped,
+            trunk,
+            spec,
+            flags,
+            Seen(seen.frames, seen.stride, seen.origin, size_note=CROPS),
+            colours=GREY,
+            least=max(groups, default=1),
             filled=_statistics(by_name) if affine else {},
-            blocks=blocks_of(trunk, spec),
-            flags=flags.found,
-            input_spec=InputSpec(
-                size=size,
-                mean=(114.75,) * 3,
-                std=(57.375,) * 3,
-                frames=seen.frames,
-                stride=seen.stride,
-                least_frames=spec.stem_stride
-                * spec.pool1[1]
-                * (spec.pool2 or (1, 1))[1]
-                * max((b.frames_per_group or 1 for b in spec.non_local.values()), default=1),
-            ),
-            input_note=input_note(_GREY, seen.frames, seen.stride, size),
-            labels=labels_of(trunk.classes),
-            trained_for=trained_for(trunk.classes),
             warnings=seen.warnings,
         )
 
@@ -237,11 +196,11 @@ def _statistics(by_name: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, str]]:
     return filled
 
 
-def _with_time(tensor: Tensor) -> Tensor:
-    return tensor.unsqueeze(2)
-
-
-_GREY = "(value - 114.75) / 57.375"
+def _shaped(tensor: Tensor, name: str) -> Tensor:
+    """Return a kernel with an axis of time, a classifier as a matrix."""
+    if name == "head.weight" and tensor.dim() > 2:
+        return as_matrix(tensor)
+    return with_time(tensor, name)
 
 
 def _card(arch: str, frames: int, stride: int, top: str, *, base: str = "IN") -> ModelCard:
@@ -260,7 +219,7 @@ def _card(arch: str, frames: int, stride: int, top: str, *, base: str = "IN") ->
         url=f"https://dl.fbaipublicfiles.com/video-nonlocal/{file_name}",
         file_name=file_name,
         accuracy=f"top-1 / top-5 {top}, {TEN_BY_THREE}",
-        input=f"{sampled(frames, stride)}; RGB, {_GREY}",
+        input=f"{sampled(frames, stride)}; RGB, {GREY[2]}",
         note="Frames see only groups of four of each other in res3." if long else "",
     )
 

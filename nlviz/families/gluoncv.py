@@ -16,7 +16,6 @@ Gaussian, with the logits scaled, over all keys.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -30,34 +29,30 @@ from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.foreign_blocks import ForeignAdapter, Parts, dimension_of, is_called
 from nlviz.families.reading.input_note import sampled
+from nlviz.families.reading.key_map import KeyMap, behind, stripped
 from nlviz.families.reading.layout import Reading
 from nlviz.families.reading.resnet import IMAGENET, Seen, read_resnet
-from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, stripped, trunk_of
+from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, trunk_of
 from nlviz.networks.torchvision_names import torchvision_name
 
-_LAYER = re.compile(r"res_layers\.([0-3])\.(\d+)\.(.+)")
-_NL = re.compile(r"nonlocal_block\.(theta|phi|g|W|bn)\.(\w+)")
-_COPIES = {
-    r".*nonlocal_block\.W_bn\.[01]\.\w+": "a second name of W and bn",
-    r"(?:module\.)?head\.1\.\w+": "a second name of fc",
-}
-
-
-def gluoncv_name(key: str) -> str | None:
-    """Return the network's key, or None.
-
-    >>> gluoncv_name("res_layers.2.5.nonlocal_block.W.weight"), gluoncv_name("first_stage.1.bias")
-    ('res4.5.nl.out.weight', 'stem.bn.bias')
-    """
-    bare = stripped(key)
-    if m := re.fullmatch(r"first_stage\.([01])\.(\w+)", bare):
-        return f"stem.{'conv' if m[1] == '0' else 'bn'}.{m[2]}"
-    if m := _LAYER.fullmatch(bare):
-        stage, index, rest = int(m[1]), int(m[2]), m[3]
-        if part := _NL.fullmatch(rest):
-            return f"res{stage + 2}.{index}.nl.{'out' if part[1] == 'W' else part[1]}.{part[2]}"
-        return torchvision_name(f"layer{stage + 1}.{index}.{rest}")
-    return torchvision_name(bare) if bare.startswith("fc.") else None
+KEYS = KeyMap(
+    (r"first_stage\.0\.(?P<kind>\w+)", "stem.conv.{kind}"),
+    (r"first_stage\.1\.(?P<kind>\w+)", "stem.bn.{kind}"),
+    *behind(
+        r"res_layers\.(?P<stage>[0-3])\.(?P<i>\d+)\.nonlocal_block\.",
+        "res{stage:+2}.{i}.nl.",
+        (
+            (r"(?P<part>theta|phi|g|bn)\.(?P<kind>\w+)", "{part}.{kind}"),
+            (r"W\.(?P<kind>\w+)", "out.{kind}"),
+        ),
+    ),
+    (r"res_layers\.(?P<stage>[0-3])\.(?P<rest>.+)", "layer{stage:+1}.{rest}", torchvision_name),
+    (r"fc\.(?P<kind>.+)", "fc.{kind}", torchvision_name),
+    dropped=(
+        (r".*nonlocal_block\.W_bn\.[01]\.\w+", "a second name of W and bn"),
+        (r"(?:module\.)?head\.1\.\w+", "a second name of fc"),
+    ),
+)
 
 
 class GluonCVLayout:
@@ -76,16 +71,8 @@ class GluonCVLayout:
 
     def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
         """Return how the file becomes a network."""
-        names: dict[str, str] = {}
-        dropped: dict[str, str] = {}
-        for key in checkpoint.tensors:
-            why = next((w for p, w in _COPIES.items() if re.fullmatch(p, key)), None)
-            if why is not None:
-                dropped[key] = why
-            elif (name := gluoncv_name(key)) is not None:
-                names[key] = name
-        by_name = {name: checkpoint.tensors[key] for key, name in names.items()}
-        trunk = trunk_of(by_name, source=checkpoint.path.name)
+        mapped = KEYS.apply(checkpoint)
+        trunk = trunk_of(mapped.by_name, source=checkpoint.path.name)
         flags = Flags(overrides, known=self.flags)
         dense = trunk.stem_kernel > 1
         preset = Preset(
@@ -106,13 +93,12 @@ class GluonCVLayout:
         )
         return read_resnet(
             checkpoint,
-            names,
+            mapped,
             trunk,
             spec,
             flags,
             Seen(32, 2, "preset", size=256),
             colours=IMAGENET,
-            dropped=dropped,
             warnings=warnings,
         )
 

@@ -21,35 +21,30 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nlviz.families.family import Family, TableRow
-from nlviz.families.reading.alexhex7_keys import block_part
+from nlviz.families.reading.alexhex7_keys import ALEXHEX7_BLOCK
 from nlviz.families.reading.card import KINETICS, TEN_BY_THREE, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.input_note import sampled
+from nlviz.families.reading.key_map import KeyMap, behind
 from nlviz.families.reading.layout import Reading
 from nlviz.families.reading.resnet import IMAGENET, Seen, read_resnet, with_time
-from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, stripped, trunk_of
-from nlviz.networks.torchvision_names import torchvision_name
+from nlviz.families.reading.resnet_keys import (
+    RESNET_FLAGS,
+    TSM_TRUNK_ROWS,
+    Preset,
+    spec_of,
+    trunk_of,
+)
 
-_NL = re.compile(r"layer([1-4])\.(\d+)\.nl\.(.+)")
 _SIGN = re.compile(r"(?:^|.*\.)base_model\.layer[1-4]\.\d+\.(?:block\.)?conv1\.net\.weight")
 
 
-def mit_tsm_name(key: str) -> str | None:
-    """Return the network's key, or None.
-
-    >>> mit_tsm_name("module.base_model.layer2.0.block.conv1.net.weight")
-    'res3.0.a.weight'
-    >>> mit_tsm_name("module.base_model.layer3.4.nl.W.1.running_var")
-    'res4.4.nl.bn.running_var'
-    """
-    bare = stripped(key)
-    if m := re.fullmatch(r"new_fc\.(weight|bias)", bare):
-        return f"head.{m[1]}"
-    if m := _NL.fullmatch(bare):
-        part = block_part(m[3])
-        return None if part is None else f"res{int(m[1]) + 1}.{int(m[2])}.nl.{part}"
-    return torchvision_name(bare.replace(".block.", ".").replace(".net.", "."))
+KEYS = KeyMap(
+    (r"new_fc\.(?P<kind>weight|bias)", "head.{kind}"),
+    *behind(r"layer(?P<stage>[1-4])\.(?P<i>\d+)\.nl\.", "res{stage:+1}.{i}.nl.", ALEXHEX7_BLOCK),
+    *TSM_TRUNK_ROWS,
+)
 
 
 class MitTSMLayout:
@@ -62,24 +57,21 @@ class MitTSMLayout:
     def recognise(self, checkpoint: Checkpoint) -> str | None:
         """Return by what the file was recognised, or None."""
         for key in checkpoint.tensors:
-            if re.search(
-                r"(^|\.)base_model\.layer[1-4]\.\d+\.(?:block\.)?conv1\.net\.weight$", key
-            ):
+            if _SIGN.fullmatch(key):
                 return f"the name {key}"
         return None
 
     def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
         """Return how the file becomes a network."""
-        names = {key: name for key in checkpoint.tensors if (name := mit_tsm_name(key)) is not None}
-        by_name = {name: with_time(checkpoint.tensors[key], name) for key, name in names.items()}
-        trunk = trunk_of(by_name, source=checkpoint.path.name)
+        mapped = KEYS.apply(checkpoint, shaped=with_time)
+        trunk = trunk_of(mapped.by_name, source=checkpoint.path.name)
         flags = Flags(overrides, known=self.flags)
         preset = Preset(scale=(False, "preset"), pool_first=(False, "preset"), shift=(True, "key"))
         spec = spec_of(trunk, preset, flags)
         dense = "dense" in checkpoint.path.name.lower()
         return read_resnet(
             checkpoint,
-            names,
+            mapped,
             trunk,
             spec,
             flags,

@@ -38,17 +38,17 @@ from nlviz.families.reading.foreign_blocks import (
     last_of,
 )
 from nlviz.families.reading.input_note import sampled
+from nlviz.families.reading.key_map import KeyMap, behind
 from nlviz.families.reading.layout import Origin, Reading
 from nlviz.families.reading.resnet import IMAGENET, Seen, read_resnet, with_time
-from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, spec_of, stripped, trunk_of
-from nlviz.networks.torchvision_names import torchvision_name
-
-_NL = re.compile(r"layer([1-4])\.(\d+)\.non_local_block\.(.+)")
-_PARTS = (
-    (re.compile(r"(theta|phi|g)(?:\.0)?\.conv\.(weight|bias)"), r"\1.\2"),
-    (re.compile(r"conv_out\.conv\.(weight|bias)"), r"out.\1"),
-    (re.compile(r"conv_out\.bn\.(\w+)"), r"bn.\1"),
+from nlviz.families.reading.resnet_keys import (
+    RESNET_FLAGS,
+    TSM_TRUNK_ROWS,
+    Preset,
+    spec_of,
+    trunk_of,
 )
+
 _MODES: tuple[tuple[str, PairwiseName], ...] = (
     ("embedded-gaussian", "embedded_gaussian"),
     ("dot-product", "dot_product"),
@@ -57,23 +57,20 @@ _MODES: tuple[tuple[str, PairwiseName], ...] = (
 _SAMPLING = re.compile(r"(?<!\d)(\d{1,3})x(\d{1,2})x\d{1,2}(?!\d)")
 
 
-def mmaction2_name(key: str) -> str | None:
-    """Return the network's key, or None.
-
-    >>> mmaction2_name("backbone.layer2.0.block.conv1.conv.net.weight")
-    'res3.0.a.weight'
-    >>> mmaction2_name("backbone.layer3.5.non_local_block.phi.0.conv.weight")
-    'res4.5.nl.phi.weight'
-    """
-    if m := re.fullmatch(r"(?:module\.)?cls_head\.(?:new_)?fc(?:_cls)?\.(weight|bias)", key):
-        return f"head.{m[1]}"
-    bare = stripped(key)
-    if m := _NL.fullmatch(bare):
-        for pattern, ours in _PARTS:
-            if pattern.fullmatch(m[3]):
-                return f"res{int(m[1]) + 1}.{int(m[2])}.nl.{pattern.sub(ours, m[3])}"
-        return None
-    return torchvision_name(bare.replace(".block.", ".").replace(".net.", "."))
+KEYS = KeyMap(
+    (r"cls_head\.(?:new_)?fc(?:_cls)?\.(?P<kind>weight|bias)", "head.{kind}"),
+    *behind(
+        r"layer(?P<stage>[1-4])\.(?P<i>\d+)\.non_local_block\.",
+        "res{stage:+1}.{i}.nl.",
+        (
+            (r"(?P<part>theta|phi|g)(?:\.0)?\.conv\.(?P<kind>weight|bias)", "{part}.{kind}"),
+            (r"conv_out\.conv\.(?P<kind>weight|bias)", "out.{kind}"),
+            (r"conv_out\.bn\.(?P<kind>\w+)", "bn.{kind}"),
+        ),
+    ),
+    *TSM_TRUNK_ROWS,
+    dropped=((r".*roi_head\..*", "the head sees boxes of persons, which a whole clip has not"),),
+)
 
 
 class MMAction2Layout:
@@ -93,16 +90,9 @@ class MMAction2Layout:
     def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
         """Return how the file becomes a network."""
         name = checkpoint.path.name
-        names: dict[str, str] = {}
-        dropped: dict[str, str] = {}
-        for key in checkpoint.tensors:
-            if (ours := mmaction2_name(key)) is not None:
-                names[key] = ours
-            elif "roi_head." in key:
-                dropped[key] = "the head sees boxes of persons, which a whole clip has not"
-        by_name = {ours: with_time(checkpoint.tensors[key], ours) for key, ours in names.items()}
-        headless = "head.weight" not in by_name and bool(dropped)
-        trunk = trunk_of(by_name, source=name, headless=headless)
+        mapped = KEYS.apply(checkpoint, shaped=with_time)
+        headless = "head.weight" not in mapped.by_name and bool(mapped.dropped)
+        trunk = trunk_of(mapped.by_name, source=name, headless=headless)
         tsm = checkpoint.tensors[_stem(checkpoint)].dim() == 4
         slow = not tsm and trunk.stem_kernel == 1
         flags = Flags(overrides, known=self.flags)
@@ -123,15 +113,14 @@ class MMAction2Layout:
         spec = spec_of(trunk, preset, flags)
         return read_resnet(
             checkpoint,
-            names,
+            mapped,
             trunk,
             spec,
             flags,
             Seen(frames, stride, origin, size=224 if tsm else 256, spread=tsm),  # type: ignore[arg-type]
             colours=IMAGENET,
             kind="TSM" if tsm else None,
-            dropped=dropped,
-            filled=zero_biases(by_name),
+            filled=zero_biases(mapped.by_name),
             trained_for="action detection on AVA" if headless else None,
         )
 

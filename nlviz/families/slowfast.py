@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -27,35 +26,16 @@ from torch import Tensor, nn
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.errors import WeightsMismatch
 from nlviz.families.family import Family, KeyEndings, TableRow
-from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.checkpoint import Checkpoint
-from nlviz.families.reading.data_sets import labels_of, trained_for
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.foreign_blocks import ForeignAdapter, Parts, dimension_of, is_called
-from nlviz.families.reading.input_note import input_note
+from nlviz.families.reading.key_map import KeyMap, Row, stripped
 from nlviz.families.reading.layout import Origin, Reading
-from nlviz.families.reading.resnet_keys import (
-    RESNET_FLAGS,
-    Preset,
-    Trunk,
-    blocks_of,
-    in_words,
-    network_of,
-    spec_of,
-    stripped,
-    trunk_of,
-)
+from nlviz.families.reading.resnet import CROPS, Seen, read_resnet
+from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, Trunk, spec_of, trunk_of
 from nlviz.families.slowfast_config import Config, config_of
 from nlviz.networks.video_resnet import VideoResNetSpec
 
-_STEM = re.compile(r"s1\.pathway(\d)_stem\.(conv\.weight|bn\.\w+)")
-_RES = re.compile(
-    r"s([2-5])\.pathway(\d)_res(\d+)\.branch(?:2\.([abc])|1)(?:\.(weight)|_bn\.(\w+))"
-)
-_NL = re.compile(
-    r"s([2-5])\.pathway(\d)_nonlocal(\d+)\.(?:conv_(theta|phi|g|out)\.(\w+)|(?:bn|norm)\.(\w+))"
-)
-_FUSE = re.compile(r"s([1-4])_fuse\.(?:conv_f2s\.(weight)|bn\.(\w+))")
 _INSTANTIATIONS: Mapping[str, PairwiseName] = MappingProxyType(
     {"softmax": "embedded_gaussian", "dot_product": "dot_product"}
 )
@@ -66,36 +46,31 @@ _BLUE_FIRST = (
 _SAMPLING = re.compile(r"(?<!\d)([1-9]\d{0,2})x([1-9]\d?)(?!\d)")
 
 
-def slowfast_name(key: str, *, two: bool = False) -> str | None:
-    """Return the network's key, or None.
+def _pathway(number: int, ours: str = "") -> list[Row]:
+    """Return the rows of one pathway; ``ours`` goes before the names of the network."""
+    at = rf"s(?P<stage>[2-5])\.pathway{number}"
+    res, nl = rf"{at}_res(?P<i>\d+)\.branch", rf"{at}_nonlocal(?P<i>\d+)\."
+    block = ours + "res{stage}.{i}."
+    return [
+        (rf"s1\.pathway{number}_stem\.(?P<end>conv\.weight|bn\.\w+)", ours + "stem.{end}"),
+        (res + r"2\.(?P<part>[abc])\.weight", block + "{part}.weight"),
+        (res + r"2\.(?P<part>[abc])_bn\.(?P<kind>\w+)", block + "{part}_bn.{kind}"),
+        (res + r"1\.weight", block + "shortcut.weight"),
+        (res + r"1_bn\.(?P<kind>\w+)", block + "shortcut_bn.{kind}"),
+        (nl + r"conv_(?P<part>theta|phi|g|out)\.(?P<kind>\w+)", block + "nl.{part}.{kind}"),
+        (nl + r"(?:bn|norm)\.(?P<kind>\w+)", block + "nl.bn.{kind}"),
+    ]
 
-    Args:
-        key: of the file.
-        two: whether the network has two pathways.
 
-    >>> slowfast_name("s4.pathway0_nonlocal5.conv_theta.weight")
-    'res4.5.nl.theta.weight'
-    >>> slowfast_name("s2.pathway1_res0.branch1_bn.bias", two=True)
-    'fast.res2.0.shortcut_bn.bias'
-    """
-    if key in ("head.projection.weight", "head.projection.bias"):
-        return f"head.{key.rsplit('.', 1)[1]}"
-    if two and (m := _FUSE.fullmatch(key)):
-        return f"fuse{m[1]}.{'conv.weight' if m[2] else 'bn.' + m[3]}"
-    if m := _STEM.fullmatch(key):
-        pathway, name = m[1], f"stem.{m[2]}"
-    elif m := _RES.fullmatch(key):
-        pathway = m[2]
-        end = ".weight" if m[5] else f"_bn.{m[6]}"
-        name = f"res{m[1]}.{int(m[3])}.{m[4] or 'shortcut'}{end}"
-    elif m := _NL.fullmatch(key):
-        pathway = m[2]
-        name = f"res{m[1]}.{int(m[3])}.nl.{f'{m[4]}.{m[5]}' if m[4] else f'bn.{m[6]}'}"
-    else:
-        return None
-    if not two:
-        return name if pathway == "0" else None
-    return f"{('slow', 'fast')[pathway == '1']}.{name}"
+_HEAD = (r"head\.projection\.(?P<kind>weight|bias)", "head.{kind}")
+ONE_PATHWAY = KeyMap(_HEAD, *_pathway(0))
+TWO_PATHWAYS = KeyMap(
+    _HEAD,
+    (r"s(?P<stage>[1-4])_fuse\.conv_f2s\.weight", "fuse{stage}.conv.weight"),
+    (r"s(?P<stage>[1-4])_fuse\.bn\.(?P<kind>\w+)", "fuse{stage}.bn.{kind}"),
+    *_pathway(0, "slow."),
+    *_pathway(1, "fast."),
+)
 
 
 class SlowFastLayout:
@@ -118,13 +93,9 @@ class SlowFastLayout:
     def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
         """Return how the file becomes a network."""
         two = any("pathway1_" in key for key in checkpoint.tensors)
-        names = {
-            key: name
-            for key in checkpoint.tensors
-            if (name := slowfast_name(stripped(key), two=two)) is not None
-        }
-        by_name = {name: checkpoint.tensors[key] for key, name in names.items()}
-        slow = _pathway(by_name, "slow.") if two else by_name
+        mapped = (TWO_PATHWAYS if two else ONE_PATHWAY).apply(checkpoint)
+        by_name = mapped.by_name
+        slow = _of_pathway(by_name, "slow.") if two else by_name
         source = checkpoint.path.name
         trunk = trunk_of(slow, source=source)
         config = config_of(checkpoint)
@@ -132,38 +103,28 @@ class SlowFastLayout:
         flags = Flags(overrides, known=self.flags)
         alpha = flags.number("alpha", *_alpha(source, config), least=2) if two else 1
         seen = _sampling(source, config, alpha, flags)
-        spec = spec_of(trunk, _preset(trunk, config, source, two, seen[0] // alpha), flags)
-        size = flags.number("size", 256, "preset", "test crops; training crops were 224", least=32)
+        spec = spec_of(trunk, _preset(trunk, config, source, two, seen.frames // alpha), flags)
+        build = None
         if two:
-            fast = trunk_of(_pathway(by_name, "fast."), source=source)
-            build: Callable[[], nn.Module] = _two(fast, spec, by_name, alpha)
-        else:
-            build = partial(network_of, spec)
+            fast = trunk_of(_of_pathway(by_name, "fast."), source=source)
+            build = _two(fast, spec, by_name, alpha)
         mean, std = config.colours("MEAN", 0.45), config.colours("STD", 0.225)
-        return Reading(
-            architecture=in_words(trunk, kind="SlowFast" if two else None),
+        return read_resnet(
+            checkpoint,
+            mapped,
+            trunk,
+            spec,
+            flags,
+            seen,
+            colours=(mean, std, f"(value / 255 - {_in_words(mean)}) / {_in_words(std)}"),
+            kind="SlowFast" if two else None,
             build=build,
-            names=names,
-            blocks=blocks_of(trunk, spec),
-            flags=flags.found,
-            input_spec=InputSpec(
-                size=size,
-                mean=mean,
-                std=std,
-                frames=seen[0],
-                stride=seen[1],
-                least_frames=(2 if spec.pool2 else 1) * alpha,
-            ),
-            input_note=input_note(
-                f"(value / 255 - {_in_words(mean)}) / {_in_words(std)}", *seen, size
-            ),
-            labels=labels_of(trunk.classes),
-            trained_for=trained_for(trunk.classes),
+            least=alpha,
             warnings=(_BLUE_FIRST,) if config.at("DATA", "REVERSE_INPUT_CHANNEL") is True else (),
         )
 
 
-def _pathway(by_name: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _of_pathway(by_name: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     own = {n.removeprefix(prefix): t for n, t in by_name.items() if n.startswith(prefix)}
     return own | {n: t for n, t in by_name.items() if n.startswith("head.")}
 
@@ -173,7 +134,7 @@ def _in_words(colours: tuple[float, ...]) -> str:
     return r if others == [r, r] else f"({', '.join((r, *others))})"
 
 
-def _sampling(source: str, config: Config, alpha: int, flags: Flags) -> tuple[int, int]:
+def _sampling(source: str, config: Config, alpha: int, flags: Flags) -> Seen:
     """Settle frames and stride; those of the fast pathway, where there is one."""
     frames, stride, origin = config.number("DATA", "NUM_FRAMES"), 0, "config"
     if frames:
@@ -185,7 +146,8 @@ def _sampling(source: str, config: Config, alpha: int, flags: Flags) -> tuple[in
     else:
         frames, stride, origin = (8 * alpha, max(8 // alpha, 1), "preset")
     taken: Origin = origin  # type: ignore[assignment]
-    return flags.number("frames", frames, taken), flags.number("stride", stride, taken)
+    frames, stride = flags.number("frames", frames, taken), flags.number("stride", stride, taken)
+    return Seen(frames, stride, taken, size_note=CROPS)
 
 
 def _alpha(source: str, config: Config) -> tuple[int, Origin]:

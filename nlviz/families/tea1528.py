@@ -21,8 +21,8 @@ from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.foreign_blocks import ForeignAdapter, Parts, dimension_of, is_called
+from nlviz.families.reading.key_map import KeyMap, behind, stripped
 from nlviz.families.reading.layout import Block, Origin, Reading
-from nlviz.families.reading.resnet_keys import stripped
 
 _MODES: dict[str, PairwiseName] = {
     "gaussian": "gaussian",
@@ -59,30 +59,21 @@ class Tea1528Adapter(ForeignAdapter):
         )
 
 
-_LAYER = re.compile(r"layer([123])\.(\d+)\.(.+)")
-_PARTS = (
-    (re.compile(r"(theta|phi|g)\.(weight|bias)"), r"\1.\2"),
-    (re.compile(r"W_z(?:\.0)?\.(weight|bias)"), r"out.\1"),
-    (re.compile(r"W_z\.1\.(\w+)"), r"bn.\1"),
-    (re.compile(r"W_f\.0\.weight"), "w_f"),
-    (re.compile(r"W_f\.0\.bias"), "w_f_bias"),
-    (re.compile(r"((?:conv|bn)[12]\.\w+)"), r"\1"),
+KEYS = KeyMap(
+    *behind(
+        r"layer(?P<stage>[123])\.(?P<i>\d+)\.",
+        "layer{stage}.{i}.",
+        (
+            (r"(?P<part>theta|phi|g)\.(?P<kind>weight|bias)", "{part}.{kind}"),
+            (r"W_z(?:\.0)?\.(?P<kind>weight|bias)", "out.{kind}"),
+            (r"W_z\.1\.(?P<kind>\w+)", "bn.{kind}"),
+            (r"W_f\.0\.weight", "w_f"),
+            (r"W_f\.0\.bias", "w_f_bias"),
+            (r"(?P<part>(?:conv|bn)[12])\.(?P<kind>\w+)", "{part}.{kind}"),
+        ),
+    ),
+    (r"(?P<key>conv1\.weight|bn1\.\w+|linear\.(?:weight|bias))", "{key}"),
 )
-
-
-def tea1528_name(key: str) -> str | None:
-    """Return the network's key, or None.
-
-    >>> tea1528_name("module.layer2.8.W_z.1.weight"), tea1528_name("layer1.0.bn2.bias")
-    ('layer2.8.bn.weight', 'layer1.0.bn2.bias')
-    """
-    bare = stripped(key)
-    if m := _LAYER.fullmatch(bare):
-        for pattern, ours in _PARTS:
-            if pattern.fullmatch(m[3]):
-                return f"layer{m[1]}.{m[2]}.{pattern.sub(ours, m[3])}"
-        return None
-    return bare if re.fullmatch(r"(conv1\.weight|bn1\.\w+|linear\.(weight|bias))", bare) else None
 
 
 class Tea1528Layout:
@@ -108,8 +99,8 @@ class Tea1528Layout:
 
     def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
         """Return how the file becomes a network."""
-        names = {key: name for key in checkpoint.tensors if (name := tea1528_name(key)) is not None}
-        by_name = {name: checkpoint.tensors[key] for key, name in names.items()}
+        mapped = KEYS.apply(checkpoint)
+        names, by_name = mapped.names, mapped.by_name
         sizes = _sizes(by_name, checkpoint.path.name)
         prefixes = sorted(n.removesuffix(".g.weight") for n in by_name if n.endswith(".g.weight"))
         if not prefixes:

@@ -12,27 +12,28 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nlviz.families.family import Family, TableRow
-from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.card import KINETICS, NON_LOCAL, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
-from nlviz.families.reading.data_sets import labels_of, trained_for
 from nlviz.families.reading.flags import Flags
-from nlviz.families.reading.input_note import input_note, sampled
+from nlviz.families.reading.input_note import sampled
+from nlviz.families.reading.key_map import KeyMap
 from nlviz.families.reading.layout import Reading
+from nlviz.families.reading.resnet import GREY, Seen, read_resnet
 from nlviz.families.reading.resnet_keys import (
     RESNET_FLAGS,
+    TRUNK_ROWS,
     Preset,
-    blocks_of,
-    in_words,
-    network_of,
     spec_of,
-    stripped,
     trunk_of,
 )
-from nlviz.networks.torchvision_names import torchvision_name
 
-_GREY = "(value - 114.75) / 57.375"
-_NL = re.compile(r"layer([1-4])\.(\d+)\.nl\.((?:theta|phi|g|out)\.(?:weight|bias)|bn\.\w+)")
+KEYS = KeyMap(
+    (
+        r"layer(?P<stage>[1-4])\.(?P<i>\d+)\.nl\.(?P<part>(?:theta|phi|g|out|bn)\.\w+)",
+        "res{stage:+1}.{i}.nl.{part}",
+    ),
+    *TRUNK_ROWS,
+)
 
 
 class TusharNLayout:
@@ -51,15 +52,8 @@ class TusharNLayout:
 
     def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
         """Return how the file becomes a network."""
-        names: dict[str, str] = {}
-        for key in checkpoint.tensors:
-            bare = stripped(key)
-            if m := _NL.fullmatch(bare):
-                names[key] = f"res{int(m[1]) + 1}.{int(m[2])}.nl.{m[3]}"
-            elif (name := torchvision_name(bare)) is not None:
-                names[key] = name
-        by_name = {name: checkpoint.tensors[key] for key, name in names.items()}
-        trunk = trunk_of(by_name, source=checkpoint.path.name)
+        mapped = KEYS.apply(checkpoint)
+        trunk = trunk_of(mapped.by_name, source=checkpoint.path.name)
         flags = Flags(overrides, known=self.flags)
         preset = Preset(
             stem_stride=(2, "preset"),
@@ -69,27 +63,8 @@ class TusharNLayout:
             pool2=(2, "preset"),
         )
         spec = spec_of(trunk, preset, flags)
-        frames = flags.number("frames", 32, "preset")
-        stride = flags.number("stride", 2, "preset")
-        size = flags.number("size", 256, "preset", least=32)
-        return Reading(
-            architecture=in_words(trunk),
-            build=lambda: network_of(spec),
-            names=names,
-            blocks=blocks_of(trunk, spec),
-            flags=flags.found,
-            input_spec=InputSpec(
-                size=size,
-                mean=(114.75,) * 3,
-                std=(57.375,) * 3,
-                frames=frames,
-                stride=stride,
-                least_frames=8,
-            ),
-            input_note=input_note(_GREY, frames, stride, size),
-            labels=labels_of(trunk.classes),
-            trained_for=trained_for(trunk.classes),
-        )
+        seen = Seen(32, 2, "preset")
+        return read_resnet(checkpoint, mapped, trunk, spec, flags, seen, colours=GREY)
 
 
 FAMILY = Family(
@@ -113,7 +88,7 @@ FAMILY = Family(
             source="https://github.com/Tushar-N/pytorch-resnet3d",
             file_name="i3d_r50_nl_kinetics.pth",
             accuracy="that of i3d-nl-r50.k400-caffe2-32x2, of which it is a conversion",
-            input=f"{sampled(32, 2)}; RGB, {_GREY}",
+            input=f"{sampled(32, 2)}; RGB, {GREY[2]}",
             note="It is not offered for download: its repository makes it from the file of "
             "i3d-nl-r50.k400-caffe2-32x2.",
         ),

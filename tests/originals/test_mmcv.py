@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nlviz.families.open_mmlab import mmaction2_name, zero_biases
+from nlviz.families.open_mmlab import KEYS, zero_biases
 from nlviz.networks.block import NonLocalBlock
 from tests.families.checking import captured
 from tests.families.references import noise
@@ -31,7 +31,7 @@ def blocks_of(n: int, mode: str, *, pool: bool, norm: bool, **options: Any) -> t
         if key == "concat_project.conv.weight":
             state["w_f"] = value.flatten()
         else:
-            name = mmaction2_name(IN + key)
+            name = KEYS.name(IN + key)
             assert name is not None
             state[name.removeprefix("res3.1.nl.")] = value
     if norm:

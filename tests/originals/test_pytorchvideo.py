@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from nlviz.families.slowfast import slowfast_name
+from nlviz.families.slowfast import ONE_PATHWAY
 from nlviz.networks.block import NonLocalBlock
 from tests.families.checking import captured
 from tests.families.references import noise
@@ -26,7 +26,7 @@ def blocks_of(mode: str, *, pool: int, norm: bool = True) -> tuple[Any, Any]:
     )  # fmt: skip
     state = {}
     for key, value in stirred(theirs, seed=pool).items():
-        name = slowfast_name("s3.pathway0_nonlocal1." + key.replace("norm.", "bn."))
+        name = ONE_PATHWAY.name("s3.pathway0_nonlocal1." + key.replace("norm.", "bn."))
         assert name is not None
         state[name.removeprefix("res3.1.nl.")] = value
     ours = NonLocalBlock(

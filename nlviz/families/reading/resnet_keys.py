@@ -7,7 +7,7 @@ which of these it is, and what the shapes tell is read off here once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -16,10 +16,22 @@ from torch import Tensor, nn
 from nlviz.affinity.pairwise import PairwiseName
 from nlviz.errors import WeightsMismatch
 from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.key_map import Row
 from nlviz.families.reading.layout import Block, Origin
+from nlviz.networks.torchvision_names import torchvision_name
 from nlviz.networks.video_resnet import STAGE_SIZES, NonLocalSpec, Place, VideoResNetSpec
 
-WRAPPERS = ("module.", "model.", "backbone.", "base_model.")
+# torchvision's and mmcv's names of a trunk, and the same with TSM's wrappers inside.
+TRUNK_ROWS: tuple[Row, ...] = ((r"(?P<key>.+)", "{key}", torchvision_name),)
+TSM_TRUNK_ROWS: tuple[Row, ...] = (
+    (
+        r"(?P<at>layer\d\.\d+)(?:\.block)?\.(?P<conv>conv1(?:\.conv)?)\.net\.weight",
+        "{at}.{conv}.weight",
+        torchvision_name,
+    ),
+    (r"(?P<at>layer\d\.\d+)\.block\.(?P<rest>.+)", "{at}.{rest}", torchvision_name),
+    *TRUNK_ROWS,
+)
 
 RESNET_FLAGS: Mapping[str, str] = MappingProxyType(
     {
@@ -39,18 +51,6 @@ RESNET_FLAGS: Mapping[str, str] = MappingProxyType(
         "size": "shorter side of the frames in pixels",
     }
 )
-
-
-def stripped(key: str, wrappers: Iterable[str] = WRAPPERS) -> str:
-    """Return a key without the names of the wrappers around the network.
-
-    >>> stripped("module.base_model.layer2.0.nl.theta.weight")
-    'layer2.0.nl.theta.weight'
-    """
-    known = tuple(wrappers)
-    while key.startswith(known):
-        key = key.split(".", 1)[1]
-    return key
 
 
 @dataclass(frozen=True)

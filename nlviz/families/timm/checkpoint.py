@@ -33,8 +33,8 @@ from nlviz.errors import NlvizError, WeightsMismatch
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
+from nlviz.families.reading.key_map import stripped
 from nlviz.families.reading.layout import Block, Reading
-from nlviz.families.reading.resnet_keys import stripped
 
 _WRAPPERS = ("module.", "model.", "backbone.")
 _CHUNKED = re.compile(r"blocks\.\d+\.(\d+)\.(.+)")
