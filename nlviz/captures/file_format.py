@@ -27,7 +27,7 @@ from torch import Tensor
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
-from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.affinity.support import Support, Window
 from nlviz.clips.clip import Clip, Sampling
 from nlviz.clips.detections import Detection
@@ -89,7 +89,7 @@ class _Clip(Record):
 
 
 class _Pairwise(Record):
-    name: str
+    name: PairwiseName
     scale: Finite
 
 

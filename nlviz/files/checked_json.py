@@ -31,7 +31,7 @@ _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _SHOWN = 60  # characters of a value that a sentence shows
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, forbid_unknown_fields=True):
     """Base of the objects in a file: their fields, and no others."""
 
 
@@ -79,7 +79,7 @@ def check_fields(record: object, *, of: str = "", error: type[NlvizError] = Nlvi
     Raises:
         NlvizError: of the class asked for; it names the field, the rule and the value.
     """
-    hints = _hints(type(record))
+    hints = _hints(cast(Any, type(record)))
     for field in fields(cast(Any, record)):
         value = getattr(record, field.name)
         plain = float(value) if isinstance(value, float) else value  # NumPy's are floats, too
@@ -93,7 +93,7 @@ def check_fields(record: object, *, of: str = "", error: type[NlvizError] = Nlvi
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
