@@ -58,6 +58,7 @@ from .render.overlay import Overlay as Overlay
 from .render.overlay import overlay as overlay
 from .render.save import save_view as save_view
 from .resources import bundled_inputs as bundled_inputs
+from .views.denoise_view import DenoiseView as DenoiseView
 from .views.view import SavedView as SavedView
 from .views.view import View as View
 from .views.view import read_view as read_view

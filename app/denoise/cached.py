@@ -16,7 +16,6 @@ import nlviz
 
 from ..shared.slots import Key, Slot, filled
 from .picture import Picture
-from .state import Values
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -81,19 +80,6 @@ def denoisers_of(picture: Picture) -> dict[str, nlviz.denoise.Denoiser]:
         nlviz.denoise.list_clip_denoisers() if picture.of_clip else nlviz.denoise.list_denoisers()
     )
     return {name: nlviz.denoise.find_denoiser(name, of_clips=picture.of_clip) for name in names}
-
-
-def in_units(values: Values, known: Mapping[str, nlviz.denoise.Denoiser], sigma: float) -> Values:
-    """Return parameters as they were chosen, in multiples of sigma, in the picture's units."""
-    out: Values = {}
-    for name, chosen in values.items():
-        for parameter, value in chosen.items():
-            if name not in known or parameter not in known[name].parameters:
-                continue
-            if known[name].parameters[parameter].unit == "sigma" and value is not None:
-                value = float(f"{value * sigma:.6g}")  # as it would be typed
-            out.setdefault(name, {})[parameter] = value
-    return out
 
 
 def one_by_one(

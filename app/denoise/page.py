@@ -115,7 +115,7 @@ def _choose(
             st.caption(f"Denoisers are told sigma {sigma:.3g}.")
         names = denoise_sidebar.choose_denoisers(known, sigma, clean=noise is not None)
         block = _block()
-    parameters = denoising.in_units(session.dn_set, known, sigma)
+    parameters = nlviz.denoise.in_units(session.dn_set, known, sigma)
     setup = replace(
         setup,
         denoisers=tuple(names),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,65 +95,27 @@ def restore() -> None:
             session[key] = kept[key]
 
 
-def _words(given: str) -> bool:
-    return given not in ("", "0", "false")
-
-
-def _number(given: str) -> float:
-    value = float(given)
-    if not math.isfinite(value):
-        raise ValueError(given)
-    return value
-
-
-def _size(given: str) -> int | None:
-    return None if given == "full" else max(int(given), 16)
-
-
-def _values(given: str) -> Values:
-    """Return parameters by denoiser from ``bm3d.level:1.2,mean.window:5``."""
-    out: Values = {}
-    for part in given.split(","):
-        place, _, text = part.partition(":")
-        name, _, parameter = place.rpartition(".")
-        value = nlviz.named_values.value_of(text)
-        if isinstance(value, str) or (isinstance(value, float) and not math.isfinite(value)):
-            raise ValueError(text)  # parameters are numbers or switches
-        out.setdefault(name, {})[parameter] = value
-    return out
-
-
-def _values_text(values: Mapping[str, Mapping[str, Any]]) -> str:
-    words = {True: "on", False: "off", None: "none"}
-
-    def text(value: Any) -> str:
-        plain = value is None or isinstance(value, bool)
-        return words[value] if plain else repr(value)
-
-    return ",".join(f"{n}.{p}:{text(v)}" for n, of in values.items() for p, v in of.items())
-
-
-# Name in the address: key of the state, how it is read, how it is written.
-Field = tuple[str, Callable[[str], Any], Callable[[Any], str]]
-_FIELDS: dict[str, Field] = {
-    "picture": ("dn_picture", str, str),
-    "start": ("dn_start", _number, "{:g}".format),
-    "frame": ("dn_frame", int, str),
-    "clip": ("dn_whole", _words, lambda v: str(int(v))),
-    "size": ("dn_size", _size, lambda v: "full" if v is None else str(v)),
-    "grey": ("dn_grey", _words, lambda v: str(int(v))),
-    "noisy": ("dn_already", _words, lambda v: str(int(v))),
-    "noise": ("dn_noise", str, str),
-    "sigma": ("dn_sigma", _number, "{:g}".format),
-    "gain": ("dn_gain", _number, "{:g}".format),
-    "amount": ("dn_amount", _number, "{:g}".format),
-    "seed": ("dn_seed", int, str),
-    "clipped": ("dn_clipped", _words, lambda v: str(int(v))),
-    "told": ("dn_told", _number, "{:g}".format),
-    "with": ("dn_with", lambda v: tuple(n for n in v.split(",") if n), ",".join),
-    "set": ("dn_set", _values, _values_text),
-    "fair": ("dn_fair", _words, lambda v: str(int(v))),
-    "at": ("dn_query", nlviz.Point.parse, lambda v: v.text),
+# Key of the state by parameter of the address; the display's options lie in a mapping.
+_KEYS = {
+    "picture": "dn_picture",
+    "start": "dn_start",
+    "frame": "dn_frame",
+    "clip": "dn_whole",
+    "size": "dn_size",
+    "grey": "dn_grey",
+    "noisy": "dn_already",
+    "noise": "dn_noise",
+    "sigma": "dn_sigma",
+    "gain": "dn_gain",
+    "amount": "dn_amount",
+    "seed": "dn_seed",
+    "clipped": "dn_clipped",
+    "told": "dn_told",
+    "with": "dn_with",
+    "set": "dn_set",
+    "fair": "dn_fair",
+    "at": "dn_query",
+    "block": "dn_block",
 }
 
 
@@ -165,34 +125,29 @@ def open_from_address() -> None:
     if session.get("dn_opened"):
         return
     session.dn_opened = True
-    address = dict(st.query_params)
-    bad = []
-    for name, text in address.items():
-        if name not in _FIELDS:
-            continue
-        key, read, _ = _FIELDS[name]
-        try:
-            session[key] = read(text)
-        except (ValueError, nlviz.NlvizError):
-            bad.append(f"{name}={text}")
-    if bad:
-        session.dn_complaint = (
-            f"A part of this page's address cannot be read and was left out: {', '.join(bad)}."
-        )
+    found = nlviz.DenoiseView.understood(dict(st.query_params))
+    session.dn_complaint = found.complaint
+    session.update({_KEYS[n]: value for n, value in found.values.items() if n in _KEYS})
+    session.dn_display = {n: value for n, value in found.values.items() if n not in _KEYS}
     if session.dn_query is not None:
-        session.dn_serial += 1
         session.dn_lens_serial = session.get("dn_lens_serial", 0) + 1
+    if session.dn_query is not None or session.dn_display:
+        session.dn_serial += 1
+
+
+def view() -> nlviz.DenoiseView:
+    """Return the view on the screen."""
+    session = st.session_state
+    values = {name: session[key] for name, key in _KEYS.items()}
+    display = {
+        n: v for n, v in session.dn_display.items() if n in nlviz.DenoiseView.address_parameters
+    }
+    return nlviz.DenoiseView.of_values({**values, **display, "with": tuple(session.dn_with)})
 
 
 def write_address(*, shareable: bool) -> None:
     """Put what differs from the first view into the address; uploads cannot be reopened."""
-    wanted: dict[str, str] = {}
-    if shareable:
-        for name, (key, _, write) in _FIELDS.items():
-            value = st.session_state[key]
-            value = tuple(value) if key == "dn_with" else value
-            if value != DEFAULTS[key] or name == "picture":
-                wanted[name] = write(value)
+    wanted = view().to_query_params() if shareable else {}
     if dict(st.query_params) != wanted:
         st.query_params.from_dict(wanted)
 

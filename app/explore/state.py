@@ -13,11 +13,19 @@ CHANNEL = "explore"  # by which the live view is moved from here
 LIVE = "live"  # key of the live view's component
 DEFAULT_INPUT = "composed-twins.mp4"
 DEFAULT_MODEL = "lite-nl"
-LAST = "LAST"  # stands for the model's last block
 SAVED = "Saved capture"  # the kind of input that brings its own maps
 SIZES = (None, 240, 360, 480, 720)
 
-
+# Key of the state by parameter of the address; query and display have their own ways.
+_KEYS = {
+    "clip": "input",
+    "model": "model",
+    "block": "block",
+    "start": "start",
+    "stride": "stride",
+    "frames": "frames",
+    "size": "size",
+}
 DEFAULTS: dict[str, Any] = {
     "query": None,
     "display": {},
@@ -122,33 +130,18 @@ def open_from_address() -> None:
     if st.session_state.get("opened"):
         return
     st.session_state.opened = True
-    address = dict(st.query_params)
-    if address.get("clip"):
-        st.session_state.kind = "Bundled"
-    if not {"clip", "at"} <= address.keys():
-        # Not a whole view: a hand-written address may name the clip, the model and the block alone.
-        state_of = {"clip": "input", "model": "model", "block": "block"}
-        st.session_state.update({state_of[k]: v for k, v in address.items() if k in state_of})
-        return
-
-    try:
-        view = nlviz.View.from_query_params({"block": LAST, **address})
-    except nlviz.NlvizError as error:
-        st.session_state.complaint = f"The address of this page does not open: {error}"
-        return
-    clip = view.clip
-    st.session_state.update(
-        input=clip.name,
-        start=float(clip.start),
-        stride=clip.stride,
-        frames=clip.frames,
-        size=clip.size,
-        model=view.model.name,
-        sampled_for=view.model.name,
-        block=None if view.block == LAST else view.block,
-        display=view.display.changed(),
-    )
-    move_to(view.query)
+    state = st.session_state
+    found = nlviz.View.understood(dict(st.query_params))
+    values = found.values
+    state.complaint = found.complaint
+    if "clip" in values:
+        state.kind = "Bundled"
+    state.update({key: values[name] for name, key in _KEYS.items() if name in values})
+    state.display = {n: value for n, value in values.items() if n not in (*_KEYS, "at")}
+    if {"at", "start", "stride", "frames"} & values.keys():
+        state.sampled_for = state.model  # as the address says, not as the network was trained
+    if "at" in values:
+        move_to(values["at"])
 
 
 def move_to(query: nlviz.Point | None) -> None:

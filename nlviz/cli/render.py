@@ -18,6 +18,7 @@ from nlviz.progress import Progress
 
 if TYPE_CHECKING:
     from nlviz.captures.model import Model
+    from nlviz.views.denoise_view import DenoiseView
     from nlviz.views.view import View
 
 
@@ -41,12 +42,15 @@ def render(
     from nlviz.clips.clip import read_clip
     from nlviz.errors import WeightsMismatch
     from nlviz.files.local import KINDS, suffix_of
-    from nlviz.views.view import find_clip, read_view
+    from nlviz.views.view import View, find_clip, read_view
 
     wanted = read_view(view)
     output = output or view.with_suffix(".png")
-    suffix_of(output, KINDS, what="a view")
     path = find_clip(wanted, beside=view.parent, given=clip)
+    if not isinstance(wanted, View):
+        _render_comparison(wanted, path, output)
+        return
+    suffix_of(output, KINDS, what="a view")
     ref = wanted.clip
     with ProgressBar() as tell:
         sampled = read_clip(
@@ -70,6 +74,17 @@ def render(
         at = wanted.query
         sampled.check(frame=at.frame, y=at.y, x=at.x)
         draw(output, capture, wanted, tell.part(0.8, 1.0))
+
+
+def _render_comparison(view: DenoiseView, path: Path, output: Path) -> None:
+    """Compute what a view of the Denoise page shows, and save its figure, table or JSON."""
+    from nlviz.files.local import suffix_of
+    from nlviz.render.comparison_files import KINDS, comparison_of, save_comparison
+
+    suffix_of(output, KINDS, what="a view of denoisers")
+    with ProgressBar() as tell:
+        save_comparison(comparison_of(view, path, progress=tell), output)
+    typer.echo(str(output))
 
 
 def _model(

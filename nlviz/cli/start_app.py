@@ -54,8 +54,6 @@ def _address(file: Path) -> str:
 
         offer_capture(file)
         return "/"
-    from urllib.parse import urlencode
-
     from nlviz.views.view import read_view
 
-    return f"/?{urlencode(read_view(file).to_query_params())}"
+    return read_view(file).address

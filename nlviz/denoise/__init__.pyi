@@ -11,6 +11,7 @@ from .comparison.run import compare as compare
 from .comparison.run import noisy_input as noisy_input
 from .comparison.setup import Setup as Setup
 from .comparison.setup import digest_of_pixels as digest_of_pixels
+from .comparison.setup import in_units as in_units
 from .denoiser import Denoiser as Denoiser
 from .denoiser import Parameter as Parameter
 from .image import Image as Image

@@ -10,9 +10,21 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Annotated, Any, TypeVar, cast, get_type_hints
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 from msgspec import Meta
@@ -50,13 +62,21 @@ def parsed_json(text: str | bytes) -> Any:
         raise NlvizError(f"it must be JSON text ({error})") from None
 
 
-def checked(value: object, kind: type[T], *, of: str, error: type[NlvizError] = NlvizError) -> T:
+def checked(
+    value: object,
+    kind: type[T],
+    *,
+    of: str,
+    cure: str = "",
+    error: type[NlvizError] = NlvizError,
+) -> T:
     """Convert what JSON gave into records and dataclasses of this kind.
 
     Args:
         value: objects, lists, texts and numbers.
         kind: the type that it must have.
         of: whose fields the sentence names, ``a view's`` for instance, or which list.
+        cure: what the sentence ends with.
         error: the class of the error.
 
     Raises:
@@ -70,53 +90,99 @@ def checked(value: object, kind: type[T], *, of: str, error: type[NlvizError] = 
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError) as found:
         reason = found.args[0]
-    raise error(_sentence(reason, value, kind, of))
+    raise error(_sentence(reason, value, kind, of) + (f"; {cure}" if cure else ""))
 
 
 def check_fields(record: object, *, of: str = "", error: type[NlvizError] = NlvizError) -> None:
-    """Check the fields of a dataclass against their annotations.
+    """Check the plain fields of a dataclass against their annotations.
+
+    Fields that hold dataclasses or mappings check themselves.
 
     Raises:
         NlvizError: of the class asked for; it names the field, the rule and the value.
     """
-    hints = _hints(cast(Any, type(record)))
+    hints = hints_of(cast(Any, type(record)))
     for field in fields(cast(Any, record)):
         value = getattr(record, field.name)
-        plain = float(value) if isinstance(value, float) else value  # NumPy's are floats, too
-        try:
-            msgspec.convert(plain, hints[field.name])
-        except msgspec.ValidationError:
-            whose = f"{of} {field.name}".strip()
-            raise error(
-                f"{whose} must be {_words(_described(hints[field.name]))}, got {_shown(value)}"
-            ) from None
+        if not is_dataclass(value) and not isinstance(value, Mapping):
+            name = f"{of} {field.name}".strip()
+            check_value(value, hints[field.name], name=name, error=error)
+
+
+def check_value(
+    value: object, kind: Any, *, name: str, error: type[NlvizError] = NlvizError
+) -> None:
+    """Check one value against its type.
+
+    Raises:
+        NlvizError: of the class asked for; it names the value, the rule and what was given.
+
+    >>> check_value(0.5, Annotated[int, Meta(ge=1, le=60)] | None, name="frames")
+    Traceback (most recent call last):
+    nlviz.errors.NlvizError: frames must be a whole number from 1 to 60, or null, got 0.5
+    """
+    plain = float(value) if isinstance(value, float) else value  # NumPy's are floats, too
+    try:
+        msgspec.convert(plain, kind)
+    except msgspec.ValidationError:
+        raise error(f"{name} must be {rule_of(kind)}, got {_shown(value)}") from None
+
+
+def rule_of(kind: Any) -> str:
+    """Return what values of a type are, in words.
+
+    >>> rule_of(Positive), rule_of(Finite | None)
+    ('a number above 0', 'a finite number, or null')
+    """
+    bare, bounds = _bare(kind)
+    if parts := _union(bare):
+        words = [rule_of(part) for part in parts if part is not NoneType]
+        return ", or ".join([*words, "null"] if NoneType in parts else words)
+    origin, inner = get_origin(bare) or bare, get_args(bare)
+    if origin is Literal:
+        *others, last = map(str, inner)
+        return f"{', '.join(others)} or {last}" if others else last
+    if origin in (int, float):
+        return _number_rule(bounds, "a whole number" if origin is int else "a number")
+    if origin is tuple and Ellipsis not in inner:
+        return f"a list of {len(inner)}"
+    noun = {str: "a text", bool: "true or false", list: "a list", tuple: "a list"}
+    empty = " that is not empty" if bounds and bounds.min_length else ""
+    return noun.get(origin, "an object") + empty
+
+
+def _bare(kind: Any) -> tuple[Any, Meta | None]:
+    """Return a type without its bounds, and the bounds."""
+    if get_origin(kind) is not Annotated:
+        return kind, None
+    bare, *notes = get_args(kind)
+    return bare, next((note for note in notes if isinstance(note, Meta)), None)
+
+
+def _union(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
+def hints_of(kind: Any) -> dict[str, Any]:
+    """Return the annotations of a class, by field, with their bounds."""
     return get_type_hints(kind, include_extras=True)
-
-
-def _described(kind: Any) -> Any:
-    from msgspec.inspect import type_info  # costs more than all checks, and only errors need it
-
-    return type_info(kind)
 
 
 def _sentence(reason: str, value: Any, kind: Any, of: str) -> str:
     """Say which field breaks which rule, from the path that msgspec gives."""
     rule, _, path = reason.partition(" - at `$")
-    what, name = _described(kind), ""
+    name = ""
     for field, index in _STEP.findall(path):
-        what = _inner(what, field, index)
+        kind = _inner(kind, field, index)
         value = value[field] if field else value[int(index)]
         name += f".{field}" if field else f"[{index}]"
     if missing := re.search("missing required field `(.*)`", rule):
         return f"{_where(of, f'{name}.{missing[1]}')} is missing"
     if unknown := re.search("unknown field `(.*)`", rule):
-        known = [f.name for f in _without_null(what).fields]
+        known = hints_of(_container(kind))
         return f"{_where(of, name)} has no field {unknown[1]!r}{did_you_mean(unknown[1], known)}"
-    return f"{_where(of, name)} must be {_words(what)}, got {_shown(value)}"
+    return f"{_where(of, name)} must be {rule_of(kind)}, got {_shown(value)}"
 
 
 def _where(of: str, name: str) -> str:
@@ -126,64 +192,33 @@ def _where(of: str, name: str) -> str:
     return of + name if name.startswith("[") else f"{of} {name[1:]}".strip()
 
 
-def _without_null(what: Any) -> Any:
-    """Return the part of a union that is neither null nor a plain value."""
-    parts = getattr(what, "types", (what,))
-    return next((p for p in parts if hasattr(p, "fields") or _items(p)), what)
+def _container(kind: Any) -> Any:
+    """Return the part of a type, or of a union, that has something inside."""
+    bare, _ = _bare(kind)
+    if parts := _union(bare):
+        bare = next(b for b in (_bare(part)[0] for part in parts) if b is not NoneType)
+    return bare
 
 
-def _items(what: Any) -> tuple[Any, ...]:
-    """Return the types of a list's or mapping's items; one stands for all."""
-    if hasattr(what, "item_types"):
-        return tuple(what.item_types)
-    return tuple(getattr(what, n) for n in ("item_type", "value_type") if hasattr(what, n))
+def _inner(kind: Any, field: str, index: str) -> Any:
+    """Return the type of a field of an object, or of an item of a list."""
+    whole = _container(kind)
+    if field and get_origin(whole) is None:
+        return hints_of(whole)[field]
+    inner = [one for one in get_args(whole) if one is not Ellipsis]
+    return inner[min(int(index or len(inner)), len(inner) - 1)]
 
 
-def _inner(what: Any, field: str, index: str) -> Any:
-    what = _without_null(what)
-    if hasattr(what, "fields"):
-        return next(f.type for f in what.fields if f.encode_name == field)
-    items = _items(what)
-    return items[min(int(index or 0), len(items) - 1)]
-
-
-def _words(what: Any) -> str:
-    """Say a type as a rule.
-
-    >>> _words(_described(Annotated[int, Meta(ge=1, le=60)] | None))
-    'a whole number from 1 to 60, or null'
-    """
-    name = type(what).__name__
-    if name == "UnionType":
-        parts = [_words(t) for t in what.types if type(t).__name__ != "NoneType"]
-        null = len(parts) < len(what.types)
-        return " or ".join(parts) + (", or null" if null else "")
-    if name in ("IntType", "FloatType"):
-        return _number_words(what, "a whole number" if name == "IntType" else "a number")
-    if name == "LiteralType":
-        *others, last = map(str, what.values)
-        return f"{', '.join(others)} or {last}" if others else last
-    if name == "StrType":
-        return "a text that is not empty" if what.min_length else "a text"
-    if name == "TupleType":
-        return f"a list of {len(what.item_types)}"
-    if name == "ListType" and what.min_length:
-        return "a list that is not empty"
-    known = {"BoolType": "true or false", "AnyType": "a value"}
-    lists = ("ListType", "VarTupleType", "SetType", "FrozenSetType")
-    return known.get(name, "a list" if name in lists else "an object")
-
-
-def _number_words(what: Any, noun: str) -> str:
-    low, above, high = what.ge, what.gt, what.le
+def _number_rule(bounds: Meta | None, noun: str) -> str:
+    if bounds is None:
+        return noun
+    low, above, high = bounds.ge, bounds.gt, bounds.le
     if high is not None and high >= HUGE:
         high = None
         if low is not None and low <= -HUGE:
             return f"a finite {noun.removeprefix('a ')}"
-    if above is not None:
-        return f"{noun} above {above:g}" + ("" if high is None else f", at most {high:g}")
-    bounds = [f"{word} {n}" for word, n in (("from", low), ("to", high)) if n is not None]
-    return " ".join([noun, *bounds])
+    words = (("from", low), ("above", above), ("to", high))
+    return " ".join([noun, *(f"{word} {n:g}" for word, n in words if n is not None)])
 
 
 def _shown(value: object) -> str:

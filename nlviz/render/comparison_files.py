@@ -16,14 +16,17 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import PngImagePlugin
 
-from nlviz.denoise.comparison.run import Comparison, carry_out
-from nlviz.denoise.comparison.setup import Setup, digest_of_pixels, versions
-from nlviz.denoise.image import Image
+from nlviz.clips.clip import read_clip
+from nlviz.denoise.comparison.run import Comparison, carry_out, noisy_input
+from nlviz.denoise.comparison.setup import Setup, digest_of_pixels, in_units, versions
+from nlviz.denoise.image import Image, picture_of
+from nlviz.denoise.registry import find_denoiser
 from nlviz.errors import InvalidView, NlvizError
 from nlviz.files.local import suffix_of, write_whole
-from nlviz.progress import Listener
+from nlviz.progress import Listener, Progress
 from nlviz.render.comparison_figure import comparison_figure as comparison_figure
 from nlviz.render.film_strip import CONTENT, INCHES, MARGIN
+from nlviz.views.denoise_view import FRAMES, DenoiseView
 
 KINDS = ("png", "pdf", "csv", "json")  # what a comparison is saved as
 FORMAT = "nlviz.comparison"
@@ -150,6 +153,48 @@ def made_again(
     clean, noisy = (None, image) if saved.noisy else (image, None)
     done = carry_out(saved.setup, clean, noisy=noisy, name=saved.name, progress=progress)
     return replace(done, source=dict(saved.source) or None)
+
+
+def comparison_of(view: DenoiseView, path: Path, *, progress: Listener | None = None) -> Comparison:
+    """Return the comparison that a view of the Denoise page shows.
+
+    Args:
+        view: the view.
+        path: the file of its picture.
+        progress: called with a sentence and a share in [0, 1]; what it raises cancels.
+
+    Raises:
+        UnreadableClip: when the file cannot be read.
+        NlvizError: when a denoiser cannot run here, or a parameter is out of its range.
+
+    >>> from nlviz.resources import asset
+    >>> from nlviz.views.denoise_view import DenoiseView, PictureRef
+    >>> view = DenoiseView(PictureRef("cat.jpg", size=48), denoisers=("mean", "gaussian"))
+    >>> list(comparison_of(view, asset("photos/cat.jpg")).results)
+    ['mean', 'gaussian']
+    """
+    tell = Progress.of(progress)
+    ref = view.picture
+    clip = read_clip(path, start=ref.start, stride=1, frames=FRAMES, name=ref.name)
+    if ref.size is not None and ref.size < min(clip.shape[1:]):
+        clip = clip.resized(ref.size)
+    if ref.whole and len(clip.frames) > 1:
+        image = np.ascontiguousarray(clip.frames)
+    else:
+        image = picture_of(clip.frames[min(ref.frame, len(clip.frames) - 1)], grey=ref.grey)
+    of_clips = image.ndim == 4
+    clean, noisy = (None, image) if ref.noisy else (image, None)
+    setup = Setup(
+        view.denoisers,
+        None if ref.noisy else view.noise,
+        view.told if ref.noisy else None,
+        view.seed,
+        view.fair and not ref.noisy,
+    )
+    known = {name: find_denoiser(name, of_clips=of_clips) for name in view.denoisers}
+    _, sigma, _ = noisy_input(setup, clean, noisy=noisy)
+    setup = replace(setup, parameters=in_units(view.parameters, known, sigma))
+    return carry_out(setup, clean, noisy=noisy, name=ref.name, progress=tell)
 
 
 def _csv(comparison: Comparison) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from msgspec import Meta
 
 from nlviz.errors import InvalidView, did_you_mean
+from nlviz.files.checked_json import Positive, check_fields, check_value, hints_of
+from nlviz.views.page_view import Parameter
 
 SOURCES = (
     *("learned", "features", "position", "untrained", "nl_means"),
@@ -15,19 +18,10 @@ SOURCES = (
 )
 MOST_LINKS = 500
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "source": SOURCES,
-    "direction": ("from", "to"),
-    "show": ("map", "links", "both"),
-    "cells": ("cells", "smooth"),
-    "values": ("rows", "logits"),
-    "leave_out": ("nothing", "cell", "frame"),
-    "scale": ("query", "locked", "frame"),
-    "unit": ("uniform", "absolute"),
-    "objects": ("shown", "hidden"),
-}
-
-T = TypeVar("T")
+Source: Any = Literal[SOURCES]
+Head = Annotated[int, Meta(ge=0)] | Literal["mean", "max"]
+Links = Annotated[int, Meta(ge=0, le=MOST_LINKS)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -60,37 +54,22 @@ class Display:
     """
 
     source: str = "learned"
-    head: int | Literal["mean", "max"] = "mean"
+    head: Head = "mean"
     direction: Literal["from", "to"] = "from"
     show: Literal["map", "links", "both"] = "both"
-    links: int = 20
+    links: Links = 20
     cells: Literal["cells", "smooth"] = "cells"
-    strength: float = 0.85
+    strength: Share = 0.85
     values: Literal["rows", "logits"] = "rows"
     leave_out: Literal["nothing", "cell", "frame"] = "nothing"
     scale: Literal["query", "locked", "frame"] = "query"
-    top: float | None = None
+    top: Positive | None = None
     unit: Literal["uniform", "absolute"] = "uniform"
     objects: Literal["shown", "hidden"] = "shown"
 
     def __post_init__(self) -> None:
-        for name, choices in CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
-                raise InvalidView(f"{name} must be {_listed(choices)}, got {value!r}")
-        whole = _is_whole(self.head) and cast(int, self.head) >= 0
-        if not whole and self.head not in ("mean", "max"):
-            raise InvalidView(
-                f"head must be a number from 0, or 'mean' or 'max', got {self.head!r}"
-            )
-        if not _is_whole(self.links) or not 0 <= self.links <= MOST_LINKS:
-            raise InvalidView(
-                f"links must be a whole number from 0 to {MOST_LINKS}, got {self.links!r}"
-            )
-        if not is_number(self.strength) or not 0 <= self.strength <= 1:
-            raise InvalidView(f"strength must be between 0 and 1, got {self.strength!r}")
-        if self.top is not None and (not is_number(self.top) or self.top <= 0):
-            raise InvalidView(f"top must be above 0, or null, got {self.top!r}")
+        check_value(self.source, Source, name="source", error=InvalidView)
+        check_fields(self, error=InvalidView)
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Display:
@@ -117,46 +96,31 @@ class Display:
         return {k: v for k, v in asdict(self).items() if v != getattr(default, k)}
 
 
-def is_number(value: object) -> bool:
-    """Return whether a value is a finite number and no bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _head(text: str) -> int | str:
+    return text if text in ("mean", "max") else int(text)
+
+
+CHOICES: dict[str, tuple[str, ...]] = {"source": SOURCES} | {
+    name: get_args(kind) for name, kind in hints_of(Display).items() if get_origin(kind) is Literal
+}
+_READ: dict[str, Any] = {"head": _head, "links": int, "strength": float, "top": float}
+DISPLAY_PARAMETERS = {
+    name: Parameter(Source if name == "source" else kind, _READ.get(name, str))
+    for name, kind in hints_of(Display).items()
+}
 
 
 def parsed(name: str, text: str) -> Any:
-    """Return the value of an option that was written as text in an address.
+    """Return the value of an option that was written as text, in an address for instance.
 
     Raises:
-        InvalidView: when there is no such option, or the text is no number where it must be one.
+        InvalidView: when there is no such option, or the text is not one of its values.
+
+    >>> parsed("links", "5")
+    5
     """
-    if name in CHOICES:
-        return text
-    if name == "head" and text in ("mean", "max"):
-        return text
-    if name in ("head", "links"):
-        return number(name, text, int)
-    if name in ("strength", "top"):
-        return number(name, text, float)
-    known = [f.name for f in fields(Display)]
-    raise InvalidView(f"no display option is called {name!r}{did_you_mean(name, known)}")
-
-
-def number(name: str, text: str, kind: type[T]) -> T:
-    """Return the number that a text says.
-
-    Raises:
-        InvalidView: when it says none.
-    """
-    try:
-        value: T = kind(text)  # type: ignore[call-arg]
-    except ValueError:
-        what = "whole number" if kind is int else "number"
-        raise InvalidView(f"{name} must be a {what}, got {text[:40]!r}") from None
-    return value
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _listed(choices: tuple[str, ...]) -> str:
-    return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    if name not in DISPLAY_PARAMETERS:
+        raise InvalidView(
+            f"no display option is called {name!r}{did_you_mean(name, DISPLAY_PARAMETERS)}"
+        )
+    return DISPLAY_PARAMETERS[name].value(name, text)

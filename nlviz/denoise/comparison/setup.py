@@ -146,6 +146,30 @@ class Setup:
             ) from None
 
 
+def in_units(
+    values: Mapping[str, Mapping[str, Any]], known: Mapping[str, Denoiser], sigma: float
+) -> dict[str, dict[str, Any]]:
+    """Return parameters that were chosen in multiples of sigma in the picture's units.
+
+    Args:
+        values: by denoiser and parameter; what no denoiser has is left out.
+        known: the denoisers by name.
+        sigma: standard deviation of the noise, in units of the picture.
+
+    >>> in_units({"gaussian": {"sigma": 0.5}, "none": {"h": 2}}, DENOISERS, 10.0)
+    {'gaussian': {'sigma': 0.5}}
+    """
+    out: dict[str, dict[str, Any]] = {}
+    for name, chosen in values.items():
+        for parameter, value in chosen.items():
+            if name not in known or parameter not in known[name].parameters:
+                continue
+            if known[name].parameters[parameter].unit == "sigma" and value is not None:
+                value = float(f"{value * sigma:.6g}")  # as it would be typed
+            out.setdefault(name, {})[parameter] = value
+    return out
+
+
 def default_denoisers(*, of_clips: bool = False) -> tuple[str, ...]:
     """Return the names of all denoisers that run here, but for the very slow ones.
 
