@@ -47,8 +47,12 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
     """Base of the objects in a file: their fields, and no others."""
 
 
-def parsed_json(text: str | bytes) -> Any:
+def parsed_json(text: str | bytes, *, of: str = "it") -> Any:
     """Parse a JSON text; NaN and infinities are floats, to be refused where they stand.
+
+    Args:
+        text: the text, or its bytes in UTF-8.
+        of: what the text is, for the sentence.
 
     Raises:
         NlvizError: when the text is not JSON, or nested too deeply.
@@ -59,7 +63,7 @@ def parsed_json(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise NlvizError(f"it must be JSON text ({error})") from None
+        raise NlvizError(f"{of} must be JSON text ({error})") from None
 
 
 def checked(

@@ -211,9 +211,9 @@ def view_fields(text: str | bytes) -> dict[str, Any]:
         InvalidView: when the text is not JSON, not a view, or of another version.
     """
     try:
-        whole = parsed_json(text)
+        whole = parsed_json(text, of="a view")
     except NlvizError as error:
-        raise InvalidView(f"a view is read from its file: {error}; {CURE}") from None
+        raise InvalidView(f"{error}; {CURE}") from None
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
         found = whole.get("format") if isinstance(whole, dict) else type(whole).__name__
         raise InvalidView(f'a view has "format": "{FORMAT}", this has {found!r}; {CURE}')

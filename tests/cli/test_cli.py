@@ -114,7 +114,10 @@ def test_a_views_clip_is_found_beside_it_and_its_digest_is_checked(somewhere: Pa
         (["attend", CLIP, "-o", "look.webm"], "got 'look.webm'; change its ending"),
         (["attend", CLIP, *QUICK, "-o", "no/look.png"], "'no/look.png' cannot be written"),
         (["attend", CLIP, *QUICK, "--head", "4"], "head must be between 0 and 0"),
-        (["attend", CLIP, "--head", "all"], "head must be a whole number, got 'all'"),
+        (
+            ["attend", CLIP, "--head", "all"],
+            "head must be a whole number from 0, or mean or max, got 'all'",
+        ),
         (["attend", CLIP, "--source", "pixels"], "source must be learned, features"),
         (["attend", CLIP, "--leave-out", "all"], "leave_out must be nothing, cell or frame"),
         (["attend", CLIP, "--top", "-1"], "links must be a whole number from 0"),

@@ -156,8 +156,8 @@ def in_units(
         known: the denoisers by name.
         sigma: standard deviation of the noise, in units of the picture.
 
-    >>> in_units({"gaussian": {"sigma": 0.5}, "none": {"h": 2}}, DENOISERS, 10.0)
-    {'gaussian': {'sigma': 0.5}}
+    >>> in_units({"bilateral": {"h": 0.5, "spatial": 3.0}, "other": {"h": 2}}, DENOISERS, 10.0)
+    {'bilateral': {'h': 5.0, 'spatial': 3.0}}
     """
     out: dict[str, dict[str, Any]] = {}
     for name, chosen in values.items():
