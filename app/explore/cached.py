@@ -218,7 +218,7 @@ def block_data(choice: Choice, capture: nlviz.Capture, block: str, *, channel: s
 
     def make() -> BlockData:
         affinities = nlviz.controls(capture, block)
-        opening, _ = nlviz.opening_query(capture.clip, affinities["learned"])
+        opening, _ = nlviz.opening_query(capture.clip, capture.affinities[block])
         payload = _payload(capture, block, affinities, channel, None)
         served = any(source["server"] for source in nlviz.web.unpack(payload)[0]["sources"])
         statistics = nlviz.block_statistics(capture, block)

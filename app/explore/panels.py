@@ -26,8 +26,8 @@ KINDS = (
 
 def draw(capture: nlviz.Capture, data: BlockData, view: nlviz.View) -> None:
     """Draw the panels of one view."""
-    source = view.display.source if view.display.source in data.affinities else "learned"
-    affinity = data.affinities[source]
+    own = capture.affinities[view.block]
+    affinity = data.affinities.get(view.display.source, own)
     attention = nlviz.render.attention_of(affinity, view)
     left, middle, right = st.columns([5, 7, 5], gap="medium")
     with left:

@@ -1,6 +1,5 @@
 """Affinities: rows on demand, never a matrix of queries x keys."""
 
-from nlviz.affinity.base import DENSE_LIMIT, Affinity, Head, Indices, RowsMixin
-from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.lazy import public_names
 
-__all__ = ["DENSE_LIMIT", "Affinity", "EmbeddedAffinity", "Head", "Indices", "RowsMixin"]
+__getattr__, __dir__, __all__ = public_names(__name__, __file__)

@@ -55,6 +55,8 @@ class Affinity(ABC):
         keys: where the keys lie.
         support: which keys a query may reach.
         clip_shape: frames, height and width of the clip, where known; places outside are refused.
+        note: a sentence on what a reader must know of this affinity, or empty.
+        prefix_name: what the tokens without a place are, "the class token" for instance.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Affinity(ABC):
     keys: TokenGrid
     support: Support
     clip_shape: Shape | None
+    note: str = ""
+    prefix_name: str = "tokens without a place"
 
     @abstractmethod
     def rows(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
@@ -98,6 +102,10 @@ class Affinity(ABC):
             OutsideClip: when an index is not on the grid.
         """
         raise NlvizError(f"the affinity of {self.name} has no logits; show its rows instead")
+
+    def parity_error(self, *, sample: int = 256) -> float | None:
+        """Return how far the block's own output is from rows times values, or None if not kept."""
+        return None
 
     def evenly(self, n: int) -> Int[Tensor, " n"]:
         """Return the flat indices of at most ``n`` queries, spread evenly over all of them.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -24,57 +24,77 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.patches import patch_affinity
 from nlviz.affinity.split import can_split, minus_mean, split
+from nlviz.affinity.variants import (
+    FEATURES,
+    LEARNED,
+    MINUS_MEAN,
+    PAIRWISE,
+    PIXELS,
+    POSITION,
+    UNARY,
+    UNTRAINED,
+    VARIANTS,
+    Variant,
+)
 from nlviz.captures.model import Capture
+from nlviz.errors import UnknownBlock
 from nlviz.networks.block import NonLocalBlock
 
 SAMPLE = 32  # queries by which concentrations are matched
 PATCH_SIDE = 160  # shorter side of the picture that non-local means compares, in pixels
 
 
-@dataclass(frozen=True)
-class Source:
-    """One choice of f for the same clip and the same query.
-
-    Attributes:
-        key: short name, as in view files.
-        label: name on the screen.
-        note: one plain sentence about it.
-        build: makes the affinity.
-        part: whether it is a part of the block's own affinity rather than something to compare it
-            with.
-    """
-
-    key: str
-    label: str
-    note: str
-    build: Callable[[Capture, str], Affinity]
-    part: bool = False
-
-
 def controls(capture: Capture, block: str) -> dict[str, Affinity]:
-    """Return the block's own affinity, its controls and its parts, by key.
+    """Return the block's own affinity, its controls and its parts, by the keys of their variants.
 
-    Keys: ``learned``, ``features`` (cosine of what enters the block), ``position`` (distance in the
-    picture alone), ``untrained`` (the block with fresh weights; only for blocks of this project),
-    ``nl_means`` (pixels); ``pairwise`` and ``unary`` (the exact split; only for softmax rows) and
-    ``minus_mean`` (the rows minus their mean, signed).
+    The untrained block is there for blocks of this project, both parts of the exact split for rows
+    that are a softmax of inner products; all others always. See ``nlviz.affinity.variants``.
+
+    Raises:
+        UnknownBlock: when there is no such block.
 
     >>> import nlviz
     >>> from nlviz.resources import asset
     >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
-    >>> list(controls(nlviz.load_model("lite-nl").capture(clip), "stage4"))
-    ['learned', 'features', 'position', 'untrained', 'nl_means', 'pairwise', 'unary', 'minus_mean']
+    >>> print(*controls(nlviz.load_model("lite-nl").capture(clip), "stage4"))
+    learned features position untrained nl_means pairwise unary minus_mean
     """
-    return {s.key: s.build(capture, block) for s in sources(capture, block)}
+    found = variants(capture, block)
+    return {variant.key: variant_affinity(variant, capture, block) for variant in found}
 
 
-def sources(capture: Capture, block: str) -> list[Source]:
-    """Return what can stand beside a block's own affinity, itself first, its parts last."""
-    affinity = capture.affinities[block]  # an unknown name is told here
-    found = [Source("learned", "Learned", "f as the block computes it.", _learned), *_CONTROLS]
+def variants(capture: Capture, block: str) -> list[Variant]:
+    """Return what can stand in the place of a block's own affinity, itself first, its parts last.
+
+    Raises:
+        UnknownBlock: when there is no such block.
+    """
+    affinity = capture.affinities[block]
+    missing = set()
     if not isinstance(capture.blocks.get(block), NonLocalBlock):
-        found = [s for s in found if s.key != "untrained"]
-    return found + [s for s in _PARTS if s.key == "minus_mean" or can_split(affinity)]
+        missing.add(UNTRAINED)
+    if not can_split(affinity):
+        missing |= {variant for variant in VARIANTS if variant.split}
+    return [variant for variant in VARIANTS if variant not in missing]
+
+
+def variant_affinity(variant: Variant, capture: Capture, block: str) -> Affinity:
+    """Return a variant of a block's affinity on the captured clip.
+
+    Raises:
+        UnknownBlock: when there is no such block, or it has no such variant.
+
+    >>> import nlviz
+    >>> from nlviz.resources import asset
+    >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
+    >>> variant_affinity(FEATURES, nlviz.load_model("lite-nl").capture(clip), "stage4")
+    Affinity(features, gaussian, 294 queries (1x14x21) x 294 keys)
+    """
+    known = variants(capture, block)
+    if variant not in known:
+        names = ", ".join(found.key for found in known)
+        raise UnknownBlock(f"the block {block} can be shown as {names}, got {variant.key!r}")
+    return _MAKERS[variant](capture, block)
 
 
 def _learned(capture: Capture, block: str) -> Affinity:
@@ -90,7 +110,7 @@ def _features(capture: Capture, block: str) -> Affinity:
     if learned.keys.shape != learned.queries.shape:
         # Keys are pooled as the block pools them.
         phi = F.adaptive_max_pool3d(x[None], learned.keys.shape)[0].flatten(1).mT[None].contiguous()
-    raw = EmbeddedAffinity("features", Pairwise("gaussian"), theta, phi, *_placed(learned))
+    raw = EmbeddedAffinity(FEATURES.key, Pairwise("gaussian"), theta, phi, *_placed(learned))
     scale = matched(raw.logits(raw.evenly(SAMPLE)), _target(learned))
     return replace(raw, pairwise=Pairwise("gaussian", scale))
 
@@ -106,7 +126,7 @@ def _position(capture: Capture, block: str) -> Affinity:
     theta, phi = (p / scale_of_places for p in places)
     bias = -phi.square().sum(-1) / 2
     raw = EmbeddedAffinity(
-        "position",
+        POSITION.key,
         Pairwise("gaussian"),
         theta[None],
         phi[None],
@@ -121,7 +141,7 @@ def _untrained(capture: Capture, block: str) -> Affinity:
     """The block with freshly initialised weights, on the same features."""
     learned = capture.affinities[block]
     original = capture.blocks[block]
-    assert isinstance(original, NonLocalBlock)  # sources() saw to it
+    assert isinstance(original, NonLocalBlock)  # variants() saw to it
     fresh = copy.deepcopy(original).float()
     seed = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -144,7 +164,7 @@ def _untrained(capture: Capture, block: str) -> Affinity:
         theta, phi = (t.transpose(0, 1).flatten(1, 2) for t in fresh.embed(x)[:2])
         scale = float(fresh.logit_scale())
     return EmbeddedAffinity(
-        "untrained",
+        UNTRAINED.key,
         Pairwise(fresh.pairwise, scale),
         theta,
         phi,
@@ -169,59 +189,16 @@ def _nl_means(capture: Capture, block: str) -> Affinity:
     return replace(raw, h=scale**-0.5)
 
 
-_CONTROLS = (
-    Source(
-        "features",
-        "Raw features",
-        "Cosine of the features that enter the block, without its learned embeddings.",
-        _features,
-    ),
-    Source(
-        "position",
-        "Position only",
-        "The nearer in the picture the larger, the same in every frame; content plays no part.",
-        _position,
-    ),
-    Source(
-        "untrained",
-        "Untrained block",
-        "The same block with fresh random weights, on the same features.",
-        _untrained,
-    ),
-    Source(
-        "nl_means",
-        "Pixel non-local means",
-        "Similarity of 7 x 7 pixel patches of a small copy of the clip (Buades 2005).",
-        _nl_means,
-    ),
-)
-
-_PARTS = (
-    Source(
-        "pairwise",
-        "Pairwise",
-        "What is about the query: f of query minus mean query and key minus mean key; its logits "
-        "plus the unary ones give the learned row, exactly.",
-        lambda capture, block: split(capture.affinities[block]).pairwise,
-        part=True,
-    ),
-    Source(
-        "unary",
-        "Unary",
-        "What every query shares: f of the mean query and the key, the same map wherever you "
-        "point.",
-        lambda capture, block: split(capture.affinities[block]).unary,
-        part=True,
-    ),
-    Source(
-        "minus_mean",
-        "Minus mean",
-        "This query's row minus the mean row of all queries: what it gives more, or less, than the "
-        "mean query; the ends of the colour bar tell how much.",
-        lambda capture, block: minus_mean(capture.affinities[block]),
-        part=True,
-    ),
-)
+_MAKERS: dict[Variant, Callable[[Capture, str], Affinity]] = {
+    LEARNED: _learned,
+    FEATURES: _features,
+    POSITION: _position,
+    UNTRAINED: _untrained,
+    PIXELS: _nl_means,
+    PAIRWISE: lambda capture, block: split(capture.affinities[block]).pairwise,
+    UNARY: lambda capture, block: split(capture.affinities[block]).unary,
+    MINUS_MEAN: lambda capture, block: minus_mean(capture.affinities[block]),
+}
 
 
 def _target(learned: Affinity) -> float:

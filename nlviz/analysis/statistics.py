@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from nlviz.affinity.attention_map import AttentionMap, effective_number
 from nlviz.affinity.base import Affinity
-from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.captures.model import Capture
 
 SAMPLE = 512  # queries, spread evenly, over which a block is judged
@@ -180,7 +179,7 @@ def block_statistics(
         shared=float(torch.minimum(magnitude, mean).sum(-1).mean()),
         uniform=float(magnitude.clamp(max=1 / reachable).sum(-1).mean()),
         effective=float(effective_number(rows).mean()) if affinity.pairwise.softmax else None,
-        parity=affinity.parity_error() if isinstance(affinity, EmbeddedAffinity) else None,
+        parity=affinity.parity_error(),
     )
 
 

@@ -17,6 +17,7 @@ from nlviz.cli.terminal import (
     WeightsOption,
 )
 from nlviz.clips.point import Point
+from nlviz.views.display import SOURCES
 
 
 def attend(
@@ -37,11 +38,8 @@ def attend(
     flags: FlagsOption = None,
     block: Annotated[str, typer.Option(help="Name of the block; LAST is the last one.")] = "LAST",
     source: Annotated[
-        str,
-        typer.Option(
-            help="learned, features, position, untrained, nl_means, pairwise, unary or minus_mean."
-        ),
-    ] = "learned",
+        str, typer.Option(help=f"{', '.join(SOURCES[:-1])} or {SOURCES[-1]}.")
+    ] = SOURCES[0],
     head: Annotated[str, typer.Option(help="A head from 0, mean or max.")] = "mean",
     direction: Annotated[
         str, typer.Option(help="from: where the query looks; to: who looks at it.")

@@ -17,21 +17,14 @@ if TYPE_CHECKING:
 def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     """Write the view, print its path, and say on stderr what its row does."""
     tell("Drawing", 0.0)
-    from nlviz.errors import UnknownBlock
+    from nlviz.affinity.variants import variant_of
+    from nlviz.analysis.controls import variant_affinity
     from nlviz.render.save import attention_of, save
     from nlviz.words.rows import row_sentence
 
-    affinity = capture.affinities[view.block]
-    source = view.display.source
-    if source != "learned":
-        from nlviz.analysis.controls import sources
-
-        known = {s.key: s for s in sources(capture, view.block)}
-        if source not in known:
-            raise UnknownBlock(
-                f"the block {view.block} can be shown as {', '.join(known)}, got {source!r}"
-            )
-        affinity = known[source].build(capture, view.block)
+    variant = variant_of(view.display.source)
+    assert variant is not None  # a display names no other
+    affinity = variant_affinity(variant, capture, view.block)
     save(output, capture, affinity, view, progress=tell)
     typer.echo(str(output))
     typer.echo(

@@ -10,6 +10,7 @@ import numpy as np
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.variants import variant_of
 from nlviz.analysis.controls import controls
 from nlviz.captures.model import Capture
 from nlviz.errors import InvalidView, did_you_mean
@@ -21,18 +22,6 @@ from nlviz.render.frame_maps import Look
 from nlviz.render.overlay import Overlay
 from nlviz.views.display import Display
 from nlviz.views.view import View
-
-_SOURCES = {
-    "features": "raw features instead of the learned embeddings",
-    "position": "position only: the nearer in the picture, the larger",
-    "untrained": "the same block untrained",
-    "nl_means": "non-local means of pixels",
-}
-_PARTS = {
-    "pairwise": "Pairwise part of the exact split: what is about the query",
-    "unary": "Unary part of the exact split: the same for every query",
-    "minus_mean": "Rows minus their mean row: what this query gives more or less",
-}
 
 
 def save(
@@ -185,10 +174,9 @@ def _shown(affinity: Affinity, display: Display) -> Display:
 
 def _about(capture: Capture, display: Display) -> str:
     """Return what the model was trained for, or that something else is shown than the model."""
-    if display.source in _SOURCES:
-        return f"For comparison: {_SOURCES[display.source]}"
-    if display.source in _PARTS:
-        return _PARTS[display.source]
+    variant = variant_of(display.source)
+    if variant is not None and variant.caption:
+        return variant.caption
     return capture.about.training
 
 

@@ -8,14 +8,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from msgspec import Meta
 
+from nlviz.affinity.variants import LEARNED, VARIANTS
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.files.checked_json import Positive, check_fields, check_value, hints_of
 from nlviz.views.page_view import Parameter
 
-SOURCES = (
-    *("learned", "features", "position", "untrained", "nl_means"),
-    *("pairwise", "unary", "minus_mean"),
-)
+SOURCES = tuple(variant.key for variant in VARIANTS)
 MOST_LINKS = 500
 
 Source: Any = Literal[SOURCES]
@@ -29,7 +27,7 @@ class Display:
     """Display options of a view.
 
     Attributes:
-        source: which affinity is shown for the query, a key of ``analysis.controls.controls``.
+        source: which affinity is shown for the query, the key of a ``Variant``.
         head: index of a head, or ``mean`` or ``max`` over heads.
         direction: ``from`` the query to its keys, or ``to`` this key from all queries.
         show: the map, the strongest links as arrows, or both.
@@ -53,7 +51,7 @@ class Display:
     nlviz.errors.InvalidView: scale must be query, locked or frame, got 'frames'
     """
 
-    source: str = "learned"
+    source: str = LEARNED.key
     head: Head = "mean"
     direction: Literal["from", "to"] = "from"
     show: Literal["map", "links", "both"] = "both"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.analysis.controls import controls, sources
+from nlviz.analysis.controls import controls, variants
 from nlviz.captures.model import Affinities, Capture, Model
 from nlviz.errors import UnknownBlock
 from nlviz.networks.block import NonLocalBlock
@@ -21,7 +21,7 @@ def captured(pairwise: str, **options: object) -> Capture:
 
 @pytest.mark.parametrize("pairwise", ["gaussian", "dot_product", "concatenation"])
 def test_parts_come_last_and_only_where_they_exist(pairwise: str) -> None:
-    found = sources(captured(pairwise), "layer1")
+    found = variants(captured(pairwise), "layer1")
     keys = [s.key for s in found]
     split = ["pairwise", "unary"] if pairwise == "gaussian" else []
     assert keys == [
@@ -35,7 +35,7 @@ def test_parts_come_last_and_only_where_they_exist(pairwise: str) -> None:
 
 def test_an_unknown_block_is_told() -> None:
     with pytest.raises(UnknownBlock):
-        sources(captured("gaussian"), "layer2")
+        variants(captured("gaussian"), "layer2")
 
 
 @pytest.mark.parametrize("across_frames", [True, False])

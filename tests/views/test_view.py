@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlviz.analysis.controls import sources
+from nlviz.analysis.controls import variants
 from nlviz.captures.model import Capture
 from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, OutsideClip, UnknownBlock
@@ -170,4 +170,4 @@ def test_a_view_file_is_read_and_a_bad_one_is_named(tmp_path: Path) -> None:
 
 
 def test_the_sources_are_those_of_the_controls(capture: Capture) -> None:
-    assert tuple(s.key for s in sources(capture, BLOCK)) == SOURCES
+    assert tuple(s.key for s in variants(capture, BLOCK)) == SOURCES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,9 @@ import numpy.typing as npt
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.patches import PatchAffinity
-from nlviz.analysis.controls import Source
+from nlviz.affinity.variants import Variant
 from nlviz.analysis.opening_query import RULE_AVERAGING as RULE
 from nlviz.analysis.opening_query import averaging_query
-from nlviz.captures.capture import Capture
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
@@ -81,8 +79,7 @@ def denoise_view(
     sources = []
     for key, affinity in affinities.items():
         label, note = (labels or {}).get(key, key), (notes or {}).get(key, "")
-        source = Source(key, label, note, partial(_itself, affinity))
-        sources.append(packed_source(source, affinity, arrays))
+        sources.append(packed_source(Variant(key, label, note), affinity, arrays))
         if isinstance(affinity, PatchAffinity):
             _share_picture(sources, arrays)
     pixels = next(s["picture"] for s in sources if s["kind"] == "patch")
@@ -106,10 +103,6 @@ def denoise_view(
         "channel": channel,
     }
     return pack(header, arrays)
-
-
-def _itself(affinity: Affinity, capture: Capture, block: str) -> Affinity:
-    return affinity
 
 
 def _share_picture(sources: list[dict[str, Any]], arrays: Arrays) -> None:

@@ -18,7 +18,8 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.patches import PatchAffinity
 from nlviz.affinity.split import SAME_RANKING, MinusMean, centres, unary_normaliser
 from nlviz.affinity.support import ALL_KEYS
-from nlviz.analysis.controls import Source, sources
+from nlviz.affinity.variants import Variant
+from nlviz.analysis.controls import variant_affinity, variants
 from nlviz.analysis.opening_query import opening_query
 from nlviz.captures.model import Capture
 from nlviz.clips.clip import Clip
@@ -80,10 +81,11 @@ def live_view(
     shown = on_screen(capture.clip, arrays)
     packed: list[dict[str, Any]] = []
     left: float = LIMIT if limit is None else limit
-    prefix_name = getattr(learned, "prefix_name", "tokens without a place")
-    for source in sources(capture, block):
-        affinity = affinities[source.key] if affinities else source.build(capture, block)
-        entry = _entry(source, affinity, prefix_name)
+    for variant in variants(capture, block):
+        affinity = (affinities or {}).get(variant.key)
+        if affinity is None:
+            affinity = variant_affinity(variant, capture, block)
+        entry = _entry(variant, affinity, learned.prefix_name)
         shared = _of_learned(entry, learned, affinity, packed[0], arrays) if packed else None
         if shared is None:
             fits = _size(affinity) <= left
@@ -101,7 +103,7 @@ def live_view(
             "name": block,
             "about": _words(learned),
             "note": _note(learned),
-            "parity": _parity(learned),
+            "parity": learned.parity_error(),
         },
         "sources": packed,
         "query": Point(*query)._asdict(),
@@ -149,7 +151,7 @@ def display_options() -> dict[str, Any]:
     }
 
 
-def packed_source(source: Source, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
+def packed_source(variant: Variant, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
     """Pack what the browser needs for any row of an affinity; return the source's entry.
 
     Raises:
@@ -157,21 +159,22 @@ def packed_source(source: Source, affinity: Affinity, arrays: Arrays) -> dict[st
     """
     if math.isinf(_size(affinity)):
         raise NlvizError(f"rows of {affinity!r} are not derived in a browser; send them one by one")
-    return _source(_entry(source, affinity, ""), affinity, (0.0, 0.0, 0.0), arrays, fits=True)
+    return _source(_entry(variant, affinity, ""), affinity, (0.0, 0.0, 0.0), arrays, fits=True)
 
 
-def _entry(source: Source, affinity: Affinity, prefix_name: str) -> dict[str, Any]:
-    """Return what the browser is told of every source, whichever way it gets its rows."""
+def _entry(variant: Variant, affinity: Affinity, prefix_name: str) -> dict[str, Any]:
+    """Return what the header says of every variant, whichever way its rows are made."""
     return {
-        "key": source.key,
-        "label": source.label,
-        "note": source.note,
+        "key": variant.key,
+        "label": variant.label,
+        "note": variant.note,
         "pairwise": affinity.pairwise.name,
         "signed": affinity.pairwise.signed,
         "softmax": affinity.pairwise.softmax,
-        "part": source.part,
-        "difference": isinstance(affinity, MinusMean),
-        "balanced": isinstance(affinity, MinusMean) and affinity.balanced,
+        "part": variant.part,
+        "split": variant.split,
+        "difference": affinity.row_values == "difference",
+        "balanced": affinity.balanced,
         "heads": affinity.heads,
         "queries": _grid(affinity.queries),
         "keys": _grid(affinity.keys),
@@ -205,7 +208,7 @@ def _of_learned(
             more["mean_apart"] = f"{key}.mean_apart"
             arrays[more["mean_apart"]] = apart.float().cpu().numpy()
         return {**entry, "kind": "difference", "of": first["key"], "mean": f"{key}.mean", **more}
-    if key != "pairwise" or not isinstance(learned, EmbeddedAffinity):
+    if entry["split"] != "query" or not isinstance(learned, EmbeddedAffinity):
         return None
     for name, mean in centres(learned)._asdict().items():
         arrays[f"{key}.{name}_mean"] = mean.float().cpu().numpy()
@@ -215,7 +218,7 @@ def _of_learned(
         "theta_mean": f"{key}.theta_mean",
         "phi_mean": f"{key}.phi_mean",
         "bias": None,
-        "log_normaliser": _normaliser(key, affinity, arrays),
+        "log_normaliser": _normaliser(entry, affinity, arrays),
     }
 
 
@@ -231,7 +234,7 @@ def _source(
     if isinstance(affinity, PatchAffinity) and fits:
         return {**entry, **_patches(key, affinity, arrays)}
     if isinstance(affinity, EmbeddedAffinity) and fits:
-        return {**entry, **_embeddings(key, affinity, arrays)}
+        return {**entry, **_embeddings(entry, affinity, arrays)}
     name = f"{key}.row"
     frame, y, x = query
     index = affinity.queries.nearest(frame=frame, y=y, x=x)
@@ -260,10 +263,13 @@ def _size(affinity: Affinity) -> float:
     return 2 * (affinity.theta.numel() + affinity.phi.numel())
 
 
-def _embeddings(key: str, affinity: EmbeddedAffinity, arrays: Arrays) -> dict[str, Any]:
+def _embeddings(
+    entry: dict[str, Any], affinity: EmbeddedAffinity, arrays: Arrays
+) -> dict[str, Any]:
+    key = entry["key"]
     # Where they are few they keep their digits: places in pixels, the two vectors of a
     # concatenation, the unary logits, small grids.
-    few = affinity.theta.shape[-1] <= 4 or key == "unary"
+    few = affinity.theta.shape[-1] <= 4 or entry["split"] == "shared"
     few = few or affinity.theta.numel() + affinity.phi.numel() <= FEW
     kind = torch.float32 if few else torch.float16
     if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > 6e4:
@@ -282,20 +288,22 @@ def _embeddings(key: str, affinity: EmbeddedAffinity, arrays: Arrays) -> dict[st
         "theta": f"{key}.theta",
         "phi": f"{key}.phi",
         "bias": bias,
-        "log_normaliser": _normaliser(key, affinity, arrays),
+        "log_normaliser": _normaliser(entry, affinity, arrays),
     }
 
 
-def _normaliser(key: str, affinity: Affinity, arrays: Arrays) -> str | None:
+def _normaliser(entry: dict[str, Any], affinity: Affinity, arrays: Arrays) -> str | None:
     """Pack log C of every query, which columns need; return the section's name, or None."""
     if not isinstance(affinity, EmbeddedAffinity) or not affinity.pairwise.softmax:
         return None
     if affinity.queries.size * affinity.keys.size > COLUMN_LIMIT:
         return None
-    lse = unary_normaliser(affinity) if key == "unary" else affinity.log_normaliser
+    shared = entry["split"] == "shared"
+    lse = unary_normaliser(affinity) if shared else affinity.log_normaliser
     assert lse is not None  # softmax rows have one
-    arrays[f"{key}.log_normaliser"] = lse.float().cpu().numpy()
-    return f"{key}.log_normaliser"
+    name = f"{entry['key']}.log_normaliser"
+    arrays[name] = lse.float().cpu().numpy()
+    return name
 
 
 def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any]:
@@ -322,7 +330,7 @@ def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any
 def _note(affinity: Affinity) -> str | None:
     """Return what a reader must know of the block's affinity, if anything."""
     told = [SAME_RANKING] if affinity.pairwise.name == "concatenation" else []
-    told += [affinity.note] if isinstance(affinity, EmbeddedAffinity) and affinity.note else []
+    told += [affinity.note] if affinity.note else []
     return " ".join(told) or None
 
 
@@ -344,7 +352,3 @@ def _words(affinity: Affinity) -> str:
         "embedded gaussian", "embedded Gaussian"
     )
     return name if name != "gaussian" else "Gaussian"
-
-
-def _parity(affinity: Affinity) -> float | None:
-    return affinity.parity_error() if isinstance(affinity, EmbeddedAffinity) else None

@@ -234,7 +234,7 @@ test("one sentence says where the row looks", () => {
 test("parts are told as what they are", () => {
   const clip = { frames: 4, times: [0, 1.6, 2.67, 3.74] };
   const said = (row, of = clip) => words.rowSentence(row, { frame: 1 }, of).replaceAll("\u202f", " ");
-  const row = { spec: { key: "unary" }, mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.3, column: false, logits: false };
+  const row = { spec: { split: "shared" }, mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.3, column: false, logits: false };
   assert.equal(said(row), "What all queries share draws 40 % from 2.67 s and 38 % from 3.74 s.");
   const rest = { ...row, spec: { key: "minus_mean" }, difference: true, balanced: true, moved: 0.21, mass: [-0.034, 0.05, 0.0004, -0.0164] };
   assert.equal(said(rest), "This point at 1.60 s puts 21 % of its weight elsewhere than the mean query: more in its own frame (+5.0 %), less in 0.00 s (−3.4 %) and 3.74 s (−1.6 %).");
@@ -244,8 +244,8 @@ test("parts are told as what they are", () => {
   const shares = { ...rest, balanced: false, mass: [0.1, 0.2, 0.3, 0.4] };
   assert.equal(said(shares), "Of what sets this point at 1.60 s apart from the mean query, 40 % lies in 3.74 s and 30 % lies in 2.67 s.");
   assert.match(said({ ...shares, column: true }), /^Of what tells apart who looks at this point/);
-  assert.match(words.formulaOf({ key: "unary", pairwise: "gaussian" }).f, /μ/);
-  assert.equal(words.formulaOf({ key: "minus_mean", pairwise: "gaussian" }), words.PAIRWISE.gaussian);
+  assert.match(words.formulaOf({ split: "shared", label: "Unary", pairwise: "gaussian" }).f, /μ/);
+  assert.equal(words.formulaOf({ split: null, pairwise: "gaussian" }), words.PAIRWISE.gaussian);
 });
 
 test("numbers are short", () => {

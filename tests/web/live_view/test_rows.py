@@ -20,7 +20,7 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.patches import patch_affinity
 from nlviz.affinity.support import Support, Window
-from nlviz.analysis.controls import Source
+from nlviz.affinity.variants import Variant
 from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.live_view import packed_source
 from tests.web.live_view.containers import embedded, frame_sections, grid, header, square_clip
@@ -377,8 +377,8 @@ def add_affinities(cases: Cases) -> None:
         )
         some.append(made)
     for affinity in some:
-        source = Source(affinity.name, affinity.name, "", lambda capture, block, a=affinity: a)
-        cases.sources.append(packed_source(source, affinity, cases.sections))
+        variant = Variant(affinity.name, affinity.name, "")
+        cases.sources.append(packed_source(variant, affinity, cases.sections))
         for token in (0, 351, 230):
             row = affinity.rows([token])[:, 0].double().numpy()
             shown = affinity.map(**dict(zip(("frame", "y", "x"), fine.centre(token), strict=True)))

@@ -101,7 +101,7 @@ export function rowSentence(result, query, clip) {
   if (clip.frames === 1) return pictureSentence(result);
   const at = secondsText(clip.times[query.frame]);
   // The unary part is nobody's in particular.
-  const shared = result.spec.key === "unary";
+  const shared = result.spec.split === "shared";
   const itself = result.ownShare >= OWN_TELLS && !shared;
   const shares = framesByMass(result).map((f) => ({
     share: result.mass[f] - (itself && f === query.frame ? result.ownShare : 0),
@@ -156,7 +156,7 @@ const unitOf = ({ grid }) => (grid.stride[1] === 1 ? "pixels" : "cells");
 
 function pictureSentence(result) {
   const verb = result.column ? "gets half of its looks from" : result.apart ? "draws half of its weight on the picture from" : "draws half of its weight from";
-  const shared = result.spec.key === "unary" && !result.column;
+  const shared = result.spec.split === "shared" && !result.column;
   const itself = result.ownShare >= OWN_TELLS && !shared ? `, ${percentText(result.ownShare)} from itself` : "";
   return `${shared ? "What all queries share" : "This point"} ${verb} ${result.half} of ${result.count} ${unitOf(result)}${itself}.${apartText(result)}${leftOutText(result)}`;
 }
@@ -180,10 +180,10 @@ export const PAIRWISE = {
   bilateral: { f: "exp(−|i−j|²/2s²) exp(−|x<sub>i</sub>−x<sub>j</sub>|²/h²)", name: "bilateral" },
 };
 
-/** f of the parts of a softmax: mu are means over queries and over keys. */
+/** f of the parts of the exact split, about the query or shared by all: mu are means over queries and over keys. */
 const PARTS_F = {
-  pairwise: { gaussian: "exp((x<sub>i</sub>−μ)·(x<sub>j</sub>−μ′))", embedded_gaussian: "exp((θ<sub>i</sub>−μ<sub>θ</sub>)·(φ<sub>j</sub>−μ<sub>φ</sub>))" },
-  unary: { gaussian: "exp(μ·x<sub>j</sub>)", embedded_gaussian: "exp(μ<sub>θ</sub>·φ<sub>j</sub>)" },
+  query: { gaussian: "exp((x<sub>i</sub>−μ)·(x<sub>j</sub>−μ′))", embedded_gaussian: "exp((θ<sub>i</sub>−μ<sub>θ</sub>)·(φ<sub>j</sub>−μ<sub>φ</sub>))" },
+  shared: { gaussian: "exp(μ·x<sub>j</sub>)", embedded_gaussian: "exp(μ<sub>θ</sub>·φ<sub>j</sub>)" },
 };
 
 /** {f, name} of a source, for the equation's legend. */
@@ -195,8 +195,8 @@ export function formulaOf(spec) {
     return { f: "exp(−max(|P<sub>i</sub>−P<sub>j</sub>|²−2σ², 0)/h²)", name: "non-local means" };
   }
   const kind = PAIRWISE[spec.pairwise] ?? { f: "f", name: spec.pairwise };
-  const f = PARTS_F[spec.key]?.[spec.pairwise];
-  return f ? { f, name: `${spec.key} part` } : kind;
+  const f = PARTS_F[spec.split]?.[spec.pairwise];
+  return f ? { f, name: `${spec.label.toLowerCase()} part` } : kind;
 }
 
 /** What to say while the row of the query is not there: it is too large for the browser. */

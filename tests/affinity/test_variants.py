@@ -1,0 +1,74 @@
+"""The list of variants: each is named in one place, from which everything else follows."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nlviz.affinity.variants import UNARY, VARIANTS, Variant, variant_of
+from nlviz.cli import app
+from nlviz.views.display import SOURCES, Display
+
+PROJECT = Path(__file__).parents[2]
+# Words that are keys of variants and also mean something else: a flag or part of a network, a kind
+# of tensor (and the example of a view), a pairwise function, a state of health.
+HOMONYMS = {
+    "learned": {"nlviz/recipes/training.py"},
+    "features": {"nlviz/captures/*", "nlviz/render/save.py"},
+    "untrained": {"nlviz/analysis/health.py", "nlviz/words/health.py"},
+    "nl_means": {
+        *(
+            "nlviz/affinity/pairwise.py",
+            "nlviz/affinity/patches.py",
+            "nlviz/families/reading/flags.py",
+        ),
+        *("nlviz/denoise/affinities.py", "nlviz/web/payloads/denoise_view.py"),
+    },
+    "pairwise": {
+        *("nlviz/captures/file_format.py", "nlviz/web/payloads/live_view.py"),
+        *("nlviz/zoo/warnings.py", "nlviz/networks/*", "nlviz/families/*"),
+    },
+}
+HERE = "nlviz/affinity/variants.py"
+
+
+def files_that_name(key: str) -> set[str]:
+    quoted = re.compile(rf"""["'`]{key}["'`]""")
+    files = [
+        p
+        for room in ("nlviz", "app")
+        for s in ("py", "js")
+        for p in (PROJECT / room).rglob(f"*.{s}")
+    ]
+    return {
+        str(path.relative_to(PROJECT)) for path in files if quoted.search(path.read_text("utf-8"))
+    }
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v.key)
+def test_a_variant_is_named_in_one_place(variant: Variant) -> None:
+    apart = HOMONYMS.get(variant.key, set())
+    found = files_that_name(variant.key)
+    assert {name for name in found if not any(fnmatch(name, one) for one in apart)} == {HERE}
+
+
+def test_what_follows_from_the_list() -> None:
+    keys = tuple(variant.key for variant in VARIANTS)
+    assert keys == SOURCES
+    assert len(set(keys)) == len({v.label for v in VARIANTS}) == len(keys)
+    assert Display().source == keys[0]
+    assert all(variant_of(key) is variant for key, variant in zip(keys, VARIANTS, strict=True))
+    assert [bool(v.caption) for v in VARIANTS] == [False] + [True] * (len(keys) - 1)
+    shown = CliRunner().invoke(app, ["attend", "--help"], env={"COLUMNS": "200"}).output
+    flat = " ".join(re.sub(r"[\u2500-\u257f]", " ", shown).split())
+    assert f"{', '.join(keys[:-1])} or {keys[-1]}." in flat
+
+
+def test_parts_come_last() -> None:
+    parts = [variant.part for variant in VARIANTS]
+    assert parts == sorted(parts)
+    assert UNARY.split == "shared"
