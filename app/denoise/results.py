@@ -23,6 +23,7 @@ TIE = 0.05  # decibels that nobody sees and another seed undoes
 KINDS = (
     ("PNG", "png", "image/png", "The figure: pictures, method noises, measures"),
     ("PDF", "pdf", "application/pdf", "The same figure for print, without loss"),
+    ("SVG", "svg", "image/svg+xml", "The same figure to edit: text and marks as vectors"),
     ("CSV", "csv", "text/csv", "The table, every digit of it"),
     (
         "JSON",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 KINDS = (
     ("PNG", "png", "image/png", "The film strip with map, query, colour bar and caption"),
+    ("PDF", "pdf", "application/pdf", "The film strip for a paper: text and marks as vectors"),
+    ("SVG", "svg", "image/svg+xml", "The film strip to edit: text and marks as vectors"),
     ("GIF", "gif", "image/gif", "The clip under the map, looping"),
     ("MP4", "mp4", "video/mp4", "The same as H.264 video"),
     ("HTML", "html", "text/html", "This live view as one file that works offline"),

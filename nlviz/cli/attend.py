@@ -63,7 +63,9 @@ def attend(
     autocast: AutocastOption = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="look.png, .gif, .mp4, .html, .json or .npz."),
+        typer.Option(
+            "--output", "-o", help="look.png, .pdf, .svg, .gif, .mp4, .html, .json or .npz."
+        ),
     ] = None,
 ) -> None:
     """Show where a block looks from one position of a clip."""

@@ -93,8 +93,8 @@ def denoise(
         typer.Option(
             "--output",
             "-o",
-            help="A .png or .pdf figure, a .csv table, or a .json to compute it again from; may "
-            "be repeated.",
+            help="A .png, .pdf or .svg figure, a .csv table, or a .json to compute it again from; "
+            "may be repeated.",
         ),
     ] = None,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from nlviz.errors import NlvizError
 
-KINDS = ("png", "gif", "mp4", "html", "json", "npz")  # what a view is saved as
+KINDS = ("png", "pdf", "svg", "gif", "mp4", "html", "json", "npz")  # what a view is saved as
 
 
 def suffix_of(path: str | Path, kinds: Sequence[str], *, what: str) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from nlviz.denoise.comparison.results import Comparison, Part, Result
-from nlviz.render.film_strip import CONTENT, GREY, GUTTER, INK, MARGIN, PAPER, UNIT
-from nlviz.render.lettering import Colour, shortened, width, wrapped, write
+from nlviz.render.sheet import CONTENT, GREY, GUTTER, INK, MARGIN, Sheet
+from nlviz.render.text_drawing import Colour, missing_note, shortened, width, wrapped
 
 Picture = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # top, left, height, width in pixels of the picture
@@ -32,7 +32,7 @@ LEGEND = 130  # least height of the explanation below the first picture
 CHART = 400
 LINE = 30
 BEST: Colour = (188, 60, 18)
-RULE: Colour = (214, 219, 226)
+TICKS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.6, 2.5, 4.0, 8.0)
 SERIES: tuple[Colour, ...] = (
     (217, 72, 28),
     (0, 122, 158),
@@ -74,7 +74,7 @@ class Layout:
 
 
 def comparison_figure(comparison: Comparison, *, detail: Box | None = None) -> Image.Image:
-    """Return the figure of a comparison, RGB: pictures, method noises on one scale, measures.
+    """Return the figure of a comparison as pixels, RGB.
 
     Args:
         comparison: what to draw; of a clip, its middle frame.
@@ -86,43 +86,38 @@ def comparison_figure(comparison: Comparison, *, detail: Box | None = None) -> I
     >>> comparison_figure(compare(ramp, denoisers=["mean", "gaussian"])).width
     1800
     """
+    return comparison_sheet(comparison, detail=detail).image()
+
+
+def comparison_sheet(comparison: Comparison, *, detail: Box | None = None) -> Sheet:
+    """Lay out the figure: pictures, method noises on one scale, measures.
+
+    Args:
+        comparison: what to draw; of a clip, its middle frame.
+        detail: as for :func:`comparison_figure`.
+    """
     keys = [*([] if comparison.clean is None else ["clean"]), "noisy", *comparison.results]
     plan = _layout(comparison, len(keys), detail)
-    notes = wrapped(_notes(comparison, plan), 22, CONTENT)
+    title, about = title_of(comparison)
+    notes = " ".join([*_notes(comparison, plan), missing_note([title])]).strip()
+    lines = wrapped(notes, 20, CONTENT)
     charted = any(r.tuned is not None for r in comparison.results.values())
     rows = math.ceil(len(keys) / plan.columns)
     pitch = CAPTION + plan.tile[1] + 8 + max(plan.tile[1], LEGEND) + GAP
     head = MARGIN + 98
     foot = head + rows * pitch + (CHART + GAP if charted else 0)
-    size = (CONTENT + 2 * MARGIN, foot + LINE * len(notes) + MARGIN)
-    canvas = Image.new("RGB", (size[0] * UNIT, size[1] * UNIT), PAPER)
-    draw = ImageDraw.Draw(canvas)
-    title, about = _title(comparison)
-    write(
-        draw,
-        (MARGIN * UNIT, (MARGIN + 32) * UNIT),
-        shortened(title, 36, CONTENT, bold=True),
-        36 * UNIT,
-        INK,
-        bold=True,
-    )
-    write(
-        draw,
-        (MARGIN * UNIT, (MARGIN + 70) * UNIT),
-        shortened(about, 24, CONTENT),
-        24 * UNIT,
-        GREY,
-    )
+    sheet = Sheet(CONTENT + 2 * MARGIN, foot + LINE * len(lines) + MARGIN)
+    sheet.text((MARGIN, MARGIN + 32), shortened(title, 34, CONTENT, bold=True), 34, bold=True)
+    sheet.text((MARGIN, MARGIN + 70), shortened(about, 22, CONTENT), 22, GREY)
     for index, key in enumerate(keys):
         left = MARGIN + index % plan.columns * (plan.room + GUTTER)
         top = head + index // plan.columns * pitch
-        _cell(canvas, comparison, plan, key, (left, top), legend=index == 0)
+        _cell(sheet, comparison, plan, key, (left, top), legend=index == 0)
     if charted:
-        _chart(draw, comparison, head + rows * pitch)
-    for number, line in enumerate(notes):
-        y = foot + 22 + LINE * number
-        write(draw, (MARGIN * UNIT, y * UNIT), line, 22 * UNIT, GREY)
-    return canvas.reduce(UNIT)
+        _chart(sheet, comparison, head + rows * pitch)
+    for number, line in enumerate(lines):
+        sheet.text((MARGIN, foot + 22 + LINE * number), line, 20, GREY)
+    return sheet
 
 
 def _layout(comparison: Comparison, count: int, detail: Box | None) -> Layout:
@@ -167,13 +162,8 @@ def _textured(comparison: Comparison, size: tuple[int, int]) -> Box:
     return min(top, height - size[0]), min(left, wide - size[1]), *size
 
 
-def _tile(picture: Picture, plan: Layout) -> Image.Image:
-    size = (plan.tile[0] * UNIT, plan.tile[1] * UNIT)
-    return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
-
-
 def _cell(
-    canvas: Image.Image,
+    sheet: Sheet,
     comparison: Comparison,
     plan: Layout,
     key: str,
@@ -183,39 +173,31 @@ def _cell(
 ) -> None:
     """Draw a caption, a picture, and its method noise or the legend below it."""
     left, top = at
-    draw = ImageDraw.Draw(canvas)
     result = comparison.results.get(key)
     label = result.label if result else {"clean": "Clean", "noisy": "Noisy"}[key]
     winner = comparison.clean is not None and key == comparison.best("psnr")
     room = plan.room
-    write(
-        draw,
-        (left * UNIT, (top + 26) * UNIT),
-        shortened(label, 26, room, bold=True),
-        26 * UNIT,
-        BEST if winner else INK,
-        bold=True,
-    )
-    _measures(draw, comparison, key, (left, top + 56), room)
+    ink = BEST if winner else INK
+    sheet.text((left, top + 26), shortened(label, 24, room, bold=True), 24, ink, bold=True)
+    _measures(sheet, comparison, key, (left, top + 56), room)
     if result is not None:
-        text = shortened(_parameters(result), 20, room)
-        write(draw, (left * UNIT, (top + 83) * UNIT), text, 20 * UNIT, GREY)
-    y = top + CAPTION
-    canvas.paste(_tile(comparison.shown(key, part=plan.part), plan), (left * UNIT, y * UNIT))
+        text = shortened(_parameters(result), 18, room)
+        sheet.text((left, top + 83), text, 18, GREY)
+    y, (wide, high) = top + CAPTION, plan.tile
+    picture = comparison.shown(key, part=plan.part)
+    sheet.picture(picture, (left, y, left + wide, y + high))
     if winner:
-        corner = ((left + plan.tile[0] + 4) * UNIT - 1, (y + plan.tile[1] + 4) * UNIT - 1)
-        box = ((left - 4) * UNIT, (y - 4) * UNIT, *corner)
-        draw.rectangle(box, outline=BEST, width=4 * UNIT)
-    below = y + plan.tile[1] + 8
+        sheet.box((left - 4, y - 4, left + wide + 4, y + high + 4), edge=BEST, line=4)
+    below = y + high + 8
     if legend:
-        _legend(canvas, comparison, plan, (left, below))
+        _legend(sheet, comparison, plan, (left, below))
     else:
         noise = comparison.shown_noise(key, part=plan.part)
-        canvas.paste(_tile(noise, plan), (left * UNIT, below * UNIT))
+        sheet.picture(noise, (left, below, left + wide, below + high))
 
 
 def _measures(
-    draw: ImageDraw.ImageDraw, comparison: Comparison, key: str, at: tuple[int, int], room: int
+    sheet: Sheet, comparison: Comparison, key: str, at: tuple[int, int], room: int
 ) -> None:
     """Write decibels, similarity and seconds, those that are best in bold."""
     result = comparison.results.get(key)
@@ -231,11 +213,10 @@ def _measures(
     for index, (text, column) in enumerate(parts):
         best = result is not None and key == comparison.best(column)
         if index:
-            x += write(draw, (x * UNIT, at[1] * UNIT), " · ", 22 * UNIT, GREY) / UNIT
-        if x + width(text, 22, bold=best) > at[0] + room:
+            x += sheet.text((x, at[1]), " · ", 20, GREY)
+        if x + width(text, 20, bold=best) > at[0] + room:
             return
-        ink = BEST if best else INK
-        x += write(draw, (x * UNIT, at[1] * UNIT), text, 22 * UNIT, ink, bold=best) / UNIT
+        x += sheet.text((x, at[1]), text, 20, BEST if best else INK, bold=best)
 
 
 def seconds_text(seconds: float) -> str:
@@ -263,96 +244,70 @@ def _parameters(result: Result) -> str:
     return ", ".join(parts)
 
 
-def _legend(canvas: Image.Image, comparison: Comparison, plan: Layout, at: tuple[int, int]) -> None:
+def _legend(sheet: Sheet, comparison: Comparison, plan: Layout, at: tuple[int, int]) -> None:
     """Say what the grey pictures are, and where a detail lies."""
     left, top = at
-    draw = ImageDraw.Draw(canvas)
     wide, high = plan.room, max(plan.tile[1], LEGEND)
     y = top + 24
-    for line in wrapped("Below each: its method noise, noisy minus denoised", 21, wide)[:3]:
-        write(draw, (left * UNIT, y * UNIT), line, 21 * UNIT, INK)
+    for line in wrapped("Below each: its method noise, noisy minus denoised", 19, wide)[:3]:
+        sheet.text((left, y), line, 19)
         y += 27
-    ramp = np.linspace(0, 255, wide * UNIT).round().astype(np.uint8)
-    bar = np.broadcast_to(ramp[None, :, None], (18 * UNIT, wide * UNIT, 3))
-    canvas.paste(Image.fromarray(np.ascontiguousarray(bar)), (left * UNIT, (y - 10) * UNIT))
+    ramp = np.linspace(0, 255, wide).round().astype(np.uint8)
+    bar = np.broadcast_to(ramp[None, :, None], (18, wide, 3))
+    sheet.picture(np.ascontiguousarray(bar), (left, y - 10, left + wide, y + 8))
     end = f"{comparison.noise_scale:.3g}"
     for text, x, align in ((f"-{end}", 0.0, "l"), ("0", wide / 2, "m"), (f"+{end}", wide, "r")):
-        write(draw, ((left + x) * UNIT, (y + 32) * UNIT), text, 20 * UNIT, GREY, align=align)
+        sheet.text((left + x, y + 32), text, 18, GREY, align=align)
     y += 48
     if plan.whole or top + high - y < 48:
         return
     pixels, every = _overview(comparison)
-    picture = Image.fromarray(pixels)
-    scale = min(wide / picture.width, (top + high - y) / picture.height)
-    size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
-    small = picture.resize(size, Image.Resampling.LANCZOS)
-    canvas.paste(
-        small.resize((size[0] * UNIT, size[1] * UNIT), Image.Resampling.NEAREST),
-        (left * UNIT, y * UNIT),
-    )
+    scale = min(wide / pixels.shape[1], (top + high - y) / pixels.shape[0])
+    size = (max(round(pixels.shape[1] * scale), 1), max(round(pixels.shape[0] * scale), 1))
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    sheet.picture(small, (left, y, left + size[0], y + size[1]))
     t, x0, h, w = (v * scale / every for v in plan.detail)
-    frame = [left + x0, y + t, left + x0 + w - 1, y + t + h - 1]
+    frame = (left + x0, y + t, left + x0 + w, y + t + h)
     for grow, ink, thick in ((1, (0, 0, 0), 5), (0, (255, 255, 255), 3)):
-        box = [(v + (grow if i > 1 else -grow)) * UNIT for i, v in enumerate(frame)]
-        draw.rectangle(box, outline=ink, width=thick * UNIT)
+        x0, y0, x1, y1 = frame
+        sheet.box((x0 - grow, y0 - grow, x1 + grow, y1 + grow), edge=ink, line=thick)
 
 
-def _chart(draw: ImageDraw.ImageDraw, comparison: Comparison, top: int) -> None:
+def _chart(sheet: Sheet, comparison: Comparison, top: int) -> None:
     """Draw PSNR over the strength of each denoiser, as a multiple of its oracle's."""
-    curves = [
-        (result.label, [(v / result.tuned.value, db) for v, db in result.tuned.grid if v > 0])
-        for result in comparison.results.values()
-        if result.tuned is not None
-    ]
-    points = [p for _, curve in curves for p in curve if math.isfinite(p[1])]
-    if not points:
+    curves = []
+    for result in comparison.results.values():
+        if result.tuned is not None:
+            best = result.tuned.value
+            points = [(v / best, db) for v, db in result.tuned.grid if v > 0 and math.isfinite(db)]
+            curves.append((result.label, points))
+    everywhere = [point for _, points in curves for point in points]
+    if not everywhere:
         return
-    low, high = min(x for x, _ in points), max(x for x, _ in points)
-    low, high = min(low, 0.8), max(high, 1.25)
-    bottom_db, top_db = min(y for _, y in points), max(y for _, y in points)
-    step = next(s for s in (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0) if top_db - bottom_db <= 5 * s)
-    bottom_db, top_db = math.floor(bottom_db / step) * step, math.ceil(top_db / step) * step
-    top_db = max(top_db, bottom_db + step)
-    left, right = MARGIN + 62, MARGIN + round(CONTENT * 0.68)
-    upper, lower = top + 50, top + CHART - 58
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        along = math.log(x / low) / math.log(high / low)
-        up = (y - bottom_db) / (top_db - bottom_db)
-        return (left + along * (right - left)) * UNIT, (lower - up * (lower - upper)) * UNIT
-
     title = "PSNR over the strength, on the grid against the clean picture"
-    write(draw, (MARGIN * UNIT, (top + 24) * UNIT), title, 24 * UNIT, INK, bold=True)
-    for tick in np.arange(bottom_db, top_db + step / 2, step):
-        x, y = place(low, float(tick))
-        draw.line((x, y, right * UNIT, y), fill=RULE, width=UNIT)
-        text = f"{tick:.{0 if step >= 1 else 1}f}"
-        write(draw, (x - 10 * UNIT, y + 7 * UNIT), text, 20 * UNIT, GREY, align="r")
-    for multiple in (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.6, 2.5, 4.0, 8.0):
-        if low <= multiple <= high:
-            x, y = place(multiple, bottom_db)
-            draw.line((x, upper * UNIT, x, y), fill=RULE, width=UNIT)
-            write(draw, (x, y + 26 * UNIT), f"{multiple:g}×", 20 * UNIT, GREY, align="m")
-    middle = (left + right) / 2 * UNIT
-    axis = "strength, as a multiple of each denoiser's oracle"
-    write(draw, (middle, (lower + 52) * UNIT), axis, 20 * UNIT, GREY, align="m")
-    for index, (label, curve) in enumerate(curves):
+    sheet.text((MARGIN, top + 24), title, 22, bold=True)
+    right = MARGIN + round(CONTENT * 0.68)
+    axes = sheet.chart((MARGIN + 62, top + 50, right, top + CHART - 58))
+    low, high = min(x for x, _ in everywhere), max(x for x, _ in everywhere)
+    ticks = [m for m in TICKS if min(low, 0.8) <= m <= max(high, 1.25)]
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    axes.set_xticks(ticks, [f"{multiple:g}×" for multiple in ticks])
+    axes.set_xlim(min(low, 0.8), max(high, 1.25))
+    axes.set_xlabel("strength, as a multiple of each denoiser's oracle")
+    for index, (label, points) in enumerate(curves):
+        colour = tuple(value / 255 for value in SERIES[index % len(SERIES)])
+        x, y = zip(*points, strict=True) if points else ((), ())
+        axes.plot(x, y, "-o", color=colour, clip_on=False)
+        at = top + 66 + 32 * index
         ink = SERIES[index % len(SERIES)]
-        dots = [place(x, y) for x, y in curve if math.isfinite(y)]
-        draw.line([v for dot in dots for v in dot], fill=ink, width=3 * UNIT, joint="curve")
-        for x, y in dots:
-            draw.ellipse((x - 4 * UNIT, y - 4 * UNIT, x + 4 * UNIT, y + 4 * UNIT), fill=ink)
-        y = upper + 16 + 32 * index
-        draw.line(
-            ((right + 36) * UNIT, (y - 7) * UNIT, (right + 68) * UNIT, (y - 7) * UNIT),
-            ink,
-            4 * UNIT,
-        )
+        sheet.shape([(right + 36, at - 7), (right + 68, at - 7)], edge=ink, line=4, closed=False)
         room = MARGIN + CONTENT - right - 80
-        write(draw, ((right + 80) * UNIT, y * UNIT), shortened(label, 21, room), 21 * UNIT, INK)
+        sheet.text((right + 80, at), shortened(label, 19, room), 19)
 
 
-def _title(comparison: Comparison) -> tuple[str, str]:
+def title_of(comparison: Comparison) -> tuple[str, str]:
+    """Return what was compared, and what the denoisers were given."""
     noise = comparison.setup.noise
     what = "noisy already" if noise is None else noise.sentence
     title = f"{comparison.name} · {what}"
@@ -365,7 +320,7 @@ def _title(comparison: Comparison) -> tuple[str, str]:
     return title, f"{seen}{seed}; {told}"
 
 
-def _notes(comparison: Comparison, plan: Layout) -> str:
+def _notes(comparison: Comparison, plan: Layout) -> list[str]:
     notes = []
     if ":" in comparison.sigma_from:
         notes.append(f"Sigma is {comparison.sigma_from}.")
@@ -387,4 +342,4 @@ def _notes(comparison: Comparison, plan: Layout) -> str:
     for result in comparison.results.values():
         if "non-commercial" in result.licence:
             notes.append(f"{result.label}: {result.licence}.")
-    return " ".join(notes)
+    return notes

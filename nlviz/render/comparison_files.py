@@ -5,16 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image as Pillow
-from PIL import PngImagePlugin
 
 from nlviz.clips.clip import read_clip
 from nlviz.denoise.comparison.run import Comparison, carry_out, noisy_input
@@ -24,11 +21,10 @@ from nlviz.denoise.registry import find_denoiser
 from nlviz.errors import InvalidView, NlvizError
 from nlviz.files.local import suffix_of, write_whole
 from nlviz.progress import Listener, Progress
-from nlviz.render.comparison_figure import comparison_figure as comparison_figure
-from nlviz.render.film_strip import CONTENT, INCHES, MARGIN
+from nlviz.render.comparison_figure import comparison_sheet, title_of
 from nlviz.views.denoise_view import FRAMES, DenoiseView
 
-KINDS = ("png", "pdf", "csv", "json")  # what a comparison is saved as
+KINDS = ("png", "pdf", "svg", "csv", "json")  # what a comparison is saved as
 FORMAT = "nlviz.comparison"
 VERSION = 1
 _COLUMNS = ("denoiser", "label", "psnr", "ssim", "seconds", "best", "parameters", "note", "licence")
@@ -61,9 +57,9 @@ class SavedComparison:
 def save_comparison(comparison: Comparison, path: str | Path) -> Path:
     """Save a comparison as the kind of file that the path's ending asks for.
 
-    .png and .pdf the figure, without loss; .csv the table; .json the table and all that is needed
-    to compute it again: picture, noise, seed, parameters and versions. The file is written whole
-    or not at all.
+    .png, .pdf and .svg the figure, its pictures without loss; .csv the table; .json the table and
+    all that is needed to compute it again: picture, noise, seed, parameters and versions. The file
+    is written whole or not at all.
 
     Raises:
         NlvizError: for another ending, or when the file cannot be written.
@@ -92,8 +88,11 @@ def comparison_bytes(comparison: Comparison, kind: str) -> bytes:
         return _json(comparison).encode()
     if kind not in KINDS:
         raise NlvizError(f"a comparison is saved as {', '.join(KINDS)}, got {kind!r}")
-    figure = comparison_figure(comparison)
-    return _pdf(figure) if kind == "pdf" else _png(figure, _json(comparison))
+    sheet = comparison_sheet(comparison)
+    if kind == "png":
+        return sheet.png(key=FORMAT, metadata=_json(comparison))
+    title, _ = title_of(comparison)
+    return sheet.vector("pdf" if kind == "pdf" else "svg", title=title, metadata=_json(comparison))
 
 
 def read_comparison(path: str | Path) -> SavedComparison:
@@ -246,48 +245,3 @@ def _finite(value: Any) -> Any:
         return [_finite(v) for v in value]
     value = value.item() if isinstance(value, np.generic) else value
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _png(figure: Pillow.Image, metadata: str) -> bytes:
-    info = PngImagePlugin.PngInfo()
-    info.add_text("Software", "nlviz")
-    info.add_itxt(FORMAT, metadata)
-    buffer = BytesIO()
-    dpi = (CONTENT + 2 * MARGIN) / INCHES
-    figure.save(buffer, "PNG", pnginfo=info, dpi=(dpi, dpi), compress_level=6)
-    return buffer.getvalue()
-
-
-def _pdf(figure: Pillow.Image) -> bytes:
-    """Return a page with the figure, its pixels packed without loss: noise is no food for JPEG."""
-    wide = 72 * INCHES
-    high = wide * figure.height / figure.width
-    pixels = zlib.compress(figure.convert("RGB").tobytes(), 9)
-    draw = f"q {wide:.3f} 0 0 {high:.3f} 0 0 cm /F Do Q".encode()
-    image = (
-        f"<< /Type /XObject /Subtype /Image /Width {figure.width} /Height {figure.height} "
-        "/ColorSpace /DeviceRGB /BitsPerComponent 8 /Filter /FlateDecode "
-        f"/Length {len(pixels)} >>\nstream\n"
-    )
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        (
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {wide:.3f} {high:.3f}] "
-            "/Resources << /XObject << /F 4 0 R >> >> /Contents 5 0 R >>"
-        ).encode(),
-        image.encode() + pixels + b"\nendstream",
-        f"<< /Length {len(draw)} >>\nstream\n".encode() + draw + b"\nendstream",
-        b"<< /Producer (nlviz) >>",
-    ]
-    out = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
-    places = []
-    for number, content in enumerate(objects, 1):
-        places.append(len(out))
-        out += f"{number} 0 obj\n".encode() + content + b"\nendobj\n"
-    start = len(out)
-    out += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode()
-    out += b"".join(f"{place:010d} 00000 n \n".encode() for place in places)
-    out += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R /Info 6 0 R >>\n".encode()
-    out += f"startxref\n{start}\n%%EOF\n".encode()
-    return bytes(out)

@@ -1,40 +1,43 @@
 """The film strip: all frames of a clip under the map, as one figure for a page of print.
 
-Drawn at twice its size and reduced, which smooths every edge; frames are laid in at their final
-size, so cells stay sharp.
+Frames are laid in at their final size, so cells stay sharp; text and marks are vectors in PDF and
+SVG files.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
-from PIL import Image, ImageDraw, PngImagePlugin
+from PIL import Image
 
 from nlviz.affinity.by_frame import lengths, masses, nothing_there, shown_frame
 from nlviz.render.captions import notes_of
 from nlviz.render.frame_maps import colour_ramp, map_frame, query_box, resized, zoomed
-from nlviz.render.lettering import shortened, width, wrapped, write
 from nlviz.render.links import Arrow, draw_arrows
-from nlviz.render.objects import draw_objects
+from nlviz.render.objects import CARD, OBJECT, PAPER, marks_of
+from nlviz.render.sheet import (
+    CONTENT,
+    GREY,
+    GUTTER,
+    INK,
+    MARGIN,
+    Box,
+    Corner,
+    Sheet,
+    Vector,
+    rectangles,
+)
 from nlviz.render.shown import ACCENT, Shown
+from nlviz.render.text_drawing import missing_note, shortened, width, wrapped
 from nlviz.words.numbers import change_text, percent_text
 
-UNIT = 2  # drawn pixels per pixel of the figure
-CONTENT = 1728
-MARGIN = 36
-GUTTER = 18
 CAPTION = 50
-INCHES = 7.0  # width of a full figure in print
 MOST_FRAMES = 48
 MAX_TILE = (1100, 860)
 LABELLED = 260  # narrower frames show objects without their names
 
-PAPER = (255, 255, 255)
-INK = (24, 28, 36)
-GREY = (92, 102, 116)
 RAIL = (226, 230, 236)
 MASS = (217, 72, 28)
 LESS = (46, 104, 178)  # what a frame loses, in rows minus the mean row
@@ -57,6 +60,11 @@ class Plan:
     content: int
     bottom: int
 
+    def box(self, corner: tuple[int, int]) -> Box:
+        """Return left, top, right and bottom of the frame with this corner."""
+        left, top = corner
+        return left, top, left + self.tile[0], top + self.tile[1]
+
 
 def png(drawn: Shown, *, metadata: str | None = None) -> bytes:
     """Return the film strip as a PNG file.
@@ -65,19 +73,22 @@ def png(drawn: Shown, *, metadata: str | None = None) -> bytes:
         drawn: what to draw.
         metadata: JSON of the view, kept in the file as its text ``nlviz.view``.
     """
-    figure = film_strip(drawn)
-    info = PngImagePlugin.PngInfo()
-    info.add_text("Software", "nlviz")
-    if metadata is not None:
-        info.add_itxt("nlviz.view", metadata)
-    buffer = BytesIO()
-    dpi = (CONTENT + 2 * MARGIN) / INCHES
-    figure.save(buffer, "PNG", pnginfo=info, dpi=(dpi, dpi), compress_level=6)
-    return buffer.getvalue()
+    return sheet_of(drawn).png(key="nlviz.view", metadata=metadata)
+
+
+def vector(drawn: Shown, kind: Vector, *, metadata: str | None = None) -> bytes:
+    """Return the film strip as a ``pdf`` or ``svg`` file: frames as pixels, the rest as vectors.
+
+    Args:
+        drawn: what to draw.
+        kind: of the file.
+        metadata: JSON of the view, kept in the file as its subject or description.
+    """
+    return sheet_of(drawn).vector(kind, title=drawn.title, metadata=metadata)
 
 
 def film_strip(drawn: Shown) -> Image.Image:
-    """Return the figure, RGB: frames with map and query, masses, colour bar and caption.
+    """Return the figure as pixels, RGB.
 
     >>> from nlviz.affinity.attention_map import AttentionMap
     >>> from nlviz.clips.clip import Clip
@@ -89,40 +100,41 @@ def film_strip(drawn: Shown) -> Image.Image:
     >>> film_strip(overlay(clip, attention, links=4)).width
     1800
     """
+    return sheet_of(drawn).image()
+
+
+def sheet_of(drawn: Shown) -> Sheet:
+    """Lay out the figure: frames with map and query, masses, colour bar and caption."""
     clip, attention, look = drawn.clip, drawn.attention, drawn.look
     shown = _shown(drawn)
     still = len(clip.frames) == 1
     head = _head_height(drawn)
-    _, height, width_ = clip.shape
-    plan = plan_of(len(shown), width_ / height, top=head, captions=not still)
+    _, height, wide = clip.shape
+    plan = plan_of(len(shown), wide / height, top=head, captions=not still)
     notes = [*drawn.notes, *notes_of(drawn, shown=len(shown))]
-    lines = wrapped(" ".join(notes), 23, plan.content - _bar_width(plan) - 56)
-    foot = max(108, 32 * len(lines) + 14)
-    size = (plan.content + 2 * MARGIN, plan.bottom + 26 + foot + MARGIN // 2)
-    canvas = Image.new("RGB", (size[0] * UNIT, size[1] * UNIT), PAPER)
-    pictures = Image.new("L", canvas.size, 0)
-    for index, (left, top) in zip(shown, plan.tiles, strict=True):
-        frame = resized(clip.frames[index], (plan.tile[1], plan.tile[0]))
-        tile = Image.fromarray(map_frame(frame, clip, attention, index, look))
-        box = (left * UNIT, top * UNIT)
-        wide = (plan.tile[0] * UNIT, plan.tile[1] * UNIT)
-        canvas.paste(tile.resize(wide, Image.Resampling.NEAREST), box)
-        pictures.paste(255, (*box, box[0] + wide[0], box[1] + wide[1]))
-    _objects(canvas, drawn, plan, dict(zip(shown, plan.tiles, strict=True)), pictures)
-    draw = ImageDraw.Draw(canvas)
+    names = [found.name for found in drawn.objects]
+    notes.append(missing_note([drawn.title, drawn.about, *notes, *names]))
+    text = " ".join(filter(None, notes))
+    lines = wrapped(text, 21, plan.content - _bar_width(plan) - 56)
+    foot = max(108, 31 * len(lines) + 14)
+    sheet = Sheet(plan.content + 2 * MARGIN, plan.bottom + 26 + foot + MARGIN // 2)
     places = dict(zip(shown, plan.tiles, strict=True))
-    _query(draw, drawn, plan, places, frame_only=True)
-    draw_arrows(canvas, _arrows(drawn, plan, places), pictures, unit=UNIT, **_cells(drawn, plan))
-    draw = ImageDraw.Draw(canvas)
-    _query(draw, drawn, plan, places, frame_only=False)
+    boxes = {index: plan.box(corner) for index, corner in places.items()}
+    for index, box in boxes.items():
+        frame = resized(clip.frames[index], (plan.tile[1], plan.tile[0]))
+        sheet.picture(map_frame(frame, clip, attention, index, look), box)
+        _objects(sheet, drawn, plan, index, box)
+    draw_arrows(sheet, _arrows(drawn, plan, places), list(boxes.values()), **_cells(drawn, plan))
+    if look.marked:
+        _query(sheet, drawn, plan, boxes[drawn.query_frame])
     if not still:
-        _captions(draw, drawn, plan, places)
-    _head(draw, drawn, plan)
-    _bar(canvas, drawn, plan, plan.bottom + 26)
+        _captions(sheet, drawn, plan, places)
+    _head(sheet, drawn, plan)
+    _bar(sheet, drawn, plan, plan.bottom + 26)
     for number, line in enumerate(lines):
-        x, y = MARGIN + _bar_width(plan) + 56, plan.bottom + 26 + 22 + 32 * number
-        write(draw, (x * UNIT, y * UNIT), line, 23 * UNIT, GREY)
-    return canvas.reduce(UNIT)
+        x, y = MARGIN + _bar_width(plan) + 56, plan.bottom + 26 + 22 + 31 * number
+        sheet.text((x, y), line, 21, GREY)
+    return sheet
 
 
 def plan_of(count: int, aspect: float, *, top: int, captions: bool = True) -> Plan:
@@ -170,40 +182,37 @@ def _shown(drawn: Shown) -> list[int]:
     return [int(i) for i in spread]
 
 
-def _place(
-    plan: Plan, corner: tuple[int, int], drawn: Shown, y: float, x: float
-) -> tuple[float, float]:
-    """Return (x, y) on the canvas of a place in clip pixels."""
-    _, height, width_ = drawn.clip.shape
+def _place(plan: Plan, corner: tuple[int, int], drawn: Shown, y: float, x: float) -> Corner:
+    """Return (x, y) on the page of a place in clip pixels."""
+    _, height, wide = drawn.clip.shape
     return (
-        (corner[0] + (x + 0.5) / width_ * plan.tile[0]) * UNIT,
-        (corner[1] + (y + 0.5) / height * plan.tile[1]) * UNIT,
+        corner[0] + (x + 0.5) / wide * plan.tile[0],
+        corner[1] + (y + 0.5) / height * plan.tile[1],
     )
 
 
-def _objects(
-    canvas: Image.Image,
-    drawn: Shown,
-    plan: Plan,
-    places: dict[int, tuple[int, int]],
-    pictures: Image.Image,
-) -> None:
-    """Draw what was detected, inside the frames; small frames get no labels."""
-    if not drawn.objects:
-        return
+def _objects(sheet: Sheet, drawn: Shown, plan: Plan, index: int, box: Box) -> None:
+    """Draw what was detected, inside its frame; small frames get no labels."""
     _, height, wide = drawn.clip.shape
-    zoom = (plan.tile[1] / height * UNIT, plan.tile[0] / wide * UNIT)
-    over = canvas.copy()
-    for index, (left, top) in places.items():
-        draw_objects(
-            ImageDraw.Draw(over),
-            drawn.objects_of(index),
-            corner=(left * UNIT, top * UNIT),
-            zoom=zoom,
-            unit=UNIT * min(max(plan.tile[0] / 480, 0.7), 1.6),
-            lettering=17 * UNIT if plan.tile[0] >= LABELLED else None,
-        )
-    canvas.paste(over, mask=pictures)
+    size = 16 if plan.tile[0] >= LABELLED else None
+    zoom = (plan.tile[1] / height, plan.tile[0] / wide)
+    marks = marks_of(drawn.objects_of(index), corner=(box[0], box[1]), zoom=zoom, lettering=size)
+    clip, unit = rectangles([box]), min(max(plan.tile[0] / 480, 0.7), 1.6)
+    for ink, more in marks.layers:
+        for points, line in marks.lines:
+            line = (line + more) * unit
+            sheet.shape(points, edge=ink, line=line, closed=False, above=2, clip=clip)
+        for at in marks.dots:
+            sheet.dot(at, (2.2 + more / 2) * unit, ink, above=2, clip=clip)
+    for number, label in enumerate(marks.labels):
+        above = 2.5 + number / 1000  # card by card
+        x, y = label.at
+        card = (x, y, x + label.wide, y + label.high)
+        sheet.box(card, fill=CARD, above=above, clip=clip)
+        side = label.high / 8
+        sheet.box((x, y, x + side, card[3]), fill=OBJECT, above=above, clip=clip)
+        place = (x + 0.29 * label.high, y + 0.75 * label.high)
+        sheet.text(place, label.text, round(label.high / 1.4), PAPER, above=above, clip=clip)
 
 
 def _arrows(drawn: Shown, plan: Plan, places: dict[int, tuple[int, int]]) -> list[Arrow]:
@@ -222,51 +231,33 @@ def _arrows(drawn: Shown, plan: Plan, places: dict[int, tuple[int, int]]) -> lis
     return arrows
 
 
-def _cells(drawn: Shown, plan: Plan) -> dict[str, tuple[float, float]]:
-    """Return the sizes (width, height) of the query's cell and of a key's, on the canvas."""
-    _, height, width_ = drawn.clip.shape
-    zoom = (plan.tile[0] / width_ * UNIT, plan.tile[1] / height * UNIT)
+def _cells(drawn: Shown, plan: Plan) -> dict[str, Corner]:
+    """Return the sizes (width, height) of the query's cell and of a key's, on the page."""
+    _, height, wide = drawn.clip.shape
+    zoom = (plan.tile[0] / wide, plan.tile[1] / height)
     _, sy, sx = drawn.attention.keys.stride
     qy, qx = drawn.look.cell or (sy, sx)
     return {"query": (qx * zoom[0], qy * zoom[1]), "key": (sx * zoom[0], sy * zoom[1])}
 
 
-def _query(
-    draw: ImageDraw.ImageDraw,
-    drawn: Shown,
-    plan: Plan,
-    places: dict[int, tuple[int, int]],
-    *,
-    frame_only: bool,
-) -> None:
-    """Mark the query's frame with a border, or its cell with an outline."""
-    if not drawn.look.marked:
-        return
-    left, top = places[drawn.query_frame]
+def _query(sheet: Sheet, drawn: Shown, plan: Plan, box: Box) -> None:
+    """Mark the query's frame with a border, and its cell with an outline."""
+    left, top, right, bottom = box
+    if len(drawn.clip.frames) > 1:
+        around = (left - 6, top - 6, right + 6, bottom + 6)
+        sheet.box(around, edge=QUERY_INK, line=4, radius=4)
+    _, height, wide = drawn.clip.shape
     w, h = plan.tile
-    if frame_only:
-        if len(drawn.clip.frames) > 1:
-            box = [v * UNIT for v in (left - 6, top - 6, left + w + 5, top + h + 5)]
-            draw.rounded_rectangle(box, 5 * UNIT, outline=QUERY_INK, width=4 * UNIT)
-        return
-    _, height, width_ = drawn.clip.shape
-    y0, x0, y1, x1 = zoomed(query_box(drawn.attention, drawn.look), (h / height, w / width_))
+    y0, x0, y1, x1 = zoomed(query_box(drawn.attention, drawn.look), (h / height, w / wide))
     # A cell at the border reaches beyond the picture; its outline stays inside.
     x0, x1 = max(x0, 0.0), min(x1, float(w))
     y0, y1 = max(y0, 0.0), min(y1, float(h))
     for grow, line, ink in ((4.0, 6.0, (0, 0, 0)), (3.0, 3.6, ACCENT)):
-        outline = [
-            (left + x0 - grow) * UNIT,
-            (top + y0 - grow) * UNIT,
-            (left + x1 + grow) * UNIT,
-            (top + y1 + grow) * UNIT,
-        ]
-        draw.rounded_rectangle(outline, 3 * UNIT, outline=ink, width=round(line * UNIT))
+        cell = (left + x0 - grow, top + y0 - grow, left + x1 + grow, top + y1 + grow)
+        sheet.box(cell, edge=ink, line=line, radius=3, above=5)
 
 
-def _captions(
-    draw: ImageDraw.ImageDraw, drawn: Shown, plan: Plan, places: dict[int, tuple[int, int]]
-) -> None:
+def _captions(sheet: Sheet, drawn: Shown, plan: Plan, places: dict[int, tuple[int, int]]) -> None:
     """Write time, mass bar and percentage under every frame."""
     clip, attention = drawn.clip, drawn.attention
     shares = masses(attention, len(clip.frames))
@@ -274,60 +265,57 @@ def _captions(
     logits = drawn.look.scale.unit == "logit"
     digits = 2 if np.ptp(clip.times) < 100 else 1
     texts = {i: say(shares[i]) for i in places}
-    room_right = max((width(t, 23) for t in texts.values()), default=0)
-    room_left = max(width(f"{clip.times[i]:.{digits}f} s", 23, bold=True) for i in places)
+    room_right = max((width(t, 21) for t in texts.values()), default=0)
+    room_left = max(width(f"{clip.times[i]:.{digits}f} s", 21, bold=True) for i in places)
     for index, (left, top) in places.items():
         y = top + plan.tile[1] + 34
         here = drawn.look.marked and index == drawn.query_frame
         label = f"{clip.times[index]:.{digits}f} s"
         ink = QUERY_INK if here else INK
-        write(draw, (left * UNIT, y * UNIT), label, 23 * UNIT, ink, bold=here)
         note = nothing_there(attention, index, len(clip.frames))
         right = left + plan.tile[0]
+        sheet.text((left, y), label, 21, ink, bold=here)
         if note or logits:
-            write(draw, (right * UNIT, y * UNIT), note or "", 23 * UNIT, GREY, align="r")
+            sheet.text((right, y), note or "", 21, GREY, align="r")
             continue
-        write(draw, (right * UNIT, y * UNIT), texts[index], 23 * UNIT, INK, align="r")
+        sheet.text((right, y), texts[index], 21, INK, align="r")
         x0, x1 = left + room_left + 14, right - room_right - 14
         if x1 - x0 < 16:
             continue
-        rail = [x0 * UNIT, (y - 13) * UNIT, x1 * UNIT, (y - 4) * UNIT]
-        draw.rounded_rectangle(rail, 4 * UNIT, fill=RAIL)
+        sheet.box((x0, y - 13, x1, y - 4), fill=RAIL, radius=4)
         end = x0 + (x1 - x0) * float(long[index])
         if end - x0 >= 1:
-            rail[2] = end * UNIT
             ink = LESS if shares[index] < 0 else MASS
-            draw.rounded_rectangle(rail, min(4, (end - x0) / 2) * UNIT, fill=ink)
+            sheet.box((x0, y - 13, end, y - 4), fill=ink, radius=min(4, (end - x0) / 2))
 
 
 def _head_height(drawn: Shown) -> int:
     return MARGIN + 46 + (36 if drawn.about else 0) + 16
 
 
-def _head(draw: ImageDraw.ImageDraw, drawn: Shown, plan: Plan) -> None:
-    title = shortened(drawn.title, 36, plan.content, bold=True)
-    write(draw, (MARGIN * UNIT, (MARGIN + 32) * UNIT), title, 36 * UNIT, INK, bold=True)
+def _head(sheet: Sheet, drawn: Shown, plan: Plan) -> None:
+    title = shortened(drawn.title, 34, plan.content, bold=True)
+    sheet.text((MARGIN, MARGIN + 32), title, 34, INK, bold=True)
     if drawn.about:
-        about = shortened(drawn.about, 25, plan.content)
-        write(draw, (MARGIN * UNIT, (MARGIN + 72) * UNIT), about, 25 * UNIT, GREY)
+        about = shortened(drawn.about, 23, plan.content)
+        sheet.text((MARGIN, MARGIN + 72), about, 23, GREY)
 
 
 def _bar_width(plan: Plan) -> int:
     return min(round(0.4 * plan.content), 600)
 
 
-def _bar(canvas: Image.Image, drawn: Shown, plan: Plan, top: int) -> None:
+def _bar(sheet: Sheet, drawn: Shown, plan: Plan, top: int) -> None:
     """Draw the colour bar: its colours as they look over a grey frame."""
     scale = drawn.look.scale
     long = _bar_width(plan)
-    draw = ImageDraw.Draw(canvas)
-    write(draw, (MARGIN * UNIT, (top + 22) * UNIT), scale.title, 23 * UNIT, INK)
-    ramp = colour_ramp(drawn.look, long * UNIT, 24 * UNIT)
-    canvas.paste(Image.fromarray(ramp), (MARGIN * UNIT, (top + 36) * UNIT))
+    sheet.text((MARGIN, top + 22), scale.title, 21, INK)
+    ramp = colour_ramp(drawn.look, long, 24)
+    sheet.picture(ramp, (MARGIN, top + 36, MARGIN + long, top + 60))
     low, high = scale.ends
-    y = (top + 88) * UNIT
-    write(draw, (MARGIN * UNIT, y), low, 23 * UNIT, INK)
-    write(draw, ((MARGIN + long) * UNIT, y), high, 23 * UNIT, INK, align="r")
+    y = top + 86
+    sheet.text((MARGIN, y), low, 21, INK)
+    sheet.text((MARGIN + long, y), high, 21, INK, align="r")
     if scale.planes is None:
         middle = scale.text((scale.lo + scale.hi) / 2)
-        write(draw, ((MARGIN + long / 2) * UNIT, y), middle, 23 * UNIT, INK, align="m")
+        sheet.text((MARGIN + long / 2, y), middle, 21, INK, align="m")

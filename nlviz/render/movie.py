@@ -26,9 +26,9 @@ from nlviz.render.frame_maps import (
     zoom_of,
     zoomed,
 )
-from nlviz.render.lettering import width, write
 from nlviz.render.objects import OBJECT, with_objects
 from nlviz.render.shown import ACCENT, Shown
+from nlviz.render.text_drawing import width, write
 from nlviz.words.numbers import change_text, percent_text
 
 Picture = npt.NDArray[np.uint8]
@@ -203,7 +203,7 @@ class _Footer:
         elif not logits:
             share = (change_text if self.signed else percent_text)(self.shares[index])
             ink = LESS if self.shares[index] < 0 else MASS
-            x += write(draw, (x * UNIT, y), share, 17 * UNIT, ink, bold=True) / UNIT + 12
+            x += write(draw, (x * UNIT, y), share, 16 * UNIT, ink, bold=True) / UNIT + 12
         if x + width(note, 13) <= self.right:
             write(draw, (self.right * UNIT, y), note, 13 * UNIT, DIM, align="r")
         self._masses(draw, index, here, flat=logits)

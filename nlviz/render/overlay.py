@@ -12,11 +12,13 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.files.local import suffix_of, write_whole
 from nlviz.picture import strip_html
-from nlviz.render import film_strip, movie
+from nlviz.progress import Listener
 from nlviz.render.colour_scale import scale_of
 from nlviz.render.frame_maps import Look
 from nlviz.render.shown import Shown
 from nlviz.words.numbers import change_text, percent_text
+
+KINDS = ("png", "pdf", "svg", "gif", "mp4")  # what an overlay is saved as
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class Overlay(Shown):
     """
 
     def save(self, path: str | Path) -> Path:
-        """Write the overlay: .png a film strip, .gif and .mp4 the clip under the map.
+        """Write the overlay: .png, .pdf, .svg a film strip, .gif, .mp4 the clip under the map.
 
         Returns:
             The path.
@@ -42,14 +44,34 @@ class Overlay(Shown):
         Raises:
             NlvizError: for another ending, or when the file cannot be written.
         """
-        kind = suffix_of(path, ("png", "gif", "mp4"), what="an overlay")
+        kind = suffix_of(path, KINDS, what="an overlay")
         return write_whole(path, self.to_bytes(kind))
 
-    def to_bytes(self, kind: str) -> bytes:
-        """Return the bytes of a ``png``, ``gif`` or ``mp4`` file."""
+    def to_bytes(
+        self, kind: str, *, metadata: str | None = None, progress: Listener | None = None
+    ) -> bytes:
+        """Return the bytes of a ``png``, ``pdf``, ``svg``, ``gif`` or ``mp4`` file.
+
+        Args:
+            kind: of the file.
+            metadata: JSON of the view, which the three figures carry.
+            progress: called with a sentence and a share in [0, 1] while a movie is drawn.
+
+        Raises:
+            NlvizError: for another kind.
+        """
+        if kind in ("gif", "mp4"):
+            from nlviz.render import movie
+
+            return (movie.gif if kind == "gif" else movie.mp4)(self, progress=progress)
+        # Movies do without matplotlib, which takes half a second to import.
+        from nlviz.render import film_strip
+
         if kind == "png":
-            return film_strip.png(self)
-        return movie.gif(self) if kind == "gif" else movie.mp4(self)
+            return film_strip.png(self, metadata=metadata)
+        if kind in ("pdf", "svg"):
+            return film_strip.vector(self, "pdf" if kind == "pdf" else "svg", metadata=metadata)
+        raise NlvizError(f"an overlay is saved as {', '.join(KINDS)}, got {kind!r}")
 
     def __repr__(self) -> str:
         return f"Overlay({self.attention!r} on {self.clip!r})"

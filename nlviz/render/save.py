@@ -16,7 +16,6 @@ from nlviz.captures.model import Capture
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.files.local import KINDS, suffix_of, write_whole
 from nlviz.progress import Listener
-from nlviz.render import film_strip, movie
 from nlviz.render.colour_scale import Unit, scale_of
 from nlviz.render.frame_maps import Look
 from nlviz.render.overlay import Overlay
@@ -34,9 +33,9 @@ def save(
 ) -> Path:
     """Save a view as the kind of file that the path's ending asks for.
 
-    .png a film strip, .gif and .mp4 the clip under the map, .html the live view as one page that
-    works offline, .json the view itself, .npz the raw rows. The file is written whole or not at
-    all.
+    .png, .pdf and .svg a film strip (text and marks as vectors in the last two), .gif and .mp4 the
+    clip under the map, .html the live view as one page that works offline, .json the view itself,
+    .npz the raw rows. The file is written whole or not at all.
 
     Args:
         path: where to.
@@ -113,10 +112,8 @@ def render_bytes(
         return _html(capture, view)
     if kind not in KINDS:
         raise InvalidView(f"a view is saved as {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
-    shown = overlay_of(capture, affinity, view)
-    if kind == "png":
-        return film_strip.png(shown, metadata=view.to_json())
-    return (movie.gif if kind == "gif" else movie.mp4)(shown, progress=progress)
+    drawn = overlay_of(capture, affinity, view)
+    return drawn.to_bytes(kind, metadata=view.to_json(), progress=progress)
 
 
 def attention_of(affinity: Affinity, view: View) -> AttentionMap:

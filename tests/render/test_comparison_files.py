@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import re
+import struct
 import zlib
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -116,24 +119,54 @@ def test_the_same_comparison_is_the_same_figure(compared: Comparison) -> None:
     assert comparison_figure(compared).tobytes() == comparison_figure(compared).tobytes()
 
 
-def test_the_pdf_holds_the_figure_without_loss(compared: Comparison) -> None:
+def pictures_in(pdf: bytes) -> list[np.ndarray]:
+    """Return the colour pictures of a PDF file: their packed rows are those of PNG files."""
+    found = []
+    for part in pdf.split(b"endobj")[:-1]:
+        if b"/Subtype /Image" not in part or b"/Colors 3" not in part:
+            continue
+        head, packed = part.split(b"stream\n", 1)
+        wide, high = (int(re.findall(rb"/%s (\d+)" % k, head)[0]) for k in (b"Width", b"Height"))
+        chunks = (
+            (b"IHDR", struct.pack(">IIBBBBB", wide, high, 8, 2, 0, 0, 0)),
+            (b"IDAT", packed.rsplit(b"\nendstream", 1)[0]),
+            (b"IEND", b""),
+        )
+        data = b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c))
+            for n, c in chunks
+        )
+        with Image.open(BytesIO(data)) as image:
+            found.append(np.asarray(image)[::-1])  # drawn from below
+    return found
+
+
+def test_the_pdf_holds_every_picture_without_loss_and_text_as_text(compared: Comparison) -> None:
     content = comparison_bytes(compared, "pdf")
-    figure = comparison_figure(compared)
-    assert content.startswith(b"%PDF-1.4")
-    start = int(re.findall(rb"startxref\n(\d+)\n%%EOF\n$", content)[0])
-    table = content[start:].split(b"trailer")[0].splitlines()[3:]
-    places = [int(line[:10]) for line in table if line.endswith(b"n ")]
-    assert len(places) == 6
-    for number, place in enumerate(places, 1):
-        assert content[place:].startswith(f"{number} 0 obj\n".encode())
-    image = content[places[3] :]
-    size = int(re.findall(rb"/Length (\d+)", image)[0])
-    packed = image.split(b"stream\n", 1)[1][:size]
-    assert zlib.decompress(packed) == figure.tobytes()
-    assert re.findall(rb"/Width (\d+) /Height (\d+)", image)[0] == (
-        str(figure.width).encode(),
-        str(figure.height).encode(),
-    )
+    assert content.startswith(b"%PDF-")
+    pictures = pictures_in(content)
+    for key in ("clean", "noisy", *FEW):
+        wanted = compared.shown(key)
+        assert any(p.shape == wanted.shape and (p == wanted).all() for p in pictures), key
+    assert b"+DejaVuSans-Bold" in content
+    assert b"/Subtype /Type3" not in content  # publishers refuse those
+    assert content == comparison_bytes(compared, "pdf")
+
+
+def test_the_svg_has_text_as_outlines_and_pictures_without_loss(compared: Comparison) -> None:
+    content = comparison_bytes(compared, "svg").decode()
+    root = ElementTree.fromstring(content)
+    images = [
+        np.asarray(Image.open(BytesIO(base64.b64decode(value.split(",", 1)[1]))).convert("RGB"))
+        for element in root.iter("{http://www.w3.org/2000/svg}image")
+        for name, value in element.attrib.items()
+        if name.endswith("href")
+    ]
+    for key in ("clean", "noisy", *FEW):
+        wanted = compared.shown(key)
+        assert any(p.shape == wanted.shape and (p == wanted).all() for p in images), key
+    assert content.count("#DejaVuSans-") > 100
+    assert content == comparison_bytes(compared, "svg").decode()
 
 
 def test_the_png_carries_what_makes_it_again(compared: Comparison) -> None:
@@ -214,7 +247,7 @@ def test_edited_files_are_told(
 def test_other_endings_are_told_and_nothing_is_written(
     compared: Comparison, tmp_path: Path
 ) -> None:
-    with pytest.raises(NlvizError, match=r"saved as \.png, \.pdf, \.csv or \.json"):
+    with pytest.raises(NlvizError, match=r"saved as \.png, \.pdf, \.svg, \.csv or \.json"):
         save_comparison(compared, tmp_path / "a.gif")
     with pytest.raises(NlvizError, match="cannot be written"):
         save_comparison(compared, tmp_path / "none" / "a.csv")

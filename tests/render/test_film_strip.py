@@ -10,8 +10,9 @@ from PIL import Image
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.grid import TokenGrid
-from nlviz.render.film_strip import CONTENT, MARGIN, film_strip, plan_of, png
+from nlviz.render.film_strip import film_strip, plan_of, png
 from nlviz.render.overlay import overlay
+from nlviz.render.sheet import CONTENT, MARGIN
 from nlviz.render.shown import ACCENT
 
 from .conftest import make_clip

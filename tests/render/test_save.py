@@ -7,6 +7,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import av
 import numpy as np
@@ -50,6 +51,17 @@ def test_every_kind_is_saved_and_read_again(capture: Capture, kind: str, tmp_pat
         with Image.open(path) as image:
             image.load()
             assert View.from_json(image.info["nlviz.view"]) == view_of(capture)
+    elif kind == "pdf":
+        content = path.read_bytes()
+        assert content.startswith(b"%PDF-")
+        assert content.count(b"/Subtype /Image") >= 4  # three frames and the colour bar
+        assert b"+DejaVuSans" in content
+        assert b"nlviz.view" in content
+    elif kind == "svg":
+        root = ElementTree.parse(path).getroot()
+        assert sum(1 for _ in root.iter("{http://www.w3.org/2000/svg}image")) == 4
+        (about,) = root.iter("{http://purl.org/dc/elements/1.1/}description")
+        assert View.from_json(about.text or "") == view_of(capture)
     elif kind == "gif":
         with Image.open(path) as image:
             assert getattr(image, "n_frames") == 3  # noqa: B009 some formats have none

@@ -1,0 +1,219 @@
+"""Text on pictures in any script, and how wide it is.
+
+The bundled DejaVu Sans, regular and bold, draws what it has, so that a picture is the same on every
+machine. What it lacks (Chinese, Japanese and Korean for instance) a font of the machine draws; what
+no font has becomes ``REPLACEMENT``, and ``missing`` names it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from itertools import groupby
+
+from PIL import ImageDraw, ImageFont
+
+from nlviz.resources import asset
+
+Colour = tuple[int, int, int]
+
+REGULAR, BOLD = "fonts/DejaVuSans.ttf", "fonts/DejaVuSans-Bold.ttf"
+REPLACEMENT = "\ufffd"
+_MORE = "…–—−→‘’“”€ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρστυφχψωςάέήίόύώ"
+
+
+def runs(text: str, *, bold: bool = False) -> list[tuple[str, str]]:
+    """Split a line of text into pieces that one font can draw.
+
+    Args:
+        text: the line; line breaks and other control characters become spaces.
+        bold: whether the bundled bold font comes first.
+
+    Returns:
+        Pairs of a piece and the path of its font file.
+
+    >>> [piece for piece, _ in runs("été 5×")], runs("a", bold=True)[0][1][-19:]
+    (['été 5×'], 'DejaVuSans-Bold.ttf')
+    """
+    own = str(asset(BOLD if bold else REGULAR))
+    text = unicodedata.normalize("NFC", text)
+    if plain(text):
+        return [(text, own)] if text else []
+    signs: list[tuple[str, str]] = []
+    for sign in text:
+        kind = unicodedata.category(sign)
+        if kind in ("Cc", "Zl", "Zp"):
+            sign = " "
+        path = own if ord(sign) in _code_points(own) else _font_with(sign)
+        if kind in ("Mn", "Me", "Cf"):  # belongs to the sign before it, or shows nothing
+            path = signs[-1][1] if signs else own
+            if ord(sign) not in _code_points(path):
+                continue
+        signs.append((sign, path) if path else (REPLACEMENT, own))
+    return [
+        ("".join(sign for sign, _ in group), path)
+        for path, group in groupby(signs, key=lambda pair: pair[1])
+    ]
+
+
+def plain(text: str) -> bool:
+    """Return whether a text is European, so that the bundled fonts are known to have all of it.
+
+    >>> plain("été 5× – Ωμέγα"), plain("猫")
+    (True, False)
+    """
+    return all(
+        " " <= sign <= "~" or ("\u00a0" <= sign < "\u0250" and sign != "\u00ad") or sign in _MORE
+        for sign in text
+    )
+
+
+def missing(texts: Iterable[str]) -> list[str]:
+    """Return the characters of some texts that no font here can draw, each once, in order.
+
+    >>> missing(["plain", "a private sign: \ue123"])
+    ['\ue123']
+    """
+    texts = [text for text in texts if not plain(text)]
+    if not texts:
+        return []
+    own = _code_points(str(asset(REGULAR)))
+    signs = dict.fromkeys(sign for text in texts for sign in unicodedata.normalize("NFC", text))
+    return [
+        sign
+        for sign in signs
+        if unicodedata.category(sign) not in ("Cc", "Zl", "Zp", "Mn", "Me", "Cf")
+        and ord(sign) not in own
+        and not _font_with(sign)
+    ]
+
+
+def missing_note(texts: Iterable[str]) -> str:
+    """Return a sentence about the characters that no font here can draw, or an empty text.
+
+    >>> missing_note(["a private sign: \ue123"])
+    '� stands for what no font of this machine can draw (U+E123).'
+    """
+    signs = [f"U+{ord(sign):04X}" for sign in missing(texts)]
+    if not signs:
+        return ""
+    shown = ", ".join(signs[:5]) + (", ..." if len(signs) > 5 else "")
+    return f"{REPLACEMENT} stands for what no font of this machine can draw ({shown})."
+
+
+@cache
+def _code_points(path: str) -> frozenset[int]:
+    """Return the code points that a font file has glyphs for; none for fonts of fixed sizes."""
+    from matplotlib.ft2font import FaceFlags, FT2Font
+
+    try:
+        font = FT2Font(path)
+    except (OSError, RuntimeError):  # a file that is gone or no font that can be read
+        return frozenset()
+    return frozenset(font.get_charmap() if FaceFlags.SCALABLE in font.face_flags else ())
+
+
+@cache
+def _font_with(sign: str) -> str | None:
+    """Return the path of a font of this machine that has a character, upright and regular first."""
+    if unicodedata.category(sign) in ("Co", "Cn", "Cs"):  # private, or no character at all
+        return None
+    from matplotlib.font_manager import fontManager, weight_dict
+
+    def cost(entry: object) -> tuple[bool, float, str]:
+        weight = getattr(entry, "weight", 400)
+        heaviness = weight_dict.get(weight, 400) if isinstance(weight, str) else weight
+        upright = getattr(entry, "style", "normal") == "normal"
+        return not upright, abs(heaviness - 400), str(getattr(entry, "fname", ""))
+
+    for entry in sorted(fontManager.ttflist, key=cost):
+        # The font of last resort draws boxes with code points, TeX's fonts have codes of their own.
+        if entry.name.startswith(("Last", ".Last", "cm")):
+            continue
+        if ord(sign) in _code_points(entry.fname):
+            return str(entry.fname)
+    return None
+
+
+@cache
+def _font(path: str, size: int, shaped: bool) -> ImageFont.FreeTypeFont:
+    basic = ImageFont.Layout.BASIC
+    return ImageFont.truetype(path, size, layout_engine=None if shaped else basic)
+
+
+def _face(piece: str, path: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return a font at a size; scripts that run leftwards or join are shaped where Pillow can."""
+    bundled = path.endswith((REGULAR, BOLD))
+    joined = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in piece)
+    return _font(path, size, joined or not bundled)
+
+
+def width(text: str, size: int, *, bold: bool = False) -> float:
+    """Return the width of a text in pixels at this size of the font.
+
+    >>> 40 < width("55×", 20) < 45
+    True
+    """
+    return sum(_face(*run, size).getlength(run[0]) for run in runs(text, bold=bold))
+
+
+def write(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    text: str,
+    size: int,
+    fill: Colour,
+    *,
+    align: str = "l",
+    bold: bool = False,
+) -> float:
+    """Write a line of text and return its width.
+
+    Args:
+        draw: what to draw on.
+        at: x, and y of the baseline.
+        text: the text.
+        size: of the font in pixels.
+        fill: colour.
+        align: ``l``, ``m`` or ``r``: x is the left end, the middle or the right end.
+        bold: whether to take the bold font.
+    """
+    total = width(text, size, bold=bold)
+    x = at[0] - {"l": 0.0, "m": total / 2, "r": total}[align]
+    for piece, path in runs(text, bold=bold):
+        face = _face(piece, path, size)
+        draw.text((x, at[1]), piece, fill, face, anchor="ls")
+        x += face.getlength(piece)
+    return total
+
+
+def shortened(text: str, size: int, room: float, *, bold: bool = False) -> str:
+    """Return the text, cut with an ellipsis in its middle where it is wider than the room.
+
+    >>> shortened("a very long name of a clip.mp4", 20, 150)
+    'a ver … p.mp4'
+    """
+    if width(text, size, bold=bold) <= room:
+        return text
+    for keep in range(len(text) - 1, 1, -1):
+        cut = text[: keep // 2].rstrip() + " … " + text[len(text) - (keep - keep // 2) :].lstrip()
+        if width(cut, size, bold=bold) <= room:
+            return cut
+    return "…"
+
+
+def wrapped(text: str, size: int, room: float) -> list[str]:
+    r"""Return the lines of a text that is broken at its plain spaces to fit the room.
+
+    >>> wrapped("at 12\u00a0px of it", 20, 100)
+    ['at 12\xa0px', 'of it']
+    """
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and width(longer, size) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(shortened(word, size, room))
+    return lines

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+import pytest
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw
+
+from nlviz.render.text_drawing import (
+    REGULAR,
+    missing,
+    missing_note,
+    plain,
+    runs,
+    shortened,
+    width,
+    wrapped,
+    write,
+)
+
+
+def inked_width(text: str, *, bold: bool = False) -> int:
+    image = Image.new("RGB", (600, 80), (255, 255, 255))
+    write(ImageDraw.Draw(image), (10, 50), text, 30, (0, 0, 0), bold=bold)
+    box = Image.eval(image.convert("L"), lambda v: 255 - v).getbbox()
+    assert box is not None
+    return box[2] - box[0]
+
+
+def test_a_multiplication_sign_is_drawn() -> None:
+    assert inked_width("×") > 5
+    assert inked_width("55×") > inked_width("55") + 5
+
+
+def test_the_width_told_is_the_width_inked() -> None:
+    for bold in (False, True):
+        told = width("bunny.mp4 · 864×", 30, bold=bold)
+        assert abs(told - inked_width("bunny.mp4 · 864×", bold=bold)) < 8
+
+
+@pytest.mark.parametrize("text", ["été", "Ωμέγα", "тишина", "שלום", "سلام"])
+def test_many_scripts_are_drawn_by_the_bundled_font(text: str) -> None:
+    assert missing([text]) == []
+    assert [path.endswith(REGULAR) for _, path in runs(text)] == [True]
+    assert inked_width(text) > 20 * len(text) / 3
+
+
+def test_what_is_taken_for_known_is_in_both_fonts() -> None:
+    """Texts that are drawn without a look into the font file have a glyph for every sign."""
+    for bold in (False, True):
+        has = FT2Font(runs("a", bold=bold)[0][1]).get_charmap()
+        known = [chr(n) for n in range(0x10000) if plain(chr(n))]
+        assert len(known) > 500
+        assert [sign for sign in known if ord(sign) not in has] == []
+
+
+def test_what_no_font_has_is_marked_and_said() -> None:
+    private = "\ue123"
+    assert runs(f"a{private}b")[0][0] == "a\ufffdb"
+    assert missing(["abc", f"{private}{private}"]) == [private]
+    assert "U+E123" in missing_note([f"clip {private}.mp4"])
+    assert missing_note(["clip.mp4", "×–…"]) == ""
+
+
+def test_what_the_bundled_font_lacks_a_font_of_the_machine_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from nlviz.render import text_drawing
+
+    other = runs("a", bold=True)[0][1]  # stands for a font with the sign
+    monkeypatch.setattr(text_drawing, "_font_with", lambda sign: other)
+    assert runs("a猫b") == [("a", runs("a")[0][1]), ("猫", other), ("b", runs("a")[0][1])]
+    assert missing(["猫"]) == []
+
+
+def test_accents_join_their_letters_and_breaks_become_spaces() -> None:
+    decomposed = unicodedata.normalize("NFD", "é")
+    assert [piece for piece, _ in runs(f"{decomposed}\n\tx")] == ["é  x"]
+    assert len(runs("x\u0331y")) == 1  # no letter of its own, drawn with the x
+
+
+def test_bold_is_bolder() -> None:
+    ink = []
+    for bold in (False, True):
+        image = Image.new("L", (300, 60), 0)
+        write(ImageDraw.Draw(image), (10, 40), "weight", 30, 255, bold=bold)  # type: ignore[arg-type]
+        ink.append(int(np.asarray(image, np.int64).sum()))
+    assert ink[1] > 1.3 * ink[0]
+
+
+def test_texts_are_cut_and_wrapped_to_their_room() -> None:
+    long = "a clip with a very long name that nobody would want to read.mp4"
+    assert width(shortened(long, 20, 200), 20) <= 200
+    assert all(width(line, 20) <= 150 for line in wrapped(long, 20, 150))
+    assert shortened("", 20, 100) == ""
