@@ -1,17 +1,14 @@
 // Before and after: two pictures on top of each other and a divider that can be dragged.
 
 import { element, setText } from "../shared/dom.js";
+import { dividerAfter, dividerAt } from "./geometry.js";
 import { drawWhole, shownOf, sized } from "./pixels.js";
-
-const KEYS = {
-  ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -100, End: 100,
-};
 
 /**
  * Build the slider.
- * @param {object[]} items decoded pictures
- * @param {object} lens the header's part
- * @param {{before, after, split}} state kept by the caller, changed here
+ * @param {LensItem[]} items decoded pictures
+ * @param {LensHead} lens the header's part
+ * @param {LensView} state kept by the caller, changed here
  */
 export function createDivider(items, lens, state) {
   const sides = ["before", "after"].map((name) => ({
@@ -29,7 +26,7 @@ export function createDivider(items, lens, state) {
   const stage = element("div", { class: "nlens-stage" },
     after.canvas, before.canvas, before.tag, after.tag, handle);
   stage.style.aspectRatio = `${lens.width} / ${lens.height}`;
-  stage.style.setProperty("--aspect", lens.width / lens.height);
+  stage.style.setProperty("--aspect", String(lens.width / lens.height));
   const swap = element("button", { class: "nlv-button", type: "button", text: "⇄ Swap" });
   const node = element("div", { class: "nlens-divider" },
     element("div", { class: "nlens-pair" },
@@ -38,6 +35,7 @@ export function createDivider(items, lens, state) {
       element("label", { class: "nlv-field", text: "Right" }, after.select)),
     stage);
   const byKey = new Map(items.map((item) => [item.key, item]));
+  const itemOf = (key) => byKey.get(key) ?? items[0];
   let shown = "picture";
 
   function draw(show = shown) {
@@ -45,7 +43,7 @@ export function createDivider(items, lens, state) {
     const { width, height } = stage.getBoundingClientRect();
     if (!width) return;
     for (const { name, canvas, tag, select } of sides) {
-      const item = byKey.get(state[name]);
+      const item = itemOf(state[name]);
       select.value = item.key;
       sized(canvas, width, height);
       const source = shownOf(item, show);
@@ -62,18 +60,15 @@ export function createDivider(items, lens, state) {
     stage.style.setProperty("--split", `${100 * state.split}%`);
     handle.setAttribute("aria-valuenow", String(percent));
     handle.setAttribute("aria-valuetext",
-      `${percent} % ${byKey.get(state.before).label}, ${100 - percent} % ${byKey.get(state.after).label}`);
+      `${percent} % ${itemOf(state.before).label}, ${100 - percent} % ${itemOf(state.after).label}`);
   }
 
   function moveTo(split) {
-    state.split = Math.min(1, Math.max(0, split));
+    state.split = split;
     place();
   }
 
-  const follow = (event) => {
-    const box = stage.getBoundingClientRect();
-    moveTo((event.clientX - box.left) / box.width);
-  };
+  const follow = (event) => moveTo(dividerAt(stage.getBoundingClientRect(), event.clientX));
   stage.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     stage.setPointerCapture(event.pointerId);
@@ -85,9 +80,10 @@ export function createDivider(items, lens, state) {
     if (stage.hasPointerCapture(event.pointerId)) follow(event);
   });
   handle.addEventListener("keydown", (event) => {
-    const step = KEYS[event.key];
-    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
-    moveTo(Math.round(100 * state.split + step * (event.shiftKey ? 10 : 1)) / 100);
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const next = dividerAfter(state.split, event.key, event.shiftKey);
+    if (next === null) return;
+    moveTo(next);
     event.preventDefault();
     event.stopPropagation();
   });
@@ -102,5 +98,5 @@ export function createDivider(items, lens, state) {
     draw();
   });
 
-  return { node, draw };
+  return { node, stage, draw };
 }

@@ -1,7 +1,15 @@
-// Pictures as the browser holds them, and the numbers in them.
+// Pictures as the browser holds them, and as it draws them.
 
-/** Decode every picture and its method noise into canvases whose pixels can be read. */
-export async function decodeAll(container) {
+import { contextOf } from "../shared/dom.js";
+import { glassCut } from "./geometry.js";
+
+/**
+ * Decode every picture and its method noise into canvases whose pixels can be read.
+ * @param {Container} container
+ * @param {LensHead} lens
+ * @returns {Promise<LensItem[]>}
+ */
+export async function decodeAll(container, lens) {
   const decode = async (section) => {
     if (section === null) return null;
     const blob = new Blob([container.array(section).data], { type: "image/png" });
@@ -10,11 +18,11 @@ export async function decodeAll(container) {
     const canvas = document.createElement("canvas");
     canvas.width = bitmap.width;
     canvas.height = bitmap.height;
-    canvas.getContext("2d", { willReadFrequently: true }).drawImage(bitmap, 0, 0);
+    contextOf(canvas, { willReadFrequently: true }).drawImage(bitmap, 0, 0);
     bitmap.close();
     return canvas;
   };
-  return Promise.all(container.head.lens.pictures.map(async (entry) => {
+  return Promise.all(lens.pictures.map(async (entry) => {
     const [picture, noise] = await Promise.all([decode(entry.picture), decode(entry.noise)]);
     return { ...entry, picture, noise };
   }));
@@ -24,25 +32,8 @@ export async function decodeAll(container) {
 export const shownOf = (item, show) => (show === "noise" ? item.noise : item.picture);
 
 export function pixelAt(canvas, { y, x }) {
-  const { data } = canvas.getContext("2d").getImageData(x, y, 1, 1);
+  const { data } = contextOf(canvas).getImageData(x, y, 1, 1);
   return [data[0], data[1], data[2]];
-}
-
-const MINUS = "\u2212";
-
-/** A number of the method noise in grey levels; at the ends of the scale it may be beyond. */
-function noiseText(level, scale) {
-  const value = scale === null ? level - 128 : ((level - 127.5) / 127.5) * scale;
-  const rounded = level === 128 ? 0 : Math.round(value);
-  const sign = rounded < 0 ? MINUS : rounded > 0 ? "+" : "";
-  const beyond = { 0: "\u2264\u202f", 255: "\u2265\u202f" }[level] ?? "";
-  return `${beyond}${sign}${Math.abs(rounded)}`;
-}
-
-/** Grey level, or red, green and blue; in the method noise with their sign. */
-export function valueText([r, g, b], show, scale) {
-  const text = (level) => (show === "noise" ? noiseText(level, scale) : String(level));
-  return r === g && g === b ? text(r) : `R ${text(r)}  G ${text(g)}  B ${text(b)}`;
 }
 
 /** Give a canvas as many pixels as the screen shows; returns its pixels for one CSS pixel. */
@@ -59,7 +50,7 @@ export function sized(canvas, width, height) {
 
 /** Draw a whole picture into a canvas: smooth where it shrinks, in clear pixels where it grows. */
 export function drawWhole(canvas, picture) {
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
   context.clearRect(0, 0, canvas.width, canvas.height);
   if (!picture) return;
   context.imageSmoothingEnabled = canvas.width < 2 * picture.width;
@@ -68,20 +59,13 @@ export function drawWhole(canvas, picture) {
 }
 
 /** Draw the surroundings of a pixel, `zoom` CSS pixels for each of its own, the pixel in the middle. */
-export function drawGlass(canvas, picture, { y, x }, zoom, ratio) {
-  const context = canvas.getContext("2d");
+export function drawGlass(canvas, picture, point, zoom, ratio) {
+  const context = contextOf(canvas);
   context.clearRect(0, 0, canvas.width, canvas.height);
   const cell = Math.max(1, Math.round(zoom * ratio));
-  const reach = Math.ceil(canvas.width / cell / 2) + 1;
-  const corner = Math.round(canvas.width / 2 - cell / 2) - reach * cell;
-  const left = Math.max(0, x - reach);
-  const top = Math.max(0, y - reach);
-  const w = Math.min(picture.width, x + reach + 1) - left;
-  const h = Math.min(picture.height, y + reach + 1) - top;
+  const { left, top, width, height, toX, toY, middle: at } = glassCut(point, picture, canvas.width, cell);
   context.imageSmoothingEnabled = false;
-  context.drawImage(picture, left, top, w, h,
-    corner + (left - x + reach) * cell, corner + (top - y + reach) * cell, w * cell, h * cell);
-  const at = corner + reach * cell;
+  context.drawImage(picture, left, top, width, height, toX, toY, width * cell, height * cell);
   const line = Math.max(1, Math.round(ratio));
   context.lineWidth = line;
   context.strokeStyle = "rgb(0 0 0 / 0.75)";

@@ -1,5 +1,7 @@
 // Pointer, wheel, touch and keys: what moves, pins, frees and magnifies the lens.
 
+import { pixelInGlass } from "./geometry.js";
+
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 const DRAG = 4; // CSS pixels until a press on the pinned lens is a drag and no click
 
@@ -16,8 +18,12 @@ function pressing(event) {
 
 /**
  * Listen in the grid.
- * @param {object} on hover(point), leave(), pin(point), free(), zoom(step), step(dy, dx),
+ * @param {HTMLElement} root
+ * @param {HTMLElement} grid
+ * @param {any[]} tiles
+ * @param {Handlers} on hover(point), leave(), pin(point), free(), zoom(step), step(dy, dx),
  *   pinned(): point or null, active(): whether the grid is what is shown
+ * @param {{everywhere: boolean, signal: AbortSignal, size: {width: number}}} options
  */
 export function attachPointing(root, grid, tiles, on, { everywhere, signal, size }) {
   let inside = false;
@@ -29,13 +35,14 @@ export function attachPointing(root, grid, tiles, on, { everywhere, signal, size
     tile.picture.addEventListener("pointermove", (event) => {
       if (event.pointerType === "touch") return;
       armed = true;
-      on.hover(tile.pixelBelow(event.clientX, event.clientY));
+      on.hover(tile.below(event.clientX, event.clientY));
     }, { signal });
     tile.picture.addEventListener("pointerleave", () => on.leave(), { signal });
     // A click comes in whole CSS pixels, which may be the neighbour of the pixel that was pressed.
+    /** @type {Point|null} */
     let pressed = null;
     tile.picture.addEventListener("pointerdown", (event) => {
-      pressed = tile.pixelBelow(event.clientX, event.clientY);
+      pressed = tile.below(event.clientX, event.clientY);
     }, { signal });
     tile.picture.addEventListener("click", (event) => {
       if (event.target !== tile.glass && pressed) on.pin(pressed);
@@ -46,6 +53,7 @@ export function attachPointing(root, grid, tiles, on, { everywhere, signal, size
 
   /** The pinned lens can be dragged, with a finger too; a click in it pins the pixel it shows. */
   function attachDragging({ glass, picture }) {
+    /** @type {{x: number, y: number, pinned: Point}|null} */
     let from = null;
     let dragged = false;
     glass.addEventListener("pointerdown", (event) => {
@@ -64,13 +72,8 @@ export function attachPointing(root, grid, tiles, on, { everywhere, signal, size
     }, { signal });
     glass.addEventListener("pointerup", (event) => {
       if (from && !dragged) {
-        const box = glass.getBoundingClientRect();
         const cell = Number(root.dataset.zoom);
-        const off = (at, middle) => Math.round((at - middle) / cell);
-        on.pin({
-          y: from.pinned.y + off(event.clientY, box.top + box.height / 2),
-          x: from.pinned.x + off(event.clientX, box.left + box.width / 2),
-        });
+        on.pin(pixelInGlass(from.pinned, glass.getBoundingClientRect(), cell, event.clientX, event.clientY));
       }
       from = null;
     }, { signal });
@@ -83,7 +86,7 @@ export function attachPointing(root, grid, tiles, on, { everywhere, signal, size
     if (!event.composedPath().includes(grid)) armed = false;
   }, { signal, capture: true, passive: true });
   grid.addEventListener("wheel", (event) => {
-    const over = event.composedPath().some((node) => node.classList?.contains("nlens-picture"));
+    const over = event.composedPath().some((node) => node instanceof Element && node.classList.contains("nlens-picture"));
     if (!armed || !over || event.ctrlKey || event.deltaY === 0) return;
     if (on.zoom(event.deltaY < 0 ? 1 : -1)) event.preventDefault();
     else armed = false;

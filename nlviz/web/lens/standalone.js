@@ -1,8 +1,8 @@
 // Entry of the page that works by itself: the container lies in it as base64.
 
-import { bytesOf } from "../shared/base64.js";
+import { bytesOf, elementOf } from "../shared/base64.js";
 import { mount } from "./view.js";
 
-const page = mount(document.getElementById("nlv-root"), { everywhere: true });
+const page = mount(elementOf("nlv-root"), { everywhere: true });
 window.nlviz = page;
-page.show(bytesOf(document.getElementById("nlv-container").textContent));
+page.show(bytesOf(elementOf("nlv-container").textContent));

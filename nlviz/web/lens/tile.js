@@ -1,16 +1,9 @@
 // One picture of the grid: the picture, its lens, and what is said below.
 
 import { element, setText } from "../shared/dom.js";
-import { drawGlass, drawWhole, pixelAt, shownOf, sized, valueText } from "./pixels.js";
-
-const SHARE = 0.52; // of the picture's shorter side that the lens covers
-const RIM = 4; // CSS pixels of its rim
-
-/** Side of the lens in CSS pixels for a picture of this size on the screen. */
-export function glassSide(width, height) {
-  const least = Math.min(width, height);
-  return Math.round(Math.min(least, Math.max(88, Math.min(260, SHARE * least))));
-}
+import { glassCorner, glassSide, pixelBelow } from "./geometry.js";
+import { valueText } from "./numbers.js";
+import { drawGlass, drawWhole, pixelAt, shownOf, sized } from "./pixels.js";
 
 /** Build the tile of one picture; `scale` is what white stands for in the method noise. */
 export function createTile(item, { width, height, noise_scale: scale }) {
@@ -60,9 +53,7 @@ export function createTile(item, { width, height, noise_scale: scale }) {
       return;
     }
     // The lens stays inside its picture; the pixel stays in the middle of the lens.
-    const inside = (at, room) => Math.max(Math.min(Math.max(at - box.side / 2, RIM), room - box.side - RIM), 0);
-    const left = inside(((point.x + 0.5) / width) * box.width, box.width);
-    const top = inside(((point.y + 0.5) / height) * box.height, box.height);
+    const { left, top } = glassCorner(point, { width, height }, box);
     glass.style.transform = `translate(${left}px, ${top}px)`;
     drawGlass(glass, shown, point, zoom, box.ratio);
     const levels = pixelAt(shown, point);
@@ -71,13 +62,7 @@ export function createTile(item, { width, height, noise_scale: scale }) {
   }
 
   /** Pixel of the picture below a point of the window. */
-  function pixelBelow(clientX, clientY) {
-    const rect = picture.getBoundingClientRect();
-    return {
-      y: Math.floor(((clientY - rect.top) / rect.height) * height),
-      x: Math.floor(((clientX - rect.left) / rect.width) * width),
-    };
-  }
+  const below = (clientX, clientY) => pixelBelow(picture.getBoundingClientRect(), { width, height }, clientX, clientY);
 
-  return { node, picture, glass, draw, look, pixelBelow, text: () => `${item.label} ${value.textContent}` };
+  return { node, picture, glass, draw, look, below, text: () => `${item.label} ${value.textContent}` };
 }

@@ -15,7 +15,7 @@ function segments(name, label, choices, chosen) {
     }
   };
   group.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
+    const button = event.target instanceof Element ? event.target.closest("button") : null;
     if (button) chosen(button.dataset.value);
   });
   group.addEventListener("keydown", (event) => {
@@ -33,8 +33,8 @@ function segments(name, label, choices, chosen) {
 
 /**
  * Build the toolbar.
- * @param {object} lens the header's part
- * @param {object} on layout(name), show(name), zoom(step), free()
+ * @param {LensHead} lens the header's part
+ * @param {Handlers} on layout(name), show(name), zoom(step), free()
  */
 export function createToolbar(lens, on) {
   const layout = segments("layout", "Arrangement", [["grid", "Side by side"], ["divider", "Before | after"]], on.layout);

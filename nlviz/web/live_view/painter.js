@@ -10,7 +10,7 @@ const DETAILS_EVERY = 80; // milliseconds
  * @param {HTMLElement} root
  * @param {Store} store
  * @param {Engine} engine
- * @param {object} parts stage, bar, readout, sentence, equation, queryBar, closeup (or null)
+ * @param {Parts} parts stage, bar, readout, sentence, equation, queryBar, closeup (or null)
  * @param {{lut: Lut, served: boolean, timings: number[]}} how served: whether rows that the browser
  *   cannot compute come when they are asked for
  */
@@ -69,7 +69,9 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     drawnFor = "";
   }
 
+  /** @param {Query} query */
   function drawResult(query) {
+    if (!result) return;
     const wanted = `${resultFor} ${state.large ?? state.shown.frame} ${state.shown.frame}`;
     if (wanted !== drawnFor) {
       drawnFor = wanted;
@@ -91,12 +93,13 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
 
   /** The pinned row is kept, so that its values can be read while another is previewed. */
   function keepRow() {
-    if (keptFor === resultFor) return;
+    if (keptFor === resultFor || !result) return;
     keptFor = resultFor;
     kept = { ...result, values: Float32Array.from(result.values) };
   }
 
   function updateReadout() {
+    if (!result) return;
     const row = state.hovered && kept && !state.reading ? kept : result;
     const label = state.hovered && !state.reading ? (state.pinned ? "from the pin" : "its own cell") : "";
     const value = readout.update(state.cursor, row, state.view.unit, label, width);
@@ -105,6 +108,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
 
   /** Words and thumbnails are read, not followed: while the pointer moves they come less often. */
   function details() {
+    if (!result) return;
     const now = performance.now();
     clearTimeout(detailsTimer);
     if (now - detailsAt < DETAILS_EVERY) {

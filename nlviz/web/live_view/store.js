@@ -26,7 +26,7 @@ function opened(head, sources, before) {
     rule: head.query_rule ?? "",
     large: null,
     lit: null,
-    shown: null,
+    shown: opening,
     waiting: false,
     reading: false,
     playing: false,
@@ -105,7 +105,7 @@ export function createStore(head, before = null) {
 
   /** Show the next frame large. */
   function advance() {
-    state.large = ((state.large ?? (state.shown ?? activeQuery(state)).frame) + 1) % clip.frames;
+    state.large = ((state.large ?? state.shown.frame) + 1) % clip.frames;
     emit({});
   }
 

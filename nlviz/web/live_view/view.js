@@ -9,21 +9,26 @@ import { unpack } from "../shared/unpack.js";
 /**
  * Mount an empty live view.
  * @param {HTMLElement} root
- * @param {{onPin?: function, onView?: function, theme?: string, everywhere?: boolean}} options
+ * @param {{onPin?: ?function, onView?: ?function, theme?: string, everywhere?: boolean}} options
  *   onPin gets {frame, y, x} or null, onView the view; theme is "light", "dark" or absent
- * @returns {{show: function(Uint8Array): Promise, apply: function, receive: function,
- *   destroy: function, timings: number[]}} timings: milliseconds of the latest rows with drawing
+ * @returns {Handle & {apply: (message: Message) => void, timings: number[]}} timings: milliseconds of
+ *   the latest rows with drawing
  */
 export function mount(root, { onPin = null, onView = null, theme, everywhere = false } = {}) {
   root.classList.add("nlv");
   if (theme) root.dataset.theme = theme;
+  /** @type {number[]} */
   const timings = [];
   const life = new AbortController();
+  /** @type {ReturnType<typeof createSession>|null} */
   let session = null;
+  /** @type {Store|null} */
   let store = null;
   let latest = 0;
   let loading = false;
+  /** @type {Message|null} */
   let pending = null;
+  /** @type {number|undefined} */
   let serial;
 
   // Native controls follow the page's theme, which may be switched while the view is on the screen.
@@ -42,13 +47,14 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
       if (turn !== latest) return;
       session?.stop();
       session = null;
-      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: `This view cannot be shown: ${error.message}.` }));
+      const { message } = /** @type {Error} */ (error);
+      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: `This view cannot be shown: ${message}.` }));
       throw error;
     } finally {
       if (turn === latest) {
         loading = false;
         root.removeAttribute("aria-busy");
-        if (pending && session) store.apply(pending.query, pending.view);
+        if (pending && session) store?.apply(pending.query, pending.view);
         pending = null;
       }
     }
@@ -64,10 +70,11 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
   }
 
   /** Take over a query (null unpins) and a view from outside; tells nobody. */
+  /** @param {Message} message */
   function apply({ query, view } = {}) {
     // What comes while a container is on its way is meant for that one.
     if (loading) pending = { query, view };
-    else if (session) store.apply(query, view);
+    else if (session) store?.apply(query, view);
   }
 
   /** Like apply, for messages that may come several times: each serial counts once. */

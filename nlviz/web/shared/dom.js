@@ -2,7 +2,14 @@
 
 const TIP_AFTER = 400;
 
-/** Make an element: attributes, then children (elements or text). */
+/**
+ * Make an element: attributes, then children (elements or text).
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, any>} attributes
+ * @param {(Node|string|null)[]} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -11,8 +18,25 @@ export function element(tag, attributes = {}, ...children) {
     else if (name === "html") node.innerHTML = value;
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.filter((child) => child !== null));
+  for (const child of children) if (child !== null) node.append(child);
   return node;
+}
+
+/**
+ * The 2-D context of a canvas.
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2DSettings} [settings]
+ */
+export function contextOf(canvas, settings) {
+  const context = canvas.getContext("2d", settings);
+  if (!context) throw new Error("this browser gives a canvas no context to draw with");
+  return context;
+}
+
+/** What has the focus in the document or shadow tree that holds an element. */
+export function focusedIn(node) {
+  const tree = node.getRootNode();
+  return tree instanceof Document || tree instanceof ShadowRoot ? tree.activeElement : null;
 }
 
 /** Set text only where it differs: unchanged nodes cost no layout. */
@@ -37,11 +61,13 @@ export function term(text, tip, attributes = {}) {
 export function attachTips(root, signal) {
   const bubble = element("div", { class: "nlv-tip", role: "tooltip", hidden: true });
   root.append(bubble);
+  /** @type {HTMLElement|null} */
   let owner = null;
   let timer = 0;
 
   function place() {
-    bubble.textContent = owner.dataset.tip;
+    if (!owner) return;
+    bubble.textContent = owner.dataset.tip ?? "";
     bubble.hidden = false;
     const frame = root.getBoundingClientRect();
     const box = owner.getBoundingClientRect();

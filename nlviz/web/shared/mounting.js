@@ -4,16 +4,16 @@
 import { headOf } from "./unpack.js";
 
 /** Mounted views by channel, where the control component finds them; survives script reloads. */
-function channels() {
+const channels = () => {
   window.__nlvizChannels ??= new Map();
   return window.__nlvizChannels;
-}
+};
 
 /** What was sent to a channel before its view was mounted. */
-function waiting() {
+const waiting = () => {
   window.__nlvizWaiting ??= new Map();
   return window.__nlvizWaiting;
-}
+};
 
 function sameBytes(a, b) {
   if (!a || a.byteLength !== b.byteLength) return false;
@@ -27,21 +27,25 @@ function release({ channel, handle }) {
 
 /**
  * Make what Streamlit calls on mount and whenever the data changed, with the same parentElement.
- * @param {function(HTMLElement, function(string, any)): object} mountIn mounts an empty view and
- *   gives its handle (show, receive, destroy); its second argument sets a state of the component
+ * @param {(root: HTMLElement, tell: (name: string, value: any) => void) => Handle} mountIn mounts an
+ *   empty view; its second argument sets a state of the component
  */
 export function mounting(mountIn) {
+  /** @type {WeakMap<HTMLElement, any>} */
   const mounts = new WeakMap();
 
   function createMount(parentElement) {
     const root = document.createElement("div");
     parentElement.append(root);
-    const entry = { root, bytes: null, channel: null, tell: () => {} };
-    entry.handle = mountIn(root, (name, value) => entry.tell(name, value));
+    /** @type {{root: HTMLElement, bytes: ?Uint8Array, channel: ?string, tell: function, handle: Handle}} */
+    const entry = {
+      root, bytes: null, channel: null, tell: () => {},
+      handle: mountIn(root, (name, value) => entry.tell(name, value)),
+    };
     return entry;
   }
 
-  return function ({ data, parentElement, setStateValue }) {
+  return ({ data, parentElement, setStateValue }) => {
     let entry = mounts.get(parentElement);
     if (!entry) {
       entry = createMount(parentElement);

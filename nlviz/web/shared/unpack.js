@@ -11,18 +11,24 @@ export function decodeHalf(bits) {
   return new Float32Array(new Float16Array(bits.buffer, bits.byteOffset, bits.length));
 }
 
-/** Value of every float16 bit pattern: 65536 entries, so that decoding is one look-up a number. */
+/**
+ * Value of every float16 bit pattern: 65536 entries, so that decoding is one look-up a number.
+ * @type {Float32Array|null}
+ */
 let halfTable = null;
 
 export function decodeByTable(bits) {
-  halfTable ??= Float32Array.from({ length: 65536 }, (_, pattern) => {
+  const table = halfTable ?? Float32Array.from({ length: 65536 }, (_, pattern) => {
     const exponent = (pattern >> 10) & 31;
     const fraction = pattern & 1023;
     const size = exponent === 31 ? (fraction ? NaN : Infinity)
       : exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15);
     return pattern & 32768 ? -size : size;
   });
-  return Float32Array.from(bits, (pattern) => halfTable[pattern]);
+  halfTable = table;
+  const out = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) out[i] = table[bits[i]];
+  return out;
 }
 
 /** Table of sections, metadata and where the data begin, of the bytes of any safetensors file. */
@@ -49,8 +55,8 @@ export const headOf = (bytes) => read(bytes).head;
 /**
  * Read a container.
  * @param {Uint8Array} bytes at any offset of any buffer
- * @returns {{head: object, array: function(string): {data: object, shape: number[]}}}
- *   array(name) decodes a section on first use (float16 becomes Float32Array) and keeps it
+ * @returns {Container} array(name) decodes a section on first use (float16 becomes Float32Array)
+ *   and keeps it
  */
 export function unpack(bytes) {
   const { head, sections, start } = read(bytes);

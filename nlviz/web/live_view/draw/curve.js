@@ -1,17 +1,20 @@
 // How a weighted mean settles as keys are added.
 
+import { contextOf } from "../../shared/dom.js";
+
 const CURVE_POINTS = 160;
 const CHANNELS = ["#e5484d", "#30a46c", "#3e8cff"];
 
 /**
  * Draw the mean after 1, 2, 3 and more keys.
+ * @param {HTMLCanvasElement} curve
  * @param {number[][]} means by step, then channel
  * @param {number} count steps that have been taken
  * @param {number[]} wanted clean values, drawn dashed; none where they are unknown
  * @param {number} least smallest span of values that fills the height
  */
 export function drawMeans(curve, means, count, wanted, least) {
-  const context = curve.getContext("2d");
+  const context = contextOf(curve);
   const { width: w, height: h } = curve;
   const style = getComputedStyle(curve);
   const channels = means[0].length;
@@ -44,7 +47,8 @@ export function drawMeans(curve, means, count, wanted, least) {
     points.push([across(count), down(means[count - 1][c])]);
     strokeLine(context, points);
     context.beginPath();
-    context.arc(...points[points.length - 1], 7, 0, 2 * Math.PI);
+    const [x, y] = points[points.length - 1];
+    context.arc(x, y, 7, 0, 2 * Math.PI);
     context.fillStyle = context.strokeStyle;
     context.fill();
   }
@@ -52,6 +56,6 @@ export function drawMeans(curve, means, count, wanted, least) {
 
 function strokeLine(context, points) {
   context.beginPath();
-  points.forEach(([x, y], n) => (n ? context.lineTo(x, y) : context.moveTo(x, y)));
+  for (const [x, y] of points) context.lineTo(x, y); // the first one begins the line
   context.stroke();
 }

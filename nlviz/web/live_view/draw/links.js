@@ -25,7 +25,9 @@ export function arrowHead(control, to, size) {
 
 /**
  * Draw arrows.
- * @param {{from, to, share, negative}[]} links strongest first; share relative to the strongest
+ * @param {CanvasRenderingContext2D} context
+ * @param {{from: {x: number, y: number}, to: {x: number, y: number}, share: number, lit: boolean}[]} links
+ *   strongest first; share relative to the strongest
  * @param {number} slim factor on their width
  * @param {number} opacity faint while hovering, full when pinned
  */

@@ -1,7 +1,7 @@
 // Detected objects over the frames: boxes, outlines, keypoints, and labels that pin the query.
 // Places are (y, x) in pixels of the clip from its corner; a centre counts as a query does.
 
-import { element } from "../../shared/dom.js";
+import { contextOf, element } from "../../shared/dom.js";
 import { fitCanvas } from "./marks.js";
 
 const OBJECT_COLOUR = "#6cf06c";
@@ -9,7 +9,13 @@ const OBJECT_HALO = "rgba(4, 18, 4, 0.75)";
 const EDGE_REACH = 5;
 const LABEL_HEIGHT = 22;
 
-/** Box of an object in CSS pixels of the stage, for a frame that is shown in `box`. */
+/**
+ * Box of an object in CSS pixels of the stage, for a frame that is shown in `box`.
+ * @param {Detected} object
+ * @param {Rect} box
+ * @param {Clip} clip
+ * @returns {Rect}
+ */
 export function objectBox(object, box, clip) {
   const [top, left, bottom, right] = object.box;
   const [sy, sx] = [box.h / clip.height, box.w / clip.width];
@@ -39,10 +45,12 @@ export function objectAt(objects, frame, box, clip, px, py) {
 /**
  * Where the labels of a frame go: above their boxes where there is room, below one another where
  * they would cover each other.
- * @param {{box: object, width: number}[]} wanted boxes on the stage and widths of the labels
+ * @param {{box: Rect, width: number}[]} wanted boxes on the stage and widths of the labels
+ * @param {Rect} frame
  * @returns {{x: number, y: number}[]} corners in the same order
  */
 export function placeLabels(wanted, frame) {
+  /** @type {{x: number, y: number, width: number, n: number}[]} */
   const placed = [];
   const order = wanted.map((_, n) => n).sort((a, b) => wanted[a].box.y - wanted[b].box.y);
   for (const n of order) {
@@ -76,6 +84,7 @@ function strokeTwice(context, width) {
   context.stroke();
 }
 
+/** @param {Detected} object */
 function drawObject(context, object, box, clip, strong) {
   const at = (y, x) => ({ x: box.x + (x / clip.width) * box.w, y: box.y + (y / clip.height) * box.h });
   const slim = (box.w < 260 ? 0.7 : 1) * (strong ? 2 : 1);
@@ -90,13 +99,14 @@ function drawObject(context, object, box, clip, strong) {
   }
   const { keypoints } = object;
   for (const [a, b] of object.limbs) {
-    if (!keypoints[a] || !keypoints[b]) continue;
-    trace(context, [keypoints[a], keypoints[b]], at, false);
+    const ends = [keypoints[a], keypoints[b]];
+    if (ends.includes(null)) continue;
+    trace(context, ends, at, false);
     strokeTwice(context, slim);
   }
   for (const keypoint of keypoints) {
     if (!keypoint) continue;
-    const place = at(...keypoint);
+    const place = at(keypoint[0], keypoint[1]);
     context.beginPath();
     context.arc(place.x, place.y, box.w < 260 ? 1.6 : 2.6, 0, 2 * Math.PI);
     context.fillStyle = OBJECT_COLOUR;
@@ -107,14 +117,15 @@ function drawObject(context, object, box, clip, strong) {
 
 /**
  * Build the layer.
- * @param {object} clip header's clip
- * @param {object[]} objects header's objects
- * @param {function} onPin gets {frame, y, x}
- * @returns {{elements, draw, at, pin}} elements: canvas and labels, to lie over the pictures
+ * @param {Clip} clip
+ * @param {Detected[]} objects header's objects
+ * @param {(query: Query) => void} onPin
+ * @param {AbortSignal} signal
+ * @returns canvas and labels (`elements`), to lie over the pictures, and what draws them
  */
 export function createObjects(clip, objects, onPin, signal) {
   const canvas = element("canvas", { class: "nlv-objects", "aria-hidden": "true" });
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
   const labels = element("div", { class: "nlv-object-labels", role: "group", "aria-label": "Detected objects" });
   const buttons = objects.map((object, n) => {
     const score = `${Math.round(100 * object.score)} %`;
@@ -130,7 +141,8 @@ export function createObjects(clip, objects, onPin, signal) {
     labels.append(button);
     return button;
   });
-  let plan = null;
+  /** @type {Plan} */
+  let plan = { width: 0, height: 0, large: { x: 0, y: 0, w: 0, h: 0 }, tiles: [], beside: false };
   let large = 0;
   let shown = false;
   let lit = -1;
@@ -165,7 +177,8 @@ export function createObjects(clip, objects, onPin, signal) {
     const ratio = canvas.width / plan.width;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, plan.width, plan.height);
-    for (const [frame, box] of [[large, plan.large], ...plan.tiles.entries()]) drawFrame(frame, box);
+    drawFrame(large, plan.large);
+    for (const [frame, box] of plan.tiles.entries()) drawFrame(frame, box);
     placeButtons();
   }
 
@@ -174,7 +187,9 @@ export function createObjects(clip, objects, onPin, signal) {
     context.beginPath();
     context.rect(box.x, box.y, box.w, box.h);
     context.clip();
-    objects.forEach((object, n) => object.frame === frame && drawObject(context, object, box, clip, n === lit));
+    for (const [n, object] of objects.entries()) {
+      if (object.frame === frame) drawObject(context, object, box, clip, n === lit);
+    }
     context.restore();
   }
 
@@ -182,9 +197,9 @@ export function createObjects(clip, objects, onPin, signal) {
     buttons.forEach((button, n) => { button.hidden = objects[n].frame !== large; });
     const here = buttons.map((button, n) => ({ button, n })).filter(({ button }) => !button.hidden);
     const wanted = here.map(({ button, n }) => ({ box: objectBox(objects[n], plan.large, clip), width: button.offsetWidth }));
-    placeLabels(wanted, plan.large).forEach(({ x, y }, i) => {
+    for (const [i, { x, y }] of placeLabels(wanted, plan.large).entries()) {
       here[i].button.style.transform = `translate(${x}px, ${y}px)`;
-    });
+    }
   }
 
   /** Object on whose border a point of the stage lies, or -1. */

@@ -1,10 +1,12 @@
 // The frames of the clip, as they are and as they look below a map.
 
+import { contextOf, element } from "../../shared/dom.js";
 import { toGround } from "../pure/colour.js";
 
 /**
  * Decode the JPEG of every frame.
- * @returns {Promise<{colour: ImageBitmap, ground: ImageBitmap}[]>} by frame
+ * @param {Container} container
+ * @returns {Promise<Pictures>} by frame
  */
 export async function decodePictures(container) {
   const { pictures, colours } = container.head;
@@ -16,8 +18,8 @@ export async function decodePictures(container) {
 }
 
 function grounded(picture, ground) {
-  const canvas = new OffscreenCanvas(picture.width, picture.height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const canvas = element("canvas", { width: picture.width, height: picture.height });
+  const context = contextOf(canvas, { willReadFrequently: true });
   context.drawImage(picture, 0, 0);
   const image = context.getImageData(0, 0, picture.width, picture.height);
   toGround(image.data, ground);

@@ -1,6 +1,6 @@
 // Pictures of single pixels: what a query may look at, patches, weights.
 
-import { element } from "../../shared/dom.js";
+import { contextOf, element } from "../../shared/dom.js";
 
 /** A canvas for square pictures of pixels. */
 export function squareCanvas(side, label) {
@@ -11,11 +11,13 @@ export function squareCanvas(side, label) {
 
 /**
  * Paint a square of pixels without smoothing.
- * @param {{top, left, side}} region in pixels of the picture
+ * @param {HTMLCanvasElement} canvas
+ * @param {{top: number, left: number, side: number}} region in pixels of the picture
  * @param {number[]|null} shape (frames, rows, columns, ...) of the picture; null paints everything
- * @param {function} colour (y, x) => [red, green, blue, alpha]
+ * @param {(y: number, x: number) => ArrayLike<number>} colour red, green, blue and, perhaps, alpha
  */
-export function paintSquare(canvas, { top, left, side }, shape, colour) {
+export function paintSquare(canvas, region, shape, colour) {
+  const { top, left, side } = region;
   const [, height, width] = shape ?? [];
   const image = new ImageData(side, side);
   for (let r = 0, at = 0; r < side; r++) {
@@ -23,16 +25,14 @@ export function paintSquare(canvas, { top, left, side }, shape, colour) {
       const y = top + r;
       const x = left + c;
       if (shape && (y < 0 || x < 0 || y >= height || x >= width)) continue;
-      const [red, green, blue, alpha = 255] = colour(y, x);
-      image.data[at] = red;
-      image.data[at + 1] = green;
-      image.data[at + 2] = blue;
-      image.data[at + 3] = alpha;
+      const shown = colour(y, x);
+      for (let n = 0; n < 3; n++) image.data[at + n] = shown[n];
+      image.data[at + 3] = shown[3] ?? 255;
     }
   }
-  const small = new OffscreenCanvas(side, side);
-  small.getContext("2d").putImageData(image, 0, 0);
-  const context = canvas.getContext("2d");
+  const small = element("canvas", { width: side, height: side });
+  contextOf(small).putImageData(image, 0, 0);
+  const context = contextOf(canvas);
   context.imageSmoothingEnabled = false;
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.drawImage(small, 0, 0, canvas.width, canvas.height);

@@ -7,7 +7,7 @@ const MOST_CLIPPED = 16;
 export function roundUp(value) {
   if (!(value > 0) || !Number.isFinite(value)) return 1;
   const unit = 10 ** Math.floor(Math.log10(value));
-  const step = STEPS.find((s) => s * unit >= value * (1 - 1e-9));
+  const step = STEPS.find((s) => s * unit >= value * (1 - 1e-9)) ?? 10;
   return Number((step * unit).toPrecision(2));
 }
 
@@ -63,11 +63,12 @@ export function paintCells(words, values, from, to, table, lo, hi, limits) {
 
 /**
  * The scale of one row.
- * @param {object} about sorted: strongest values without the own cell, largest first;
+ * @param {{sorted: number[], rank: number, least: number, most: number, unit: number, signed: boolean,
+ *   fixed: number|null, floor?: number}} about sorted: strongest values without the own cell, largest first;
  *   rank: which of them ends the scale; least and most: extremes; unit: what one multiple is;
  *   signed; fixed: top in units, or null; floor: the lowest top in units, so that next to nothing
  *   looks like next to nothing
- * @returns {{lo, hi, diverging, clipped, clippedBelow}} in the row's own values
+ * @returns {Scale} in the row's own values
  */
 export function rowScale({ sorted, rank, least, most, unit, signed, fixed, floor = 0 }) {
   const diverging = signed && least < 0;

@@ -7,9 +7,9 @@ import { supportOf } from "./support.js";
 
 /**
  * Vectors minus a mean, one mean for each group.
- * @param {{data, shape: number[]}} vectors (heads, tokens, d)
- * @param {{data, shape: number[]}} means (heads, groups, d)
- * @param {function(number): number} group of a token
+ * @param {Section} vectors (heads, tokens, d)
+ * @param {Section} means (heads, groups, d)
+ * @param {(token: number) => number} group of a token
  */
 export function centredVectors(vectors, means, group) {
   const [heads, tokens, d] = vectors.shape;
@@ -27,13 +27,15 @@ export function centredVectors(vectors, means, group) {
 
 /**
  * Rows of a difference: those of another source minus their mean.
- * @param {object} spec the source of the header
- * @param {{row: function, column: function|null}} base rows of the source that it is a part of
+ * @param {Spec} spec
+ * @param {Rows} base rows of the source that it is a part of
+ * @param {ArrayOf} array
+ * @returns {Rows}
  */
 export function differenceRows(spec, base, array) {
   const { data, shape: [heads, groups, keys] } = array(spec.mean);
   const { group } = supportOf(spec);
-  let scratch = null;
+  let scratch = new Float32Array(0);
 
   const apart = spec.mean_apart ? array(spec.mean_apart).data : null;
 
@@ -58,9 +60,9 @@ export function differenceRows(spec, base, array) {
       for (let j = from; j < to; j++) out[j] -= meanAt(head, j);
       return { from, to, logC: NaN, apart: given };
     }
-    scratch = scratch?.length === out.length ? scratch : new Float32Array(out.length);
+    if (scratch.length !== out.length) scratch = new Float32Array(out.length);
     out.fill(0);
-    let reached = null;
+    let reached = { from: 0, to: 0 };
     for (let n = 0; n < heads; n++) {
       reached = compute(scratch, index, n, "rows");
       for (let j = reached.from; j < reached.to; j++) {

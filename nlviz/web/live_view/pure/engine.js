@@ -17,12 +17,14 @@ import { windowRows } from "./window_rows.js";
 export function createEngine(container) {
   const { head, array } = container;
   const frames = head.clip.frames;
+  /** @type {Map<string, any>} */
   const sources = new Map();
 
   function source(key) {
     const spec = head.sources.find((s) => s.key === key) ?? head.sources[0];
     const known = sources.get(spec.key);
     if (known) return known;
+    /** @type {Record<string, any>} */
     const made = { spec, support: supportOf(spec), rows: rowsOf(spec), from: null, to: null, room: null };
     made.canColumn = made.rows !== null && made.rows.column !== null;
     if (made.support.local) made.room = roomFor(made.support.most, spec.keys.shape[0], frames);
@@ -72,10 +74,10 @@ export function createEngine(container) {
     const box = support.local ? support.reached(token) : null;
     const side = box ? sideOf(gridOfBox(spec.keys, box), frames, made.room) : column ? made.to : made.from;
     const filled = fill(made, side, token, view, column, box);
-    if (!filled) return { waiting: true, spec, token, asked };
+    if (!filled) return /** @type {Result} */ ({ waiting: true, spec, token, asked });
     const logits = view.values === "logits" && !spec.server && !spec.difference;
     const own = nearestToken(side.grid, tokenCentre(asked, token));
-    const result = {
+    const result = /** @type {Result} */ ({
       waiting: false, spec, token, asked, column, logits, own, box,
       side, grid: side.grid, values: side.values, logC: filled.logC,
       from: filled.from, to: filled.to, skipFrom: 0, skipTo: 0,
@@ -84,7 +86,7 @@ export function createEngine(container) {
       leftOut: view.leave_out, excluded: 0, signed: spec.signed, difference: Boolean(spec.difference),
       // Differences of rows that sum to 1 sum to 0: what one key gains another loses.
       balanced: Boolean(spec.balanced) && !column && (view.head !== "max" || spec.heads === 1),
-    };
+    });
     skipOwn(result, view.leave_out);
     const keysReached = column ? gridSize(spec.keys) : result.to - result.from;
     const skipped = column || result.difference ? 0 : result.skipTo - result.skipFrom;

@@ -7,6 +7,7 @@ const SIDE_BY_SIDE = 720;
 const LEAST_LARGE = 0.5; // share of the width below which the strip goes under the large frame
 
 function stripBeside({ width, frames, aspect, maxHeight }) {
+  /** @type {{columns: number, rows: number, tile: number, large: number, score: number}|null} */
   let best = null;
   for (let columns = 1; columns <= Math.min(frames, 8); columns++) {
     const rows = Math.ceil(frames / columns);
@@ -38,9 +39,9 @@ function placed(columns, frames, tile, aspect, left, top) {
 
 /**
  * Plan the stage.
- * @param {object} room width: CSS pixels; frames; aspect: width / height of the clip; maxHeight
- * @returns {{width, height, large: {x, y, w, h}, tiles: object[], beside: boolean}} boxes of the
- *   pictures; below each lies a caption of CAPTION pixels. One frame has no strip.
+ * @param {{width: number, frames: number, aspect: number, maxHeight?: number}} room width: CSS
+ *   pixels; aspect: width / height of the clip
+ * @returns {Plan} boxes of the pictures; below each lies a caption of CAPTION pixels. One frame has no strip.
  */
 export function planStage({ width, frames, aspect, maxHeight = 620 }) {
   if (frames === 1) {

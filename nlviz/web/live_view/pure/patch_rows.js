@@ -39,9 +39,10 @@ export function patchRows(spec, array) {
   const picture = array(spec.picture);
   const [t, h, w, channels] = picture.shape;
   const support = supportOf(spec);
-  const near = support.local ? support : null;
   const side = spec.patch;
-  const room = near ? Math.max(near.rows, near.columns) : 0;
+  // How far a window reaches; without one, every pixel is compared with every other.
+  const { local, rows: farRows = 0, columns: farColumns = 0 } = support;
+  const room = Math.max(farRows, farColumns);
   const margin = (side - 1) / 2 + room;
   const padded = mirroredPicture(picture.data, picture.shape, margin);
   const pitch = padded.width * channels;
@@ -110,9 +111,9 @@ export function patchRows(spec, array) {
     out.fill(0);
     let total = 0;
     for (let b = a0; b < a1; b++) {
-      for (let dy = -near.rows; dy <= near.rows; dy++) {
+      for (let dy = -farRows; dy <= farRows; dy++) {
         const base = (b - a0) * plane + (mirrored(y + dy, h) - b0) * columns - c0;
-        for (let dx = -near.columns; dx <= near.columns; dx++) {
+        for (let dx = -farColumns; dx <= farColumns; dx++) {
           const f = Math.exp(logF(distance(corner(b, y + dy, x + dx)), dy, dx));
           out[base + mirrored(x + dx, w)] += f;
           total += f;
@@ -125,15 +126,15 @@ export function patchRows(spec, array) {
     return { from: 0, to, logC: asLogits ? NaN : Math.log(total) };
   }
 
-  function row(out, index, head, values, box) {
-    if (near) return rowOfWindow(out, index, values, box);
+  function row(out, index, _head, values, box) {
+    if (local) return rowOfWindow(out, index, values, box);
     const [from, to] = rangeOfBox(support.reached(index), spec.keys);
     out.fill(0);
     logits(out, spec.queries, index, spec.keys, from, to);
     return { from, to, logC: values === "logits" ? NaN : softmaxInPlace(out, from, to) };
   }
 
-  function column(out, key, head, values) {
+  function column(out, key, _head, values) {
     const [from, to] = rangeOfBox(support.reaching(key), spec.queries);
     out.fill(0);
     logits(out, spec.keys, key, spec.queries, from, to);

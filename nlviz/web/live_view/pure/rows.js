@@ -59,9 +59,9 @@ function expInPlace(values, from, to, top) {
 
 /**
  * Rows and columns of an embedded source.
- * @param {object} spec the source of the header
- * @param {function(string): {data: Float32Array, shape: number[]}} array reader of sections
- * @returns {{row: function, column: function|null}} both fill `out` and return
+ * @param {Spec} spec
+ * @param {ArrayOf} array
+ * @returns {Rows} both fill `out` and return
  *   {from, to, logC, apart}: the reachable part, log C(x) where there is one head and a softmax,
  *   and what a row gives to keys without a place
  */
@@ -94,7 +94,7 @@ export function embeddedRows(spec, array) {
     dotProducts(target, q, other.data, first * d, d, scale, from, to);
   }
 
-  const biasOf = (head) => (bias.shape[0] === 1 ? 0 : head * allKeys);
+  const biasOf = (head) => (bias?.shape[0] === 1 ? 0 : head * allKeys);
 
   function addBias(target, head, skipped, from, to) {
     if (!bias) return;

@@ -5,7 +5,8 @@ import { topIndices } from "./top_k.js";
 const MOST_STEPS = 2048; // keys that are added one by one
 
 /** Offset of every key of a grid in a picture's values, (frames, rows, columns, channels). */
-function offsetsOf({ shape, stride, origin }, [clipFrames, height, width, channels]) {
+function offsetsOf({ shape, stride, origin }, pixels) {
+  const [clipFrames, height, width, channels] = pixels;
   const [t, h, w] = shape;
   const along = (axis, last) => Int32Array.from({ length: shape[axis] }, (_, n) => (
     Math.min(Math.max(Math.ceil(origin[axis] + stride[axis] * n - 0.5), 0), last)));
@@ -17,9 +18,9 @@ function offsetsOf({ shape, stride, origin }, [clipFrames, height, width, channe
 /**
  * The strongest keys of a row in order of weight, and the weighted mean of those up to each; where
  * keys are more than can be followed, the rest comes in one last step.
- * @param {object} result what the engine computed
- * @param {{data, shape}} pixels the values that are averaged
- * @returns {{order, means, shares, count, noise}} keys; mean and sum of weights after each step;
+ * @param {{values: Float32Array, grid: Grid, from: number, to: number}} result what the engine computed
+ * @param {Section} pixels the values that are averaged
+ * @returns {Sums} keys; mean and sum of weights after each step;
  *   number of keys in the last; what is left of noise that is independent from pixel to pixel
  */
 export function runningMean({ values, grid, from: first, to: end }, { data, shape }) {

@@ -5,10 +5,13 @@ const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 /**
  * Whether a view may hold this value in this field.
+ * @param {string} field
+ * @param {any} value
  * @param {Display} display
  * @param {string[]} sources keys of the sources
  */
-function allowed(field, value, { choices, most_links: mostLinks }, sources) {
+function allowed(field, value, display, sources) {
+  const { choices, most_links: mostLinks } = display;
   if (field in choices) return choices[field].includes(value);
   switch (field) {
     case "source":

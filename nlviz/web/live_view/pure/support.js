@@ -9,12 +9,14 @@ import { gridSize } from "./grid.js";
  * frames a, rows b, columns c: first one, and the one behind the last
  * @typedef {object} Support
  * @property {boolean} local whether rows are laid on the box that they reach rather than on all keys
+ * @property {number} [rows] how far a window reaches, where it is local
+ * @property {number} [columns]
  * @property {number} most keys that a query reaches at most, those without a place aside
- * @property {function(number): Box} reached the keys that a query reaches
- * @property {function(number): Box} reaching the queries that reach a key
- * @property {function(number): number[]} apart first key without a place that a query reaches, and
+ * @property {(query: number) => Box} reached the keys that a query reaches
+ * @property {(key: number) => Box} reaching the queries that reach a key
+ * @property {(query: number) => number[]} apart first key without a place that a query reaches, and
  *   the one behind the last
- * @property {function(number): number} group of queries that share a mean row, from 0
+ * @property {(query: number) => number} group of queries that share a mean row, from 0
  */
 
 const KINDS = { all: everything, frame_groups: frameGroups, window: localWindow };
@@ -29,7 +31,11 @@ export function supportOf({ support, queries, keys, prefix = 0 }) {
   return KINDS[kind](support, queries, keys, prefix);
 }
 
-/** The part [from, to) of a grid that a box of whole frames is. */
+/**
+ * The part [from, to) of a grid that a box of whole frames is.
+ * @param {Box} box
+ * @param {{shape: number[]}} grid
+ */
 export function rangeOfBox({ a0, a1 }, { shape: [, h, w] }) {
   return [a0 * h * w, a1 * h * w];
 }
@@ -85,7 +91,7 @@ function frameGroups({ frames_per_group: size, own_prefix: own }, queries, keys,
 }
 
 /** Keys around a query, or around the block of queries that it belongs to, cut off at the border. */
-function localWindow({ rows, columns, frames, block }, queries, keys, prefix) {
+function localWindow({ rows, columns, frames, block }, _queries, keys, prefix) {
   const [t, h, w] = keys.shape;
   const side = (far, of) => Math.min(of, block + 2 * far);
   /** Cells that are reached along an axis. */

@@ -14,7 +14,7 @@ export function topIndices(values, k, out, { from = 0, to = values.length, skipF
     const value = values[j];
     // Most entries stop here: only those above the least of the k kept move anything.
     if (count === k && !(value > least)) continue;
-    if ((j >= skipFrom && j < skipTo) || j === own || !(value === value)) continue;
+    if ((j >= skipFrom && j < skipTo) || j === own || Number.isNaN(value)) continue;
     if (k === 0) break;
     let at = count < k ? count++ : k - 1;
     while (at > 0 && values[out[at - 1]] < value) {

@@ -88,9 +88,9 @@ function joined(parts) {
 
 /**
  * One sentence about a row, or a column: where the weight comes from.
- * @param {object} result what the engine computed
+ * @param {Result} result
  * @param {{frame: number}} query
- * @param {object} clip
+ * @param {Clip} clip
  */
 export function rowSentence(result, query, clip) {
   if (result.logits) {
@@ -111,7 +111,7 @@ export function rowSentence(result, query, clip) {
   const named = shares.slice(0, 2);
   const own = shares.find((part) => part.own);
   if (own && !shared && !named.includes(own) && !result.column) named.push(own);
-  if (itself) named.push({ share: result.ownShare, where: "itself" });
+  if (itself) named.push({ share: result.ownShare, where: "itself", own: true });
   named.sort((a, b) => b.share - a.share);
   const parts = named.map(({ share, where }) => `${percentText(share)} from ${where}`);
   const whole = result.column

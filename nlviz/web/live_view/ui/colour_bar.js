@@ -1,10 +1,13 @@
 // The colour bar: what a colour stands for, with its clipped end marked.
 
 import { tableOf, toGround } from "../pure/colour.js";
-import { element, setText } from "../../shared/dom.js";
+import { contextOf, element, setText } from "../../shared/dom.js";
 import { valueText } from "../pure/words.js";
 
-/** Build the bar; it lies on what a mid-grey frame looks like below a map. */
+/**
+ * Build the bar; it lies on what a mid-grey frame looks like below a map.
+ * @param {Lut} lut
+ */
 export function createBar(lut) {
   const ramp = element("canvas", { width: 256, height: 1, class: "nlv-ramp" });
   const needle = element("i", { class: "nlv-needle", hidden: true });
@@ -16,7 +19,7 @@ export function createBar(lut) {
   box.style.background = `rgb(${toGround(Uint8ClampedArray.of(128, 128, 128, 255), lut.ground).subarray(0, 3).join(" ")})`;
   const bar = element("div", { class: "nlv-bar", role: "img" }, title, box,
     element("div", { class: "nlv-ticks" }, low, middle, high));
-  const context = ramp.getContext("2d");
+  const context = contextOf(ramp);
   const image = context.createImageData(256, 1);
   const words = new Uint32Array(image.data.buffer);
   let drawn = "";

@@ -66,8 +66,11 @@ export function createEquation(clip, pictures, on, signal) {
   const legend = element("p", { class: "nlv-legend" });
   const panel = element("section", { class: "nlv-equation", "aria-label": "Equation (1) for this query" },
     element("div", { class: "nlv-equation-line" }, formula, live), legend);
+  /** @type {string|null} */
   let part = null;
+  /** @type {Result|null} */
   let shown = null;
+  /** @type {number[]} */
   let listed = [];
   let count = MOST_TERMS;
 
@@ -120,22 +123,23 @@ export function createEquation(clip, pictures, on, signal) {
     return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${result.count} keys (${keys})`;
   }
 
-  function restingLegend(f) {
-    if (shown.difference) {
-      return `${shown.column ? "A column" : "A row"} f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = ${f}. Above 0: more than the mean query gives.`;
+  /** @param {Result} row */
+  function restingLegend(row, f) {
+    if (row.difference) {
+      return `${row.column ? "A column" : "A row"} f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = ${f}. Above 0: more than the mean query gives.`;
     }
-    if (shown.column) {
+    if (row.column) {
       return `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${f}.`;
     }
-    if (shown.logits) return `The logits, before f and C(x): f = ${f}.`;
-    return `f = ${f}, ${normaliserText(shown)}. Point at a symbol to see its part.`;
+    if (row.logits) return `The logits, before f and C(x): f = ${f}.`;
+    return `f = ${f}, ${normaliserText(row)}. Point at a symbol to see its part.`;
   }
 
   function writeLegend() {
     if (!shown) return;
     const kind = formulaOf(shown.spec);
     const f = `${kind.f} (${kind.name})`;
-    const text = part === null ? restingLegend(f)
+    const text = part === null ? restingLegend(shown, f)
       : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}.`
         : part === "f" ? `${PARTS.f}, here ${f}.` : PARTS[part] ?? "";
     if (legend.dataset.text !== text) {

@@ -8,10 +8,10 @@ const MOVES = {
 
 function typing(event) {
   const [target] = event.composedPath();
-  if (!(target instanceof Element)) return false;
+  if (!(target instanceof HTMLElement)) return false;
   if (target.isContentEditable || /^(SELECT|TEXTAREA)$/.test(target.tagName)) return true;
   // A slider takes arrows only, so that number keys still switch after it was used.
-  if (target.tagName === "INPUT") return target.type !== "range" || event.key.startsWith("Arrow");
+  if (target instanceof HTMLInputElement) return target.type !== "range" || event.key.startsWith("Arrow");
   return false;
 }
 
@@ -24,8 +24,9 @@ function pressing(event) {
 /**
  * Listen for keys.
  * @param {HTMLElement} root the live view
- * @param {object} on move({dx|dy|df}), pin(), unpin(), source(number), play(), peek(boolean)
+ * @param {Handlers} on move({dx|dy|df}), pin(), unpin(), source(number), play(), peek(boolean)
  * @param {boolean} everywhere whether keys count wherever the focus is
+ * @param {AbortSignal} signal
  */
 export function attachKeys(root, on, everywhere, signal) {
   let inside = false;

@@ -1,6 +1,6 @@
 // The query in numbers, for keyboards and touch: frame slider, y and x, play, pin.
 
-import { element, setText } from "../../shared/dom.js";
+import { element, focusedIn, setText } from "../../shared/dom.js";
 import { secondsText } from "../pure/words.js";
 
 export function createQueryBar(head, on, signal) {
@@ -67,7 +67,7 @@ export function createQueryBar(head, on, signal) {
     setText(frameText, secondsText(clip.times[query.frame]));
     for (const [field, value] of [[y, query.y], [x, query.x]]) {
       const text = String(Math.round(value));
-      const typing = unfinished.has(field) || (hovering && field === bar.getRootNode().activeElement);
+      const typing = unfinished.has(field) || (hovering && field === focusedIn(bar));
       if (field.value !== text && !typing) field.value = text;
     }
     const what = hovering ? "hover" : pinned ? "pinned" : "free";

@@ -1,6 +1,6 @@
 // What the row says: one sentence, the value under the pointer, and a close look at one link.
 
-import { element, setText } from "../../shared/dom.js";
+import { contextOf, element, setText } from "../../shared/dom.js";
 import { cropSide, drawCrop, drawMark } from "../draw/marks.js";
 import { nearestToken, onGrid, tokenCentre } from "../pure/grid.js";
 import { numberText, rowSentence, valueText, whenText } from "../pure/words.js";
@@ -41,9 +41,11 @@ export function createReadout(clip) {
   const node = element("div", { class: "nlv-readout", hidden: true, "aria-hidden": "true" }, value, place);
 
   /**
-   * @param {object|null} cursor {frame, y, x, px, py} on the stage
-   * @param {object} row {values, grid, uniform, logits, ...} whose value is read
+   * @param {Place|null} cursor
+   * @param {Result} row whose value is read
+   * @param {string} unit
    * @param {string} label what the value is
+   * @param {number} width of the stage
    */
   function update(cursor, row, unit, label, width) {
     node.hidden = cursor === null;
@@ -79,6 +81,7 @@ export function createInspector(clip, pictures, on, signal) {
   const card = element("section", { class: "nlv-inspector", hidden: true, "aria-label": "Query and key compared", tabindex: "-1" },
     close, element("figure", {}, query, queryText), element("figure", {}, key, keyText),
     element("div", {}, facts, look));
+  /** @type {Query|null} */
   let target = null;
   look.addEventListener("click", () => target && on.pin(target), { signal });
   close.addEventListener("click", () => hide(), { signal });
@@ -89,7 +92,7 @@ export function createInspector(clip, pictures, on, signal) {
   }
 
   function drawSide(canvas, frame, grid, centre) {
-    const context = canvas.getContext("2d");
+    const context = contextOf(canvas);
     const side = 1.6 * cropSide(grid);
     const crop = drawCrop(context, pictures[frame].colour, clip, centre, side, 0, 0, canvas.width);
     const zoom = canvas.width / crop.span;

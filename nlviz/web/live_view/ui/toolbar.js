@@ -1,6 +1,6 @@
 // The controls: sources by number key, and how the row is shown.
 
-import { element } from "../../shared/dom.js";
+import { element, focusedIn } from "../../shared/dom.js";
 
 const TIPS = {
   parts: "The learned affinity taken apart: what is about this query, what every query shares, and what sets this row apart from the mean row",
@@ -37,6 +37,13 @@ function segments(field, options, legend) {
   return group;
 }
 
+/** The radio button that an event is about. */
+const radioOf = ({ target }) => {
+  const button = target instanceof Element ? target.closest("button[role=radio]") : null;
+  return button instanceof HTMLButtonElement ? button : null;
+};
+const fieldOf = (button) => button.parentElement?.dataset.field ?? "";
+
 const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 /** Build the toolbar; `onChange(change)` gets the fields of the view that the reader changed. */
@@ -57,16 +64,19 @@ export function createToolbar(head, onChange, signal) {
   const objects = segments("objects", [["shown", "Shown"], ["hidden", "Hidden"]], "Objects");
   const objectsField = wrapped("Objects", "objects", objects);
   objectsField.hidden = !head.objects?.length;
+  const directionField = wrapped("Direction", "direction", direction);
+  const links = element("input", { type: "number", name: "links", min: 0, max: 200, step: 1 });
+  const top = labelled("Top of scale", "top", element("input", { type: "number", name: "top", min: 0, step: "any" }));
   const more = element("details", { class: "nlv-more" }, element("summary", { text: "Display" }),
     element("div", { class: "nlv-panel" },
-      labelled("Arrows", "links", element("input", { type: "number", name: "links", min: 0, max: 200, step: 1 })),
+      labelled("Arrows", "links", links),
       labelled("Cells", "cells", select("cells", [["cells", "as cells"], ["smooth", "smooth"]])),
       labelled("Strength", "strength", element("input", { type: "range", name: "strength", min: 0, max: 1, step: 0.05 })),
       labelled("Values", "values", select("values", [["rows", "rows (after C)"], ["logits", "raw logits"]])),
       labelled("Unit", "unit", select("unit", [["uniform", "× uniform"], ["absolute", "absolute"]])),
-      labelled("Top of scale", "top", element("input", { type: "number", name: "top", min: 0, step: "any" }))));
+      top));
   const controls = element("div", { class: "nlv-controls" },
-    wrapped("Show", "show", show), wrapped("Direction", "direction", direction), objectsField, headField,
+    wrapped("Show", "show", show), directionField, objectsField, headField,
     labelled("Leave out", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
     labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["frame", "per frame"]])),
     more);
@@ -79,15 +89,16 @@ export function createToolbar(head, onChange, signal) {
   }
 
   bar.addEventListener("click", (event) => {
-    const button = event.target.closest?.("button[role=radio]");
-    if (button) onChange({ [button.parentElement.dataset.field]: button.value });
+    const button = radioOf(event);
+    if (button) onChange({ [fieldOf(button)]: button.value });
   }, { signal });
   bar.addEventListener("keydown", (event) => {
-    const button = event.target.closest?.("button[role=radio]");
+    const button = radioOf(event);
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!button || !step) return;
-    const group = button.parentElement === parts || button.parentElement === sources ? [sources, parts] : [button.parentElement];
-    const all = group.flatMap((g) => [...g.children]).filter((b) => !b.disabled);
+    const group = button.parentElement;
+    const all = (group === parts || group === sources ? [sources, parts] : [group])
+      .flatMap((each) => /** @type {HTMLButtonElement[]} */ ([...each?.children ?? []])).filter((each) => !each.disabled);
     const next = all[(all.indexOf(button) + step + all.length) % all.length];
     next.focus();
     next.click();
@@ -95,8 +106,8 @@ export function createToolbar(head, onChange, signal) {
     event.stopPropagation();
   }, { signal });
   bar.addEventListener("input", (event) => {
+    if (!(event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)) return;
     const { name, value, type } = event.target;
-    if (!name) return;
     if (name === "head") onChange({ head: /^\d+$/.test(value) ? Number(value) : value });
     else if (type === "number" || type === "range") value !== "" && onChange({ [name]: Number(value) });
     else onChange({ [name]: value });
@@ -107,12 +118,13 @@ export function createToolbar(head, onChange, signal) {
 
   function fillHeads(count) {
     if (Number(heads.dataset.count) === count) return;
-    heads.dataset.count = count;
+    heads.dataset.count = String(count);
     heads.replaceChildren(element("option", { value: "mean", text: "mean of all" }), element("option", { value: "max", text: "max of all" }));
     for (let n = 0; n < count; n++) heads.append(element("option", { value: String(n), text: `head ${n + 1}` }));
   }
 
-  function check(group, value, disabled = () => false) {
+  /** @param {(value: string) => boolean} disabled */
+  function check(group, value, disabled = (_) => false) {
     for (const button of group.children) {
       const on = button.value === value;
       button.setAttribute("aria-checked", String(on));
@@ -129,16 +141,16 @@ export function createToolbar(head, onChange, signal) {
     check(show, view.show);
     check(objects, view.objects);
     check(direction, canColumn ? view.direction : "from", (value) => value === "to" && !canColumn);
-    direction.parentElement.dataset.tip = canColumn ? TIPS.direction : "To this key: not available here, every row's C(x) would be needed";
+    directionField.dataset.tip = canColumn ? TIPS.direction : "To this key: not available here, every row's C(x) would be needed";
     fillHeads(spec.heads ?? 1);
     headField.hidden = !(spec.heads > 1);
-    for (const input of bar.querySelectorAll("[name]")) {
+    for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (bar.querySelectorAll("[name]"))) {
       const value = view[input.name];
       const text = value === null || value === undefined ? "" : String(value);
-      if (input.value !== text && input !== bar.getRootNode().activeElement) input.value = text;
+      if (input.value !== text && input !== focusedIn(bar)) input.value = text;
     }
-    bar.querySelector("[data-field=top]").hidden = view.scale !== "locked";
-    bar.querySelector("[name=links]").disabled = view.show === "map";
+    top.hidden = view.scale !== "locked";
+    links.disabled = view.show === "map";
   }
 
   /** On narrow screens the controls fold away; on wide ones they are always open. */

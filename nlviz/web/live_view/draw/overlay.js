@@ -1,0 +1,142 @@
+// What lies over the pictures: arrows, rings around lit keys, marks of queries, the window of keys.
+
+import { contextOf, element } from "../../shared/dom.js";
+import { gridBox, nearestToken, onGrid, tokenBox } from "../pure/grid.js";
+import { drawLinks } from "./links.js";
+import { drawMark, drawRing, fitCanvas } from "./marks.js";
+
+const PIN = "#3fe0ff";
+const KEY = "#ffd23f";
+const FULL_WIDTH_FROM = 4;
+
+const middle = (box) => ({ x: box.x + box.w / 2, y: box.y + box.h / 2 });
+
+/**
+ * Build the layer.
+ * @param {Clip} clip
+ * @param {any} large the tile whose frame changes
+ * @param {any[]} strip tile of every frame; empty where there is one frame only
+ */
+export function createOverlay(clip, large, strip) {
+  const canvas = element("canvas", { class: "nlv-overlay", "aria-hidden": "true" });
+  const context = contextOf(canvas);
+  let width = 0;
+  let height = 0;
+
+  /** @param {Plan} plan */
+  function resize(plan) {
+    ({ width, height } = plan);
+    fitCanvas(canvas, width, height);
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+
+  /**
+   * Draw everything anew.
+   * @param {Result} result
+   * @param {State} state
+   */
+  function draw(result, state) {
+    const ratio = canvas.width / width;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    const { view, lit } = state;
+    const key = litKey(state);
+    if (view.show !== "map" || lit === "f" || key >= 0) drawArrows(result, state);
+    if (lit === "keys" || lit === "g") {
+      for (let n = Math.min(8, result.found) - 1; n >= 0; n--) ring(result, result.order[n]);
+    }
+    if (key >= 0) ring(result, key);
+    if (result.box) outlineReach(result, state.shown);
+    markQueries(result, state);
+  }
+
+  /** @param {State} state */
+  const litKey = ({ lit }) => (lit && typeof lit !== "string" ? lit.key : -1);
+  const tileOf = (frame) => (large.frame === frame ? large : strip[frame]);
+
+  function eachTileOf(frame, show) {
+    if (large.frame === frame) show(large);
+    if (strip[frame]) show(strip[frame]);
+  }
+
+  function boxIn(tile, grid, index) {
+    const box = tokenBox(grid, index, clip);
+    const { x, y, w, h } = tile.box;
+    return { x: x + box.left * w, y: y + box.top * h, w: box.width * w, h: box.height * h };
+  }
+
+  /** Frame that shows a key: the large one where it can. */
+  function frameOfKey(result, index) {
+    const a = Math.floor(index / (result.grid.shape[1] * result.grid.shape[2]));
+    const { covers } = result.side;
+    return covers[large.frame] === a ? large.frame : Math.max(0, covers.indexOf(a));
+  }
+
+  function ring(result, index) {
+    eachTileOf(frameOfKey(result, index), (tile) => drawRing(context, boxIn(tile, result.grid, index), KEY));
+  }
+
+  /** The keys that get an arrow, strongest first. */
+  function linked(result, state, key) {
+    if (state.view.show === "map" && key >= 0) return [key];
+    const wanted = Array.from(result.order.subarray(0, Math.min(state.view.links, result.found)))
+      .filter((index) => !result.difference || result.values[index] > 0);
+    if (key >= 0 && !wanted.includes(key)) wanted.push(key);
+    return wanted;
+  }
+
+  function drawArrows(result, state) {
+    const home = middle(boxIn(tileOf(state.shown.frame), result.asked, result.token));
+    // Keys that get less than a few times uniform attention are no strong links, whatever the rest.
+    const floor = result.spec.softmax && !result.logits ? FULL_WIDTH_FROM * result.uniform : 0;
+    const full = Math.max(Math.abs(result.values[result.order[0]]), floor) || 1;
+    const key = litKey(state);
+    const links = linked(result, state, key).map((index) => {
+      const there = middle(boxIn(tileOf(frameOfKey(result, index)), result.grid, index));
+      const share = Math.max(0, result.values[index] / full);
+      const ends = result.column ? { from: there, to: home } : { from: home, to: there };
+      return { ...ends, share, lit: index === key };
+    });
+    const strong = state.pinned && !state.hovered ? 0.92 : 0.34;
+    const slim = width < 520 ? 0.65 : 1;
+    drawLinks(context, links, slim, state.lit === "f" ? 1 : key >= 0 ? 0.2 : strong);
+  }
+
+  /** The window of keys, and the patch around the query where patches are compared. */
+  function outlineReach(result, query) {
+    const { spec } = result;
+    const reached = gridBox(result.grid, clip);
+    for (const tile of [large, ...strip]) {
+      if (result.side.covers[tile.frame] < 0) continue;
+      const { x, y, w, h } = tile.box;
+      const box = { x: x + reached.left * w, y: y + reached.top * h, w: reached.width * w, h: reached.height * h };
+      drawMark(context, box, { width: 1, colour: "#fff" });
+      if (spec.kind !== "patch" || spec.patch === 1 || tile.frame !== query.frame) continue;
+      const pixel = boxIn(tile, result.asked, result.token);
+      const more = (spec.patch - 1) / 2;
+      drawMark(context, { x: pixel.x - more * pixel.w, y: pixel.y - more * pixel.h, w: spec.patch * pixel.w, h: spec.patch * pixel.h }, { width: 1, colour: PIN });
+    }
+  }
+
+  function markQueries(result, state) {
+    const { pinned, shown: query, cursor } = state;
+    const showsPin = pinned !== null && query === pinned;
+    if (pinned && !showsPin) {
+      const token = nearestToken(result.asked, pinned);
+      eachTileOf(pinned.frame, (tile) => drawMark(context, boxIn(tile, result.asked, token), { colour: PIN }));
+    }
+    eachTileOf(query.frame, (tile) => {
+      const box = boxIn(tile, result.asked, result.token);
+      drawMark(context, box, { dashed: !showsPin, colour: showsPin ? PIN : "#fff", width: tile.large ? 2.5 : 2 });
+      if (state.lit === "query" || state.lit === "output") drawRing(context, box, PIN);
+    });
+    if (cursor && state.reading && !(result.box && !onGrid(result.grid, cursor))) {
+      const token = nearestToken(result.grid, cursor);
+      const box = boxIn(cursor.large ? large : strip[cursor.frame] ?? large, result.grid, token);
+      drawMark(context, box, { colour: KEY, width: 1.5 });
+    }
+  }
+
+  return { element: canvas, resize, draw };
+}

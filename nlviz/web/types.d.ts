@@ -1,0 +1,113 @@
+// What the browser's modules hand to one another. Types only: nothing of this is shipped to a page.
+
+/** Where tokens lie in the clip, as nlviz.affinity.grid.TokenGrid says it: frames, y, x. */
+interface Grid { shape: number[]; stride: number[]; origin: number[] }
+interface Clip { name: string; frames: number; height: number; width: number; times: number[] }
+/** A position of the clip: frame, and pixels. */
+interface Query { frame: number; y: number; x: number }
+/** A place under the pointer; px, py are CSS pixels of the stage. */
+interface Place extends Query { px: number; py: number; large: boolean }
+/** CSS pixels of the stage. */
+interface Rect { x: number; y: number; w: number; h: number }
+interface Plan { width: number; height: number; large: Rect; tiles: Rect[]; beside: boolean }
+
+/** Cells of a grid: frames a, rows b, columns c; the first one, and the one behind the last. */
+interface Box { a0: number; a1: number; b0: number; b1: number; c0: number; c1: number }
+interface Section { data: any; shape: number[] }
+type ArrayOf = (name: string) => Section;
+
+/** How a view is shown: the fields of nlviz.views.display.Display. */
+interface View {
+  source: string; head: number | "mean" | "max"; direction: string; show: string; links: number; cells: string;
+  strength: number; values: string; leave_out: string; scale: string; top: number | null; unit: string; objects: string;
+}
+interface Display { defaults: View; choices: Record<string, string[]>; most_links: number }
+
+/** A source of the header: how its rows are made, see payloads/live_view.py. */
+interface Spec {
+  key: string; label: string; note: string; kind: string; pairwise: string; signed: boolean; softmax: boolean;
+  part: boolean; difference: boolean; balanced: boolean; heads: number; queries: Grid; keys: Grid; support: any;
+  prefix: number; prefix_name: string; server: boolean; [more: string]: any;
+}
+interface Ground { kept: number; veil: number; ink: number[] }
+interface Detected {
+  frame: number; name: string; score: number; box: number[]; centre: [number, number];
+  outlines: number[][][]; keypoints: (number[] | null)[]; limbs: [number, number][];
+}
+interface Head {
+  clip: Clip; model: any; block: any; sources: Spec[]; query: Query; query_rule: string; pinned?: boolean; view: Partial<View>;
+  display: Display; pictures: { sections: string[] }; colours: { sequential: string; diverging: string; ground: Ground };
+  objects: Detected[]; channel: string | null; pixels?: Pixels; lens?: LensHead;
+}
+interface Container { head: Head; array: ArrayOf }
+type Pictures = { colour: ImageBitmap; ground: ImageBitmap }[];
+/** Colours and opacities, (256, 4) RGBA each. */
+interface Lut { sequential: Uint8Array; diverging: Uint8Array; ground: Ground }
+
+/** What fills a row (or column) in: the reached part, log C(x), and what keys without a place get. */
+interface Filled { from: number; to: number; logC: number; apart?: number }
+type Compute = (out: Float32Array, token: number, head: number | "mean" | "max", values: string, box: Box | null) => Filled;
+interface Rows { row: Compute; column: Compute | null; apart?: (here: number[], there: number[]) => number }
+interface Scale { lo: number; hi: number; diverging: boolean; clipped: boolean; clippedBelow: boolean }
+/** What the engine computes for a query, see pure/engine.js and pure/measure.js. */
+interface Result {
+  waiting: boolean; spec: Spec; token: number; asked: Grid; column: boolean; logits: boolean; own: number; box: Box | null;
+  side: any; grid: Grid; values: Float32Array; logC: number; from: number; to: number; skipFrom: number; skipTo: number;
+  apart: number; apartShare: number; leftOut: string; excluded: number; signed: boolean; difference: boolean; balanced: boolean;
+  uniform: number; count: number; total: number; moved: number; least: number; most: number; ownShare: number;
+  mass: Float64Array; best: Int32Array; barUnit: number; order: Int32Array; found: number; half: number; scale: Scale;
+}
+interface Engine {
+  head: Head; array: ArrayOf; source: (key: string) => any; compute: (query: Query, view: View) => Result;
+  frameOf: (result: Result, index: number) => number;
+}
+
+/** A part of the equation, a key, or nothing. */
+type Lit = string | { key: number } | null;
+interface State {
+  view: View; hovered: Query | null; cursor: Place | null; pinned: Query | null; resting: Query; rule: string; large: number | null;
+  lit: Lit; shown: Query; waiting: boolean; reading: boolean; playing: boolean;
+}
+/** What a listener of the store hears; nothing set: something to draw moved. */
+interface Change { pin?: boolean; step?: boolean; view?: boolean; chosen?: boolean; reading?: boolean }
+interface Store {
+  head: Head; state: State; spec: () => Spec; grid: () => Grid; subscribe: (listener: (change: Change) => void) => () => void;
+  hover: (place: Place | null) => void; pin: (query: Query) => void; unpin: () => void;
+  move: (step: { dy?: number; dx?: number; df?: number }) => void; large: (frame: number | null) => void; advance: () => void;
+  light: (what: Lit) => void; read: (on: boolean) => void; peek: (held: boolean) => void; play: (playing: boolean) => void;
+  choose: (change: Partial<View>, top?: number | null) => void; apply: (query: Query | null | undefined, view?: Partial<View>) => void;
+}
+/** What parts of the page tell the session, by name. */
+type Handlers = Record<string, (...told: any[]) => any>;
+type Parts = Record<string, any>;
+interface Message { serial?: number; query?: any; view?: any }
+interface Handle { show: (bytes: Uint8Array) => Promise<void>; receive: (message: Message) => void; destroy: () => void }
+
+/** A weighted mean as keys are added, see pure/running_mean.js. */
+interface Sums { order: Int32Array; means: number[][]; shares: number[]; count: number; noise: number }
+/** A row as the close-up shows it. */
+interface CloseRow {
+  result: Result; query: Query; region: { top: number; left: number; side: number }; pixelwise: boolean;
+  best: (Query & { index: number })[]; patch: number; rows: Rows | null;
+}
+/** The pixels that a denoiser averages, in the header of payloads/denoise_view.py. */
+interface Pixels { section: string; clean: string | null; white: number; sigma: number }
+
+/** A pixel of the lens. */
+interface Point { y: number; x: number }
+interface LensHead {
+  height: number; width: number; pictures: any[]; noise_note: string; noise_scale: number | null;
+  before: string; after: string; point: Point | null;
+}
+interface LensItem {
+  key: string; label: string; caption: string; best: boolean; picture: HTMLCanvasElement; noise: HTMLCanvasElement | null;
+}
+interface LensView {
+  layout: string; show: string; zoom: number; least: number; most: number; before: string | null; after: string | null; split: number;
+}
+
+interface Window {
+  nlviz: any;
+  __nlvizChannels?: Map<string, Handle>;
+  __nlvizWaiting?: Map<string, Message>;
+}
