@@ -28,6 +28,16 @@ app: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,denoise]"
 	touch $@
 
+# Type checker and linter of the browser's modules; they only check, so that tests go on without npm.
+.venv/node/installed: package.json .venv/installed
+	mkdir -p .venv/node && cp package.json .venv/node/
+	if command -v npm > /dev/null; then \
+	  npm install --prefix .venv/node --silent --no-audit --no-fund --no-package-lock; \
+	else echo "no npm here: types and lint of the browser's modules are not checked"; fi
+	touch $@
+
+test quick: .venv/node/installed
+
 test: install .venv/peers .venv/originals/installed lint
 	$(BIN)/python -m tests.chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
