@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -98,12 +98,7 @@ class Capture:
         """Return the k most probable labels with their probabilities (softmax of the logits)."""
         if self.logits is None:
             return []
-        p, index = self.logits.float().softmax(-1).topk(min(k, self.logits.numel()))
-        named = len(self.labels) == self.logits.numel()
-        return [
-            (self.labels[i] if named else f"class {i}", float(v))
-            for i, v in zip(index.tolist(), p.tolist(), strict=True)
-        ]
+        return most_probable(self.logits.float().softmax(-1), self.labels, k)
 
     def save(self, path: str | Path) -> Path:
         """Save all of it but the modules as one file, whole or not at all.
@@ -125,6 +120,22 @@ class Capture:
             )
         )
         return write_whole(path, content)
+
+
+def most_probable(
+    probabilities: Float[Tensor, " classes"], labels: Sequence[str], k: int
+) -> list[tuple[str, float]]:
+    """Return the k most probable classes, most probable first, by label or by number.
+
+    >>> most_probable(Tensor([0.2, 0.7, 0.1]), ("cat", "dog", "bird"), 2)[0][0]
+    'dog'
+    """
+    p, index = probabilities.topk(min(k, probabilities.numel()))
+    named = len(labels) == probabilities.numel()
+    return [
+        (labels[i] if named else f"class {i}", float(v))
+        for i, v in zip(index.tolist(), p.tolist(), strict=True)
+    ]
 
 
 def read_capture(source: str | Path | bytes, *, name: str = "") -> Capture:

@@ -1,4 +1,4 @@
-"""Networks that are ready to be looked into, and what one forward pass of them gave."""
+"""Networks that can be looked into: prepare, run under a lock, record, read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nlviz.affinity.base import Affinity
-from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.captures.capture import About as About
 from nlviz.captures.capture import Affinities as Affinities
 from nlviz.captures.capture import Capture as Capture
+from nlviz.captures.precision import full, full_affinity
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
@@ -37,15 +36,13 @@ from nlviz.networks.memory import (
 )
 from nlviz.progress import Listener, Progress
 
-_HALF = (torch.float16, torch.bfloat16)
-
 # One lock per network, also when several Models wrap it: hooks of two threads must not mix.
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.Lock] = weakref.WeakKeyDictionary()
 _LOCKS_LOCK = threading.Lock()
 
 
 class Model:
-    """A network, the adapter that knows it, and a lock.
+    """A network, the adapter that reads its family's blocks, and a lock.
 
     >>> import nlviz
     >>> model = nlviz.load_model("lite-nl")
@@ -109,12 +106,22 @@ class Model:
         tell = Progress.of(progress)
         tell("Preparing the frames", 0.0)
         prepared = self.adapter.prepare(self.net, clip, self.input_spec)
-        blocks = self.adapter.blocks(self.net)
         self.check_memory(prepared)
         tell("Running the network", 0.2)
-        with self.exclusive(clip), torch.no_grad(), self.recording() as calls:
-            output = self._run(prepared.tensor)
+        output, calls = self._recorded(clip, prepared)
         tell("Reading the affinities", 0.9)
+        return self._read(clip, prepared, output, calls)
+
+    def _recorded(self, clip: Clip, prepared: Prepared) -> tuple[object, dict[str, Call]]:
+        """Run the network under its lock; return its output and the calls of its blocks."""
+        with self.exclusive(clip), torch.no_grad(), self.recording() as calls:
+            return self._run(prepared.tensor), calls
+
+    def _read(
+        self, clip: Clip, prepared: Prepared, output: object, calls: dict[str, Call]
+    ) -> Capture:
+        """Read affinities, features and detections from what was recorded."""
+        blocks = self.adapter.blocks(self.net)
         missing = [name for name in blocks if name not in calls]
         if missing:
             raise NlvizError(
@@ -125,19 +132,15 @@ class Model:
         if isinstance(self.adapter, Detector):
             detections = self.adapter.detections(output, calls)
             blocks = self.adapter.readings(blocks, calls)
+        affinities = {n: self.adapter.read(n, b, calls, prepared) for n, b in blocks.items()}
+        features = {n: self.adapter.features(n, b, calls) for n, b in blocks.items()}
         return Capture(
             clip=clip,
             logits=_class_logits(self.net, output),
-            affinities=Affinities(
-                {n: _widened(self.adapter.read(n, b, calls, prepared)) for n, b in blocks.items()}
-            ),
-            features=MappingProxyType(
-                {n: _wide(self.adapter.features(n, b, calls)) for n, b in blocks.items()}
-            ),
+            affinities=Affinities({n: full_affinity(a) for n, a in affinities.items()}),
+            features=MappingProxyType({n: full(x) for n, x in features.items()}),
             blocks=MappingProxyType(blocks),
-            about=About(
-                self.about.name, self.about.trained_for, self.about.digest, str(self.device)
-            ),
+            about=replace(self.about, device=str(self.device)),
             labels=self.labels,
             detections=detections,
         )
@@ -178,8 +181,8 @@ class Model:
     ) -> Iterator[Capture]:
         """Yield captures of a long clip, one window of consecutive frames at a time.
 
-        The windows are as equal as can be; blocks see nothing beyond theirs. What is yielded and
-        dropped is free again before the next window runs.
+        Windows differ by one frame at most; blocks see nothing beyond their own. A capture that is
+        dropped is freed before the next window runs.
 
         Args:
             clip: the input.
@@ -276,7 +279,7 @@ class Model:
             raise OutOfMemory(too_large(tensor.shape, need, free, multiple, str(self.device)))
 
     def _most_frames(self, clip: Clip) -> int | None:
-        """Return how many frames of a clip fit, or None if all do or nobody can tell."""
+        """Return how many frames of a clip fit; None if all do, or if that cannot be known."""
         free = free_bytes(self.device)
         prepared = self.adapter.prepare(self.net, clip, self.input_spec)
         if free is None or prepared.tensor.nbytes * SURELY <= free:
@@ -381,23 +384,6 @@ def capture(
     return Model(net, adapter=adapter_for(net, family=family), input_spec=input_spec).capture(clip)
 
 
-def half_precision(name: str | None) -> torch.dtype | None:
-    """Return the type in which autocast computes, by its name.
-
-    Raises:
-        NlvizError: when it is no type of half precision.
-
-    >>> half_precision("bfloat16"), half_precision(None)
-    (torch.bfloat16, None)
-    """
-    if name is None:
-        return None
-    by_name = {str(dtype).removeprefix("torch."): dtype for dtype in _HALF}
-    if name not in by_name:
-        raise NlvizError(f"autocast is {' or '.join(by_name)}, or None; got {name!r}")
-    return by_name[name]
-
-
 def _class_logits(net: nn.Module, output: object) -> Tensor | None:
     """Return (classes,) when the output looks like logits; the mean over a batch of frames."""
     if getattr(net, "num_classes", None) == 0:
@@ -411,22 +397,3 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return "not enough memory" in str(error) or "can't allocate memory" in str(error)
-
-
-def _wide(x: Tensor) -> Tensor:
-    """Return half precision as float32: rows are computed from it, and a softmax needs digits."""
-    return x.float() if x.dtype in _HALF else x
-
-
-def _widened(affinity: Affinity) -> Affinity:
-    if not isinstance(affinity, EmbeddedAffinity) or affinity.theta.dtype not in _HALF:
-        return affinity
-    bias, values, output = affinity.bias, affinity.values, affinity.output
-    return replace(
-        affinity,
-        theta=_wide(affinity.theta),
-        phi=_wide(affinity.phi),
-        bias=None if bias is None else _wide(bias),
-        values=None if values is None else _wide(values),
-        output=None if output is None else _wide(output),
-    )

@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nlviz.captures.capture import most_probable
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip, read_clip
 from nlviz.clips.video_files import frame_times
@@ -60,12 +61,7 @@ class Views:
 
     def prediction(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the k most probable labels with their mean probabilities."""
-        p, index = self.probabilities.topk(min(k, self.probabilities.numel()))
-        named = len(self.labels) == self.probabilities.numel()
-        return [
-            (self.labels[i] if named else f"class {i}", float(v))
-            for i, v in zip(index.tolist(), p.tolist(), strict=True)
-        ]
+        return most_probable(self.probabilities, self.labels, k)
 
     def agreeing(self) -> float:
         """Return the share of the views whose own best class is the best of all together."""

@@ -8,14 +8,15 @@ operation are not seen, which is what ``ROOM`` is for.
 
 from __future__ import annotations
 
-import os
 import weakref
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -141,7 +142,7 @@ def _as_it_was(net: nn.Module) -> Iterator[None]:
 
 
 def free_bytes(device: torch.device | str) -> int | None:
-    """Return how many bytes a device has left, or None where it does not tell.
+    """Return how many bytes a device has left, or None where that cannot be known.
 
     On a GPU what torch holds without using it counts as free. On a CPU it is what the system calls
     available, and no more than what a container's limit leaves.
@@ -157,24 +158,13 @@ def free_bytes(device: torch.device | str) -> int | None:
     if device.type == "mps":
         most = torch.mps.recommended_max_memory()
         return int(most - torch.mps.driver_allocated_memory())
-    found = [n for n in (_available(), _container()) if n is not None]
-    return min(found) if found else None
-
-
-def _available() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:  # macOS and others tell the whole memory at best
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
+    available = int(psutil.virtual_memory().available)
+    container = _container()
+    return available if container is None else min(available, container)
 
 
 def _container() -> int | None:
+    """Return what the limit of a container leaves, or None without a limit."""
     try:
         most = (_CGROUP / "memory.max").read_text("ascii").strip()
         used = int((_CGROUP / "memory.current").read_text("ascii"))
@@ -195,11 +185,7 @@ def largest(fits: Callable[[int], bool], *, below: int) -> int:
     >>> largest(lambda n: n <= 37, below=100), largest(lambda n: False, below=100)
     (37, 0)
     """
-    low, high = 0, below
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    return bisect_left(range(1, below), True, key=lambda n: not fits(n))
 
 
 def bytes_text(count: int) -> str:
@@ -212,7 +198,7 @@ def bytes_text(count: int) -> str:
 
 
 def with_frames(shape: Sequence[int], frames: int) -> tuple[int, ...]:
-    """Return an input's shape with so many frames, (1, 3, T, H, W) or (T, 3, H, W).
+    """Return an input's shape with another number of frames, (1, 3, T, H, W) or (T, 3, H, W).
 
     >>> with_frames((1, 3, 8, 64, 96), 5), with_frames((8, 3, 64, 96), 5)
     ((1, 3, 5, 64, 96), (5, 3, 64, 96))
@@ -236,7 +222,7 @@ def too_large(
 
     Args:
         shape: of the input.
-        need: bytes that a pass on an input of a shape needs, or None if that cannot be told.
+        need: bytes that a pass on an input of a shape needs, or None if that cannot be known.
         free: bytes that the device has.
         multiple: of which both sides are.
         device: its name.

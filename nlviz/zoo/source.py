@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nlviz.captures.model import About, Model, half_precision
+from nlviz.captures.model import About, Model
+from nlviz.captures.precision import half_precision
 from nlviz.errors import NlvizError, NoNonLocalBlocks, UnknownModel, did_you_mean
 from nlviz.families.reading.report import LoadReport
 from nlviz.progress import Listener, Progress
