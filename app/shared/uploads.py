@@ -5,11 +5,12 @@ A network's tensors may be views of its file, so the file must stay as long as t
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import threading
 from functools import cache
 from pathlib import Path
+
+from nlviz.files.local import digest_of
 
 _LOCK = threading.Lock()
 
@@ -27,7 +28,7 @@ def keep(name: str, content: bytes) -> Path:
         content: its bytes.
     """
     with _LOCK:
-        folder = Path(_folder().name) / hashlib.sha256(content).hexdigest()[:16]
+        folder = Path(_folder().name) / digest_of(content)[:16]
         path = folder / Path(name.replace("\\", "/")).name
         if not path.is_file():
             folder.mkdir(exist_ok=True)

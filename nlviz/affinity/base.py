@@ -21,6 +21,7 @@ from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support
 from nlviz.clips.point import Point, Shape
 from nlviz.errors import AffinityTooLarge, NlvizError, OutsideClip
+from nlviz.files.local import bytes_in_words
 
 Indices = Sequence[int] | Tensor
 Head = int | Literal["mean", "max"] | None
@@ -136,7 +137,7 @@ class Affinity(ABC):
         if size > DENSE_LIMIT:
             raise AffinityTooLarge(
                 f"a dense affinity may take 1 GiB, {self.heads} x {self.queries.size} x {keys} "
-                f"takes {size / 2**30:.1f} GiB; ask for rows(indices) or map(...) instead"
+                f"takes {bytes_in_words(size)}; ask for rows(indices) or map(...) instead"
             )
         return torch.cat([rows for _, rows in self.row_chunks()], dim=1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from nlviz.clips import video_files as decoding
 from nlviz.clips.point import Point
 from nlviz.errors import UnreadableClip
+from nlviz.files.local import digest_of
 from nlviz.progress import Listener
 
 Frames = npt.NDArray[np.uint8]
@@ -92,7 +92,7 @@ class Clip:
         array = np.array(frames)
         if array.ndim == 3:
             array = array[None]
-        digest = hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()
+        digest = digest_of(repr(array.shape).encode() + array.tobytes())
         return cls(array, np.arange(len(array)) / fps, name, digest)
 
     @property
@@ -120,7 +120,7 @@ class Clip:
         >>> Clip.from_frames(np.zeros((5, 30, 40, 3), np.uint8), name="black").part(2, 4)
         Clip('black, frames 2 to 3', 2 frames of 40x30 px, 0.08 to 0.12 s)
         """
-        digest = hashlib.sha256(f"{self.digest} {self.sampling} {first} {end}".encode()).hexdigest()
+        digest = digest_of(f"{self.digest} {self.sampling} {first} {end}".encode())
         name = f"{self.name}, frames {first} to {end - 1}"
         return Clip(self.frames[first:end], self.times[first:end], name, digest, self.sampling)
 
@@ -184,7 +184,7 @@ def read_clip(
         label = name or "upload"
         if not path:
             raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
-        digest = hashlib.sha256(path).hexdigest()
+        digest = digest_of(path)
     else:
         source = Path(path)
         label = name or source.name
@@ -193,8 +193,7 @@ def read_clip(
         if source.stat().st_size == 0:
             raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
         try:
-            with source.open("rb") as handle:
-                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+            digest = digest_of(source)
         except OSError as error:
             raise UnreadableClip(f"{label} cannot be read: {error.strerror}") from None
     resize = None if size is None else (lambda frame: _shorter_side(frame, size))

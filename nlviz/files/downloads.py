@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import json
-import os
 import re
 import shutil
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib import error, request
 from urllib.parse import unquote, urlsplit
 
-from platformdirs import user_cache_path
-
 from nlviz.errors import DownloadFailed
-from nlviz.progress import Listener
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from nlviz.files.cache import cache_folder, is_offline, locked, remember, remembered_digest
+from nlviz.files.local import bytes_in_words, digest_of
+from nlviz.progress import Listener, Progress
 
 _CHUNK = 2**18
 _PATIENCE = 30.0  # seconds without a byte
-_REMEMBERED = 1000  # files whose digest is kept
 _RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 _DIGEST = re.compile(r"[0-9a-f]{6,64}")
-
-
-def cache_folder() -> Path:
-    """Return where downloads are kept: ``NLVIZ_CACHE``, or else the platform's cache folder.
-
-    >>> import os
-    >>> from unittest.mock import patch
-    >>> with patch.dict(os.environ, NLVIZ_CACHE="/data/nlviz"):
-    ...     cache_folder().as_posix()
-    '/data/nlviz'
-    """
-    told = os.environ.get("NLVIZ_CACHE")
-    return Path(told).expanduser() if told else user_cache_path("nlviz", appauthor=False)
-
-
-def is_offline() -> bool:
-    """Return whether ``NLVIZ_OFFLINE`` forbids downloads."""
-    return os.environ.get("NLVIZ_OFFLINE", "0").lower() not in ("", "0", "false", "no")
 
 
 @dataclass(frozen=True)
@@ -109,7 +79,7 @@ def where(url: str, *, file_name: str | None = None) -> Path:
         )
     folder = cache_folder() / "weights"
     if file_name is None:
-        folder /= hashlib.sha256(url.encode()).hexdigest()[:8]
+        folder /= digest_of(url.encode())[:8]
     return folder / name
 
 
@@ -146,9 +116,10 @@ def fetch(
         raise wanted.failed("NLVIZ_OFFLINE forbids downloads")
     try:
         wanted.target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(wanted.target, progress):
+        tell = Progress.of(progress)
+        with locked(wanted.target, tell):
             if not _is_there(wanted):  # the one before may have finished it
-                _download(wanted, progress)
+                _download(wanted, tell)
     except error.HTTPError as answer:
         with answer:
             raise wanted.failed(f"the server answers {answer.code} {answer.reason}") from None
@@ -169,7 +140,7 @@ def _is_there(wanted: _Wanted) -> bool:
     return True
 
 
-def _download(wanted: _Wanted, progress: Listener | None) -> None:
+def _download(wanted: _Wanted, progress: Progress) -> None:
     for _ in range(2):
         try:
             found = _attempt(wanted, progress)
@@ -186,7 +157,7 @@ def _download(wanted: _Wanted, progress: Listener | None) -> None:
         )
     wanted.part.replace(wanted.target)
     wanted.version.unlink(missing_ok=True)
-    _remember(wanted.target, found)
+    remember(wanted.target, found)
 
 
 def _forget(wanted: _Wanted) -> None:
@@ -194,7 +165,7 @@ def _forget(wanted: _Wanted) -> None:
     wanted.version.unlink(missing_ok=True)
 
 
-def _attempt(wanted: _Wanted, progress: Listener | None) -> str:
+def _attempt(wanted: _Wanted, progress: Progress) -> str:
     """Download what is missing and return the digest of the whole."""
     have = wanted.part.stat().st_size if wanted.part.exists() else 0
     version = wanted.version.read_text("utf-8") if have and wanted.version.exists() else ""
@@ -224,7 +195,8 @@ def _attempt(wanted: _Wanted, progress: Listener | None) -> str:
         total = have + int(length) if length.isdecimal() else 0
         free = shutil.disk_usage(wanted.part.parent).free
         if total - have > free:
-            raise wanted.failed(f"it needs {_size(total - have)}, {_size(free)} are free")
+            needed = bytes_in_words(total - have)
+            raise wanted.failed(f"it needs {needed}, {bytes_in_words(free)} are free")
         etag = answer.headers.get("ETag", "")
         if etag and not etag.startswith("W/"):  # weak ones do not tell bytes apart
             wanted.version.write_text(etag, "utf-8")
@@ -240,7 +212,7 @@ def _written(
     answer: http.client.HTTPResponse,
     out: IO[bytes],
     total: int,
-    progress: Listener | None,
+    progress: Progress,
 ) -> str:
     hashed = hashlib.sha256()
     while piece := out.read(_CHUNK):
@@ -250,10 +222,9 @@ def _written(
         out.write(piece)
         hashed.update(piece)
         done += len(piece)
-        if progress:
-            of = f" of {_size(total)}" if total else ""
-            share = min(done / total, 1.0) if total else 0.0
-            progress(f"Downloading {wanted.target.name}, {_size(done)}{of}", share)
+        of = f" of {bytes_in_words(total)}" if total else ""
+        share = min(done / total, 1.0) if total else 0.0
+        progress(f"Downloading {wanted.target.name}, {bytes_in_words(done)}{of}", share)
     if total and done != total:
         raise OSError(f"it ended after {done:,} of {total:,} bytes, ask again to go on from there")
     return hashed.hexdigest()
@@ -273,92 +244,3 @@ def _opener() -> request.OpenerDirector:
     ):
         opener.add_handler(handler)
     return opener
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-@contextmanager
-def _locked(target: Path, progress: Listener | None = None) -> Iterator[None]:
-    """Hold a lock that the system releases when its process ends, however that ends."""
-    with target.with_name(target.name + ".lock").open("a+b") as handle:
-        while not _try_lock(handle):
-            if progress:
-                progress(f"Waiting for another download of {target.name}", 0.0)
-            time.sleep(0.05)
-        try:
-            yield
-        finally:
-            _unlock(handle)
-
-
-def _try_lock(handle: IO[bytes]) -> bool:
-    try:
-        if sys.platform == "win32":
-            handle.seek(0)
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
-
-
-def _unlock(handle: IO[bytes]) -> None:
-    if sys.platform == "win32":
-        handle.seek(0)
-        msvcrt.locking(handle.fileno(), msvcrt.LK_UNLCK, 1)
-    else:
-        fcntl.flock(handle, fcntl.LOCK_UN)
-
-
-def remembered_digest(path: Path) -> str:
-    """Return the sha256 of a file, computed once for each path, size and time of change.
-
-    Raises:
-        OSError: when the file cannot be read.
-
-    >>> import tempfile
-    >>> from unittest.mock import patch
-    >>> with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, NLVIZ_CACHE=folder):
-    ...     _ = Path(folder, "a.pth").write_bytes(b"")
-    ...     remembered_digest(Path(folder, "a.pth"))[:12]
-    'e3b0c44298fc'
-    """
-    path = path.resolve()
-    about = path.stat()
-    known = _digests().get(str(path))
-    if known and known[:2] == [about.st_size, about.st_mtime_ns]:
-        return str(known[2])
-    with path.open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
-    if path.stat().st_mtime_ns == about.st_mtime_ns:
-        _remember(path, found)
-    return found
-
-
-def _digests() -> dict[str, list[object]]:
-    try:
-        found = json.loads((cache_folder() / "digests.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {k: v for k, v in found.items() if isinstance(v, list) and len(v) == 3}
-
-
-def _remember(path: Path, digest: str) -> None:
-    path = path.resolve()
-    about = path.stat()
-    kept = cache_folder() / "digests.json"
-    with suppress(OSError):  # a cache that cannot be written costs time only
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(kept):
-            known = _digests()
-            known.pop(str(path), None)
-            known[str(path)] = [about.st_size, about.st_mtime_ns, digest]
-            newest = dict(list(known.items())[-_REMEMBERED:])
-            fresh = kept.with_name(f"digests.{os.getpid()}.json")
-            fresh.write_text(json.dumps(newest, indent=0), "utf-8")
-            fresh.replace(kept)

@@ -75,3 +75,15 @@ def digest_of(content: Path | bytes, kind: Literal["sha256", "sha1"] = "sha256")
         return hashlib.new(kind, content).hexdigest()
     with content.open("rb") as handle:
         return hashlib.file_digest(handle, kind).hexdigest()
+
+
+def bytes_in_words(count: int) -> str:
+    """Return a number of bytes in units of 1024, as memory and file sizes are said everywhere.
+
+    >>> bytes_in_words(3 << 30), bytes_in_words(1_500_000), bytes_in_words(2048), bytes_in_words(3)
+    ('3.0 GiB', '1.4 MiB', '2.0 KiB', '3 B')
+    """
+    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if count >= 1024**power:
+            return f"{count / 1024**power:.1f} {unit}"
+    return f"{count} B"

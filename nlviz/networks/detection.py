@@ -19,7 +19,7 @@ from torch import nn
 
 from nlviz.affinity.pairwise import PairwiseName
 from nlviz.errors import DownloadFailed, NlvizError
-from nlviz.files.downloads import is_offline
+from nlviz.files.cache import is_offline
 from nlviz.networks.insert import insert
 
 LAST_BUT_ONE = "backbone.body.layer3.4"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nlviz.errors import DownloadFailed, NlvizError, WeightsMismatch
-from nlviz.files.downloads import is_offline
+from nlviz.files.cache import is_offline
 from nlviz.networks.torchvision_names import torchvision_name
 from nlviz.networks.video_resnet import VideoResNet, VideoResNetSpec
 

@@ -23,6 +23,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nlviz.files.local import bytes_in_words
+
 ROOM = 1.15  # what an estimate is multiplied with before it is compared with what is free
 # An input a five-hundredth of what is free is let through without an estimate: the largest tensors
 # of a network are some ten times its input, and all that a transformer's capture keeps is 50 times.
@@ -188,15 +190,6 @@ def largest(fits: Callable[[int], bool], *, below: int) -> int:
     return bisect_left(range(1, below), True, key=lambda n: not fits(n))
 
 
-def bytes_text(count: int) -> str:
-    """Return a number of bytes in words.
-
-    >>> bytes_text(3 << 30), bytes_text(1_500_000), bytes_text(3)
-    ('3.0 GiB', '1.4 MiB', '0.0 MiB')
-    """
-    return f"{count / 2**30:.1f} GiB" if count >= 1 << 30 else f"{count / 2**20:.1f} MiB"
-
-
 def with_frames(shape: Sequence[int], frames: int) -> tuple[int, ...]:
     """Return an input's shape with another number of frames, (1, 3, T, H, W) or (T, 3, H, W).
 
@@ -253,8 +246,8 @@ def too_large(
         size = units * multiple
         cures.append(f"a shorter side of {size} px (InputSpec(size={size}))")
     cure = "take " + ", or ".join(cures) if cures else "take another device"
-    needed = bytes_text(need(tuple(shape)) or 0)
+    needed = bytes_in_words(need(tuple(shape)) or 0)
     return (
         f"a pass over {t} frames of {w}x{h} px needs about {needed}, {device} has "
-        f"{bytes_text(free)} free; {cure}"
+        f"{bytes_in_words(free)} free; {cure}"
     )

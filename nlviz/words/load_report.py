@@ -11,7 +11,8 @@ from typing import Any
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.input_note import ordinal
 from nlviz.families.reading.layout import Block
-from nlviz.families.reading.report import LoadReport
+from nlviz.families.reading.report import IN_MEMORY, LoadReport
+from nlviz.files.local import bytes_in_words
 
 SHOWN_KEYS = 8
 
@@ -42,14 +43,12 @@ def sections(report: LoadReport, *, warnings: bool = True) -> list[Section]:
     >>> [s.title for s in sections(r)]
     ['File', 'Keys']
     >>> sections(r)[0].rows[0]
-    ('file', 'a.pth', 'torch zip, 2.0 KB')
+    ('file', 'a.pth', 'torch zip, 2.0 KiB')
     """
     about = [
-        (
-            "file" if report.size else "name",
-            report.file,
-            ", ".join([report.container, *([_size(report.size)] if report.size else ())]),
-        ),
+        ("name", report.file, report.container)
+        if report.container == IN_MEMORY
+        else ("file", report.file, f"{report.container}, {bytes_in_words(report.size)}"),
         ("family", report.family, f"recognised by {report.recognised_by}"),
         ("architecture", report.architecture, _blocks_in_words(report.blocks)),
     ]
@@ -113,7 +112,7 @@ def verdict(report: LoadReport) -> str:
     >>> verdict(LoadReport("a.pth", "torch zip", 9, "", "unknown", "nothing", "unknown"))
     'Not loaded: no layout that nlviz knows fits this file.'
     """
-    if report.complete and not report.size:
+    if report.complete and report.container == IN_MEMORY:
         return "Complete: the network was built in memory, not read from a file."
     if report.complete:
         return (
@@ -193,11 +192,3 @@ def _reasons(reasons: Any) -> tuple[tuple[str, str, str], ...]:
         (str(len(keys)), keys[0] + (", ..." if len(keys) > 1 else ""), reason)
         for reason, keys in by_reason.items()
     )
-
-
-def _size(size: int) -> str:
-    value, units = float(size), ["B", "KB", "MB", "GB"]
-    while value >= 1024 and len(units) > 1:
-        value /= 1024
-        units.pop(0)
-    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nlviz.captures.model import Model
 from nlviz.families import family_of
 from nlviz.families.reading.layout import Block
-from nlviz.families.reading.report import LoadReport
+from nlviz.families.reading.report import IN_MEMORY, LoadReport
 from nlviz.networks.block import NonLocalBlock
 
 
@@ -24,7 +24,7 @@ def live_report(model: Model, name: str) -> LoadReport:
     blocks = model.adapter.blocks(model.net)
     return LoadReport(
         file=name,
-        container="a network in memory",
+        container=IN_MEMORY,
         size=0,
         digest=model.about.digest,
         family=family_of(model.net).name,

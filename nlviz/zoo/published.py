@@ -13,7 +13,8 @@ import torch
 
 from nlviz.errors import DownloadFailed, WeightsMismatch
 from nlviz.families.reading.report import LoadReport
-from nlviz.files.downloads import cache_folder, fetch, remembered_digest, where
+from nlviz.files.cache import cache_folder, remembered_digest
+from nlviz.files.downloads import fetch, where
 from nlviz.files.local import digest_of
 from nlviz.progress import Listener, Progress
 from nlviz.resources import asset

@@ -1,24 +1,33 @@
 """Transformers of timm with its published weights, as ``timm/NAME``.
 
-The weights lie on the Hugging Face hub; what its own tools have kept there already is used as it
-is, anything else is downloaded, resumed and kept like all weights here.
+The weights lie on the Hugging Face hub, whose own tools download, resume and keep them.
 """
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from nlviz.captures.model import About, Model
-from nlviz.errors import NoNonLocalBlocks, UnknownModel, WeightsMismatch, did_you_mean
+from nlviz.errors import (
+    DownloadFailed,
+    NoNonLocalBlocks,
+    UnknownModel,
+    WeightsMismatch,
+    did_you_mean,
+)
 from nlviz.families import adapter_for
-from nlviz.files.downloads import fetch
-from nlviz.files.local import digest_of
-from nlviz.progress import Listener
+from nlviz.files.cache import cache_folder, is_offline
+from nlviz.files.local import bytes_in_words, digest_of
+from nlviz.progress import Listener, Progress
 from nlviz.zoo.labels import labels_named
+
+if TYPE_CHECKING:
+    from huggingface_hub.utils import tqdm
 
 PREFIX = "timm/"
 _FILE = "model.safetensors"
@@ -65,7 +74,7 @@ def timm_model(name: str, *, progress: Listener | None = None) -> Model:
             f"of timm's networks the plain transformers (ViT, DeiT, DINO, EVA) are known, {short} "
             "is something else; load it with timm and put a block in with nlviz.insert"
         ) from None
-    path = _file(short, str(card.hf_hub_id), progress)
+    path = _file(short, str(card.hf_hub_id), Progress.of(progress))
     try:
         net = _built(short, pretrained=True, pretrained_cfg_overlay={"file": str(path)})
     except Exception as error:  # whatever a broken file makes of timm's reader
@@ -92,15 +101,46 @@ def _built(name: str, **options: Any) -> nn.Module:
     return net
 
 
-def _file(name: str, repository: str, progress: Listener | None) -> Path:
-    """Return the file of the weights: the hub's own copy, or one downloaded here."""
-    from huggingface_hub import try_to_load_from_cache
+def _file(name: str, repository: str, progress: Progress) -> Path:
+    """Return the file of the weights: the hub's copy, one put by hand, or one downloaded now.
+
+    Raises:
+        DownloadFailed: when the weights cannot be had; the sentence says where to put them.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     kept = try_to_load_from_cache(repository, _FILE)
     if isinstance(kept, str):
         return Path(kept)
-    return fetch(
-        f"https://huggingface.co/{repository}/resolve/main/{_FILE}",
-        file_name=f"{name}.safetensors",
-        progress=progress,
+    by_hand = cache_folder() / "weights" / f"{name}.safetensors"
+    if by_hand.is_file():
+        return by_hand
+    why = "NLVIZ_OFFLINE forbids downloads"
+    if not is_offline():
+        try:
+            return Path(hf_hub_download(repository, _FILE, tqdm_class=_bar(name, progress)))
+        except OSError as error:  # all that the hub raises of its own are one
+            why = str(error).splitlines()[0]
+    raise DownloadFailed(
+        f"the weights of {name} could not be downloaded from https://huggingface.co/{repository}: "
+        f"{why}; get {_FILE} by other means and put it at {by_hand}"
     )
+
+
+def _bar(name: str, progress: Progress) -> type[tqdm]:
+    """Return the hub's progress bar, or one that reports to a listener in its place."""
+    from huggingface_hub.utils import tqdm
+
+    class Reported(tqdm):
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **{**options, "disable": False, "file": io.StringIO()})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            drawn: bool | None = super().update(n)
+            total = self.total or 0
+            of = f" of {bytes_in_words(int(total))}" if total else ""
+            share = min(self.n / total, 1.0) if total else 0.0
+            progress(f"Downloading {name}, {bytes_in_words(int(self.n))}{of}", share)
+            return drawn
+
+    return Reported if progress.heard else tqdm

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from nlviz.errors import DownloadFailed
-from nlviz.files import downloads
-from nlviz.files.downloads import cache_folder, fetch, remembered_digest, where
+from nlviz.files import local
+from nlviz.files.cache import cache_folder, remembered_digest
+from nlviz.files.downloads import fetch, where
 
 CONTENT = bytes(range(251)) * 4000  # 1 MB
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -289,7 +290,7 @@ def test_a_file_that_does_not_fit_on_the_disk_is_not_begun(
         free = 1_000
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage)
-    with pytest.raises(DownloadFailed, match=r"it needs 1\.0 MB, 0\.0 MB are free"):
+    with pytest.raises(DownloadFailed, match=r"it needs 980\.5 KiB, 1000 B are free"):
         fetch(server.url(), file_name="net.pth")
     assert not where(server.url(), file_name="net.pth").with_name("net.pth.part").exists()
 
@@ -391,7 +392,7 @@ class TestRememberedDigest:
             names.append(Path(getattr(handle, "name", "")).name)
             return real(handle, kind)  # type: ignore[type-var]
 
-        monkeypatch.setattr(downloads.hashlib, "file_digest", counted)
+        monkeypatch.setattr(local.hashlib, "file_digest", counted)
         return names
 
     def test_it_is_computed_once_and_again_after_a_change(

@@ -20,9 +20,10 @@ from nlviz.captures.model import Capture, Model
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError, OutOfMemory
 from nlviz.families.reading.adapter import InputSpec
+from nlviz.files.local import bytes_in_words
 from nlviz.networks import memory
 from nlviz.networks.block import NonLocalBlock
-from nlviz.networks.memory import Watch, bytes_text, free_bytes, largest
+from nlviz.networks.memory import Watch, free_bytes, largest
 from tests.nets import CLIPS, FRAMES, awake, clip_net, frame_net, noise_clip
 
 FACTOR = 1.25  # between an estimate and what a capture takes
@@ -178,7 +179,7 @@ def test_too_large_a_clip_is_refused_with_what_fits(
         model.capture(clip)
     told = str(caught.value)
     assert "11 frames of 160x96 px" in told
-    assert bytes_text(model.estimate(clip).need) in told and bytes_text(free) in told
+    assert bytes_in_words(model.estimate(clip).need) in told and bytes_in_words(free) in told
     frames = int(re.search(r"take (\d+) frames", told)[1])
     size = int(re.search(r"InputSpec\(size=(\d+)\)", told)[1])
     assert 1 <= frames < 11 and size in (32, 64)

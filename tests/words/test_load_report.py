@@ -52,5 +52,5 @@ def test_faults_are_counted_and_listed_up_to_a_few() -> None:
     assert by_title["Missing"].rows[-1][1] == "and 3 more"
     assert by_title["Dropped"].rows == (("2", "a, ...", "copy"),)
     assert by_title["How it is computed"].rows[0] == ("pool2", "none", "preset")
-    assert "3.0 MB" in report_text(report)
+    assert "3.0 MiB" in report_text(report)
     assert len(json.loads(report_json(report))["missing"]) == 11

@@ -9,6 +9,7 @@ from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.layout import Block, Flag
 
 UNKNOWN = "unknown network"
+IN_MEMORY = "a network in memory"  # in place of a container: nothing was read from a file
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class LoadReport:
 
     Attributes:
         file: name of the file.
-        container: see ``Checkpoint``.
+        container: see ``Checkpoint``; ``IN_MEMORY`` where there is no file.
         size: bytes.
         digest: sha256, or empty where it was not asked for.
         family: of the layout, or ``unknown network``.
