@@ -27,7 +27,7 @@ from nlviz.progress import Listener, Progress
 from nlviz.zoo.labels import labels_named
 
 if TYPE_CHECKING:
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
 PREFIX = "timm/"
 _FILE = "model.safetensors"
@@ -120,7 +120,7 @@ def _file(name: str, repository: str, progress: Progress) -> Path:
         try:
             return Path(hf_hub_download(repository, _FILE, tqdm_class=_bar(name, progress)))
         except OSError as error:  # all that the hub raises of its own are one
-            why = str(error).splitlines()[0]
+            why = str(error).partition("\n")[0] or type(error).__name__
     raise DownloadFailed(
         f"the weights of {name} could not be downloaded from https://huggingface.co/{repository}: "
         f"{why}; get {_FILE} by other means and put it at {by_hand}"
@@ -129,11 +129,12 @@ def _file(name: str, repository: str, progress: Progress) -> Path:
 
 def _bar(name: str, progress: Progress) -> type[tqdm]:
     """Return the hub's progress bar, or one that reports to a listener in its place."""
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
     class Reported(tqdm):
         def __init__(self, *given: Any, **options: Any) -> None:
-            super().__init__(*given, **{**options, "disable": False, "file": io.StringIO()})
+            options |= {"disable": False, "file": io.StringIO()}  # it counts, and draws nothing
+            super().__init__(*given, **options)  # type: ignore[no-untyped-call]
 
         def update(self, n: float | None = 1) -> bool | None:
             drawn: bool | None = super().update(n)

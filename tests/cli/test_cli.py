@@ -9,8 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,17 +193,56 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_interrupt_ends_quietly(somewhere: Path) -> None:
+@contextmanager
+def running(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run the program in a terminal's foreground; whatever happens, it is gone afterwards.
+
+    A shell starts what runs in the background with SIGINT ignored, and a child inherits that: then
+    Python installs no handler and Ctrl-C rightly does nothing. The tests may be such a child.
+    """
+    process = subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def opened_by(process: subprocess.Popen[str], pipe: str) -> int:
+    """Return the writing end of a pipe once the program has opened it to read."""
+    while process.poll() is None:
+        with suppress(OSError):
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.01)
+    raise AssertionError(process.communicate())
+
+
+@pytest.fixture(params=["a foreground job", "a background job"])
+def sigint_of_the_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the tests themselves do on SIGINT, which their children inherit."""
+    ignored = request.param == "a background job"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_quietly(somewhere: Path, sigint_of_the_tests: None) -> None:
     # The clip is a pipe that nobody fills, so the program waits until the signal comes.
     os.mkfifo("endless.json")
-    process = subprocess.Popen(
-        command("render", "endless.json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    writer = os.open("endless.json", os.O_WRONLY)  # returns when the program has opened it
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
-    os.close(writer)
+    with running("render", "endless.json") as process:
+        writer = opened_by(process, "endless.json")
+        try:
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        finally:
+            os.close(writer)
     assert process.returncode == 130
     assert out == err == ""
 
