@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nlviz.affinity.base import Affinity, Indices
+from nlviz.affinity.bias import Bias
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import ALL_KEYS, Support
@@ -28,7 +29,8 @@ class EmbeddedAffinity(Affinity):
         phi: (heads, prefix + keys, d); a transformer's k.
         queries, keys: where the tokens lie.
         support: which keys a query may reach.
-        bias: added to the logits, (heads or 1, 1 or queries, keys), or None.
+        bias: added to the logits, by key or by offset, or None; a tensor of one of the shapes that
+            ``Bias.of`` takes is taken, too, (heads or 1, 1, keys) for instance.
         values: g, (heads, keys, dv), where kept.
         output: y as the network computed it, (heads, queries, dv), where kept.
         clip_shape: frames, height and width of the clip, where known; places outside are refused.
@@ -53,12 +55,18 @@ class EmbeddedAffinity(Affinity):
     queries: TokenGrid
     keys: TokenGrid
     support: Support = ALL_KEYS
-    bias: Float[Tensor, "heads_or_1 queries_or_1 all_keys"] | None = None
+    bias: Bias | None = None
     values: Float[Tensor, "heads all_keys dv"] | None = None
     output: Float[Tensor, "heads all_queries dv"] | None = None
     clip_shape: Shape | None = None
     note: str = ""
     prefix_name: str = "tokens without a place"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.bias, Tensor):
+            object.__setattr__(self, "bias", Bias.of(self.bias))
+        if self.bias is not None:
+            self.bias.check(self.queries, self.keys)
 
     @property
     def heads(self) -> int:
@@ -91,7 +99,7 @@ class EmbeddedAffinity(Affinity):
             )
         logits = self.pairwise.logits(self.theta[:, index + self.queries.prefix], self.phi)
         if self.bias is not None:
-            logits = logits + (self.bias[:, index] if self.bias.shape[1] > 1 else self.bias)
+            logits = logits + self.bias.at(self.queries, self.keys, index)
         mask = self.support.mask_all(self.queries, self.keys, index)
         if mask is not None:
             logits = logits.masked_fill(~mask, -torch.inf)
@@ -110,7 +118,7 @@ class EmbeddedAffinity(Affinity):
         at, prefix = key + self.keys.prefix, self.queries.prefix
         logits = self.pairwise.logits(self.theta[:, prefix:], self.phi[:, at : at + 1])[..., 0]
         if self.bias is not None:
-            logits = logits + self.bias[..., at]
+            logits = logits + self.bias.column(self.queries, self.keys, key)
         if self.log_normaliser is not None:
             column = (logits - self.log_normaliser).exp()
         else:

@@ -13,7 +13,7 @@ numbers that raw pairwise logits show.
 
 Where queries see only their own group of frames, mu_q is the mean over that group, whose unary row
 is the same for every query of it; a query beyond all groups does not exist. Heads are apart. A bias
-of the keys belongs to the unary term; of a bias of query and key its mean over the queries does.
+by key belongs to the unary term, one by offset, which is about the query, to the pairwise term.
 Tokens without a place (a class token) are keys like others; mu_q is over the queries with a place.
 """
 
@@ -28,6 +28,7 @@ from torch import Tensor
 
 from nlviz.affinity.attention_map import Values
 from nlviz.affinity.base import Affinity, Indices
+from nlviz.affinity.bias import KeyBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
@@ -92,22 +93,18 @@ def split(affinity: Affinity) -> Split:
     own = affinity.theta[:, prefix:].to(wide) - centre.theta[:, group]
     before = affinity.theta[:, :prefix].to(wide) - centre.theta.mean(1, keepdim=True)
     theta = torch.cat([before, own], 1)
-    bias, shared = affinity.bias, None
-    if bias is not None:
-        by_query = bias.shape[1] > 1
-        shared = _group_means(bias, group, centre.theta.shape[1]) if by_query else bias
-        bias = bias - shared[:, group] if by_query else None
+    by_key = affinity.bias if isinstance(affinity.bias, KeyBias) else None
     pairwise = replace(
         affinity,
         theta=theta,
         phi=affinity.phi.to(wide) - centre.phi,
-        bias=bias,
+        bias=None if by_key is not None else affinity.bias,
         values=None,
         output=None,
     )
     # One logit for each key and group of queries; theta picks the group.
     logits = affinity.pairwise.scale * centre.theta @ affinity.phi.to(wide).mT
-    logits = logits if shared is None else logits + shared
+    logits = logits if by_key is None else logits + by_key.tensor
     heads, groups, _ = logits.shape
     pick = torch.eye(groups, dtype=wide, device=logits.device)[group]
     pick = torch.cat([pick.mean(0).expand(prefix, groups), pick]).expand(heads, -1, groups)

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from nlviz.affinity.attention_map import effective_number
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.bias import KeyBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
@@ -131,10 +132,10 @@ def _position(capture: Capture, block: str) -> Affinity:
         theta[None],
         phi[None],
         *_placed(learned),
-        bias=bias[None, None],
+        bias=KeyBias(bias[None]),
     )
     scale = matched(raw.logits(raw.evenly(SAMPLE)), _target(learned))
-    return replace(raw, pairwise=Pairwise("gaussian", scale), bias=scale * bias[None, None])
+    return replace(raw, pairwise=Pairwise("gaussian", scale), bias=KeyBias(scale * bias[None]))
 
 
 def _untrained(capture: Capture, block: str) -> Affinity:

@@ -25,6 +25,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.bias import Bias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
@@ -192,6 +193,7 @@ def encode(parts: Parts) -> bytes:
                 f"{type(affinity).__name__}; save its rows as .npz instead"
             )
         found = {key: getattr(affinity, key) for key in ("theta", "phi", *_OPTIONAL)}
+        found["bias"] = None if affinity.bias is None else affinity.bias.tensor
         found["features"] = parts.features[name]
         tensors |= {f"{n}.{key}": value for key, value in found.items() if value is not None}
         blocks.append(_described(name, affinity))
@@ -297,11 +299,12 @@ def _affinity(
     kept: dict[str, Tensor | None] = dict.fromkeys(_OPTIONAL)
     for key in block.tensors:
         _require(key in _OPTIONAL, f"a block keeps {', '.join(_OPTIONAL)}, got {key[:40]!r}")
-        kept[key] = _tensor(tensors, f"{n}.{key}", 3)
+        kept[key] = _tensor(tensors, f"{n}.{key}", None if key == "bias" else 3)
     bias, values, output = kept["bias"], kept["values"], kept["output"]
     if bias is not None:
-        one_or = (1 if bias.shape[0] == 1 else heads, 1 if bias.shape[1] == 1 else queries.size)
-        _fits(f"{n}.bias", bias, (*one_or, all_keys))
+        _require(bias.is_floating_point(), f"{n}.bias must hold floats, it holds {bias.dtype}")
+        whose = Bias.of(bias).heads
+        _require(whose in (1, heads), f"{n}.bias must be of 1 or {heads} heads, it is of {whose}")
     if values is not None:
         _fits(f"{n}.values", values, (heads, all_keys, None))
     if output is not None:
@@ -317,7 +320,7 @@ def _affinity(
         queries,
         keys,
         support=_support(block.support, queries, keys),
-        bias=bias,
+        bias=None if bias is None else Bias.of(bias),
         values=values,
         output=output,
         clip_shape=shape,

@@ -49,7 +49,7 @@ def full_affinity(affinity: Affinity) -> Affinity:
         affinity,
         theta=full(affinity.theta),
         phi=full(affinity.phi),
-        bias=None if bias is None else full(bias),
+        bias=None if bias is None else bias.changed(full),
         values=None if values is None else full(values),
         output=None if output is None else full(output),
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nlviz.affinity.base import Affinity, Head, Indices
+from nlviz.affinity.bias import Bias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
@@ -31,7 +32,7 @@ def affinity(
     heads: int = 3,
     d: int = 7,
     prefix: int = 0,
-    bias: tuple[int, int] | None = None,
+    bias: tuple[int, ...] | None = None,
     group: int | None = None,
     scale: float = 0.6,
 ) -> EmbeddedAffinity:
@@ -47,7 +48,7 @@ def affinity(
         queries,
         keys,
         support=Support(group),
-        bias=None if bias is None else random(bias[0], bias[1], m, seed=2),
+        bias=None if bias is None else Bias.of(random(*(n or m for n in bias), seed=2)),
     )
 
 
@@ -66,12 +67,13 @@ def allowed(a: EmbeddedAffinity) -> np.ndarray:
 
 
 def reference(a: EmbeddedAffinity) -> np.ndarray:
+    every = torch.arange(a.queries.size)
     return affinity_rows(
         a.pairwise.name,
         a.theta[:, a.queries.prefix :].numpy(),
         a.phi.numpy(),
         scale=a.pairwise.scale,
-        bias=None if a.bias is None else a.bias.numpy(),
+        bias=None if a.bias is None else a.bias.at(a.queries, a.keys, every).numpy(),
         allowed=allowed(a),
     )
 
@@ -81,9 +83,9 @@ CASES = {
     "pooled in space": {"pool": (1, 2, 2)},
     "pooled in time": {"pool": (2, 1, 1)},
     "one head": {"heads": 1},
-    "bias": {"bias": (1, 1)},
-    "bias per head": {"bias": (3, 1)},
-    "bias per query": {"bias": (3, 60), "pool": (1, 2, 2)},
+    "bias": {"bias": (1, 1, 0), "pool": (1, 2, 2)},
+    "bias per head": {"bias": (3, 1, 0)},
+    "bias by offset": {"bias": (3, 7, 5, 9), "prefix": 1},
     "class token": {"prefix": 2},
     "class token, pooled": {"prefix": 1, "pool": (1, 2, 2)},
     "groups": {"group": 2},

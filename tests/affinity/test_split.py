@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nlviz.affinity import base
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.bias import KeyBias, OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
@@ -28,10 +29,10 @@ def affinity(
     dtype: torch.dtype = torch.float64,
     prefix: int = 0,
     group: int | None = None,
-    bias: int = 0,
+    bias: bool = False,
     scale: float = 0.7,
 ) -> EmbeddedAffinity:
-    """Return an affinity whose means are far from zero; ``bias`` is its number of query rows."""
+    """Return an affinity whose means are far from zero, with a bias by key on request."""
     seed = torch.Generator().manual_seed(1)
 
     def drawn(*shape: int) -> Tensor:
@@ -46,7 +47,7 @@ def affinity(
         TokenGrid(QUERIES.shape, QUERIES.stride, prefix=prefix),
         TokenGrid(KEYS.shape, KEYS.stride, prefix=prefix),
         support=Support(group),
-        bias=drawn(1, bias, prefix + KEYS.size) if bias else None,
+        bias=KeyBias(drawn(1, prefix + KEYS.size)) if bias else None,
     )
 
 
@@ -56,9 +57,8 @@ CASES = [
     {"prefix": 2},
     {"group": 2},
     {"group": 2, "prefix": 1},
-    {"bias": 1, "prefix": 3},
-    {"bias": QUERIES.size},
-    {"bias": QUERIES.size, "group": 3},
+    {"bias": True, "prefix": 3},
+    {"bias": True, "group": 3},
 ]
 
 
@@ -76,7 +76,7 @@ def plain(a: EmbeddedAffinity, group: int | None) -> tuple[Tensor, Tensor, Tenso
         own, keys = theta[:, q], phi[:, k]
         bias = torch.zeros(1, 1, len(k), dtype=torch.float64)
         if a.bias is not None:
-            bias = a.bias.double()[:, q if a.bias.shape[1] > 1 else slice(None)][..., k]
+            bias = a.bias.tensor.double()[..., k]
         mu_q, mu_k = own.mean(1, keepdim=True), keys.mean(1, keepdim=True)
         mean_bias = bias.mean(1, keepdim=True)
         at = (slice(None), q[:, None], k[None])
@@ -100,6 +100,21 @@ def test_parts_are_the_formulas_and_together_the_rows(
     index = torch.arange(QUERIES.size)
     together = (parts.pairwise.logits(index) + parts.unary.logits(index)).softmax(-1)
     assert float((together.double() - full).abs().max()) < (1e-6 if tolerance < 1e-9 else 3e-6)
+
+
+def test_a_bias_by_offset_is_about_the_query() -> None:
+    whole = affinity()
+    seed = torch.Generator().manual_seed(2)
+    table = torch.randn(HEADS, 9, 7, 13, generator=seed, dtype=torch.float64)
+    a = replace(whole, keys=whole.queries, phi=whole.theta.flip(1), bias=OffsetBias(table))
+    parts = split(a)
+    index = torch.arange(QUERIES.size)
+    both = parts.pairwise.logits(index) + parts.unary.logits(index)
+    torch.testing.assert_close(both.softmax(-1), a.rows(index))
+    bare = split(replace(a, bias=None))
+    assert torch.equal(parts.unary.rows(index), bare.unary.rows(index))
+    added = parts.pairwise.logits(index) - bare.pairwise.logits(index)
+    torch.testing.assert_close(added, a.bias.at(a.queries, a.keys, index))
 
 
 def test_the_parts_differ_from_the_rows_and_from_each_other() -> None:

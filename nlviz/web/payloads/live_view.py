@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.bias import Bias, KeyBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.patches import PatchAffinity
@@ -217,7 +218,7 @@ def _of_learned(
         **{k: first[k] for k in ("kind", "scale", "theta", "phi")},
         "theta_mean": f"{key}.theta_mean",
         "phi_mean": f"{key}.phi_mean",
-        "bias": None,
+        "bias": _bias(entry, affinity.bias, arrays),
         "log_normaliser": _normaliser(entry, affinity, arrays),
     }
 
@@ -257,9 +258,6 @@ def _size(affinity: Affinity) -> float:
         return 4 * affinity.picture.numel()
     if not isinstance(affinity, EmbeddedAffinity):
         return math.inf
-    bias_by_query = affinity.bias is not None and affinity.bias.shape[1] > 1
-    if bias_by_query:
-        return math.inf
     return 2 * (affinity.theta.numel() + affinity.phi.numel())
 
 
@@ -278,18 +276,24 @@ def _embeddings(
     names = {"theta": affinity.theta[:, affinity.queries.prefix :], "phi": affinity.phi}
     for name, tensor in names.items():
         arrays[f"{key}.{name}"] = tensor.to(kind).cpu().numpy()
-    bias = None
-    if affinity.bias is not None:
-        bias = f"{key}.bias"
-        arrays[bias] = affinity.bias[:, 0].float().cpu().numpy()
     return {
         "kind": "embedded",
         "scale": affinity.pairwise.scale,
         "theta": f"{key}.theta",
         "phi": f"{key}.phi",
-        "bias": bias,
+        "bias": _bias(entry, affinity.bias, arrays),
         "log_normaliser": _normaliser(entry, affinity, arrays),
     }
+
+
+def _bias(entry: dict[str, Any], bias: Bias | None, arrays: Arrays) -> dict[str, Any] | None:
+    """Pack what is added to the logits; return its kind and its section, or None."""
+    if bias is None:
+        return None
+    name = f"{entry['key']}.bias"
+    numbers = bias.values if isinstance(bias, KeyBias) else bias.tensor
+    arrays[name] = numbers.float().cpu().numpy()
+    return {"kind": bias.kind, "values": name}
 
 
 def _normaliser(entry: dict[str, Any], affinity: Affinity, arrays: Arrays) -> str | None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.bias import OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
@@ -146,7 +147,7 @@ def add_embedded(cases: Cases, pairwise: str, dtype: type, *, heads: int, d: int
             softmax=is_softmax,
             signed=pairwise == "dot_product",
             heads=heads,
-            bias=None if bias is None else f"{key}.bias",
+            bias=None if bias is None else {"kind": "key", "values": f"{key}.bias"},
             **more,
         )
     )
@@ -360,6 +361,11 @@ def add_affinities(cases: Cases) -> None:
     some: list[Affinity] = [
         EmbeddedAffinity(f"window{n}", embedded_gaussian, theta, phi, fine, fine, Support(window=w))
         for n, w in enumerate(windows)
+    ]
+    by_offset = OffsetBias(torch.from_numpy(rng.normal(size=(3, 7, 15, 21)).astype(np.float32)))
+    some += [
+        EmbeddedAffinity(name, embedded_gaussian, theta, phi, fine, fine, support, bias=by_offset)
+        for name, support in (("offsets", Support()), ("windowed offsets", windows[1]))
     ]
     asked: list[dict[str, Any]] = [
         {"h": 60.0, "patch": 3, "window": 5},

@@ -3,10 +3,11 @@
 //   gaussian, embedded_gaussian   f = exp(logit), C = sum over the reachable keys   (softmax)
 //   dot_product                   f = logit,      C = number of reachable keys
 //   concatenation                 f = relu(logit), C = number of reachable keys
-// logit = scale * theta_i . phi_j + bias_j; for concatenation theta_i + phi_j.
+// logit = scale * theta_i . phi_j + bias; for concatenation theta_i + phi_j.
 // phi begins with the keys without a place (class token, registers): they take part in C and get a
 // share of the row, but have no cell.
 
+import { biasOf } from "./bias.js";
 import { centredVectors } from "./difference_rows.js";
 import { boxSize, rangeOfBox, supportOf } from "./support.js";
 
@@ -73,7 +74,7 @@ export function embeddedRows(spec, array) {
   const [heads, queries, d] = theta.shape;
   const prefix = spec.prefix ?? 0;
   const allKeys = phi.shape[1];
-  const bias = spec.bias ? array(spec.bias) : null;
+  const bias = biasOf(spec, array);
   const lse = spec.log_normaliser ? array(spec.log_normaliser).data : null;
   const q = new Float32Array(d);
   const scratch = new Float32Array(Math.max(allKeys, queries));
@@ -94,21 +95,13 @@ export function embeddedRows(spec, array) {
     dotProducts(target, q, other.data, first * d, d, scale, from, to);
   }
 
-  const biasOf = (head) => (bias?.shape[0] === 1 ? 0 : head * allKeys);
-
-  function addBias(target, head, skipped, from, to) {
-    if (!bias) return;
-    const base = biasOf(head) + skipped;
-    for (let j = from; j < to; j++) target[j] += bias.data[base + j];
-  }
-
   function rowOfHead(target, index, head, values, from, to) {
     logits(target, head, index, theta, phi, prefix, from, to);
-    addBias(target, head, prefix, from, to);
+    if (bias) for (let j = from; j < to; j++) target[j] += bias.at(head, index, j);
     if (values === "logits") return NaN;
     const [a, b] = support.apart(index);
     logits(apart, head, index, theta, phi, 0, a, b);
-    addBias(apart, head, 0, a, b);
+    if (bias) for (let j = a; j < b; j++) apart[j] += bias.apart(head, j);
     if (spec.softmax) return softmaxInPlace(target, from, to, apart, a, b);
     const count = to - from + b - a;
     divideByCount(apart, count, concatenation, a, b);
@@ -117,10 +110,7 @@ export function embeddedRows(spec, array) {
 
   function columnOfHead(target, key, head, values, from, to) {
     logits(target, head, key + prefix, phi, theta, 0, from, to);
-    if (bias) {
-      const b = bias.data[biasOf(head) + prefix + key];
-      for (let i = from; i < to; i++) target[i] += b;
-    }
+    if (bias) for (let i = from; i < to; i++) target[i] += bias.at(head, i, key);
     if (values === "logits") return NaN;
     if (!spec.softmax) {
       const [a, b] = support.apart(from);

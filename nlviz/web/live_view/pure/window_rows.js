@@ -1,6 +1,7 @@
 // Sources whose queries reach a window of keys: what they reach is a small grid of its own, so that
 // neither rows nor drawing ever pass over all keys of a picture.
 
+import { biasOf } from "./bias.js";
 import { softmaxInPlace } from "./rows.js";
 import { supportOf } from "./support.js";
 
@@ -14,6 +15,7 @@ export function windowRows(spec, array) {
   const [heads, queries, d] = theta.shape;
   const [, h, w] = spec.keys.shape;
   const scale = spec.scale ?? 1;
+  const bias = biasOf(spec, array);
   const one = new Float32Array(supportOf(spec).most);
 
   function logits(target, token, head, { a0, a1, b0, b1, c0, c1 }) {
@@ -25,7 +27,7 @@ export function windowRows(spec, array) {
         for (let c = c0; c < c1; c++) {
           let sum = 0;
           for (let k = 0; k < d; k++) sum += q[k] * phi.data[at++];
-          target[n++] = scale * sum;
+          target[n++] = scale * sum + (bias ? bias.at(head, token, (a * h + b) * w + c) : 0);
         }
       }
     }

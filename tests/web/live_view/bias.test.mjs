@@ -1,0 +1,24 @@
+// What the browser adds to logits against a dense reference of Python.
+// Run by tests/affinity/test_bias.py: NLVIZ_BIASES names a file with the cases.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const home = new URL("../../../nlviz/web/live_view/pure/", import.meta.url);
+const { biasOf } = await import(new URL("bias.js", home));
+
+for (const { name, spec, shape, numbers, dense } of JSON.parse(readFileSync(process.env.NLVIZ_BIASES, "utf8"))) {
+  test(name, () => {
+    const bias = biasOf(spec, () => ({ data: numbers, shape }));
+    dense.forEach((rows, head) => rows.forEach((row, query) => row.forEach((wanted, n) => {
+      const key = n - spec.prefix;
+      const found = key < 0 ? bias.apart(head, n) : bias.at(head, query, key);
+      assert.equal(found, wanted, `head ${head}, query ${query}, key ${key}`);
+    })));
+  });
+}
+
+test("no bias, and one of another kind", () => {
+  assert.equal(biasOf({ bias: null }), null);
+  assert.throws(() => biasOf({ bias: { kind: "matrix" } }), /kind matrix/);
+});
