@@ -158,6 +158,29 @@ def spread(
     return np.asarray(out, np.float32)
 
 
+def resized(picture: Picture, size: tuple[int, int]) -> Picture:
+    """Return a picture at (height, width): the mean over areas where it shrinks, else cubic.
+
+    >>> resized(np.zeros((30, 40, 3), np.uint8), (15, 20)).shape
+    (15, 20, 3)
+    """
+    height, width = size
+    if picture.shape[:2] == size:
+        return picture
+    how = cv2.INTER_AREA if height < picture.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=how), np.uint8)
+
+
+def scaled(shape: Sequence[int], scale: float, *, least: int = 1) -> tuple[int, int]:
+    """Return the (height, width) of a picture of this shape at a scale, each at least ``least``.
+
+    >>> scaled((90, 160, 3), 0.5), scaled((90, 160), 0.01, least=8)
+    ((45, 80), (8, 8))
+    """
+    height, width = (max(round(n * scale), least) for n in shape[:2])
+    return height, width
+
+
 def encode(picture: Picture, kind: str = "png", *, quality: int = 88) -> bytes:
     """Return the bytes of a picture file of this kind (``png`` or ``jpeg``)."""
     buffer = BytesIO()
@@ -175,13 +198,9 @@ def strip_html(frames: Sequence[Picture], *, captions: Sequence[str], title: str
     """Return HTML that shows frames in a row that wraps; at most 16 of them."""
     cells = []
     for frame, caption in list(zip(frames, captions, strict=True))[:16]:
-        scale = min(1.0, 220 / frame.shape[1])
-        if scale < 1:
-            frame = np.asarray(
-                cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-            )
+        small = resized(frame, scaled(frame.shape, min(1.0, 220 / frame.shape[1])))
         cells.append(
-            f'<figure style="margin:0"><img alt="" src="{data_url(frame)}" '
+            f'<figure style="margin:0"><img alt="" src="{data_url(small)}" '
             'style="border-radius:4px;display:block">'
             f'<figcaption style="font-size:12px;opacity:.7">{escape(caption)}</figcaption></figure>'
         )

@@ -18,6 +18,7 @@ from nlviz.picture import (
     encode,
     ground_of,
     overlay_frame,
+    resized,
     spread,
     strip_html,
 )
@@ -145,3 +146,11 @@ def test_text_in_strips_is_escaped() -> None:
     html = strip_html([np.zeros((4, 4, 3), np.uint8)], captions=["<i>"], title="a & b")
     assert "&lt;i&gt;" in html
     assert "a &amp; b" in html
+
+
+def test_shrinking_takes_the_mean_over_areas() -> None:
+    fine = np.random.default_rng(7).integers(0, 256, (12, 20, 3), np.uint8)
+    means = fine.reshape(3, 4, 5, 4, 3).astype(np.float64).mean((1, 3))
+    assert np.abs(resized(fine, (3, 5)) - means).max() <= 0.5
+    assert resized(fine, (12, 20)) is fine
+    assert resized(fine, (17, 31)).shape == (17, 31, 3)

@@ -11,7 +11,6 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -40,6 +39,7 @@ from nlviz.affinity.variants import (
 from nlviz.captures.model import Capture
 from nlviz.errors import UnknownBlock
 from nlviz.networks.block import NonLocalBlock
+from nlviz.picture import resized, scaled
 
 SAMPLE = 32  # queries by which concentrations are matched
 PATCH_SIDE = 160  # shorter side of the picture that non-local means compares, in pixels
@@ -179,10 +179,8 @@ def _nl_means(capture: Capture, block: str) -> Affinity:
     learned = capture.affinities[block]
     _, height, width = capture.clip.shape
     scale = min(PATCH_SIDE / min(height, width), 1.0)
-    size = (max(round(width * scale), 16), max(round(height * scale), 16))
-    picture = np.stack(
-        [cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in capture.clip.frames]
-    )
+    size = scaled((height, width), scale, least=16)
+    picture = np.stack([resized(f, size) for f in capture.clip.frames])
     raw = patch_affinity(picture, clip_shape=capture.clip.shape, h=1.0, patch=7, step=4)
     index = raw.evenly(SAMPLE // 2)
     share = _target(learned) / learned.keys.size

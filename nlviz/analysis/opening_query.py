@@ -13,6 +13,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.patches import PatchAffinity
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point
+from nlviz.picture import resized, scaled
 
 Grey = npt.NDArray[np.float32]
 RULE = "opens at the textured point of the middle frame that moves most"
@@ -42,11 +43,8 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
     first, last = (affinity.queries.centre(i)[0] for i in (0, affinity.queries.size - 1))
     middle = min(max(t // 2, math.ceil(first)), max(math.floor(last), math.ceil(first)), t - 1)
     scale = min(1.0, 240 / min(height, width))
-    size = (max(round(width * scale), 8), max(round(height * scale), 8))
-    small = [
-        cv2.resize(clip.frames[i], size, interpolation=cv2.INTER_AREA)
-        for i in sorted({0, middle, t - 1})
-    ]
+    size = scaled((height, width), scale, least=8)
+    small = [resized(clip.frames[i], size) for i in sorted({0, middle, t - 1})]
     grey = [cv2.cvtColor(f, cv2.COLOR_RGB2GRAY).astype(np.float32) for f in small]
     now = grey[len(grey) // 2]
     score = np.sqrt(np.maximum(cv2.cornerMinEigenVal(now, 7), 0))

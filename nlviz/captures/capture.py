@@ -1,4 +1,4 @@
-"""What one forward pass of a network gave: frozen, and free of hooks and locks."""
+"""Captures: the frozen result of one forward pass, and how it is saved and read."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class About:
 
 
 class Affinities(Mapping[str, Affinity]):
-    """Affinities by block name, in forward order; a wrong name is answered with the close ones."""
+    """Affinities by block name, in forward order; an unknown name raises with close ones."""
 
     def __init__(self, by_name: Mapping[str, Affinity]) -> None:
         self._by_name = MappingProxyType(dict(by_name))
@@ -72,7 +72,7 @@ class Affinities(Mapping[str, Affinity]):
 
 @dataclass(frozen=True, eq=False)
 class Capture:
-    """What one forward pass gave: frozen, and free of hooks and locks.
+    """The result of one forward pass: frozen, and free of hooks and locks.
 
     Attributes:
         clip: the input.
@@ -101,7 +101,7 @@ class Capture:
         return most_probable(self.logits.float().softmax(-1), self.labels, k)
 
     def save(self, path: str | Path) -> Path:
-        """Save all of it but the modules as one file, whole or not at all.
+        """Save the capture without its modules as one file, written whole or not at all.
 
         ``nlviz.read_capture`` reads it and `nlviz app` opens it, both without the network.
 
@@ -141,14 +141,15 @@ def most_probable(
 def read_capture(source: str | Path | bytes, *, name: str = "") -> Capture:
     """Read a capture that ``Capture.save`` wrote; its rows are the same, bit for bit.
 
-    It has no modules: ``blocks`` is empty, and what needs the network cannot be asked of it.
+    A capture that was read has no modules: ``blocks`` is empty, and nothing that needs the
+    network works on it.
 
     Args:
         source: the file, whatever its ending, or its bytes.
         name: what to call it in errors; the file's name by default.
 
     Raises:
-        UnreadableCheckpoint: when it is no capture of this version, or its parts do not fit.
+        UnreadableCheckpoint: when it is not a capture of this version, or its parts do not fit.
 
     >>> import nlviz, tempfile
     >>> from nlviz.resources import asset

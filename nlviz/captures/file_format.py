@@ -55,7 +55,7 @@ Cells = Annotated[int, Meta(ge=1, le=HUGE)]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a file holds of a capture: all of it but the modules.
+    """The parts of a capture that a file holds: everything but the modules.
 
     Attributes:
         clip: the input.
@@ -152,7 +152,7 @@ class _Detection(Record):
 
 
 def is_capture(source: str | Path | bytes) -> bool:
-    """Return whether a file, or its bytes, begin as a saved capture does.
+    """Check whether a file, or its bytes, begin as a saved capture does.
 
     >>> is_capture(b"GIF89a")
     False
@@ -329,11 +329,11 @@ def _affinity(
     )
 
 
-def _support(told: dict[str, Any], queries: TokenGrid, keys: TokenGrid) -> Support:
-    if "kind" in told:
-        support = Support.from_json(told)
+def _support(given: dict[str, Any], queries: TokenGrid, keys: TokenGrid) -> Support:
+    if "kind" in given:
+        support = Support.from_json(given)
     else:
-        found = checked(told, _Support03, of="a support's")
+        found = checked(given, _Support03, of="a support's")
         window = None if found.window is None else Window(**msgspec.structs.asdict(found.window))
         support = Support(found.frames_per_group, found.own_prefix, window)
     support.check(queries, keys)

@@ -79,7 +79,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the network's parameters are."""
+        """Device of the network's parameters."""
         first = next(self.net.parameters(), None)
         return torch.device("cpu") if first is None else first.device
 
@@ -216,7 +216,7 @@ class Model:
             )
 
     def estimate(self, source: Clip | tuple[int, ...], *, gradient: bool = False) -> Estimate:
-        """Return how much memory a forward pass takes, without running it.
+        """Estimate the memory of a forward pass without running it.
 
         Args:
             source: a clip, or the shape of the network's input.
@@ -257,7 +257,7 @@ class Model:
                 return None
 
     def check_memory(self, prepared: Prepared, *, gradient: bool = False) -> None:
-        """Refuse an input that the device has no memory for, and say which it has memory for.
+        """Refuse an input that does not fit into the device's memory; name sizes that do.
 
         Raises:
             OutOfMemory: when the pass needs more than is free.
@@ -308,7 +308,7 @@ class Model:
         """Run the network on an input; the caller holds the lock."""
         device = self.device
         if device.type == "cuda" and x.device.type == "cpu":
-            # From pinned memory the copy runs beside the host; convolutions like channels last.
+            # From pinned memory the copy overlaps with the host; convolutions like channels last.
             x = x.pin_memory().to(device, non_blocking=True)
         else:
             x = x.to(device)

@@ -39,16 +39,16 @@ ONE_CLIP = (
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """What the views of a video say, together and each for itself.
+    """Class probabilities of the views of a video: their mean, and each by itself.
 
     Attributes:
         probabilities: (classes,) mean of the softmax over all views.
         each: (clips, crops, classes) softmax of every view.
         starts: (clips,) seconds at which the clips start.
         labels: a name per class, or empty.
-        ran: how many forward passes that took; views that are the same run once.
+        ran: number of forward passes; equal views run once.
         padded: frames by which the video is shorter than a clip, filled with its last frame.
-        note: what was done, in a sentence.
+        note: the protocol, in a sentence.
     """
 
     probabilities: Float[Tensor, " classes"]
@@ -64,7 +64,7 @@ class Views:
         return most_probable(self.probabilities, self.labels, k)
 
     def agreeing(self) -> float:
-        """Return the share of the views whose own best class is the best of all together."""
+        """Return the share of the views whose best class is that of their mean."""
         best = int(self.probabilities.argmax())
         return float((self.each.argmax(-1) == best).float().mean())
 
@@ -237,7 +237,7 @@ def _clips(
 
 
 def _corners(clip: Clip, size: int, crops: int) -> list[int]:
-    """Return where squares start along the longer side."""
+    """Return the pixels at which the squares start along the longer side."""
     room = max(clip.shape[1:]) - size
     if crops == 1:
         return [-(-room // 2)]

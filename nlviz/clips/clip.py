@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +15,7 @@ from nlviz.clips import video_files as decoding
 from nlviz.clips.point import Point
 from nlviz.errors import UnreadableClip
 from nlviz.files.local import digest_of
+from nlviz.picture import resized, scaled, strip_html
 from nlviz.progress import Listener
 
 Frames = npt.NDArray[np.uint8]
@@ -97,12 +97,12 @@ class Clip:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Frames, height and width in pixels."""
+        """Number of frames, height and width in pixels."""
         t, h, w, _ = self.frames.shape
         return (t, h, w)
 
     def check(self, *, frame: float, y: float, x: float) -> None:
-        """Check that a place lies inside the clip.
+        """Check that a point lies inside the clip.
 
         Raises:
             OutsideClip: when it does not.
@@ -110,12 +110,12 @@ class Clip:
         Point(frame, y, x).inside(self.shape)
 
     def resized(self, size: int) -> Clip:
-        """Return the clip with this shorter side, in pixels, keeping the aspect ratio."""
+        """Resize the clip to this shorter side, in pixels, keeping its aspect ratio."""
         frames = np.stack([_shorter_side(f, size) for f in self.frames])
         return Clip(frames, self.times.copy(), self.name, self.digest, self.sampling)
 
     def part(self, first: int, end: int) -> Clip:
-        """Return the frames from ``first`` up to ``end``, which is not among them, as a clip.
+        """Return the frames from ``first`` to ``end``, exclusive, as a clip.
 
         >>> Clip.from_frames(np.zeros((5, 30, 40, 3), np.uint8), name="black").part(2, 4)
         Clip('black, frames 2 to 3', 2 frames of 40x30 px, 0.08 to 0.12 s)
@@ -125,7 +125,7 @@ class Clip:
         return Clip(self.frames[first:end], self.times[first:end], name, digest, self.sampling)
 
     def thumbnail(self, *, frame: int, y: float, x: float, side: int) -> Frames:
-        """Return the (side, side, 3) square of pixels around a place; edges are repeated."""
+        """Return the (side, side, 3) square of pixels around a point; edges are repeated."""
         ys = np.clip(np.arange(side) + round(y) - side // 2, 0, self.shape[1] - 1)
         xs = np.clip(np.arange(side) + round(x) - side // 2, 0, self.shape[2] - 1)
         square: Frames = self.frames[frame][np.ix_(ys, xs)]
@@ -139,8 +139,6 @@ class Clip:
         return f"Clip({self.name!r}, {t} frames of {w}x{h} px, {span})"
 
     def _repr_html_(self) -> str:
-        from nlviz.picture import strip_html
-
         captions = [f"{time:.2f} s" for time in self.times]
         return strip_html(list(self.frames), captions=captions, title=repr(self))
 
@@ -225,10 +223,4 @@ def _check_sampling(sampling: Sampling) -> None:
 
 
 def _shorter_side(frame: Frames, size: int) -> Frames:
-    h, w = frame.shape[:2]
-    scale = size / min(h, w)
-    to = (max(round(w * scale), 1), max(round(h * scale), 1))
-    if to == (w, h):
-        return frame
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(frame, to, interpolation=how), np.uint8)
+    return resized(frame, scaled(frame.shape, size / min(frame.shape[:2])))

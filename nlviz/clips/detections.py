@@ -1,7 +1,7 @@
 """What a detection network found on the frames of a clip.
 
-All places are in pixels of the clip, counted from its corner: pixel 0 covers [0, 1). A query's
-place counts from the centre of pixel 0, so ``Detection.centre`` is half a pixel less.
+Coordinates are in pixels of the clip, from its corner: pixel 0 covers [0, 1). Those of a query
+count from the centre of pixel 0, so ``Detection.centre`` is half a pixel less.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ class Detection:
     Attributes:
         frame: 0-based index of the sampled frame.
         label: what it is.
-        number: which of its label it is in the clip, from 1; see ``numbered``.
-        score: how certain the network is, in [0, 1].
+        number: of the objects of this label in the clip, from 1; see ``numbered``.
+        score: confidence of the network, in [0, 1].
         box: (top, left, bottom, right) in pixels from the corner.
         mask: (height, width) of the clip, True on the object, or None.
-        keypoints: (n, 3) of y, x in pixels from the corner and the network's logit for the place,
-            or None.
+        keypoints: (n, 3) of y, x in pixels from the corner and the keypoint's logit, or None.
 
     >>> mask = np.zeros((20, 30), bool)
     >>> mask[4:10, 6:16] = True
@@ -90,7 +89,7 @@ class Detection:
         return tuple(c.astype(np.float32) + 0.5 for c in simple if len(c) > 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as what JSON can hold; the mask as lengths of its runs.
+        """Return the detection as JSON values; the mask is run-length encoded.
 
         >>> whole = Detection(2, "cat", 3, 0.5, (0, 0, 2, 3), np.eye(2, 3, dtype=bool))
         >>> whole.to_dict()["mask"]
@@ -138,7 +137,7 @@ class Detection:
 
 
 def numbered(labels: Iterable[str]) -> list[int]:
-    """Return which of its label each one is, from 1.
+    """Number the objects of each label, from 1, in order.
 
     >>> numbered(["person", "dog", "person"])
     [1, 1, 2]
@@ -158,12 +157,12 @@ SEEN = 0.0  # keypoints below this logit are not drawn
 
 
 def seen(found: Detection) -> list[Pixel | None]:
-    """Return (y, x) of the keypoints that the network is sure enough of, None for the others."""
+    """Return (y, x) of each keypoint, or None where its logit is at most ``SEEN``."""
     if found.keypoints is None:
         return []
     return [(float(y), float(x)) if logit > SEEN else None for y, x, logit in found.keypoints]
 
 
 def limbs(found: Detection) -> Sequence[tuple[int, int]]:
-    """Return the pairs of keypoints that lines join: known of COCO's persons alone."""
+    """Return the pairs of keypoints that form limbs; only those of COCO's persons are known."""
     return LIMBS if found.keypoints is not None and len(found.keypoints) == 17 else ()

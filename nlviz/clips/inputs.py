@@ -1,4 +1,4 @@
-"""Where the clip of a command or of a view lies."""
+"""Find the file of a clip by its path or its bundled name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nlviz.resources import bundled_inputs
 
 
 def find_input(name: str) -> Path:
-    """Return the path of a clip that is given as a path or as a bundled name.
+    """Return the path of a clip, given as a path or as a bundled name.
 
     Raises:
         UnreadableClip: when it is neither.

@@ -1,4 +1,4 @@
-"""Reading picture files: 8 or 16 bits, grey, RGB, RGBA, palette or CMYK, turned as EXIF says."""
+"""Read picture files: 8 or 16 bits, grey, RGB, RGBA, palette or CMYK, turned as EXIF says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
 
 
 def read_still(source: Path | BytesIO) -> Frame | None:
-    """Return a picture (H, W, 3) uint8 RGB, or None when the file is none, or is animated.
+    """Read a still picture as (H, W, 3) uint8 RGB; return None for animations and other files.
 
     Raises:
         UnreadableClip: when the picture is broken or too large.
@@ -46,7 +46,7 @@ def read_still(source: Path | BytesIO) -> Frame | None:
 
 
 def too_many_pixels(size: str) -> UnreadableClip:
-    """Return the error for a picture or frame of this size, to be raised."""
+    """Return the error that refuses a picture or frame of this size."""
     return UnreadableClip(
         f"a picture may have {MAX_PIXELS // 1_000_000} million pixels, this one has {size}; "
         "make it smaller first"

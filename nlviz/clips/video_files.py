@@ -1,7 +1,7 @@
-"""Decoding of video and picture files, frame by frame, into RGB arrays.
+"""Decode video and picture files, frame by frame, into RGB arrays.
 
-Frame counts in file headers lie (a header may say 444 where 68 frames decode), so what counts is
-what the demuxer lists and, in the end, what decodes.
+Frame counts in file headers are not trusted (a header may say 444 where 68 frames decode): what
+the demuxer lists counts and, in the end, what decodes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def decode(
     keep: Keep | None,
     progress: Listener | None,
 ) -> tuple[Frames, Times]:
-    """Return (T, H, W, 3) frames and their (T,) times in seconds.
+    """Decode a file into (T, H, W, 3) RGB uint8 frames and their (T,) times in seconds.
 
     Raises:
         UnreadableClip: when nothing decodes, or more than the limits.
@@ -57,7 +57,7 @@ def decode(
 
 
 def frame_times(source: Path | BytesIO) -> Times:
-    """Return the (N,) times of a video's frames in seconds from the first, without decoding them.
+    """List the (N,) times of a video's frames, in seconds from the first, without decoding them.
 
     Raises:
         UnreadableClip: when it is no video, or has no frame.
@@ -123,7 +123,7 @@ def _video(
 def _spread(
     length: float, step: float, start: float, stride: int | None, frames: int | None
 ) -> Times:
-    """Return times, from the first frame on, at which to seek in a film that is not listed."""
+    """Return the times at which to seek in a film that is not listed, from its first frame on."""
     if stride is None and frames is not None:
         return np.linspace(start, max(length - 2 * step, start), frames)
     count = min((length - start) / (step * (stride or 1)), frames or MAX_BYTES // 768)
@@ -135,7 +135,7 @@ def _beyond_end(start: float, end: float) -> UnreadableClip:
 
 
 class _opened:
-    """Open a container and its first video stream; the stream decodes on all cores."""
+    """A container and its first video stream, open in a ``with`` block; it decodes on all cores."""
 
     def __init__(self, source: Path | BytesIO) -> None:
         if isinstance(source, BytesIO):
@@ -168,9 +168,9 @@ class _opened:
 
 
 def _listed(container: Any, stream: Any) -> tuple[list[float], list[float]]:
-    """Return the times of all frames and of the key frames, in seconds, without decoding.
+    """List the times of all frames and of the key frames, in seconds, without decoding.
 
-    A stream that carries no times is counted; it cannot be sought in and has no key frames then.
+    Frames of a stream without times are counted; it cannot be sought in, so it has no key frames.
     """
     times, keyframes = set(), set()
     number = 0
@@ -210,7 +210,7 @@ def _decoded(
     keep: Keep | None,
     progress: Listener | None = None,
 ) -> tuple[list[Frames], list[float]]:
-    """Return the frames at (or first after) the wanted times, as far as the file decodes."""
+    """Decode the frames at, or first after, the wanted times, as far as the file decodes."""
     pixels: list[Frames] = []
     found: list[float] = []
     with _opened(source) as (container, stream):
@@ -240,7 +240,7 @@ def _decoded(
 
 
 class _Reader:
-    """Decode forward; seek where a key frame lies between here and the wanted time."""
+    """Reads a stream forward; seeks where a key frame lies before the wanted time."""
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
@@ -259,7 +259,7 @@ class _Reader:
                 continue  # a damaged packet loses its frame, not the file
 
     def move_to(self, time: float, keyframes: list[float] | None) -> None:
-        """Seek to the key frame before a time, if that skips anything."""
+        """Seek to the key frame before a time, if that skips frames."""
         if keyframes is None:
             worth = time - self.time > 2.0
         else:

@@ -29,13 +29,13 @@ _PADDING = {
 
 @dataclass(frozen=True)
 class Call:
-    """What went into a module and came out of it.
+    """One call of a module: its arguments and its output.
 
     Attributes:
         args: positional arguments, detached.
         output: what it returned, detached.
-        axes: where the cells of the input's spatial axes lie in the network's input, as far as the
-            arithmetic of convolutions and poolings before it tells, with their sizes.
+        axes: size of each spatial axis of the module's input, and where its cells lie in the
+            network's input, by the arithmetic of the convolutions and poolings before it.
         module: the module itself.
         products: the attention products that ran inside it, where they were asked for.
     """
@@ -55,7 +55,7 @@ def recorded(
     trace: bool = False,
     products: bool = False,
 ) -> Iterator[dict[str, Call]]:
-    """Record the calls of some modules while the block runs; only this thread's calls count.
+    """Record the calls of some modules while the ``with`` block runs; only this thread's calls.
 
     Args:
         net: the network that will run.
@@ -111,7 +111,7 @@ def recorded(
 
 @contextmanager
 def replaced(module: nn.Module, change: Callable[[tuple[Any, ...], Any], Any]) -> Iterator[None]:
-    """Let a module return something else while the block runs; only for this thread's calls.
+    """Replace a module's output while the ``with`` block runs; only for this thread's calls.
 
     Args:
         module: the module.
@@ -169,7 +169,7 @@ class _Path:
 
 
 def _axes_of(module: nn.Module) -> int:
-    """Return the number of axes on which a module moves cells, 0 if it moves none."""
+    """Return the number of axes on which a module moves cells; 0 for other modules."""
     for n in (1, 2, 3):
         if isinstance(module, (*_STRIDED[n], *_PADDING[n])):
             return n

@@ -1,4 +1,4 @@
-"""How much memory a forward pass takes, before it runs, and how much a device has left.
+"""Estimate the memory of a forward pass before it runs, and read what a device has free.
 
 The network runs once on tensors without data (``FakeTensorMode``: sizes, types and devices are
 followed, nothing is computed or allocated) while every tensor that an operation gives is counted
@@ -35,7 +35,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a forward pass takes.
+    """Memory of a forward pass, in bytes.
 
     Attributes:
         peak: bytes at the worst moment, the input and what is recorded included, the weights not.
@@ -52,7 +52,7 @@ class Estimate:
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of the tensors that live while it is on, in its own thread.
+    """Counts the bytes of the tensors that are alive, in its own thread.
 
     >>> with Watch() as watch:
     ...     x = torch.zeros(5, 7)
@@ -69,7 +69,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Run an operation and count what it gives that was not there before."""
+        """Run an operation and count the storage that it allocates."""
         given = {_storage(t) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
@@ -99,7 +99,7 @@ def _storage(tensor: Tensor) -> int:
 def estimate(
     net: nn.Module, run: Callable[[Tensor], Any], shape: Sequence[int], *, device: torch.device
 ) -> Estimate:
-    """Return what ``run`` takes on an input of this shape, without running it on data.
+    """Estimate the memory of ``run`` on an input of this shape, without running it on data.
 
     Args:
         net: the network that runs; what it would keep of the pass in its attributes is undone.
@@ -128,7 +128,7 @@ def estimate(
 
 @contextmanager
 def _as_it_was(net: nn.Module) -> Iterator[None]:
-    """Undo what a pass puts into the attributes of modules: tables by input size, for instance."""
+    """Undo what a pass caches in the attributes of modules: tables by input size, for instance."""
     before = [
         (attributes, dict(attributes))
         for m in net.modules()

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from nlviz.affinity.by_frame import lengths, masses, nothing_there, shown_frame
+from nlviz.picture import resized
 from nlviz.render.captions import notes_of
-from nlviz.render.frame_maps import colour_ramp, map_frame, query_box, resized, zoomed
+from nlviz.render.frame_maps import colour_ramp, map_frame, query_box, zoomed
 from nlviz.render.links import Arrow, draw_arrows
 from nlviz.render.objects import CARD, OBJECT, PAPER, marks_of
 from nlviz.render.sheet import (

@@ -122,15 +122,6 @@ def pixels(box: Box, picture: Picture) -> tuple[int, int, int, int]:
     return top, left, min(max(bottom, top + 1), height), min(max(right, left + 1), width)
 
 
-def resized(frame: Picture, size: tuple[int, int]) -> Picture:
-    """Return a frame at (height, width)."""
-    height, width = size
-    if frame.shape[:2] == size:
-        return frame
-    how = cv2.INTER_AREA if height < frame.shape[0] else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(frame, (width, height), interpolation=how), np.uint8)
-
-
 def outlined(picture: Picture, box: Box, *, colour: tuple[int, int, int]) -> Picture:
     """Return the picture with a box drawn around these pixels: colour between two dark lines."""
     out = picture.copy()

@@ -16,13 +16,13 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from nlviz.affinity.by_frame import lengths, masses, nothing_there
+from nlviz.picture import resized
 from nlviz.progress import Listener
 from nlviz.render.frame_maps import (
     colour_ramp,
     map_frame,
     outlined,
     query_box,
-    resized,
     zoom_of,
     zoomed,
 )

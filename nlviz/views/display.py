@@ -42,7 +42,7 @@ class Display:
         objects: whether what a detection network found is drawn over the frames.
 
     Raises:
-        InvalidView: when a value is none of those.
+        InvalidView: when a value is not one of those.
 
     >>> Display(links=5).changed()
     {'links': 5}
@@ -74,7 +74,7 @@ class Display:
         """Return a display from a view's JSON; absent fields are the defaults, others ignored.
 
         Raises:
-            InvalidView: when a value is none of the allowed ones.
+            InvalidView: when a value is not one of those allowed.
         """
         if not isinstance(options, Mapping):
             raise InvalidView(f"display must be an object of options, got {options!r}")

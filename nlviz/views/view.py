@@ -141,7 +141,7 @@ class View(PageView):
             OutsideClip: when the query is not inside the clip.
             InvalidView: when a display option has no such value.
         """
-        capture.affinities[block]  # an unknown name is told here
+        capture.affinities[block]  # an unknown name is refused here
         capture.clip.check(frame=frame, y=y, x=x)
         clip, sampling = capture.clip, capture.clip.sampling
         return cls(
@@ -211,7 +211,7 @@ class View(PageView):
         )
 
 
-SavedView = View  # beside LiveView and ThirtyViews, the one that is a file
+SavedView = View  # the name to go with LiveView and ThirtyViews
 
 PAGES: Mapping[str, type[View] | type[DenoiseView]] = {
     view.page: view for view in (View, DenoiseView)

@@ -167,28 +167,28 @@ def test_what_is_read_is_what_was_saved(kind: Callable[[], Capture], tmp_path: P
 def test_a_saved_capture_is_looked_at_without_its_network(
     kind: Callable[[], Capture], tmp_path: Path
 ) -> None:
-    shot = read_capture(kind().save(tmp_path / "c.nlviz"))
-    block = list(shot.affinities)[-1]
-    found = controls(shot, block)
+    capture = read_capture(kind().save(tmp_path / "c.nlviz"))
+    block = list(capture.affinities)[-1]
+    found = controls(capture, block)
     assert "untrained" not in found
     assert {"learned", "features", "position", "nl_means"} <= set(found)
-    health = block_health(None, shot, block)
+    health = block_health(None, capture, block)
     assert health.size is None
     assert health.gamma is None
-    view = View.of(shot, block, frame=1, y=20, x=30)
-    header, _ = unpack(live_view(shot, block))
+    view = View.of(capture, block, frame=1, y=20, x=30)
+    header, _ = unpack(live_view(capture, block))
     assert [s["key"] for s in header["sources"]] == list(found)
     for file in ("png", "npz", "html", "json"):
-        assert render_bytes(file, shot, shot.affinities[block], view)
+        assert render_bytes(file, capture, capture.affinities[block], view)
 
 
 def test_a_capture_of_the_bundled_network_has_no_untrained_block(tmp_path: Path) -> None:
     model = nlviz.load_model("lite-nl", device="cpu")
     whole = model.capture(clip_of(2))
-    shot = nlviz.read_capture(whole.save(tmp_path / "c.nlviz").read_bytes())
+    capture = nlviz.read_capture(whole.save(tmp_path / "c.nlviz").read_bytes())
     assert "untrained" in controls(whole, "stage4")
-    assert "untrained" not in controls(shot, "stage4")
-    health = block_health(model, shot, "stage4")
+    assert "untrained" not in controls(capture, "stage4")
+    health = block_health(model, capture, "stage4")
     assert health.effect is not None
     assert health.effect == block_health(model, whole, "stage4").effect
 
@@ -196,9 +196,9 @@ def test_a_capture_of_the_bundled_network_has_no_untrained_block(tmp_path: Path)
 def test_what_has_no_embeddings_is_not_saved(tmp_path: Path) -> None:
     clip = clip_of(1)
     patches = patch_affinity(clip.frames, clip_shape=clip.shape, h=1.0, patch=7, step=4)
-    shot = replace(made(), affinities=Affinities({"a.nl": patches}))
+    capture = replace(made(), affinities=Affinities({"a.nl": patches}))
     with pytest.raises(NlvizError, match="holds embeddings"):
-        shot.save(tmp_path / "c.nlviz")
+        capture.save(tmp_path / "c.nlviz")
     with pytest.raises(NlvizError, match="cannot be written"):
         made().save(tmp_path / "none" / "c.nlviz")
     assert not list(tmp_path.iterdir())
@@ -305,10 +305,10 @@ def test_broken_files_are_told_in_a_sentence(tmp_path: Path) -> None:
 def test_masks_that_claim_more_than_the_clip(
     mask: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shot = detected()
-    hostile = {**shot.detections[0].to_dict(), "mask": mask}
+    capture = detected()
+    hostile = {**capture.detections[0].to_dict(), "mask": mask}
     monkeypatch.setattr(Detection, "to_dict", lambda self: hostile)
-    path = shot.save(tmp_path / "c.nlviz")
+    path = capture.save(tmp_path / "c.nlviz")
     with pytest.raises(UnreadableCheckpoint, match="mask"):
         read_capture(path)
 

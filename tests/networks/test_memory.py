@@ -221,14 +221,14 @@ def test_windows_of_a_long_clip(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_dropped_capture_gives_its_tensors_back() -> None:
     model = Model(clip_net(), input_spec=CLIPS)
-    shot = model.capture(noise_clip())
-    affinity = shot.affinities["nl"]
+    capture = model.capture(noise_clip())
+    affinity = capture.affinities["nl"]
     affinity.rows([0])
-    kept = [weakref.ref(t) for t in (affinity.theta, affinity.phi, shot.features["nl"])]
+    kept = [weakref.ref(t) for t in (affinity.theta, affinity.phi, capture.features["nl"])]
     window = next(model.capture_windows(noise_clip(6), frames=3))
     kept.append(weakref.ref(window.affinities["nl"].theta))
     assert all(ref() is not None for ref in kept)
-    del shot, affinity, window
+    del capture, affinity, window
     gc.collect()
     assert all(ref() is None for ref in kept)
 
@@ -357,12 +357,12 @@ def test_gpu_rows_stay_there_and_go_with_the_capture(on_gpu: Model) -> None:
     on_gpu.capture(clip)
     gc.collect()
     before = torch.cuda.memory_allocated()
-    shot = on_gpu.capture(clip)
-    rows = shot.affinities["nl"].rows([5, 9])
+    capture = on_gpu.capture(clip)
+    rows = capture.affinities["nl"].rows([5, 9])
     assert rows.device.type == "cuda"
     torch.testing.assert_close(rows.cpu(), want.rows([5, 9]), rtol=1e-2, atol=1e-5)
     assert torch.cuda.memory_allocated() > before
-    del shot, rows
+    del capture, rows
     gc.collect()
     assert torch.cuda.memory_allocated() == before
 
@@ -374,9 +374,9 @@ def test_gpu_estimate_is_what_torch_allocates(on_gpu: Model) -> None:
     gc.collect()
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
-    shot = on_gpu.capture(clip)
+    capture = on_gpu.capture(clip)
     real = torch.cuda.max_memory_allocated() - before
-    assert shot.logits is not None
+    assert capture.logits is not None
     assert real / 1.5 < on_gpu.estimate(clip).peak < real * 1.5
 
 

@@ -20,6 +20,7 @@ from nlviz.clips.clip import Clip, Sampling
 from nlviz.clips.detections import Detection
 from nlviz.clips.point import Shape
 from nlviz.networks.hooks import Call, replaced
+from nlviz.picture import resized
 
 BlockT = TypeVar("BlockT", bound=nn.Module)
 
@@ -181,8 +182,7 @@ def prepare(clip: Clip, spec: InputSpec) -> Prepared:
     h, w = spec.sides or (
         max(round(n * scale / spec.multiple), 1) * spec.multiple for n in (height, width)
     )
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    small = np.stack([cv2.resize(f, (w, h), interpolation=how) for f in clip.frames])
+    small = np.stack([resized(f, (h, w)) for f in clip.frames])
     if spec.grey:
         small = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)[..., None] for f in small])
     x = torch.from_numpy(small).permute(3, 0, 1, 2).float()  # (3 or 1, T, h, w)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -26,7 +25,7 @@ from nlviz.captures.model import Capture
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
-from nlviz.picture import GROUND, colour_table, encode
+from nlviz.picture import GROUND, colour_table, encode, resized, scaled
 from nlviz.views.display import CHOICES, MOST_LINKS, Display
 from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.objects import for_live_view
@@ -343,12 +342,7 @@ def _grid(grid: TokenGrid) -> dict[str, Any]:
 
 
 def _display_size(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    scale = PICTURE_SIDE / min(frame.shape[:2])
-    if scale >= 1:
-        return frame
-    return np.asarray(
-        cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-    )
+    return resized(frame, scaled(frame.shape, min(PICTURE_SIDE / min(frame.shape[:2]), 1.0)))
 
 
 def _words(affinity: Affinity) -> str:
