@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.app.test_explore import app, texts
-from tests.families.test_alexhex7_files import digits
-from tests.families.test_tea1528_files import state_of
+from tests.families.writers.alexhex7 import digits
+from tests.families.writers.tea1528 import state_of
 
 
 @pytest.fixture

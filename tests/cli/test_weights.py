@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from tests.cli.test_cli import run
-from tests.families.test_alexhex7_files import digits
-from tests.families.test_tea1528_files import state_of
+from tests.families.writers.alexhex7 import digits
+from tests.families.writers.tea1528 import state_of
 
 CLIP = "composed-twins.mp4"
 

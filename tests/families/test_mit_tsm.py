@@ -8,44 +8,9 @@ import pytest
 import torch
 
 from nlviz.zoo.checkpoints import inspect_checkpoint, load_checkpoint
-from tests.families.references import Places, assert_same, differs, noise
-from tests.families.torch_names import Names, in_memory, network_of, state_of
-
-PLACES: Places = ((3, 0), (3, 2), (4, 0), (4, 2), (4, 4))
-FILE = "TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e100_dense_nl.pth"
-BLOCK = {"scale": False, "pool_first": False}
-
-
-def module(part: str) -> str:
-    stage, index, _ = part.split(".")
-    wrapped = ".block" if (int(stage), int(index)) in PLACES else ""
-    return f"module.base_model.layer{int(stage) - 1}.{index}{wrapped}"
-
-
-def conv(part: str) -> str:
-    if part == "stem":
-        return "module.base_model.conv1.weight"
-    kind = part.rsplit(".", 1)[1]
-    if kind == "shortcut":
-        return f"{module(part)}.downsample.0.weight"
-    return f"{module(part)}.conv{'abc'.index(kind) + 1}{'.net' if kind == 'a' else ''}.weight"
-
-
-def norm(part: str) -> str:
-    if part == "stem":
-        return "module.base_model.bn1"
-    kind = part.rsplit(".", 1)[1]
-    inside = "downsample.1" if kind == "shortcut" else f"bn{'abc'.index(kind) + 1}"
-    return f"{module(part)}.{inside}"
-
-
-NAMES = Names(
-    conv,
-    norm,
-    "module.new_fc",
-    lambda place: f"module.base_model.layer{place[0] - 1}.{place[1]}.nl.",
-    {"theta": "theta", "phi": "phi.0", "g": "g.0", "out": "W.0", "bn": "W.1"},
-)
+from tests.families.references import assert_same, differs, noise
+from tests.families.torch_names import in_memory, network_of, state_of
+from tests.families.writers.mit_tsm import BLOCK, FILE, NAMES, PLACES
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -24,7 +24,8 @@ from tests.families.references import (
     normalised,
     shapes_of,
 )
-from tests.families.test_slowfast import (
+from tests.families.torch_names import NORM, State, doubled, network_of, state_of
+from tests.families.writers.slowfast import (
     ALPHA,
     FILE,
     FIVE,
@@ -34,7 +35,6 @@ from tests.families.test_slowfast import (
     names_of,
     written,
 )
-from tests.families.torch_names import NORM, State, doubled, network_of, state_of
 
 
 @dataclass

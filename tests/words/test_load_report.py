@@ -9,8 +9,8 @@ from nlviz.families.reading.report import LoadReport
 from nlviz.words.load_report import report_json, report_text, sections, verdict
 from nlviz.zoo.checkpoints import inspect_checkpoint
 from tests.families.references import I3D
-from tests.families.test_gluoncv import FIVE, NAMES
 from tests.families.torch_names import in_memory, state_of
+from tests.families.writers.gluoncv import FIVE, NAMES
 
 
 def test_a_whole_file_is_told_with_places_flags_and_origins() -> None:

@@ -20,11 +20,10 @@ from nlviz.families.reading.layout import Reading
 from nlviz.families.reading.report import UNKNOWN
 from nlviz.zoo.checkpoints import inspect_checkpoint, load_checkpoint
 from nlviz.zoo.files import Checkpoint
-from tests.families import test_gluoncv
-from tests.families import test_open_mmlab as test_mmaction2
 from tests.families.references import I3D, assert_close, noise
-from tests.families.test_alexhex7_files import digits
 from tests.families.torch_names import State, in_memory, state_of
+from tests.families.writers import gluoncv, open_mmlab
+from tests.families.writers.alexhex7 import digits
 from tests.zoo.files.writing import PACKINGS, WRITERS, saved
 
 EMBEDDED, GAUSSIAN = "embedded_gaussian", "gaussian"
@@ -250,9 +249,9 @@ def test_running_statistics_may_not_be_left_out() -> None:
 
 
 def test_every_key_is_accounted_for_once() -> None:
-    names, places = test_gluoncv.NAMES, test_gluoncv.FIVE
+    names, places = gluoncv.NAMES, gluoncv.FIVE
     state = state_of(names, places=places, temporal=I3D, stem_kernel=5)
-    kept = test_gluoncv.with_second_names(state)
+    kept = gluoncv.with_second_names(state)
     kept["mystery"] = noise(3)
     bent = "res_layers.2.3.nonlocal_block.theta.bias"
     kept[bent] = noise(5)
@@ -270,9 +269,9 @@ def test_every_key_is_accounted_for_once() -> None:
 
 
 def test_what_a_layout_fills_is_told_and_gives_way_to_the_file() -> None:
-    names, places = test_mmaction2.plain(), ((3, 1),)
+    names, places = open_mmlab.plain(), ((3, 1),)
     state = state_of(names, places=places, temporal=I3D, stem_kernel=5)
-    name = test_mmaction2.I3D_FILE.format("embedded-gaussian")
+    name = open_mmlab.I3D_FILE.format("embedded-gaussian")
     net, report = load_checkpoint(in_memory(state, name))
     assert list(report.filled) == ["res3.1.nl.out.bias"]
     assert "zeros" in report.filled["res3.1.nl.out.bias"]

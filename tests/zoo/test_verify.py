@@ -10,7 +10,7 @@ import torch
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.errors import UnknownModel
 from nlviz.zoo.verify import verify
-from tests.families.test_alexhex7_files import digits
+from tests.families.writers.alexhex7 import digits
 from tests.nets import noise_clip
 
 

@@ -12,7 +12,7 @@ from nlviz.families.reading.report import LoadReport
 from nlviz.zoo.load import inspect_weights
 from nlviz.zoo.unknown_keys import find_blocks
 from nlviz.zoo.warnings import says_non_local
-from tests.families.test_caffe2 import example, write
+from tests.families.writers.caffe2 import example, write
 
 
 def report(**more: object) -> LoadReport:

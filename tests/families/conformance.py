@@ -1,0 +1,176 @@
+"""What every family must show, and the networks and files on which it does.
+
+A family that reads live networks needs an entry in ``LIVE``, one that reads files an entry in
+``tests.families.writers.WRITERS``; ``uncovered`` names those that have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+import nlviz
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.analysis.health import block_health
+from nlviz.captures.model import Model
+from nlviz.families import FAMILIES, family_of
+from nlviz.families.family import Family
+from nlviz.families.reading.adapter import InputSpec
+from nlviz.networks.lite_nl import LiteNL
+from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
+from tests.families.references import assert_close
+from tests.families.stand_ins import (
+    Around,
+    NLBlockND,
+    NonLocal,
+    _NonLocalBlockND,
+    _NonLocalNd,
+    gluoncv,
+    shaken,
+)
+from tests.nets import awake, frame_net, noise_clip
+
+CLIP = noise_clip(3, 48, 64)
+SMALL = {n: InputSpec(size=36, multiple=4, layout="clip" if n == 3 else "frames") for n in (2, 3)}
+Live = tuple[nn.Module, InputSpec | None]
+
+
+def around(block: nn.Module, n: int = 3) -> Live:
+    torch.manual_seed(0)
+    return Around(shaken(block), n).eval(), SMALL[n]
+
+
+def detection() -> Live:
+    from nlviz.networks.detection import mask_rcnn_nl
+
+    torch.manual_seed(0)
+    net: Any = awake(mask_rcnn_nl(weights="random")).eval()
+    net.transform.min_size, net.transform.max_size = (64,), 96
+    net.rpn._post_nms_top_n["testing"] = 5
+    return net, None
+
+
+def video_resnet() -> Live:
+    torch.manual_seed(0)
+    spec = VideoResNetSpec(depth=18, classes=7, non_local={(3, 1): NonLocalSpec(inner=5)})
+    return awake(VideoResNet(spec)).eval(), InputSpec(size=64)
+
+
+def timm_non_local() -> Live:
+    import timm
+
+    torch.manual_seed(0)
+    net = timm.create_model("resnet18", block_args={"attn_layer": "nl"}, num_classes=5).eval()
+    for module in net.modules():
+        if type(module).__name__ == "NonLocalAttn":
+            shaken(module)
+    return net, InputSpec(size=64, layout="frames")
+
+
+def timm_vit() -> Live:
+    from timm.models.vision_transformer import VisionTransformer
+
+    torch.manual_seed(0)
+    size = {"img_size": (24, 32), "patch_size": 8, "embed_dim": 18, "num_heads": 3, "depth": 2}
+    return VisionTransformer(num_classes=5, reg_tokens=2, **size).eval(), None
+
+
+LIVE: dict[str, Callable[[], Live]] = {
+    "lite-nl": lambda: (awake(LiteNL()).eval(), None),
+    "torchvision-detection": detection,
+    "video-resnet": video_resnet,
+    "non-local-block": lambda: (frame_net(), None),
+    "slowfast": lambda: around(NonLocal(6, "softmax")),
+    "open-mmlab": lambda: around(_NonLocalNd(6, 3, "dot_product")),
+    "gluoncv": lambda: around(gluoncv(6, 3)),
+    "alexhex7": lambda: around(_NonLocalBlockND(6, 2, "embedded_gaussian"), 2),
+    "tea1528": lambda: around(NLBlockND(6, 3, "dot")),
+    "timm-non-local": timm_non_local,
+    "timm-vit": timm_vit,
+}
+
+
+def uncovered(
+    families: Iterable[Family], live: Mapping[str, object], written: Mapping[str, object]
+) -> dict[str, list[str]]:
+    """Return what is missing for the conformance tests, by family."""
+    found = {
+        family.name: [
+            *(["a live network"] if family.blocks is not None and family.name not in live else []),
+            *(["a file"] if family.checkpoint is not None and family.name not in written else []),
+        ]
+        for family in families
+    }
+    return {name: missing for name, missing in found.items() if missing}
+
+
+def check_live(family: Family, live: Live) -> None:
+    """Rows give y, lie on their grids, do not disturb the network, and health is known."""
+    net, spec = live
+    assert family_of(net).name == family.name
+    assert family_of(net, family=family.name).name == family.name
+    model, before = Model(net, input_spec=spec), hooks(net)
+    capture = model.capture(CLIP)
+    assert capture.affinities
+    assert hooks(net) == before
+    for name, affinity in capture.affinities.items():
+        assert isinstance(affinity, EmbeddedAffinity)
+        check_rows(affinity)
+        assert capture.features[name].shape[1:] == affinity.queries.shape
+        health = block_health(model, capture, name)
+        assert health.size is not None
+        assert health.size > 0
+        assert health.distance_output is not None
+        # Without gamma, a block that was never trained would look like one that was.
+        norms = [m for m in capture.blocks[name].modules() if isinstance(m, _BatchNorm)]
+        assert (health.gamma is None) == (not norms)
+        if capture.logits is not None:
+            assert health.effect is not None
+            assert health.effect.logits > 0
+    if capture.logits is not None:
+        torch.testing.assert_close(capture.logits, model.logits(CLIP), rtol=0, atol=0)
+
+
+def hooks(net: nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in net.modules())
+
+
+def check_rows(affinity: EmbeddedAffinity) -> None:
+    tokens = [grid.size + grid.prefix for grid in (affinity.queries, affinity.keys)]
+    rows = affinity.rows(torch.arange(affinity.queries.size)).float()
+    assert rows.shape == (affinity.heads, affinity.queries.size, tokens[1])
+    assert affinity.theta.shape[1] == tokens[0]
+    assert bool(rows.isfinite().all())
+    assert float(rows.std()) > 0
+    if affinity.pairwise.name.endswith("gaussian"):
+        assert_close(rows.sum(-1), torch.ones(rows.shape[:2]))
+    assert affinity.values is not None
+    assert affinity.output is not None
+    y = affinity.output[:, affinity.queries.prefix :].float()
+    assert_close(rows @ affinity.values.float(), y)
+    assert affinity.clip_shape == CLIP.shape
+    centres = np.array([affinity.queries.centre(i) for i in (0, affinity.queries.size - 1)])
+    assert (centres > -1).all()
+    assert (centres < CLIP.shape).all()
+
+
+def check_file(family: Family, path: Path) -> None:
+    """One family recognises the file, explains each key, and another spelling reads the same."""
+    report = nlviz.inspect_weights(path)
+    assert (report.family, report.complete, report.faults) == (family.name, True, "")
+    assert report.blocks
+    assert report.recognised_by
+    for spelling in (family.name, *family.aliases):
+        assert nlviz.inspect_weights(path, family=spelling) == report
+    assert family.checkpoint is not None
+    assert set(report.flags) & set(family.checkpoint.flags) or not family.checkpoint.flags
+
+
+def named(families: Iterable[Family] = FAMILIES) -> dict[str, Family]:
+    return {family.name: family for family in families}

@@ -1,0 +1,34 @@
+"""One file of each family as its own code writes it, with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.families.writers import (
+    alexhex7,
+    caffe2,
+    gluoncv,
+    lite_nl,
+    mit_tsm,
+    open_mmlab,
+    slowfast,
+    tea1528,
+    timm_vit,
+    torchvision_detection,
+    tushar_n,
+)
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "lite-nl": lite_nl.written_to,
+    "torchvision-detection": torchvision_detection.written_to,
+    "caffe2": caffe2.written_to,
+    "open-mmlab": open_mmlab.written_to,
+    "mit-tsm": mit_tsm.written_to,
+    "gluoncv": gluoncv.written_to,
+    "slowfast": slowfast.written_to,
+    "tushar-n": tushar_n.written_to,
+    "alexhex7": alexhex7.written_to,
+    "tea1528": tea1528.written_to,
+    "timm-vit": timm_vit.written_to,
+}
