@@ -34,11 +34,12 @@ from nlviz.families.family import Family, KeyEndings, TableRow
 from nlviz.families.reading.card import KINETICS, NON_LOCAL, TEN_BY_THREE, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
-from nlviz.families.reading.input_note import ordinal, sampled
+from nlviz.families.reading.input_note import sampled
 from nlviz.families.reading.key_map import KeyMap, Row
 from nlviz.families.reading.layout import Flag, Origin, Reading, as_matrix
 from nlviz.families.reading.resnet import CROPS, GREY, Seen, read_resnet, with_time
 from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, Trunk, spec_of, trunk_of
+from nlviz.sentences import ordinal
 
 EPSILON = 1e-5
 _TRAINING = r".*_momentum|lr|model_iter|iteration\w*|optimizer_iteration\w*"

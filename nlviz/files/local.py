@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from nlviz.errors import NlvizError
+from nlviz.sentences import listed
 
 KINDS = ("png", "pdf", "svg", "gif", "mp4", "html", "json", "npz")  # what a view is saved as
 
@@ -25,9 +26,10 @@ def suffix_of(path: str | Path, kinds: Sequence[str], *, what: str) -> str:
     """
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in kinds:
-        *others, last = (f".{k}" for k in kinds)
-        listed = f"{', '.join(others)} or {last}" if others else last
-        raise NlvizError(f"{what} is saved as {listed}, got {Path(path).name!r}; change its ending")
+        endings = listed(f".{k}" for k in kinds)
+        raise NlvizError(
+            f"{what} is saved as {endings}, got {Path(path).name!r}; change its ending"
+        )
     return kind
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nlviz.render.shown import Shown
-from nlviz.words.numbers import change_text, percent_text
-from nlviz.words.rows import left_out, place_text
+from nlviz.words.numbers import percent_text
+from nlviz.words.rows import left_out, place_text, share_text
 
 
 def notes_of(drawn: Shown, *, shown: int) -> list[str]:
@@ -24,7 +24,7 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
     if attention.reachable is not None and not attention.left_out:
         notes.append("Hatched: out of the query's reach.")
     if attention.off_grid:
-        off = (change_text if attention.balanced else percent_text)(attention.off_grid)
+        off = share_text(attention, attention.off_grid)
         notes.append(f"{off} of the weight lies on tokens without a place.")
     if look.links:
         notes.append(f"Arrows: the {look.links} strongest links, the thicker the stronger.")

@@ -32,7 +32,7 @@ from nlviz.render.sheet import (
 )
 from nlviz.render.shown import ACCENT, Shown
 from nlviz.render.text_drawing import missing_note, shortened, width, wrapped
-from nlviz.words.numbers import change_text, percent_text
+from nlviz.words.rows import share_text
 
 CAPTION = 50
 MOST_FRAMES = 48
@@ -262,10 +262,10 @@ def _captions(sheet: Sheet, drawn: Shown, plan: Plan, places: dict[int, tuple[in
     """Write time, mass bar and percentage under every frame."""
     clip, attention = drawn.clip, drawn.attention
     shares = masses(attention, len(clip.frames))
-    long, say = lengths(shares), change_text if attention.balanced else percent_text
+    long = lengths(shares)
     logits = drawn.look.scale.unit == "logit"
     digits = 2 if np.ptp(clip.times) < 100 else 1
-    texts = {i: say(shares[i]) for i in places}
+    texts = {i: share_text(attention, shares[i]) for i in places}
     room_right = max((width(t, 21) for t in texts.values()), default=0)
     room_left = max(width(f"{clip.times[i]:.{digits}f} s", 21, bold=True) for i in places)
     for index, (left, top) in places.items():

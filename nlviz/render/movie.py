@@ -29,7 +29,7 @@ from nlviz.render.frame_maps import (
 from nlviz.render.objects import OBJECT, with_objects
 from nlviz.render.shown import ACCENT, Shown
 from nlviz.render.text_drawing import width, write
-from nlviz.words.numbers import change_text, percent_text
+from nlviz.words.rows import share_text
 
 Picture = npt.NDArray[np.uint8]
 
@@ -160,7 +160,7 @@ class _Footer:
     def __init__(self, drawn: Shown, wide: int) -> None:
         self.drawn = drawn
         self.shares = masses(drawn.attention, len(drawn.clip.frames))
-        self.lengths, self.signed = lengths(self.shares), drawn.attention.balanced
+        self.lengths = lengths(self.shares)
         self.ground = Image.new("RGB", (wide * UNIT, FOOTER * UNIT), GROUND)
         draw = ImageDraw.Draw(self.ground)
         size = 50
@@ -201,7 +201,7 @@ class _Footer:
         if nothing:
             x += write(draw, (x * UNIT, y), nothing, 17 * UNIT, DIM) / UNIT + 12
         elif not logits:
-            share = (change_text if self.signed else percent_text)(self.shares[index])
+            share = share_text(self.drawn.attention, self.shares[index])
             ink = LESS if self.shares[index] < 0 else MASS
             x += write(draw, (x * UNIT, y), share, 16 * UNIT, ink, bold=True) / UNIT + 12
         if x + width(note, 13) <= self.right:

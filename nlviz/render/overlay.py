@@ -16,7 +16,7 @@ from nlviz.progress import Listener
 from nlviz.render.colour_scale import scale_of
 from nlviz.render.frame_maps import Look
 from nlviz.render.shown import Shown
-from nlviz.words.numbers import change_text, percent_text
+from nlviz.words.rows import share_text
 
 KINDS = ("png", "pdf", "svg", "gif", "mp4")  # what an overlay is saved as
 
@@ -78,9 +78,9 @@ class Overlay(Shown):
 
     def _repr_html_(self) -> str:
         shares = masses(self.attention, len(self.clip.frames))
-        say = change_text if self.attention.balanced else percent_text
         captions = [
-            f"{time:.2f} s: {say(share)}" + (" (query)" * (i == self.query_frame))
+            f"{time:.2f} s: {share_text(self.attention, share)}"
+            + (" (query)" * (i == self.query_frame))
             for i, (time, share) in enumerate(zip(self.clip.times, shares, strict=True))
         ]
         end = self.look.scale.ends[1]

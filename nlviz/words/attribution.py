@@ -5,7 +5,7 @@ from __future__ import annotations
 from nlviz.analysis.agreement import Agreement
 from nlviz.analysis.attribution import STEPS, Attribution, Method
 from nlviz.words.health import Line
-from nlviz.words.numbers import number_text
+from nlviz.words.numbers import number_text, percent_text
 
 NOT_WHY = (
     "Where a block reads is not why the network decides: the block's map tells from which cells a "
@@ -73,6 +73,9 @@ def agreement_lines(a: Agreement, *, of: str) -> list[Line]:
         f"Chance: the attribution shifted over the grid in {a.shifts} ways, which keeps its "
         "smoothness (shuffled cells would make any two smooth maps agree)"
     )
+    overlap, chance, most = (
+        percent_text(share, space=" ") for share in (a.overlap, a.overlap_chance, a.overlap_high)
+    )
     return [
         Line(
             f"{a.correlation:.2f}",
@@ -81,9 +84,9 @@ def agreement_lines(a: Agreement, *, of: str) -> list[Line]:
             how,
         ),
         Line(
-            f"{100 * a.overlap:.0f} %",
-            f"of the {a.k} strongest cells in common; by chance {100 * a.overlap_chance:.0f} % "
-            f"(95 % of the shifts: up to {100 * a.overlap_high:.0f} %)",
+            overlap,
+            f"of the {a.k} strongest cells in common; by chance {chance} "
+            f"(95 % of the shifts: up to {most})",
             f"The strongest cells overlap: {more}.",
             how,
         ),

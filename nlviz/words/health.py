@@ -1,13 +1,12 @@
-"""Tables beside a view: the strongest keys, and what speaks for or against a block's maps."""
+"""Tables of a view: the strongest keys, and what speaks for or against a block's maps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.by_frame import shown_frame
 from nlviz.affinity.split import SAME_RANKING
 from nlviz.analysis.health import (
     DEAD_SIZE,
@@ -20,6 +19,8 @@ from nlviz.analysis.health import (
 from nlviz.analysis.statistics import BlockStatistics, RowStatistics
 from nlviz.clips.clip import Clip
 from nlviz.picture import data_url
+from nlviz.sentences import listed
+from nlviz.words.numbers import change_text, fine_percent_text, percent_text
 
 
 def top_keys(clip: Clip, attention: AttentionMap, *, k: int = 12) -> list[dict[str, Any]]:
@@ -39,7 +40,7 @@ def top_keys(clip: Clip, attention: AttentionMap, *, k: int = 12) -> list[dict[s
     side = max(round(1.5 * max(attention.keys.stride[1:])), 16)
     rows = []
     for link in attention.top(k):
-        frame = int(np.clip(round(link.frame), 0, len(clip.times) - 1))
+        frame = shown_frame(link.frame, len(clip.times))
         patch = clip.thumbnail(frame=frame, y=link.y, x=link.x, side=side)
         rows.append(
             {
@@ -93,13 +94,13 @@ def row_lines(s: RowStatistics) -> list[Line]:
     if s.moved is not None:
         return [
             Line(
-                f"{s.moved * 100:.1f} %",
+                fine_percent_text(s.moved),
                 "of its weight lies elsewhere than the mean query's",
                 help="The sum of all that this row gives more than the mean row of all queries",
             ),
-            Line(f"{s.own_frame * 100:+.1f} %", "for its own frame"),
+            Line(change_text(s.own_frame, space=" "), "for its own frame"),
         ]
-    lines.append(Line(f"{s.own_frame * 100:.0f} %", "of the mass in its own frame"))
+    lines.append(Line(percent_text(s.own_frame, space=" "), "of the mass in its own frame"))
     lines.append(Line(f"{s.pixels:.0f} px", "mean distance in the picture"))
     if len(s.per_frame) > 1:
         lines.append(Line(f"{s.seconds:.2f} s", "mean distance in time"))
@@ -140,13 +141,13 @@ def trust(s: BlockStatistics) -> list[Line]:
         same = "Maps differ between queries."
     lines += [
         Line(
-            f"{s.shared * 100:.0f} %",
+            percent_text(s.shared, space=" "),
             "of the mass goes to the same keys from every query",
             same,
             f"Mean overlap of {s.queries} queries' rows with their mean row",
         ),
         Line(
-            f"{s.uniform * 100:.0f} %",
+            percent_text(s.uniform, space=" "),
             "of the mass is as in uniform attention",
             "The block hardly chooses." if s.uniform > 0.8 else "The block chooses.",
             "Mean overlap of rows with the uniform row",
@@ -185,7 +186,7 @@ def health_lines(h: BlockHealth) -> list[Line]:
     if h.size is not None:
         lines.append(
             Line(
-                _percent(h.size),
+                fine_percent_text(h.size),
                 "of its input's size is what the block adds",
                 help="Frobenius norm of the branch BN(W_z y) against that of the input x",
             )
@@ -202,7 +203,7 @@ def health_lines(h: BlockHealth) -> list[Line]:
     lines.append(
         Line(
             " → ".join(f"{d:.2f}" for d in distances),
-            f"average distance of {', '.join(names[:-1])} and {names[-1]}",
+            f"average distance of {listed(names, 'and')}",
             "Rows differ more than the features they come from."
             if h.distance_rows > h.distance_input
             else "Rows differ less than the features they come from.",
@@ -213,7 +214,7 @@ def health_lines(h: BlockHealth) -> list[Line]:
     if h.unary_share is not None:
         lines.append(
             Line(
-                _percent(h.unary_share),
+                fine_percent_text(h.unary_share),
                 "of every row is what all queries share",
                 help="1 - JSD(row, unary part) / ln 2 of the exact split, mean over "
                 f"{h.queries} queries and all heads",
@@ -228,15 +229,8 @@ def _effect_line(effect: Effect) -> Line:
     label = "The most probable label " + ("changes." if effect.top1 else "stays.")
     little = effect.probability < LITTLE and not effect.top1
     return Line(
-        _percent(effect.probability),
+        fine_percent_text(effect.probability),
         "largest change of a probability without the block",
         f"{label} The network hardly needs the block here." if little else label,
         f"One forward pass with the block bypassed; its logits differ by {effect.logits:.1%}",
     )
-
-
-def _percent(share: float) -> str:
-    percent = 100 * share
-    if 0 < percent < 0.1:
-        return "<0.1 %"
-    return f"{percent:.{0 if percent >= 10 or percent == 0 else 1}f} %"

@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import Any
 
 from nlviz.families.reading.adapter import InputSpec
-from nlviz.families.reading.input_note import ordinal
 from nlviz.families.reading.layout import Block
 from nlviz.families.reading.report import IN_MEMORY, LoadReport
 from nlviz.files.local import bytes_in_words
+from nlviz.sentences import ordinal
 
 SHOWN_KEYS = 8
 

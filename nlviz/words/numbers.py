@@ -43,7 +43,7 @@ def number_text(value: float) -> str:
     return _fixed(value, 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3)
 
 
-def change_text(share: float) -> str:
+def change_text(share: float, *, space: str = "\u00a0") -> str:
     r"""Return a gain or a loss in percent of a whole row.
 
     >>> change_text(0.054), change_text(-0.004), change_text(0.00001)
@@ -51,19 +51,31 @@ def change_text(share: float) -> str:
     """
     percent = 100 * share
     if abs(percent) < 0.05:
-        return "0\u00a0%"
+        return f"0{space}%"
     sign = "+" if percent > 0 else ""
-    return f"{sign}{_fixed(percent, 0 if abs(percent) >= 9.95 else 1)}\u00a0%"
+    return f"{sign}{_fixed(percent, 0 if abs(percent) >= 9.95 else 1)}{space}%"
 
 
-def percent_text(share: float) -> str:
-    r"""Return a share in percent, with a space that does not break.
+def fine_percent_text(share: float) -> str:
+    """Return a share in percent, with a decimal below 10 %, after a plain space.
+
+    >>> fine_percent_text(0.254), fine_percent_text(0.0341), fine_percent_text(0.0004)
+    ('25 %', '3.4 %', '<0.1 %')
+    """
+    percent = 100 * share
+    if 0 < percent < 0.1:
+        return "<0.1 %"
+    return f"{_fixed(percent, 0 if percent >= 10 or percent == 0 else 1)} %"
+
+
+def percent_text(share: float, *, space: str = "\u00a0") -> str:
+    r"""Return a share in percent, by default with a space that does not break.
 
     >>> percent_text(0.254), percent_text(0.025), percent_text(0.003), percent_text(0)
     ('25\xa0%', '3\xa0%', '<1\xa0%', '0\xa0%')
     """
     percent = 100 * share
-    return "<1\u00a0%" if 0 < percent < 0.95 else f"{_fixed(percent, 0)}\u00a0%"
+    return f"<1{space}%" if 0 < percent < 0.95 else f"{_fixed(percent, 0)}{space}%"
 
 
 def _fixed(value: float, digits: int) -> str:

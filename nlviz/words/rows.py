@@ -11,6 +11,11 @@ from nlviz.clips.clip import Clip
 from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text
 
 
+def share_text(attention: AttentionMap, share: float) -> str:
+    """Return a share of a row in percent; of a row minus the mean row, as a gain or a loss."""
+    return change_text(share) if attention.balanced else percent_text(share)
+
+
 def place_text(clip: Clip, attention: AttentionMap) -> str:
     """Return where the query is, in seconds and pixels."""
     frame, y, x = attention.query
@@ -58,8 +63,7 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
             what, share = left_out(attention)
             parts.append(f"{percent_text(share)} left out with its own {what}")
         if not attention.left_out or own != 0:
-            say = change_text if attention.balanced else percent_text
-            parts.append(f"{say(own)} in its own frame")
+            parts.append(f"{share_text(attention, own)} in its own frame")
     what = "largest gain" if attention.values == "difference" else "strongest link"
     best = attention.top(1, without=() if attention.left_out else (attention.own,))
     if best:

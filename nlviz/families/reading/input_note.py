@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-
-def ordinal(n: int) -> str:
-    """Return a number as an ordinal.
-
-    >>> [ordinal(n) for n in (1, 2, 3, 4, 11, 22, 113)]
-    ['1st', '2nd', '3rd', '4th', '11th', '22nd', '113th']
-    """
-    ending = "th" if n // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n}{ending}"
+from nlviz.sentences import ordinal
 
 
 def sampled(frames: int, stride: int) -> str:
