@@ -65,9 +65,9 @@ def _save_result(done: Comparison, path: Path) -> None:
 
 def print_denoisers() -> None:
     """Print the denoisers that run here; on a terminal with formula, source and licence."""
-    from nlviz.denoise.registry import CLIP_DENOISERS, DENOISERS, list_clip_denoisers
+    from nlviz.denoise.registry import known_denoisers, list_clip_denoisers
 
-    known = {**CLIP_DENOISERS, **DENOISERS}
+    known = {**known_denoisers(of_clips=True), **known_denoisers()}
     for name in list_clip_denoisers():
         if not sys.stdout.isatty():
             typer.echo(name)

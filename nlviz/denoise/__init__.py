@@ -1,4 +1,4 @@
-"""Denoisers beside affinities: non-local means, its relatives, its peers and two learned networks.
+"""Denoisers and their affinities: non-local means, its relatives, peers and two learned networks.
 
 Each denoiser is equation (1) of Wang et al. 2018 (arXiv 1711.07971) with its own f: the mean
 filter has f = 1 in a window, the Gaussian filter an f of the distance, the bilateral filter of the

@@ -9,19 +9,19 @@ import numpy as np
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.patches import patch_affinity
+from nlviz.clips.clip import Clip
 from nlviz.denoise.image import Image, to_planes
 from nlviz.denoise.image import data_range as white_of
 from nlviz.denoise.noise import checked_sigma, estimate_sigma
-from nlviz.denoise.registry import find_denoiser
+from nlviz.denoise.registry import SPELLINGS, find_denoiser
 from nlviz.denoise.weighted_means import window_of
 from nlviz.errors import NlvizError, did_you_mean
 
-_NAMES = {"nl_means": "non-local-means"}  # names of pairwise functions
 WITH_AFFINITY = ("mean", "gaussian", "bilateral", "non-local-means", "learned-nonlocal")
 
 
 def affinity(
-    image: Image,
+    image: Image | Clip,
     name: str,
     *,
     sigma: float | None = None,
@@ -34,10 +34,10 @@ def affinity(
     and averages features, not pixels.
 
     Args:
-        image: the noisy picture, (H, W) or (H, W, 3), uint8, uint16 or float, or a clip
-            (T, H, W, 3).
+        image: the noisy picture, (H, W) or (H, W, 3), uint8, uint16 or float; or a
+            Clip, or its frames (T, H, W, 3).
         name: ``mean``, ``gaussian``, ``bilateral``, ``nl_means`` (or ``non-local-means``) or
-            ``learned-nonlocal``.
+            ``learned-nonlocal``; other spellings are in ``registry.SPELLINGS``.
         sigma: standard deviation of the noise in units of the picture; None estimates it.
         data_range: value of white; see :func:`nlviz.denoise.image.data_range`.
         parameters: those of the denoiser, with its defaults. ``window=None`` lets ``nl_means``
@@ -55,11 +55,11 @@ def affinity(
     >>> abs(float(a.rows([70])[0, 0].numpy() @ noisy.ravel()) - float(done.ravel()[70])) < 1e-4
     True
     """
-    name = _NAMES.get(name, name)
+    name = SPELLINGS.get(name, name)
     if name not in WITH_AFFINITY:
-        find_denoiser(name, of_clips=True)  # an unknown name is told here
+        find_denoiser(name, of_clips=True)  # an unknown name is refused here
         raise NlvizError(f"{name} does not say what it averages{did_you_mean(name, WITH_AFFINITY)}")
-    image = np.asarray(image)
+    image = image.frames if isinstance(image, Clip) else np.asarray(image)
     clip = image.ndim == 4
     planes = to_planes(image.reshape(-1, *image.shape[2:]) if clip else image)
     white = white_of(image, data_range)

@@ -83,7 +83,7 @@ def _odd(name: str, value: Any, unit: str) -> int:
     return number
 
 
-# (picture, sigma, white, tell, **parameters) -> picture: float, in its own units, never clipped.
+# (picture, sigma, white, report, **parameters) -> picture: float, in its own units, never clipped.
 Run = Callable[..., Image]
 
 
@@ -154,7 +154,7 @@ class Denoiser:
             given: values by name, in units of the picture.
 
         Raises:
-            NlvizError: when a name is none of the parameters, or a value not of its kind.
+            NlvizError: when a name is not a parameter's, or a value not of its kind.
         """
         given = dict(given or {})
         for name in given:

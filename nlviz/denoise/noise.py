@@ -39,7 +39,7 @@ class Noise:
 
     Attributes:
         kind: ``gaussian``, ``poisson-gaussian`` or ``salt-and-pepper``.
-        sigma: standard deviation of the Gaussian part, 0 or above; salt and pepper has none.
+        sigma: standard deviation of the Gaussian part, 0 or above; not of ``salt-and-pepper``.
         gain: units of the picture per photon, above 0; of ``poisson-gaussian`` only.
         amount: share of the pixels that become black or white, in [0, 1]; of ``salt-and-pepper``
             only.
@@ -88,7 +88,7 @@ class Noise:
     def level(self, clean: Image, *, data_range: float | None = None) -> float:
         """Return the root of the noise's mean variance over a clean picture, before clipping.
 
-        It is what denoisers are told as sigma. For Gaussian noise it is sigma itself.
+        Denoisers are given it as sigma. For Gaussian noise it is sigma itself.
 
         >>> Noise("poisson-gaussian", sigma=3, gain=4).level(np.full((5, 7), 10.0))
         7.0
@@ -137,7 +137,7 @@ def add_noise(
             and pepper need it.
 
     Raises:
-        NlvizError: when the picture is none or the noise out of its range.
+        NlvizError: when the picture is invalid or the noise out of its range.
 
     >>> add_noise(np.full((5, 7), 100, np.uint8), 10, seed=3).round(1)[0, :3]
     array([120.4,  74.4, 104.2], dtype=float32)

@@ -1,6 +1,8 @@
 """How near a denoised picture is to the clean one: PSNR, SSIM, and the method noise.
 
-Both measures are taken on the float values as they are: neither rounded nor clipped.
+Both measures are taken on the float values as they are: neither rounded nor clipped. They are
+written here as scikit-image, which has them too, is an extra and not needed otherwise; the tests
+hold them to its figures. They also take a whole clip, band by band, without copies of its size.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def psnr(clean: Image, other: Image, *, data_range: float | None = None) -> floa
         Decibels; infinity for equal pictures.
 
     Raises:
-        NlvizError: when one is no picture, or the shapes differ.
+        NlvizError: when one is not a picture, or the shapes differ.
 
     >>> clean = np.zeros((5, 7), np.uint8)
     >>> round(psnr(clean, clean + np.float32(25.5)), 3)
@@ -69,7 +71,7 @@ def ssim(clean: Image, other: Image, *, data_range: float | None = None) -> floa
         data_range: value of white; by default that of ``clean``.
 
     Raises:
-        NlvizError: when one is no picture, the shapes differ, or a side is below 11 pixels.
+        NlvizError: when one is not a picture, the shapes differ, or a side is below 11 pixels.
 
     >>> ramp = np.tile(np.arange(20, dtype=np.uint8) * 10, (16, 1))
     >>> ssim(ramp, ramp), round(ssim(ramp, ramp[:, ::-1]), 1)

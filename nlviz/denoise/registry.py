@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, overload
 
 import numpy as np
 
+from nlviz.clips.clip import Clip
 from nlviz.denoise.denoiser import Denoiser, Value
 from nlviz.denoise.image import Image, to_planes
 from nlviz.denoise.image import data_range as white_of
-from nlviz.denoise.methods import bm3d as bm3d_peer
-from nlviz.denoise.methods import builtin as own
-from nlviz.denoise.methods import learned as networks_entry
-from nlviz.denoise.methods import opencv as opencv_peer
-from nlviz.denoise.methods import scikit_image as scikit_image_peer
+from nlviz.denoise.methods import bm3d, builtin, learned, opencv, scikit_image
 from nlviz.denoise.noise import checked_sigma, estimate_sigma
 from nlviz.errors import NlvizError, did_you_mean
 from nlviz.progress import SILENT, Listener, Progress
 
 # One line for each family; the order is that of the lists and tables.
-_FAMILIES = (own, opencv_peer, scikit_image_peer, bm3d_peer, networks_entry)
-_OF_CLIPS = (own, opencv_peer)
+_METHODS = (builtin, opencv, scikit_image, bm3d, learned)
+_OF_CLIPS = (builtin, opencv)
 
-DENOISERS: Mapping[str, Denoiser] = {d.name: d for f in _FAMILIES for d in f.DENOISERS}
-CLIP_DENOISERS: Mapping[str, Denoiser] = {d.name: d for f in _OF_CLIPS for d in f.CLIP_DENOISERS}
+DENOISERS: Mapping[str, Denoiser] = {d.name: d for m in _METHODS for d in m.DENOISERS}
+CLIP_DENOISERS: Mapping[str, Denoiser] = {d.name: d for m in _OF_CLIPS for d in m.CLIP_DENOISERS}
+
+# Other spellings of a method: names of pairwise functions, and of the networks' middle blocks.
+SPELLINGS = {
+    "nl_means": "non-local-means",
+    "nonlocal": "learned-nonlocal",
+    "local": "learned-local",
+}
+
+
+def known_denoisers(*, of_clips: bool = False) -> dict[str, Denoiser]:
+    """Return the denoisers by name, whether they run here or not.
+
+    Args:
+        of_clips: whether clips are denoised; space-time forms replace those of single pictures.
+    """
+    return {**DENOISERS, **CLIP_DENOISERS} if of_clips else dict(DENOISERS)
 
 
 def list_denoisers() -> list[str]:
@@ -45,7 +59,7 @@ def list_clip_denoisers() -> list[str]:
     >>> "opencv-nlm-multi" in list_clip_denoisers()
     True
     """
-    both = {**DENOISERS, **CLIP_DENOISERS}
+    both = known_denoisers(of_clips=True)
     return [name for name, denoiser in both.items() if denoiser.available]
 
 
@@ -57,12 +71,12 @@ def find_denoiser(name: str, *, of_clips: bool = False) -> Denoiser:
         of_clips: whether clips are denoised; space-time forms come first then.
 
     Raises:
-        NlvizError: when there is none of that name.
+        NlvizError: when no denoiser has that name.
 
     >>> find_denoiser("bm3d").licence
     'Tampere University: non-commercial use only'
     """
-    known = {**DENOISERS, **CLIP_DENOISERS} if of_clips else DENOISERS
+    known = known_denoisers(of_clips=of_clips)
     if name not in known:
         if name in CLIP_DENOISERS:
             raise NlvizError(f"the denoiser {name!r} is for clips, this is one picture")
@@ -70,6 +84,17 @@ def find_denoiser(name: str, *, of_clips: bool = False) -> Denoiser:
     return known[name]
 
 
+@overload
+def denoise(
+    image: Clip,
+    name: str,
+    *,
+    sigma: float | None = None,
+    data_range: float | None = None,
+    progress: Listener | None = None,
+    **parameters: Any,
+) -> Clip: ...
+@overload
 def denoise(
     image: Image,
     name: str,
@@ -78,15 +103,25 @@ def denoise(
     data_range: float | None = None,
     progress: Listener | None = None,
     **parameters: Any,
-) -> Image:
-    """Return a picture denoised.
+) -> Image: ...
+def denoise(
+    image: Image | Clip,
+    name: str,
+    *,
+    sigma: float | None = None,
+    data_range: float | None = None,
+    progress: Listener | None = None,
+    **parameters: Any,
+) -> Image | Clip:
+    """Return a picture or a clip denoised.
 
     Where sigma is 0 there is nothing to remove: the picture is returned as it is, unless the
     parameter that sets the strength is given.
 
     Args:
-        image: (H, W) or (H, W, 3), uint8, uint16 or float of any range.
-        name: one of ``list_denoisers()``.
+        image: (H, W) or (H, W, 3), uint8, uint16 or float of any range; or a Clip, which is
+            denoised in space-time where the denoiser can, else frame by frame.
+        name: one of ``list_denoisers()``; for a Clip one of ``list_clip_denoisers()``.
         sigma: standard deviation of the noise in units of the picture; None estimates it.
         data_range: value of white; by default that of the type, for floats see
             :func:`nlviz.denoise.image.data_range`. Only some denoisers ask for it.
@@ -96,6 +131,7 @@ def denoise(
 
     Returns:
         A picture of the same shape and type, in the same units; float results are never clipped.
+        Of a Clip a Clip with the same times.
 
     Raises:
         NlvizError: when there is no such denoiser, it cannot run here, or the picture, sigma or
@@ -104,8 +140,23 @@ def denoise(
     >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (24, 32))
     >>> bool(denoise(noisy, "non-local-means", sigma=0.1).std() < 0.03)
     True
+    >>> clip = Clip.from_frames(np.full((3, 9, 11, 3), 7, np.uint8), name="grey")
+    >>> denoise(clip, "gaussian", sigma=5)
+    Clip('grey, denoised', 3 frames of 11x9 px, 0.00 to 0.08 s)
     """
-    return _denoised(image, find_denoiser(name), sigma, data_range, progress, parameters)
+    if isinstance(image, Clip):
+        frames = denoise_clip(
+            image.frames,
+            name,
+            sigma=sigma,
+            data_range=data_range,
+            progress=progress,
+            **parameters,
+        )
+        done = Clip.from_frames(frames, name=f"{image.name}, denoised")
+        return replace(done, times=image.times, sampling=image.sampling)
+    found = find_denoiser(SPELLINGS.get(name, name))
+    return _denoised(image, found, sigma, data_range, progress, parameters)
 
 
 def denoise_clip(
@@ -135,7 +186,7 @@ def denoise_clip(
     >>> denoise_clip(clip, "gaussian", sigma=5, spatial=1).shape
     (4, 9, 11)
     """
-    found = find_denoiser(name, of_clips=True)
+    found = find_denoiser(SPELLINGS.get(name, name), of_clips=True)
     frames = np.asarray(frames)
     if frames.ndim not in (3, 4):
         raise NlvizError(
@@ -194,16 +245,16 @@ def denoise_picture(
         progress: called with a sentence and a share; what it raises cancels.
         clip: whether it is a clip; None for one with four axes.
     """
-    tell = Progress.of(progress)
-    tell(f"Denoising: {denoiser.label}", 0.0)
+    report = Progress.of(progress)
+    report(f"Denoising: {denoiser.label}", 0.0)
     clip = picture.ndim == 4 if clip is None else clip
     if clip and not denoiser.of_clips:
         out = []
         for index, frame in enumerate(picture):
-            tell(f"{denoiser.label}: frame {index + 1} of {len(picture)}", index / len(picture))
+            report(f"{denoiser.label}: frame {index + 1} of {len(picture)}", index / len(picture))
             out.append(denoiser.run(frame, sigma, white, SILENT, **values))
         done: Image = np.stack(out)
     else:
-        done = denoiser.run(picture, sigma, white, tell, **values)
-    tell(f"Denoised: {denoiser.label}", 1.0)
+        done = denoiser.run(picture, sigma, white, report, **values)
+    report(f"Denoised: {denoiser.label}", 1.0)
     return done

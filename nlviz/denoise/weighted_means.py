@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,38 @@ from nlviz.progress import Listener
 
 EVERY_KEY_ALIKE = math.inf  # an h
 REACH = 3  # standard deviations from the query to the edge of its window
+
+
+class Computing(TypedDict, total=False):
+    """Where and how weighted means are computed, the same for every function of this file.
+
+    Attributes:
+        device: where to compute, such as "cpu" or "cuda"; by default where the picture is.
+        threads: of the CPU, 1 by default; the result does not depend on it.
+        progress: called with a sentence and the share done between bands; what it raises cancels.
+    """
+
+    device: str | None
+    threads: int
+    progress: Listener | None
+
+
+class Weights(TypedDict, total=False):
+    """What gives a key its weight in non-local means, besides h.
+
+    Attributes:
+        sigma: standard deviation of the noise, in units of the picture; 0 subtracts no bias.
+        patch: side of the patch in pixels, odd, 7 by default.
+        window: side of the window in pixels, odd, 21 by default.
+        patch_sigma: standard deviation in pixels of Gaussian weights over the patch, or None.
+        spatial: standard deviation in pixels of Gaussian weights over the window, or None.
+    """
+
+    sigma: float
+    patch: int
+    window: int
+    patch_sigma: float | None
+    spatial: float | None
 
 
 def non_local_means(
@@ -53,8 +85,8 @@ def non_local_means(
         sigma: standard deviation of the noise, in units of the picture; 0 subtracts no bias.
         patch: side of the patch in pixels, odd.
         window: side of the window in pixels, odd.
-        patch_sigma: weights the pixels of a patch by a Gaussian of so many pixels.
-        spatial: weights the window by a Gaussian of so many pixels.
+        patch_sigma: standard deviation in pixels of Gaussian weights over the patch; None is flat.
+        spatial: standard deviation in pixels of Gaussian weights over the window; None is flat.
         device: where to compute, such as "cpu" or "cuda"; by default where the picture is.
         threads: of the CPU; the result does not depend on it.
         progress: called with a sentence and the share done between bands; what it raises cancels.
@@ -82,31 +114,25 @@ def non_local_means_of_clip(
     frames: Pictures,
     *,
     h: float,
-    sigma: float = 0.0,
-    patch: int = 7,
-    window: int = 21,
     frames_window: int = 3,
-    patch_sigma: float | None = None,
-    spatial: float | None = None,
     device: str | None = None,
     threads: int = 1,
     progress: Listener | None = None,
+    **weights: Unpack[Weights],
 ) -> Pictures:
     """Return a clip in which each pixel is the mean of similar ones, in nearby frames too.
 
     Args:
         frames: (T, H, W) or (T, H, W, 3), as a picture of :func:`non_local_means`.
-        h: as there, and so are the other arguments.
-        sigma: as there.
-        patch: as there; patches lie in one frame.
-        window: as there, in each frame at the same place.
+        h: strength, as there.
         frames_window: frames in the window, odd, the pixel's own in the middle; it is cut off at
             the ends of the clip. 1 denoises each frame by itself, as a batch of pictures.
-        patch_sigma: as there.
-        spatial: as there; it leaves the distance in time out.
         device: as there.
         threads: as there.
         progress: as there.
+        weights: ``sigma``, ``patch``, ``window``, ``patch_sigma`` and ``spatial``, as there.
+            Patches lie in one frame, the window at the same place in each; ``spatial`` leaves the
+            distance in time out.
 
     Returns:
         A clip of the same shape, type, range and kind.
@@ -118,7 +144,7 @@ def non_local_means_of_clip(
     >>> bool((non_local_means_of_clip(clip, h=5, frames_window=3) == clip).all())
     True
     """
-    weighting = Weighting(h, sigma, patch, window, patch_sigma, spatial, frames_window)
+    weighting = Weighting(h, frames=frames_window, **weights)
     return averaged(frames, weighting, device, threads, progress)
 
 
@@ -171,7 +197,7 @@ def _by_numba(
 
 
 def window_of(spatial: float) -> int:
-    """Return the side of the window that holds a Gaussian of so many pixels.
+    """Return the side of the window that holds a Gaussian of this standard deviation in pixels.
 
     >>> window_of(2.0)
     13
@@ -185,14 +211,12 @@ def mean(
     image: Pictures,
     *,
     window: int = 5,
-    device: str | None = None,
-    threads: int = 1,
-    progress: Listener | None = None,
+    **computing: Unpack[Computing],
 ) -> Pictures:
     """Return the mean over a window of (H, W) or (H, W, 3); see :func:`non_local_means`.
 
     Raises:
-        NlvizError: when the window is even or below 1, or the picture is none.
+        NlvizError: when the window is even or below 1, or the picture is invalid.
 
     >>> import numpy as np
     >>> mean(np.array([[0.0, 3.0, 6.0]]), window=3)
@@ -203,9 +227,7 @@ def mean(
         h=EVERY_KEY_ALIKE,
         patch=1,
         window=window,
-        device=device,
-        threads=threads,
-        progress=progress,
+        **computing,
     )
 
 
@@ -214,16 +236,14 @@ def gaussian(
     *,
     spatial: float = 1.5,
     window: int | None = None,
-    device: str | None = None,
-    threads: int = 1,
-    progress: Listener | None = None,
+    **computing: Unpack[Computing],
 ) -> Pictures:
     """Return a picture (H, W) or (H, W, 3) blurred by a Gaussian of ``spatial`` pixels.
 
     The window reaches three times as far unless given.
 
     Raises:
-        NlvizError: when spatial is not above 0, the window even, or the picture none.
+        NlvizError: when spatial is not above 0, the window even, or the picture invalid.
 
     >>> import numpy as np
     >>> gaussian(np.eye(3), spatial=0.5, window=3).round(2)[1]
@@ -235,9 +255,7 @@ def gaussian(
         patch=1,
         window=window_of(spatial) if window is None else window,
         spatial=spatial,
-        device=device,
-        threads=threads,
-        progress=progress,
+        **computing,
     )
 
 
@@ -247,9 +265,7 @@ def bilateral(
     h: float,
     spatial: float = 2.0,
     window: int | None = None,
-    device: str | None = None,
-    threads: int = 1,
-    progress: Listener | None = None,
+    **computing: Unpack[Computing],
 ) -> Pictures:
     """Return a picture (H, W) or (H, W, 3) averaged over near pixels of similar value.
 
@@ -257,7 +273,7 @@ def bilateral(
     given.
 
     Raises:
-        NlvizError: when h or spatial is not above 0, the window even, or the picture none.
+        NlvizError: when h or spatial is not above 0, the window even, or the picture invalid.
 
     >>> import numpy as np
     >>> edge = np.repeat([[10.0, 12.0, 200.0, 202.0]], 2, axis=0)
@@ -270,7 +286,5 @@ def bilateral(
         patch=1,
         window=window_of(spatial) if window is None else window,
         spatial=spatial,
-        device=device,
-        threads=threads,
-        progress=progress,
+        **computing,
     )

@@ -75,7 +75,7 @@ class Weighting:
         return self.window // 2 + self.patch // 2
 
     def taps(self) -> npt.NDArray[np.float64]:
-        """Weights over one axis of the patch; their outer product is the patch's, of sum 1."""
+        """Return weights over one axis of the patch; their outer product is its, of sum 1."""
         away = np.arange(self.patch) - self.patch // 2
         weights = np.ones(self.patch)
         if self.patch_sigma is not None:
@@ -84,7 +84,7 @@ class Weighting:
         return shares
 
     def log_spatial(self) -> npt.NDArray[np.float64]:
-        """Natural logarithms of the spatial weights, (window, window)."""
+        """Return the natural logarithms of the spatial weights, (window, window)."""
         away = (np.arange(self.window) - self.reach) ** 2
         apart = (away[:, None] + away).astype(np.float64)
         return np.zeros_like(apart) if self.spatial is None else -apart / (2 * self.spatial**2)

@@ -30,6 +30,7 @@ import msgspec
 from msgspec import Meta
 
 from nlviz.errors import NlvizError, did_you_mean
+from nlviz.sentences import listed
 
 HUGE = 10**12
 Text = Annotated[str, Meta(min_length=1)]
@@ -144,8 +145,7 @@ def rule_of(kind: Any) -> str:
         return ", or ".join([*words, "null"] if NoneType in parts else words)
     origin, inner = get_origin(bare) or bare, get_args(bare)
     if origin is Literal:
-        *others, last = map(str, inner)
-        return f"{', '.join(others)} or {last}" if others else last
+        return listed(map(str, inner))
     if origin in (int, float):
         return _number_rule(bounds, "a whole number" if origin is int else "a number")
     if origin is tuple and Ellipsis not in inner:

@@ -88,7 +88,7 @@ def travel(
 
 
 def space_clip(photos: dict[str, Picture]) -> ComposedClip:
-    """A cup, a cat and a rocket that cross a field of galaxies and hide behind each other."""
+    """Compose a cup, a cat and a rocket that cross a field of galaxies and hide one another."""
     cup, cat, rocket = cutouts(photos)
     sky = cv2.resize(photos["hubble_deep_field"], None, fx=0.95, fy=0.95).astype(np.uint8)
     paths = [
@@ -175,7 +175,7 @@ def _film(
 
 
 def _scikit_image_photos() -> dict[str, Picture]:
-    """The pictures that lie in scikit-image's package folder, by name."""
+    """Return the pictures that lie in scikit-image's package folder, by name."""
     import skimage
 
     folder = Path(skimage.__file__).parent / "data"

@@ -97,7 +97,7 @@ class ComposedClip:
 
     @classmethod
     def load(cls, truth: str | Path, frames: Picture) -> ComposedClip:
-        """Read what `save_truth` wrote, for the frames of the film it was written beside.
+        """Read what `save_truth` wrote, for the frames of the film that it belongs to.
 
         Raises:
             NlvizError: when the number or size of the frames is not that of the labels.
@@ -278,7 +278,7 @@ def _blob(side: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
 
 
 def _background(photo: Picture, size: tuple[int, int], rng: np.random.Generator) -> Picture:
-    """The photo, scaled to cover the frame with room to drift and zoom."""
+    """Return the photo, scaled to cover the frame with room to drift and zoom."""
     cover = max(size[0] / photo.shape[0], size[1] / photo.shape[1]) * rng.uniform(1.3, 1.8)
     shape = (round(photo.shape[1] * cover), round(photo.shape[0] * cover))
     way = cv2.INTER_AREA if cover < 1 else cv2.INTER_LINEAR

@@ -84,7 +84,7 @@ def train(
         stage: how long and how fast.
         seed: of the patches and their noise.
         checkpoint: where the state is kept, every ``every`` steps; a run goes on from there.
-        told: called with the number of steps done and the mean loss.
+        told: callback, called with the number of steps done and the mean loss.
         every: steps between checkpoints.
     """
     device = next(net.parameters()).device

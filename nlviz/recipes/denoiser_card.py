@@ -1,6 +1,6 @@
 """Bundles trained denoisers: ``python -m nlviz.recipes.denoiser_card FOLDER``.
 
-Copies the weights of one seed, both kinds, and writes a card beside each: what the weights are and
+Copies the weights of one seed, both kinds, and writes a card next to each: what the weights are and
 saw, and how they fared in the benchmark. Given no folder, only the cards are written anew.
 """
 

@@ -1,7 +1,7 @@
 """Features of the frozen backbone for many short clips, clean and degraded, computed once.
 
 A sample is a clip of a few frames. Composed clips bring the true place of every cell of every frame
-in every other frame; footage brings none. The features that enter ``stage3`` are kept in files, so
+in every other frame; footage does not. The features that enter ``stage3`` are kept in files, so
 that an interrupted run goes on where it was; those of ``stage4`` follow from them.
 """
 
@@ -145,7 +145,7 @@ class FeatureBank:
         return list(self._samples("composed", count, self._compose, told))
 
     def footage(self, count: int, told: Callable[[int], None]) -> list[dict[str, Any]]:
-        """Return `count` samples of footage as dictionaries of arrays; none without films."""
+        """Return `count` samples of footage as dictionaries of arrays; empty without films."""
         return list(self._samples("footage", count if self.films else 0, self._film, told))
 
     def _samples(

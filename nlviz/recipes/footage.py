@@ -237,7 +237,7 @@ def _unpack(package: str, cache: Path, into: Path) -> None:
 
 
 def _found(package: str, wanted: Sequence[str], unpacked: Path) -> list[Path]:
-    """The wanted files of a package."""
+    """Return the wanted files of a package."""
     out: list[Path] = []
     for pattern in wanted:
         hits = [p for place in _PLACES for p in sorted((unpacked / place).glob(pattern))]

@@ -126,7 +126,7 @@ def hits(truth: Tensor, query: Tensor, h: int, w: int, *, own: bool = False) -> 
 
 
 def _cosines(block: NonLocalBlock, x: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines of some queries with all keys, and which keys are of the query's own frame."""
+    """Return cosines of some queries with all keys, and which keys are of the query's own frame."""
     device = _device(block)
     theta, phi, _ = block.embed(x.float().to(device).transpose(0, 1)[None])
     cells = x.shape[2] * x.shape[3]
@@ -135,7 +135,7 @@ def _cosines(block: NonLocalBlock, x: Tensor, query: Tensor) -> tuple[Tensor, Te
 
 
 def _spread(logits: Tensor, near: Tensor, frames: int) -> Tensor:
-    """Minus the mean log of the mass near the true place, over the frames where it is seen."""
+    """Return minus the mean log mass near the true place, over the frames where it is seen."""
     by_frame = (len(logits), frames, -1)
     mass = (logits.softmax(1) * near).reshape(by_frame).sum(2)
     seen = near.reshape(by_frame).any(2)

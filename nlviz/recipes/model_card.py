@@ -117,7 +117,7 @@ def card(weights: Path, report: dict[str, Any], plan: Plan) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the card beside a weights file that the recipe wrote."""
+    """Write the card next to a weights file that the recipe wrote."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--report", type=Path, required=True, help="figures of the recipe")

@@ -33,7 +33,7 @@ class PatchBank:
     """Clean pictures to cut patches from.
 
     Args:
-        pictures: (H, W, 3) RGB uint8, none smaller than the patches.
+        pictures: (H, W, 3) RGB uint8, all at least as large as the patches.
 
     >>> bank = PatchBank([np.full((70, 90, 3), 128, np.uint8)])
     >>> batch = bank.draw(2, 32, seed=0, step=5)
@@ -87,7 +87,7 @@ def read_bank(paths: Iterable[Path], *, kept: Path) -> PatchBank:
     """Return the bank of some photographs, reduced; read again from ``kept`` the next time.
 
     Raises:
-        NlvizError: when a file is no picture, or there is none that is large enough.
+        NlvizError: when a file is not a picture, or no picture is large enough.
     """
     if not kept.exists():
         pictures = []

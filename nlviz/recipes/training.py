@@ -183,7 +183,7 @@ class Training:
     def _entering(
         self, name: str, stored: Sequence[dict[str, Any]]
     ) -> tuple[list[Sample], list[Tensor]]:
-        """Samples that enter a block, and the clean features it should restore."""
+        """Return samples that enter a block, and the clean features it should restore."""
         if name == "stage3":
             samples = [at_stage3(s) for s in stored]
             return samples, [s.clean for s in samples]

@@ -30,7 +30,7 @@ class ColourScale:
     Attributes:
         lo, hi: weights at the ends.
         uniform: weight of uniform attention.
-        unit: in what the ends are told.
+        unit: of the numbers at the ends.
         most, least: extreme weights, the query's own cell aside.
         planes: own end for every frame of the key grid, or None for one scale over all.
         fixed: whether the end was given rather than found.
@@ -110,7 +110,7 @@ def scale_of(
         attention: the map.
         top: end of the scale in multiples of uniform attention; None to find it.
         per_frame: whether every frame has its own scale.
-        unit: in what the ends are told; ``logit`` spans all values.
+        unit: of the numbers at the ends; ``logit`` spans all values.
 
     Raises:
         NlvizError: when ``top`` is not above 0.

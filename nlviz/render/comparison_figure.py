@@ -121,7 +121,7 @@ def comparison_sheet(comparison: Comparison, *, detail: Box | None = None) -> Sh
 
 
 def _layout(comparison: Comparison, count: int, detail: Box | None) -> Layout:
-    height, wide = comparison.noisy.shape[1:3] if comparison.of_clip else comparison.noisy.shape[:2]
+    height, wide = comparison.size
     choices = [c for c in (4, 3, 5) if c <= max(count, 3)]
     columns = min(choices, key=lambda c: (-(-count // c) * c - count, choices.index(c)))
     room = (CONTENT - GUTTER * (columns - 1)) // columns
@@ -141,7 +141,7 @@ def _layout(comparison: Comparison, count: int, detail: Box | None) -> Layout:
 
 def _overview(comparison: Comparison) -> tuple[Picture, int]:
     """Return every n-th pixel of the picture, to judge where things lie, and n."""
-    height, wide = comparison.noisy.shape[1:3] if comparison.of_clip else comparison.noisy.shape[:2]
+    height, wide = comparison.size
     every = math.ceil(math.sqrt(height * wide / _OVERVIEW))
     key = "noisy" if comparison.clean is None else "clean"
     return comparison.shown(key, part=(slice(None, None, every), slice(None, None, every))), every
@@ -158,7 +158,7 @@ def _textured(comparison: Comparison, size: tuple[int, int]) -> Box:
     h, w = (max(n // every, 1) for n in size)
     total = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
     top, left = (int(i) * every for i in np.unravel_index(int(total.argmax()), total.shape))
-    height, wide = comparison.noisy.shape[1:3] if comparison.of_clip else comparison.noisy.shape[:2]
+    height, wide = comparison.size
     return min(top, height - size[0]), min(left, wide - size[1]), *size
 
 

@@ -32,7 +32,7 @@ _COLUMNS = ("denoiser", "label", "psnr", "ssim", "seconds", "best", "parameters"
 
 @dataclass(frozen=True)
 class SavedComparison:
-    """A comparison as its .json file tells it.
+    """The content of a comparison's .json file.
 
     Attributes:
         setup: how it was made.
@@ -99,7 +99,7 @@ def read_comparison(path: str | Path) -> SavedComparison:
     """Read the .json file of a comparison.
 
     Raises:
-        InvalidView: when it is none, or of another version.
+        InvalidView: when the file is not a comparison, or of another version.
     """
     path = Path(path)
     try:

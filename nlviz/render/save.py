@@ -165,7 +165,7 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
 
 
 def _shown(affinity: Affinity, display: Display) -> Display:
-    """Return the display with rows in place of logits where there are none: in differences."""
+    """Return the display, with rows in place of logits for differences, which have no logits."""
     return replace(display, values="rows") if affinity.row_values == "difference" else display
 
 

@@ -104,7 +104,7 @@ def missing_note(texts: Iterable[str]) -> str:
 
 @cache
 def _code_points(path: str) -> frozenset[int]:
-    """Return the code points that a font file has glyphs for; none for fonts of fixed sizes."""
+    """Return the code points that a font file has glyphs for; empty for fonts of fixed sizes."""
     from matplotlib.ft2font import FaceFlags, FT2Font
 
     try:

@@ -99,7 +99,7 @@ def psnr_over_sigma(
     """
     from nlviz.denoise.image import data_range as white_of
 
-    image, tell = np.asarray(image), Progress.of(progress)
+    image, report = np.asarray(image), Progress.of(progress)
     white = white_of(image, data_range)
     if sigmas is None:
         sigmas = [s * white / 255 for s in SIGMAS]
@@ -109,7 +109,7 @@ def psnr_over_sigma(
     names = default_denoisers(of_clips=image.ndim == 4) if denoisers is None else tuple(denoisers)
     rows = []
     for index, sigma in enumerate(levels):
-        tell(f"Sigma {sigma:g}", index / len(levels))
+        report(f"Sigma {sigma:g}", index / len(levels))
         rows.append(
             compare(
                 image,
@@ -119,7 +119,7 @@ def psnr_over_sigma(
                 fair=fair,
                 parameters=parameters,
                 data_range=white,
-                progress=tell.part(index / len(levels), (index + 1) / len(levels)),
+                progress=report.part(index / len(levels), (index + 1) / len(levels)),
             )
         )
 
@@ -194,12 +194,12 @@ def effective_number_over_h(
     )
     places = np.stack(np.unravel_index(np.sort(chosen), (height, width)), axis=1)
     out = np.empty((len(h), len(places)))
-    tell = Progress.of(progress)
+    report = Progress.of(progress)
     for index, distances in enumerate(_distances(values, places, first)):
-        tell(f"Query {index + 1} of {len(places)}", index / len(places))
+        report(f"Query {index + 1} of {len(places)}", index / len(places))
         for row, weighting in enumerate(weightings):
             out[row, index] = _effective(np.maximum(distances - 2 * told**2, 0), weighting.h)
-    tell("Counted", 1.0)
+    report("Counted", 1.0)
     return EffectiveCurve(np.array([w.h for w in weightings]), out, places, first.window**2)
 
 

@@ -1,7 +1,7 @@
 """The oracle: a denoiser's strength tuned on a grid against the clean picture.
 
-Nobody has the clean picture in practice; but tuned so, every method shows what it can do, and none
-is judged by how well its default was guessed.
+The clean picture is unknown in practice; but tuned so, every method shows what it can do, and no
+method is judged by how well its default was guessed.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def tuned(
     progress: Listener | None = None,
 ) -> Tuned:
     """Return what :func:`oracle` does, every parameter given."""
-    tell, what = Progress.of(progress), denoiser.strength
+    report = Progress.of(progress)
+    what = denoiser.strength
     parameter = denoiser.parameters[what]
     found: dict[float, float] = {}
 
@@ -115,7 +116,7 @@ def tuned(
         value = float(checked)
         if value in found:
             return
-        tell(f"Oracle: {denoiser.label}, {what} = {value:.4g}", 1 - 0.85 ** len(found))
+        report(f"Oracle: {denoiser.label}, {what} = {value:.4g}", 1 - 0.85 ** len(found))
         if value == 0:
             found[value] = psnr(clean, noisy, data_range=white)
             return

@@ -30,7 +30,7 @@ class Result:
     Attributes:
         picture: float32 in the picture's units, neither rounded nor clipped.
         method_noise: noisy minus picture.
-        psnr, ssim: against the clean picture; None where there is none, and ssim None for
+        psnr, ssim: against the clean picture; None where that is unknown, and ssim None for
             pictures below 11 pixels.
         seconds: of the clock on the wall, imports and compilation aside; of a quick denoiser the
             fastest of up to five runs.
@@ -61,7 +61,7 @@ class Comparison:
         clean: the clean picture, or None for one that was noisy already.
         noisy: float32, what every denoiser was given.
         results: by name, in the order asked for.
-        sigma: what the denoisers were told.
+        sigma: standard deviation of the noise that the denoisers were given.
         sigma_from: where sigma comes from, in words.
         white: value of white.
         precision: ``float``, or ``uint8`` where the input was rounded and clipped for all.
@@ -90,6 +90,12 @@ class Comparison:
     def of_clip(self) -> bool:
         """Whether frames were denoised rather than one picture."""
         return self.noisy.ndim == 4
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture, or of a frame, in pixels."""
+        height, width = self.noisy.shape[1:3] if self.of_clip else self.noisy.shape[:2]
+        return height, width
 
     @property
     def table(self) -> list[dict[str, Any]]:
@@ -158,7 +164,9 @@ class Comparison:
     def shown_noise(
         self, name: str, *, frame: int | None = None, part: Part = EVERYTHING
     ) -> npt.NDArray[np.uint8]:
-        """Return a method noise as (H, W, 3) uint8: grey is none, on the scale of all.
+        """Render a denoiser's method noise as (H, W, 3) RGB uint8.
+
+        Mid-grey is zero; all denoisers share one scale.
 
         ``noisy`` gives the noise that was added, where the clean picture is known.
         """
@@ -214,7 +222,7 @@ def _seen(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
 
 
 def numbers_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return PSNR, SSIM and seconds of a row as text; a dash where there is none.
+    """Return PSNR, SSIM and seconds of a row as text; a dash for a missing value.
 
     >>> numbers_of({"psnr": 29.456, "ssim": None, "seconds": 0.0123})
     ('29.46', '-', '0.012')

@@ -51,13 +51,13 @@ def compare(
     Args:
         image: the clean picture (H, W) or (H, W, 3), or a clip (T, H, W, 3): uint8, uint16, float.
         sigma: of the Gaussian noise that is added, in units of the picture; by default 25 of 255.
-            With ``noise`` or ``noisy``: what the denoisers are told; by default the noise's own
+            With ``noise`` or ``noisy``: what the denoisers are given; by default the noise's own
             level, or the estimate.
         denoisers: names; by default all that run here but the very slow ones.
         seed: of the noise.
         noise: another noise than Gaussian.
         clipped: whether values of the noisy picture beyond the range are cut off.
-        noisy: a picture that is noisy already, beside its clean one or, without ``image``, alone;
+        noisy: a picture that is noisy already, with its clean one or, without ``image``, alone;
             True says that ``image`` itself is noisy. Alone there is no PSNR and no SSIM.
         fair: same patch, window and type of input for all, and each strength the *oracle*'s: the
             best of a grid against the clean picture. Where a denoiser takes uint8 only, all get
@@ -123,14 +123,14 @@ def carry_out(
     Args:
         setup: how.
         image: the clean picture, or None.
-        noisy: the noisy one, where none is made.
+        noisy: the noisy one, where no noise is added.
         name: of the picture.
         progress: called with a sentence and a share in [0, 1]; what it raises cancels.
 
     Raises:
         NlvizError: as :func:`compare`.
     """
-    tell = Progress.of(progress)
+    report = Progress.of(progress)
     clean = None if image is None else np.asarray(image)
     given = clean if noisy is None else np.asarray(noisy)
     if given is None:
@@ -143,7 +143,7 @@ def carry_out(
             "a fair comparison tunes against the clean picture, which is not there; leave fair out"
         )
     white = white_of(given if clean is None else clean, setup.data_range)
-    tell("Adding noise", 0.0)
+    report("Adding noise", 0.0)
     seen, sigma, origin = noisy_input(setup, clean, noisy=given)
     precision = setup.input_type(of_clips=of_clips)
     results: dict[str, Result] = {}
@@ -156,9 +156,9 @@ def carry_out(
             seen,
             sigma,
             white,
-            tell.part(first, last),
+            report.part(first, last),
         )
-    tell("Measured", 1.0)
+    report("Measured", 1.0)
     before = _quality(clean, seen, white)
     return Comparison(
         clean,
@@ -178,12 +178,12 @@ def carry_out(
 def noisy_input(
     setup: Setup, image: Image | None, *, noisy: Image | None = None
 ) -> tuple[Floats, float, str]:
-    """Return what all denoisers of a comparison are given, and the sigma that they are told.
+    """Return the picture that all denoisers of a comparison are given, and their sigma.
 
     Args:
         setup: how.
         image: the clean picture, or None.
-        noisy: the noisy one, where none is made.
+        noisy: the noisy one, where no noise is added.
 
     Returns:
         The noisy picture, its sigma, and where that comes from in words.
@@ -208,7 +208,7 @@ def noisy_input(
 def _seen_and_told(
     setup: Setup, clean: Image | None, given: Image, white: float
 ) -> tuple[Floats, float, str]:
-    """Return the noisy picture, the sigma that denoisers are told, and where that comes from."""
+    """Return the noisy picture, the sigma that denoisers are given, and where that comes from."""
     if setup.noise is None or clean is None:
         seen = given.astype(np.float32)
         if setup.sigma is not None:
@@ -237,12 +237,12 @@ def _result(
     noisy: Floats,
     sigma: float,
     white: float,
-    tell: Progress,
+    report: Progress,
 ) -> Result:
     asked = setup.of(denoiser)
     values = denoiser.values(sigma, white, asked)
     found = None
-    _warm_up(denoiser, noisy, white, values, tell)
+    _warm_up(denoiser, noisy, white, values, report)
     if setup.fair and clean is not None:
         found = tuned(
             denoiser,
@@ -251,7 +251,7 @@ def _result(
             sigma,
             white,
             values,
-            progress=tell.part(0.0, 0.9),
+            progress=report.part(0.0, 0.9),
         )
         whole = denoiser.parameters[denoiser.strength].kind == "odd"
         values[denoiser.strength] = int(found.value) if whole else found.value
@@ -259,7 +259,7 @@ def _result(
         picture, seconds = noisy.copy(), 0.0
     else:
         picture, seconds = _timed(
-            lambda told: denoise_picture(denoiser, noisy, sigma, white, values, told), tell
+            lambda told: denoise_picture(denoiser, noisy, sigma, white, values, told), report
         )
     picture = np.asarray(picture, np.float32)
     return Result(
@@ -275,12 +275,12 @@ def _result(
     )
 
 
-def _timed(run: Callable[[Progress], Image], tell: Progress) -> tuple[Image, float]:
+def _timed(run: Callable[[Progress], Image], report: Progress) -> tuple[Image, float]:
     """Return what a run gives, and the seconds of the fastest of several where it is quick."""
     best, spent = math.inf, 0.0
     for index in range(_MOST_RUNS):
         start = time.perf_counter()
-        picture = run(tell if index == 0 else SILENT)
+        picture = run(report if index == 0 else SILENT)
         took = time.perf_counter() - start
         best, spent = min(best, took), spent + took
         if spent > _QUICK:
@@ -289,13 +289,13 @@ def _timed(run: Callable[[Progress], Image], tell: Progress) -> tuple[Image, flo
 
 
 def _warm_up(
-    denoiser: Denoiser, noisy: Floats, white: float, values: Mapping[str, Value], tell: Progress
+    denoiser: Denoiser, noisy: Floats, white: float, values: Mapping[str, Value], report: Progress
 ) -> None:
     """Let a denoiser import, load and compile what it needs on a corner, before the clock runs."""
     key = (denoiser.name, noisy.shape[3:], noisy.ndim, values.get("patch"))
     if key in _WARM:
         return
-    tell(f"Preparing: {denoiser.label}", 0.0)
+    report(f"Preparing: {denoiser.label}", 0.0)
     corner = noisy[:2, :24, :24] if noisy.ndim == 4 else noisy[:24, :24]
     if noisy.ndim == 4 and not denoiser.of_clips:
         corner = corner[0]
@@ -305,7 +305,7 @@ def _warm_up(
         corner,
         sigma,
         white,
-        Progress(lambda sentence, _: tell(sentence[:1].upper() + sentence[1:], 0.0)),
+        Progress(lambda sentence, _: report(sentence[:1].upper() + sentence[1:], 0.0)),
         **denoiser.values(sigma, white),
     )
     _WARM.add(key)

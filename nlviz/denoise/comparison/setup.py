@@ -14,13 +14,7 @@ import numpy as np
 from nlviz.denoise.denoiser import Denoiser
 from nlviz.denoise.image import Image
 from nlviz.denoise.noise import Noise, checked_sigma
-from nlviz.denoise.registry import (
-    CLIP_DENOISERS,
-    DENOISERS,
-    find_denoiser,
-    list_clip_denoisers,
-    list_denoisers,
-)
+from nlviz.denoise.registry import find_denoiser, list_clip_denoisers, list_denoisers
 from nlviz.errors import NlvizError
 
 Precision = Literal["float", "uint8"]
@@ -35,11 +29,11 @@ class Setup:
     Attributes:
         denoisers: names, in the order of the table.
         noise: what is added, or None where the picture is noisy already.
-        sigma: what denoisers are told, or None for the noise's own level, or the estimate.
+        sigma: what denoisers are given, or None for the noise's own level, or the estimate.
         seed: of the noise.
         fair: whether every strength is tuned against the clean picture, on the same input.
         parameters: value by name for all denoisers that have it, or a mapping by denoiser.
-        data_range: value of white, or None to tell it from the picture.
+        data_range: value of white, or None to infer it from the picture.
         precision: ``float``, or ``uint8`` for an input that is rounded and clipped for all;
             None is ``uint8`` where a fair comparison has a denoiser that takes nothing else.
     """
@@ -125,7 +119,7 @@ class Setup:
         """Return the setup that ``to_dict`` wrote.
 
         Raises:
-            NlvizError: when it is none.
+            NlvizError: when the fields are not those of a setup.
 
         >>> Setup.from_dict(Setup(("mean",)).to_dict()) == Setup(("mean",))
         True
@@ -176,9 +170,8 @@ def default_denoisers(*, of_clips: bool = False) -> tuple[str, ...]:
     >>> "scikit-image-slow" in default_denoisers()
     False
     """
-    known = {**DENOISERS, **CLIP_DENOISERS}
     names = list_clip_denoisers() if of_clips else list_denoisers()
-    return tuple(name for name in names if not known[name].slow)
+    return tuple(name for name in names if not find_denoiser(name, of_clips=of_clips).slow)
 
 
 def digest_of_pixels(image: Image) -> str:

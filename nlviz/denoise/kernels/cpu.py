@@ -300,7 +300,7 @@ def _pair(
 def _compiler() -> Any:
     """Return the compiled form of ``_pair``, made when first called, kept on disk where it can be.
 
-    It lies beside this file, or in numba's folder of the user where this one is read-only.
+    It lies in the folder of this file, or in the user's folder of numba where this is read-only.
     """
     try:
         return numba.njit(nogil=True, cache=True, **FAST)(_pair)
@@ -338,7 +338,7 @@ def averaged(
 ) -> PlaneArray:
     """Return the weighted means of frames (T, C, H, W), float32 or float64 as they are.
 
-    Tiles are computed by so many threads; their sums are the same whoever computes them.
+    Threads share the tiles; the sums do not depend on which thread computes a tile.
     """
     count, channels, height, width = frames.shape
     kind = frames.dtype.type

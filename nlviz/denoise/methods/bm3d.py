@@ -18,7 +18,7 @@ _MISSING = (
 )
 
 
-def _run(picture: Image, sigma: float, white: float, tell: Progress, *, level: float) -> Image:
+def _run(picture: Image, sigma: float, white: float, report: Progress, *, level: float) -> Image:
     import bm3d
 
     profile = bm3d.BM3DProfile()

@@ -23,35 +23,35 @@ def threads() -> int:
     return max(int(cv2.getNumThreads()), 1)
 
 
-def _mean(picture: Image, sigma: float, white: float, tell: Progress, *, window: int) -> Image:
+def _mean(picture: Image, sigma: float, white: float, report: Progress, *, window: int) -> Image:
     from nlviz.denoise.weighted_means import mean
 
-    return mean(picture, window=window, threads=threads(), progress=tell)
+    return mean(picture, window=window, threads=threads(), progress=report)
 
 
 def _gaussian(
-    picture: Image, sigma: float, white: float, tell: Progress, *, spatial: float
+    picture: Image, sigma: float, white: float, report: Progress, *, spatial: float
 ) -> Image:
     from nlviz.denoise.weighted_means import gaussian
 
-    return gaussian(picture, spatial=spatial, threads=threads(), progress=tell)
+    return gaussian(picture, spatial=spatial, threads=threads(), progress=report)
 
 
 def _bilateral(
-    picture: Image, sigma: float, white: float, tell: Progress, *, h: float, spatial: float
+    picture: Image, sigma: float, white: float, report: Progress, *, h: float, spatial: float
 ) -> Image:
     from nlviz.denoise.weighted_means import bilateral
 
-    return bilateral(picture, h=h, spatial=spatial, threads=threads(), progress=tell)
+    return bilateral(picture, h=h, spatial=spatial, threads=threads(), progress=report)
 
 
 def _means(
-    picture: Image, sigma: float, white: float, tell: Progress, *, bias: bool, **parameters: Any
+    picture: Image, sigma: float, white: float, report: Progress, *, bias: bool, **parameters: Any
 ) -> Image:
     from nlviz.denoise.weighted_means import non_local_means
 
     return non_local_means(
-        picture, sigma=sigma if bias else 0.0, threads=threads(), progress=tell, **parameters
+        picture, sigma=sigma if bias else 0.0, threads=threads(), progress=report, **parameters
     )
 
 
@@ -59,7 +59,7 @@ def _means_of_clip(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Progress,
+    report: Progress,
     *,
     bias: bool,
     frames: int,
@@ -72,7 +72,7 @@ def _means_of_clip(
         sigma=sigma if bias else 0.0,
         frames_window=frames,
         threads=threads(),
-        progress=tell,
+        progress=report,
         **parameters,
     )
 

@@ -20,7 +20,7 @@ def _run(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Progress,
+    report: Progress,
     *,
     kind: Literal["local", "nonlocal"],
     level: float,
@@ -29,7 +29,7 @@ def _run(
 
     planes = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
     shares = np.ascontiguousarray(planes / planes.dtype.type(white))
-    done = restore(shares, level / white, kind, progress=tell)
+    done = restore(shares, level / white, kind, progress=report)
     image = done[0] if picture.ndim == 2 else done.transpose(1, 2, 0)
     return np.asarray(image * white, picture.dtype)
 

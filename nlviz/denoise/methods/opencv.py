@@ -40,7 +40,7 @@ def _image(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Progress,
+    report: Progress,
     *,
     h: float,
     patch: int,
@@ -60,7 +60,7 @@ def _clip(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Progress,
+    report: Progress,
     *,
     h: float,
     patch: int,
@@ -70,7 +70,7 @@ def _clip(
     source, strength = list(as_bytes(picture, white)), [h * 255 / white]
     out = []
     for index in range(len(source)):
-        tell(f"OpenCV: frame {index + 1} of {len(source)}", index / len(source))
+        report(f"OpenCV: frame {index + 1} of {len(source)}", index / len(source))
         # A whole window must lie in the clip.
         reach = min(frames // 2, index, len(source) - 1 - index)
         if reach:

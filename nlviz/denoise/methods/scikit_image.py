@@ -20,7 +20,7 @@ def _run(
     picture: Image,
     sigma: float,
     white: float,
-    tell: Progress,
+    report: Progress,
     *,
     fast: bool,
     h: float,

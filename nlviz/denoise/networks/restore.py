@@ -89,7 +89,8 @@ def restore(
         Planes of the same shape and type.
 
     Raises:
-        NlvizError: when the planes or sigma are none, or a control is asked of the local network.
+        NlvizError: when the planes or sigma are invalid, or a control is asked of the local
+                network.
 
     >>> restore(np.full((1, 5, 7), 0.5), 0.1, "nonlocal").shape
     (1, 5, 7)
@@ -122,12 +123,12 @@ def learned_affinity(
     Args:
         image: (H, W) or (H, W, 3), as for ``denoise``.
         sigma: of its noise, in its own units.
-        data_range: the value of white; told from the type and the values by default.
+        data_range: the value of white; inferred from the type and the values by default.
         device: where the network runs; theta and phi are on the CPU.
         progress: as in ``restore``.
 
     Raises:
-        NlvizError: when the image or sigma is none.
+        NlvizError: when the image or sigma is invalid.
 
     >>> learned_affinity(np.zeros((70, 90), np.uint8), sigma=25)
     Affinity(learned-nonlocal, embedded_gaussian, 1575 queries (1x35x45) x 1575 keys)
@@ -158,7 +159,7 @@ def affinity_of_planes(
         progress: as in ``restore``.
 
     Raises:
-        NlvizError: when the planes or sigma are none, or the network has no non-local block.
+        NlvizError: when the planes or sigma are invalid, or the network has no non-local block.
     """
     net = load("nonlocal", device=device) if net is None else net
     if net.kind == "local":
@@ -206,14 +207,18 @@ def _tiled(
     height, width = planes.shape[1:]
     parts = tiles(height + height % STRIDE, width + width % STRIDE)
     for number, (rows, columns) in enumerate(parts):
-        tell = Progress.of(progress).part(number / len(parts), (number + 1) / len(parts))
+        report = Progress.of(progress).part(number / len(parts), (number + 1) / len(parts))
         y, x = (
             _mirrored(np.arange(s.start * STRIDE, s.stop * STRIDE), size)
             for s, size in ((rows, height), (columns, width))
         )
         noisy = torch.from_numpy(planes[:, y[:, None], x].astype(np.float32) / gain)
         restored, found = run(
-            net, noisy.expand(3, -1, -1)[None].to(like), sigma / gain, control=control, tell=tell
+            net,
+            noisy.expand(3, -1, -1)[None].to(like),
+            sigma / gain,
+            control=control,
+            report=report,
         )
         if found is not None:
             found = Embeddings(*(e[rows.inner, columns.inner] for e in found))

@@ -98,7 +98,7 @@ def product(
     *,
     scale: float | Tensor,
     control: Control | None = None,
-    tell: Progress = SILENT,
+    report: Progress = SILENT,
 ) -> Values:
     """Return y = f g / C in blocks.
 
@@ -109,7 +109,7 @@ def product(
         scale: factor of the logits.
         control: take another affinity: ``uniform`` over the keys that a query reaches, or ``own``,
             each query's own cell.
-        tell: called after each block.
+        report: called after each block.
 
     >>> theta = phi = torch.zeros(1, 3, 2)
     >>> product(theta, phi, torch.tensor([[[0.0], [3.0], [6.0]]]), scale=1.0)[..., 0]
@@ -129,7 +129,7 @@ def product(
                 for x, at in ((theta, queries), (phi, keys), (g, keys))
             )
             y[queries] = softmax_product(q, k, v, scale=scale).reshape(*y[queries].shape)
-        tell("The non-local block", done / number)
+        report("The non-local block", done / number)
     return y
 
 
@@ -145,7 +145,7 @@ def run(
     sigma: float,
     *,
     control: Control | None = None,
-    tell: Progress = SILENT,
+    report: Progress = SILENT,
 ) -> tuple[Float[Tensor, "1 3 height width"], Embeddings | None]:
     """Run a network on one tile; return the picture and what the non-local block made of it.
 
@@ -153,10 +153,10 @@ def run(
         net: the network, in evaluation.
         noisy: RGB in units where white is 1; height and width even.
         sigma: of the noise, in the same units.
-        control: see :func:`product`; the local network has none.
-        tell: called between the parts of the work.
+        control: see :func:`product`; the local network does not have one.
+        report: called between the parts of the work.
     """
-    tell("Convolutions", 0.0)
+    report("Convolutions", 0.0)
     low, x = net.features(noisy, noisy.new_tensor([sigma]))
     found = None
     block = net.block
@@ -168,17 +168,17 @@ def run(
             g,
             scale=block.logit_scale(),
             control=control,
-            tell=tell.part(0.3, 0.7),
+            report=report.part(0.3, 0.7),
         )
         found = Embeddings(theta, phi, g, y)
         x = x + cast(Tensor, block.bn(block.out(y.permute(2, 0, 1)[None])))
     else:
         x = cast(Tensor, block(x))
-    tell("Convolutions", 0.7)
+    report("Convolutions", 0.7)
     return net.cleaned(noisy, low, x), found
 
 
 def tiles(height: int, width: int) -> list[tuple[Stretch, Stretch]]:
-    """Return the tiles of a picture of so many pixels, both even: stretches of rows and columns."""
+    """Return the tiles of a picture of even height and width: stretches of rows and columns."""
     rows, columns = stretches(height // STRIDE), stretches(width // STRIDE)
     return [(a, b) for a in rows for b in columns]
