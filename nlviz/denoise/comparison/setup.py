@@ -150,6 +150,7 @@ def in_units(
         known: the denoisers by name.
         sigma: standard deviation of the noise, in units of the picture.
 
+    >>> from nlviz.denoise.registry import DENOISERS
     >>> in_units({"bilateral": {"h": 0.5, "spatial": 3.0}, "other": {"h": 2}}, DENOISERS, 10.0)
     {'bilateral': {'h': 5.0, 'spatial': 3.0}}
     """
