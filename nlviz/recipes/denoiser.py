@@ -73,7 +73,7 @@ def train(
     *,
     seed: int,
     checkpoint: Path,
-    told: Callable[[int, float], None] = lambda step, loss: None,
+    report: Callable[[int, float], None] = lambda step, loss: None,
     every: int = 250,
 ) -> dict[str, Tensor]:
     """Train a network and return the moving average of its weights.
@@ -84,7 +84,7 @@ def train(
         stage: how long and how fast.
         seed: of the patches and their noise.
         checkpoint: where the state is kept, every ``every`` steps; a run goes on from there.
-        told: callback, called with the number of steps done and the mean loss.
+        report: called with the number of steps done and the mean loss.
         every: steps between checkpoints.
     """
     device = next(net.parameters()).device
@@ -121,18 +121,22 @@ def train(
             beside = checkpoint.with_suffix(".new")
             torch.save({**state, "average": average, "steps": step + 1, "mean": mean}, beside)
             beside.replace(checkpoint)
-            told(step + 1, mean)
+            report(step + 1, mean)
     return average
 
 
-def trunk(bank: PatchBank, work: Path, *, device: torch.device, told: Callable[..., None]) -> Path:
+def trunk(
+    bank: PatchBank, work: Path, *, device: torch.device, report: Callable[..., None]
+) -> Path:
     """Train the network without its block, once; return the file of its weights."""
     path = work / "trunk.safetensors"
     if not path.exists():
         torch.manual_seed(TRUNK_SEED)
         net = DenoisingNet("local").to(device)
         net.block = nn.Identity()
-        average = train(net, bank, TRUNK, seed=TRUNK_SEED, checkpoint=work / "trunk.pt", told=told)
+        average = train(
+            net, bank, TRUNK, seed=TRUNK_SEED, checkpoint=work / "trunk.pt", report=report
+        )
         save_file({k: v.contiguous() for k, v in average.items()}, path)
     return path
 
@@ -187,8 +191,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bank = read_bank(found, kept=kept)
     given.out.mkdir(parents=True, exist_ok=True)
     with Progress() as bars:
-        told = _listener(bars, "trunk", TRUNK.steps)
-        start = load_file(trunk(bank, given.work, device=device, told=told))
+        report = _listener(bars, "trunk", TRUNK.steps)
+        start = load_file(trunk(bank, given.work, device=device, report=report))
         for seed in given.seeds:
             for kind in given.kinds:
                 name = f"{kind}-{seed}"
@@ -198,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     TWINS,
                     seed=seed + 1,  # the trunk saw seed 0
                     checkpoint=given.work / f"{name}.pt",
-                    told=_listener(bars, name, TWINS.steps),
+                    report=_listener(bars, name, TWINS.steps),
                 )
                 write(average, given.out / f"denoiser-{name}.safetensors", kind=kind, seed=seed)
 
@@ -213,11 +217,11 @@ def write(average: dict[str, Tensor], path: Path, *, kind: BlockKind, seed: int)
 def _listener(bars: Progress, what: str, steps: int) -> Callable[[int, float], None]:
     task = bars.add_task(what, total=steps)
 
-    def told(done: int, loss: float) -> None:
+    def report(done: int, loss: float) -> None:
         bars.update(task, completed=done, description=f"{what} {loss:.5f}")
         bars.console.print(f"{what}: {done} steps, loss {loss:.5f}")
 
-    return told
+    return report
 
 
 if __name__ == "__main__":

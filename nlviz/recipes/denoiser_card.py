@@ -108,9 +108,9 @@ def bundle(folder: Path | None, seed: int, figures: dict[str, Any] | None, out: 
         weights = out / f"denoiser-{kind}.safetensors"
         if folder is not None:
             shutil.copyfile(folder / f"denoiser-{kind}-{seed}.safetensors", weights)
-        told = card(weights, kind, (figures or {}).get("cards", {}).get(kind))
+        content = card(weights, kind, (figures or {}).get("cards", {}).get(kind))
         beside = weights.with_suffix(".json")
-        beside.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+        beside.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
         files += [weights, beside]
     return files
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nlviz.clips.clip import Clip
 from nlviz.denoise.denoiser import Denoiser
 from nlviz.denoise.image import Image
 from nlviz.denoise.methods import learned as networks_entry
@@ -13,6 +14,7 @@ from nlviz.denoise.quality import psnr
 from nlviz.denoise.registry import (
     CLIP_DENOISERS,
     DENOISERS,
+    SPELLINGS,
     denoise,
     denoise_clip,
     find_denoiser,
@@ -53,6 +55,25 @@ def test_each_tells_about_itself(one: Denoiser) -> None:
         if parameter.kind != "switch" and values[name] is not None:
             scale = 20 if parameter.unit == "sigma" else 1
             assert parameter.low * scale <= float(values[name] or 0) <= parameter.high * scale
+
+
+@pytest.mark.parametrize("name", ["gaussian", "non-local-means"])
+def test_a_clip_is_denoised_as_its_frames_are(name: str) -> None:
+    frames = np.random.default_rng(0).integers(90, 160, (4, 13, 17, 3), np.uint8)
+    clip = Clip.from_frames(frames, fps=5.0, name="noise")
+    done = denoise(clip, name, sigma=20.0)
+    assert np.array_equal(done.frames, denoise_clip(frames, name, sigma=20.0))
+    assert np.array_equal(done.times, clip.times)
+    assert done.digest != clip.digest
+    assert "noise" in done.name
+
+
+@pytest.mark.parametrize(("spelling", "name"), SPELLINGS.items())
+def test_other_spellings_are_the_same_method(spelling: str, name: str) -> None:
+    noisy = np.random.default_rng(1).normal(120, 20, (22, 26)).astype(np.float32)
+    assert np.array_equal(denoise(noisy, spelling, sigma=20), denoise(noisy, name, sigma=20))
+    assert name in DENOISERS
+    assert spelling not in DENOISERS
 
 
 @pytest.mark.parametrize("name", NAMES)

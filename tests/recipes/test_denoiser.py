@@ -126,7 +126,7 @@ def test_interrupted_and_resumed_is_the_same(
             STAGE,
             seed=2,
             checkpoint=checkpoint,
-            told=stop,
+            report=stop,
             every=1,
         )
     torch.manual_seed(99)
@@ -137,7 +137,7 @@ def test_interrupted_and_resumed_is_the_same(
         STAGE,
         seed=2,
         checkpoint=checkpoint,
-        told=lambda steps, loss: counted.append(steps),
+        report=lambda steps, loss: counted.append(steps),
     )
     assert counted == [3]
     assert same(whole, resumed)
@@ -180,7 +180,7 @@ def test_the_trunk_is_trained_once(
 ) -> None:
     monkeypatch.setattr(denoiser, "TRUNK", STAGE)
     told: list[int] = []
-    options = {"device": torch.device("cpu"), "told": lambda steps, loss: told.append(steps)}
+    options = {"device": torch.device("cpu"), "report": lambda steps, loss: told.append(steps)}
     path = trunk(bank, tmp_path, **options)
     before = path.read_bytes()
     assert trunk(bank, tmp_path, **options).read_bytes() == before
