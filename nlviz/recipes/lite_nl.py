@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with Progress() as bars:
         tasks: dict[str, Any] = {}
 
-        def report(phase: str, done: int, total: int) -> None:
+        def progress(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
                 tasks[phase] = bars.add_task(phase, total=total)
             bars.update(tasks[phase], completed=done)
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             given.work,
             imagenet_backbone(given.backbone),
             device=device,
-            report=report,
+            progress=progress,
         )
         report = training.run()
     write(training.net, training.control, given.out, plan)

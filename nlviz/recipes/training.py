@@ -28,7 +28,7 @@ from nlviz.recipes.feature_bank import FeatureBank, Sample, at_stage3, at_stage4
 from nlviz.recipes.footage import list_films, read_film, read_photos
 
 CLEAN = 4.0  # weight of clean frames when g and W_z are solved for
-Report = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Training:
         work: folder of the checkpoint and of the features.
         backbone: state of the backbone, keyed as in timm.
         device: where to compute.
-        report: called with a phase, the number of steps done and of all steps.
+        progress: called with a phase, the number of steps done and of all steps.
     """
 
     def __init__(
@@ -117,10 +117,10 @@ class Training:
         backbone: dict[str, Tensor],
         *,
         device: torch.device | None = None,
-        report: Report = lambda phase, done, total: None,
+        progress: Progress = lambda phase, done, total: None,
     ) -> None:
         """Build the network and read the checkpoint, if there is one."""
-        self.plan, self.work, self.report = plan, work, report
+        self.plan, self.work, self.progress = plan, work, progress
         self.device = device or torch.device("cpu")
         torch.manual_seed(plan.seed)
         self.net = LiteNL()
@@ -178,19 +178,19 @@ class Training:
         return self.report
 
     def _telling(self, phase: str, total: int) -> Callable[[int], None]:
-        return lambda done: self.report(phase, done, total)
+        return lambda done: self.progress(phase, done, total)
 
     def _entering(
         self, name: str, stored: Sequence[dict[str, Any]]
     ) -> tuple[list[Sample], list[Tensor]]:
-        """Return samples that enter a block, and the clean features it should restore."""
+        """Samples that enter a block, and the clean features it should restore."""
         if name == "stage3":
             samples = [at_stage3(s) for s in stored]
             return samples, [s.clean for s in samples]
         pairs = []
         for index, s in enumerate(stored, start=1):
             pairs.append(at_stage4(self.net, s, self.device))
-            self.report("features of stage4", index, len(stored))
+            self.progress("features of stage4", index, len(stored))
         return [p[0] for p in pairs], [p[1] for p in pairs]
 
     def _match(
@@ -231,7 +231,7 @@ class Training:
             optimiser.zero_grad()
             (loss / plan.batch).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            self.report(f"{name}: theta and phi", step + 1, plan.steps)
+            self.progress(f"{name}: theta and phi", step + 1, plan.steps)
             if (step + 1) % 100 == 0:
                 self._save(optimiser, step + 1)
         for parameter in trained:
