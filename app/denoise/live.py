@@ -11,7 +11,7 @@ from ..explore import cached
 from ..shared.slots import filled
 from .cached import input_key, seen, view_slot
 from .picture import Picture
-from .state import CHANNEL, DEFAULT_PICTURE, DEFAULTS, FIRST, LENS_CHANNEL, Source
+from .state import LENS_CHANNEL, STATE, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,10 +91,11 @@ def fill_first_view() -> None:
     from .cached import denoisers_of, one_by_one
     from .picture import picture
 
-    first = picture(Source(DEFAULT_PICTURE, size=DEFAULTS["dn_size"]), nlviz.Progress())
+    view = nlviz.DenoiseView()
+    first = picture(Source(view.picture.name, size=view.picture.size), nlviz.Progress())
     known = denoisers_of(first)
-    names = tuple(name for name in known if name in FIRST)
-    setup = nlviz.denoise.Setup(names, nlviz.denoise.Noise(), None, DEFAULTS["dn_seed"])
+    names = tuple(name for name in known if name in view.denoisers)
+    setup = nlviz.denoise.Setup(names, view.noise, None, view.seed)
     live(first, setup, known, None, nlviz.Progress())
     one_by_one(first, setup, nlviz.Progress(), lambda done: None)
 
@@ -141,7 +142,7 @@ def _live(
         )
     clean = None if setup.noise is None else picture.image
     payload = nlviz.web.denoise_view(
-        clip, shown, labels=labels, notes=notes, channel=CHANNEL, clean=clean, white=255.0
+        clip, shown, labels=labels, notes=notes, channel=STATE.name, clean=clean, white=255.0
     )
     at = nlviz.web.unpack(payload)[0]["query"]
     return Live(shown, labels, payload, nlviz.Point(**at), clip)

@@ -18,6 +18,7 @@ from . import query as denoise_query
 from . import results as denoise_results
 from . import sidebar as denoise_sidebar
 from . import state
+from .state import STATE
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -44,7 +45,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     with waiting.container():
         bar = st.progress(0.0, "Reading the picture")
     tell = progress_to(bar)
-    state.restore()
+    STATE.restore()
     state.open_from_address()
     if session.dn_complaint:
         st.warning(session.dn_complaint, icon=":material/link_off:")
@@ -52,7 +53,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     if chosen is None:
         return
     picture, setup, known, block, shareable = chosen
-    state.same_picture_as_before((picture.name, picture.digest))
+    STATE.forget("query", unless_same=(picture.name, picture.digest))
     key = (picture.digest, _frozen(setup))
     _weights(picture, setup, known, block, tell)
     waiting.empty()

@@ -144,9 +144,9 @@ def _pointed() -> None:
     """Hold the pixel that was clicked in the lens."""
     point = st.session_state[state.LENS].get("point")
     if point:
-        before = st.session_state.dn_query
+        before = state.STATE["query"]
         frame = before[0] if before else st.session_state.get("dn_middle", 0.0)
-        state.move_to(nlviz.Point(float(frame), float(point["y"]), float(point["x"])))
+        state.STATE.move_to(nlviz.Point(float(frame), float(point["y"]), float(point["x"])))
         st.session_state.dn_pointed = True
 
 

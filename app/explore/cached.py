@@ -238,7 +238,7 @@ def fill_first_view() -> None:
 
     choice = state.first_choice()
     capture = capture_of(choice, nlviz.Progress())
-    block_data(choice, capture, list(capture.affinities)[-1], channel=state.CHANNEL)
+    block_data(choice, capture, list(capture.affinities)[-1], channel=state.STATE.name)
 
 
 def payload_at(

@@ -11,9 +11,10 @@ import streamlit as st
 
 import nlviz
 
-from ..shared import live_view, uploads
-from ..shared.errors import errors_shown, progress_to, sentence, show_error
+from ..shared import uploads
+from ..shared.errors import errors_shown, progress_to, show_error
 from . import attribution, cached, network, panels, prediction, sidebar, state
+from .state import STATE
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -34,7 +35,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     with waiting.container():
         st.markdown("#### Where does it look?")
         st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
-    state.restore()
+    STATE.restore()
     state.open_from_address()
     choice = sidebar.choose()
     if st.session_state.complaint:
@@ -63,8 +64,8 @@ def _draw(waiting: DeltaGenerator) -> None:
             state.sample_as_trained(choice.model, spec.frames, spec.stride)
     capture = _capture(choice, waiting, key)
     st.session_state.shown = choice  # the Denoise page offers it
-    state.same_clip_as_before(cached.clip_key(choice))
-    state.same_network_as_before(choice.model)
+    STATE.forget("query", unless_same=cached.clip_key(choice))
+    STATE.forget("block", unless_same=choice.model)
     names = list(capture.affinities)
     if st.session_state.block not in names:
         wanted = st.session_state.block
@@ -77,7 +78,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     block = st.session_state.block
     with waiting.container():
         st.progress(0.97, "Preparing the view")
-    data = cached.block_data(choice, capture, block, channel=state.CHANNEL)
+    data = cached.block_data(choice, capture, block, channel=STATE.name)
     waiting.empty()
     model = None if loaded is None else partial(cached.model, choice)
     _live(capture, block, data, _shareable(choice), model)
@@ -140,38 +141,16 @@ def _live(
 def _draw_live(
     capture: nlviz.Capture, block: str, data: cached.BlockData, shareable: bool
 ) -> nlviz.View:
-    query = st.session_state.query or data.opening
-    try:
-        capture.clip.check(frame=query[0], y=query[1], x=query[2])
-    except nlviz.NlvizError as error:
-        st.warning(sentence(str(error)), icon=":material/my_location:")
-        st.session_state.query, query = None, data.opening
-    payload = cached.payload_at(capture, block, data, query, channel=state.CHANNEL)
-    live_view.mount(payload, key=state.LIVE, on_pin=_pinned, on_view=_display_changed)
-    live_view.move(
-        state.CHANNEL,
-        query=None if st.session_state.query is None else nlviz.Point(*query)._asdict(),
-        view=st.session_state.display,
-        serial=st.session_state.serial,
-    )
+    query = STATE.query_in(capture.clip, data.opening)
+    STATE.show(cached.payload_at(capture, block, data, query, channel=STATE.name))
     if not st.session_state.get("seen"):
         # Plotly's script keeps a browser busy for a second; the first map comes before it.
         st.session_state.seen = True
         time.sleep(HEAD_START)
     view = state.current_view(capture, block, query)
-    state.write_address(view, shareable=shareable)
+    STATE.write_address(view, shareable=shareable)
     panels.draw(capture, data, view)
     return view
-
-
-def _pinned() -> None:
-    pin = st.session_state[state.LIVE].get("pin")
-    if pin:
-        st.session_state.query = nlviz.Point(float(pin["frame"]), float(pin["y"]), float(pin["x"]))
-
-
-def _display_changed() -> None:
-    st.session_state.display = dict(st.session_state[state.LIVE].get("view") or {})
 
 
 def _block_label(capture: nlviz.Capture, name: str) -> str:

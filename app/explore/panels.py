@@ -9,7 +9,7 @@ import streamlit as st
 
 import nlviz
 
-from . import state
+from .state import STATE
 
 if TYPE_CHECKING:
     from .cached import BlockData
@@ -67,22 +67,8 @@ def _objects(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
 
 
 def _query_inputs(capture: nlviz.Capture, view: nlviz.View) -> None:
-    """Number inputs that move the query, for keyboards and for tests."""
-    t, h, w = capture.clip.shape
-    place = (view.query.frame, view.query.y, view.query.x)
     with st.expander("Query by numbers"):
-        columns = st.columns(3)
-        limits = (("Frame", t - 1), ("y (px)", h - 1), ("x (px)", w - 1))
-        for column, (label, top), value in zip(columns, limits, place, strict=True):
-            key = f"query_{label[0].lower()}"
-            st.session_state[key] = round(min(max(value, 0), top))
-            column.number_input(label, 0, top, key=key, on_change=_typed)
-
-
-def _typed() -> None:
-    keys = ("query_f", "query_y", "query_x")
-    frame, y, x = (float(st.session_state[key]) for key in keys)
-    state.move_to(nlviz.Point(frame, y, x))
+        STATE.number_inputs(capture.clip, view.query)
 
 
 def _top_keys(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:

@@ -1,4 +1,4 @@
-"""What a visitor chose, in Streamlit's session state and in the address of the page."""
+"""State of the Explore page: what a visitor chose, as widgets, address and view hold it."""
 
 from __future__ import annotations
 
@@ -9,48 +9,18 @@ import streamlit as st
 
 import nlviz
 
-CHANNEL = "explore"  # by which the live view is moved from here
-LIVE = "live"  # key of the live view's component
-DEFAULT_INPUT = "composed-twins.mp4"
-DEFAULT_MODEL = "lite-nl"
+from ..shared.page_state import PageState
+
+FIRST_INPUT = "composed-twins.mp4"
+FIRST_MODEL = "lite-nl"
+FIRST_FRAMES = 8
 SAVED = "Saved capture"  # the kind of input that brings its own maps
 SIZES = (None, 240, 360, 480, 720)
-
-# Key of the state by parameter of the address; query and display have their own ways.
-_KEYS = {
-    "clip": "input",
-    "model": "model",
-    "block": "block",
-    "start": "start",
-    "stride": "stride",
-    "frames": "frames",
-    "size": "size",
-}
-DEFAULTS: dict[str, Any] = {
-    "query": None,
-    "display": {},
-    "serial": 0,
-    "kind": "Bundled",
-    "input": DEFAULT_INPUT,
-    "start": 0.0,
-    "stride": None,
-    "frames": 8,
-    "size": None,
-    "model": DEFAULT_MODEL,
-    "block": None,
-    "complaint": None,
-    "network": "Model",
-    "weights_path": "",
-    "weights_flags": "",
-    "sampled_for": DEFAULT_MODEL,
-    "half": False,
-    "wanted": None,
-}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to look at.
+    """Choice of the clip and the network.
 
     Attributes:
         name: name of the bundled input or of the upload.
@@ -81,101 +51,75 @@ def saved_choice(name: str, upload: bytes | None) -> Choice:
 
 
 def first_choice() -> Choice:
-    """Return what is chosen when nobody chose anything."""
-    d = DEFAULTS
+    """Return the choice of a first visit."""
     if captures := list(nlviz.zoo.app_offers.captures()):
         return Choice(captures[0], None, nlviz.Sampling(), "", "cpu", None, saved=True)
-    sampling = nlviz.Sampling(d["start"], d["stride"], d["frames"], d["size"])
-    return Choice(d["input"], None, sampling, d["model"], nlviz.zoo.list_devices()[0], d["block"])
+    sampling = nlviz.Sampling(frames=FIRST_FRAMES)
+    return Choice(FIRST_INPUT, None, sampling, FIRST_MODEL, nlviz.zoo.list_devices()[0], None)
 
 
-def restore() -> None:
-    """Give every choice a value; Streamlit forgets those whose widget was not drawn last time."""
-    if "kept" not in st.session_state:
-        captures = list(nlviz.zoo.app_offers.captures())
-        first = {"kind": SAVED, "saved": captures[0]} if captures else {}
-        st.session_state.kept = {**DEFAULTS, "device": nlviz.zoo.list_devices()[0], **first}
-    kept = st.session_state.kept
-    if st.session_state.get("wanted"):
-        # Widgets must not be told once they are drawn, so this waited for the next run.
-        st.session_state.update(st.session_state.wanted)
-        st.session_state.wanted = None
-    for key in kept:
-        if key in st.session_state:
-            kept[key] = st.session_state[key]
-        else:
-            st.session_state[key] = kept[key]
+def _first() -> dict[str, Any]:
+    """Return the value of each key of the session on a first visit."""
+    captures = list(nlviz.zoo.app_offers.captures())
+    return {
+        "kind": SAVED if captures else "Bundled",
+        **({"saved": captures[0]} if captures else {}),
+        "input": FIRST_INPUT,
+        "start": 0.0,
+        "stride": None,
+        "frames": FIRST_FRAMES,
+        "size": None,
+        "network": "Model",
+        "model": FIRST_MODEL,
+        "sampled_for": FIRST_MODEL,
+        "weights_path": "",
+        "weights_flags": "",
+        "device": nlviz.zoo.list_devices()[0],
+        "half": False,
+        "block": None,
+    }
+
+
+STATE = PageState(
+    "explore",
+    prefix="",
+    view=lambda: nlviz.View,
+    keys={
+        "clip": "input",
+        "model": "model",
+        "block": "block",
+        "start": "start",
+        "stride": "stride",
+        "frames": "frames",
+        "size": "size",
+    },
+    first=_first,
+)
 
 
 def sample_as_trained(name: str, frames: int | None, stride: int | None) -> None:
-    """Take the frames that a network was trained on, once, when it is first looked into.
+    """Sample the clip as a network was trained, once, when it is first opened.
 
     Args:
         name: of the network.
-        frames: how many, or None where it has no preference.
+        frames: number in training, or None if it has none.
         stride: every stride-th frame, or None for frames spread evenly.
     """
-    state = st.session_state
-    if state.sampled_for == name:
-        return
-    state.sampled_for = name
-    wanted = {"frames": frames or DEFAULTS["frames"], "stride": stride}
-    if any(state[key] != value for key, value in wanted.items()):
-        state.wanted = wanted
-        st.rerun()
+    if STATE["sampled_for"] != name:
+        STATE["sampled_for"] = name
+        STATE.set_next({"frames": frames or FIRST_FRAMES, "stride": stride})
 
 
 def open_from_address() -> None:
     """Take over the view that the page's address describes, once per session."""
-    if st.session_state.get("opened"):
-        return
-    st.session_state.opened = True
-    state = st.session_state
-    found = nlviz.View.understood(dict(st.query_params))
-    values = found.values
-    state.complaint = found.complaint
+    values = STATE.open_from_address()
     if "clip" in values:
-        state.kind = "Bundled"
-    state.update({key: values[name] for name, key in _KEYS.items() if name in values})
-    state.display = {n: value for n, value in values.items() if n not in (*_KEYS, "at")}
+        STATE["kind"] = "Bundled"
     if {"at", "start", "stride", "frames"} & values.keys():
-        state.sampled_for = state.model  # as the address says, not as the network was trained
-    if "at" in values:
-        move_to(values["at"])
-
-
-def move_to(query: nlviz.Point | None) -> None:
-    """Move the query from Python: the live view is told through its channel."""
-    st.session_state.query = query
-    st.session_state.serial += 1
-
-
-def same_clip_as_before(key: object) -> None:
-    """Drop the query when another clip is on the screen."""
-    before = st.session_state.get("clip_key")
-    if before is not None and before != key:
-        st.session_state.query = None
-    st.session_state.clip_key = key
-
-
-def same_network_as_before(key: object) -> None:
-    """Drop the block when another network is on the screen: its name is the other's."""
-    before = st.session_state.get("network_key")
-    if before is not None and before != key:
-        st.session_state.block = None
-    st.session_state.network_key = key
+        STATE["sampled_for"] = STATE["model"]  # as the address says, not as it was trained
 
 
 def current_view(capture: nlviz.Capture, block: str, query: nlviz.Point) -> nlviz.View:
     """Return the view on the screen."""
     frame, y, x = query
-    return nlviz.View.of(
-        capture, block, frame=frame, y=y, x=x, display=st.session_state.get("display") or {}
-    )
-
-
-def write_address(view: nlviz.View, *, shareable: bool) -> None:
-    """Put the view into the page's address; an upload cannot be reopened, so it is left out."""
-    wanted = view.to_query_params() if shareable else {}
-    if dict(st.query_params) != wanted:
-        st.query_params.from_dict(wanted)
+    return nlviz.View.of(capture, block, frame=frame, y=y, x=x, display=STATE["display"])

@@ -270,7 +270,7 @@ def test_no_denoiser_at_all_is_told() -> None:
 
 def test_stopped_work_is_taken_up_again() -> None:
     test = page()
-    key = test.session_state["dn_picture_key"]
+    key = test.session_state["dn_query_of"]
     assert key is not None
     # What a click on Cancel leaves behind; AppTest cannot click while a script runs.
     test.session_state["dn_cancelled"] = _key_of(test)

@@ -12,7 +12,7 @@ def address_alone(shareable: bool) -> None:
     """Take the choices from the address, and write them back."""
     from app.denoise import state as denoise_state
 
-    denoise_state.restore()
+    denoise_state.STATE.restore()
     denoise_state.open_from_address()
     denoise_state.write_address(shareable=shareable)
 
