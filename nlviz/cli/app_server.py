@@ -18,7 +18,7 @@ from nlviz.errors import NlvizError
 
 
 def serve(address: str, *, port: int | None, browser: bool, options: Sequence[str]) -> None:
-    """Serve the app until it is interrupted.
+    """Serve the app until it is interrupted, which ends it within a moment.
 
     Args:
         address: path and query of the page to open.
@@ -35,13 +35,31 @@ def serve(address: str, *, port: int | None, browser: bool, options: Sequence[st
     # It must not keep the server from answering: threads take turns ten times as often.
     sys.setswitchinterval(0.0005)
     warm_up = threading.Thread(target=_warm_up, daemon=True)
-    warm_up.start()
-    if browser:
-        threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
+    try:
+        warm_up.start()
+        if browser:
+            threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
+        print(f"nlviz opens at {url}", file=sys.stderr)
+        _run_streamlit(port, options)
+    except KeyboardInterrupt:
+        _leave(warm_up, 130)
+        raise
+    except SystemExit as end:
+        _leave(warm_up, end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
+    _leave(warm_up, 0)
+
+
+def _run_streamlit(port: int, options: Sequence[str]) -> None:
+    """Serve the app's script by Streamlit's own command line.
+
+    Raises:
+        KeyboardInterrupt: when it is interrupted before the server can end by itself.
+        SystemExit: when an option is wrong, which is printed.
+    """
+    import click
     from streamlit.web import cli as streamlit_cli
 
-    # Headless, so that Streamlit neither asks for an e-mail address nor opens a page of its own.
-    print(f"nlviz opens at {url}", file=sys.stderr)
     try:
         streamlit_cli.main(
             [
@@ -49,6 +67,7 @@ def serve(address: str, *, port: int | None, browser: bool, options: Sequence[st
                 str(Path(__file__).with_name("app_entry.py")),
                 "--server.address=127.0.0.1",
                 f"--server.port={port}",
+                # Neither asks for an e-mail address nor opens a page of its own.
                 "--server.headless=true",
                 "--browser.gatherUsageStats=false",
                 "--server.maxUploadSize=2048",  # MB: files of weights
@@ -58,9 +77,26 @@ def serve(address: str, *, port: int | None, browser: bool, options: Sequence[st
                 *options,
             ],
             prog_name="streamlit",
+            standalone_mode=False,
         )
-    finally:
-        warm_up.join()  # an import that is cut off at the end of Python aborts the process
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+
+
+def _leave(warm_up: threading.Thread, code: int) -> None:
+    """End the process at once while the warm-up still runs; else return.
+
+    Waiting for it would keep Ctrl-C without an answer for as long as it computes, since Streamlit's
+    handler of the signal stays in place; and an import that Python's own end cuts off aborts the
+    process, or hangs in it. Nothing is open by then but what the system closes.
+    """
+    if warm_up.is_alive():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -174,8 +174,11 @@ def test_help_needs_nothing_heavy() -> None:
         assert command in done.stdout
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from nlviz.cli import main; main()", *arguments]
+PROGRAM = "from nlviz.cli import main; main()"
+
+
+def command(*arguments: str, program: str = PROGRAM) -> list[str]:
+    return [sys.executable, "-c", program, *arguments]
 
 
 def test_the_program_answers_with_its_exit_code() -> None:
@@ -194,19 +197,18 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
 
 
 @contextmanager
-def running(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+def running(*arguments: str, program: str = PROGRAM) -> Iterator[subprocess.Popen[str]]:
     """Run the program in a terminal's foreground; whatever happens, it is gone afterwards.
 
     A shell starts what runs in the background with SIGINT ignored, and a child inherits that: then
     Python installs no handler and Ctrl-C rightly does nothing. The tests may be such a child.
     """
     process = subprocess.Popen(
-        command(*arguments),
+        command(*arguments, program=program),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **options,
     )
     try:
         yield process
@@ -247,12 +249,38 @@ def test_an_interrupt_ends_quietly(somewhere: Path, sigint_of_the_tests: None) -
     assert out == err == ""
 
 
+@pytest.mark.parametrize("moment", ["while it starts", "when it serves"])
+def test_the_app_is_interrupted_although_its_warm_up_still_runs(moment: str) -> None:
+    port = serving.free_port()
+    program = (
+        "import time; from nlviz.cli import app_server, main\n"
+        "def warm_up():\n"
+        "    print('warming up', flush=True)\n"
+        "    time.sleep(600)\n"
+        "app_server._warm_up = warm_up\n"
+        "main()"
+    )
+    with running("app", "--no-browser", "--port", str(port), program=program) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "warming up\n"
+        while moment == "when it serves" and process.poll() is None:
+            with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health") as answer:
+                assert answer.read() == b"ok"
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)  # under load; the warm-up takes ten minutes
+    # Streamlit has a handler of its own, with which the server ends by itself.
+    assert process.returncode == (130 if moment == "while it starts" else 0)
+    assert "Traceback" not in err
+
+
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What Streamlit's own command line was called with; Streamlit itself stays out of it."""
     seen: list[list[str]] = []
     stub = ModuleType("streamlit.web.cli")
-    stub.main = lambda args, prog_name: seen.append(args)  # type: ignore[attr-defined]
+    stub.main = lambda args, **_: seen.append(args)  # type: ignore[attr-defined]
     web = ModuleType("streamlit.web")
     web.cli = stub  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "streamlit.web", web)
