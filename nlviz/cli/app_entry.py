@@ -1,6 +1,6 @@
 """The script that Streamlit runs: it starts the app's page from a checkout or a wheel alike.
 
-The wheel carries ``app/`` inside the package; a checkout has it beside it.
+The wheel carries ``app/`` inside the package; a checkout has it next to the package.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def free_port() -> int:
     """Return the first free port from 8501.
 
     Raises:
-        NlvizError: when none up to 8600 is free.
+        NlvizError: when no port up to 8600 is free.
     """
     for port in range(8501, 8601):
         with socket.socket() as probe:

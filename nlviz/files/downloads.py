@@ -37,7 +37,7 @@ class _Wanted:
 
     @property
     def version(self) -> Path:
-        """Beside a part, the server's name for the version that it is a part of."""
+        """File with the server's name for the version to which the part belongs."""
         return self.target.with_name(self.target.name + ".part.version")
 
     def failed(self, why: str) -> DownloadFailed:
@@ -60,7 +60,7 @@ def where(url: str, *, file_name: str | None = None) -> Path:
             different addresses do not meet.
 
     Raises:
-        DownloadFailed: when the address or the name is none.
+        DownloadFailed: when the address is not one of http, or the name is no plain file name.
 
     >>> where("https://example.org/a/net.pth", file_name="net-1.pth").name
     'net-1.pth'
@@ -104,7 +104,7 @@ def fetch(
 
     Raises:
         DownloadFailed: when the file cannot be had, or is not the one that the digest means. The
-            sentence tells where to put the file by hand; one that is there is used.
+            sentence says where to put the file by hand; one that is there is used.
     """
     digest = digest.lower()
     if digest and not _DIGEST.fullmatch(digest):

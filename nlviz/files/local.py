@@ -19,7 +19,7 @@ def suffix_of(path: str | Path, kinds: Sequence[str], *, what: str) -> str:
     """Return the kind of file that a path's ending asks for.
 
     Raises:
-        NlvizError: when it is none of the kinds.
+        NlvizError: when it is another kind.
 
     >>> suffix_of("a/look.GIF", ("png", "gif"), what="an overlay")
     'gif'
@@ -34,7 +34,7 @@ def suffix_of(path: str | Path, kinds: Sequence[str], *, what: str) -> str:
 
 
 def write_whole(path: str | Path, content: bytes) -> Path:
-    """Write a file beside its target and rename it, so that no half of it is ever seen.
+    """Write a file under another name and rename it, so that no half of it is ever seen.
 
     Raises:
         NlvizError: when the file cannot be written; nothing is left behind.

@@ -76,7 +76,7 @@ def card_for(path: Path) -> ModelCard | None:
 
 
 def digest_fits(card: ModelCard, path: Path, sha256: str) -> bool | None:
-    """Return whether a file has its card's digest; None where none was published.
+    """Return whether a file has its card's digest; None if no digest was published.
 
     Args:
         card: of the published file.

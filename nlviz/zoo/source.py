@@ -134,7 +134,7 @@ class ModelSource(ABC):
         return self._examine(_Request(device, family, None, tell, allow_code, given))
 
     def digest_fits(self, report: LoadReport) -> bool | None:
-        """Return whether the weights have the published digest; None where none was published."""
+        """Return whether the weights have the published digest; None if no digest was published."""
         return None
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Whether a file of published weights is what its publisher says, as far as can be told here."""
+"""Check a model against what was published of it, and against its own computation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Verification:
     Attributes:
         report: what is in the file.
         card: of the published file that this is by its name, or None.
-        digest_fits: whether the digest is the published one; None where none was published.
+        digest_fits: whether the digest is the published one; None if no digest was published.
         finite: whether logits and affinities of the clip are numbers; None where the file makes no
             network with blocks.
         rows_off: how far the rows that are shown, times their values, are from what the blocks
@@ -60,7 +60,7 @@ class Verification:
 
     @property
     def hint(self) -> str:
-        """What a user can compare with: the published accuracy, or that none is known."""
+        """Sentence on the published accuracy, with which a user can compare the prediction."""
         if self.card is None or not self.card.accuracy:
             return "No published accuracy is known for this file."
         return (

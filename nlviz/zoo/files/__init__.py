@@ -1,6 +1,6 @@
 """Files that hold weights, read without running anything that they contain.
 
-The kind of a file is told by its content, never by its name.
+The kind of a file follows from its content, never from its name.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class ArrayKind:
     order: str = "="
 
     def dtype(self) -> np.dtype[np.generic] | None:
-        """Return the dtype, or None where it is none of plain numbers."""
+        """Return the dtype; None unless it is one of plain numbers."""
         if not _NUMBERS.fullmatch(self.text):
             return None
         try:

@@ -83,7 +83,7 @@ def from_tar(source: Source) -> Source:
 
     Raises:
         UnreadableCheckpoint: when it is cut short or broken, has links or names that lead out of
-            it, or holds none or several files.
+            it, or holds no file or several.
     """
     at, held = 0, {}
     while at + _BLOCK <= len(source.data):

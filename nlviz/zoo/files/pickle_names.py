@@ -1,6 +1,6 @@
 """The names that a pickle of weights may mention, and what stands for each of them here.
 
-A pickle names classes and functions and asks for them to be called. None is ever imported or
+A pickle names classes and functions and asks for them to be called. Nothing is ever imported or
 called: a name in these tables becomes a record of this package, any other name refuses the file.
 """
 

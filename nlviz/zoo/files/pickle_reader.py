@@ -1,6 +1,6 @@
 """Pickles read as data: nothing is imported, nothing is called.
 
-Python's own unpickler can be told which names to allow, but it still allocates what a file claims
+Python's own unpickler can be limited to some names, but it still allocates what a file claims
 (a memo index of two thousand million, for instance), copies every array and lets BUILD write into
 classes. This reader knows the opcodes that weights are written with, in protocols 2 to 5, and
 nothing else. Names become the records of ``pickle_names``; long byte strings stay views of the
@@ -337,7 +337,7 @@ def _unpacked(form: str) -> _Step:
 
 
 def _nothing(reader: PickleReader) -> None:
-    """Frames only say how much to read at once."""
+    """Skip a frame, which only says how much to read at once."""
     reader._number("<Q")
 
 

@@ -1,4 +1,4 @@
-"""Which part of a checkpoint is the weights, and what else it tells."""
+"""Find the weights in a checkpoint, and describe the rest of it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class _Plain:
         self.left = MOST_VALUES
 
     def of(self, value: object, depth: int = 0) -> Any:
-        """Return the value as Python's own types; ``ValueError`` means that it is none."""
+        """Return the value as Python's own types; ``ValueError`` for any other."""
         self.left -= 1
         if self.left < 0:
             raise ValueError("too much")
@@ -136,7 +136,7 @@ def weights_of(source: Source, root: object) -> Weights:
     """Find the weights in what a file holds, and make tensors of them.
 
     Raises:
-        UnreadableCheckpoint: when it holds none, when tensors claim more than is there, or when
+        UnreadableCheckpoint: when it holds no weights, tensors claim more than is there, or
             weights are NaN or infinite.
     """
     found = _chosen(root) if isinstance(root, dict) else None
