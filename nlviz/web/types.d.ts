@@ -26,7 +26,7 @@ interface Display { defaults: View; choices: Record<string, string[]>; most_link
 /** A source of the header: how its rows are made, see payloads/live_view.py. */
 interface Spec {
   key: string; label: string; note: string; kind: string; pairwise: string; signed: boolean; softmax: boolean;
-  part: boolean; difference: boolean; balanced: boolean; heads: number; queries: Grid; keys: Grid; support: any;
+  part: boolean; split: "query" | "shared" | null; reach: string; bias?: { kind: string; values: string } | null; difference: boolean; balanced: boolean; heads: number; queries: Grid; keys: Grid; support: any;
   prefix: number; prefix_name: string; server: boolean; [more: string]: any;
 }
 interface Ground { kept: number; veil: number; ink: number[] }

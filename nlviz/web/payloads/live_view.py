@@ -208,7 +208,9 @@ def _of_learned(
             more["mean_apart"] = f"{key}.mean_apart"
             arrays[more["mean_apart"]] = apart.float().cpu().numpy()
         return {**entry, "kind": "difference", "of": first["key"], "mean": f"{key}.mean", **more}
-    if entry["split"] != "query" or not isinstance(learned, EmbeddedAffinity):
+    if entry["split"] != "query":
+        return None
+    if not (isinstance(learned, EmbeddedAffinity) and isinstance(affinity, EmbeddedAffinity)):
         return None
     for name, mean in centres(learned)._asdict().items():
         arrays[f"{key}.{name}_mean"] = mean.float().cpu().numpy()

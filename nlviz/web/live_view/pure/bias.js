@@ -3,8 +3,8 @@
 
 /**
  * @typedef {object} Bias
- * @property {function(number, number, number): number} at what is added for (head, query, key)
- * @property {function(number, number): number} apart what is added for (head, key without a place)
+ * @property {(head: number, query: number, key: number) => number} at what is added
+ * @property {(head: number, key: number) => number} apart what is added for a key without a place
  */
 
 const BIASES = { key: keyBias, offset: offsetBias };
@@ -22,7 +22,7 @@ export function biasOf({ bias, keys, prefix = 0 }, array) {
 function keyBias({ data, shape: [heads, all] }, _, prefix) {
   const base = (head) => (heads === 1 ? 0 : head * all);
   return {
-    at: (head, query, key) => data[base(head) + prefix + key],
+    at: (head, _query, key) => data[base(head) + prefix + key],
     apart: (head, key) => data[base(head) + key],
   };
 }
