@@ -1,16 +1,17 @@
-"""How far an attribution and a block's map agree, against what chance gives.
+"""How far two maps of one clip agree, against what chance gives: the core, and attributions.
 
-Both are laid on the coarser of the two grids, then compared cell by cell: Spearman's rank
+Both maps are laid on the coarser of their grids, then compared cell by cell: Spearman's rank
 correlation, and the share of the strongest tenth of the cells that they have in common.
+``nlviz.analysis.common_ground`` compares two affinities on the same core.
 
-Chance is what the attribution reaches when it is shifted over the grid as a torus (see
-``nlviz.analysis.agreement``). What both maps owe to the picture's middle counts as agreement,
-because shifts break that, too.
+Chance is what one map reaches when it is shifted over the grid as a torus. What both maps owe to
+the picture's middle counts as agreement, because shifts break that, too.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,7 +25,14 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.analysis.attribution import Attribution
 from nlviz.errors import NlvizError
 
+SHARE = 0.1  # of the cells count as strongest
+SHIFTS = 499
+LEAST = 4  # cells that can be ranked
 SAMPLE = 256  # queries, spread evenly, whose mean row stands for a block
+
+Numbers = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Shift = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -76,33 +84,36 @@ def agreement(found: Attribution, other: AttentionMap | Affinity | Attribution) 
     (1.0, 1.0, 30, 29)
     """
     values, grid, mask = _laid_out(other)
-    mine, theirs, keep = _on_coarser(found.values, found.grid, values, grid, mask)
+    onto = coarser(found.grid, grid)
+    mine, covered, _ = laid(found.values.astype(np.float64), found.grid, onto, None)
+    theirs, reach, _ = laid(values, grid, onto, mask)
+    keep = covered & reach
     cells = int(keep.sum())
     if cells < LEAST:
         raise NlvizError(
             f"two maps need at least {LEAST} cells in common to be compared, these have {cells}; "
             "take a larger picture or another block"
         )
-    k = max(round(SHARE * cells), 1)
+    k = strongest_cells(cells)
     ranked, top = centred_ranks(theirs[keep]), _strongest(theirs[keep], k)
-    correlations, overlaps = [], []
-    for shift in [(0, 0, 0), *shifts(mine.shape)]:
+
+    def measures(shift: Shift) -> tuple[float, float]:
         moved = np.roll(mine, shift, (0, 1, 2))[keep]
-        correlations.append(float(centred_ranks(moved) @ ranked))
-        overlaps.append(len(top & _strongest(moved, k)) / k)
-    chance, by_chance = np.array(correlations[1:]), np.array(overlaps[1:])
-    low, high = np.quantile(chance, (0.025, 0.975))
+        return float(centred_ranks(moved) @ ranked), len(top & _strongest(moved, k)) / k
+
+    (correlation, overlap), by_chance = against_shifts(measures, mine.shape)
+    low, high = middle(by_chance[:, 0])
     return Agreement(
-        correlation=correlations[0],
+        correlation=float(correlation),
         chance=(float(low), float(high)),
         # The true place is one of the shifts, so that no finite number of them gives 0.
-        reached=float((np.array(correlations) >= correlations[0] - 1e-9).mean()),
-        overlap=overlaps[0],
-        overlap_chance=float(by_chance.mean()),
-        overlap_high=float(np.quantile(by_chance, 0.95)),
+        reached=(1 + int((by_chance[:, 0] >= correlation - 1e-9).sum())) / (1 + len(by_chance)),
+        overlap=float(overlap),
+        overlap_chance=float(by_chance[:, 1].mean()),
+        overlap_high=float(np.quantile(by_chance[:, 1], 0.95)),
         k=k,
         cells=cells,
-        shifts=len(chance),
+        shifts=len(by_chance),
     )
 
 
@@ -119,31 +130,54 @@ def _laid_out(
     return row.double().cpu().numpy().reshape(other.keys.shape), other.keys, None
 
 
-def _on_coarser(
-    a: npt.NDArray[np.float32], of_a: TokenGrid, b: Numbers, of_b: TokenGrid, mask: Mask | None
-) -> tuple[Numbers, Numbers, Mask]:
-    """Return both maps on the grid with fewer cells, and which cells of it both cover."""
-    one, other = a.astype(np.float64), b
-    reach = np.ones(of_b.shape, bool) if mask is None else mask
-    if of_a == of_b:
-        return one, other, reach
-    if of_a.size <= of_b.size:
-        other, count = means(other, of_b, of_a, reach)
-        return one, other, count > 0
-    one, count = means(one, of_a, of_b, np.ones(of_a.shape, bool))
-    return one, other, (count > 0) & reach
-
-
 def _strongest(values: Numbers, k: int) -> set[int]:
     return set(np.argsort(-values, kind="stable")[:k].tolist())
 
 
-SHARE = 0.1  # of the cells count as strongest
-SHIFTS = 499
-LEAST = 4  # cells that can be ranked
+def coarser(one: TokenGrid, other: TokenGrid) -> TokenGrid:
+    """Return the grid with fewer cells, on which two maps are compared; the first of equals."""
+    return min(one, other, key=lambda grid: grid.size)
 
-Numbers = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+
+def laid(
+    values: Numbers, grid: TokenGrid, onto: TokenGrid, reach: Mask | None
+) -> tuple[Numbers, Mask, Numbers]:
+    """Lay a map on a grid: the mean value in each cell, which cells it reaches, the sum in each.
+
+    Args:
+        values: one for each cell of ``grid``.
+        grid: where they lie.
+        onto: the grid to lay them on, the same or a coarser one.
+        reach: which of the values count; all when None.
+    """
+    reached = np.ones(values.shape, bool) if reach is None else np.asarray(reach, bool)
+    if grid == onto:
+        return values, reached, values
+    mean, count = means(values, grid, onto, reached)
+    return mean, count > 0, mean * count
+
+
+def strongest_cells(cells: int) -> int:
+    """Return how many of the cells count as strongest: a tenth, but one at least."""
+    return max(round(SHARE * cells), 1)
+
+
+def against_shifts(
+    measures: Callable[[Shift], tuple[float, ...]], shape: tuple[int, ...]
+) -> tuple[Numbers, Numbers]:
+    """Return measures of two maps as they lie, (m,), and of one shifted over the other, (n, m).
+
+    Args:
+        measures: gives the m measures with one map shifted by (frames, rows, columns).
+        shape: (t, h, w), over which it is shifted as a torus.
+    """
+    return np.array(measures((0, 0, 0))), np.array([measures(s) for s in shifts(shape)])
+
+
+def middle(chance: Numbers) -> Numbers:
+    """Return both ends of the middle 95 % of what shifts give, along the first axis."""
+    ends: Numbers = np.quantile(chance, (0.025, 0.975), axis=0)
+    return ends
 
 
 def means(
@@ -174,8 +208,8 @@ def means(
     return total / np.maximum(count, 1), count.astype(np.int64)
 
 
-def shifts(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return all shifts of a torus but none, or ``SHIFTS`` of them, the same ones every time.
+def shifts(shape: tuple[int, ...]) -> list[Shift]:
+    """Return all shifts of a torus but the one by nothing, or ``SHIFTS`` of them drawn once.
 
     >>> shifts((1, 2, 2))
     [(0, 0, 1), (0, 1, 0), (0, 1, 1)]

@@ -28,7 +28,18 @@ import torch
 from nlviz.affinity.attention_map import AttentionMap, effective_number
 from nlviz.affinity.base import Affinity, Head
 from nlviz.affinity.grid import TokenGrid
-from nlviz.analysis.agreement import LEAST, SHARE, Mask, Numbers, centred_ranks, means, shifts
+from nlviz.analysis.agreement import (
+    LEAST,
+    Mask,
+    Numbers,
+    Shift,
+    against_shifts,
+    centred_ranks,
+    coarser,
+    laid,
+    middle,
+    strongest_cells,
+)
 from nlviz.analysis.controls import matched
 from nlviz.errors import NlvizError
 
@@ -126,16 +137,15 @@ def common_ground(
         a.map(frame=frame, y=y, x=x, head=None if a.heads == 1 < most else head)
         for a in (one, other)
     ]
-    grid = min((m.keys for m in maps), key=lambda keys: keys.size)
-    laid = [_laid(m, grid) for m in maps]
-    rows, kept, box = _cut(laid)
+    grid = coarser(maps[0].keys, maps[1].keys)
+    rows, kept, box = _cut([_laid_map(m, grid) for m in maps])
     cells = rows[0].size
     if cells < LEAST:
         raise NlvizError(
             f"two rows need at least {LEAST} cells in common to be compared, these have {cells}; "
             "take a larger window or another block"
         )
-    k = max(round(SHARE * cells), 1) if k is None else k
+    k = strongest_cells(cells) if k is None else k
     if not 1 <= k <= cells:
         raise NlvizError(f"k must be between 1 and the {cells} cells in common, got {k}")
     effective = [float(effective_number(torch.from_numpy(row.ravel()))) for row in rows]
@@ -147,10 +157,11 @@ def common_ground(
         np.array(one_row.measures(_Row.of(near[1], k))),
     ]
     by_distance = np.maximum(*stand_ins)
-    moved = np.array([one_row.shifted(s).measures(other_row) for s in shifts(rows[0].shape)])
-    low, high = np.quantile(moved, (0.025, 0.975), axis=0)
-    told = zip(one_row.measures(other_row), by_distance, moved.mean(0), low, high, strict=True)
-    correlation, overlap, mass = (Measured(*(float(v) for v in values)) for values in told)
+    as_they_lie, moved = against_shifts(
+        lambda shift: one_row.shifted(shift).measures(other_row), rows[0].shape
+    )
+    columns = zip(as_they_lie, by_distance, moved.mean(0), *middle(moved), strict=True)
+    correlation, overlap, mass = (Measured(*(float(v) for v in values)) for values in columns)
     return CommonGround(
         correlation=correlation,
         overlap=overlap,
@@ -180,7 +191,7 @@ class _Row:
         strongest = above + ties * ((k - above.sum()) / ties.sum())
         return cls(weights, centred_ranks(weights.ravel()).reshape(weights.shape), strongest, k)
 
-    def shifted(self, shift: tuple[int, ...]) -> _Row:
+    def shifted(self, shift: Shift) -> _Row:
         weights, ranks, strongest = (
             np.roll(values, shift, (0, 1, 2))
             for values in (self.weights, self.ranks, self.strongest)
@@ -196,31 +207,26 @@ class _Row:
         )
 
 
-def _laid(found: AttentionMap, grid: TokenGrid) -> tuple[Numbers, Numbers, Mask]:
-    """Return a map on a grid: the mean weight in each cell, the sum there, and where it reaches."""
+def _laid_map(found: AttentionMap, grid: TokenGrid) -> tuple[Numbers, Mask, Numbers]:
+    """Lay the size of a map's weights on a grid; see ``agreement.laid``."""
     values: Numbers = np.abs(found.weights.astype(np.float64))
-    reach: Mask = np.ones(values.shape, bool)
     if found.reachable is not None:
-        reach = np.asarray(found.reachable, bool)
-        values = np.where(reach, values, 0.0)
-    if found.keys == grid:
-        return values, values, reach
-    mean, count = means(values, found.keys, grid, reach)
-    return mean, mean * count, count > 0
+        values = np.where(found.reachable, values, 0.0)
+    return laid(values, found.keys, grid, found.reachable)
 
 
 def _cut(
-    laid: list[tuple[Numbers, Numbers, Mask]],
+    maps: list[tuple[Numbers, Mask, Numbers]],
 ) -> tuple[list[Numbers], tuple[float, float], tuple[Any, ...]]:
     """Return rows on the cells that both reach, how much of each lies there, and these cells.
 
     What a query reaches is a set of frames times a set of rows times a set of columns, and so is
     what it has in common with another: a box, over which rows can be shifted.
     """
-    both = laid[0][2] & laid[1][2]
+    both = maps[0][1] & maps[1][1]
     box = np.ix_(*(np.flatnonzero(both.any((a, b))) for a, b in ((1, 2), (0, 2), (0, 1))))
     rows, kept = [], []
-    for mean, sums, _ in laid:
+    for mean, _, sums in maps:
         row = mean[box]
         total = row.sum()
         rows.append(row / total if total > 0 else np.full(row.shape, 1 / max(row.size, 1)))

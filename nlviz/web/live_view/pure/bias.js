@@ -11,9 +11,11 @@ const BIASES = { key: keyBias, offset: offsetBias };
 
 /**
  * The bias of a source of the header, or null.
+ * @param {{bias?: {kind: string, values: string} | null, keys: Grid, prefix?: number}} spec
+ * @param {ArrayOf} array reader of sections
  * @returns {Bias | null}
  */
-export function biasOf({ bias, keys, prefix = 0 }, array) {
+export function biasOf({ bias = null, keys, prefix = 0 }, array) {
   if (!bias) return null;
   if (!(bias.kind in BIASES)) throw new Error(`a bias of kind ${bias.kind} is not known here`);
   return BIASES[bias.kind](array(bias.values), keys, prefix);
