@@ -19,6 +19,7 @@ from nlviz.resources import asset
 from nlviz.views.denoise_view import DenoiseView, PictureRef
 from nlviz.views.display import Display
 from nlviz.views.view import View, find_clip, read_view
+from tests.cli.test_cli import run
 from tests.views.test_view import DISPLAYS, HUNDREDTHS, NAMES
 
 NAMED = st.from_regex(r"\A[a-z0-9_-]{1,9}\Z")
@@ -231,3 +232,15 @@ def test_a_view_is_computed_as_the_command_computes_it() -> None:
     parameters = {"non-local-means": {"h": 10.0, "patch": 3}}
     same = compare(done.clean, sigma=20, seed=3, denoisers=view.denoisers, parameters=parameters)
     assert [r["psnr"] for r in done.table] == [r["psnr"] for r in same.table]
+
+
+def test_the_command_draws_a_view_of_either_page(tmp_path: Path) -> None:
+    path = tmp_path / "two.json"
+    view = DenoiseView(PictureRef("cat.jpg", size=40), denoisers=("mean", "gaussian"))
+    path.write_text(view.to_json(), "utf-8")
+    done = run("render", path)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "two.png").read_bytes()[:4] == b"\x89PNG"
+    done = run("render", path, "-o", tmp_path / "two.gif")
+    assert done.exit_code == 1
+    assert "a view of denoisers is saved as" in done.output

@@ -7,15 +7,18 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from nlviz.denoise.denoiser import Denoiser
 from nlviz.denoise.image import Image
 from nlviz.denoise.noise import Noise, checked_sigma
 from nlviz.denoise.registry import find_denoiser, list_clip_denoisers, list_denoisers
 from nlviz.errors import NlvizError
+from nlviz.files.checked_json import FromZero, Positive, Record, checked
 
 Precision = Literal["float", "uint8"]
 _LIBRARIES = ("nlviz", "numpy", "numba", "opencv-python-headless", "scikit-image", "bm3d", "torch")
@@ -124,20 +127,19 @@ class Setup:
         >>> Setup.from_dict(Setup(("mean",)).to_dict()) == Setup(("mean",))
         True
         """
-        try:
-            noise = given["noise"]
-            return cls(
-                **{
-                    **given,
-                    "denoisers": tuple(given["denoisers"]),
-                    "noise": None if noise is None else Noise(**noise),
-                }
-            )
-        except (KeyError, TypeError) as error:
-            raise NlvizError(
-                f"the setup of a comparison has the fields that nlviz writes ({error}); "
-                "save the comparison again"
-            ) from None
+        found = checked(given, _Saved, of="a setup's", cure="save the comparison again")
+        return cls(**msgspec.structs.asdict(found))
+
+
+class _Saved(Record):
+    denoisers: tuple[str, ...]
+    noise: Noise | None
+    sigma: FromZero | None = None
+    seed: Annotated[int, Meta(ge=0)] = 0
+    fair: bool = False
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    data_range: Positive | None = None
+    precision: Precision | None = None
 
 
 def in_units(

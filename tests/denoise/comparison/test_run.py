@@ -259,7 +259,16 @@ def test_a_setup_makes_the_same_digits_again(compared: Comparison) -> None:
     again = carry_out(setup, small())
     for name, result in compared.results.items():
         assert np.array_equal(again.results[name].picture, result.picture)
-    with pytest.raises(NlvizError, match="fields that nlviz writes"):
+    for change, message in (
+        ({"seed": True}, "setup's seed must be a whole number from 0, got True"),
+        ({"sigma": float("nan")}, "setup's sigma must be a number from 0, or null, got nan"),
+        ({"precision": "half"}, "precision must be float or uint8, or null"),
+        ({"sed": 3}, "has no field 'sed'; did you mean 'seed'"),
+        ({"noise": {"kind": "gaussian", "sigma": -5}}, "sigma must be 0 or above"),
+    ):
+        with pytest.raises(NlvizError, match=message):
+            Setup.from_dict({**setup.to_dict(), **change})
+    with pytest.raises(NlvizError, match="setup's noise is missing; save the comparison again"):
         Setup.from_dict({"denoisers": ["mean"]})
 
 
