@@ -167,14 +167,14 @@ def averaged(
         if device in (None, "cpu"):
             done = _by_numba(frames, weighting, threads, progress)
             return done  # type: ignore[no-any-return]
-    from nlviz.denoise.kernels import gpu as torch_kernel
+    from nlviz.denoise.kernels import gpu
 
-    tensor, place = torch_kernel.placed(frames, device)
-    check_picture(shape[1:], torch_kernel.numpy_type(tensor))
+    tensor, place = gpu.placed(frames, device)
+    check_picture(shape[1:], gpu.numpy_type(tensor))
     if place.type == "cpu":
         done = _by_numba(tensor.cpu().numpy(), weighting, threads, progress)
-        return torch_kernel.placed(done, None)[0].to(tensor.device)  # type: ignore[return-value]
-    done = torch_kernel.of_pictures(tensor.to(place), weighting, progress)
+        return gpu.placed(done, None)[0].to(tensor.device)  # type: ignore[return-value]
+    done = gpu.of_pictures(tensor.to(place), weighting, progress)
     if isinstance(frames, np.ndarray):
         done = done.cpu().numpy()
     else:

@@ -28,7 +28,7 @@ from nlviz.recipes.feature_bank import FeatureBank, Sample, at_stage3, at_stage4
 from nlviz.recipes.footage import list_films, read_film, read_photos
 
 CLEAN = 4.0  # weight of clean frames when g and W_z are solved for
-Progress = Callable[[str, int, int], None]
+OnStep = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Training:
         backbone: dict[str, Tensor],
         *,
         device: torch.device | None = None,
-        progress: Progress = lambda phase, done, total: None,
+        progress: OnStep = lambda phase, done, total: None,
     ) -> None:
         """Build the network and read the checkpoint, if there is one."""
         self.plan, self.work, self.progress = plan, work, progress
@@ -183,7 +183,7 @@ class Training:
     def _entering(
         self, name: str, stored: Sequence[dict[str, Any]]
     ) -> tuple[list[Sample], list[Tensor]]:
-        """Samples that enter a block, and the clean features it should restore."""
+        """Return samples that enter a block, and the clean features it should restore."""
         if name == "stage3":
             samples = [at_stage3(s) for s in stored]
             return samples, [s.clean for s in samples]

@@ -24,7 +24,7 @@ import torch
 from skimage import __version__ as skimage_version
 from skimage import data, restoration
 
-from nlviz.denoise.kernels import cpu as numba_kernel
+from nlviz.denoise.kernels import cpu
 from nlviz.denoise.weighted_means import non_local_means
 from tests.benchmarks.measuring import (
     Figure,
@@ -44,9 +44,9 @@ ROOT = Path(__file__).parent.parent.parent
 COMPILE = """
 import time
 start = time.process_time()
-from nlviz.denoise import numba_kernel
+from nlviz.denoise.kernels import cpu
 imported = time.process_time()
-numba_kernel.warm_up()
+cpu.warm_up()
 print(imported - start, time.process_time() - imported)
 """
 
@@ -80,7 +80,7 @@ def fast_mode(image: np.ndarray, h: float, patch: int = 7, window: int = 21) -> 
 def measure(*, quick: bool = False) -> list[Figure]:
     """Return the figures."""
     cv2.setNumThreads(1)
-    numba_kernel.warm_up()
+    cpu.warm_up()
     return [
         *_speed(3 if quick else 7),
         *_faster_than_scikit_image(1 if quick else 3),

@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlviz.denoise import weighted_means as means
-from nlviz.denoise.kernels import cpu as numba_kernel
-from nlviz.denoise.kernels import gpu as torch_kernel
+from nlviz.denoise.kernels import cpu, gpu
 from nlviz.denoise.weighted_means import non_local_means, non_local_means_of_clip
 from nlviz.errors import NlvizError
 from tests.denoise import naive
@@ -45,8 +44,8 @@ def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """Each kernel in turn, both on the CPU and through the public functions."""
 
     def by_torch(frames: Any, weighting: Any, threads: int, progress: Any) -> Any:
-        tensor, _ = torch_kernel.placed(frames, None)
-        return torch_kernel.of_pictures(tensor, weighting, progress).numpy()
+        tensor, _ = gpu.placed(frames, None)
+        return gpu.of_pictures(tensor, weighting, progress).numpy()
 
     if request.param == "torch":
         monkeypatch.setattr(means, "_by_numba", by_torch)
@@ -100,9 +99,9 @@ def test_kernels_take_any_number_of_channels() -> None:
     weighting = means.Weighting(30, patch=3, window=7, spatial=2.0)
     for count in (2, 5):
         many = np.repeat(one, count, 1)
-        want = np.repeat(numba_kernel.averaged(one, weighting), count, 1)
-        np.testing.assert_allclose(numba_kernel.averaged(many, weighting), want, atol=1e-11)
-        by_torch = torch_kernel.averaged(torch.from_numpy(many), weighting)
+        want = np.repeat(cpu.averaged(one, weighting), count, 1)
+        np.testing.assert_allclose(cpu.averaged(many, weighting), want, atol=1e-11)
+        by_torch = gpu.averaged(torch.from_numpy(many), weighting)
         np.testing.assert_allclose(by_torch.numpy(), want, atol=1e-11)
 
 
@@ -132,7 +131,7 @@ def test_any_size(data: st.DataObject) -> None:
     got = non_local_means(image, **options)
     np.testing.assert_allclose(got, naive.non_local_means(image[None], **options)[0], atol=1e-10)
     weighting = means.Weighting(**options)
-    by_torch = torch_kernel.of_pictures(torch.from_numpy(image[None]), weighting)[0].numpy()
+    by_torch = gpu.of_pictures(torch.from_numpy(image[None]), weighting)[0].numpy()
     np.testing.assert_allclose(by_torch, got, atol=1e-10)
 
 
@@ -246,9 +245,9 @@ def test_bands_do_not_change_the_result(
         clip, h=17, sigma=12, window=9, frames_window=frames_window
     )
     whole = run()
-    monkeypatch.setattr(numba_kernel, "TILE_ROWS", 7)
-    monkeypatch.setattr(numba_kernel, "TILE_COLUMNS", 23)
-    monkeypatch.setattr(torch_kernel, "BAND_BYTES", 1)
+    monkeypatch.setattr(cpu, "TILE_ROWS", 7)
+    monkeypatch.setattr(cpu, "TILE_COLUMNS", 23)
+    monkeypatch.setattr(gpu, "BAND_BYTES", 1)
     np.testing.assert_allclose(run(), whole, rtol=0, atol=1e-6 * 255)
 
 
@@ -287,9 +286,9 @@ def test_progress_reaches_all_and_cancels(threads: int) -> None:
 
 
 def test_cancelling_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numba_kernel, "TILE_ROWS", 4)
+    monkeypatch.setattr(cpu, "TILE_ROWS", 4)
     started: list[int] = []
-    inner = numba_kernel._compiled
+    inner = cpu._compiled
 
     class Counted:
         signatures = ("one",)
@@ -298,7 +297,7 @@ def test_cancelling_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
             started.append(1)
             inner(*args)
 
-    monkeypatch.setattr(numba_kernel, "_compiled", Counted())
+    monkeypatch.setattr(cpu, "_compiled", Counted())
 
     def cancel(sentence: str, share: float) -> None:
         raise KeyboardInterrupt
@@ -311,11 +310,11 @@ def test_cancelling_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_of_the_torch_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_kernel, "BAND_BYTES", 1)
+    monkeypatch.setattr(gpu, "BAND_BYTES", 1)
     told: list[float] = []
     frames = torch.from_numpy(scene(64, 20))[None]
     weighting = means.Weighting(20, window=3, patch=3)
-    torch_kernel.of_pictures(frames, weighting, lambda _, share: told.append(share))
+    gpu.of_pictures(frames, weighting, lambda _, share: told.append(share))
     assert told == [0.25, 0.5, 0.75, 1]
 
 

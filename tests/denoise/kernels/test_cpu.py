@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import nlviz
-from nlviz.denoise.kernels import cpu as numba_kernel
+from nlviz.denoise.kernels import cpu
 
 WARM_UP = """
 from nlviz.denoise.kernels import cpu
@@ -54,20 +54,20 @@ def test_without_any_folder_it_is_compiled_each_time(monkeypatch: pytest.MonkeyP
         return inner(*args, **options)
 
     monkeypatch.setattr(numba, "njit", refuse)
-    made = numba_kernel._compiler()
+    made = cpu._compiler()
     assert made.stats.cache_path is None
-    monkeypatch.setattr(numba_kernel, "_compiled", made)
-    assert not numba_kernel.compiled()
+    monkeypatch.setattr(cpu, "_compiled", made)
+    assert not cpu.compiled()
 
 
 def test_a_type_is_compiled_once_for_all_parameters() -> None:
     from nlviz.denoise.weighted_means import non_local_means, non_local_means_of_clip
 
-    numba_kernel.warm_up()
-    assert numba_kernel.compiled()
-    before = len(numba_kernel._compiled.signatures)
+    cpu.warm_up()
+    assert cpu.compiled()
+    before = len(cpu._compiled.signatures)
     image = np.random.default_rng(0).uniform(0, 9, (9, 11, 3)).astype(np.float32)
     non_local_means(image, h=2, patch=5, window=3, patch_sigma=1.0, spatial=2.0)
     non_local_means(image[..., 0], h=2, sigma=1.5, threads=2)
     non_local_means_of_clip(image.transpose(2, 0, 1).astype(np.uint8), h=2, frames_window=3)
-    assert len(numba_kernel._compiled.signatures) == before
+    assert len(cpu._compiled.signatures) == before
