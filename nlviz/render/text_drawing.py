@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 
 from PIL import ImageDraw, ImageFont
@@ -45,10 +45,10 @@ def runs(text: str, *, bold: bool = False) -> list[tuple[str, str]]:
         kind = unicodedata.category(sign)
         if kind in ("Cc", "Zl", "Zp"):
             sign = " "
-        path = own if ord(sign) in _code_points(own) else _font_with(sign)
+        path = own if _has(own, sign) else _font_with(sign)
         if kind in ("Mn", "Me", "Cf"):  # belongs to the sign before it, or shows nothing
             path = signs[-1][1] if signs else own
-            if ord(sign) not in _code_points(path):
+            if not _has(path, sign):
                 continue
         signs.append((sign, path) if path else (REPLACEMENT, own))
     return [
@@ -78,13 +78,13 @@ def missing(texts: Iterable[str]) -> list[str]:
     texts = [text for text in texts if not plain(text)]
     if not texts:
         return []
-    own = _code_points(str(asset(REGULAR)))
+    own = str(asset(REGULAR))
     signs = dict.fromkeys(sign for text in texts for sign in unicodedata.normalize("NFC", text))
     return [
         sign
         for sign in signs
         if unicodedata.category(sign) not in ("Cc", "Zl", "Zp", "Mn", "Me", "Cf")
-        and ord(sign) not in own
+        and not _has(own, sign)
         and not _font_with(sign)
     ]
 
@@ -102,38 +102,47 @@ def missing_note(texts: Iterable[str]) -> str:
     return f"{REPLACEMENT} stands for what no font of this machine can draw ({shown})."
 
 
-@cache
-def _code_points(path: str) -> frozenset[int]:
-    """Return the code points that a font file has glyphs for; empty for fonts of fixed sizes."""
+@lru_cache(1 << 14)
+def _has(path: str, sign: str) -> bool:
+    """Return whether a font file can draw a character at any size."""
     from matplotlib.ft2font import FaceFlags, FT2Font
 
     try:
         font = FT2Font(path)
     except (OSError, RuntimeError):  # a file that is gone or no font that can be read
-        return frozenset()
-    return frozenset(font.get_charmap() if FaceFlags.SCALABLE in font.face_flags else ())
+        return False
+    return FaceFlags.SCALABLE in font.face_flags and font.get_char_index(ord(sign)) > 0
 
 
 @cache
-def _font_with(sign: str) -> str | None:
-    """Return the path of a font of this machine that has a character, upright and regular first."""
-    if unicodedata.category(sign) in ("Co", "Cn", "Cs"):  # private, or no character at all
-        return None
-    from matplotlib.font_manager import fontManager, weight_dict
+def _fonts_here() -> list[str]:
+    """Return the paths of the fonts of this machine, upright ones of regular weight first."""
+    from matplotlib.font_manager import FontEntry, fontManager, weight_dict
 
-    def cost(entry: object) -> tuple[bool, float, str]:
-        weight = getattr(entry, "weight", 400)
+    def cost(entry: FontEntry) -> tuple[bool, float, str]:
+        weight = entry.weight
         heaviness = weight_dict.get(weight, 400) if isinstance(weight, str) else weight
-        upright = getattr(entry, "style", "normal") == "normal"
-        return not upright, abs(heaviness - 400), str(getattr(entry, "fname", ""))
+        return entry.style != "normal", abs(heaviness - 400), entry.fname
 
-    for entry in sorted(fontManager.ttflist, key=cost):
-        # The font of last resort draws boxes with code points, TeX's fonts have codes of their own.
-        if entry.name.startswith(("Last", ".Last", "cm")):
-            continue
-        if ord(sign) in _code_points(entry.fname):
-            return str(entry.fname)
-    return None
+    # The font of last resort draws boxes with code points, TeX's fonts have codes of their own.
+    unfit = ("Last", ".Last", "cm")
+    entries = [entry for entry in fontManager.ttflist if not entry.name.startswith(unfit)]
+    return [entry.fname for entry in sorted(entries, key=cost)]
+
+
+_IN_USE: dict[str, None] = {}  # fonts of the machine that had a character, asked first
+
+
+@cache
+def _font_with(sign: str) -> str:
+    """Return the path of a font of this machine that has a character, or an empty text."""
+    if unicodedata.category(sign) in ("Co", "Cn", "Cs"):  # private, or no character at all
+        return ""
+    for path in [*_IN_USE, *_fonts_here()]:
+        if _has(path, sign):
+            _IN_USE[path] = None
+            return path
+    return ""
 
 
 @cache

@@ -178,7 +178,7 @@ def test_two_visitors_see_their_own_pictures(browser: Browser, app_url: str) -> 
         context.close()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "PDF", "CSV", "JSON"])
+@pytest.mark.parametrize("kind", ["PNG", "PDF", "SVG", "CSV", "JSON"])
 def test_saved_files_open(page: Page, app_url: str, tmp_path: Path, kind: str) -> None:
     opened(page, app_url)
     with page.expect_download(timeout=LONG) as waiting:
@@ -191,6 +191,8 @@ def test_saved_files_open(page: Page, app_url: str, tmp_path: Path, kind: str) -
             assert saved.width > 600
     elif kind == "PDF":
         assert path.read_bytes().startswith(b"%PDF")
+    elif kind == "SVG":
+        assert "<svg" in path.read_text("utf-8")
     elif kind == "CSV":
         assert "non-local-means" in path.read_text("utf-8")
     else:
