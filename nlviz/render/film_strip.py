@@ -265,29 +265,40 @@ def _captions(sheet: Sheet, drawn: Shown, plan: Plan, places: dict[int, tuple[in
     long = lengths(shares)
     logits = drawn.look.scale.unit == "logit"
     digits = 2 if np.ptp(clip.times) < 100 else 1
-    texts = {i: share_text(attention, shares[i]) for i in places}
-    room_right = max((width(t, 21) for t in texts.values()), default=0)
-    room_left = max(width(f"{clip.times[i]:.{digits}f} s", 21, bold=True) for i in places)
-    for index, (left, top) in places.items():
-        y = top + plan.tile[1] + 34
-        here = drawn.look.marked and index == drawn.query_frame
-        label = f"{clip.times[index]:.{digits}f} s"
-        ink = QUERY_INK if here else INK
+    rows = []
+    for index in places:
         note = nothing_there(attention, index, len(clip.frames))
-        right = left + plan.tile[0]
-        sheet.text((left, y), label, 21, ink, bold=here)
-        if note or logits:
-            sheet.text((right, y), note or "", 21, GREY, align="r")
-            continue
-        sheet.text((right, y), texts[index], 21, INK, align="r")
+        said = "" if logits else share_text(attention, shares[index])
+        here = drawn.look.marked and index == drawn.query_frame
+        rows.append((index, f"{clip.times[index]:.{digits}f} s", note, said, here))
+    size = _caption_size([(time, note or said) for _, time, note, said, _ in rows], plan.tile[0])
+    room_left = max(width(time, size, bold=True) for _, time, *_ in rows)
+    room_right = max(width(said, size) for *_, said, _ in rows)
+    for index, time, note, said, here in rows:
+        left, right = places[index][0], places[index][0] + plan.tile[0]
+        y = places[index][1] + plan.tile[1] + 34
+        sheet.text((left, y), time, size, QUERY_INK if here else INK, bold=here)
+        sheet.text((right, y), note or said, size, GREY if note else INK, align="r")
         x0, x1 = left + room_left + 14, right - room_right - 14
-        if x1 - x0 < 16:
+        if note or logits or x1 - x0 < 16:
             continue
         sheet.box((x0, y - 13, x1, y - 4), fill=RAIL, radius=4)
         end = x0 + (x1 - x0) * float(long[index])
         if end - x0 >= 1:
             ink = LESS if shares[index] < 0 else MASS
             sheet.box((x0, y - 13, end, y - 4), fill=ink, radius=min(4, (end - x0) / 2))
+
+
+def _caption_size(captions: list[tuple[str, str]], room: float) -> int:
+    """Return the largest size at which both texts under every frame fit its width.
+
+    >>> _caption_size([("0.50 s", "25 %")], 300), _caption_size([("10.50 s", "not reachable")], 130)
+    (21, 12)
+    """
+    for size in range(21, 12, -1):
+        if all(width(a, size, bold=True) + width(b, size) + 8 <= room for a, b in captions):
+            return size
+    return 12
 
 
 def _head_height(drawn: Shown) -> int:

@@ -70,6 +70,20 @@ def test_a_strip_of_many_frames_shows_some_of_them_with_the_query() -> None:
     assert shown.width == CONTENT + 2 * MARGIN
 
 
+def test_texts_under_narrow_frames_do_not_touch() -> None:
+    clip = make_clip(48, 64, 36)
+    keys = TokenGrid((48, 8, 4), (1, 8, 9), (0, 3.5, 4.0))
+    weights = np.full(keys.shape, 1 / keys.size, np.float32)
+    figure = film_strip(overlay(clip, AttentionMap(weights, (47, 30, 20), keys)))
+    plan = plan_of(48, 36 / 64, top=MARGIN + 62)
+    pixels = np.asarray(figure)
+    for left, top in plan.tiles:
+        caption = pixels[top + plan.tile[1] + 10 : top + plan.tile[1] + 40]
+        inked = (caption[:, left : left + plan.tile[0]] < 200).any((0, 2))
+        gaps = np.diff(np.flatnonzero(np.concatenate([[True], inked, [True]])))
+        assert gaps.max() >= 6  # between the time and the share
+
+
 def test_the_file_is_a_png_that_carries_the_view() -> None:
     clip = make_clip(1, 36, 60, name="猫 – été.png")
     keys = TokenGrid((1, 3, 5), (1, 12, 12), (0, 5.5, 5.5))

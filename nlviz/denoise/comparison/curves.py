@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nlviz.denoise.comparison.run import compare
 from nlviz.denoise.comparison.setup import default_denoisers
 from nlviz.denoise.image import Image, to_planes
+from nlviz.denoise.image import data_range as white_of
 from nlviz.denoise.noise import checked_sigma, estimate_sigma
 from nlviz.denoise.weighting import Weighting
 from nlviz.errors import NlvizError
@@ -97,8 +98,6 @@ def psnr_over_sigma(
     >>> bool(curve.psnr["gaussian"][0] > curve.psnr["gaussian"][1] > curve.noisy[1])
     True
     """
-    from nlviz.denoise.image import data_range as white_of
-
     image, report = np.asarray(image), Progress.of(progress)
     white = white_of(image, data_range)
     if sigmas is None:

@@ -15,6 +15,7 @@ from nlviz.denoise.comparison.setup import Precision, Setup
 from nlviz.denoise.denoiser import Value
 from nlviz.denoise.image import Image
 from nlviz.errors import NlvizError
+from nlviz.picture import strip_html
 
 Floats = npt.NDArray[np.float32]
 COLUMNS = ("psnr", "ssim", "seconds")  # that have a best value
@@ -195,8 +196,6 @@ class Comparison:
         )
 
     def _repr_html_(self) -> str:
-        from nlviz.picture import strip_html
-
         keys = [*([] if self.clean is None else ["clean"]), "noisy", *self.results]
         captions = []
         for key in keys:

@@ -323,8 +323,6 @@ def compiled() -> bool:
 
 def warm_up(progress: Listener | None = None) -> None:
     """Compile, or load from disk; seconds once on a machine, and nothing from then on."""
-    from nlviz.denoise.weighting import Weighting
-
     if progress is not None and not compiled():
         progress("compiling non-local means, once on this machine", 0.0)
     averaged(np.zeros((1, 1, 2, 2), np.float32), Weighting(1.0, patch=1, window=3))
