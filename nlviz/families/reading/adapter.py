@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 import cv2
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -204,12 +205,10 @@ def features_of(x: Tensor) -> Float[Tensor, "channels t h w"]:
     torch.Size([8, 4, 5, 7])
     """
     if x.dim() == 3:  # time alone
-        return x[0, :, :, None, None]
-    if x.dim() == 4 and x.shape[0] > 1:
-        return x.transpose(0, 1)
-    if x.dim() == 5:
-        return x.transpose(0, 1).flatten(1, 2)
-    return x[0].reshape(x.shape[1], *(1, 1, *x.shape[2:])[-3:])
+        return rearrange(x[0], "channels t -> channels t 1 1")
+    if x.dim() == 4:
+        return rearrange(x, "t channels h w -> channels t h w")
+    return rearrange(x, "parts channels t h w -> channels (parts t) h w")
 
 
 def bypassed(block: nn.Module) -> AbstractContextManager[None]:

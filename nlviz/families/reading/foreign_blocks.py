@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
@@ -116,7 +117,7 @@ class ForeignAdapter(Adapter[nn.Module]):
         queries = grid_of(call, parts.dimension, prepared)
         keys = _pooled(queries, phi, parts)
         theta, phi, g, y = (
-            part.flatten(2).mT.reshape(1, -1, part.shape[1])
+            rearrange(part, "batch d ... -> 1 (batch ...) d")
             for part in (theta, phi, g, calls[f"{name}.out"].args[0])
         )
         if parts.w_f is not None:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import cast
 
+from einops import rearrange
 from torch import nn
 
 from nlviz.affinity.embedded import EmbeddedAffinity
@@ -61,8 +62,10 @@ def block_affinity(
     themselves; ``queries`` covers them all.
     """
     *embedded, scale = attend.args
-    # (frames, 1, tokens, d) -> (1, frames x tokens, d); one frame or clip stays what it is
-    theta, phi, g, y = (t.transpose(0, 1).flatten(1, 2) for t in (*embedded, attend.output))
+    theta, phi, g, y = (
+        rearrange(t, "frames heads tokens d -> heads (frames tokens) d")
+        for t in (*embedded, attend.output)
+    )
     frames = embedded[0].shape[0]
     k = block.key_kernel
     kernel = (k[0], 1, 1) if block.dimension == 1 else (k if len(k) == 3 else (1, *k))

@@ -23,14 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
-from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.affinity.grid import Axis, TokenGrid
-from nlviz.affinity.pairwise import Pairwise
-from nlviz.affinity.support import Support
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
-from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, place, prepare
+from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare
+from nlviz.families.reading.attention import PatchTokens, attention_affinity, only_product
 from nlviz.families.timm.checkpoint import TimmViTLayout
 from nlviz.networks.hooks import Call, replaced
 
@@ -77,51 +74,15 @@ class TimmViTAdapter(Adapter[nn.Module]):
         Raises:
             NlvizError: when no plain product of all tokens was seen, or tokens were dropped.
         """
-        products = calls[name].products
-        if len(products) != 1 or products[0].masked:
-            raise NlvizError(
-                f"{name} must compute one softmax(q k^T) v without a mask, "
-                f"{'a mask took part' if products else 'none was seen'}; a network that was "
-                "compiled or scripted must be captured as it was before"
-            )
-        (product,) = products
-        frames, h, w, prefix = _layout(name, calls, product.q.shape[2])
-        if frames != prepared.clip_shape[0]:
-            raise NlvizError(
-                f"a batch must hold the clip's {prepared.clip_shape[0]} frames, {name} saw "
-                f"{frames}; give the network one batch of all frames"
-            )
-        height, width = prepared.tensor.shape[-2:]
-        queries = TokenGrid.of_axes(
-            (frames, h, w),
-            Axis(),
-            place(Axis(height / h, (height / h - 1) / 2), prepared.y),
-            place(Axis(width / w, (width / w - 1) / 2), prepared.x),
-            prefix=frames * prefix,
-        )
-        theta, phi, values, output = (
-            _in_order(x, prefix) for x in (product.q, product.k, product.v, product.y)
-        )
-        return EmbeddedAffinity(
-            name=name,
-            pairwise=Pairwise("embedded_gaussian", product.scale),
-            theta=theta,
-            phi=phi,
-            queries=queries,
-            keys=queries,
-            support=Support(1, own_prefix=True) if frames > 1 else Support(),
-            values=values,
-            output=output,
-            clip_shape=prepared.clip_shape,
-            note=_note(prepared),
-            prefix_name="the class token" if prefix == 1 else "class token and registers",
-        )
+        product = only_product(name, calls[name])
+        tokens = _tokens(name, calls, product.q.shape[2])
+        prefix_name = "the class token" if tokens.prefix == 1 else "class token and registers"
+        return attention_affinity(name, product, tokens, prepared, prefix_name=prefix_name)
 
     def features(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
         """Return what entered the attention, behind ``norm1``, patches only."""
         x: Tensor = calls[name].args[0]
-        frames, h, w, prefix = _layout(name, calls, x.shape[1])
-        return x[:, prefix:].reshape(frames, h, w, -1).permute(3, 0, 1, 2)
+        return _tokens(name, calls, x.shape[1]).laid_out(x)
 
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which the attention adds nothing to its residual path."""
@@ -181,11 +142,10 @@ def _trunk(net: nn.Module) -> tuple[str, Any]:
     return next(found, ("", None))
 
 
-def _layout(name: str, calls: Mapping[str, Call], tokens: int) -> tuple[int, int, int, int]:
-    """Return frames, rows and columns of patches, and tokens without a place in a frame."""
+def _tokens(name: str, calls: Mapping[str, Call], tokens: int) -> PatchTokens:
+    """Return where the tokens of an attention lie, from the embedding's output."""
     embed: Any = calls[_EMBED].module
     patches: Tensor = calls[_EMBED].output
-    frames = patches.shape[0]
     # (T, h, w, C) where sizes may change, (T, h w, C) where there is one
     h, w = patches.shape[1:3] if patches.dim() == 4 else embed.grid_size
     if tokens < h * w:
@@ -193,32 +153,7 @@ def _layout(name: str, calls: Mapping[str, Call], tokens: int) -> tuple[int, int
             f"every patch must reach the attention, {name} saw {tokens} tokens of {h * w} patches; "
             "a network that drops patches has no map of the picture"
         )
-    return frames, int(h), int(w), tokens - int(h) * int(w)
-
-
-def _in_order(x: Tensor, prefix: int) -> Tensor:
-    """Return (heads, tokens of all frames, d) of (T, heads, tokens, d).
-
-    All tokens without a place come first, frame by frame.
-    """
-    x = x.transpose(0, 1)
-    if x.shape[1] == 1:
-        return x[:, 0].contiguous()
-    return torch.cat([x[:, :, :prefix].flatten(1, 2), x[:, :, prefix:].flatten(1, 2)], 1)
-
-
-def _note(prepared: Prepared) -> str:
-    """Return what a reader must know: frames are apart, and the aspect may not be kept."""
-    told = []
-    if prepared.clip_shape[0] > 1:
-        told.append("The network sees one frame at a time: a query reaches its own frame only.")
-    if abs(prepared.y.stride / prepared.x.stride - 1) > 0.05:
-        height, width = prepared.tensor.shape[-2:]
-        told.append(
-            f"It takes pictures of {width}×{height} px alone: the whole frame was resized to that "
-            "without keeping its aspect."
-        )
-    return " ".join(told)
+    return PatchTokens(patches.shape[0], int(h), int(w), tokens - int(h) * int(w))
 
 
 FAMILY = Family(
