@@ -11,7 +11,7 @@ Lin, Gan and Han, "TSM: Temporal Shift Module for Efficient Video Understanding"
     module.base_model.layer2.0.nl.W.1.running_mean          res3.0.nl.bn.running_mean
     module.new_fc.weight                                    head.weight
 
-The shift has no weights; the ``net`` of the first convolutions tells that it is there.
+The shift has no weights; the ``net`` of the first convolutions shows that it is there.
 """
 
 from __future__ import annotations

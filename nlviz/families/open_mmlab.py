@@ -126,7 +126,7 @@ class MMAction2Layout:
 
 
 def zero_biases(by_name: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, str]]:
-    """Return zeros for the bias of W_z in each block that has none."""
+    """Return zeros for the bias of W_z in each block without one."""
     filled = {}
     for name, weight in by_name.items():
         bias = name.removesuffix("weight") + "bias"

@@ -11,7 +11,7 @@ https://github.com/facebookresearch/SlowFast (Apache-2.0).
     head.projection.weight                 head.weight
 
 With a pathway1 the network has two: slow. and fast. go before these names, and s1_fuse becomes
-fuse1. What the keys do not say stands in the configuration that the training writes beside them.
+fuse1. What the keys do not say stands in the configuration that the training writes next to them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a SlowFast checkpoint's configuration says; it is YAML text beside the weights."""
+"""The configuration of a SlowFast checkpoint: YAML text that is saved with the weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST = 1_000_000  # characters; the originals have some ten thousand
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration, false where the file holds none.
+    """A configuration; false where the file has no configuration.
 
     Attributes:
         values: by section and name.
@@ -123,7 +123,7 @@ class Config:
 
 
 def config_of(checkpoint: Checkpoint) -> Config:
-    """Return the configuration that a checkpoint carries; an unreadable one counts as none."""
+    """Return the configuration that a checkpoint carries; an unreadable one counts as empty."""
     text = checkpoint.meta.get("cfg")
     if isinstance(text, Mapping):
         return Config(text)

@@ -75,7 +75,7 @@ class WatchProducts(TorchFunctionMode):
         self._open.append([])
 
     def leave(self) -> tuple[Product, ...]:
-        """End the module begun last; return the products that ran in it, but in none within it."""
+        """End the module begun last; return the products that ran in it, not deeper."""
         self._logits = None
         return tuple(self._open.pop()) if self._open else ()
 

@@ -1,4 +1,4 @@
-"""The non-local block, and how to put one into any network.
+"""The non-local block of Wang et al. 2018 as a module.
 
 z_i = W_z y_i + x_i with y_i = 1/C(x) sum_j f(x_i, x_j) g(x_j), equations (1) to (6) of Wang et al.
 2018, arXiv 1711.07971; original code https://github.com/facebookresearch/video-nonlocal-net

@@ -24,7 +24,7 @@ STRIDE = 2  # pixels of a cell
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside the identity; the second may be dilated."""
+    """Two 3x3 convolutions and the identity; the second may be dilated."""
 
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class DenoisingNet(nn.Module):
 
 
 class AtOneLevel(nn.Module):
-    """A denoising network that is told the same noise level each time, so that it takes one input.
+    """A denoising network with one fixed noise level, so that it takes one input.
 
     In this form ``nlviz.capture`` reads it like any other network; its block then reaches every
     cell.

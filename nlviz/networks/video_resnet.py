@@ -30,7 +30,7 @@ Triple = tuple[int, int, int]
 
 
 class MaxPool(nn.MaxPool3d):
-    """``nn.MaxPool3d``, faster where no gradient is asked for; see ``operators.max_pool``."""
+    """``nn.MaxPool3d``, faster where no gradient is asked for; see ``products.max_pool``."""
 
     def __init__(self, kernel: Triple, stride: Triple, pad: Triple = (0, 0, 0)) -> None:
         super().__init__(kernel, stride, pad)
@@ -296,7 +296,7 @@ class NonLocalSpec:
     Attributes:
         pairwise: the name of f.
         inner: channels of theta, phi and g; half of the features' by default.
-        pool: side of the max-pooling of keys in space; 1 for none.
+        pool: side of the max-pooling of keys in space; 1 for no pooling.
         pool_first: pool before the 1x1 convolutions, or after them.
         scale: whether logits are multiplied by d^-1/2.
         norm: batch normalisation behind W_z.

@@ -115,7 +115,7 @@ class Adapter(ABC, Generic[BlockT]):
 
     @abstractmethod
     def blocks(self, net: nn.Module) -> dict[str, BlockT]:
-        """Return the blocks with an affinity by name, in forward order; empty if none is known."""
+        """Return the blocks with an affinity by name, in forward order; empty without one."""
 
     def modules(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return the modules whose calls ``read`` needs, by any name; by default the blocks."""

@@ -24,7 +24,7 @@ class ModelCard:
         paper: where the architecture is described.
         labels: name of the list of class names, or empty.
         source: page of the repository that published them.
-        weights: bundled file under ``assets/weights``; its card, the .json beside it, holds the
+        weights: bundled file under ``assets/weights``; its card, the .json next to it, holds the
             digest and what the weights saw in training. Empty where they are downloaded.
         url: where they are downloaded from; empty where no address is known.
         file_name: of the download.
@@ -33,7 +33,7 @@ class ModelCard:
         non_commercial: whether the licence forbids commercial use.
         accuracy: published, in percent, with the protocol; one clip alone gives less.
         input: frames, stride and normalisation in words.
-        flags: overrides that the file needs, because neither its keys nor its name tell.
+        flags: overrides that the file needs, because neither its keys nor its name say.
         note: one sentence about a trap, or how the file is made.
     """
 

@@ -62,7 +62,7 @@ class Flags:
         """Settle a flag that is a whole number.
 
         Raises:
-            NlvizError: when the override is no number, none of the choices, or too small.
+            NlvizError: when the override is no number, not one of the choices, or too small.
         """
         found = self._settle(name, value, origin, note)
         whole = isinstance(found, int) and not isinstance(found, bool)

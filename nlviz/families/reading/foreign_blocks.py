@@ -1,9 +1,9 @@
-"""What the adapters of other people's non-local blocks have in common.
+"""Adapters of other people's non-local blocks: the base of them all.
 
 A block is known by the name of its class and by its attributes, so its package is not needed. Hooks
 on theta, phi and g see them as they enter the product, pooled keys included, and a hook on the
-output projection sees y. So what a block computes need not be believed: rows are made from theta
-and phi in each way that its code has, and the way whose rows give y is taken.
+output projection sees y. The block's declared mode is not trusted: rows are recomputed from theta
+and phi under every f that its code supports, and the f that reproduces the recorded y is chosen.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class ForeignAdapter(Adapter[nn.Module]):
         """Return the affinity that gives the block's y.
 
         Raises:
-            NlvizError: when none of the ways that this family's code has does so.
+            NlvizError: when no f that this family's code supports does so.
         """
         parts = self._parts(block)
         call = calls[name]

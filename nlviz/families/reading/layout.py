@@ -21,7 +21,7 @@ class Flag:
     Attributes:
         value: what was taken.
         origin: ``key`` and ``shape`` are facts of the file; ``preset`` is what the family's code
-            does; ``file name``, ``config`` and ``card`` are said beside the weights; ``user`` is an
+            does; ``file name``, ``config`` and ``card`` come with the weights; ``user`` is an
             override by keyword.
         note: what it means, in a few words.
     """

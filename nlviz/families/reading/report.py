@@ -31,7 +31,7 @@ class LoadReport:
         trained_for: one phrase for titles.
         matched: number of keys of the file that became a tensor of the network.
         missing: keys of the network that nothing filled.
-        unexpected: keys of the file that nobody can explain.
+        unexpected: keys of the file without an explanation.
         misshapen: sentences, one for each tensor of another shape.
         dropped: key -> why it is not used.
         filled: key -> why it was filled and with what.

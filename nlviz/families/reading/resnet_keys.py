@@ -1,7 +1,7 @@
 """Names and shapes of residual video networks, for every layout that holds one.
 
 The names of ``networks.video_resnet`` are the common ground: a layout says for each key of its file
-which of these it is, and what the shapes tell is read off here once.
+which of these it is, and the architecture is read off the shapes here, once.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class FoundBlock:
 
     @property
     def pairwise(self) -> PairwiseName | None:
-        """The name of f, where the keys tell: embedded and dot have the same ones."""
+        """The name of f, where the keys say it: embedded and dot product have the same ones."""
         if "w_f" in self.keys:
             return "concatenation"
         return None if "theta.weight" in self.keys else "gaussian"
@@ -81,7 +81,7 @@ class FoundBlock:
 
 @dataclass(frozen=True)
 class Trunk:
-    """What the shapes of a residual video network tell.
+    """The architecture of a residual video network, as the shapes of its tensors show it.
 
     Attributes:
         depth: 18, 34, 50 or 101.
@@ -110,7 +110,7 @@ class Trunk:
 
 
 def trunk_of(tensors: Mapping[str, Tensor], *, source: str, headless: bool = False) -> Trunk:
-    """Read off what the shapes of a network's tensors tell.
+    """Read the architecture of a network off the shapes of its tensors.
 
     Args:
         tensors: by the names of ``networks.video_resnet``; kernels have 5 axes, or 4 without time.
@@ -214,7 +214,7 @@ def spec_of(trunk: Trunk, preset: Preset, flags: Flags) -> VideoResNetSpec:
     """Settle the flags of a residual video network and return how it is put together.
 
     Args:
-        trunk: what the shapes tell.
+        trunk: what the shapes say.
         preset: what the family's code does.
         flags: settles each value; the flags of blocks are asked for only where there are blocks.
 

@@ -78,7 +78,7 @@ def timm_vit_name(key: str) -> str:
 
 @dataclass(frozen=True)
 class _Shapes:
-    """What the shapes tell: sides in patches and pixels, and tokens without a place."""
+    """The architecture that the shapes show, with sides in patches and in pixels."""
 
     dim: int
     depth: int

@@ -55,7 +55,7 @@ class TimmViTAdapter(Adapter[nn.Module]):
         }
 
     def modules(self, net: nn.Module) -> dict[str, nn.Module]:
-        """Return the attention of the blocks, and the embedding, which tells the grid."""
+        """Return the attention of the blocks, and the embedding, which gives the grid."""
         return {_EMBED: _trunk(net)[1].patch_embed, **self.blocks(net)}
 
     def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:

@@ -2,7 +2,7 @@
 
 Their files hold no block unless somebody trained one here: a missing one is put in fresh, which
 changes no detection. Source of the trap: torchvision's builders set the epsilon of batch
-normalisation to 0 for the weights COCO_V1, which no key tells.
+normalisation to 0 for the weights COCO_V1, which no key shows.
 """
 
 from __future__ import annotations
