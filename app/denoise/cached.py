@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -35,13 +36,13 @@ def view_slot(key: Key) -> Slot:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What all denoisers are given.
+class NoisyInput:
+    """Input of all denoisers.
 
     Attributes:
         noisy: float32 in the picture's units.
-        sigma: what they are told.
-        sigma_from: where that comes from.
+        sigma: the noise's standard deviation that denoisers are given, in the same units.
+        sigma_from: how it is known, in words.
     """
 
     noisy: nlviz.denoise.Image
@@ -49,7 +50,7 @@ class Seen:
     sigma_from: str
 
 
-def seen(picture: Picture, setup: nlviz.denoise.Setup) -> Seen:
+def noisy_input(picture: Picture, setup: nlviz.denoise.Setup) -> NoisyInput:
     """Return the noisy picture of a setup.
 
     Raises:
@@ -58,7 +59,7 @@ def seen(picture: Picture, setup: nlviz.denoise.Setup) -> Seen:
     clean, noisy = _clean_and_noisy(picture, setup)
     return filled(
         _input_slot(input_key(picture, setup)),
-        lambda: Seen(*nlviz.denoise.noisy_input(setup, clean, noisy=noisy)),
+        lambda: NoisyInput(*nlviz.denoise.noisy_input(setup, clean, noisy=noisy)),
     )
 
 
@@ -69,7 +70,7 @@ def _clean_and_noisy(
 
 
 def input_key(picture: Picture, setup: nlviz.denoise.Setup) -> Key:
-    """Return what tells one noisy picture from another."""
+    """Return the key of a noisy picture."""
     precision = setup.input_type(of_clips=picture.of_clip)
     return (picture.digest, setup.noise, setup.sigma, setup.seed, precision)
 
@@ -105,18 +106,15 @@ def one_by_one(
     for index, name in enumerate(setup.denoisers):
         slot = _result_slot(_result_key(picture, setup, name))
         computed = slot.value is None
-
-        def tell(sentence: str, share: float, index: int = index) -> None:
-            progress(sentence, (index + share) / len(setup.denoisers))
-
-        found[name] = filled(slot, lambda name=name, tell=tell: _one(picture, setup, name, tell))  # type: ignore[misc]
+        part = progress.part(index / len(setup.denoisers), (index + 1) / len(setup.denoisers))
+        found[name] = filled(slot, partial(_one, picture, setup, name, part))
         if computed:
             arrived(_together(found, setup, picture))
     return _together(found, setup, picture)
 
 
 def there_already(picture: Picture, setup: nlviz.denoise.Setup) -> nlviz.denoise.Comparison | None:
-    """Return what was computed of a comparison before, or None."""
+    """Return the part of a comparison that was computed before, or None."""
     found = {}
     for name in setup.denoisers:
         value = _result_slot(_result_key(picture, setup, name)).value
@@ -152,7 +150,7 @@ def _one(
         _alone(picture, setup, name), clean, noisy=noisy, name=picture.name, progress=progress
     )
     # All of them hold the same noisy picture, and the clean one that is there anyway.
-    return replace(done, noisy=seen(picture, setup).noisy)
+    return replace(done, noisy=noisy_input(picture, setup).noisy)
 
 
 def _together(
@@ -208,7 +206,7 @@ def effective_curve(
     Raises:
         NlvizError: when a parameter is out of its range.
     """
-    given = seen(picture, setup)
+    given = noisy_input(picture, setup)
     values = known["non-local-means"].values(given.sigma, 255.0, setup.of(known["non-local-means"]))
     shape: dict[str, Any] = {n: values[n] for n in ("patch", "window", "patch_sigma", "bias")}
     middle = given.noisy[len(given.noisy) // 2] if picture.of_clip else given.noisy

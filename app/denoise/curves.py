@@ -1,4 +1,4 @@
-"""Curves that are computed when somebody asks for them."""
+"""Curves that are computed on request."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def draw(
 
 
 def _asked(name: str, key: object, label: str, work: Callable[[nlviz.Progress], None]) -> None:
-    """Draw a button, or what it asks for with a bar; Cancel stops between two stages."""
+    """Draw a button, or its work with a bar; Cancel stops between two stages."""
     session = st.session_state
     slot = f"dn_curve_wanted_{name}"
     place = st.empty()

@@ -1,4 +1,4 @@
-"""What the Denoise page says of averaging, for somebody who never heard of non-local means."""
+"""Explanation of averaging for readers who never heard of non-local means."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _TRY = """
 
 
 def explain() -> None:
-    """Draw what averaging does, folded away."""
+    """Draw the explanation, folded away."""
     with st.expander("Why does averaging help?", icon=":material/lightbulb:"):
         left, right = st.columns([3, 2], gap="large")
         left.markdown(_WHY)

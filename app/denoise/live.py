@@ -1,4 +1,4 @@
-"""The live view of the Denoise page, and its lens: bytes that reruns and visitors share."""
+"""Live view and lens of the Denoise page: bytes that reruns and visitors share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import nlviz
 
 from ..explore import cached
 from ..shared.slots import filled
-from .cached import input_key, seen, view_slot
+from .cached import input_key, noisy_input, view_slot
 from .picture import Picture
 from .state import LENS_CHANNEL, STATE, Source
 
@@ -35,14 +35,14 @@ NOTES = {
 
 @dataclass(frozen=True, eq=False)
 class Live:
-    """The live view of what is averaged.
+    """Data of the live view of the weights.
 
     Attributes:
         affinities: by key, in the order on the screen.
         labels: by key.
         payload: the live view's bytes.
         opening: (frame, y, x) that it opens at.
-        clip: what is seen.
+        clip: the noisy picture or clip.
     """
 
     affinities: dict[str, nlviz.Affinity]
@@ -87,7 +87,7 @@ def live(
 
 
 def fill_first_view() -> None:
-    """Compute what a visitor without an address sees first, before there is one."""
+    """Compute the first view ahead of the first visitor."""
     from .cached import denoisers_of, one_by_one
     from .picture import picture
 
@@ -110,7 +110,7 @@ def _live(
 ) -> Live:
     import numpy as np
 
-    given = seen(picture, setup)
+    given = noisy_input(picture, setup)
     bytes_seen = np.rint(given.noisy).clip(0, 255).astype(np.uint8)
     coloured = bytes_seen if bytes_seen.shape[-1:] == (3,) else np.stack([bytes_seen] * 3, -1)
     clip = nlviz.Clip.from_frames(coloured, name=picture.name)

@@ -12,12 +12,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.errors import errors_shown, progress_to
-from . import curves as denoise_curves
-from . import explain as denoise_words
-from . import query as denoise_query
-from . import results as denoise_results
-from . import sidebar as denoise_sidebar
-from . import state
+from . import curves, explain, query, results, sidebar, state
 from .state import STATE
 
 if TYPE_CHECKING:
@@ -31,10 +26,10 @@ CURE = "Another picture or denoiser may work."
 
 
 def page() -> None:
-    """Draw the page; whatever goes wrong is told in a sentence."""
-    st.markdown(denoise_words.HEAD)
-    st.markdown(denoise_words.LEAD)
-    denoise_words.explain()
+    """Draw the page; an error is shown as a sentence."""
+    st.markdown(explain.HEAD)
+    st.markdown(explain.LEAD)
+    explain.explain()
     waiting = st.empty()
     with errors_shown("Denoise", waiting, cure=CURE):
         _draw(waiting)
@@ -44,18 +39,18 @@ def _draw(waiting: DeltaGenerator) -> None:
     session = st.session_state
     with waiting.container():
         bar = st.progress(0.0, "Reading the picture")
-    tell = progress_to(bar)
+    progress = progress_to(bar)
     STATE.restore()
     state.open_from_address()
     if session.dn_complaint:
         st.warning(session.dn_complaint, icon=":material/link_off:")
-    chosen = _choose(waiting, tell)
+    chosen = _choose(waiting, progress)
     if chosen is None:
         return
     picture, setup, known, block, shareable = chosen
     STATE.forget("query", unless_same=(picture.name, picture.digest))
     key = (picture.digest, _frozen(setup))
-    _weights(picture, setup, known, block, tell)
+    _weights(picture, setup, known, block, progress)
     waiting.empty()
     state.write_address(shareable=shareable)
     st.markdown("#### What does it buy?")
@@ -65,38 +60,38 @@ def _draw(waiting: DeltaGenerator) -> None:
     done = _computed(picture, setup, known, key)
     if done is None:
         return
-    curves = st.container()
-    command = denoise_results.command_of(done, picture.source)
-    denoise_results.save(done, picture, command)
-    with curves:  # the last to be computed, so that nothing waits for them
-        denoise_curves.draw(done, picture, known, key)
+    below = st.container()
+    command = results.command_of(done, picture.source)
+    results.save(done, picture, command)
+    with below:  # the last to be computed, so that nothing waits for them
+        curves.draw(done, picture, known, key)
 
 
 def _choose(
-    waiting: DeltaGenerator, tell: Any
+    waiting: DeltaGenerator, progress: nlviz.Progress
 ) -> (
     tuple[Picture, nlviz.denoise.Setup, dict[str, nlviz.denoise.Denoiser], Block | None, bool]
     | None
 ):
-    """Draw the sidebar; return what was chosen, or None while an upload is awaited."""
-    from . import cached as denoising
-    from . import picture as denoise_pictures
+    """Draw the sidebar; return the choices, or None while an upload is missing."""
+    from . import cached
+    from . import picture as pictures
 
     session = st.session_state
     with st.sidebar:
         st.markdown("**nlviz** &nbsp;·&nbsp; which pixels it averages")
-        source = denoise_sidebar.choose_picture()
+        source = sidebar.choose_picture()
         if source is None:
             with waiting.container():
                 st.markdown("Drop a picture or a video into the sidebar; it stays in this "
                             "session's memory.")  # fmt: skip
             return None
-        denoise_sidebar.choose_size()
+        sidebar.choose_size()
         source = replace(source, size=session.dn_size, grey=session.dn_grey)
         frames = st.container()
-    picture = denoise_pictures.picture(source, tell)
+    picture = pictures.picture(source, progress)
     with frames:
-        denoise_sidebar.choose_frame(picture)
+        sidebar.choose_frame(picture)
     again = replace(
         source,
         frame=int(session.dn_frame),
@@ -104,17 +99,17 @@ def _choose(
         start=float(session.dn_start),
     )
     if again != source:
-        picture = denoise_pictures.picture(again, tell)
-    known = denoising.denoisers_of(picture)
+        picture = pictures.picture(again, progress)
+    known = cached.denoisers_of(picture)
 
     with st.sidebar:
-        noise = denoise_sidebar.choose_noise()
+        noise = sidebar.choose_noise()
         told_sigma = session.dn_told if noise is None else None
         setup = nlviz.denoise.Setup(("mean",), noise, told_sigma, int(session.dn_seed))
-        sigma = denoising.seen(picture, setup).sigma
+        sigma = cached.noisy_input(picture, setup).sigma
         if noise is None or noise.kind != "gaussian":
             st.caption(f"Denoisers are told sigma {sigma:.3g}.")
-        names = denoise_sidebar.choose_denoisers(known, sigma, clean=noise is not None)
+        names = sidebar.choose_denoisers(known, sigma, clean=noise is not None)
         block = _block()
     parameters = nlviz.denoise.in_units(session.dn_set, known, sigma)
     setup = replace(
@@ -154,13 +149,13 @@ def _weights(
     setup: nlviz.denoise.Setup,
     known: Mapping[str, nlviz.denoise.Denoiser],
     block: Block | None,
-    tell: Any,
+    progress: nlviz.Progress,
 ) -> None:
     """Draw the live view; where it cannot be made, the results are still drawn."""
     from .live import live
 
     with errors_shown("Denoise", cure=CURE):
-        made = live(picture, setup, known, block, tell)
+        made = live(picture, setup, known, block, progress)
         st.session_state.dn_middle = made.opening[0]
         _live(made, shareable=picture.source is not None)
     if not st.session_state.get("dn_seen"):
@@ -173,17 +168,17 @@ def _weights(
 def _live(made: Live, *, shareable: bool) -> None:
     """Draw the live view and what belongs to the held pixel; a pin reruns only this."""
     with errors_shown("Denoise", cure=CURE):
-        query = denoise_query.draw(made)
+        at = query.draw(made)
         state.write_address(shareable=shareable)
-        _move_lens(query)
+        _move_lens(at)
 
 
-def _move_lens(query: nlviz.Point) -> None:
+def _move_lens(at: nlviz.Point) -> None:
     from ..shared import lens
 
     # Until somebody pins a pixel the lens follows the pointer.
     if serial := st.session_state.get("dn_lens_serial", 0):
-        point = {"y": query[1], "x": query[2]}
+        point = {"y": at.y, "x": at.x}
         lens.move(state.LENS_CHANNEL, point=point, serial=serial)
 
 
@@ -194,14 +189,14 @@ def _computed(
     key: object,
 ) -> nlviz.denoise.Comparison | None:
     """Compute what is not there yet, with a bar; draw the results."""
-    from . import cached as denoising
+    from . import cached
 
     session = st.session_state
     sentence, place = st.empty(), st.empty()
     left, right = st.columns(2, gap="large")
     with left:
         rows = st.empty()
-    there = denoising.there_already(picture, setup)
+    there = cached.there_already(picture, setup)
     if there is not None:
         _arrived(rows, there, setup, known)
     if session.get("dn_cancelled") == key:
@@ -215,19 +210,19 @@ def _computed(
         with place.container():
             bar = st.progress(0.0, "Denoising")
             st.button("Cancel", key="dn_cancel", on_click=_cancel, args=(key,))
-        done = denoising.one_by_one(
+        done = cached.one_by_one(
             picture,
             setup,
             progress_to(bar),
             lambda some: _arrived(rows, some, setup, known),
         )
         place.empty()
-    sentence.markdown(denoise_results.summary(done, picture))
+    sentence.markdown(results.summary(done, picture))
     _arrived(rows, done, setup, known)
     with left:
-        denoise_results.notes(done)
+        results.notes(done)
     with right:
-        denoise_results.charts(done)
+        results.charts(done)
     _lens(done)
     return done
 
@@ -239,14 +234,14 @@ def _arrived(
     known: Mapping[str, nlviz.denoise.Denoiser],
 ) -> None:
     missing = [known[n].label for n in setup.denoisers if n not in done.results]
-    denoise_results.table(rows, done, missing)
+    results.table(rows, done, missing)
 
 
 @st.fragment
 def _lens(done: nlviz.denoise.Comparison) -> None:
     """Draw the lens; a click in it moves the held pixel, above too."""
     with errors_shown("Denoise", cure=CURE):
-        denoise_results.lens(done)
+        results.lens(done)
     if st.session_state.pop("dn_pointed", False):
         st.rerun()
 

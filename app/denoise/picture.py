@@ -25,10 +25,10 @@ def _picture_slot(key: Key) -> Slot:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What is denoised.
+    """Picture or clip to denoise.
 
     Attributes:
-        name: for people.
+        name: shown to people.
         image: (H, W), (H, W, 3) or, of a clip, (T, H, W, 3) uint8.
         frames: how many frames its file gave to choose from.
         own_size: height and width in the file.

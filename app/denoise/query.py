@@ -1,4 +1,4 @@
-"""The live view of the weights, and what belongs to the pixel that is held."""
+"""Live view of the weights, and panels of the pixel that is held."""
 
 from __future__ import annotations
 

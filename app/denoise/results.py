@@ -1,4 +1,4 @@
-"""What the denoisers made of the picture: measures, chart, lens, files."""
+"""Results of the denoisers: table, charts, lens, files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import streamlit as st
 
 import nlviz
 
-from ..explore.network import plain
+from ..shared.markdown import plain, plain_but_bold
 from . import state
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .picture import Picture
 
-TIE = 0.05  # decibels that nobody sees and another seed undoes
+TIE = 0.05  # decibels: invisible, and another seed changes the order
 KINDS = (
     ("PNG", "png", "image/png", "The figure: pictures, method noises, measures"),
     ("PDF", "pdf", "application/pdf", "The same figure for print, without loss"),
@@ -35,7 +35,7 @@ KINDS = (
 
 
 def summary(done: nlviz.denoise.Comparison, picture: Picture) -> str:
-    """Return what is seen in one plain sentence."""
+    """Return picture, noise and best denoiser in one plain sentence."""
     height, width = picture.size
     own = picture.own_size
     reduced = "" if own == picture.size else f" (reduced from {own[1]} × {own[0]})"
@@ -85,18 +85,18 @@ def table(place: DeltaGenerator, done: nlviz.denoise.Comparison, waiting: list[s
 
 
 def notes(done: nlviz.denoise.Comparison) -> None:
-    """Draw what a reader of the table should know."""
-    told = [
+    """Draw the notes on the table, and each denoiser's parameters."""
+    said = [
         "PSNR: decibels of the squared error against the clean picture; 1 dB is a difference one "
         "sees. SSIM: likeness of structure, 1 is equal. ★ best. Time: this machine, one run."
         if done.psnr is not None
         else "No clean picture, so no PSNR and no SSIM."
     ]
     if done.precision == "uint8":
-        told.append("Same input for all: rounded and clipped to 8 bits, as one of them asks for.")
+        said.append("Same input for all: rounded and clipped to 8 bits, as one of them asks for.")
     if done.of_clip:
-        told.append("Measured over all frames; the lens shows the middle one.")
-    st.caption(" ".join(told))
+        said.append("Measured over all frames; the lens shows the middle one.")
+    st.caption(" ".join(said))
     with st.expander("Parameters and notes of each"):
         for row in done.table:
             values = ", ".join(
@@ -107,11 +107,6 @@ def notes(done: nlviz.denoise.Comparison) -> None:
             text = f"**{row['label']}** ({values or 'none'}). {row['note']}"
             licence = f" Licence: {row['licence']}."
             st.caption(f"{plain_but_bold(text)}{licence}")
-
-
-def plain_but_bold(text: str) -> str:
-    """Return text in which nothing but ``**`` is Markdown."""
-    return "**".join(plain(part) for part in text.split("**"))
 
 
 def charts(done: nlviz.denoise.Comparison) -> None:
@@ -141,7 +136,7 @@ def lens(done: nlviz.denoise.Comparison) -> None:
 
 
 def _pointed() -> None:
-    """Hold the pixel that was clicked in the lens."""
+    """Move the query to the pixel that was clicked in the lens."""
     point = st.session_state[state.LENS].get("point")
     if point:
         before = state.STATE["query"]

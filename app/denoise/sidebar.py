@@ -1,4 +1,4 @@
-"""What to denoise and how: the picture, its noise, the denoisers and their parameters."""
+"""Sidebar of Denoise: the picture, its noise, the denoisers and their parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 import nlviz
 
-from ..explore.network import plain
+from ..shared.markdown import plain
 from .state import BUNDLED, EXPLORE, SIZES, UPLOAD, Source
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def choose_denoisers(
 
 
 def _one(denoiser: nlviz.denoise.Denoiser, sigma: float, *, tuned: bool) -> None:
-    """Draw what there is to know and to choose of one denoiser."""
+    """Draw formula, source and parameters of one denoiser."""
     chosen = st.session_state.dn_set.get(denoiser.name, {})
     label = f"{denoiser.label} ·" if chosen else denoiser.label
     with st.expander(label):
@@ -221,7 +221,7 @@ def _one(denoiser: nlviz.denoise.Denoiser, sigma: float, *, tuned: bool) -> None
 
 
 def _parameter(denoiser: nlviz.denoise.Denoiser, name: str, sigma: float) -> None:
-    """Draw one parameter; one that nobody touched follows the noise."""
+    """Draw one parameter; unless it was changed, it follows the noise."""
     parameter = denoiser.parameters[name]
     state = st.session_state
     chosen = state.dn_set.get(denoiser.name, {})
@@ -272,7 +272,7 @@ def _default(
 
 
 def _switches(denoiser: nlviz.denoise.Denoiser, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the switches that were chosen: defaults of other parameters depend on them."""
+    """Return the chosen switches; defaults of other parameters depend on them."""
     known = denoiser.parameters
     return {n: v for n, v in chosen.items() if n in known and known[n].kind == "switch"}
 

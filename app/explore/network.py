@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import streamlit as st
 import nlviz
 
 from ..shared import uploads
+from ..shared.markdown import plain
 
 KINDS = ("Model", "File")
 
@@ -117,11 +117,6 @@ def report(found: nlviz.LoadReport | None) -> None:
             lines = [f"| **{part.title}** | | |", "| --- | --- | --- |"]
             lines += [f"| {' | '.join(map(plain, row))} |" for row in part.rows]
             st.markdown("\n".join(lines))
-
-
-def plain(text: str) -> str:
-    """Escape Markdown in text; names from a file may hold anything."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~$:])", r"\\\1", text)
 
 
 def _label(name: str) -> str:

@@ -6,8 +6,8 @@ import streamlit as st
 
 import nlviz
 
+from ..shared.markdown import plain
 from . import network
-from .network import plain
 from .state import SAVED, SIZES, Choice, saved_choice
 
 
