@@ -1,6 +1,5 @@
 from . import denoise as denoise
 from . import errors as errors
-from . import named_values as named_values
 from . import render as render
 from . import web as web
 from . import words as words
@@ -51,6 +50,7 @@ from .clips.point import Point as Point
 from .errors import NlvizError as NlvizError
 from .families.reading.adapter import InputSpec as InputSpec
 from .families.reading.report import LoadReport as LoadReport
+from .files.local import digest_of as digest_of
 from .networks.block import NonLocalBlock as NonLocalBlock
 from .networks.insert import insert as insert
 from .progress import Progress as Progress

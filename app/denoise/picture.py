@@ -9,7 +9,6 @@ from typing import Any
 import streamlit as st
 
 import nlviz
-from nlviz.files.local import digest_of
 
 from ..explore import cached
 from ..shared.slots import Key, Slot, filled
@@ -95,7 +94,7 @@ def _read(source: Source, progress: nlviz.Progress) -> nlviz.Clip:
             + nlviz.errors.did_you_mean(source.name, inputs)
         )
     path = inputs[source.name] if source.upload is None else source.upload
-    content = source.name if source.upload is None else digest_of(source.upload)
+    content = source.name if source.upload is None else nlviz.digest_of(source.upload)
     return filled(
         _picture_slot((content, source.name, source.start)),
         lambda: nlviz.read_clip(

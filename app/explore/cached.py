@@ -82,9 +82,7 @@ def model_key(choice: Choice) -> Key:
 
 def clip_key(choice: Choice) -> Key:
     """Return the key of a clip: content of an upload or bundled name, and sampling."""
-    from nlviz.files.local import digest_of
-
-    content = choice.name if choice.upload is None else digest_of(choice.upload)
+    content = choice.name if choice.upload is None else nlviz.digest_of(choice.upload)
     return (content, choice.name, choice.sampling, choice.saved)
 
 

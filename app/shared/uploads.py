@@ -10,7 +10,7 @@ import threading
 from functools import cache
 from pathlib import Path
 
-from nlviz.files.local import digest_of
+import nlviz
 
 _LOCK = threading.Lock()
 
@@ -28,7 +28,7 @@ def keep(name: str, content: bytes) -> Path:
         content: its bytes.
     """
     with _LOCK:
-        folder = Path(_folder().name) / digest_of(content)[:16]
+        folder = Path(_folder().name) / nlviz.digest_of(content)[:16]
         path = folder / Path(name.replace("\\", "/")).name
         if not path.is_file():
             folder.mkdir(exist_ok=True)

@@ -30,11 +30,13 @@ def nothing(sentence: str, share: float) -> None:
 
 
 def shown(size: int = 48) -> Picture:
-    return picture(Source("cat.jpg", size=size), nothing)
+    return picture(Source("cat.jpg", size=size), nlviz.Progress(nothing))
 
 
 def on_the_page(setup: Setup, seen: Picture | None = None) -> Comparison:
-    return denoising.one_by_one(seen or shown(), setup, nothing, lambda partial: None)
+    return denoising.one_by_one(
+        seen or shown(), setup, nlviz.Progress(nothing), lambda partial: None
+    )
 
 
 def equal(one: Comparison, other: Comparison) -> None:
@@ -120,7 +122,7 @@ def test_a_denoiser_that_joins_costs_its_own_time_alone(monkeypatch: pytest.Monk
     done = denoising.one_by_one(
         seen,
         replace(setup, denoisers=("bilateral", "mean")),
-        nothing,
+        nlviz.Progress(nothing),
         lambda partial: arrived.append(list(partial.results)),
     )
     assert asked == ["mean", "gaussian", "bilateral"]
@@ -140,7 +142,7 @@ def test_cancelled_work_is_taken_up_where_it_was_left() -> None:
 
     seen, setup = shown(29), Setup(("mean", "gaussian"), Noise(sigma=19.0), seed=2)
     with pytest.raises(Cancelled):
-        denoising.one_by_one(seen, setup, cancel, lambda partial: None)
+        denoising.one_by_one(seen, setup, nlviz.Progress(cancel), lambda partial: None)
     there = denoising.there_already(seen, setup)
     assert there is not None and list(there.results) == ["mean"]
     equal(
