@@ -61,7 +61,7 @@ def _draw(waiting: DeltaGenerator) -> None:
         if loaded is None:
             return
         if (spec := loaded.input_spec) is not None:
-            state.sample_as_trained(choice.model, spec.frames, spec.stride)
+            state.sample_as_trained(choice.model, spec.sampling(state.FIRST_FRAMES))
     capture = _capture(choice, waiting, key)
     st.session_state.shown = choice  # the Denoise page offers it
     STATE.forget("query", unless_same=cached.clip_key(choice))

@@ -97,17 +97,16 @@ STATE = PageState(
 )
 
 
-def sample_as_trained(name: str, frames: int | None, stride: int | None) -> None:
+def sample_as_trained(name: str, sampling: nlviz.Sampling) -> None:
     """Sample the clip as a network was trained, once, when it is first opened.
 
     Args:
         name: of the network.
-        frames: number in training, or None if it has none.
-        stride: every stride-th frame, or None for frames spread evenly.
+        sampling: frames and stride of its training.
     """
     if STATE["sampled_for"] != name:
         STATE["sampled_for"] = name
-        STATE.set_next({"frames": frames or FIRST_FRAMES, "stride": stride})
+        STATE.set_next({"frames": sampling.frames, "stride": sampling.stride})
 
 
 def open_from_address() -> None:
