@@ -201,7 +201,7 @@ class Affinity(ABC):
 
         Raises:
             OutsideClip: when the place is not in the clip, or there is no such head.
-            NlvizError: for logits of an affinity that has none.
+            NlvizError: for logits of an affinity without logits.
 
         >>> theta = torch.tensor([[[0.0], [2.0], [4.0]]])
         >>> from nlviz.affinity.embedded import EmbeddedAffinity

@@ -198,7 +198,7 @@ class PatchAffinity(Affinity):
         return distances.sub(2 * self.sigma**2).clamp_(min=0).div_(-(self.h**2))
 
     def _apart(self, index: Tensor) -> Float[Tensor, "n keys"]:
-        """Return squared distances in pixels of the picture, the same in every frame."""
+        """Return squared distances (n, keys) in pixels of the picture, alike in every frame."""
         all_keys = self._pixels(torch.arange(self.keys.size))[:, 1:].double()
         return torch.cdist(self._pixels(index)[:, 1:].double(), all_keys).square_()
 
@@ -228,7 +228,7 @@ def _mirrored(
     columns: int | None = None,
     dtype: torch.dtype = torch.double,
 ) -> Float[Tensor, "t c wide_h wide_w"]:
-    """Return a picture with a mirrored border, in double precision unless told otherwise."""
+    """Return a picture with a mirrored border, in double precision by default."""
     _, h, w, _ = picture.shape
     down = torch.from_numpy(_reflected(h, rows))
     along = torch.from_numpy(_reflected(w, rows if columns is None else columns))

@@ -1,1 +1,1 @@
-"""What can be said about an affinity beside looking at it."""
+"""Numbers about affinities: whether a row, a block or an attribution can be believed."""

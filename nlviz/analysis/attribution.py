@@ -1,4 +1,4 @@
-"""Why the network decides, beside where a block reads: attribution of one class score.
+"""Attribute one class score to cells of the input: why the network decides.
 
     method                 value of a cell                                            passes
     grad-cam               sum_c a_c x_c, a_c = mean over cells of d score / d x_c    1
@@ -136,29 +136,29 @@ def attribution(
     count = STEPS[method] if steps is None or method == "grad-cam" else steps
     if not 1 <= count <= MOST_STEPS:
         raise NlvizError(f"steps must be between 1 and {MOST_STEPS}, got {count}")
-    tell = Progress.of(progress)
-    shot = source
-    if isinstance(shot, Clip):
-        shot = model.capture(shot, progress=tell.part(0.0, 0.2))
-    if shot.logits is None:
+    report = Progress.of(progress)
+    capture = source
+    if isinstance(capture, Clip):
+        capture = model.capture(capture, progress=report.part(0.0, 0.2))
+    if capture.logits is None:
         raise NlvizError(
             "attribution needs a network that gives one score per class, "
             f"{model.about.name} gives something else; look at the block's own map instead"
         )
-    block = block or list(shot.affinities)[-1]
-    grid = replace(shot.affinities[block].queries, prefix=0)
-    at, label = _target(shot, target)
-    prepared = model.adapter.prepare(model.net, shot.clip, model.input_spec)
+    block = block or list(capture.affinities)[-1]
+    grid = replace(capture.affinities[block].queries, prefix=0)
+    at, label = _target(capture, target)
+    prepared = model.adapter.prepare(model.net, capture.clip, model.input_spec)
     if prepared.tensor.dim() not in (4, 5):
         raise NlvizError(
             "attribution needs an input (1, 3, T, H, W) or (T, 3, H, W), this network takes "
             f"{tuple(prepared.tensor.shape)}"
         )
     model.check_memory(prepared, gradient=method != "occlusion")
-    work = _Work(model, at, count, tell)
+    work = _Work(model, at, count, report)
     began = time.perf_counter()
     baseline = None
-    with model.exclusive(shot.clip):
+    with model.exclusive(capture.clip):
         x = prepared.tensor.to(model.device)
         if method == "grad-cam":
             values = work.grad_cam(x, block, grid)
@@ -167,15 +167,15 @@ def attribution(
         else:
             values, grid = work.occlusion(x, prepared)
     return Attribution(
-        method, shot.clip, block, at, label, float(shot.logits[at]),
+        method, capture.clip, block, at, label, float(capture.logits[at]),
         values, grid, work.passes, time.perf_counter() - began, baseline,
     )  # fmt: skip
 
 
-def _target(shot: Capture, target: int | str | None) -> tuple[int, str]:
-    logits = cast(Tensor, shot.logits)
+def _target(capture: Capture, target: int | str | None) -> tuple[int, str]:
+    logits = cast(Tensor, capture.logits)
     classes = int(logits.numel())
-    labels = shot.labels if len(shot.labels) == classes else ()
+    labels = capture.labels if len(capture.labels) == classes else ()
     if target is None:
         target = int(logits.argmax())
     if isinstance(target, str):
@@ -191,9 +191,9 @@ class _Work:
     """The passes of one attribution; counts and announces them."""
 
     def __init__(
-        self, model: Model, target: int, count: int, tell: Callable[[str, float], None]
+        self, model: Model, target: int, count: int, report: Callable[[str, float], None]
     ) -> None:
-        self.model, self.target, self.count, self.tell = model, target, count, tell
+        self.model, self.target, self.count, self.report = model, target, count, report
         self.passes = 0
         self._began = time.perf_counter()
 
@@ -209,7 +209,7 @@ class _Work:
         total = max(self.count, self.passes + 1)
         left = (time.perf_counter() - self._began) / max(self.passes, 1) * (total - self.passes)
         when = f", about {math.ceil(left)} s left" if self.passes else ""
-        self.tell(f"Pass {self.passes + 1} of {total}{when}", 0.2 + 0.8 * self.passes / total)
+        self.report(f"Pass {self.passes + 1} of {total}{when}", 0.2 + 0.8 * self.passes / total)
         self.passes += 1
         # A copy, because networks that normalise in place may not do so to a leaf with a gradient.
         return cast(Tensor, self.model.net(x.clone())).float().mean(0)
@@ -285,7 +285,7 @@ class _Work:
 
 
 def windows(shape: Shape, *, most: int) -> Shape:
-    """Return the (frames, rows, columns) of a window such that so many or fewer cover a clip.
+    """Return the smallest window (frames, rows, columns) of which ``most`` or fewer cover a clip.
 
     Windows are about square, and four share the time where there are as many frames.
 

@@ -46,7 +46,7 @@ from nlviz.errors import NlvizError
 
 @dataclass(frozen=True)
 class Measured:
-    """One measure of two rows, beside what distance and chance give.
+    """One measure of two rows, with what distance and chance give.
 
     Attributes:
         value: of the two rows.

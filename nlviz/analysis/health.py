@@ -2,7 +2,7 @@
 
 A non-local block starts as the identity, and some stay it: after training the scale of the last
 normalisation is still 0, a checkpoint lacked the block's keys, or rows never left the uniform one.
-The rules, with their numbers, are the constants below; none is a published threshold.
+The rules, with their numbers, are the constants below; these are not published thresholds.
 
 number            definition
 ``size``          |z - x| / |x|, Frobenius norms of the branch BN(W_z y) and of the block's input
@@ -75,7 +75,7 @@ class BlockHealth:
 
     Attributes:
         size: size of what the block adds against its input, or None where it is not known.
-        gamma: mean |gamma| of the last normalisation, or None where there is none.
+        gamma: mean |gamma| of the last normalisation, or None where a block lacks it.
         initial_norm: whether that normalisation has the values it starts with (all gammas alike and
             not 0, all shifts 0).
         effect: what bypassing it changes, or None where that was not tried or there are no logits.

@@ -1,4 +1,4 @@
-"""How much of a row lies on the detected object that the query is on, on others, and beside."""
+"""Split a row's mass between the object that the query is on, others, and the background."""
 
 from __future__ import annotations
 
