@@ -1,10 +1,11 @@
 # Everything installs into .venv; a fresh machine needs Python 3.11 or newer and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests that do not mind a neighbour; the others drive a browser, or measure time and memory.
-SIDE_BY_SIDE := tests/families tests/zoo tests/affinity tests/networks tests/analysis tests/originals tests/denoise nlviz
+# Each worker keeps a file to itself, with a browser and a server of its own.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: install app test bench lint clean
+.PHONY: install app quick test browser lint bench clean
 
 install: .venv/installed
 
@@ -38,10 +39,18 @@ app: install
 
 test quick: .venv/node/installed
 
+# Under a minute: no browser, no wheel, nobody else's code, no doctests.
+quick: install
+	$(PYTEST) -m "not (browser or wheel or slow)" --ignore=tests/originals tests
+
+# Everything that is asserted.
 test: install .venv/peers .venv/originals/installed lint
 	$(BIN)/python -m tests.chromium
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
+	$(PYTEST)
+
+browser: install
+	$(BIN)/python -m tests.chromium
+	$(PYTEST) -m browser tests
 
 bench: install .venv/peers
 	$(BIN)/python -m tests.benchmarks

@@ -20,7 +20,24 @@ settings.register_profile("nlviz", deadline=None, derandomize=True, database=Non
 settings.load_profile("nlviz")
 
 
+# What takes longest begins first, so that no worker is left alone with it at the end.
+LONG_FIRST = ("wheel", "browser", "slow")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+    def rank(item: pytest.Item) -> int:
+        marks = {mark.name for mark in item.iter_markers()}
+        return next((i for i, name in enumerate(LONG_FIRST) if name in marks), len(LONG_FIRST))
+
+    first: dict[str, int] = {}
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        first[file] = min(rank(item), first.get(file, len(LONG_FIRST)))
+    items.sort(key=lambda item: first[item.nodeid.partition("::")[0]])
     if torch.cuda.is_available():
         return
     for item in items:

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import free_port, opened, serve
+from tests.browser.conftest import opened
+from tests.processes import served
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.wheel
@@ -72,15 +73,9 @@ def test_the_command_line_works(installed: Path, tmp_path: Path) -> None:
 
 
 def test_the_app_opens(installed: Path, tmp_path: Path, browser: Browser) -> None:
-    port = free_port()
-    command = [str(installed / "nlviz"), "app", "--port", str(port), "--no-browser"]
-    process = serve(command, port=port, cwd=tmp_path, log=tmp_path / "log.txt")
-    try:
+    with served(tmp_path, program=installed / "nlviz") as server:
         page = browser.new_page()
         page.set_default_timeout(90_000)
-        opened(page, f"http://127.0.0.1:{port}/?clip=cat.jpg")
+        opened(page, f"{server.url}/?clip=cat.jpg")
         assert "cat.jpg" in page.locator(".nlv-title").inner_text()
         page.close()
-    finally:
-        process.terminate()
-        process.wait(timeout=20)

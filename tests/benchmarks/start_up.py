@@ -17,8 +17,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.benchmarks.measuring import Figure, at_most, processor, save, table
-from tests.browser.conftest import free_port, serve
 from tests.chromium import find
+from tests.processes import served
 
 PAINT = """() => {
   const paint = performance.getEntriesByName("first-contentful-paint")[0];
@@ -47,7 +47,6 @@ def processor_seconds(pid: int) -> float:
 
 def measure(*, quick: bool = False) -> list[Figure]:
     """Return the figures."""
-    program = str(Path(sys.executable).with_name("nlviz"))
     first: list[tuple[float, float]] = []
     again: list[tuple[float, float]] = []
     up: list[float] = []
@@ -56,22 +55,14 @@ def measure(*, quick: bool = False) -> list[Figure]:
         browser = play.chromium.launch(executable_path=find(), args=["--no-sandbox"])
         visit_once = browser.new_page()  # the browser itself is warm
         visit_once.goto("about:blank")
-        folder = Path(name)
         for _ in range(2 if quick else 5):
-            port = free_port()
-            command = [program, "app", "--port", str(port), "--no-browser"]
             start = time.perf_counter()
-            server = serve(command, port=port, cwd=folder, log=folder / "log.txt")
-            up.append(time.perf_counter() - start)
-            try:
-                url = f"http://127.0.0.1:{port}"
+            with served(Path(name)) as server:
+                up.append(time.perf_counter() - start)
                 before = processor_seconds(server.pid)
-                first.append(visit(browser, url))
+                first.append(visit(browser, server.url))
                 work.append(processor_seconds(server.pid) - before)
-                again.append(visit(browser, url))
-            finally:
-                server.terminate()
-                server.wait(timeout=20)
+                again.append(visit(browser, server.url))
         browser.close()
     paint, first_map = (statistics.median(v) for v in zip(*first, strict=True))
     paint_again, map_again = (statistics.median(v) for v in zip(*again, strict=True))

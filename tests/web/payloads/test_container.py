@@ -61,6 +61,7 @@ def test_it_is_a_safetensors_file_whose_numbers_are_aligned(tmp_path: Path) -> N
         (pack({}, {"a": np.zeros(64, np.float32)})[:-16], "cut short"),
         (pack({}, {}).replace(b'"version":"2"', b'"version":"7"'), "version 7"),
     ],
+    ids=["nothing", "text", "no version", "a capture", "cut short", "a later version"],
 )
 def test_broken_bytes_are_refused(blob: bytes, words: str) -> None:
     with pytest.raises(InvalidView, match=words):
