@@ -29,6 +29,7 @@ def test_importing_nlviz_imports_nothing_heavy() -> None:
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_library_never_imports_streamlit() -> None:
     code = (
         "import sys, nlviz; [getattr(nlviz, n) for n in nlviz.__all__]; "
@@ -93,6 +94,7 @@ def test_a_stub_names_each_public_name_once() -> None:
         assert sorted(map(str, names)) == import_module(package).__all__
 
 
+@pytest.mark.slow
 def test_every_error_is_an_nlviz_error_and_in_the_tree() -> None:
     found = [
         value

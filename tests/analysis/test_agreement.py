@@ -53,6 +53,7 @@ def test_a_map_agrees_wholly_with_itself_and_with_what_keeps_its_order() -> None
     assert against.overlap == 0
 
 
+@pytest.mark.slow
 def test_unrelated_smooth_maps_stay_within_chance() -> None:
     """Of 60 unrelated pairs about 5 % leave the middle 95 %; shuffling would reject far more."""
     outside = shuffled = 0

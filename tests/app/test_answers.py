@@ -12,6 +12,7 @@ def infos(test: AppTest) -> str:
     return " ".join(str(e.value) for e in test.info)
 
 
+@pytest.mark.slow
 def test_attribution_is_computed_when_asked_for() -> None:
     test = app(clip="cat.jpg")
     assert "is not why the network decides" in texts(test)
@@ -73,6 +74,7 @@ def views_alone(sampled: bool, with_source: bool) -> None:
     prediction.draw(lambda: model, model.capture(noise_clip()), source)
 
 
+@pytest.mark.slow
 def test_a_video_network_says_that_one_clip_is_not_the_protocol() -> None:
     test = AppTest.from_function(views_alone, default_timeout=60, args=(True, True)).run()
     assert "This is one clip" in texts(test)

@@ -18,6 +18,7 @@ def nothing_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app_offers, "_captures", {})
 
 
+@pytest.mark.slow
 def test_an_offered_capture_opens_without_a_network(tmp_path: Path) -> None:
     assert offer_capture(detected().save(tmp_path / "look.nlviz")) == "look.nlviz"
     test = app()

@@ -60,6 +60,7 @@ def first() -> AppTest:
     return page({"size": "64"})
 
 
+@pytest.mark.slow
 def test_the_first_visit_explains_weighs_and_measures(first: AppTest) -> None:
     well(first)
     told = texts(first)

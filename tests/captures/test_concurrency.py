@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import torch
 
 from nlviz.captures.model import Capture, Model
@@ -13,6 +14,7 @@ from tests.nets import FRAMES, frame_net, noise_clip
 THREADS, CAPTURES = 8, 50
 
 
+@pytest.mark.slow
 def test_no_captures_are_mixed_up() -> None:
     net = frame_net()
     models = [Model(net, input_spec=FRAMES) for _ in range(2)]  # two views of one network

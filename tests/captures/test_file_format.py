@@ -163,6 +163,7 @@ def test_what_is_read_is_what_was_saved(kind: Callable[[], Capture], tmp_path: P
         assert theirs.parity_error() == mine.parity_error()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [made, vit])
 def test_a_saved_capture_is_looked_at_without_its_network(
     kind: Callable[[], Capture], tmp_path: Path

@@ -72,6 +72,7 @@ def test_options_reach_the_saved_row() -> None:
     assert (view["clip"]["frames"], view["clip"]["size"]) == (2, 96)
 
 
+@pytest.mark.slow
 def test_a_view_is_drawn_again_as_the_same_picture(somewhere: Path) -> None:
     common = ["attend", CLIP, "--query", "1,40,130", *QUICK, "--leave-out", "frame", "--smooth"]
     assert run(*common, "-o", "look.json").exit_code == 0
@@ -83,6 +84,7 @@ def test_a_view_is_drawn_again_as_the_same_picture(somewhere: Path) -> None:
     assert result.stdout == f"{somewhere / 'look.png'}\n"
 
 
+@pytest.mark.slow
 def test_a_views_clip_is_found_beside_it_and_its_digest_is_checked(somewhere: Path) -> None:
     folder = somewhere / "talk"
     folder.mkdir()
@@ -181,6 +183,7 @@ def command(*arguments: str, program: str = PROGRAM) -> list[str]:
     return [sys.executable, "-c", program, *arguments]
 
 
+@pytest.mark.slow
 def test_the_program_answers_with_its_exit_code() -> None:
     done = subprocess.run(command("attend", "no.mp4"), capture_output=True, text=True)
     assert done.returncode == 1

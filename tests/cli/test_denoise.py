@@ -42,6 +42,7 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_command_and_api_agree_to_the_last_digit() -> None:
     done = run("cat.jpg", *QUICK, *TWO, "--sigma", "30", "--seed", "4", "-o", "a.csv")
     assert done.exit_code == 0, done.output

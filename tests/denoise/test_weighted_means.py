@@ -398,6 +398,7 @@ def test_even_windows_in_time() -> None:
         non_local_means_of_clip(np.zeros((4, 5, 6)), h=10, frames_window=2)
 
 
+@pytest.mark.slow
 def test_numba_is_imported_with_the_first_picture_only() -> None:
     code = (
         "import sys, numpy as np, nlviz, nlviz.denoise\n"

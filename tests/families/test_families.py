@@ -92,6 +92,7 @@ def test_the_last_normalisation_of_each_code_is_found(block: NonLocalBlock, norm
     assert last_norm(block) is block.get_submodule(norm)
 
 
+@pytest.mark.slow
 def test_nothing_foreign_is_imported_before_it_is_in_use() -> None:
     """A network of torch's and this project's modules needs neither timm nor torchvision."""
     program = """

@@ -13,6 +13,7 @@ from tests.families.torch_names import in_memory, network_of, state_of
 from tests.families.writers.mit_tsm import BLOCK, FILE, NAMES, PLACES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_file_of_the_authors(tmp_path: Path, zipped: bool) -> None:
     state = state_of(NAMES, places=PLACES, flat=True)

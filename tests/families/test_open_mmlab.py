@@ -23,6 +23,7 @@ from tests.families.writers.open_mmlab import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "mode"),
     [

@@ -28,6 +28,7 @@ def slow() -> State:
     return state_of(NAMES, places=FIVE, temporal=SLOW_ONLY, seed=1)
 
 
+@pytest.mark.slow
 def test_i3d_from_a_file(tmp_path: Path) -> None:
     state = state_of(NAMES, places=FIVE, temporal=I3D, stem_kernel=5)
     torch.save(written(state, config("i3d", "softmax", 8, 8)), tmp_path / FILE)

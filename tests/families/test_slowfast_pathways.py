@@ -109,6 +109,7 @@ def wide() -> State:
     return two_pathways()
 
 
+@pytest.mark.slow
 def test_slowfast_has_blocks_in_its_slow_pathway(wide: State, tmp_path: Path) -> None:
     torch.save(written(wide, config("slowfast", "dot_product", 32, 2)), tmp_path / FILE)
     net, report = load_checkpoint(tmp_path / FILE)
@@ -131,6 +132,7 @@ def test_slowfast_has_blocks_in_its_slow_pathway(wide: State, tmp_path: Path) ->
     assert differs(net, both(other), x)
 
 
+@pytest.mark.slow
 def test_alpha_and_the_lateral_kernel_of_slowfast_4x16() -> None:
     state = two_pathways(kernel=5, seed=4)
     net, report = load_checkpoint(in_memory(state, name="SLOWFAST_NLN_4x16_R50.pyth"))

@@ -20,6 +20,7 @@ def state() -> State:
     return state_of(NAMES, places=FIVE, temporal=I3D, stem_kernel=5)
 
 
+@pytest.mark.slow
 def test_i3d_of_32_frames_from_a_file(state: State, tmp_path: Path) -> None:
     """An odd map of the stem gives another number of cells with padding than without."""
     torch.save(state, tmp_path / FILE)

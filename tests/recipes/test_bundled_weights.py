@@ -45,6 +45,7 @@ def test_every_bundled_file_is_listed_with_its_digest() -> None:
         assert digest_of(path) in readme, name
 
 
+@pytest.mark.slow
 def test_learned_links_beat_raw_features_under_noise(net: LiteNL) -> None:
     photos = [_read(asset(f"photos/{n}.jpg")) for n in ("cat", "coffee", "rocket", "astronaut")]
     clips = [compose(photos, seed=seed, frames=3, size=(224, 304)) for seed in range(4)]

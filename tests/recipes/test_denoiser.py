@@ -160,6 +160,7 @@ def test_twins_start_as_the_trunk(bank: PatchBank, start: dict[str, torch.Tensor
     torch.testing.assert_close(torch.cov(embedded), torch.eye(24), atol=0.05, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss(bank: PatchBank, tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = DenoisingNet("nonlocal")

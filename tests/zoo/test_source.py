@@ -74,6 +74,7 @@ def test_a_file_that_has_gone_is_refused(tmp_path: Path) -> None:
         source.load()
 
 
+@pytest.mark.slow
 def test_a_name_is_read_without_importing_its_module(tmp_path: Path) -> None:
     (tmp_path / "loud.py").write_text("raise SystemExit(7)")
     program = (

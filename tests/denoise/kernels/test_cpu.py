@@ -24,6 +24,7 @@ print(*told, cpu.compiled(), sum(cpu._compiled.stats.cache_hits.values()))
 """
 
 
+@pytest.mark.slow
 def test_compiled_once_in_the_users_folder_where_the_package_is_read_only(tmp_path: Path) -> None:
     source = Path(nlviz.__file__).parent
     copy, home, no_programs = (tmp_path / name for name in ("copy", "home", "empty"))

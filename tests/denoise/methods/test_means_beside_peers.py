@@ -38,6 +38,7 @@ def best(clean: np.ndarray, run: Callable[[float], np.ndarray], shares: tuple[fl
     return float(10 * np.log10(255**2 / min(errors)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour, gain", [(False, 0.2), (True, 0.6)], ids=["grey", "colour"])
 def test_as_good_as_opencv_and_better_with_the_bias(colour: bool, gain: float) -> None:
     clean = data.astronaut() if colour else data.camera()
@@ -50,6 +51,7 @@ def test_as_good_as_opencv_and_better_with_the_bias(colour: bool, gain: float) -
     assert ours - theirs > gain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
 def test_close_to_scikit_images_fast_mode(colour: bool) -> None:
     clean = (data.astronaut() if colour else data.camera())[100:356, 80:336]

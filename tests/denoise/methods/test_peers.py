@@ -109,6 +109,7 @@ def test_without_the_bias_another_h_is_the_default() -> None:
         assert float(without or 0) > 1.2 * float(with_it or 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grey", [False, True])
 def test_bm3d_runs_and_is_better_than_non_local_means(grey: bool) -> None:
     bm3d = pytest.importorskip("bm3d", reason=REASON)
@@ -120,6 +121,7 @@ def test_bm3d_runs_and_is_better_than_non_local_means(grey: bool) -> None:
     assert psnr(clean, done) > psnr(clean, denoise(noisy, "non-local-means", sigma=25))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(8, 8), (1, 9, 3)])
 def test_bm3d_takes_pictures_below_its_blocks(shape: tuple[int, ...]) -> None:
     pytest.importorskip("bm3d", reason=REASON)
@@ -129,6 +131,7 @@ def test_bm3d_takes_pictures_below_its_blocks(shape: tuple[int, ...]) -> None:
     assert np.isfinite(done).all()
 
 
+@pytest.mark.slow
 def test_bm3d_takes_colours_that_do_not_vary() -> None:
     pytest.importorskip("bm3d", reason=REASON)
     grey = np.repeat(add_noise(photo(size=(20, 17))[..., 1], 20)[..., None], 3, axis=2)

@@ -48,6 +48,7 @@ def in_window(h: int, w: int) -> torch.Tensor:
     return (axis(h)[:, None, :, None] & axis(w)[None, :, None, :]).reshape(h * w, h * w)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_tiles_give_what_the_whole_picture_gives(
     kind: BlockKind, monkeypatch: pytest.MonkeyPatch
@@ -73,6 +74,7 @@ def test_one_block_of_queries_is_the_non_local_block_itself() -> None:
     np.testing.assert_allclose(restore(noisy, 0.1, net), wanted, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_product_is_a_softmax_over_the_cells_around_the_block() -> None:
     h, w, d = 40, 83, 5
     torch.manual_seed(0)

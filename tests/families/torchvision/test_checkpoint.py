@@ -62,6 +62,7 @@ def outputs(net: nn.Module) -> list[dict[str, Tensor]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_file_of_torchvision_detects_what_torchvision_detects(hub: Path) -> None:
     net, report = load_checkpoint(hub)
     assert (report.family, report.complete) == ("torchvision-detection", True)
@@ -78,6 +79,7 @@ def test_a_file_of_torchvision_detects_what_torchvision_detects(hub: Path) -> No
     assert not torch.equal(outputs(small(changed))[0]["scores"], other["scores"])
 
 
+@pytest.mark.slow
 def test_trained_blocks_are_kept(trained: nn.Module, tmp_path: Path) -> None:
     path = tmp_path / "mine.pth"
     torch.save(trained.state_dict(), path)
@@ -98,6 +100,7 @@ def test_trained_blocks_are_kept(trained: nn.Module, tmp_path: Path) -> None:
     path.unlink()
 
 
+@pytest.mark.slow
 def test_flags_say_how_blocks_are_put_in(hub: Path) -> None:
     net, report = load_checkpoint(hub, pairwise="dot_product", across_frames=False)
     assert {b.pairwise for b in report.blocks} == {"dot_product"}
@@ -107,6 +110,7 @@ def test_flags_say_how_blocks_are_put_in(hub: Path) -> None:
         load_checkpoint(hub, pairwise="concatenation")
 
 
+@pytest.mark.slow
 def test_cards_take_what_torchvision_downloaded(
     hub: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

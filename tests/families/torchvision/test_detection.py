@@ -81,6 +81,7 @@ def assert_same(a: list[dict[str, Tensor]], b: list[dict[str, Tensor]]) -> None:
             torch.testing.assert_close(mine[key], theirs[key], rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_a_fresh_block_changes_no_detection(keypoints: nn.Module) -> None:
     torch.manual_seed(1)
     backbone = resnet_fpn_backbone(
@@ -98,6 +99,7 @@ def test_a_fresh_block_changes_no_detection(keypoints: nn.Module) -> None:
     assert_same(outputs(keypoints, clip), outputs(plain, clip))
 
 
+@pytest.mark.slow
 def test_coco_weights_are_read_from_torch_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keypoints: nn.Module
 ) -> None:
@@ -175,6 +177,7 @@ def test_cells_lie_where_the_resized_frame_has_them(
                 assert (y, x) == pytest.approx(at, abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("across_frames", [True, False])
 @pytest.mark.parametrize("pool", [1, 2])
 def test_rows_are_those_of_the_padded_grid(across_frames: bool, pool: int) -> None:
@@ -218,6 +221,7 @@ def test_rows_are_those_of_the_padded_grid(across_frames: bool, pool: int) -> No
     assert error < 1e-5
 
 
+@pytest.mark.slow
 def test_features_lie_on_the_grid_of_the_queries(shot: Capture) -> None:
     for name, affinity in shot.affinities.items():
         assert shot.features[name].shape[1:] == affinity.queries.shape
@@ -287,6 +291,7 @@ def test_a_persons_cells_lie_where_its_features_were_pooled(waking: nn.Module) -
     assert compared > 3
 
 
+@pytest.mark.slow
 def test_uncertain_detections_are_left_out(keypoints: nn.Module) -> None:
     clip = noise_clip(1, 75, 101)
     scores = outputs(keypoints, clip)[0]["scores"]

@@ -309,6 +309,7 @@ def test_laughs_beside_weights_are_left_alone(tmp_path: Path) -> None:
     assert (list(found.tensors), found.left, found.meta) == (["w"], ("laughs",), {})
 
 
+@pytest.mark.slow
 def test_too_many_operations(tmp_path: Path) -> None:
     refused(saved(tmp_path, pickled(b"\x8f" * 1_000_001)), UnreadableCheckpoint, "1,000,000")
 
@@ -343,6 +344,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="measures processes that fork")
 def test_bombs_take_no_memory(tmp_path: Path) -> None:
     """Each is read in a process of its own, whose largest size tells what was allocated."""
