@@ -59,7 +59,7 @@ class Script:
     Attributes:
         entries: path of each entry below this folder, by name.
         styles: paths of its style sheets, in their order.
-        without: what a reader is told where scripts do not run.
+        without: sentence shown where scripts do not run.
 
     >>> LIVE_VIEW.modules("control")
     ('control',)

@@ -14,7 +14,7 @@ from tests.nets import FRAMES, frame_net
 
 
 @pytest.fixture(scope="module")
-def shot() -> nlviz.Capture:
+def capture() -> nlviz.Capture:
     frames = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3)).astype(np.uint8)
     clip = nlviz.Clip.from_frames(frames, name="dog & <lead>")
     return nlviz.Model(frame_net(), input_spec=FRAMES).capture(clip)
@@ -22,9 +22,9 @@ def shot() -> nlviz.Capture:
 
 @pytest.mark.browser
 def test_the_frame_draws_and_answers_keys(
-    shot: nlviz.Capture, browser: Browser, tmp_path: Path
+    capture: nlviz.Capture, browser: Browser, tmp_path: Path
 ) -> None:
-    shown = nlviz.view(shot, query=(1, 20, 30), height=700)
+    shown = nlviz.view(capture, query=(1, 20, 30), height=700)
     host = tmp_path / "notebook.html"
     host.write_text(f"<!doctype html><meta charset=utf-8><body>{shown._repr_html_()}", "utf-8")
     page = browser.new_page(viewport={"width": 1100, "height": 800})
@@ -40,12 +40,12 @@ def test_the_frame_draws_and_answers_keys(
     page.close()
 
 
-def test_saving_and_what_is_refused(shot: nlviz.Capture, tmp_path: Path) -> None:
-    path = nlviz.view(shot).save(tmp_path / "look.html")
+def test_saving_and_what_is_refused(capture: nlviz.Capture, tmp_path: Path) -> None:
+    path = nlviz.view(capture).save(tmp_path / "look.html")
     assert "<title>dog &amp; &lt;lead&gt;" in path.read_text("utf-8")
     with pytest.raises(NlvizError, match=r"saved as \.html, got 'look\.png'"):
-        nlviz.view(shot).save(tmp_path / "look.png")
+        nlviz.view(capture).save(tmp_path / "look.png")
     with pytest.raises(UnknownBlock):
-        nlviz.view(shot, "res9.9")
+        nlviz.view(capture, "res9.9")
     with pytest.raises(OutsideClip):
-        nlviz.view(shot, query=(1, 20, 64))
+        nlviz.view(capture, query=(1, 20, 64))

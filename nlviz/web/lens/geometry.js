@@ -3,7 +3,7 @@
 const SHARE = 0.52; // of the picture's shorter side that the lens covers
 const RIM = 4; // CSS pixels of its rim
 
-/** Columns of the grid for so many pictures in so much room. */
+/** Number of columns for `count` pictures in `width` CSS pixels. */
 export function columnsFor(count, width) {
   if (width < 340) return 1;
   if (width < 700) return Math.min(2, count);

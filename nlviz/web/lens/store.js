@@ -32,7 +32,7 @@ export function createStore(changed) {
   const within = (value, size) => Math.min(Math.max(Math.floor(value), 0), size - 1);
   const clamped = ({ y, x }) => (state.lens ? { y: within(y, state.lens.height), x: within(x, state.lens.width) } : null);
 
-  /** The pointer is at a pixel, or at none. */
+  /** Follow the pointer to a pixel, or to null where it left. */
   function hover(at) {
     const next = at && clamped(at);
     if (samePoint(next, state.hovered)) return;

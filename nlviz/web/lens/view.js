@@ -10,7 +10,7 @@ import { createStore } from "./store.js";
 import { createTile } from "./tile.js";
 import { createToolbar } from "./toolbar.js";
 
-const TOLD_AFTER = 150; // ms at rest before a pin is told: keys that repeat would flood Python
+const TOLD_AFTER = 150; // ms at rest before a pin is reported: keys that repeat would flood Python
 const SAID_AFTER = 400;
 const HIGHEST = 560; // CSS pixels of a picture in the grid
 
@@ -164,7 +164,7 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
     shown?.refresh();
   }
 
-  /** Pin (or free, with null) from outside; tells nobody. */
+  /** Pin (or free, with null) from outside, without reporting it back. */
   function move(message) {
     if (message.query !== undefined) clearTimeout(timers.told);
     store.apply(message);

@@ -16,7 +16,7 @@ import { createTitle } from "./ui/title.js";
 import { createToolbar } from "./ui/toolbar.js";
 
 const NARROW = 700; // CSS pixels
-const PIN_RESTS = 60; // milliseconds until a pin is told to the outside
+const PIN_RESTS = 60; // milliseconds at rest before a pin is reported
 const VIEW_RESTS = 250;
 
 /**
@@ -92,7 +92,7 @@ export function createSession(root, container, pictures, store, { onPin, onView,
     stage.element.focus({ preventScroll: true });
   }
 
-  /** Say the pin, and tell it to the outside once it has come to rest. */
+  /** Speak the pin, and report it once it has come to rest. */
   function tellPin() {
     sentence.speak();
     clearTimeout(timers.pin);

@@ -1,5 +1,5 @@
 // What the reader chose, and every way in which it changes. No DOM: a listener hears of each change
-// and draws, speaks or tells the outside.
+// and draws, speaks or reports it.
 
 import { insideClip, movedQuery, nearestToken } from "./pure/grid.js";
 import { activeQuery, mergedView, sameQuery } from "./pure/state.js";
@@ -57,7 +57,7 @@ export function createStore(head, before = null) {
   const grid = () => (state.view.direction === "to" ? spec().keys : spec().queries);
   const sameToken = (a, b) => a.frame === b.frame && nearestToken(grid(), a) === nearestToken(grid(), b);
 
-  /** The pointer is at a place of the clip, or at none. */
+  /** Follow the pointer to a place of the clip, or to null where it left. */
   function hover(place) {
     state.cursor = place;
     let next = place && !state.reading ? { frame: place.frame, y: place.y, x: place.x } : null;

@@ -69,7 +69,7 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
     matchScheme(root);
   }
 
-  /** Take over a query (null unpins) and a view from outside; tells nobody. */
+  /** Take over a query (null unpins) and a view from outside, without reporting them back. */
   /** @param {Message} message */
   function apply({ query, view } = {}) {
     // What comes while a container is on its way is meant for that one.

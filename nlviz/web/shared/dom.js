@@ -1,4 +1,4 @@
-// Small help to build elements.
+// Building elements, their text, and tooltips.
 
 const TIP_AFTER = 400;
 
@@ -44,7 +44,7 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Tell the browser whether the background is dark, so that sliders and menus fit it. */
+/** Match the colour scheme of native sliders and menus to the background. */
 export function matchScheme(root) {
   const { backgroundColor } = getComputedStyle(root);
   const [r, g, b] = (backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);

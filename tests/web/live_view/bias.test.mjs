@@ -10,11 +10,15 @@ const { biasOf } = await import(new URL("bias.js", home));
 for (const { name, spec, shape, numbers, dense } of JSON.parse(readFileSync(process.env.NLVIZ_BIASES, "utf8"))) {
   test(name, () => {
     const bias = biasOf(spec, () => ({ data: numbers, shape }));
-    dense.forEach((rows, head) => rows.forEach((row, query) => row.forEach((wanted, n) => {
-      const key = n - spec.prefix;
-      const found = key < 0 ? bias.apart(head, n) : bias.at(head, query, key);
-      assert.equal(found, wanted, `head ${head}, query ${query}, key ${key}`);
-    })));
+    for (const [head, rows] of dense.entries()) {
+      for (const [query, row] of rows.entries()) {
+        for (const [n, wanted] of row.entries()) {
+          const key = n - spec.prefix;
+          const found = key < 0 ? bias.apart(head, n) : bias.at(head, query, key);
+          assert.equal(found, wanted, `head ${head}, query ${query}, key ${key}`);
+        }
+      }
+    }
   });
 }
 

@@ -95,13 +95,13 @@ def test_screen_and_file_agree_to_one_grey_level(
     stacked = np.array(page.evaluate(STACKED, [ROWS, COLUMNS])).reshape(ROWS, COLUMNS, 3)
     picture = page.locator(".nlv-large .nlv-picture").bounding_box()
     assert picture is not None
-    shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
+    screen = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
     page.close()
     rows = (picture["y"] + (np.arange(ROWS) + 0.5) / ROWS * picture["height"]).astype(int)
     columns = (picture["x"] + (np.arange(COLUMNS) + 0.5) / COLUMNS * picture["width"]).astype(int)
     # The query's own cell is marked on the screen and kept clear in both.
     others = np.arange(KEYS).reshape(ROWS, COLUMNS) != OWN
     assert len(np.unique(drawn[others], axis=0)) > 0.9 * KEYS
-    for name, seen in (("canvas", stacked), ("screen", shot[np.ix_(rows, columns)])):
+    for name, seen in (("canvas", stacked), ("screen", screen[np.ix_(rows, columns)])):
         apart = np.abs(seen.astype(int) - drawn)[others]
         assert apart.max() <= 1, f"{name}: {apart.max()} grey levels apart"

@@ -176,9 +176,9 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from nlviz.web.payloads.live_view import live_view
     from tests.nets import FRAMES, frame_net, noise_clip
 
-    shot = Model(frame_net(), input_spec=FRAMES).capture(noise_clip(3, 96, 128))
+    capture = Model(frame_net(), input_spec=FRAMES).capture(noise_clip(3, 96, 128))
     file = tmp_path_factory.mktemp("parts") / "parts.html"
-    blob = live_view(shot, "layer1", query=(1, 40, 40))
+    blob = live_view(capture, "layer1", query=(1, 40, 40))
     file.write_text(LIVE_VIEW.page(blob, title="parts"), encoding="utf-8")
     return file
 
@@ -236,9 +236,9 @@ def test_a_concatenation_says_that_it_ranks_keys_alike(browser: Browser, tmp_pat
     from nlviz.web.payloads.live_view import live_view
     from tests.nets import FRAMES, frame_net, noise_clip
 
-    shot = Model(frame_net("concatenation"), input_spec=FRAMES).capture(noise_clip(2, 96, 128))
+    capture = Model(frame_net("concatenation"), input_spec=FRAMES).capture(noise_clip(2, 96, 128))
     file = tmp_path / "concatenation.html"
-    file.write_text(LIVE_VIEW.page(live_view(shot, "layer1"), title="parts"), encoding="utf-8")
+    file.write_text(LIVE_VIEW.page(live_view(capture, "layer1"), title="parts"), encoding="utf-8")
     page = opened(browser, file)
     term = page.locator(".nlv-title .nlv-term", has_text="concatenation")
     assert "ranks the keys alike for every query" in (term.get_attribute("data-tip") or "")

@@ -18,9 +18,9 @@ from tests.web.live_view.test_rows import run_node
 
 @pytest.mark.parametrize("frames", [1, 2])
 def test_every_source_is_computed_as_in_python(tmp_path: Path, frames: int) -> None:
-    shot = nlviz.capture(vit(), clip(frames))
-    header, arrays = unpack(live_view(shot, "blocks.1"))
-    affinities = controls(shot, "blocks.1")
+    capture = nlviz.capture(vit(), clip(frames))
+    header, arrays = unpack(live_view(capture, "blocks.1"))
+    affinities = controls(capture, "blocks.1")
     cases: list[dict[str, Any]] = []
     sections = dict(arrays)
     for source in ("learned", "features", "position", "pairwise", "unary", "minus_mean"):

@@ -124,7 +124,7 @@ export function createCloseup(head, array, lut, engine, signal) {
   sum.play.addEventListener("click", start, { signal });
   signal.addEventListener("abort", run.stop);
 
-  /** Show the sum with the first so many pixels in it. */
+  /** Show the sum over the first `count` pixels. */
   function drawSum(count) {
     if (!shown) return;
     const whole = count >= sums.means.length;

@@ -10,7 +10,7 @@ const CHANNELS = ["#e5484d", "#30a46c", "#3e8cff"];
  * @param {HTMLCanvasElement} curve
  * @param {number[][]} means by step, then channel
  * @param {number} count steps that have been taken
- * @param {number[]} wanted clean values, drawn dashed; none where they are unknown
+ * @param {number[]} wanted clean values, drawn dashed; empty where they are unknown
  * @param {number} least smallest span of values that fills the height
  */
 export function drawMeans(curve, means, count, wanted, least) {

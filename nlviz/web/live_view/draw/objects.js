@@ -29,7 +29,7 @@ function edgeDistance(box, px, py) {
   return Math.min(px - box.x, box.x + box.w - px, py - box.y, box.y + box.h - py);
 }
 
-/** Index of the object of a frame on whose border a point lies, the smallest first; -1 for none. */
+/** Index of the object of a frame on whose border a point lies, the smallest first, or -1. */
 export function objectAt(objects, frame, box, clip, px, py) {
   let best = -1;
   let least = Infinity;

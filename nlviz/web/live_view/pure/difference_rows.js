@@ -75,7 +75,7 @@ export function differenceRows(spec, base, array) {
 
   function row(out, query, head) {
     const found = subtracted(base.row, (n, key) => mean(n, query, key), out, query, head);
-    // The maximum over heads is of every key; there is none of their sum.
+    // The maximum over heads is taken for every key, so it has no share of keys without a place.
     if (head === "max" && heads > 1) return { ...found, apart: 0 };
     return { ...found, apart: found.apart - meanApart(head, query) };
   }

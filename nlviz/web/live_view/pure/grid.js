@@ -58,7 +58,7 @@ export function gridBox(grid, clip) {
   return { left: first.left, top: first.top, width: first.width * w, height: first.height * h };
 }
 
-/** Token frame that covers each frame of the clip, or -1 where none does. */
+/** Token frame that covers each frame of the clip, or -1 for an uncovered one. */
 export function tokenFrames(grid, frames) {
   const [count] = grid.shape;
   const [stride] = grid.stride;

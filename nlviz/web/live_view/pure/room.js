@@ -5,7 +5,7 @@ import { gridSize, tokenFrames } from "./grid.js";
 /** Most of a row's strongest keys that are kept in order. */
 export const MOST_LINKS = 512;
 
-/** Arrays for maps of so many cells in so many planes, allocated once. */
+/** Allocate arrays for maps of up to `size` cells in `planes` frames of keys. */
 export function roomFor(size, planes, frames) {
   return {
     values: new Float32Array(size),

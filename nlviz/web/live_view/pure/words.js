@@ -47,7 +47,7 @@ export function numberText(value) {
   return fixedText(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
-/** A number with so many decimals, halves away from zero; zero has no sign. */
+/** Format a number at this many decimals, halves away from zero; zero has no sign. */
 function fixedText(value, digits) {
   if (!Number.isFinite(value)) return "–";
   const text = Math.abs(value).toFixed(digits);
@@ -100,7 +100,7 @@ export function rowSentence(result, query, clip) {
   if (result.difference) return differenceSentence(result, query, clip);
   if (clip.frames === 1) return pictureSentence(result);
   const at = secondsText(clip.times[query.frame]);
-  // The unary part is nobody's in particular.
+  // The unary part is shared by all queries.
   const shared = result.spec.split === "shared";
   const itself = result.ownShare >= OWN_TELLS && !shared;
   const shares = framesByMass(result).map((f) => ({

@@ -55,7 +55,7 @@ export function createBar(lut) {
     bar.setAttribute("aria-label", `${title.textContent}: colours from ${text(scale.lo)} to ${text(scale.hi)}`);
   }
 
-  /** Point at a value on the bar, or at none. */
+  /** Point the needle at a value, or hide it for null. */
   function point(value, scale) {
     needle.hidden = value === null;
     if (value === null) return;

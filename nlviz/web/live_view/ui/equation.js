@@ -42,7 +42,7 @@ function strongest(result, count) {
   return keys.slice(0, count);
 }
 
-/** Build the panel; `on.lit(part | {key} | null)` and `on.inspect(index)` are told what is pointed at. */
+/** Build the panel; `on.lit(part | {key} | null)` and `on.inspect(index)` hear what is pointed at. */
 export function createEquation(clip, pictures, on, signal) {
   const query = patch(30, "the query");
   const mean = patch(SIZE, "weighted mean of the strongest keys' pixels");

@@ -34,7 +34,7 @@ export function createSentence(onOffer, signal) {
   return { element: node, update, speak, stop: () => clearTimeout(timer) };
 }
 
-/** The small label beside the pointer. */
+/** Build the small label at the pointer: the value there and its place. */
 export function createReadout(clip) {
   const value = element("b");
   const place = element("span");
