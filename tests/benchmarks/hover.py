@@ -16,6 +16,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from nlviz.web.bundle import LIVE_VIEW
+from tests.benchmarks.measuring import Figure, at_most, processor, save, table
 from tests.chromium import find
 from tests.web.live_view.containers import random_container
 
@@ -23,6 +24,11 @@ CASES = {
     "6272 x 1568, d 512": ((8, 28, 28), (8, 14, 14), 512),
     "11200 x 11200, d 40": ((8, 28, 50), (8, 28, 50), 40),
     "1568 x 1568, d 256": ((8, 14, 14), (8, 14, 14), 256),
+}
+LIMITS = {  # milliseconds
+    ("6272 x 1568, d 512", "row_and_draw", "median"): 8.0,
+    ("6272 x 1568, d 512", "event_to_painted", "median"): 20.0,
+    ("6272 x 1568, d 512", "event_to_painted", "95th percentile"): 34.0,
 }
 
 PROBE = """
@@ -79,18 +85,28 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def main() -> None:
-    """Measure every case and print medians and 95th percentiles."""
+    """Measure every case; print medians and 95th percentiles and leave them with the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--moves", type=int, default=200)
     parser.add_argument("--case", choices=CASES, action="append")
     options = parser.parse_args()
+    found = []
     for name in options.case or CASES:
-        figures = measure(random_container(*CASES[name]), options.moves)
-        for what, values in figures.items():
-            print(
-                f"{name:22} {what:17} median {statistics.median(values):5.1f} ms   "
-                f"p95 {percentile(values, 0.95):5.1f} ms   n {len(values)}"
-            )
+        measured = measure(random_container(*CASES[name]), options.moves)
+        for what, values in measured.items():
+            middle, slow = statistics.median(values), percentile(values, 0.95)
+            label = f"{name}: {what.replace('_', ' ')}"
+            for part, value in (("median", middle), ("95th percentile", slow)):
+                limit = LIMITS.get((name, what, part))
+                shown = f"{label}, {part}"
+                found.append(
+                    at_most(shown, value, limit, " ms")
+                    if limit
+                    else Figure(shown, f"{value:.3g} ms")
+                )
+    print(table(found))
+    if not options.case:
+        save("hover", found, f"{options.moves} moves, Chromium without a GPU; {processor()}")
 
 
 if __name__ == "__main__":

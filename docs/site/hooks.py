@@ -1,0 +1,72 @@
+"""What the pages take from the code itself: public names, commands and their options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+NAMES = "<!-- public names of "
+COMMANDS = "<!-- commands -->"
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the public names and the commands where a page asks for them."""
+    for line in markdown.splitlines():
+        if line.startswith(NAMES):
+            module = line.removeprefix(NAMES).removesuffix(" -->")
+            markdown = markdown.replace(line, "\n\n".join(_names(module)))
+    return markdown.replace(COMMANDS, "\n".join(_commands()))
+
+
+def _names(name: str) -> Iterator[str]:
+    module = __import__(name, fromlist=["__all__"])
+    classes = [n for n in module.__all__ if inspect.isclass(getattr(module, n))]
+    for title, names in (
+        ("Functions", [n for n in module.__all__ if n not in classes]),
+        ("Classes", classes),
+    ):
+        yield f"## {title}"
+        for public in names:
+            home = _home(module, public)
+            if home:
+                yield f"::: {home}"
+
+
+def _home(module: Any, public: str) -> str:
+    """Return where a name is defined, or nothing for an alias or a constant."""
+    value = inspect.unwrap(getattr(module, public))
+    source = inspect.getmodule(getattr(value, "__code__", value))
+    if source is None or not hasattr(value, "__qualname__"):
+        return ""
+    for found in _modules(module.__name__.partition(".")[0]):
+        if vars(found).get(value.__name__) is value and not hasattr(found, "__path__"):
+            return f"{found.__name__}.{value.__name__}"
+    return ""
+
+
+def _modules(package: str) -> list[Any]:
+    import sys
+
+    return [m for n, m in sorted(sys.modules.items()) if n.startswith(f"{package}.") and m]
+
+
+def _commands() -> Iterator[str]:
+    from nlviz.cli import app
+
+    group: Any = typer.main.get_command(app)
+    for name, command in sorted(group.commands.items()):
+        context = typer.Context(command, info_name=f"nlviz {name}")
+        yield f"## nlviz {name}\n"
+        yield f"{inspect.cleandoc(command.help or '')}\n"
+        yield f"```\n{command.get_usage(context)}\n```\n"
+        rows = [p.get_help_record(context) for p in command.get_params(context)]
+        options = [row for row in rows if row]
+        if options:
+            yield "| option | meaning |\n|---|---|"
+            for option, meaning in options:
+                shown = option.replace("|", "\\|")
+                yield f"| `{shown}` | {' '.join(meaning.split()).replace('|', chr(92) + '|')} |"
+        yield ""

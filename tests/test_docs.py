@@ -1,0 +1,53 @@
+"""The documentation builds without a network and without a warning, and its tables are fresh."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nlviz
+import nlviz.denoise
+from tests.benchmarks.page import PAGE, page
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site; a warning of mkdocs is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    settings = ROOT / "docs" / "site" / "mkdocs.yml"
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "-f", settings, "-d", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_every_public_name_has_an_entry(site: Path) -> None:
+    for module, file in ((nlviz, "python"), (nlviz.denoise, "denoise")):
+        text = (site / "reference" / f"{file}.html").read_text("utf-8")
+        entries = set(re.findall(r'<h3 id="[\w.]+\.(\w+)"', text))
+        assert set(module.__all__) <= entries, set(module.__all__) - entries
+
+
+def test_every_command_has_an_entry(site: Path) -> None:
+    text = (site / "reference" / "command-line.html").read_text("utf-8")
+    for name in ("app", "attend", "render", "predict", "denoise", "models", "inspect", "verify"):
+        assert f'id="nlviz-{name}"' in text
+
+
+def test_pages_fetch_nothing_from_other_hosts(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text("utf-8")
+        fetched = re.findall(
+            r'<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)="(https?:[^"]+)', text
+        )
+        assert [url for url in fetched if "canonical" not in url] == [], path.name
+
+
+def test_the_page_of_figures_is_that_of_the_last_run() -> None:
+    assert PAGE.read_text("utf-8") == page()
