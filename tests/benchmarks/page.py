@@ -25,29 +25,32 @@ SECTIONS = {
 OWN_TABLES = {
     "correspondence": (
         "Does the learned affinity find what it should?",
-        """60 composed clips: objects and backgrounds that training never saw, several objects each,
-some with an identical twin as distractor. Counted are the links of a block's own grid into *other*
-frames: the share of the strongest link (top-1), of the 20 strongest and of the whole mass that lies on
-the same object, or on the same point within 1.5 cells. 95 % bootstrap intervals over clips.
+        """\
+60 composed clips: objects and backgrounds that training never saw, several objects each, some
+with an identical twin as distractor. Counted are the links of a block's own grid into *other*
+frames: the share of the strongest link (top-1), of the 20 strongest and of the whole mass that
+lies on the same object, or on the same point within 1.5 cells. 95 % bootstrap intervals over
+clips.
 
-What `lite-nl` does not do, by the same benchmark: on noisy frames `stage3` is *worse* than pixel
-non-local means (top-1 0.505 against 0.756); on the graf pair, with its strong change of view, `stage4`
-is below the raw features on clean frames (0.71 against 0.83, 24 points); and the blocks *restore* no
-more than a map that looks at its own position alone (remaining error of noisy `stage4` features 0.722
-against 0.721), nor do noisy frames' ImageNet answers improve.""",
+What `lite-nl` does not do, by the same benchmark: on noisy frames `stage3` is *worse* than
+pixel non-local means (top-1 0.505 against 0.756); on the graf pair, with its strong change of
+view, `stage4` is below the raw features on clean frames (0.71 against 0.83, 24 points); and the
+blocks *restore* no more than a map that looks at its own position alone (remaining error of
+noisy `stage4` features 0.722 against 0.721), nor do noisy frames' ImageNet answers improve.""",
     ),
     "denoisers": (
         "Denoisers",
-        """13 pictures that training never saw, all on the same unclipped input; standard errors of
-paired differences. The two learned denoisers differ in one block: non-local, or a bottleneck of as many
-parameters (within 0.01 %) that looks at its own cell. The non-local block buys nothing that can be
-measured here.""",
+        """\
+13 pictures that training never saw, all on the same unclipped input; standard errors of paired
+differences. The two learned denoisers differ in one block: non-local, or a bottleneck of as
+many parameters (within 0.01 %) that looks at its own cell. The non-local block buys nothing
+that can be measured here.""",
     ),
 }
 HEAD = """# Figures
 
-`make bench` measures all of it, `python -m tests.benchmarks NAME` one of them. Ratios alternate with
-their peer in one run. A figure that misses its goal says so. This page is written by
+`make bench` measures all of it, `python -m tests.benchmarks NAME` one of them. Ratios alternate
+with their peer in one run. A figure that misses its goal says so. This page is written by
 `python -m tests.benchmarks.page` from the figures of the last run.
 """
 GPU = """
