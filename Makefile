@@ -5,7 +5,11 @@ BIN := .venv/bin
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+<<<<<<< HEAD
 .PHONY: install app quick test browser lint bench clean
+=======
+.PHONY: install app test bench docs lint clean
+>>>>>>> d1926a8 (make docs; what the documentation and the examples need)
 
 install: .venv/installed
 
@@ -54,6 +58,9 @@ browser: install
 
 bench: install .venv/peers
 	$(BIN)/python -m tests.benchmarks
+
+docs: install
+	$(BIN)/mkdocs build --quiet -f docs/site/mkdocs.yml
 
 lint: install
 	$(BIN)/ruff check .
