@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,18 +40,15 @@ def _names(name: str) -> Iterator[str]:
 def _home(module: Any, public: str) -> str:
     """Return where a name is defined, or nothing for an alias or a constant."""
     value = inspect.unwrap(getattr(module, public))
-    source = inspect.getmodule(getattr(value, "__code__", value))
-    if source is None or not hasattr(value, "__qualname__"):
-        return ""
+    name = getattr(value, "__name__", "")
+    written = re.compile(rf"^(?:class|def) {re.escape(name)}\b", re.MULTILINE)
     for found in _modules(module.__name__.partition(".")[0]):
-        if vars(found).get(value.__name__) is value and not hasattr(found, "__path__"):
-            return f"{found.__name__}.{value.__name__}"
+        if vars(found).get(name) is value and written.search(inspect.getsource(found)):
+            return f"{found.__name__}.{name}"
     return ""
 
 
 def _modules(package: str) -> list[Any]:
-    import sys
-
     return [m for n, m in sorted(sys.modules.items()) if n.startswith(f"{package}.") and m]
 
 
