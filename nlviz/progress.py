@@ -15,7 +15,8 @@ class Progress:
 
     Args:
         listener: called with a sentence and a share in [0, 1]; None hears nothing.
-        first, last: shares of the listener's whole at which this piece begins and ends.
+        first: share of the listener's whole at which this piece begins.
+        last: share at which it ends.
         prefix: put before every sentence.
 
     >>> heard = []

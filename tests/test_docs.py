@@ -28,10 +28,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_public_name_has_an_entry(site: Path) -> None:
-    for module, file in ((nlviz, "python"), (nlviz.denoise, "denoise")):
-        text = (site / "reference" / f"{file}.html").read_text("utf-8")
+    pages = {nlviz: "python", nlviz.denoise: "denoise"}
+    pages |= dict.fromkeys((nlviz.zoo, nlviz.words, nlviz.web, nlviz.render), "app")
+    for module, page_name in pages.items():
+        text = (site / "reference" / f"{page_name}.html").read_text("utf-8")
         entries = set(re.findall(r'<h3 id="[\w.]+\.(\w+)"', text))
-        assert set(module.__all__) <= entries, set(module.__all__) - entries
+        public = {n: getattr(module, n) for n in module.__all__}
+        written = {v.__name__ for v in public.values() if callable(v) and hasattr(v, "__name__")}
+        assert written, module
+        assert written <= entries, written - entries
+
+
+def test_examples_are_shown_as_code(site: Path) -> None:
+    text = (site / "reference" / "python.html").read_text("utf-8")
+    assert text.count("&gt;&gt;&gt; ") > 20
+    assert "<blockquote>" not in text
 
 
 def test_every_command_has_an_entry(site: Path) -> None:

@@ -25,12 +25,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _names(name: str) -> Iterator[str]:
     module = __import__(name, fromlist=["__all__"])
-    classes = [n for n in module.__all__ if inspect.isclass(getattr(module, n))]
+    values = {n: getattr(module, n) for n in sorted(module.__all__)}
     for title, names in (
-        ("Functions", [n for n in module.__all__ if n not in classes]),
-        ("Classes", classes),
+        ("Functions", [n for n, v in values.items() if inspect.isfunction(inspect.unwrap(v))]),
+        ("Classes", [n for n, v in values.items() if inspect.isclass(v)]),
     ):
-        yield f"## {title}"
+        if names:
+            yield f"## {title}"
         for public in names:
             home = _home(module, public)
             if home:
