@@ -60,7 +60,7 @@ bench: install .venv/peers
 	$(BIN)/python -m tests.benchmarks
 
 docs: install
-	$(BIN)/mkdocs build --quiet -f docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet -f docs/site/mkdocs.yml
 
 lint: install
 	$(BIN)/ruff check .

@@ -35,7 +35,7 @@ def _names(name: str) -> Iterator[str]:
         for public in names:
             home = _home(module, public)
             if home:
-                yield f"::: {home}"
+                yield f"::: {home}\n    options:\n      heading: {name}.{public}"
 
 
 def _home(module: Any, public: str) -> str:
