@@ -5,11 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-<<<<<<< HEAD
-.PHONY: install app quick test browser lint bench clean
-=======
-.PHONY: install app test bench docs lint clean
->>>>>>> d1926a8 (make docs; what the documentation and the examples need)
+.PHONY: install app quick test browser docs lint bench clean
 
 install: .venv/installed
 

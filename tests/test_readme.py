@@ -22,14 +22,9 @@ BLOCKS = {
 }
 
 
-<<<<<<< HEAD
 @pytest.mark.slow
-@pytest.mark.parametrize("code", BLOCKS, ids=[f"block{i}" for i in range(len(BLOCKS))])
-def test_python_blocks_run(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-=======
 @pytest.mark.parametrize("name", BLOCKS)
 def test_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
->>>>>>> 45ad65c (Guides' code runs in the tests)
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     monkeypatch.chdir(tmp_path)
     exec(compile(BLOCKS[name], name, "exec"), {"__name__": "readme"})
