@@ -15,7 +15,6 @@ for clean and for noisy frames apart; lite-nl keeps its own, and is shown with i
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -34,6 +33,7 @@ from nlviz.recipes.feature_bank import STRIDES, normalised
 from nlviz.resources import asset
 from tests.benchmarks.correspondence_rivals import Networks
 from tests.benchmarks.correspondence_scenes import OPENCV_DOC, Scene, composed_scenes, real_pairs
+from tests.benchmarks.measuring import written
 
 MEASURES = (
     "top-1 object",
@@ -330,7 +330,7 @@ def main() -> None:
     print(table(result))
     if not given.quick:
         given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(result, indent=1) + "\n")
+        given.out.write_text(written(result))
         given.out.with_suffix(".md").write_text(table(result) + "\n")
 
 

@@ -47,7 +47,7 @@ from tests.benchmarks.denoisers_tables import (
     findings,
     markdown,
 )
-from tests.benchmarks.measuring import processor
+from tests.benchmarks.measuring import processor, written
 
 RESULTS = Path(__file__).parent / "results" / "denoisers.json"
 GREY = "camera coins moon cell text page brick grass gravel astronaut chelsea coffee rocket".split()
@@ -318,7 +318,7 @@ def main() -> None:
             "findings": said,
             "cards": cards(tables, said),
         }
-        given.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        given.out.write_text(written(result), "utf-8")
         given.out.with_suffix(".md").write_text(markdown(tables, said).strip() + "\n", "utf-8")
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -86,11 +87,36 @@ def extra_memory(module: str, case: str) -> float:
     return float(out.stdout.split()[-1])
 
 
+def written(result: Any) -> str:
+    """Return a result as JSON, each row of a table on a line of its own."""
+    return _lines(result, "") + "\n"
+
+
+def _lines(value: Any, indent: str) -> str:
+    if not _holds_rows(value):
+        return json.dumps(value)
+    deeper = f"{indent} "
+    if isinstance(value, dict):
+        lines = [f"{json.dumps(key)}: {_lines(inside, deeper)}" for key, inside in value.items()]
+    else:
+        lines = [_lines(inside, deeper) for inside in value]
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return f"{first}\n{deeper}" + f",\n{deeper}".join(lines) + f"\n{indent}{last}"
+
+
+def _holds_rows(value: Any) -> bool:
+    """Return whether a dict or a list has dicts in it, or in a list in it."""
+    if not isinstance(value, dict | list):
+        return False
+    inside = list(value.values() if isinstance(value, dict) else value)
+    return any(isinstance(v, dict) or (isinstance(v, list) and _holds_rows(v)) for v in inside)
+
+
 def save(name: str, figures: Sequence[Figure], conditions: str) -> None:
     """Write figures as JSON beside the benchmarks."""
     RESULTS.mkdir(exist_ok=True)
     body = {"conditions": conditions, "figures": [asdict(f) for f in figures]}
-    (RESULTS / f"{name}.json").write_text(json.dumps(body, indent=1) + "\n", "utf-8")
+    (RESULTS / f"{name}.json").write_text(written(body), "utf-8")
 
 
 def table(figures: Sequence[Figure]) -> str:
