@@ -93,7 +93,7 @@ class TokenGrid:
         30
         """
         stride, origin = (t.stride, y.stride, x.stride), (t.origin, y.origin, x.origin)
-        return cls(shape, stride, origin, prefix)
+        return cls((shape[0], shape[1], shape[2]), stride, origin, prefix)
 
     @property
     def axes(self) -> tuple[Axis, Axis, Axis]:
