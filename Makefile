@@ -30,8 +30,8 @@ app: install
 	touch $@
 
 # Type checker and linter of the browser's modules; they only check, so that tests go on without npm.
-.venv/node/installed: package.json .venv/installed
-	mkdir -p .venv/node && cp package.json .venv/node/
+.venv/node/installed: tests/web/package.json .venv/installed
+	mkdir -p .venv/node && cp $< .venv/node/
 	if command -v npm > /dev/null; then \
 	  npm install --prefix .venv/node --silent --no-audit --no-fund --no-package-lock; \
 	else echo "no npm here: types and lint of the browser's modules are not checked"; fi

@@ -18,7 +18,17 @@ TOOLS = Path(os.environ.get("NLVIZ_NODE_TOOLS", ROOT / ".venv/node")) / "node_mo
 )
 @pytest.mark.parametrize(
     "command",
-    [("tsc", "--project", "tsconfig.json"), ("biome", "lint", "--error-on-warnings")],
+    [
+        ("tsc", "--project", "tests/web"),
+        (
+            "biome",
+            "lint",
+            "--error-on-warnings",
+            "--config-path=tests/web/biome-rules.json",
+            "nlviz/web",
+            "tests/web",
+        ),
+    ],
     ids=lambda command: command[0],
 )
 def test_types_and_lint_of_the_browser_modules(command: tuple[str, ...]) -> None:
