@@ -117,47 +117,6 @@ def overlay_frame(
     return np.asarray(out.round().clip(0, 255), np.uint8)
 
 
-def spread(
-    weights: Weights,
-    *,
-    size: tuple[int, int],
-    stride: Sequence[float],
-    origin: Sequence[float],
-    smooth: bool = False,
-) -> Weights:
-    """Spread the (h, w) weights of one frame's keys over its (H, W) pixels.
-
-    Each pixel takes the weight of the key whose cell it lies in, or NaN where no cell reaches;
-    ``smooth`` interpolates between the centres of the keys instead.
-
-    Args:
-        weights: (h, w) weights.
-        size: height and width in pixels.
-        stride: distance of keys (y, x) in pixels.
-        origin: centre of the first key (y, x) in pixels.
-        smooth: whether to interpolate.
-
-    >>> w = np.array([[1.0, 2.0]], np.float32)
-    >>> spread(w, size=(2, 4), stride=(2, 2), origin=(0.5, 0.5))[0]
-    array([1., 1., 2., 2.], dtype=float32)
-    """
-    places = []
-    covered = []
-    for n, s, o, count in zip(size, stride, origin, weights.shape, strict=True):
-        at = (np.arange(n) - o) / s
-        covered.append((at >= -0.5 - 1e-6) & (at <= count - 0.5 + 1e-6))
-        places.append(np.clip(at, 0, count - 1).astype(np.float32))
-    if smooth:
-        x, y = np.meshgrid(places[1], places[0])
-        out = cv2.remap(weights, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    else:
-        # Ceil of -0.5 sends ties to the lower index, as TokenGrid.nearest does.
-        cells = [np.ceil(p - 0.5).astype(int) for p in places]
-        out = weights[np.ix_(cells[0], cells[1])].copy()
-    out[~np.logical_and.outer(covered[0], covered[1])] = np.nan
-    return np.asarray(out, np.float32)
-
-
 def resized(picture: Picture, size: tuple[int, int]) -> Picture:
     """Return a picture at (height, width): the mean over areas where it shrinks, else cubic.
 

@@ -6,11 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from nlviz.affinity.grid import TokenGrid
 from nlviz.picture import (
     GROUND,
     colour_table,
@@ -19,7 +16,6 @@ from nlviz.picture import (
     ground_of,
     overlay_frame,
     resized,
-    spread,
     strip_html,
 )
 
@@ -65,52 +61,6 @@ def test_the_diverging_map_is_lightest_in_the_middle_and_blue_below() -> None:
     assert abs(int(light.argmax()) - 127.5) < 3
     assert lut[20, 2] > lut[20, 0]
     assert lut[-20, 0] > lut[-20, 2]
-
-
-@given(
-    st.tuples(st.integers(1, 5), st.integers(1, 6)),
-    st.tuples(st.integers(4, 40), st.integers(4, 40)),
-    st.tuples(st.floats(1, 12), st.floats(1, 12)),
-    st.tuples(st.floats(-3, 8), st.floats(-3, 8)),
-)
-def test_each_pixel_takes_the_weight_of_its_nearest_key(
-    shape: tuple[int, int],
-    size: tuple[int, int],
-    stride: tuple[float, float],
-    origin: tuple[float, float],
-) -> None:
-    grid = TokenGrid((1, *shape), (1.0, *stride), (0.0, *origin))
-    weights = np.arange(grid.size, dtype=np.float32).reshape(shape)
-    laid = spread(weights, size=size, stride=stride, origin=origin)
-    assert laid.shape == size
-    for y in range(0, size[0], 3):
-        for x in range(0, size[1], 3):
-            index = grid.nearest(frame=0, y=y, x=x)
-            top, left, bottom, right = (v - 0.5 for v in grid.box(index))
-            inside = top - 1e-6 <= y <= bottom + 1e-6 and left - 1e-6 <= x <= right + 1e-6
-            if not np.isnan(laid[y, x]):
-                assert laid[y, x] == index
-                assert top - 1e-3 <= y <= bottom + 1e-3
-                assert left - 1e-3 <= x <= right + 1e-3
-            else:
-                edge = min(abs(y - top), abs(y - bottom), abs(x - left), abs(x - right))
-                assert not inside or edge < 1e-3
-
-
-def test_smooth_weights_pass_through_the_centres() -> None:
-    weights = np.array([[1.0, 3.0], [5.0, 7.0]], np.float32)
-    laid = spread(weights, size=(16, 16), stride=(8, 8), origin=(4, 4), smooth=True)
-    assert [laid[4, 4], laid[4, 12], laid[12, 4], laid[8, 8]] == pytest.approx([1, 3, 5, 4])
-
-
-def test_what_no_key_covers_is_hatched() -> None:
-    laid = spread(np.ones((1, 1), np.float32), size=(8, 16), stride=(8, 8), origin=(3.5, 3.5))
-    assert np.isnan(laid[:, 8:]).all()
-    assert not np.isnan(laid[:, :8]).any()
-    frame = np.full((8, 16, 3), 100, np.uint8)
-    shown = overlay_frame(frame, laid)
-    assert len(np.unique(shown[:, 8:, 0])) == 2
-    assert len(np.unique(shown[:, :8, 0])) == 1
 
 
 def test_opacity_grows_with_the_weight() -> None:

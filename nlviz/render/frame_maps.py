@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,12 +11,13 @@ import numpy.typing as npt
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.by_frame import key_planes
-from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.clips.clip import Clip
-from nlviz.picture import overlay_frame, spread
+from nlviz.picture import overlay_frame
 from nlviz.render.colour_scale import ColourScale
 
 Picture = npt.NDArray[np.uint8]
+Weights = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]
 
 
@@ -130,6 +132,49 @@ def outlined(picture: Picture, box: Box, *, colour: tuple[int, int, int]) -> Pic
         y0, x0, y1, x1 = top - grow, left - grow, bottom + grow - 1, right + grow - 1
         cv2.rectangle(out, (x0, y0), (x1, y1), ink, 1)
     return out
+
+
+def spread(
+    weights: Weights,
+    *,
+    size: tuple[int, int],
+    stride: Sequence[float],
+    origin: Sequence[float],
+    smooth: bool = False,
+) -> Weights:
+    """Spread the (h, w) weights of one frame's keys over its (H, W) pixels.
+
+    Each pixel takes the weight of the key whose cell it lies in, or NaN where no cell reaches;
+    ``smooth`` interpolates between the centres of the keys instead.
+
+    Args:
+        weights: (h, w) weights.
+        size: height and width in pixels.
+        stride: distance of keys (y, x) in pixels.
+        origin: centre of the first key (y, x) in pixels.
+        smooth: whether to interpolate.
+
+    >>> w = np.array([[1.0, 2.0]], np.float32)
+    >>> spread(w, size=(2, 4), stride=(2, 2), origin=(0.5, 0.5))[0]
+    array([1., 1., 2., 2.], dtype=float32)
+    """
+    places = []
+    covered = []
+    for n, s, o, count in zip(size, stride, origin, weights.shape, strict=True):
+        at = (np.arange(n) - o) / s
+        covered.append((at >= -0.5 - 1e-6) & (at <= count - 0.5 + 1e-6))
+        places.append(np.clip(at, 0, count - 1).astype(np.float32))
+    if smooth:
+        x, y = np.meshgrid(places[1], places[0])
+        out = cv2.remap(weights, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    else:
+        cells = [
+            Axis(s, o).nearest(np.arange(n), count)
+            for n, s, o, count in zip(size, stride, origin, weights.shape, strict=True)
+        ]
+        out = weights[np.ix_(cells[0], cells[1])].copy()
+    out[~np.logical_and.outer(covered[0], covered[1])] = np.nan
+    return np.asarray(out, np.float32)
 
 
 def _spread(

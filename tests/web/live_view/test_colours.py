@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser
 
-from nlviz.picture import overlay_frame, spread
+from nlviz.picture import overlay_frame
+from nlviz.render.frame_maps import spread
 from nlviz.web.bundle import LIVE_VIEW
 from nlviz.web.payloads.container import pack
 from tests.pace import rest
