@@ -56,7 +56,7 @@ def map_frame(
         frame: index of the frame.
         look: how to draw.
 
-    The query's own cell keeps the colours of the frame; unreachable cells are hatched.
+    The query's own cell shows the ground without a colour; unreachable cells are hatched.
     """
     plane = key_planes(attention.keys, len(clip.frames))[frame]
     if not look.show_map:
@@ -79,9 +79,10 @@ def map_frame(
         mask = _spread(reach.astype(np.float32), picture, attention.keys, zoom, smooth=False)
         values = np.where(mask == 0, np.nan, values)
     out = overlay_frame(picture, values, strength=look.strength, signed=look.scale.diverging)
-    if clear:
+    if clear:  # a diverging table has no entry without colour
         top, left, bottom, right = pixels(zoomed(attention.keys.box(attention.own), zoom), picture)
-        out[top:bottom, left:right] = picture[top:bottom, left:right]
+        cell = picture[top:bottom, left:right]
+        out[top:bottom, left:right] = overlay_frame(cell, np.zeros(cell.shape[:2], np.float32))
     return out
 
 

@@ -38,11 +38,15 @@ def test_a_weight_is_coloured_where_its_key_lies() -> None:
     np.testing.assert_array_equal(changed, expected)
 
 
-def test_the_own_cell_keeps_the_colours_of_the_frame() -> None:
-    attention = attention_on(KEYS, k212=0.9, k000=0.1)
-    out = drawn(attention, 2)
-    np.testing.assert_array_equal(out[12:24, 24:36], CLIP.frames[2][12:24, 24:36])
-    assert (out[:12] != CLIP.frames[2][:12]).any()
+def test_the_own_cell_is_the_ground_without_colour_as_on_the_screen() -> None:
+    out = drawn(attention_on(KEYS, k212=0.9, k000=0.1), 2)
+    ground = drawn(attention_on(KEYS, k000=0.1), 2)
+    np.testing.assert_array_equal(out[12:24, 24:36], ground[12:24, 24:36])
+    np.testing.assert_array_equal(
+        ground[12:24, 24:36],
+        overlay_frame(CLIP.frames[2], np.zeros(CLIP.frames[2].shape[:2], np.float32))[12:24, 24:36],
+    )
+    assert (out[12:24, 24:36] != CLIP.frames[2][12:24, 24:36]).any()
 
 
 def test_unreachable_keys_look_unlike_zero() -> None:
