@@ -34,6 +34,8 @@ def serve(address: str, *, port: int | None, browser: bool, options: Sequence[st
     # PyTorch and the network's parts take seconds to import: begin before the first visit.
     # It must not keep the server from answering: threads take turns ten times as often.
     sys.setswitchinterval(0.0005)
+    # Plotly, which Streamlit imports, looks into NumPy where it finds it: it must not find a half.
+    import_module("numpy")
     warm_up = threading.Thread(target=_warm_up, daemon=True)
     try:
         warm_up.start()

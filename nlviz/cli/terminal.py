@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from nlviz.cli.interrupts import interrupts_heard
 from nlviz.errors import NlvizError
 from nlviz.progress import SILENT, Progress
 
@@ -47,7 +48,8 @@ class Sentences(TyperGroup):
         """Run a command."""
         try:
             try:
-                return super().invoke(ctx)
+                with interrupts_heard():
+                    return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
         except NlvizError as error:

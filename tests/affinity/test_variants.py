@@ -26,7 +26,8 @@ HOMONYMS = {
             "nlviz/affinity/patches.py",
             "nlviz/families/reading/flags.py",
         ),
-        *("nlviz/denoise/affinities.py", "nlviz/web/payloads/denoise_view.py"),
+        *("nlviz/denoise/affinities.py", "nlviz/denoise/registry.py"),
+        "nlviz/web/payloads/denoise_view.py",
     },
     "pairwise": {
         *("nlviz/captures/file_format.py", "nlviz/web/payloads/live_view.py"),

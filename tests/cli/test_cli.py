@@ -252,6 +252,50 @@ def test_an_interrupt_ends_quietly(somewhere: Path, sigint_of_the_tests: None) -
     assert out == err == ""
 
 
+def test_an_interrupt_that_is_noted_ends_a_call_that_blocks() -> None:
+    # Another thread gets the signal: Python notes it, and the main thread's call goes on.
+    program = (
+        "import os, signal, threading, time\n"
+        "from nlviz.cli.interrupts import interrupts_heard\n"
+        "reader, _ = os.pipe()\n"
+        "def interrupt():\n"
+        "    time.sleep(0.5)\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGINT)\n"
+        "try:\n"
+        "    with interrupts_heard():\n"
+        "        threading.Thread(target=interrupt, daemon=True).start()\n"
+        "        os.read(reader, 1)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('heard')\n"
+    )
+    with running(program=program) as process:
+        out, err = process.communicate(timeout=60)
+    assert (out, err) == ("heard\n", "")
+
+
+def test_the_server_starts_while_the_warm_up_imports_numpy() -> None:
+    # While a thread imports it, NumPy lies half made where Plotly looks for it.
+    program = (
+        "import sys, types, time\n"
+        "from nlviz.cli import app_server, main\n"
+        "def warm_up():\n"
+        "    if 'numpy' not in sys.modules:\n"
+        "        sys.modules['numpy'] = types.ModuleType('numpy')\n"
+        "app_server._warm_up = warm_up\n"
+        "main()"
+    )
+    port = serving.free_port()
+    with running("app", "--no-browser", "--port", str(port), program=program) as process:
+        served = False
+        while not served and process.poll() is None:
+            with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health") as answer:
+                served = answer.read() == b"ok"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert served, err
+
+
 @pytest.mark.parametrize("moment", ["while it starts", "when it serves"])
 def test_the_app_is_interrupted_although_its_warm_up_still_runs(moment: str) -> None:
     port = serving.free_port()
