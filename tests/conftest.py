@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.chromium import find
 
+pytest_plugins = ["tests.fixtures"]
 os.environ.setdefault("NLVIZ_OFFLINE", "1")
 torch.set_num_threads(1)
 

@@ -36,8 +36,8 @@ def test_the_point_is_the_textured_cell(row: int, column: int, tall: bool) -> No
     assert point == (0, row * CELL + (CELL - 1) / 2, column * CELL + (CELL - 1) / 2)
 
 
-def test_the_first_view_of_the_app_opens_at_the_cup() -> None:
+def test_the_first_view_of_the_app_opens_at_the_cup(lite_nl: nlviz.Model) -> None:
     clip = nlviz.read_clip(nlviz.bundled_inputs()["composed-twins.mp4"], frames=8)
-    capture = nlviz.load_model("lite-nl").capture(clip)
+    capture = lite_nl.capture(clip)
     point, _ = nlviz.opening_query(clip, capture.affinities["stage4"])
     assert point == pytest.approx((4, 115.2143, 345.1), abs=1e-3)

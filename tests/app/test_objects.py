@@ -15,7 +15,7 @@ def page() -> None:
     from nlviz.affinity.attention_map import AttentionMap
     from nlviz.affinity.grid import TokenGrid
     from nlviz.clips.detections import Detection
-    from tests.render.conftest import make_capture, make_clip
+    from tests.fixtures import make_capture, make_clip
 
     dogs = tuple(Detection(1, "dog", n + 1, 0.9, (0, 42 * n, 26, 42 * n + 42)) for n in (0, 1))
     shot = replace(make_capture(make_clip()), detections=dogs)

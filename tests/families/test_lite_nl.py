@@ -15,8 +15,8 @@ from nlviz.networks.lite_nl import LiteNL
 
 
 @pytest.fixture(scope="module")
-def net() -> LiteNL:
-    found = nlviz.load_model("lite-nl").net
+def net(lite_nl: nlviz.Model) -> LiteNL:
+    found = lite_nl.net
     assert isinstance(found, LiteNL)
     return found
 

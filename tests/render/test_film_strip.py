@@ -14,8 +14,7 @@ from nlviz.render.film_strip import film_strip, plan_of, png
 from nlviz.render.overlay import overlay
 from nlviz.render.sheet import CONTENT, MARGIN
 from nlviz.render.shown import ACCENT
-
-from .conftest import make_clip
+from tests.fixtures import make_clip
 
 
 @pytest.mark.parametrize("aspect", [16 / 9, 9 / 16, 1.0, 5.0, 0.2])

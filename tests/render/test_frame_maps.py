@@ -11,8 +11,7 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.picture import overlay_frame
 from nlviz.render.colour_scale import scale_of
 from nlviz.render.frame_maps import Look, map_frame, spread
-
-from .conftest import make_clip
+from tests.fixtures import make_clip
 
 CLIP = make_clip(5, 36, 60)
 KEYS = TokenGrid((5, 3, 5), (1, 12, 12), (0, 5.5, 5.5))

@@ -14,8 +14,7 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.render import movie
 from nlviz.render.overlay import Overlay, overlay
 from nlviz.render.shown import ACCENT
-
-from .conftest import make_clip
+from tests.fixtures import make_clip
 
 
 def shown(frames: int, height: int, width: int) -> Overlay:

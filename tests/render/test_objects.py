@@ -18,7 +18,7 @@ from nlviz.views.view import View
 from nlviz.web.payloads.container import unpack
 from nlviz.web.payloads.live_view import live_view
 from nlviz.web.payloads.objects import for_live_view
-from tests.render.conftest import BLOCK
+from tests.fixtures import BLOCK
 
 
 def dog(frame: int = 1) -> Detection:

@@ -12,8 +12,7 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.files import local as files
 from nlviz.render.shown import ACCENT
-
-from .conftest import BLOCK
+from tests.fixtures import BLOCK
 
 
 @pytest.fixture(scope="module")

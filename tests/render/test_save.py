@@ -32,8 +32,7 @@ from nlviz.views.view import View
 from nlviz.web.payloads.container import unpack
 from nlviz.words.numbers import change_text
 from nlviz.words.rows import row_sentence
-
-from .conftest import BLOCK, make_capture, make_clip
+from tests.fixtures import BLOCK, make_capture, make_clip
 
 AT = {"frame": 1, "y": 20.0, "x": 50.0}
 

@@ -14,7 +14,7 @@ from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, OutsideClip, UnknownBlock
 from nlviz.views.display import SOURCES, Display
 from nlviz.views.view import ClipRef, ModelRef, View, read_view
-from tests.render.conftest import BLOCK
+from tests.fixtures import BLOCK
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1

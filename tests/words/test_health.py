@@ -13,7 +13,7 @@ from nlviz.analysis.statistics import block_statistics, moved, row_statistics
 from nlviz.captures.model import Capture
 from nlviz.render.charts import mass_over_time
 from nlviz.words.health import health_lines, row_lines, top_keys, trust
-from tests.render.conftest import BLOCK, make_capture, make_clip
+from tests.fixtures import BLOCK, make_capture, make_clip
 
 HEALTH = BlockHealth(
     size=0.034,

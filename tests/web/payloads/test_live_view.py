@@ -57,9 +57,9 @@ def compare(capture: Capture, block: str, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("block", ["stage3", "stage4"])
-def test_rows_of_a_real_clip_equal_torch(block: str, tmp_path: Path) -> None:
+def test_rows_of_a_real_clip_equal_torch(block: str, tmp_path: Path, lite_nl: nlviz.Model) -> None:
     clip = nlviz.read_clip(asset("clips/bunny.mp4"), frames=3, size=112)
-    header = compare(nlviz.load_model("lite-nl").capture(clip), block, tmp_path)
+    header = compare(lite_nl.capture(clip), block, tmp_path)
     assert [s["key"] for s in header["sources"] if s["part"]] == ["pairwise", "unary", "minus_mean"]
     assert header["block"]["note"] is None
 

@@ -1,4 +1,7 @@
-"""A small capture whose every size is another number: 3 frames of 52 x 84, keys pooled."""
+"""What many tests read and none changes: a small clip, its capture, the bundled network.
+
+Every size of the capture is another number: 3 frames of 52 x 84, keys pooled.
+"""
 
 from __future__ import annotations
 
@@ -42,3 +45,9 @@ def clip() -> Clip:
 @pytest.fixture(scope="session")
 def capture(clip: Clip) -> Capture:
     return make_capture(clip, pool=2)
+
+
+@pytest.fixture(scope="session")
+def lite_nl() -> Model:
+    """The bundled network, loaded once for a worker."""
+    return nlviz.load_model("lite-nl")
