@@ -41,7 +41,7 @@ test quick: .venv/node/installed
 
 # Under a minute: no browser, no wheel, nobody else's code, no doctests.
 quick: install
-	$(PYTEST) -m "not (browser or wheel or slow)" --ignore=tests/originals tests
+	$(PYTEST) -m "not (browser or wheel or slow)" $(addprefix --ignore=tests/,originals browser app) tests
 
 # Everything that is asserted.
 test: install .venv/peers .venv/originals/installed lint

@@ -13,6 +13,8 @@ import nlviz
 import nlviz.denoise
 from tests.benchmarks.page import PAGE, page
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -25,6 +25,8 @@ from nlviz.cli import app_server as serving
 from nlviz.errors import NlvizError
 from nlviz.resources import bundled_inputs
 
+pytestmark = pytest.mark.slow
+
 # Small and few: each call decodes, loads the model and runs it.
 QUICK = ["--frames", "2", "--size", "96"]
 CLIP = "composed-twins.mp4"

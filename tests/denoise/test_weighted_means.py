@@ -21,6 +21,8 @@ from nlviz.denoise.weighted_means import non_local_means, non_local_means_of_cli
 from nlviz.errors import NlvizError
 from tests.denoise import naive
 
+pytestmark = pytest.mark.slow
+
 PROPERTIES: dict[str, dict[str, Any]] = {
     "flat": {"patch": 5, "window": 7},
     "flat 3": {"patch": 3, "window": 9},

@@ -34,6 +34,8 @@ from tests.families.writers.caffe2 import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def reference(content: Blobs, *, depth: int = 50, group: int | None = None, **trunk: Any) -> Net:
     """Return the network that video-nonlocal-net computes, straight from the blobs."""

@@ -11,6 +11,8 @@ from nlviz.families import FAMILIES
 from tests.families.conformance import LIVE, check_file, check_live, named, uncovered
 from tests.families.writers import WRITERS
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_family_is_covered() -> None:
     assert not uncovered(FAMILIES, LIVE, WRITERS)

@@ -19,6 +19,8 @@ from tests.families.writers.gluoncv import (
     with_second_names,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("blocks", "places"), [(5, FIVE), (10, TEN)])
 def test_files_of_the_model_zoo(tmp_path: Path, blocks: int, places: Places) -> None:

@@ -12,6 +12,8 @@ from tests.families.references import assert_same, differs, noise
 from tests.families.torch_names import in_memory, network_of, state_of
 from tests.families.writers.mit_tsm import BLOCK, FILE, NAMES, PLACES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])

@@ -22,6 +22,8 @@ from tests.families.writers.open_mmlab import (
     wrapped,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from tests.families.writers.slowfast import (
     written,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def slow() -> State:

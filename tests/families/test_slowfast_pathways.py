@@ -36,6 +36,8 @@ from tests.families.writers.slowfast import (
     written,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class TwoPathways(Net):

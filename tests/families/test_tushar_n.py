@@ -14,6 +14,8 @@ from tests.families.references import I3D, Places, assert_same, differs, noise
 from tests.families.torch_names import State, doubled, in_memory, network_of, state_of
 from tests.families.writers.tushar_n import FILE, FIVE, NAMES, STEM
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def state() -> State:

@@ -16,6 +16,8 @@ from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSp
 from tests.networks.drawing import drawn, noise, relative
 from tests.networks.plain import Block, Plain, norm
 
+pytestmark = pytest.mark.slow
+
 TWO = {(3, 0): Block(), (4, 1): Block()}
 PLACES = tuple(TWO)
 LONG = NonLocalSpec(frames_per_group=2)

@@ -14,6 +14,8 @@ from nlviz.networks.presets import c2d, five_blocks, i3d, slow_only, ten_blocks,
 from nlviz.networks.slowfast import SlowFast, SlowFastSpec
 from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
 
+pytestmark = pytest.mark.slow
+
 FAST = VideoResNetSpec(
     depth=50, stem_kernel=5, temporal={s: (3,) * n for s, n in ((2, 3), (3, 4), (4, 6), (5, 3))}
 )

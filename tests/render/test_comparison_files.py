@@ -29,6 +29,8 @@ from nlviz.render.comparison_files import (
 )
 from nlviz.resources import asset
 
+pytestmark = pytest.mark.slow
+
 FEW = ["gaussian", "non-local-means", "opencv-nlm"]
 
 

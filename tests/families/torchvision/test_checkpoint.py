@@ -20,6 +20,8 @@ from nlviz.zoo.checkpoints import inspect_checkpoint, load_checkpoint
 from nlviz.zoo.load import CARDS, file_of, load_model
 from tests.nets import awake, noise_clip
 
+pytestmark = pytest.mark.slow
+
 KNOWN = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1
 NAME = KNOWN.url.rpartition("/")[2]
 HEADS = [f"keypoint_head.{n}" for n in (3, 7, 11, 15)]

@@ -35,6 +35,8 @@ from nlviz.networks.detection import (
 )
 from tests.nets import awake, noise_clip
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {
     "min_size": 96,
     "max_size": 170,

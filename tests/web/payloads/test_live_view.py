@@ -20,6 +20,8 @@ from nlviz.web.payloads.live_view import live_view
 from tests.nets import FRAMES, frame_net, noise_clip
 from tests.web.live_view.test_rows import run_node
 
+pytestmark = pytest.mark.slow
+
 PLACES = ((0, 20, 30), (1, 70, 100), (2, 40.5, 150), (2, 100, 5))
 
 
