@@ -16,6 +16,7 @@ from torch import Tensor
 from nlviz.affinity.grid import TokenGrid
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
+from nlviz.sentences import fixed
 
 Weights = npt.NDArray[np.float32]
 Values = Literal["weights", "logits", "difference", "attribution"]
@@ -240,7 +241,7 @@ class AttentionMap:
             ground = np.zeros((*big.shape, 3), np.uint8)
             frames.append(overlay_frame(ground, big, strength=1.0, signed=self.signed))
         captions = [
-            f"frame {self.keys.centre(i * self.keys.size // len(frames))[0]:g}: {m:.0%}"
+            f"frame {self.keys.centre(i * self.keys.size // len(frames))[0]:g}: {fixed(100 * m, 0)} %"
             for i, m in enumerate(self.per_frame())
         ]
         title = f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform"

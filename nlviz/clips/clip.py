@@ -17,6 +17,7 @@ from nlviz.errors import UnreadableClip
 from nlviz.files.local import digest_of
 from nlviz.picture import resized, scaled, strip_html
 from nlviz.progress import Listener
+from nlviz.sentences import fixed, seconds_text
 
 Frames = npt.NDArray[np.uint8]
 
@@ -135,11 +136,11 @@ class Clip:
         t, h, w = self.shape
         if t == 1:
             return f"Clip({self.name!r}, a picture of {w}x{h} px)"
-        span = f"{self.times[0]:.2f} to {self.times[-1]:.2f} s"
+        span = f"{fixed(self.times[0], 2)} to {seconds_text(self.times[-1])}"
         return f"Clip({self.name!r}, {t} frames of {w}x{h} px, {span})"
 
     def _repr_html_(self) -> str:
-        captions = [f"{time:.2f} s" for time in self.times]
+        captions = [seconds_text(time) for time in self.times]
         return strip_html(list(self.frames), captions=captions, title=repr(self))
 
 

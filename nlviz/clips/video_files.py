@@ -20,6 +20,7 @@ import numpy.typing as npt
 from nlviz.clips.picture_files import MAX_PIXELS, read_still, too_many_pixels
 from nlviz.errors import UnreadableClip
 from nlviz.progress import Listener
+from nlviz.sentences import seconds_text
 
 Frames = npt.NDArray[np.uint8]
 Times = npt.NDArray[np.float64]
@@ -131,7 +132,9 @@ def _spread(
 
 
 def _beyond_end(start: float, end: float) -> UnreadableClip:
-    return UnreadableClip(f"start must lie before the last frame at {end:.2f} s, got {start:g} s")
+    return UnreadableClip(
+        f"start must lie before the last frame at {seconds_text(end)}, got {start:g} s"
+    )
 
 
 class _opened:

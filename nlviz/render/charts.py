@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from nlviz.denoise.comparison.curves import EffectiveCurve, QualityCurve
 from nlviz.denoise.comparison.results import Comparison
+from nlviz.sentences import fixed, seconds_text
 
 Numbers = npt.NDArray[np.float64]
 
@@ -29,7 +30,7 @@ def mass_over_time(per_frame: Numbers, times: Numbers, *, own: int) -> go.Figure
     >>> len(figure.data[0].x)
     2
     """
-    labels = [f"{time:.2f} s" for time in times]
+    labels = [seconds_text(time) for time in times]
     line = [0.0 if i != own else 2.0 for i in range(len(labels))]
     figure = go.Figure(
         go.Bar(
@@ -66,7 +67,7 @@ def prediction(labels: Sequence[tuple[str, float]]) -> go.Figure:
             y=names,
             orientation="h",
             marker_color="#7d8590",
-            text=[f"{share:.0%}" for share in shares],
+            text=[f"{fixed(100 * share, 0)} %" for share in shares],
             textposition="auto",
             hovertemplate="%{y}: %{x:.1%}<extra></extra>",
         )

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from nlviz.clips.detections import Detection, Pixel, limbs, seen
 from nlviz.render.text_drawing import Colour, width, write
+from nlviz.sentences import fixed
 
 Picture = npt.NDArray[np.uint8]
 
@@ -161,7 +162,7 @@ def with_objects(
 
 def _label(found: Detection, at: Pixel, size: int, corner: Pixel, before: Sequence[Label]) -> Label:
     """Return a label above its box, or inside where there is no room; below others in its way."""
-    text = f"{found.name} · {found.score:.0%}"
+    text = f"{found.name} · {fixed(100 * found.score, 0)} %"
     wide, high = width(text, size) + 0.8 * size, 1.4 * size
     x, y = max(at[0], corner[0]), at[1] - high
     if y < corner[1]:

@@ -19,7 +19,7 @@ from nlviz.analysis.health import (
 from nlviz.analysis.statistics import BlockStatistics, RowStatistics
 from nlviz.clips.clip import Clip
 from nlviz.picture import data_url
-from nlviz.sentences import listed
+from nlviz.sentences import listed, seconds_text
 from nlviz.words.numbers import change_text, fine_percent_text, percent_text
 
 
@@ -103,7 +103,7 @@ def row_lines(s: RowStatistics) -> list[Line]:
     lines.append(Line(percent_text(s.own_frame, space=" "), "of the mass in its own frame"))
     lines.append(Line(f"{s.pixels:.0f} px", "mean distance in the picture"))
     if len(s.per_frame) > 1:
-        lines.append(Line(f"{s.seconds:.2f} s", "mean distance in time"))
+        lines.append(Line(seconds_text(s.seconds), "mean distance in time"))
     return lines
 
 

@@ -7,9 +7,8 @@ are rounded away from zero in both, on the number that the float stands for.
 from __future__ import annotations
 
 import math
-from decimal import ROUND_HALF_UP, Context, Decimal
 
-_CONTEXT = Context(prec=800)  # any float at any number of places
+from nlviz.sentences import fixed
 
 
 def multiple_text(multiple: float) -> str:
@@ -39,8 +38,8 @@ def number_text(value: float) -> str:
         return _short(value, 1 - math.floor(math.log10(size)))
     if size >= 1e5:
         exponent = math.floor(math.log10(size))
-        return f"{_fixed(value / 10.0**exponent, 1)}·10^{exponent}"
-    return _fixed(value, 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3)
+        return f"{fixed(value / 10.0**exponent, 1)}·10^{exponent}"
+    return fixed(value, 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3)
 
 
 def change_text(share: float, *, space: str = "\u00a0") -> str:
@@ -53,7 +52,7 @@ def change_text(share: float, *, space: str = "\u00a0") -> str:
     if abs(percent) < 0.05:
         return f"0{space}%"
     sign = "+" if percent > 0 else ""
-    return f"{sign}{_fixed(percent, 0 if abs(percent) >= 9.95 else 1)}{space}%"
+    return f"{sign}{fixed(percent, 0 if abs(percent) >= 9.95 else 1)}{space}%"
 
 
 def fine_percent_text(share: float) -> str:
@@ -65,7 +64,7 @@ def fine_percent_text(share: float) -> str:
     percent = 100 * share
     if 0 < percent < 0.1:
         return "<0.1 %"
-    return f"{_fixed(percent, 0 if percent >= 10 or percent == 0 else 1)} %"
+    return f"{fixed(percent, 0 if percent >= 10 or percent == 0 else 1)} %"
 
 
 def percent_text(share: float, *, space: str = "\u00a0") -> str:
@@ -75,22 +74,10 @@ def percent_text(share: float, *, space: str = "\u00a0") -> str:
     ('25\xa0%', '3\xa0%', '<1\xa0%', '0\xa0%')
     """
     percent = 100 * share
-    return f"<1{space}%" if 0 < percent < 0.95 else f"{_fixed(percent, 0)}{space}%"
-
-
-def _fixed(value: float, digits: int) -> str:
-    """Format a number at this many decimals, halves away from zero; zero has no sign."""
-    if not math.isfinite(value):
-        return "–"
-    text = str(
-        Decimal(abs(value)).quantize(
-            Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP, context=_CONTEXT
-        )
-    )
-    return f"-{text}" if value < 0 and float(text) else text
+    return f"<1{space}%" if 0 < percent < 0.95 else f"{fixed(percent, 0)}{space}%"
 
 
 def _short(value: float, digits: int) -> str:
-    """Format a number as ``_fixed`` does, without zeros at the end of its decimals."""
-    text = _fixed(value, digits)
+    """Format a number as ``fixed`` does, without zeros at the end of its decimals."""
+    text = fixed(value, digits)
     return text.rstrip("0").rstrip(".") if "." in text else text

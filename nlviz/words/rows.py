@@ -8,6 +8,7 @@ from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.by_frame import masses, shown_frame
 from nlviz.analysis.statistics import moved
 from nlviz.clips.clip import Clip
+from nlviz.sentences import fixed, seconds_text
 from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text
 
 
@@ -20,12 +21,11 @@ def place_text(clip: Clip, attention: AttentionMap) -> str:
     """Return where the query is, in seconds and pixels."""
     frame, y, x = attention.query
     what = "key" if attention.direction == "to" else "query"
-    at = (
-        ""
-        if len(clip.frames) == 1
-        else f" {clip.times[shown_frame(frame, len(clip.times))]:.2f}\u00a0s,"
-    )
-    return f"the {what} at{at} y\u00a0{y:.0f}\u00a0px, x\u00a0{x:.0f}\u00a0px"
+    at = ""
+    if len(clip.frames) > 1:
+        time = clip.times[shown_frame(frame, len(clip.times))]
+        at = " " + seconds_text(time, space="\u00a0") + ","
+    return f"the {what} at{at} y\u00a0{fixed(y, 0)}\u00a0px, x\u00a0{fixed(x, 0)}\u00a0px"
 
 
 def left_out(attention: AttentionMap) -> tuple[str, float]:
@@ -72,6 +72,6 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
         if attention.values == "logits":
             size = number_text(link.weight)
         at = clip.times[shown_frame(link.frame, len(clip.times))]
-        when = f"{at:.2f} s, " if len(clip.frames) > 1 else ""
-        parts.append(f"{what} {size} at {when}y {link.y:.0f}, x {link.x:.0f}")
+        when = f"{seconds_text(at)}, " if len(clip.frames) > 1 else ""
+        parts.append(f"{what} {size} at {when}y {fixed(link.y, 0)}, x {fixed(link.x, 0)}")
     return "; ".join(parts)

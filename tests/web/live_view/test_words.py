@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nlviz.sentences import seconds_text
 from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text
 from tests.web.live_view.test_rows import node
 
@@ -17,6 +19,7 @@ THEIRS = {
     "changeText": change_text,
     "multipleText": multiple_text,
     "numberText": number_text,
+    "secondsText": partial(seconds_text, space="\u00a0"),
 }
 
 

@@ -61,7 +61,7 @@ function shortText(value, digits) {
 }
 
 export function secondsText(seconds) {
-  return `${seconds.toFixed(2)}${THIN}s`;
+  return `${fixedText(seconds, 2)}${THIN}s`;
 }
 
 /** A key's weight as the reader asked for it. */
