@@ -241,7 +241,8 @@ class AttentionMap:
             ground = np.zeros((*big.shape, 3), np.uint8)
             frames.append(overlay_frame(ground, big, strength=1.0, signed=self.signed))
         captions = [
-            f"frame {self.keys.centre(i * self.keys.size // len(frames))[0]:g}: {fixed(100 * m, 0)} %"
+            f"frame {self.keys.centre(i * self.keys.size // len(frames)).frame:g}: "
+            f"{fixed(100 * m, 0)} %"
             for i, m in enumerate(self.per_frame())
         ]
         title = f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform"
