@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numba
 import numpy as np
-from numba.extending import intrinsic, overload
 
 from nlviz.denoise.image import PlaneArray
 from nlviz.denoise.kernels.threads import steps_of
+from nlviz.denoise.kernels.whole_numba import intrinsic, numba, overload
 from nlviz.denoise.weighting import Weighting
 from nlviz.progress import Listener
 

@@ -72,3 +72,19 @@ def test_a_type_is_compiled_once_for_all_parameters() -> None:
     non_local_means(image[..., 0], h=2, sigma=1.5, threads=2)
     non_local_means_of_clip(image.transpose(2, 0, 1).astype(np.uint8), h=2, frames_window=3)
     assert len(cpu._compiled.signatures) == before
+
+
+@pytest.mark.slow
+def test_numba_is_imported_whole_while_pytorch_is_imported_in_another_thread() -> None:
+    # What torch._dynamo does to sys.modules, for longer.
+    program = (
+        "import sys, threading\n"
+        "import numpy\n"
+        "taken = sys.modules.pop('_operator')\n"
+        "threading.Timer(2, sys.modules.__setitem__, ('_operator', taken)).start()\n"
+        "from nlviz.denoise import non_local_means\n"
+        "picture = numpy.random.default_rng(0).normal(100, 20, (24, 31))\n"
+        "print(non_local_means(picture, h=20.0, sigma=20.0).std() < picture.std())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
