@@ -87,6 +87,8 @@ class _Clip(Record):
     name: str
     digest: str
     sampling: _Sampling
+    notes: tuple[str, ...] = ()  # from 0.4 on
+    reader: str = ""
 
 
 class _Pairwise(Record):
@@ -198,7 +200,13 @@ def encode(parts: Parts) -> bytes:
         tensors |= {f"{n}.{key}": value for key, value in found.items() if value is not None}
         blocks.append(_described(name, affinity))
     header = {
-        "clip": {"name": clip.name, "digest": clip.digest, "sampling": asdict(clip.sampling)},
+        "clip": {
+            "name": clip.name,
+            "digest": clip.digest,
+            "sampling": asdict(clip.sampling),
+            "notes": clip.notes,
+            "reader": clip.reader,
+        },
         "about": dict(parts.about),
         "labels": list(parts.labels),
         "blocks": blocks,
@@ -282,7 +290,15 @@ def _clip(found: _Clip, tensors: Mapping[str, Tensor]) -> Clip:
     _require(times.dtype == torch.float64, "clip.times must be float64")
     _require(bool(times.isfinite().all()), "clip.times must be finite")
     sampling = Sampling(**msgspec.structs.asdict(found.sampling))
-    return Clip(frames.numpy(), times.numpy(), found.name, found.digest, sampling)
+    return Clip(
+        frames.numpy(),
+        times.numpy(),
+        found.name,
+        found.digest,
+        sampling,
+        found.notes,
+        found.reader,
+    )
 
 
 def _affinity(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,9 @@ class Clip:
         name: file name or what the caller called it.
         digest: sha256 of the file's bytes, or of the frames where there is no file.
         sampling: how the frames were chosen.
+        notes: one sentence for each thing that a user must know before believing the frames, such
+            as that fields were combined into frames; empty where there is none.
+        reader: the library that decoded the file, with its version, or empty.
 
     >>> clip = Clip.from_frames(np.zeros((2, 30, 40, 3), np.uint8), name="black")
     >>> clip
@@ -60,6 +63,8 @@ class Clip:
     name: str
     digest: str
     sampling: Sampling = field(default_factory=Sampling)
+    notes: tuple[str, ...] = ()
+    reader: str = ""
 
     def __post_init__(self) -> None:
         f = self.frames
@@ -113,7 +118,7 @@ class Clip:
     def resized(self, size: int) -> Clip:
         """Resize the clip to this shorter side, in pixels, keeping its aspect ratio."""
         frames = np.stack([_shorter_side(f, size) for f in self.frames])
-        return Clip(frames, self.times.copy(), self.name, self.digest, self.sampling)
+        return replace(self, frames=frames, times=self.times.copy())
 
     def part(self, first: int, end: int) -> Clip:
         """Return the frames from ``first`` to ``end``, exclusive, as a clip.
@@ -123,7 +128,16 @@ class Clip:
         """
         digest = digest_of(f"{self.digest} {self.sampling} {first} {end}".encode())
         name = f"{self.name}, frames {first} to {end - 1}"
-        return Clip(self.frames[first:end], self.times[first:end], name, digest, self.sampling)
+        frames, times = self.frames[first:end], self.times[first:end]
+        return replace(self, frames=frames, times=times, name=name, digest=digest)
+
+    def noted(self, *notes: str) -> Clip:
+        """Return the clip with further notes, each of them once.
+
+        >>> Clip.from_frames(np.zeros((2, 30, 40, 3), np.uint8)).noted("Shown half as fast.").notes
+        ('Shown half as fast.',)
+        """
+        return replace(self, notes=tuple(dict.fromkeys((*self.notes, *notes))))
 
     def thumbnail(self, *, frame: int, y: float, x: float, side: int) -> Frames:
         """Return the (side, side, 3) square of pixels around a point; edges are repeated."""
@@ -197,7 +211,7 @@ def read_clip(
             raise UnreadableClip(f"{label} cannot be read: {error.strerror}") from None
     resize = None if size is None else (lambda frame: _shorter_side(frame, size))
     try:
-        pixels, times = decoding.decode(
+        decoded = decoding.decode(
             source,
             start=start,
             stride=stride,
@@ -207,7 +221,15 @@ def read_clip(
         )
     except UnreadableClip as error:
         raise UnreadableClip(f"{label}: {error}") from None
-    return Clip(pixels, times, label, digest, sampling)
+    return Clip(
+        decoded.frames,
+        decoded.times,
+        label,
+        digest,
+        sampling,
+        decoded.notes,
+        decoded.reader,
+    )
 
 
 def _check_sampling(sampling: Sampling) -> None:

@@ -7,7 +7,7 @@ the demuxer lists counts and, in the end, what decodes.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,14 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
+from PIL import __version__ as PIL_VERSION
 
+from nlviz.clips.decoded import Decoded, Frames, Keep, Times
 from nlviz.clips.picture_files import MAX_PIXELS, read_still, too_many_pixels
+from nlviz.clips.shown_frames import Screen
 from nlviz.errors import UnreadableClip
 from nlviz.progress import Listener
 from nlviz.sentences import seconds_text
-
-Frames = npt.NDArray[np.uint8]
-Times = npt.NDArray[np.float64]
-Keep = Callable[[Frames], Frames]
 
 MAX_BYTES = 1 << 30  # of all frames kept
 LISTED_SECONDS = 600.0  # longer films are not listed packet by packet, frames are sought by time
@@ -38,15 +36,16 @@ def decode(
     frames: int | None,
     keep: Keep | None,
     progress: Listener | None,
-) -> tuple[Frames, Times]:
-    """Decode a file into (T, H, W, 3) RGB uint8 frames and their (T,) times in seconds.
+) -> Decoded:
+    """Decode a file into RGB frames, their times and what a user must know of them.
 
     Raises:
         UnreadableClip: when nothing decodes, or more than the limits.
     """
     picture = read_still(source)
     if picture is not None:
-        return (keep(picture) if keep else picture)[None], np.zeros(1)
+        pixels = (keep(picture) if keep else picture)[None]
+        return Decoded(pixels, np.zeros(1), reader=f"Pillow {PIL_VERSION}")
     try:
         return _video(source, start, stride, frames, keep, progress)
     except (av.error.FFmpegError, EOFError) as error:
@@ -82,7 +81,8 @@ def _video(
     frames: int | None,
     keep: Keep | None,
     progress: Listener | None,
-) -> tuple[Frames, Times]:
+) -> Decoded:
+    screen = Screen()
     with _opened(source) as (container, stream):
         length = float(stream.duration * stream.time_base) if stream.duration else 0.0
         length = length or (container.duration or 0) / av.time_base
@@ -103,22 +103,29 @@ def _video(
             raise _beyond_end(start, times[-1] - origin)
         wanted = _chosen(times, origin + start, stride, frames)
         keys = keyframes if len(times) > 600 else []  # short clips decode faster without seeking
-    pixels, found = _decoded(source, wanted, keys, keep, progress)
+    pixels, found = _decoded(source, wanted, keys, screen, keep, progress)
     if len(pixels) < len(wanted) and keys is not None:
         # The file ends before its index does: spread the frames over what decodes.
-        _, real = _decoded(source, np.asarray(times), [], lambda _: np.zeros((1, 1, 3), np.uint8))
+        _, real = _decoded(
+            source, np.asarray(times), [], Screen(), lambda _: np.zeros((1, 1, 3), np.uint8)
+        )
         if len(real) and real[-1] - origin >= start:
             wanted = _chosen(real, origin + start, stride, frames)
-            pixels, found = _decoded(source, wanted, [], keep, progress)
+            pixels, found = _decoded(source, wanted, [], screen, keep, progress)
     elif 1 < len(pixels) < len(wanted) and stride is None:
         # The film ends before its header says: spread the frames again.
         wanted = np.linspace(found[0], found[-1], len(wanted))
-        pixels, found = _decoded(source, wanted, None, keep, progress)
+        pixels, found = _decoded(source, wanted, None, screen, keep, progress)
     if not pixels:
         raise UnreadableClip(
             "the video has no frame that decodes; is the file complete and its codec common?"
         )
-    return np.stack(pixels), np.asarray(found, np.float64) - origin
+    return Decoded(
+        np.stack(pixels),
+        np.asarray(found, np.float64) - origin,
+        tuple(screen.notes),
+        reader=f"FFmpeg {av.ffmpeg_version_info} through PyAV {av.__version__}",
+    )
 
 
 def _spread(
@@ -210,6 +217,7 @@ def _decoded(
     source: Path | BytesIO,
     wanted: Times,
     keyframes: list[float] | None,
+    screen: Screen,
     keep: Keep | None,
     progress: Listener | None = None,
 ) -> tuple[list[Frames], list[float]]:
@@ -225,7 +233,7 @@ def _decoded(
                 break
             if found and reader.time <= found[-1]:
                 continue
-            rgb = _upright(frame)
+            rgb = screen.shown(frame)
             rgb = keep(rgb) if keep else rgb
             if pixels and rgb.shape != pixels[0].shape:  # some streams change size on the way
                 height, width = pixels[0].shape[:2]
@@ -283,12 +291,3 @@ class _Reader:
             if self.time >= time - 1e-4:
                 return frame
         return None
-
-
-def _upright(frame: Any) -> Frames:
-    if frame.width * frame.height > MAX_PIXELS:
-        raise too_many_pixels(f"{frame.width} x {frame.height}")
-    rgb = frame.to_ndarray(format="rgb24")
-    turns = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-    rotation = round(frame.rotation) % 360
-    return np.asarray(cv2.rotate(rgb, turns[rotation]) if rotation in turns else rgb, np.uint8)

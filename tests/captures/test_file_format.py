@@ -142,7 +142,7 @@ def test_what_is_read_is_what_was_saved(kind: Callable[[], Capture], tmp_path: P
     after = read_capture(path)
     assert np.array_equal(after.clip.frames, before.clip.frames)
     assert np.array_equal(after.clip.times, before.clip.times)
-    for name in ("name", "digest", "sampling"):
+    for name in ("name", "digest", "sampling", "notes", "reader"):
         assert getattr(after.clip, name) == getattr(before.clip, name)
     assert after.about == before.about
     assert after.labels == before.labels

@@ -16,6 +16,7 @@ from PIL import Image
 
 from nlviz.clips import video_files as decoding
 from nlviz.clips.clip import read_clip
+from nlviz.clips.shown_frames import Screen
 from nlviz.errors import UnreadableClip
 from tests.footage import bar, codec_is_there, shares, write_sound, write_video
 
@@ -205,14 +206,14 @@ def film() -> bytes:
 
 def test_long_films_are_sought_by_time(film: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = 0
-    real = decoding._upright
+    real = Screen.shown
 
-    def count(frame: Any) -> Any:
+    def count(screen: Screen, frame: Any) -> Any:
         nonlocal decoded
         decoded += 1
-        return real(frame)
+        return real(screen, frame)
 
-    monkeypatch.setattr(decoding, "_upright", count)
+    monkeypatch.setattr(Screen, "shown", count)
     clip = read_clip(film, frames=5)
     assert decoded == 5
     assert len(clip.times) == 5
@@ -484,7 +485,7 @@ def test_huge_pictures_are_refused_before_they_are_decoded(side: int) -> None:
 
 def test_huge_frames_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "MAX_PIXELS", 64 * 96 - 1)
-    monkeypatch.setattr(decoding, "_upright", None)
+    monkeypatch.setattr(Screen, "shown", None)
     with pytest.raises(UnreadableClip, match="this one has 96 x 64"):
         read_clip(write_video())
 
