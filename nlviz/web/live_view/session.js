@@ -55,8 +55,11 @@ export function createSession(root, container, pictures, store, { onPin, onView,
   const painter = createPainter(root, store, engine, parts, { lut, served: onPin !== null, timings });
 
   stage.element.append(readout.element, inspector.element);
-  root.replaceChildren(createTitle(head), equation.element, toolbar.element,
-    element("div", { class: "nlv-top" }, sentence.element, bar.element), stage.element, queryBar.element, closeup?.element ?? "");
+  // The picture comes first; above it stands only what never changes its height, so that it stays where it is.
+  const title = createTitle(head);
+  root.replaceChildren(title.heading, toolbar.sources,
+    element("div", { class: "nlv-top" }, sentence.element, bar.element), stage.element, queryBar.element,
+    toolbar.element, closeup?.element ?? "", equation.element, title.about);
   attachTips(root, signal);
   attachKeys(root, { ...on, pin: () => pin(activeQuery(state)) }, everywhere, signal);
   const watcher = new ResizeObserver(() => resize());
@@ -84,6 +87,7 @@ export function createSession(root, container, pictures, store, { onPin, onView,
     equation.setWidth(now);
     root.classList.toggle("nlv-small", now < NARROW);
     stage.resize(now);
+    sentence.fit();
     painter.redraw(now);
   }
 

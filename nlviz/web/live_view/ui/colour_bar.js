@@ -15,9 +15,11 @@ export function createBar(lut) {
   const middle = element("span", { class: "nlv-middle" });
   const high = element("span", { class: "nlv-high" });
   const title = element("span", { class: "nlv-bar-title" });
+  const beyond = element("span");
   const box = element("div", { class: "nlv-ramp-box" }, ramp, needle);
   box.style.background = `rgb(${toGround(Uint8ClampedArray.of(128, 128, 128, 255), lut.ground).subarray(0, 3).join(" ")})`;
-  const bar = element("div", { class: "nlv-bar", role: "img" }, title, box,
+  const bar = element("div", { class: "nlv-bar", role: "img" },
+    element("div", { class: "nlv-bar-head" }, title, beyond), box,
     element("div", { class: "nlv-ticks" }, low, middle, high));
   const context = contextOf(ramp);
   const image = context.createImageData(256, 1);
@@ -29,8 +31,7 @@ export function createBar(lut) {
     const weight = result.difference ? "Difference" : "Weight";
     const what = view.unit === "absolute" ? weight : `${weight}, × uniform attention`;
     const how = { query: "", locked: " · scale locked", frame: " · own scale per frame" }[view.scale];
-    const most = result.scale.clipped && view.scale !== "frame" ? ` · strongest ${valueText(result.most, result, view.unit)}` : "";
-    return what + how + most;
+    return what + how;
   }
 
   function update(result, view) {
@@ -42,6 +43,8 @@ export function createBar(lut) {
       context.putImageData(image, 0, 0);
     }
     setText(title, titleOf(result, view));
+    const clipped = scale.clipped && view.scale !== "frame";
+    setText(beyond, clipped ? `strongest other key ${valueText(result.most, result, view.unit)}` : "");
     const text = (value) => valueText(value, result, view.unit);
     if (view.scale === "frame" && !result.logits) {
       setText(low, "0");
@@ -52,7 +55,8 @@ export function createBar(lut) {
     setText(low, (scale.clippedBelow ? "<" : "") + text(scale.lo));
     setText(middle, text((scale.lo + scale.hi) / 2));
     setText(high, (scale.clipped ? ">" : "") + text(scale.hi));
-    bar.setAttribute("aria-label", `${title.textContent}: colours from ${text(scale.lo)} to ${text(scale.hi)}`);
+    const end = beyond.textContent ? `, ${beyond.textContent}` : "";
+    bar.setAttribute("aria-label", `${title.textContent}: colours from ${text(scale.lo)} to ${text(scale.hi)}${end}`);
   }
 
   /** Point the needle at a value, or hide it for null. */

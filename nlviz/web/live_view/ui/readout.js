@@ -8,7 +8,10 @@ import { numberText, rowSentence, valueText, whenText } from "../pure/words.js";
 const CLOSE = 132;
 const OFFER_FROM = 0.4;
 
-/** The sentence; `onOffer` is called where the reader takes the offer to leave the own cell out. */
+/**
+ * The sentence, in a box of one height: where it is long its letters are smaller. `onOffer` is called
+ * where the reader takes the offer to leave the own cell out.
+ */
 export function createSentence(onOffer, signal) {
   const text = element("span");
   const offer = element("button", {
@@ -16,13 +19,26 @@ export function createSentence(onOffer, signal) {
     "data-tip": "Leave the query's own cell out and scale the rest",
   });
   const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
-  const node = element("div", { class: "nlv-finding" }, element("p", { class: "nlv-sentence" }, text, offer), spoken);
+  const line = element("p", { class: "nlv-sentence" }, text, offer);
+  const node = element("div", { class: "nlv-finding" }, line, spoken);
   let timer = 0;
   offer.addEventListener("click", onOffer, { signal });
 
   function update(result, query, clip, note) {
-    setText(text, note ?? rowSentence(result, query, clip));
-    offer.hidden = note !== null || !(result.ownShare >= OFFER_FROM);
+    const words = note ?? rowSentence(result, query, clip);
+    const offers = note === null && result.ownShare >= OFFER_FROM;
+    if (text.textContent === words && offer.hidden !== offers) return;
+    text.textContent = words;
+    offer.hidden = !offers;
+    fit();
+  }
+
+  /** Choose the largest letters that fit into the box. */
+  function fit() {
+    for (const size of ["", "long", "longer"]) {
+      node.dataset.size = size;
+      if (line.offsetHeight <= node.clientHeight) return;
+    }
   }
 
   /** Say the sentence to screen readers once the query has come to rest. */
@@ -31,7 +47,7 @@ export function createSentence(onOffer, signal) {
     timer = setTimeout(() => setText(spoken, text.textContent), 500);
   }
 
-  return { element: node, update, speak, stop: () => clearTimeout(timer) };
+  return { element: node, update, fit, speak, stop: () => clearTimeout(timer) };
 }
 
 /** Build the small label at the pointer: the value there and its place. */

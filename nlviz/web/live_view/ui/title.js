@@ -5,6 +5,10 @@ import { supportOf } from "../pure/support.js";
 
 const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
+/**
+ * Build the heading, which stands above the picture, and what is said about the block, below it.
+ * @param {Head} head
+ */
 export function createTitle(head) {
   const { clip, model, block, sources } = head;
   const { queries, keys, reach } = sources[0];
@@ -18,11 +22,11 @@ export function createTitle(head) {
     "Parity error: the block's output was recomputed from these rows and compared with what the block itself put out (largest difference, relative)",
     { class: "nlv-term nlv-chip" });
   const where = st > 1 ? ` and ${Number(st.toFixed(1))} frames` : "";
-  return element("header", { class: "nlv-title" },
+  const heading = element("header", { class: "nlv-title" },
     element("h2", {}, clip.name, element("span", { class: "nlv-dim", text: " · " }),
-      element("span", { text: `${model.name} ${block.name}`.trim() })),
-    element("p", {},
-      model.about ? element("span", { class: "nlv-about", text: model.about }) : null, model.about ? " · " : "",
+      element("span", { text: `${model.name} ${block.name}`.trim() })));
+  const about = element("p", { class: "nlv-facts" },
+    model.about ? element("span", { class: "nlv-about", text: model.about }) : null, model.about ? " · " : "",
       block.note ? term(block.about, block.note) : block.about ?? "",
       block.about ? " · " : "",
       clip.frames > 1 ? `${plural(clip.frames, "frame")} · ` : "",
@@ -32,5 +36,6 @@ export function createTitle(head) {
       " · ",
       stride === 1 ? "one query a pixel" : term(`stride ${stride}`, `One cell stands for ${stride} pixels of the clip${where}, each way`),
       model.device ? element("span", { class: "nlv-chip", text: model.device.replace(/^cpu$/i, "CPU") }) : null,
-      checked));
+      checked);
+  return { heading, about };
 }

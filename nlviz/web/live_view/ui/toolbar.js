@@ -81,18 +81,20 @@ export function createToolbar(head, onChange, signal) {
     labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["frame", "per frame"]])),
     more);
   const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
-  const bar = element("div", { class: "nlv-toolbar", role: "toolbar", "aria-label": "What is shown" },
-    sources, partsField, fold);
+  const bar = element("div", { class: "nlv-toolbar", role: "group", "aria-label": "How it is shown" }, partsField, fold);
 
   function wrapped(text, field, control) {
     return element("div", { class: "nlv-field", "data-tip": TIPS[field] }, element("span", { text }), control);
   }
 
-  bar.addEventListener("click", (event) => {
+  /** @param {Event} event */
+  function pressed(event) {
     const button = radioOf(event);
     if (button) onChange({ [fieldOf(button)]: button.value });
-  }, { signal });
-  bar.addEventListener("keydown", (event) => {
+  }
+
+  /** @param {KeyboardEvent} event */
+  function stepped(event) {
     const button = radioOf(event);
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!button || !step) return;
@@ -104,7 +106,12 @@ export function createToolbar(head, onChange, signal) {
     next.click();
     event.preventDefault();
     event.stopPropagation();
-  }, { signal });
+  }
+
+  for (const part of [sources, bar]) {
+    part.addEventListener("click", pressed, { signal });
+    part.addEventListener("keydown", stepped, { signal });
+  }
   bar.addEventListener("input", (event) => {
     if (!(event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)) return;
     const { name, value, type } = event.target;
@@ -138,6 +145,9 @@ export function createToolbar(head, onChange, signal) {
     const { spec, canColumn } = made;
     check(sources, view.source);
     check(parts, view.source);
+    // Where they do not fit, the sources are a row that scrolls: the chosen one is in sight.
+    const chosen = /** @type {HTMLElement|null} */ (sources.querySelector("[aria-checked=true]"));
+    if (chosen) sources.scrollLeft = chosen.offsetLeft - (sources.clientWidth - chosen.offsetWidth) / 2;
     check(show, view.show);
     check(objects, view.objects);
     check(direction, canColumn ? view.direction : "from", (value) => value === "to" && !canColumn);
@@ -160,5 +170,5 @@ export function createToolbar(head, onChange, signal) {
     more.open = narrow;
   }
 
-  return { element: bar, sync, setNarrow };
+  return { element: bar, sources, sync, setNarrow };
 }
