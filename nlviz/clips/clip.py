@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nlviz.clips import video_files as decoding
+from nlviz.clips.pictures.files import open_pictures
+from nlviz.clips.pictures.many import sampled
 from nlviz.clips.point import Point
 from nlviz.errors import UnreadableClip
 from nlviz.files.local import digest_of
@@ -31,12 +33,14 @@ class Sampling:
         stride: every stride-th frame, or None for frames spread evenly.
         frames: number of frames asked for, or None for all.
         size: shorter side in pixels, or None for the file's own.
+        fps: frames per second of pictures that say none, or None for 25.
     """
 
     start: float = 0.0
     stride: int | None = None
     frames: int | None = None
     size: int | None = None
+    fps: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +169,7 @@ def read_clip(
     stride: int | None = None,
     frames: int | None = None,
     size: int | None = None,
+    fps: float | None = None,
     name: str | None = None,
     progress: Listener | None = None,
 ) -> Clip:
@@ -180,6 +185,7 @@ def read_clip(
         stride: take every stride-th frame; None spreads ``frames`` evenly over the rest.
         frames: how many frames; None takes all.
         size: shorter side in pixels; None keeps the file's own.
+        fps: frames per second of pictures that say none themselves; None takes 25 and says so.
         name: what to call the clip; the file's name by default.
         progress: called with a sentence and a share in [0, 1] after each frame.
 
@@ -190,7 +196,7 @@ def read_clip(
     >>> read_clip(asset("photos/coffee.jpg"), size=120).shape
     (1, 120, 180)
     """
-    sampling = Sampling(start, stride, frames, size)
+    sampling = Sampling(start, stride, frames, size, fps)
     _check_sampling(sampling)
     if isinstance(path, bytes):
         source: Path | BytesIO = BytesIO(path)
@@ -211,14 +217,18 @@ def read_clip(
             raise UnreadableClip(f"{label} cannot be read: {error.strerror}") from None
     resize = None if size is None else (lambda frame: _shorter_side(frame, size))
     try:
-        decoded = decoding.decode(
-            source,
-            start=start,
-            stride=stride,
-            frames=frames,
-            keep=resize,
-            progress=progress,
-        )
+        pictures = open_pictures(source)
+        wanted: dict[str, Any] = {
+            "start": start,
+            "stride": stride,
+            "frames": frames,
+            "keep": resize,
+            "progress": progress,
+        }
+        if pictures is None:
+            decoded = decoding.decode(source, **wanted)
+        else:
+            decoded = sampled(pictures, fps=fps, **wanted)
     except UnreadableClip as error:
         raise UnreadableClip(f"{label}: {error}") from None
     return Clip(

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from nlviz.clips.decoded import Frames
-from nlviz.clips.picture_files import MAX_PIXELS, too_many_pixels
+from nlviz.clips.pictures.limits import MAX_PIXELS, too_many_pixels
 
 
 class Screen:

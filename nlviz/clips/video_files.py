@@ -1,4 +1,4 @@
-"""Decode video and picture files, frame by frame, into RGB arrays.
+"""Decode video files, frame by frame, into RGB arrays.
 
 Frame counts in file headers are not trusted (a header may say 444 where 68 frames decode): what
 the demuxer lists counts and, in the end, what decodes.
@@ -15,10 +15,9 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from PIL import __version__ as PIL_VERSION
 
 from nlviz.clips.decoded import Decoded, Frames, Keep, Times
-from nlviz.clips.picture_files import MAX_PIXELS, read_still, too_many_pixels
+from nlviz.clips.pictures.limits import MAX_PIXELS, too_many_pixels
 from nlviz.clips.shown_frames import Screen
 from nlviz.errors import UnreadableClip
 from nlviz.progress import Listener
@@ -42,10 +41,6 @@ def decode(
     Raises:
         UnreadableClip: when nothing decodes, or more than the limits.
     """
-    picture = read_still(source)
-    if picture is not None:
-        pixels = (keep(picture) if keep else picture)[None]
-        return Decoded(pixels, np.zeros(1), reader=f"Pillow {PIL_VERSION}")
     try:
         return _video(source, start, stride, frames, keep, progress)
     except (av.error.FFmpegError, EOFError) as error:

@@ -2,7 +2,7 @@
 
 {"format": "nlviz.view", "version": 1, "page": "explore",
  "model": {"name", "digest"},
- "clip": {"name", "digest", "start", "stride", "frames", "size"},
+ "clip": {"name", "digest", "start", "stride", "frames", "size", "fps"},
  "block": "...", "query": {"frame", "y", "x"}, "display": {...}}
 """
 
@@ -46,6 +46,7 @@ MOST_FRAMES = 4096
 Stride = Annotated[int, Meta(ge=1, le=10**6)]
 Frames = Annotated[int, Meta(ge=1, le=MOST_FRAMES)]
 Side = Annotated[int, Meta(ge=16, le=10**4)]
+Rate = Annotated[float, Meta(gt=0, le=10**6)]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class ClipRef:
         stride: every stride-th frame, or None for frames spread evenly.
         frames: number of frames asked for, or None for all.
         size: shorter side in pixels, or None for the file's own.
+        fps: frames per second of pictures that say none, or None for 25.
     """
 
     name: Text
@@ -75,6 +77,7 @@ class ClipRef:
     stride: Stride | None = None
     frames: Frames | None = None
     size: Side | None = None
+    fps: Rate | None = None
 
 
 class _File(msgspec.Struct):
@@ -114,6 +117,7 @@ class View(PageView):
         "stride": Parameter(Stride, int),
         "frames": Parameter(Frames, int, words={"all": None}),
         "size": Parameter(Side, int),
+        "fps": Parameter(Rate, float, lambda value: _short(value)),
         **DISPLAY_PARAMETERS,
     }
 
@@ -181,7 +185,8 @@ class View(PageView):
             "block": self.block,
             "at": query,
         }
-        sampling = {"start": clip.start, "stride": clip.stride, "size": clip.size}
+        names = ("start", "stride", "size", "fps")
+        sampling = {name: getattr(clip, name) for name in names}
         values |= {name: value for name, value in sampling.items() if value}
         if clip.frames != ADDRESS_FRAMES:
             values["frames"] = clip.frames
@@ -200,7 +205,7 @@ class View(PageView):
             raise InvalidView(
                 f"an address needs clip, block and at=frame,y,x; {' and '.join(missing)} missing"
             )
-        sampling = {n: values[n] for n in ("start", "stride", "size") if n in values}
+        sampling = {n: values[n] for n in ("start", "stride", "size", "fps") if n in values}
         frames = values.get("frames", ADDRESS_FRAMES)
         return cls(
             ModelRef(values.get("model", "lite-nl")),

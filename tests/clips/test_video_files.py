@@ -461,13 +461,13 @@ def test_exif_rotation_is_honoured(orientation: int, corner: tuple[int, int]) ->
     assert clip.frames[0].mean() < 40
 
 
-def test_several_pages_and_views_are_one_picture() -> None:
+def test_pages_of_one_size_are_frames() -> None:
     first, second = Image.fromarray(bar(0.3)), Image.fromarray(bar(0.8))
     for kind in ("TIFF", "MPO"):
         data = picture_bytes(first, kind, save_all=True, append_images=[second])
-        clip = read_clip(data)
-        assert clip.shape == (1, 64, 96)
-        assert shares(clip.frames) == [pytest.approx(0.3, abs=0.03)]
+        clip = read_clip(data, fps=20)
+        assert shares(clip.frames) == [pytest.approx(at, abs=0.03) for at in (0.3, 0.8)]
+        assert clip.times.tolist() == [0.0, 0.05]
 
 
 def bomb(side: int) -> bytes:

@@ -1,0 +1,1 @@
+"""Picture files, and files and folders of many pictures, read one picture at a time."""

@@ -1,0 +1,61 @@
+"""HEIC pictures, as phones take them, through libheif: tiles, turns, crops and alpha included."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from nlviz.clips.pictures.limits import checked_size
+from nlviz.clips.pictures.many import Pictures
+from nlviz.clips.pictures.pillow_files import broken, colours_of, head_of, notes_of
+from nlviz.clips.pictures.stored import Stored
+
+Source = Path | BytesIO
+
+_SEQUENCES = (b"hevc", b"hevx", b"msf1")  # films, which are FFmpeg's; AVIF is Pillow's
+
+
+def open_heif(source: Source) -> Pictures | None:
+    """Open a HEIC picture; return None for other files.
+
+    Raises:
+        UnreadableClip: when the picture is broken or too large.
+    """
+    head = head_of(source)
+    brands = head[8 : int.from_bytes(head[:4])]
+    if head[4:8] != b"ftyp" or brands[:4] in _SEQUENCES or b"avi" in brands:
+        return None
+    import pillow_heif
+
+    if not pillow_heif.is_supported(head):
+        return None
+    reader = f"Pillow with libheif {pillow_heif.libheif_version()}"
+    try:
+        found: Any = pillow_heif.open_heif(_file(source))
+        checked_size(*found.size)
+        count = len(found)
+    except (OSError, ValueError, SyntaxError, RuntimeError, EOFError) as error:
+        raise broken(error) from None
+    notes = (f"It holds {count} pictures; its main one is shown.",) if count > 1 else ()
+    return Pictures(1, lambda _: _main(source, head), reader, notes=notes)
+
+
+def _file(source: Source) -> Any:
+    if isinstance(source, BytesIO):
+        source.seek(0)
+        return source
+    return str(source)
+
+
+def _main(source: Source, head: bytes) -> Stored:
+    import pillow_heif
+
+    try:
+        image: Image.Image = pillow_heif.open_heif(_file(source)).to_pillow()
+    except (OSError, ValueError, SyntaxError, RuntimeError, EOFError) as error:
+        raise broken(error) from None
+    # libheif has turned it; what EXIF says of its turn does not count in these files.
+    return Stored(image, colours=colours_of(image, head), notes=notes_of(image, head))
