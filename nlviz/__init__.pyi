@@ -39,9 +39,9 @@ from .captures.capture import Capture as Capture
 from .captures.capture import read_capture as read_capture
 from .captures.file_format import is_capture as is_capture
 from .captures.model import Model as Model
-from .captures.model import capture as capture
 from .captures.thirty_views import ThirtyViews as ThirtyViews
 from .captures.thirty_views import thirty_views as thirty_views
+from .captures.your_network import capture as capture
 from .clips.clip import Clip as Clip
 from .clips.clip import Sampling as Sampling
 from .clips.clip import read_clip as read_clip

@@ -5,12 +5,13 @@
     integrated-gradients   sum over its pixels of (x - x0) int_0^1 d score(x0 + a (x - x0)) / dx da
     occlusion              score(x) - score(x with the cell in x0)                    a cell
 
-x0 is a clip in the mean colour of the normalisation. Grad-CAM is taken at what enters a block, so
-that both maps speak of the same features; it keeps its sign (the original cuts it at 0). A pass
-with gradients takes about three times the time of a forward pass, and the memory of all its
-activations; occlusion takes plain forward passes. Sources: Selvaraju et al. 2017, "Grad-CAM", arXiv
-1610.02391; Sundararajan et al. 2017, "Axiomatic Attribution", arXiv 1703.01365; Zeiler and Fergus
-2014, arXiv 1311.2901. Computed by Captum (https://captum.ai).
+x0 is a clip in the mean colour of the normalisation (zeros, where a function made the input). Grad-
+CAM is taken at what enters a block, so that both maps speak of the same features; it keeps its sign
+(the original cuts it at 0). A pass with gradients takes about three times the time of a forward
+pass, and the memory of all its activations; occlusion takes plain forward passes. Sources:
+Selvaraju et al. 2017, "Grad-CAM", arXiv 1610.02391; Sundararajan et al. 2017, "Axiomatic
+Attribution", arXiv 1703.01365; Zeiler and Fergus 2014, arXiv 1311.2901. Computed by Captum
+(https://captum.ai).
 """
 
 from __future__ import annotations
@@ -148,14 +149,14 @@ def attribution(
     block = block or list(capture.affinities)[-1]
     grid = replace(capture.affinities[block].queries, prefix=0)
     at, label = _target(capture, target)
-    prepared = model.adapter.prepare(model.net, capture.clip, model.input_spec)
+    prepared = model.prepared(capture.clip)
     if prepared.tensor.dim() not in (4, 5):
         raise NlvizError(
             "attribution needs an input (1, 3, T, H, W) or (T, 3, H, W), this network takes "
             f"{tuple(prepared.tensor.shape)}"
         )
     model.check_memory(prepared, gradient=method != "occlusion")
-    work = _Work(model, at, count, report)
+    work = _Work(model, prepared, at, count, report)
     began = time.perf_counter()
     baseline = None
     with model.exclusive(capture.clip):
@@ -191,9 +192,15 @@ class _Work:
     """The passes of one attribution; counts and announces them."""
 
     def __init__(
-        self, model: Model, target: int, count: int, report: Callable[[str, float], None]
+        self,
+        model: Model,
+        prepared: Prepared,
+        target: int,
+        count: int,
+        report: Callable[[str, float], None],
     ) -> None:
-        self.model, self.target, self.count, self.report = model, target, count, report
+        self.model, self.prepared = model, prepared
+        self.target, self.count, self.report = target, count, report
         self.passes = 0
         self._began = time.perf_counter()
 
@@ -212,7 +219,8 @@ class _Work:
         self.report(f"Pass {self.passes + 1} of {total}{when}", 0.2 + 0.8 * self.passes / total)
         self.passes += 1
         # A copy, because networks that normalise in place may not do so to a leaf with a gradient.
-        return cast(Tensor, self.model.net(x.clone())).float().mean(0)
+        output = self.model.run(self.prepared, x.clone())
+        return cast(Tensor, self.model.class_scores(output, self.prepared).logits)
 
     def grad_cam(self, x: Tensor, name: str, grid: TokenGrid) -> Values:
         from captum.attr import LayerGradientXActivation
@@ -268,7 +276,8 @@ class _Work:
         shape: Shape = tuple(-(-n // k) for n, k in zip((t, h, w), window, strict=True))  # type: ignore[assignment]
         self.count = math.prod(shape) + 1
         kt, ky, kx = window
-        sliding = (1, 3, kt, ky, kx) if x.dim() == 5 else (kt, 3, ky, kx)
+        c = x.shape[1]
+        sliding = (1, c, kt, ky, kx) if x.dim() == 5 else (kt, c, ky, kx)
         with torch.no_grad():
             values = Occlusion(self.scores).attribute(
                 x[None], sliding_window_shapes=sliding, strides=sliding, baselines=0,
@@ -300,7 +309,7 @@ def windows(shape: Shape, *, most: int) -> Shape:
     return -(-t // in_time), -(-h // down), -(-w // across)
 
 
-def _by_frame(x: Tensor) -> Float[Tensor, "t 3 h w"]:
+def _by_frame(x: Tensor) -> Float[Tensor, "t channels h w"]:
     return x[0].transpose(0, 1) if x.dim() == 5 else x
 
 

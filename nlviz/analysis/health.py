@@ -289,13 +289,13 @@ def _residual_size(model: Model, capture: Capture, block: str) -> float | None:
     branch = model.adapter.branch(model.net, block)
     if branch is None:
         return None
-    prepared = model.adapter.prepare(model.net, capture.clip, model.input_spec)
+    prepared = model.prepared(capture.clip)
     with (
         model.exclusive(capture.clip),
         torch.no_grad(),
         recorded(model.net, {"whole": branch.whole, "added": branch.added}) as calls,
     ):
-        model.net(prepared.tensor.to(model.device))
+        model.run(prepared)
     x, added = calls["whole"].args[0].float(), calls["added"].output
     if not isinstance(added, Tensor) or (branch.with_input and added.shape != x.shape):
         return None

@@ -28,12 +28,14 @@ class About:
         trained_for: one phrase; ``not trained`` where nothing is.
         digest: sha256 of the weights, or empty.
         device: where the forward pass ran.
+        independent: whether each class has a probability of its own, the sigmoid of its logit.
     """
 
     name: str
     trained_for: str = "training unknown"
     digest: str = ""
     device: str = "cpu"
+    independent: bool = False
 
     @property
     def training(self) -> str:
@@ -83,6 +85,8 @@ class Capture:
         about: what is known of the model.
         labels: a name per class, or empty.
         detections: the objects that a detection network found, or empty.
+        notes: one sentence for each thing that a user must know of the pass: which part of the
+            output the logits are, say. What is to be known of the frames stands in ``clip.notes``.
     """
 
     clip: Clip
@@ -93,12 +97,19 @@ class Capture:
     about: About
     labels: tuple[str, ...] = field(default=(), repr=False)
     detections: tuple[Detection, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     def prediction(self, k: int = 5) -> list[tuple[str, float]]:
-        """Return the k most probable labels with their probabilities (softmax of the logits)."""
+        """Return the k most probable labels with their probabilities.
+
+        They are the softmax of the logits, or the sigmoid where each class has a probability of
+        its own; empty where the network gives no class scores, which ``notes`` say.
+        """
         if self.logits is None:
             return []
-        return most_probable(self.logits.float().softmax(-1), self.labels, k)
+        logits = self.logits.float()
+        shares = logits.sigmoid() if self.about.independent else logits.softmax(-1)
+        return most_probable(shares, self.labels, k)
 
     def save(self, path: str | Path) -> Path:
         """Save the capture without its modules as one file, written whole or not at all.
@@ -117,6 +128,7 @@ class Capture:
                 logits=self.logits,
                 labels=self.labels,
                 detections=self.detections,
+                notes=self.notes,
             )
         )
         return write_whole(path, content)
@@ -186,4 +198,5 @@ def read_capture(source: str | Path | bytes, *, name: str = "") -> Capture:
         about=about,
         labels=parts.labels,
         detections=parts.detections,
+        notes=parts.notes,
     )

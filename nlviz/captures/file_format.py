@@ -65,6 +65,7 @@ class Parts:
         logits: (classes,) or None.
         labels: a name per class, or empty.
         detections: objects that a detection network found, or empty.
+        notes: what a user must know of the pass.
     """
 
     clip: Clip
@@ -74,6 +75,7 @@ class Parts:
     logits: Float[Tensor, " classes"] | None = None
     labels: tuple[str, ...] = ()
     detections: tuple[Detection, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class _Sampling(Record):
@@ -136,6 +138,7 @@ class _Header(Record):
     about: dict[str, Any]
     labels: tuple[str, ...]
     blocks: Annotated[list[_Block], Meta(min_length=1)]
+    notes: tuple[str, ...] = ()  # from 0.4 on
 
 
 class _Mask(Record):
@@ -210,6 +213,7 @@ def encode(parts: Parts) -> bytes:
         "about": dict(parts.about),
         "labels": list(parts.labels),
         "blocks": blocks,
+        "notes": parts.notes,
     }
     # Cloned: a Gaussian's theta and phi are one tensor, which safetensors refuses to write.
     return save_tensors(
@@ -260,7 +264,9 @@ def decode(content: bytes) -> Parts:
     logits = _tensor(tensors, "logits", 1) if "logits" in tensors else None
     _require(logits is None or logits.numel() > 0, "logits must have at least one class")
     detections = _detections(tensors["detections"], clip.shape) if "detections" in tensors else ()
-    return Parts(clip, affinities, features, header.about, logits, header.labels, detections)
+    return Parts(
+        clip, affinities, features, header.about, logits, header.labels, detections, header.notes
+    )
 
 
 def _metadata(content: bytes) -> str:

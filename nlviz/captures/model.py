@@ -7,8 +7,10 @@ import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,7 +19,11 @@ from torch import Tensor, nn
 from nlviz.captures.capture import About as About
 from nlviz.captures.capture import Affinities as Affinities
 from nlviz.captures.capture import Capture as Capture
+from nlviz.captures.input_check import checked_input, is_out_of_memory
+from nlviz.captures.outputs import Choice, ClassScores, class_scores
+from nlviz.captures.own_input import Places, Prepare, own_input
 from nlviz.captures.precision import full, full_affinity
+from nlviz.captures.time_covered import coverage, lengthened
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
@@ -44,6 +50,18 @@ _LOCKS_LOCK = threading.Lock()
 class Model:
     """A network, the adapter that reads its family's blocks, and a lock.
 
+    Args:
+        net: the network.
+        adapter: reads its blocks; found by default.
+        about: what is known of it.
+        labels: a name per class.
+        input_spec: how a clip becomes its input.
+        report: of the file that the weights came from.
+        autocast: what products are computed in; None: as the weights.
+        prepare: makes the network's input of a clip, in place of ``input_spec``: returns a tensor,
+            a tuple of positional arguments, a dict of keywords, or a list, which is one argument.
+        output: which part of the network's output are class scores, see ``capture``.
+
     >>> import nlviz
     >>> model = nlviz.load_model("lite-nl")
     >>> model.blocks
@@ -60,6 +78,8 @@ class Model:
         input_spec: InputSpec | None = None,
         report: LoadReport | None = None,
         autocast: torch.dtype | None = None,
+        prepare: Prepare | None = None,
+        output: Choice | None = None,
     ) -> None:
         self.net = net
         self.adapter = adapter or adapter_for(net)
@@ -68,6 +88,9 @@ class Model:
         self.input_spec = input_spec
         self.report = report  # of the file that the weights came from
         self.autocast = autocast  # what products are computed in; None: as the weights
+        self.prepare = prepare
+        self.output = output
+        self._places: dict[Any, Places] = {}
         self._estimates: dict[tuple[object, ...], Estimate | None] = {}
         with _LOCKS_LOCK:
             self._lock = _LOCKS.setdefault(net, threading.Lock())
@@ -105,17 +128,50 @@ class Model:
         """
         tell = Progress.of(progress)
         tell("Preparing the frames", 0.0)
-        prepared = self.adapter.prepare(self.net, clip, self.input_spec)
+        clip = self.long_enough(clip)
+        prepared = self.prepared(clip)
         self.check_memory(prepared)
         tell("Running the network", 0.2)
         output, calls = self._recorded(clip, prepared)
         tell("Reading the affinities", 0.9)
         return self._read(clip, prepared, output, calls)
 
+    def long_enough(self, clip: Clip) -> Clip:
+        """Return the clip with its last frame repeated where the network takes no shorter one."""
+        least = max(len(clip.frames), (self.input_spec or InputSpec()).least_frames)
+        return lengthened(clip, self.adapter.frames_taken(self.net, least))
+
+    def prepared(self, clip: Clip) -> Prepared:
+        """Return the network's input for a clip, made by ``prepare``, or as ``input_spec`` says.
+
+        Raises:
+            NlvizError: when ``prepare`` returns nothing that a network could take.
+        """
+        if self.prepare is None:
+            return self.adapter.prepare(self.net, clip, self.input_spec)
+        found = own_input(self.prepare, clip, self._places)
+        return self.adapter.completed(self.net, found)
+
+    def class_scores(self, output: object, prepared: Prepared) -> ClassScores:
+        """Return the class scores in what the network returned, with their gradient.
+
+        Raises:
+            NlvizError: when ``output`` names nothing in it.
+        """
+        tensor = prepared.tensor
+        return class_scores(
+            self.net,
+            output,
+            frames=prepared.clip_shape[0],
+            batch=len(tensor),
+            labels=len(self.labels),
+            choice=self.output,
+        )
+
     def _recorded(self, clip: Clip, prepared: Prepared) -> tuple[object, dict[str, Call]]:
         """Run the network under its lock; return its output and the calls of its blocks."""
         with self.exclusive(clip), torch.no_grad(), self.recording() as calls:
-            return self._run(prepared.tensor), calls
+            return self.run(prepared), calls
 
     def _read(
         self, clip: Clip, prepared: Prepared, output: object, calls: dict[str, Call]
@@ -129,20 +185,24 @@ class Model:
                 "called in the network's forward to have an affinity"
             )
         detections: tuple[Detection, ...] = ()
-        if isinstance(self.adapter, Detector):
+        scores = ClassScores(None)
+        if not isinstance(self.adapter, Detector):
+            scores = self.class_scores(output, prepared)
+        else:
             detections = self.adapter.detections(output, calls)
             blocks = self.adapter.readings(blocks, calls)
         affinities = {n: self.adapter.read(n, b, calls, prepared) for n, b in blocks.items()}
         features = {n: self.adapter.features(n, b, calls) for n, b in blocks.items()}
         return Capture(
             clip=clip,
-            logits=_class_logits(self.net, output),
+            logits=None if scores.logits is None else scores.logits.detach().cpu(),
             affinities=Affinities({n: full_affinity(a) for n, a in affinities.items()}),
             features=MappingProxyType({n: full(x) for n, x in features.items()}),
             blocks=MappingProxyType(blocks),
-            about=replace(self.about, device=str(self.device)),
+            about=replace(self.about, device=str(self.device), independent=scores.independent),
             labels=self.labels,
             detections=detections,
+            notes=(*coverage(clip, self.input_spec), *prepared.notes, *scores.notes),
         )
 
     def logits(self, clip: Clip, *, bypass: str | None = None) -> Float[Tensor, " classes"]:
@@ -166,15 +226,14 @@ class Model:
         """
         if bypass is not None and bypass not in self.blocks:
             raise UnknownBlock(f"no block is called {bypass!r}{did_you_mean(bypass, self.blocks)}")
-        prepared = self.adapter.prepare(self.net, clip, self.input_spec)
+        clip = self.long_enough(clip)
+        prepared = self.prepared(clip)
         without = nullcontext() if bypass is None else self.adapter.bypass(self.net, bypass)
         with self.exclusive(clip), torch.no_grad(), without:
-            found = _class_logits(self.net, self._run(prepared.tensor))
-        if found is None:
-            raise NlvizError(
-                f"logits are a vector per clip or frame, {self.about.name} returns something else"
-            )
-        return found
+            found = self.class_scores(self.run(prepared), prepared)
+        if found.logits is None:
+            raise NlvizError(f"logits are one score per class; {self.about.name}: {found.note}")
+        return found.logits.detach().cpu()
 
     def capture_windows(
         self, clip: Clip, *, frames: int | None = None, progress: Listener | None = None
@@ -215,12 +274,19 @@ class Model:
                 progress=tell.part(i / count, (i + 1) / count, prefix=name),
             )
 
-    def estimate(self, source: Clip | tuple[int, ...], *, gradient: bool = False) -> Estimate:
+    def estimate(
+        self,
+        source: Clip | tuple[int, ...],
+        *,
+        gradient: bool = False,
+        like: Prepared | None = None,
+    ) -> Estimate:
         """Estimate the memory of a forward pass without running it.
 
         Args:
             source: a clip, or the shape of the network's input.
             gradient: with all that a backward pass needs, as attribution does.
+            like: an input whose other arguments the network gets, too.
 
         Raises:
             NlvizError: when the course of the network depends on the data (detection, for
@@ -233,10 +299,11 @@ class Model:
         """
         shape = source
         if isinstance(shape, Clip):
-            shape = tuple(self.adapter.prepare(self.net, shape, self.input_spec).tensor.shape)
+            like = self.prepared(shape)
+            shape = tuple(like.tensor.shape)
         key = (shape, gradient, self.autocast, self.device)
         if key not in self._estimates:
-            self._estimates[key] = self._estimated(shape, gradient)
+            self._estimates[key] = self._estimated(shape, gradient, like)
         found = self._estimates[key]
         if found is None:
             raise NlvizError(
@@ -245,10 +312,12 @@ class Model:
             )
         return found
 
-    def _estimated(self, shape: tuple[int, ...], gradient: bool) -> Estimate | None:
+    def _estimated(
+        self, shape: tuple[int, ...], gradient: bool, like: Prepared | None
+    ) -> Estimate | None:
         def run(x: Tensor) -> object:
             with self.recording() as calls:
-                return self._run(x.requires_grad_(gradient)), calls
+                return self._run(x.requires_grad_(gradient), like), calls
 
         with self._held(), torch.set_grad_enabled(gradient):
             try:
@@ -269,7 +338,7 @@ class Model:
 
         def need(shape: tuple[int, ...]) -> int | None:
             try:
-                return self.estimate(shape, gradient=gradient).need
+                return self.estimate(shape, gradient=gradient, like=prepared).need
             except NlvizError:
                 return None
 
@@ -281,14 +350,14 @@ class Model:
     def _most_frames(self, clip: Clip) -> int | None:
         """Return how many frames of a clip fit; None if all do, or if that cannot be known."""
         free = free_bytes(self.device)
-        prepared = self.adapter.prepare(self.net, clip, self.input_spec)
+        prepared = self.prepared(clip)
         if free is None or prepared.tensor.nbytes * SURELY <= free:
             return None
         shape = tuple(prepared.tensor.shape)
 
         def fits(frames: int) -> bool:
             try:
-                return self.estimate(with_frames(shape, frames)).need <= free
+                return self.estimate(with_frames(shape, frames), like=prepared).need <= free
             except NlvizError:
                 return True
 
@@ -304,8 +373,17 @@ class Model:
             products=adapter.products,
         )
 
-    def _run(self, x: Tensor) -> object:
-        """Run the network on an input; the caller holds the lock."""
+    def run(self, prepared: Prepared, tensor: Tensor | None = None) -> object:
+        """Run the network on an input, or with another picture in it; the caller holds the lock.
+
+        Raises:
+            NlvizError: when the network does not take such an input.
+        """
+        with checked_input(self.net, prepared, own=self.prepare is not None):
+            return self._run(prepared.tensor if tensor is None else tensor, prepared)
+
+    def _run(self, x: Tensor, prepared: Prepared | None = None) -> object:
+        call = self.net if prepared is None else partial(prepared.call, self.net)
         device = self.device
         if device.type == "cuda" and x.device.type == "cpu":
             # From pinned memory the copy overlaps with the host; convolutions like channels last.
@@ -315,9 +393,9 @@ class Model:
         if device.type == "cuda" and x.dim() == 5:
             x = x.contiguous(memory_format=torch.channels_last_3d)
         if self.autocast is None:
-            return self.net(x)
+            return call(x)
         with torch.autocast(device.type, self.autocast):
-            return self.net(x)
+            return call(x)
 
     @contextmanager
     def exclusive(self, clip: Clip) -> Iterator[None]:
@@ -330,7 +408,7 @@ class Model:
             try:
                 yield
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 t, h, w = clip.shape
                 raise OutOfMemory(
@@ -351,49 +429,3 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.about.name}, {', '.join(self.blocks)}, on {self.device})"
-
-
-def capture(
-    net: nn.Module,
-    clip: Clip,
-    *,
-    family: str | None = None,
-    input_spec: InputSpec | None = None,
-) -> Capture:
-    """Run a clip through your own network and keep the affinity of each of its blocks.
-
-    Args:
-        net: any network in which a family of adapters finds blocks.
-        clip: the input.
-        family: read the blocks of this family; the same names as in ``load_model``.
-        input_spec: size, normalisation and layout of the input; by default shorter side 224,
-            ImageNet's mean and deviation, and (1, 3, T, H, W) for a network of 3-D convolutions or
-            (T, 3, H, W) for one of 2-D convolutions.
-
-    Raises:
-        NoNonLocalBlocks: when the network has no block that a family knows.
-        OutOfMemory: when the device's memory does not suffice.
-
-    >>> import numpy as np, nlviz
-    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1), nn.ReLU())
-    >>> block = nlviz.insert(net, after="1", pairwise="gaussian")
-    >>> clip = Clip.from_frames(np.zeros((2, 64, 96, 3), np.uint8))
-    >>> capture(net, clip, input_spec=InputSpec(size=32, layout="frames")).affinities["1"]
-    Affinity(1, gaussian, 256 queries (2x8x16) x 256 keys)
-    """
-    return Model(net, adapter=adapter_for(net, family=family), input_spec=input_spec).capture(clip)
-
-
-def _class_logits(net: nn.Module, output: object) -> Tensor | None:
-    """Return (classes,) when the output looks like logits; the mean over a batch of frames."""
-    if getattr(net, "num_classes", None) == 0:
-        return None  # so timm calls a network without a head: its output is features
-    if isinstance(output, Tensor) and output.dim() == 2:
-        return output.detach().float().mean(0).cpu()
-    return None
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return "not enough memory" in str(error) or "can't allocate memory" in str(error)

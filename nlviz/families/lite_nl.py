@@ -39,7 +39,7 @@ class LiteNLAdapter(OwnBlockAdapter):
 
     def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
         """Return (1, 3, T, H, W): shorter side 224, the aspect kept up to a multiple of 16."""
-        return prepare(clip, spec or INPUT)
+        return prepare(clip, spec or INPUT, net)
 
     def queries(
         self, name: str, block: NonLocalBlock, calls: Mapping[str, Call], prepared: Prepared

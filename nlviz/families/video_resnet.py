@@ -50,8 +50,19 @@ class VideoResNetAdapter(OwnBlockAdapter):
                 f"this network takes a clip of {least} or more frames, this one has {frames}; take "
                 "a longer video, more of its frames, or a network of single frames"
             )
-        found = prepare(clip, spec or InputSpec(size=256))
+        found = prepare(clip, spec or InputSpec(size=256), net)
         return replace(found, axes=axes(own, frames))
+
+    def frames_taken(self, net: nn.Module, frames: int) -> int:
+        """Return as many frames as leave one behind the strides in time, in whole slow steps."""
+        own = cast("VideoResNet | SlowFast", net)
+        step = own.spec.alpha if isinstance(own, SlowFast) else 1
+        return -(-max(frames, least_frames(own)) // step) * step
+
+    def completed(self, net: nn.Module, prepared: Prepared) -> Prepared:
+        """Return an input with the places that the network's specification gives."""
+        frames = prepared.tensor.shape[2]
+        return replace(prepared, axes=axes(cast("VideoResNet | SlowFast", net), frames))
 
     def queries(
         self, name: str, block: NonLocalBlock, calls: Mapping[str, Call], prepared: Prepared
@@ -59,7 +70,8 @@ class VideoResNetAdapter(OwnBlockAdapter):
         """Return the grid that the network's specification gives."""
         t, y, x = prepared.axes[name]
         shape = calls[name].args[0].shape[2:]
-        return TokenGrid.of_axes(shape, t, place(y, prepared.y), place(x, prepared.x))
+        t, y, x = (place(a, b) for a, b in ((t, prepared.t), (y, prepared.y), (x, prepared.x)))
+        return TokenGrid.of_axes(shape, t, y, x)
 
 
 def axes(net: VideoResNet | SlowFast, frames: int) -> dict[str, tuple[Axis, Axis, Axis]]:

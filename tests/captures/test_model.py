@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import nlviz
-from nlviz.captures.model import About, Model, capture
+from nlviz.captures.model import About, Model
+from nlviz.captures.your_network import capture
 from nlviz.errors import NlvizError, NoNonLocalBlocks, OutOfMemory, OutsideClip, UnknownBlock
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.networks.insert import insert
@@ -297,7 +298,7 @@ def test_logits_of_unknown_blocks_and_of_other_outputs_are_refused() -> None:
     with pytest.raises(UnknownBlock, match="no block is called 'n'"):
         model.logits(noise_clip(), bypass="n")
     net = nn.Sequential(nn.Conv3d(3, 8, 4, stride=4), nlviz.NonLocalBlock(8))
-    with pytest.raises(NlvizError, match="a vector per clip or frame, Sequential returns"):
+    with pytest.raises(NlvizError, match="one score per class; Sequential: No class scores"):
         Model(net, input_spec=CLIPS).logits(noise_clip())
 
 

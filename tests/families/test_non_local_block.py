@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from nlviz.captures.model import capture
+from nlviz.captures.your_network import capture
 from nlviz.clips.clip import Clip
 from nlviz.families import adapter_for, family_of
 from nlviz.families.reading.adapter import InputSpec, prepare
@@ -81,7 +81,7 @@ def test_a_network_that_cannot_be_followed_gets_cells_spread_evenly() -> None:
 @pytest.mark.parametrize("size", [(32, 48), (31, 77), (200, 50), (64, 64)])
 def test_preparing_places_pixels_of_the_input_in_the_clip(size: tuple[int, int]) -> None:
     height, width = size
-    spec = InputSpec(size=32, multiple=8, mean=(0, 0, 0), std=(1, 1, 1))
+    spec = InputSpec(size=32, multiple=8, mean=(0, 0, 0), std=(1, 1, 1), white=255)
     ramp = np.linspace(0, 255, width)[None, None, :, None].repeat(height, 1).repeat(3, 3)
     prepared = prepare(Clip.from_frames(np.repeat(ramp, 2, 0).astype(np.uint8)), spec)
     assert prepared.clip_shape == (2, height, width)

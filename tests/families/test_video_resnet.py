@@ -8,7 +8,7 @@ import torch
 
 import nlviz
 from nlviz.errors import NlvizError
-from nlviz.families.video_resnet import axes, least_frames
+from nlviz.families.video_resnet import VideoResNetAdapter, axes, least_frames
 from nlviz.networks.presets import c2d, i3d, slow_only
 from nlviz.networks.slowfast import SlowFast, SlowFastSpec
 from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
@@ -118,12 +118,17 @@ def test_the_slow_pathways_cells_lie_on_its_frames() -> None:
     assert least_frames(net) == 4
 
 
-def test_clips_that_are_too_short_are_refused() -> None:
-    net = VideoResNet(i3d(50, frames=32, places=PLACES))
+def test_the_last_frame_of_a_clip_that_is_too_short_is_repeated_and_that_is_said() -> None:
+    net = VideoResNet(i3d(50, frames=32, places=PLACES)).eval()
     assert least_frames(net) == 5
     short = nlviz.Clip.from_frames(np.zeros((3, 64, 64, 3), np.uint8))
+    shot = nlviz.capture(net, short)
+    assert shot.clip.shape[0] == len(shot.clip.times) == 5
+    assert shot.clip.notes == (
+        "The network takes no clip of 3 frames: the last one is repeated, up to 5.",
+    )
     with pytest.raises(NlvizError, match="5 or more frames, this one has 3"):
-        nlviz.capture(net, short)
+        VideoResNetAdapter().prepare(net, short, None)
     assert nlviz.Model(VideoResNet(c2d(18, places=((3, 0),)))).blocks == ("res3.0",)
 
 
@@ -165,13 +170,13 @@ def test_slow_fast_networks_take_whole_steps_of_the_slow_pathway() -> None:
             alpha=4,
         )
     )
-    for frames, told in (
-        (3, "4 or more frames, this one has 3"),
-        (7, "multiple of 4 frames, got 7"),
-    ):
+    for frames, taken in ((3, 4), (7, 8)):
         clip = nlviz.Clip.from_frames(np.zeros((frames, 64, 64, 3), np.uint8))
-        with pytest.raises(NlvizError, match=told):
-            nlviz.capture(net, clip)
+        shot = nlviz.capture(net.eval(), clip)
+        assert len(shot.clip.frames) == taken
+        assert f"the last one is repeated, up to {taken}" in shot.clip.notes[0]
+    with pytest.raises(NlvizError, match="multiple of 4 frames, got 7"):
+        net(torch.zeros(1, 3, 7, 64, 64))
 
 
 def test_a_bypassed_block_is_no_block() -> None:

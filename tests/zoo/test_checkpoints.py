@@ -83,7 +83,7 @@ class OfBuffered:
 
     def read(self, checkpoint: Checkpoint, overrides: Mapping[str, object]) -> Reading:
         names = {k: k for k in checkpoint.tensors}
-        spec = InputSpec(size=32, mean=(0.0,) * 3, std=(1.0,) * 3)
+        spec = InputSpec(size=32, mean=(0.0,) * 3, std=(1.0,) * 3, white=255)
         return Reading("a head", Buffered, names, (), {}, spec, "")
 
 

@@ -5,84 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-import cv2
-import numpy as np
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.grid import Axis, TokenGrid
-from nlviz.clips.clip import Clip, Sampling
+from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.clips.point import Shape
+from nlviz.families.reading.input_spec import InputSpec as InputSpec
+from nlviz.families.reading.prepared import Prepared as Prepared
+from nlviz.families.reading.prepared import place as place
+from nlviz.families.reading.prepared import prepare as prepare
 from nlviz.networks.hooks import Call, replaced
-from nlviz.picture import resized
 
 BlockT = TypeVar("BlockT", bound=nn.Module)
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """How a clip becomes a network's input.
-
-    Attributes:
-        size: shorter side in pixels.
-        multiple: both sides are rounded to a multiple of this.
-        mean, std: per RGB channel, on values in [0, 255].
-        layout: ``clip`` for (1, 3, T, H, W), ``frames`` for (T, 3, H, W).
-        frames, stride: how the network was trained to see a video, every stride-th frame of it; the
-            app offers it. None where the network has no preference.
-        least_frames: fewer than these the network cannot take.
-        sides: height and width of a network that takes no others; the whole picture is resized to
-            them, whatever its aspect, and ``size`` and ``multiple`` play no part.
-        grey: one channel of luminance in place of RGB, normalised as the first channel.
-    """
-
-    size: int = 224
-    multiple: int = 32
-    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
-    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
-    layout: Literal["clip", "frames"] = "clip"
-    frames: int | None = None
-    stride: int | None = None
-    least_frames: int = 1
-    sides: tuple[int, int] | None = None
-    grey: bool = False
-
-    def sampling(self, default: int = 8) -> Sampling:
-        """Return how to sample a video for this network: as it was trained, or spread evenly.
-
-        Args:
-            default: number of frames where the network has no preference.
-
-        >>> InputSpec(frames=4, stride=16).sampling(), InputSpec().sampling().frames
-        (Sampling(start=0.0, stride=16, frames=4, size=None), 8)
-        """
-        return Sampling(stride=self.stride, frames=self.frames or default)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A network's input and where its pixels lie in the clip.
-
-    Attributes:
-        tensor: the input.
-        y, x: place of the input's rows and columns of pixels in the clip.
-        clip_shape: frames, height and width of the clip.
-        axes: block -> where its cells lie in the input (t, y, x), for a family that knows it before
-            the forward pass.
-    """
-
-    tensor: Tensor
-    y: Axis
-    x: Axis
-    clip_shape: Shape
-    axes: Mapping[str, tuple[Axis, Axis, Axis]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,6 +65,14 @@ class Adapter(ABC, Generic[BlockT]):
     @abstractmethod
     def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
         """Turn a clip into the network's input."""
+
+    def frames_taken(self, net: nn.Module, frames: int) -> int:
+        """Return the smallest number of frames that the network takes, ``frames`` or more."""
+        return frames
+
+    def completed(self, net: nn.Module, prepared: Prepared) -> Prepared:
+        """Return an input that the caller made, with what only the family knows of it."""
+        return prepared
 
     @abstractmethod
     def read(
@@ -171,36 +120,13 @@ class Detector(Protocol):
         ...
 
 
-def prepare(clip: Clip, spec: InputSpec) -> Prepared:
-    """Resize, normalise and lay out a clip; the whole picture is kept, without a crop.
-
-    >>> clip = Clip.from_frames(np.zeros((2, 90, 160, 3), np.uint8))
-    >>> prepare(clip, InputSpec(size=64, multiple=16)).tensor.shape
-    torch.Size([1, 3, 2, 64, 112])
-    """
-    _, height, width = clip.shape
-    scale = spec.size / min(height, width)
-    h, w = spec.sides or (
-        max(round(n * scale / spec.multiple), 1) * spec.multiple for n in (height, width)
-    )
-    small = np.stack([resized(f, (h, w)) for f in clip.frames])
-    if spec.grey:
-        small = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)[..., None] for f in small])
-    x = torch.from_numpy(small).permute(3, 0, 1, 2).float()  # (3 or 1, T, h, w)
-    mean, std = (torch.tensor(v)[: len(x)].view(-1, 1, 1, 1) for v in (spec.mean, spec.std))
-    x = x.sub_(mean).div_(std)
-    tensor = x[None] if spec.layout == "clip" else x.transpose(0, 1).contiguous()
-    # Pixel i of the input covers the clip from i / f to (i + 1) / f: centres shift by half pixels.
-    y, x_ = (Axis(n / m, (n / m - 1) / 2) for n, m in ((height, h), (width, w)))
-    return Prepared(tensor, y, x_, clip.shape)
-
-
 def features_of(x: Tensor) -> Float[Tensor, "channels t h w"]:
     """Return the features that entered a block as (channels, t, h, w), whatever its dimension.
 
     Args:
         x: (1, channels, t), (frames, channels, h, w) or (parts of a clip, channels, t, h, w).
 
+    >>> import torch
     >>> features_of(torch.zeros(4, 8, 5, 7)).shape
     torch.Size([8, 4, 5, 7])
     """
@@ -214,11 +140,6 @@ def features_of(x: Tensor) -> Float[Tensor, "channels t h w"]:
 def bypassed(block: nn.Module) -> AbstractContextManager[None]:
     """Return a context in which a block returns the features that it was given."""
     return replaced(block, lambda args, output: args[0])
-
-
-def place(axis: Axis, in_clip: Axis) -> Axis:
-    """Return an axis given in the network's input as one in the clip."""
-    return axis.placed(scale=in_clip.stride, offset=in_clip.origin)
 
 
 def prepare_for(
@@ -236,7 +157,7 @@ def prepare_for(
         inside = {m for block in blocks for m in block.modules()}
         three = any(isinstance(m, nn.Conv3d) for m in net.modules() if m not in inside)
         spec = InputSpec(layout="clip" if three else "frames")
-    return prepare(clip, spec)
+    return prepare(clip, spec, net)
 
 
 def shape_of(features: Tensor, dimension: int) -> Shape:
@@ -279,5 +200,8 @@ def grid_of(call: Call, dimension: int, prepared: Prepared) -> TokenGrid:
         for axis, full, cells in (("y", size[0], shape[1]), ("x", size[1], shape[2]))
     )
     return TokenGrid.of_axes(
-        shape, known.get("t", Axis()), place(y, prepared.y), place(x, prepared.x)
+        shape,
+        place(known.get("t", Axis()), prepared.t),
+        place(y, prepared.y),
+        place(x, prepared.x),
     )

@@ -64,7 +64,7 @@ class TimmViTAdapter(Adapter[nn.Module]):
         A network that takes other sizes than its own gets the clip in its aspect, the shorter side
         as in training; else the whole picture is resized to the one size that it takes.
         """
-        return prepare(clip, spec or input_spec(_trunk(net)[1]))
+        return prepare(clip, spec or input_spec(_trunk(net)[1]), net)
 
     def read(
         self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared

@@ -1,0 +1,60 @@
+"""Your own network, captured in one call."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from nlviz.captures.capture import Capture
+from nlviz.captures.model import Model
+from nlviz.captures.outputs import Choice
+from nlviz.captures.own_input import Prepare
+from nlviz.clips.clip import Clip
+from nlviz.families import adapter_for
+from nlviz.families.reading.adapter import InputSpec
+
+
+def capture(
+    net: nn.Module,
+    clip: Clip,
+    *,
+    family: str | None = None,
+    input_spec: InputSpec | None = None,
+    prepare: Prepare | None = None,
+    output: Choice | None = None,
+) -> Capture:
+    """Run a clip through your own network and keep the affinity of each of its blocks.
+
+    Args:
+        net: any network in which a family of adapters finds blocks.
+        clip: the input.
+        family: read the blocks of this family; the same names as in ``load_model``.
+        input_spec: size, normalisation and layout of the input; by default shorter side 224,
+            ImageNet's mean and deviation, and (1, 3, T, H, W) for a network of 3-D convolutions or
+            (T, 3, H, W) for one of 2-D convolutions.
+        prepare: makes the network's input of a clip, in place of ``input_spec``: returns a tensor,
+            a tuple of positional arguments, a dict of keywords, or a list, which is one argument.
+            Where it puts the clip's pixels is measured.
+        output: which part of the network's output are class scores: a key or field, dotted where it
+            lies deeper, an index, or a function of the output; found by names and shapes otherwise,
+            and said in ``Capture.notes``.
+
+    Raises:
+        NoNonLocalBlocks: when the network has no block that a family knows.
+        NlvizError: when the network does not take the input, or ``output`` names no class scores.
+        OutOfMemory: when the device's memory does not suffice.
+
+    >>> import numpy as np, nlviz
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1), nn.ReLU())
+    >>> block = nlviz.insert(net, after="1", pairwise="gaussian")
+    >>> clip = Clip.from_frames(np.zeros((2, 64, 96, 3), np.uint8))
+    >>> capture(net, clip, input_spec=InputSpec(size=32, layout="frames")).affinities["1"]
+    Affinity(1, gaussian, 256 queries (2x8x16) x 256 keys)
+    """
+    model = Model(
+        net,
+        adapter=adapter_for(net, family=family),
+        input_spec=input_spec,
+        prepare=prepare,
+        output=output,
+    )
+    return model.capture(clip)

@@ -1,0 +1,134 @@
+"""A network's input: made of a clip, and where its pixels lie in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nlviz.affinity.grid import Axis
+from nlviz.clips.clip import Clip
+from nlviz.clips.point import Shape
+from nlviz.families.reading.input_spec import InputSpec
+from nlviz.networks.first_layer import first_channels
+from nlviz.picture import resized
+
+
+class Picture:
+    """Stands for the picture, ``Prepared.tensor``, among the arguments of a network."""
+
+    def __repr__(self) -> str:
+        return "the picture"
+
+
+PICTURE = Picture()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network's input and where its pixels lie in the clip.
+
+    Attributes:
+        tensor: the picture among the input, (1, channels, T, H, W) or (T, channels, H, W).
+        y, x: place of the input's rows and columns of pixels in the clip.
+        clip_shape: frames, height and width of the clip.
+        axes: block -> where its cells lie in the input (t, y, x), for a family that knows it before
+            the forward pass.
+        t: place of the input's frames among the clip's.
+        args, kwargs: what the network is called with; ``PICTURE`` stands for the tensor.
+        order: axes of the network's own tensor in the order of ``tensor``; None where they are the
+            same.
+        notes: one sentence for each thing that a user must know of it.
+    """
+
+    tensor: Tensor
+    y: Axis
+    x: Axis
+    clip_shape: Shape
+    axes: Mapping[str, tuple[Axis, Axis, Axis]] = field(default_factory=dict)
+    t: Axis = field(default_factory=Axis)
+    args: tuple[Any, ...] = (PICTURE,)
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    order: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether the network takes the picture and nothing beside it."""
+        return self.args == (PICTURE,) and not self.kwargs
+
+    def call(self, net: nn.Module, tensor: Tensor) -> Any:
+        """Run a network on the input, with another picture in the place of ``tensor``.
+
+        Args:
+            net: the network.
+            tensor: the picture, of this input's shape or of another size, on the network's device.
+
+        >>> still = Prepared(torch.zeros(1, 3, 2, 5, 7), Axis(), Axis(), (2, 5, 7))
+        >>> still.call(nn.Flatten(), still.tensor).shape
+        torch.Size([1, 210])
+        """
+        given = tensor
+        if self.order is not None:
+            given = tensor.permute(*(self.order.index(d) for d in range(len(self.order))))
+
+        def filled(value: Any) -> Any:
+            if value is PICTURE:
+                return given
+            if isinstance(value, Tensor):
+                return value.to(tensor.device)
+            if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+                return type(value)(filled(v) for v in value)
+            if isinstance(value, dict):
+                return {key: filled(v) for key, v in value.items()}
+            return value
+
+        return net(*filled(self.args), **filled(dict(self.kwargs)))
+
+
+def prepare(clip: Clip, spec: InputSpec, net: nn.Module | None = None) -> Prepared:
+    """Resize, normalise and lay out a clip; the whole picture is kept, without a crop.
+
+    Args:
+        clip: the input.
+        spec: what is to be made of it.
+        net: the network that takes it, whose first convolution tells how many channels it takes
+            where ``spec`` leaves that open.
+
+    >>> clip = Clip.from_frames(np.zeros((2, 90, 160, 3), np.uint8))
+    >>> prepare(clip, InputSpec(size=64, multiple=16)).tensor.shape
+    torch.Size([1, 3, 2, 64, 112])
+    """
+    _, height, width = clip.shape
+    scale = spec.size / min(height, width)
+    h, w = spec.sides or (
+        max(round(n * scale / spec.multiple), 1) * spec.multiple for n in (height, width)
+    )
+    small = np.stack([resized(f, (h, w)) for f in clip.frames])
+    grey = spec.is_grey
+    notes: tuple[str, ...] = ()
+    if not grey and spec.channels is None and net is not None and first_channels(net) == 1:
+        grey = True
+        notes = ("The network takes one channel: it is given the luminance of the clip.",)
+    if grey:
+        small = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)[..., None] for f in small])
+    elif spec.channels == "bgr":
+        small = small[..., ::-1].copy()
+    x = torch.from_numpy(small).permute(3, 0, 1, 2).float()  # (3 or 1, T, h, w)
+    mean, std = (torch.tensor(v)[: len(x)].view(-1, 1, 1, 1) for v in spec.normalisation())
+    x = x.sub_(mean).div_(std)
+    tensor = x.transpose(0, 1).contiguous() if spec.layout == "frames" else x[None]
+    # Pixel i of the input covers the clip from i / f to (i + 1) / f: centres shift by half pixels.
+    y, x_ = (Axis(n / m, (n / m - 1) / 2) for n, m in ((height, h), (width, w)))
+    order = (0, 2, 1, 3, 4) if spec.layout == "frames first" else None
+    return Prepared(tensor, y, x_, clip.shape, order=order, notes=notes)
+
+
+def place(axis: Axis, in_clip: Axis) -> Axis:
+    """Return an axis given in the network's input as one in the clip."""
+    return axis.placed(scale=in_clip.stride, offset=in_clip.origin)
