@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from torch import Tensor
 from nlviz.captures.capture import most_probable
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip, read_clip
-from nlviz.clips.video_files import frame_times
+from nlviz.clips.inputs import frame_times, is_input
 from nlviz.errors import NlvizError, UnreadableClip
 from nlviz.progress import Listener, Progress
 
@@ -197,9 +196,9 @@ def _note(
 
 
 def _times(video: str | Path | bytes) -> npt.NDArray[np.float64]:
-    if not isinstance(video, bytes) and not Path(video).is_file():
+    if not isinstance(video, bytes) and not is_input(Path(video)):
         raise UnreadableClip(f"there is no file {str(video)!r}; give the path of a video")
-    return frame_times(BytesIO(video) if isinstance(video, bytes) else Path(video))
+    return frame_times(video)
 
 
 def _at_size(model: Model, size: int) -> Model:

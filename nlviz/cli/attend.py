@@ -12,6 +12,7 @@ from nlviz.cli.terminal import (
     DeviceOption,
     FamilyOption,
     FlagsOption,
+    FpsOption,
     ModelOption,
     ProgressBar,
     WeightsOption,
@@ -23,7 +24,10 @@ from nlviz.views.display import SOURCES
 def attend(
     clip: Annotated[
         str,
-        typer.Argument(help="A video, a picture or a saved capture, or a bundled input's name."),
+        typer.Argument(
+            help="A video, a picture, a folder or pattern of pictures, a saved capture, or a "
+            "bundled input's name."
+        ),
     ],
     query: Annotated[
         str | None,
@@ -59,6 +63,7 @@ def attend(
         typer.Option(help="How many frames; by default as many as the network was trained on."),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
+    fps: FpsOption = None,
     device: DeviceOption = "auto",
     autocast: AutocastOption = None,
     output: Annotated[
@@ -114,6 +119,7 @@ def attend(
                 stride=stride,
                 frames=frames,
                 size=size,
+                fps=fps,
                 progress=tell.part(0.3, 0.4),
             )
             if point is not None:  # before the network runs

@@ -59,6 +59,7 @@ def render(
             stride=ref.stride,
             frames=ref.frames,
             size=ref.size,
+            fps=ref.fps,
             name=ref.name,
             progress=tell.part(0.0, 0.2),
         )

@@ -26,6 +26,9 @@ FlagsOption = Annotated[
         help="Override how the network is computed, `--set scale=false`; may be repeated.",
     ),
 ]
+FpsOption = Annotated[
+    float | None, typer.Option(help="Pictures per second, where the pictures say none; 25 else.")
+]
 ModelOption = Annotated[
     str, typer.Option(help="A name that `nlviz models` prints, or your own MODULE:FUNCTION.")
 ]

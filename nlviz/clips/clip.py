@@ -15,6 +15,7 @@ from nlviz.clips import video_files as decoding
 from nlviz.clips.pictures.files import open_pictures
 from nlviz.clips.pictures.many import sampled
 from nlviz.clips.point import Point
+from nlviz.clips.sequences import Item, picture_list
 from nlviz.errors import UnreadableClip
 from nlviz.files.local import digest_of
 from nlviz.picture import resized, scaled, strip_html
@@ -163,7 +164,7 @@ class Clip:
 
 
 def read_clip(
-    path: str | Path | bytes,
+    path: str | Path | bytes | Sequence[Item],
     *,
     start: float = 0.0,
     stride: int | None = None,
@@ -173,14 +174,21 @@ def read_clip(
     name: str | None = None,
     progress: Listener | None = None,
 ) -> Clip:
-    """Read a video or a picture.
+    """Read a video, a picture, or pictures that follow each other.
 
     Videos: whatever FFmpeg decodes, with exact frame times and the rotation that the file asks for.
-    Frames are decoded one by one and only those asked for are kept. Pictures: PNG, JPEG, WebP,
-    TIFF, 8 or 16 bits, grey, RGB or RGBA (laid on white), turned as their EXIF data says.
+    Frames are decoded one by one and only those asked for are kept.
+
+    Pictures: PNG, JPEG, WebP, TIFF, HEIC, AVIF and more, of any depth, in sRGB, laid on white and
+    turned as the file says. Moving pictures and stacks are clips, and so are a folder, a numbered
+    pattern (``img_%04d.png``, ``img_####.png``), a glob and a list of pictures, in natural order
+    (``img_2`` before ``img_10``).
+
+    What differs from the file, or had to be assumed, is said in ``Clip.notes``.
 
     Args:
-        path: the file, or its bytes.
+        path: the file, its bytes, a folder, a pattern, or a list of paths, bytes and arrays of
+            shape (H, W) or (H, W, C).
         start: seconds to skip.
         stride: take every stride-th frame; None spreads ``frames`` evenly over the rest.
         frames: how many frames; None takes all.
@@ -198,26 +206,15 @@ def read_clip(
     """
     sampling = Sampling(start, stride, frames, size, fps)
     _check_sampling(sampling)
-    if isinstance(path, bytes):
-        source: Path | BytesIO = BytesIO(path)
-        label = name or "upload"
-        if not path:
-            raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
-        digest = digest_of(path)
+    pictures = picture_list(path)
+    source: Path | BytesIO = BytesIO()
+    if pictures is not None:
+        label, digest = name or pictures.name, pictures.digest
     else:
-        source = Path(path)
-        label = name or source.name
-        if not source.is_file():
-            raise UnreadableClip(f"there is no file {str(path)!r}; give the path of a file")
-        if source.stat().st_size == 0:
-            raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
-        try:
-            digest = digest_of(source)
-        except OSError as error:
-            raise UnreadableClip(f"{label} cannot be read: {error.strerror}") from None
+        source, label, digest = _file_of(path, name)
     resize = None if size is None else (lambda frame: _shorter_side(frame, size))
     try:
-        pictures = open_pictures(source)
+        opened = open_pictures(source) if pictures is None else pictures.opened()
         wanted: dict[str, Any] = {
             "start": start,
             "stride": stride,
@@ -225,10 +222,10 @@ def read_clip(
             "keep": resize,
             "progress": progress,
         }
-        if pictures is None:
+        if opened is None:
             decoded = decoding.decode(source, **wanted)
         else:
-            decoded = sampled(pictures, fps=fps, **wanted)
+            decoded = sampled(opened, fps=fps, **wanted)
     except UnreadableClip as error:
         raise UnreadableClip(f"{label}: {error}") from None
     return Clip(
@@ -242,6 +239,25 @@ def read_clip(
     )
 
 
+def _file_of(path: Any, name: str | None) -> tuple[Path | BytesIO, str, str]:
+    """Return a file or its bytes to read from, what to call it, and its digest."""
+    if isinstance(path, bytes):
+        label = name or "upload"
+        if not path:
+            raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
+        return BytesIO(path), label, digest_of(path)
+    source = Path(path)
+    label = name or source.name
+    if not source.is_file():
+        raise UnreadableClip(f"there is no file {str(path)!r}; give the path of a file")
+    if source.stat().st_size == 0:
+        raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
+    try:
+        return source, label, digest_of(source)
+    except OSError as error:
+        raise UnreadableClip(f"{label} cannot be read: {error.strerror}") from None
+
+
 def _check_sampling(sampling: Sampling) -> None:
     rules: Sequence[tuple[str, Any, int]] = (
         ("stride", sampling.stride, 1),
@@ -251,6 +267,8 @@ def _check_sampling(sampling: Sampling) -> None:
     for name, value, least in rules:
         if value is not None and value < least:
             raise UnreadableClip(f"{name} must be at least {least}, got {value}")
+    if sampling.fps is not None and not 0 < sampling.fps < float("inf"):
+        raise UnreadableClip(f"fps must be above 0 frames per second, got {sampling.fps}")
     if not 0 <= sampling.start < float("inf"):
         raise UnreadableClip(f"start must be 0 seconds or more, got {sampling.start}")
 

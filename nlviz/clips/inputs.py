@@ -1,28 +1,77 @@
-"""Find the file of a clip by its path or its bundled name."""
+"""Find a clip by its path, its pattern or its bundled name, and tell whether it is the same one."""
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+
+from nlviz.clips.decoded import Times
+from nlviz.clips.pictures.files import open_pictures
+from nlviz.clips.pictures.many import times_of
+from nlviz.clips.sequences import picture_list
+from nlviz.clips.video_files import frame_times as times_of_film
 from nlviz.errors import UnreadableClip, did_you_mean
+from nlviz.files.local import digest_of
 from nlviz.resources import bundled_inputs
 
 
 def find_input(name: str) -> Path:
-    """Return the path of a clip, given as a path or as a bundled name.
+    """Return the path of a clip, given as a path, a pattern of pictures or a bundled name.
 
     Raises:
-        UnreadableClip: when it is neither.
+        UnreadableClip: when it is none of these.
 
     >>> find_input("coffee.jpg").name
     'coffee.jpg'
     """
-    if Path(name).exists():
-        return Path(name)
     inputs = bundled_inputs()
-    if name not in inputs:
+    if name in inputs and not Path(name).exists():
+        return inputs[name]
+    if not Path(name).exists() and not is_input(Path(name)):
         raise UnreadableClip(
             f"there is no file {name!r}, nor a bundled input of that name"
             f"{did_you_mean(name, inputs)}"
         )
-    return inputs[name]
+    return Path(name)
+
+
+def is_input(path: Path) -> bool:
+    """Return whether a path is a file, or a folder or pattern of pictures."""
+    if path.is_file():
+        return True
+    try:
+        return picture_list(path) is not None
+    except UnreadableClip:
+        return False
+
+
+def digest_of_input(path: Path) -> str:
+    """Return the digest of a clip's file, or of all pictures of a folder or pattern.
+
+    Raises:
+        UnreadableClip: when a picture cannot be read.
+    """
+    pictures = picture_list(path)
+    return digest_of(path) if pictures is None else pictures.digest
+
+
+def frame_times(source: str | Path | bytes) -> Times:
+    """Return the (N,) times of a clip's frames in seconds from the first, without decoding films.
+
+    Raises:
+        UnreadableClip: when it is no clip, or has no frame.
+
+    >>> from nlviz.resources import asset
+    >>> len(frame_times(asset("clips/bunny.mp4"))) > 8
+    True
+    """
+    pictures = picture_list(source)
+    opened = None if pictures is None else pictures.opened()
+    file = BytesIO(source) if isinstance(source, bytes) else Path(source)
+    if opened is None and (isinstance(file, BytesIO) or file.is_file()):
+        opened = open_pictures(file)
+    if opened is None:
+        return times_of_film(file)
+    return np.asarray(times_of(opened), np.float64)

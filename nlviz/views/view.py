@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from nlviz.clips.inputs import digest_of_input, is_input
 from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, UnreadableClip
 from nlviz.files.checked_json import FromZero, Text, checked
-from nlviz.files.local import digest_of
 from nlviz.resources import bundled_inputs
 from nlviz.views.denoise_view import DenoiseView
 from nlviz.views.display import DISPLAY_PARAMETERS, Display
@@ -260,7 +260,7 @@ def find_clip(view: PageView, *, beside: Path, given: Path | None = None) -> Pat
         places = [given]
     else:
         places = [p for p in (bundled_inputs().get(name), beside / name, Path(name)) if p]
-    found = [p for p in places if p.is_file()]
+    found = [p for p in places if is_input(p)]
     if not found:
         raise UnreadableClip(
             f"the view needs the clip {str(given or name)!r}, which is "
@@ -268,10 +268,11 @@ def find_clip(view: PageView, *, beside: Path, given: Path | None = None) -> Pat
             + "; give its path with --clip"
         )
     for path in found:
-        if not digest or digest_of(path) == digest:
+        if not digest or digest_of_input(path) == digest:
             return path
+    other = digest_of_input(found[0])
     raise InvalidView(
         f"the view's clip has the sha256 {digest[:12]}..., {found[0].name} has "
-        f"{digest_of(found[0])[:12]}...; give the original file with --clip, or empty the view's "
+        f"{other[:12]}...; give the original file with --clip, or empty the view's "
         "digest to draw it on this one"
     )

@@ -55,7 +55,7 @@ def sampled(
         UnreadableClip: when the start lies behind the last picture, one cannot be read, or those
             kept take more than 1 GiB.
     """
-    times, notes = _times(pictures, fps)
+    times, notes = times_of(pictures, fps), _on_rate(pictures, fps)
     chosen = _chosen(times, start, stride, frames) if pictures.count > 1 else [0]
     notes += pictures.notes
     scale = _common_scale(pictures, chosen)
@@ -81,13 +81,17 @@ def sampled(
     return Decoded(np.stack(out), np.asarray([times[n] for n in chosen]), unique, pictures.reader)
 
 
-def _times(pictures: Pictures, fps: float | None) -> tuple[Sequence[float], tuple[str, ...]]:
+def times_of(pictures: Pictures, fps: float | None = None) -> tuple[float, ...]:
+    """Return the seconds of each picture from the first, at this rate or as its file says."""
     if pictures.times is not None and fps is None:
-        return pictures.times, ()
-    times = [number / (fps or RATE) for number in range(pictures.count)]
-    if fps is not None or pictures.count == 1:
-        return times, ()
-    return times, (
+        return pictures.times
+    return tuple(number / (fps or RATE) for number in range(pictures.count))
+
+
+def _on_rate(pictures: Pictures, fps: float | None) -> tuple[str, ...]:
+    if fps is not None or pictures.times is not None or pictures.count == 1:
+        return ()
+    return (
         f"Nothing says how fast its {pictures.count} pictures follow each other: "
         f"{fixed(RATE, 0)} a second are assumed; give fps to say it.",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -52,6 +52,10 @@ class Stored:
         if self.samples is None or self.scale is not None or eight:
             return None
         return extent_of(self._colour(self.samples), self.bits)
+
+    def noted(self, *notes: str) -> Stored:
+        """Return the picture with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
 
     def _colour(self, samples: Samples) -> Samples:
         return samples[..., :-1] if self.alpha != "none" else samples
