@@ -5,6 +5,7 @@
     ├── OutsideClip         a query that is not inside the clip
     ├── UnknownModel        no model of that name
     ├── UnknownBlock        no block of that name in this capture
+    │   └── BlockRefused    a block that ran, and whose rows do not give what it computed
     ├── NoNonLocalBlocks    a network in which no family finds an affinity
     ├── WeightsMismatch     weights that do not fit the network, or have another digest
     ├── UnreadableCheckpoint  a file that holds no weights that can be read
@@ -50,6 +51,10 @@ class UnknownBlock(NlvizError, KeyError):
     """No block has this name; a ``KeyError`` too, because affinities are a mapping."""
 
     __str__ = NlvizError.__str__  # without the quotes that a KeyError puts around it
+
+
+class BlockRefused(UnknownBlock):
+    """A block ran, but its map is not shown: its rows do not give what it computed, say."""
 
 
 class NoNonLocalBlocks(NlvizError):

@@ -140,12 +140,10 @@ class EmbeddedAffinity(Affinity):
     def parity_error(self, *, sample: int = 256) -> float | None:
         """Return how far the block's own output is from rows times values.
 
-        The largest |A g - y| over a sample of queries spread evenly, divided by the largest |y|;
-        None where values or output were not kept.
+        The error of ``nlviz.affinity.receipt`` over a sample of queries spread evenly; None where
+        values or output were not kept.
         """
-        if self.values is None or self.output is None:
-            return None
-        index = self.evenly(sample)
-        mine = self.rows(index) @ self.values
-        theirs = self.output[:, index.to(self.output.device) + self.queries.prefix]
-        return float((mine - theirs).abs().max() / theirs.abs().max().clamp(min=1e-30))
+        from nlviz.affinity.receipt import receipt
+
+        found = receipt(self, sample=sample)
+        return None if found is None else found.error

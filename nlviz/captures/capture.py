@@ -11,10 +11,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.receipt import Receipt
 from nlviz.captures.file_format import Parts, decode, encode
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
-from nlviz.errors import NlvizError, UnknownBlock, UnreadableCheckpoint, did_you_mean
+from nlviz.errors import (
+    BlockRefused,
+    NlvizError,
+    UnknownBlock,
+    UnreadableCheckpoint,
+    did_you_mean,
+)
 from nlviz.files.checked_json import checked
 from nlviz.files.local import write_whole
 
@@ -49,12 +56,21 @@ class About:
 
 
 class Affinities(Mapping[str, Affinity]):
-    """Affinities by block name, in forward order; an unknown name raises with close ones."""
+    """Affinities by block name, in forward order; an unknown name raises with close ones.
 
-    def __init__(self, by_name: Mapping[str, Affinity]) -> None:
+    Attributes:
+        refused: blocks that are not shown, and why; to ask for one raises ``BlockRefused``.
+    """
+
+    def __init__(
+        self, by_name: Mapping[str, Affinity], refused: Mapping[str, str] | None = None
+    ) -> None:
         self._by_name = MappingProxyType(dict(by_name))
+        self.refused: Mapping[str, str] = MappingProxyType(dict(refused or {}))
 
     def __getitem__(self, name: str) -> Affinity:
+        if name in self.refused:
+            raise BlockRefused(self.refused[name])
         if name not in self._by_name:
             raise UnknownBlock(f"no block is called {name!r}{did_you_mean(name, self._by_name)}")
         return self._by_name[name]
@@ -87,6 +103,9 @@ class Capture:
         detections: the objects that a detection network found, or empty.
         notes: one sentence for each thing that a user must know of the pass: which part of the
             output the logits are, say. What is to be known of the frames stands in ``clip.notes``.
+        receipts: by block name, what was checked of it: rows times values against what the block
+            itself computed. A block that fails is refused, see ``refused``; one whose family keeps
+            no output has none.
     """
 
     clip: Clip
@@ -98,6 +117,12 @@ class Capture:
     labels: tuple[str, ...] = field(default=(), repr=False)
     detections: tuple[Detection, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
+    receipts: Mapping[str, Receipt] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Blocks that ran, or were there, and are not shown: a sentence for each."""
+        return self.affinities.refused
 
     def prediction(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the k most probable labels with their probabilities.

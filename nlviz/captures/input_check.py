@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from nlviz.captures.running import is_out_of_memory, of_types
 from nlviz.errors import NlvizError
 from nlviz.families.reading.prepared import Prepared
 from nlviz.networks.first_layer import Convolution, first_call_seen
@@ -17,7 +18,7 @@ SAMPLE = 4096  # pixels of a channel that are compared
 # What errors say that an input of the wrong shape raises, in torch and in networks' own checks.
 _OF_SHAPE = re.compile(
     r"size|shape|channel|dimension|dim\b|unpack|mat1|numel|number of elements|expected|match|"
-    r"out of (range|bounds)|argument|positional|dtype|scalar type",
+    r"out of (range|bounds)|argument|positional",
     re.IGNORECASE,
 )
 LINEAR = 1 - 1e-4  # correlation of a channel with itself, however it was normalised
@@ -65,7 +66,7 @@ def checked_input(net: nn.Module, prepared: Prepared, *, own: bool) -> Iterator[
     except (NlvizError, torch.OutOfMemoryError):
         raise
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        if is_out_of_memory(error) or not _OF_SHAPE.search(str(error)):
+        if is_out_of_memory(error) or of_types(error) or not _OF_SHAPE.search(str(error)):
             raise
         first = (str(error).strip().splitlines() or [""])[0][:300]
         raise NlvizError(
@@ -73,17 +74,6 @@ def checked_input(net: nn.Module, prepared: Prepared, *, own: bool) -> Iterator[
             f"raised {type(error).__name__}: {first}; say what it takes with input_spec= (layout, "
             "channels, size), or make it with prepare="
         ) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory did not suffice.
-
-    >>> is_out_of_memory(RuntimeError("can't allocate memory: 1 TB")), is_out_of_memory(KeyError())
-    (True, False)
-    """
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return "not enough memory" in str(error) or "can't allocate memory" in str(error)
 
 
 def _channels(n: int) -> str:

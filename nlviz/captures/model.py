@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -19,10 +17,12 @@ from torch import Tensor, nn
 from nlviz.captures.capture import About as About
 from nlviz.captures.capture import Affinities as Affinities
 from nlviz.captures.capture import Capture as Capture
-from nlviz.captures.input_check import checked_input, is_out_of_memory
+from nlviz.captures.input_check import checked_input
 from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
-from nlviz.captures.precision import full, full_affinity
+from nlviz.captures.precision import full
+from nlviz.captures.reading import read
+from nlviz.captures.running import held, input_type, told
 from nlviz.captures.time_covered import coverage, lengthened
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
@@ -30,7 +30,8 @@ from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
 from nlviz.families.reading.adapter import AnyAdapter, Detector, InputSpec, Prepared
 from nlviz.families.reading.report import LoadReport
-from nlviz.networks.hooks import Call, recorded
+from nlviz.networks.calls import Calls, block_and_run
+from nlviz.networks.hooks import recorded
 from nlviz.networks.memory import (
     SURELY,
     Estimate,
@@ -41,10 +42,6 @@ from nlviz.networks.memory import (
     with_frames,
 )
 from nlviz.progress import Listener, Progress
-
-# One lock per network, also when several Models wrap it: hooks of two threads must not mix.
-_LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.Lock] = weakref.WeakKeyDictionary()
-_LOCKS_LOCK = threading.Lock()
 
 
 class Model:
@@ -92,8 +89,6 @@ class Model:
         self.output = output
         self._places: dict[Any, Places] = {}
         self._estimates: dict[tuple[object, ...], Estimate | None] = {}
-        with _LOCKS_LOCK:
-            self._lock = _LOCKS.setdefault(net, threading.Lock())
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -168,41 +163,31 @@ class Model:
             choice=self.output,
         )
 
-    def _recorded(self, clip: Clip, prepared: Prepared) -> tuple[object, dict[str, Call]]:
+    def _recorded(self, clip: Clip, prepared: Prepared) -> tuple[object, Calls]:
         """Run the network under its lock; return its output and the calls of its blocks."""
         with self.exclusive(clip), torch.no_grad(), self.recording() as calls:
             return self.run(prepared), calls
 
-    def _read(
-        self, clip: Clip, prepared: Prepared, output: object, calls: dict[str, Call]
-    ) -> Capture:
+    def _read(self, clip: Clip, prepared: Prepared, output: object, calls: Calls) -> Capture:
         """Read affinities, features and detections from what was recorded."""
-        blocks = self.adapter.blocks(self.net)
-        missing = [name for name in blocks if name not in calls]
-        if missing:
-            raise NlvizError(
-                f"the forward pass did not reach the blocks {', '.join(missing)}; a block must be "
-                "called in the network's forward to have an affinity"
-            )
+        found = read(self.adapter, self.net, calls, prepared)
         detections: tuple[Detection, ...] = ()
         scores = ClassScores(None)
         if not isinstance(self.adapter, Detector):
             scores = self.class_scores(output, prepared)
         else:
             detections = self.adapter.detections(output, calls)
-            blocks = self.adapter.readings(blocks, calls)
-        affinities = {n: self.adapter.read(n, b, calls, prepared) for n, b in blocks.items()}
-        features = {n: self.adapter.features(n, b, calls) for n, b in blocks.items()}
         return Capture(
             clip=clip,
             logits=None if scores.logits is None else scores.logits.detach().cpu(),
-            affinities=Affinities({n: full_affinity(a) for n, a in affinities.items()}),
-            features=MappingProxyType({n: full(x) for n, x in features.items()}),
-            blocks=MappingProxyType(blocks),
+            affinities=Affinities(found.affinities, found.refused),
+            features=MappingProxyType({n: full(x) for n, x in found.features.items()}),
+            blocks=MappingProxyType(found.blocks),
             about=replace(self.about, device=str(self.device), independent=scores.independent),
             labels=self.labels,
             detections=detections,
             notes=(*coverage(clip, self.input_spec), *prepared.notes, *scores.notes),
+            receipts=MappingProxyType(found.receipts),
         )
 
     def logits(self, clip: Clip, *, bypass: str | None = None) -> Float[Tensor, " classes"]:
@@ -210,7 +195,8 @@ class Model:
 
         Args:
             clip: the input.
-            bypass: name of a block that changes nothing in this forward pass.
+            bypass: name of a block that changes nothing in this forward pass; of a block that runs
+                several times, ``name#1`` is its first run, and ``name`` stands for all.
 
         Raises:
             UnknownBlock: when there is no such block.
@@ -224,7 +210,7 @@ class Model:
         >>> model.logits(clip).shape, model.logits(clip, bypass="stage4").shape
         (torch.Size([1000]), torch.Size([1000]))
         """
-        if bypass is not None and bypass not in self.blocks:
+        if bypass is not None and block_and_run(bypass)[0] not in self.blocks:
             raise UnknownBlock(f"no block is called {bypass!r}{did_you_mean(bypass, self.blocks)}")
         clip = self.long_enough(clip)
         prepared = self.prepared(clip)
@@ -363,7 +349,7 @@ class Model:
 
         return None if fits(len(clip.frames)) else largest(fits, below=len(clip.frames)) or None
 
-    def recording(self) -> AbstractContextManager[dict[str, Call]]:
+    def recording(self) -> AbstractContextManager[Calls]:
         """Return a context that records the calls which the adapter reads affinities from."""
         adapter = self.adapter
         return recorded(
@@ -390,6 +376,8 @@ class Model:
             x = x.pin_memory().to(device, non_blocking=True)
         else:
             x = x.to(device)
+        if x.is_floating_point():
+            x = x.to(input_type(self.net))
         if device.type == "cuda" and x.dim() == 5:
             x = x.contiguous(memory_format=torch.channels_last_3d)
         if self.autocast is None:
@@ -404,28 +392,11 @@ class Model:
         Raises:
             OutOfMemory: when the device's memory does not suffice for what is done with the clip.
         """
-        with self._held():
-            try:
-                yield
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                t, h, w = clip.shape
-                raise OutOfMemory(
-                    f"{self.device} has too little memory for {t} frames of {w}x{h} px; take "
-                    "fewer frames or a smaller size, or another device"
-                ) from None
+        with self._held(), told(self.net, str(self.device), clip.shape):
+            yield
 
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        with self._lock:
-            modes = [(m, m.training) for m in self.net.modules() if m.training]
-            try:
-                self.net.eval()
-                yield
-            finally:
-                for module, mode in modes:
-                    module.training = mode
+    def _held(self) -> AbstractContextManager[None]:
+        return held(self.net)
 
     def __repr__(self) -> str:
         return f"Model({self.about.name}, {', '.join(self.blocks)}, on {self.device})"

@@ -6,13 +6,9 @@ are computed from them and a softmax needs the digits.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from nlviz.affinity.base import Affinity
-from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.errors import NlvizError
 
 _HALF = (torch.float16, torch.bfloat16)
@@ -38,18 +34,3 @@ def half_precision(name: str | None) -> torch.dtype | None:
 def full(x: Tensor) -> Tensor:
     """Return a tensor of half precision as float32, others as they are."""
     return x.float() if x.dtype in _HALF else x
-
-
-def full_affinity(affinity: Affinity) -> Affinity:
-    """Return an affinity with embeddings of half precision as float32, others as they are."""
-    if not isinstance(affinity, EmbeddedAffinity) or affinity.theta.dtype not in _HALF:
-        return affinity
-    bias, values, output = affinity.bias, affinity.values, affinity.output
-    return replace(
-        affinity,
-        theta=full(affinity.theta),
-        phi=full(affinity.phi),
-        bias=None if bias is None else bias.changed(full),
-        values=None if values is None else full(values),
-        output=None if output is None else full(output),
-    )

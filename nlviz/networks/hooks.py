@@ -1,18 +1,29 @@
-"""Hooks that see one forward pass of one thread, and are always removed."""
+"""Hooks that see one forward pass of one thread, and are always removed.
+
+What a module is given is copied as it enters, what it returns as it leaves: a network may change
+both in place afterwards. A module that runs several times has several calls, and everything inside
+belongs to the one that it ran in. The second forward that gradient checkpointing runs during the
+backward pass is no call.
+"""
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nlviz.affinity.grid import Axis
-from nlviz.networks.attention_calls import Product, WatchProducts
+from nlviz.errors import NlvizError
+from nlviz.networks.attention_calls import WatchProducts
+from nlviz.networks.calls import Call as Call
+from nlviz.networks.calls import Calls as Calls
+from nlviz.networks.calls import block_and_run as block_and_run
 
 # Modules that move the cells of a feature map, by the number of its spatial axes.
 _STRIDED = {
@@ -27,26 +38,6 @@ _PADDING = {
 }
 
 
-@dataclass(frozen=True)
-class Call:
-    """One call of a module: its arguments and its output.
-
-    Attributes:
-        args: positional arguments, detached.
-        output: what it returned, detached.
-        axes: size of each spatial axis of the module's input, and where its cells lie in the
-            network's input, by the arithmetic of the convolutions and poolings before it.
-        module: the module itself.
-        products: the attention products that ran inside it, where they were asked for.
-    """
-
-    args: tuple[Any, ...]
-    output: Any
-    axes: tuple[tuple[int, Axis], ...] = ()
-    module: nn.Module | None = None
-    products: tuple[Product, ...] = ()
-
-
 @contextmanager
 def recorded(
     net: nn.Module,
@@ -54,7 +45,7 @@ def recorded(
     *,
     trace: bool = False,
     products: bool = False,
-) -> Iterator[dict[str, Call]]:
+) -> Iterator[Calls]:
     """Record the calls of some modules while the ``with`` block runs; only this thread's calls.
 
     Args:
@@ -71,51 +62,75 @@ def recorded(
     ((4, Axis(stride=2.0, origin=0.0)), 0)
     """
     owner = threading.get_ident()
-    calls: dict[str, Call] = {}
+    clock = count()
+    found: dict[str, list[Call]] = {}
     path = _Path()
     watch = WatchProducts() if products else None
     handles = []
 
-    def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
-        if watch is not None and threading.get_ident() == owner:
-            watch.enter()
+    def ours() -> bool:
+        return threading.get_ident() == owner and not _in_backward()
 
-    def keep(name: str) -> Any:
-        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            if threading.get_ident() == owner:
-                inside = () if watch is None else watch.leave()
-                calls[name] = Call(_detached(args), _detached(output), path.axes, module, inside)
+    def hooked(name: str) -> tuple[Any, Any]:
+        entered: list[tuple[int, tuple[Any, ...], tuple[tuple[int, Axis], ...], int]] = []
 
-        return hook
+        def enter(module: nn.Module, args: tuple[Any, ...], given: dict[str, Any]) -> None:
+            if ours():
+                depth = -1 if watch is None else watch.enter()
+                taken = _copied(arguments(module, args, given))
+                entered.append((next(clock), taken, path.axes, depth))
 
-    def follow(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if threading.get_ident() == owner:
-            path.follow(module, args[0], output)
+        def leave(
+            module: nn.Module, args: tuple[Any, ...], given: dict[str, Any], output: Any
+        ) -> None:
+            if ours() and entered:
+                began, taken, axes, depth = entered.pop()
+                inside = () if watch is None else watch.leave(depth)
+                call = Call(taken, _copied(output), axes, module, inside, began, next(clock))
+                found.setdefault(name, []).append(call)
+
+        return enter, leave
+
+    def follow(
+        module: nn.Module, args: tuple[Any, ...], given: dict[str, Any], output: Any
+    ) -> None:
+        if ours():
+            path.follow(module, arguments(module, args, given)[0], output)
 
     try:
         if trace:
             inside = {m for module in modules.values() for m in module.modules()}
             for module in net.modules():
                 if _axes_of(module) and module not in inside:
-                    handles.append(module.register_forward_hook(follow))
+                    handles.append(module.register_forward_hook(follow, with_kwargs=True))
         for name, module in modules.items():
-            if watch is not None:
-                handles.append(module.register_forward_pre_hook(enter))
-            handles.append(module.register_forward_hook(keep(name)))
+            enter, leave = hooked(name)
+            handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
+            handles.append(module.register_forward_hook(leave, with_kwargs=True))
         with watch or nullcontext():
-            yield calls
+            yield Calls(found)
     finally:
         for handle in handles:
             handle.remove()
 
 
 @contextmanager
-def replaced(module: nn.Module, change: Callable[[tuple[Any, ...], Any], Any]) -> Iterator[None]:
+def replaced(
+    module: nn.Module,
+    change: Callable[[tuple[Any, ...], Any], Any],
+    *,
+    run: int | None = None,
+) -> Iterator[None]:
     """Replace a module's output while the ``with`` block runs; only for this thread's calls.
 
     Args:
         module: the module.
-        change: gets the positional arguments and the output, returns what takes its place.
+        change: gets the arguments, in the order of the module's ``forward``, and the output;
+            returns what takes its place.
+        run: replace the output of this call alone, counted from 1.
+
+    Raises:
+        NlvizError: when the module was called, but not as often as ``run`` says.
 
     >>> layer = nn.Linear(2, 2)
     >>> with torch.no_grad(), replaced(layer, lambda args, output: args[0]):
@@ -123,22 +138,54 @@ def replaced(module: nn.Module, change: Callable[[tuple[Any, ...], Any], Any]) -
     tensor([3., 4.])
     """
     owner = threading.get_ident()
+    calls = 0
 
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        return change(args, output) if threading.get_ident() == owner else None
+    def hook(module: nn.Module, args: tuple[Any, ...], given: dict[str, Any], output: Any) -> Any:
+        nonlocal calls
+        if threading.get_ident() != owner:
+            return None
+        calls += 1
+        if run not in (None, calls):
+            return None
+        return change(arguments(module, args, given), output)
 
-    handle = module.register_forward_hook(hook)
+    handle = module.register_forward_hook(hook, with_kwargs=True)
     try:
         yield
     finally:
         handle.remove()
+    if run is not None and calls < run:
+        raise NlvizError(f"run {run} of a block must happen, it ran {calls} times; take another")
 
 
-def _detached(value: Any) -> Any:
+def arguments(
+    module: nn.Module, args: tuple[Any, ...], given: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Return all that a module was called with, in the order of its ``forward``.
+
+    >>> arguments(nn.Conv2d(1, 1, 1), (), {"input": 5})
+    (5,)
+    """
+    if not given:
+        return args
+    try:
+        bound = inspect.signature(module.forward).bind(*args, **given)
+    except (TypeError, ValueError):
+        return (*args, *given.values())
+    bound.apply_defaults()
+    return (*bound.args, *bound.kwargs.values())
+
+
+def _in_backward() -> bool:
+    """Check whether this thread is in a backward pass: what runs there is a repetition."""
+    return bool(torch._C._current_graph_task_id() != -1)
+
+
+def _copied(value: Any) -> Any:
     if isinstance(value, Tensor):
-        return value.detach()
+        return value.detach().clone()
     if isinstance(value, tuple):
-        return tuple(_detached(v) for v in value)
+        return tuple(_copied(v) for v in value)
     return value
 
 

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 import nlviz
 from nlviz.captures.model import About, Model
 from nlviz.captures.your_network import capture
-from nlviz.errors import NlvizError, NoNonLocalBlocks, OutOfMemory, OutsideClip, UnknownBlock
+from nlviz.errors import (
+    BlockRefused,
+    NlvizError,
+    NoNonLocalBlocks,
+    OutOfMemory,
+    OutsideClip,
+    UnknownBlock,
+)
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.networks.insert import insert
 from nlviz.networks.lite_nl import LiteNL
@@ -198,8 +205,15 @@ def test_a_network_without_affinities_is_told_what_to_do() -> None:
 def test_a_block_that_the_forward_pass_skips_is_named() -> None:
     net = frame_net()
     net.unused = nlviz.NonLocalBlock(8)
+    found = capture(net, noise_clip(), input_spec=FRAMES)
+    assert list(found.affinities) == ["layer1"]
+    assert found.refused == {"unused": "unused was not called in this forward pass"}
+    with pytest.raises(BlockRefused, match="unused was not called"):
+        found.affinities["unused"]
+    alone = FrameNet().eval()
+    alone.unused = nlviz.NonLocalBlock(8)
     with pytest.raises(NlvizError, match="did not reach the blocks unused"):
-        capture(net, noise_clip(), input_spec=FRAMES)
+        capture(alone, noise_clip(), input_spec=FRAMES)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from nlviz.families.reading.input_spec import InputSpec as InputSpec
 from nlviz.families.reading.prepared import Prepared as Prepared
 from nlviz.families.reading.prepared import place as place
 from nlviz.families.reading.prepared import prepare as prepare
-from nlviz.networks.hooks import Call, replaced
+from nlviz.networks.hooks import Call, block_and_run, replaced
 
 BlockT = TypeVar("BlockT", bound=nn.Module)
 
@@ -90,15 +90,17 @@ class Adapter(ABC, Generic[BlockT]):
         """Return a context in which a block changes nothing, as if it were not in the network.
 
         A non-local block returns what it was given; attention adds nothing to its residual path.
+        A name with a run, ``layer3#2``, stands for that run alone, a plain one for all runs.
         """
-        return bypassed(self.blocks(net)[name])
+        block, run = block_and_run(name)
+        return bypassed(self.blocks(net)[block], run=run)
 
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return where to see what a block adds to its input; None where no module shows it.
 
         A non-local block returns z = x + W_z y, from which x is subtracted.
         """
-        block = self.blocks(net)[name]
+        block = self.blocks(net)[block_and_run(name)[0]]
         return Branch(block, block, with_input=True)
 
 
@@ -137,9 +139,9 @@ def features_of(x: Tensor) -> Float[Tensor, "channels t h w"]:
     return rearrange(x, "parts channels t h w -> channels (parts t) h w")
 
 
-def bypassed(block: nn.Module) -> AbstractContextManager[None]:
-    """Return a context in which a block returns the features that it was given."""
-    return replaced(block, lambda args, output: args[0])
+def bypassed(block: nn.Module, *, run: int | None = None) -> AbstractContextManager[None]:
+    """Return a context in which a block, or one run of it, returns what it was given."""
+    return replaced(block, lambda args, output: args[0], run=run)
 
 
 def prepare_for(

@@ -80,11 +80,13 @@ def only_product(name: str, call: Call) -> Product:
         NlvizError: when there was not exactly one, or a mask took part.
     """
     products = call.products
-    if len(products) != 1 or products[0].masked:
+    if len(products) != 1 or products[0].fault:
+        seen = f"{len(products)} were seen" if len(products) > 1 else "none was seen"
         raise NlvizError(
             f"{name} must compute one softmax(q k^T) v without a mask, "
-            f"{'a mask took part' if products else 'none was seen'}; a network that was "
-            "compiled or scripted must be captured as it was before"
+            f"{products[0].fault if len(products) == 1 else seen}; what stands between its two "
+            "products, or in another form than these, is not read, and what was scripted must be "
+            "captured as it was before"
         )
     return products[0]
 

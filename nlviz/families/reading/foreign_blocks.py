@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from einops import rearrange
@@ -22,6 +22,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.receipt import Receipt, receipt
 from nlviz.affinity.support import Support
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
@@ -33,11 +34,9 @@ from nlviz.families.reading.adapter import (
     prepare_for,
     shape_of,
 )
-from nlviz.networks.hooks import Call, replaced
+from nlviz.networks.hooks import Call, block_and_run, replaced
 
-TOLERANCE = 0.05  # of |y|: what rounding in half precision may do to large logits
 CLEARLY = 0.1  # a later candidate must leave less than this share of the first one's error
-SAMPLE = 16  # queries at which y is compared
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,8 @@ class ForeignAdapter(Adapter[nn.Module]):
         def unchanged(args: tuple[Any, ...], output: Any) -> Any:
             return (args[0], *output[1:]) if isinstance(output, tuple) else args[0]
 
-        return replaced(self.blocks(net)[name], unchanged)
+        block, run = block_and_run(name)
+        return replaced(self.blocks(net)[block], unchanged, run=run)
 
     def _parts(self, block: nn.Module) -> Parts:
         found = self.parts(block)
@@ -200,25 +200,16 @@ def _one(value: Any, i: int) -> int:
 def _settled(affinity: EmbeddedAffinity, candidates: tuple[Pairwise, ...]) -> EmbeddedAffinity:
     """Return the affinity with the f whose rows give y; the first of those that fit equally."""
     tried = [replace(affinity, pairwise=pairwise) for pairwise in candidates]
-    errors = [_error(a) for a in tried]
-    best = min(range(len(tried)), key=lambda i: errors[i])
-    if errors[best] >= CLEARLY * errors[0]:
+    receipts = [cast(Receipt, receipt(a)) for a in tried]
+    best = min(range(len(tried)), key=lambda i: receipts[i].error)
+    if receipts[best].error >= CLEARLY * receipts[0].error:
         best = 0
-    if not errors[best] <= TOLERANCE:
+    if not receipts[best].holds:
         raise NlvizError(
             f"rows from theta and phi must give what {affinity.name} computed, they are off by "
-            f"{errors[best]:.0%} with {' or '.join(str(c.name) for c in candidates)}; this is "
-            "another block than its name says, put nlviz.NonLocalBlock in its place"
+            f"{receipts[best].error:.2g} of its size, where rounding in "
+            f"{receipts[best].precision} does {receipts[best].tolerance:.1g}, with "
+            f"{' or '.join(str(c.name) for c in candidates)}; this is another block than its name "
+            "says, put nlviz.NonLocalBlock in its place"
         )
     return tried[best]
-
-
-def _error(affinity: EmbeddedAffinity) -> float:
-    """Return |rows g - y| / |y| at a few queries."""
-    indices = affinity.evenly(SAMPLE).to(affinity.theta.device)
-    assert affinity.values is not None  # for the type checker: read() gave both
-    assert affinity.output is not None
-    y = affinity.output[:, indices].float()
-    found = affinity.rows(indices).float() @ affinity.values.float()
-    size = max(float(y.norm()), float(found.norm()), 1e-30)
-    return float((found - y).norm()) / size

@@ -80,8 +80,8 @@ class Prepared:
         def filled(value: Any) -> Any:
             if value is PICTURE:
                 return given
-            if isinstance(value, Tensor):
-                return value.to(tensor.device)
+            if isinstance(value, Tensor):  # other numbers in the type of the picture, too
+                return value.to(tensor if value.is_floating_point() else tensor.device)
             if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
                 return type(value)(filled(v) for v in value)
             if isinstance(value, dict):

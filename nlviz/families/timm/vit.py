@@ -29,7 +29,7 @@ from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare
 from nlviz.families.reading.attention import PatchTokens, attention_affinity, only_product
 from nlviz.families.timm.checkpoint import TimmViTLayout
-from nlviz.networks.hooks import Call, replaced
+from nlviz.networks.hooks import Call, block_and_run, replaced
 
 _EMBED = "patch_embed"
 
@@ -89,17 +89,18 @@ class TimmViTAdapter(Adapter[nn.Module]):
         from timm.models.eva import EvaBlockPostNorm
         from timm.models.vision_transformer import ResPostBlock
 
-        block: Any = net.get_submodule(name)
+        path, run = block_and_run(name)
+        block: Any = net.get_submodule(path)
         # x + norm1(attn(x)) in these two: what is added leaves norm1.
         last = block.norm1 if isinstance(block, (ResPostBlock, EvaBlockPostNorm)) else block.attn
-        return replaced(last, lambda args, output: torch.zeros_like(output))
+        return replaced(last, lambda args, output: torch.zeros_like(output), run=run)
 
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return where to see what attention adds to the input of the transformer's whole block.
 
         It leaves ``drop_path1``, behind scale and normalisation, in every kind of block of timm.
         """
-        block = net.get_submodule(name)
+        block = net.get_submodule(block_and_run(name)[0])
         added = getattr(block, "drop_path1", None)
         if not isinstance(added, nn.Module):
             return None

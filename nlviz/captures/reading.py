@@ -1,0 +1,193 @@
+"""What a forward pass left: every run of every block, read, checked and named.
+
+A block is shown when its rows give what it computed (its receipt); else it is refused, with the
+reason, and the others are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.receipt import Receipt, in_full, receipt
+from nlviz.errors import BlockRefused, NlvizError
+from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
+from nlviz.networks.calls import Call, Calls, run_name
+
+
+@dataclass
+class Readings:
+    """What could be read of the blocks, by the name of the run, in the order in which they ran.
+
+    Attributes:
+        affinities: their rows give what the block computed.
+        features: what entered each.
+        blocks: the modules.
+        receipts: what was checked of each; of a family that keeps no output there is none.
+        refused: why others are not shown.
+    """
+
+    affinities: dict[str, Affinity] = field(default_factory=dict)
+    features: dict[str, Tensor] = field(default_factory=dict)
+    blocks: dict[str, nn.Module] = field(default_factory=dict)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a block.
+
+    Attributes:
+        name: of the run, ``layer3#2`` for the second.
+        block: name of the block.
+        calls: all that belongs to the run.
+        note: what a reader must know of it, or empty.
+    """
+
+    name: str
+    block: str
+    calls: Calls
+    note: str = ""
+
+
+def runs_of(blocks: Mapping[str, nn.Module], calls: Calls, frames: int) -> Iterator[Run]:
+    """Yield the runs of all blocks in the order in which they began.
+
+    A block that ran once per frame, or once per part of the clip, is one run on all of them.
+
+    Args:
+        blocks: by name.
+        calls: of the forward pass.
+        frames: of the clip.
+    """
+    found: list[tuple[int, Run]] = []
+    for name in blocks:
+        runs = calls.runs(name)
+        whole = calls.together(name) if len(runs) > 1 and _share(runs, frames) else None
+        if whole is not None:
+            note = (
+                f"The block ran {len(runs)} times, and so many parts has the clip: they are taken "
+                "for its frames in their order."
+            )
+            found.append((runs[0].began, Run(name, name, whole, note)))
+            continue
+        for i, run in enumerate(runs, 1):
+            note = ""
+            if len(runs) > 1:
+                note = (
+                    f"The block ran {len(runs)} times in this forward pass; this is run {i}, and "
+                    "its cells are placed as if it saw the whole clip as it is."
+                )
+            found.append((run.began, Run(run_name(name, i), name, calls.of(run), note)))
+    yield from (run for _, run in sorted(found, key=lambda item: item[0]))
+
+
+def read(adapter: AnyAdapter, net: nn.Module, calls: Calls, prepared: Prepared) -> Readings:
+    """Read every run of every block.
+
+    Raises:
+        NlvizError: when no block ran.
+        BlockRefused: when none can be shown.
+    """
+    found = Readings()
+    blocks = distinct(adapter.blocks(net))
+    missing = [name for name in blocks if not calls.runs(name)]
+    for name in missing:
+        found.refused[name] = f"{name} was not called in this forward pass"
+    if len(missing) == len(blocks):
+        raise NlvizError(
+            f"the forward pass did not reach the blocks {', '.join(missing)}; a block must be "
+            "called as a module in the network's forward, in the thread that captures it, to have "
+            "an affinity"
+        )
+    for run in runs_of(blocks, calls, prepared.clip_shape[0]):
+        named = {run.name: blocks[run.block]}
+        if isinstance(adapter, Detector):
+            named = adapter.readings(named, run.calls)
+        for name, block in named.items():
+            own = run.block if run.name in named else name
+            try:
+                _read_one(found, name, adapter.read(own, block, run.calls, prepared), run, prepared)
+                if name in found.affinities:
+                    found.features[name] = adapter.features(own, block, run.calls)
+                    found.blocks[name] = block
+            except NlvizError as error:
+                found.affinities.pop(name, None)
+                found.receipts.pop(name, None)
+                found.refused[name] = str(error)
+    if found.refused and not found.affinities:
+        raise BlockRefused(_reasons(found.refused))
+    return found
+
+
+def _read_one(found: Readings, name: str, affinity: Affinity, run: Run, prepared: Prepared) -> None:
+    """Check one affinity and keep it."""
+    last = affinity.queries.centre(affinity.queries.size - 1)[0]
+    frames = prepared.clip_shape[0]
+    if affinity.clip_shape is not None and last > frames - 0.5:
+        raise NlvizError(
+            f"cells must lie in the clip, {name} has some on frame {last:g} of {frames}; give the "
+            "network the frames of one clip, and no more"
+        )
+    if isinstance(affinity, EmbeddedAffinity):
+        note = " ".join(part for part in (affinity.note, run.note) if part)
+        affinity = replace(affinity, name=name, note=note)
+        checked = receipt(affinity)
+        if checked is not None and not checked.holds:
+            raise BlockRefused(checked.refusal)
+        if checked is not None:
+            found.receipts[name] = checked
+        affinity = in_full(affinity)
+    found.affinities[name] = affinity
+
+
+def distinct(blocks: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """Return blocks without those that are there already under another name (tied ones).
+
+    >>> one = nn.Identity()
+    >>> list(distinct({"a": one, "b": nn.Identity(), "c": one}))
+    ['a', 'b']
+    """
+    first: dict[int, str] = {}
+    for name, block in blocks.items():
+        first.setdefault(id(block), name)
+    return {name: blocks[name] for name in first.values()}
+
+
+def _share(runs: tuple[Call, ...], frames: int) -> bool:
+    """Check whether the runs have as many frames together as the clip."""
+    total = 0
+    for run in runs:
+        x = run.args[0] if run.args else None
+        if not isinstance(x, Tensor) or x.dim() not in (3, 4, 5):
+            return False
+        total += x.shape[0] * (x.shape[2] if x.dim() == 5 else 1)
+    return total == frames
+
+
+def _reasons(refused: Mapping[str, str]) -> str:
+    """Return why no block is shown: the first reason, and how many more there are."""
+    first = next(iter(refused.values()))
+    more = len(refused) - 1
+    return first + (f" (and {more} more block{'s' if more > 1 else ''})" if more else "")
+
+
+def outside(net: nn.Module) -> tuple[str, ...]:
+    """Return the names of parts that hooks cannot see into: scripted and traced modules.
+
+    >>> outside(nn.Sequential(nn.Identity()))
+    ()
+    """
+    found: list[str] = []
+    for name, module in net.named_modules():
+        if isinstance(module, torch.jit.ScriptModule) and not any(
+            name.startswith(f"{other}.") or not other for other in found
+        ):
+            found.append(name)
+    return tuple(found)

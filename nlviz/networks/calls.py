@@ -1,0 +1,158 @@
+"""The calls of modules in one forward pass, and which of them belong together.
+
+A block that runs twice has two calls under one name, and what ran inside it belongs to one of them.
+A network that walks over the frames, one call each, has as many calls as frames; together they are
+one call with the frames as its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nlviz.affinity.grid import Axis
+from nlviz.errors import UnknownBlock
+from nlviz.networks.attention_calls import Product
+
+RUN = "#"  # between a block's name and the number of its run
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module: its arguments and its output.
+
+    Attributes:
+        args: what it was given, in the order of its ``forward``, also where the caller named it;
+            detached, as it entered.
+        output: what it returned, detached, as it left.
+        axes: size of each spatial axis of the module's input, and where its cells lie in the
+            network's input, by the arithmetic of the convolutions and poolings before it.
+        module: the module itself.
+        products: the attention products that ran inside it, where they were asked for.
+        began, ended: when, on the clock of this forward pass.
+    """
+
+    args: tuple[Any, ...]
+    output: Any
+    axes: tuple[tuple[int, Axis], ...] = ()
+    module: nn.Module | None = None
+    products: tuple[Product, ...] = ()
+    began: int = 0
+    ended: int = 0
+
+
+class Calls(Mapping[str, Call]):
+    """The calls of a forward pass by name; of a module that ran several times the first one.
+
+    >>> twice = [Call((1,), 2, began=0, ended=1), Call((3,), 4, began=2, ended=3)]
+    >>> calls = Calls({"block": twice})
+    >>> calls["block"].args, calls.of(calls.runs("block")[1])["block"].args
+    ((1,), (3,))
+    """
+
+    def __init__(self, by_name: Mapping[str, Sequence[Call]], inside: Call | None = None) -> None:
+        self._by_name, self._inside = by_name, inside
+
+    def runs(self, name: str) -> tuple[Call, ...]:
+        """Return all calls of a module, in the order in which they began."""
+        return tuple(sorted(self._by_name.get(name, ()), key=lambda call: call.began))
+
+    def of(self, run: Call) -> Calls:
+        """Return what belongs to one run of a block.
+
+        Of each module that is its call inside the run, else its last one before, else its first.
+        """
+        return Calls(self._by_name, run)
+
+    def together(self, name: str) -> Calls | None:
+        """Return the runs of a block as one, their batches one after another.
+
+        Modules that ran as often as the block are put together as well. None where the runs do not
+        fit together.
+
+        >>> frames = [Call((torch.zeros(1, 3),), None, began=i, ended=i) for i in range(5)]
+        >>> Calls({"block": frames}).together("block")["block"].args[0].shape
+        torch.Size([5, 3])
+        """
+        often = len(self.runs(name))
+        try:
+            return Calls(
+                {
+                    other: [_joined(runs)] if len(runs := self.runs(other)) == often else runs
+                    for other in self
+                }
+            )
+        except (RuntimeError, TypeError, ValueError):  # shapes or numbers of arguments differ
+            return None
+
+    def __getitem__(self, name: str) -> Call:
+        runs = self.runs(name)
+        if not runs:
+            raise UnknownBlock(
+                f"{name} must be called in the forward pass to be read, as a module and not by one "
+                "of its methods; it was not"
+            )
+        run = self._inside
+        if run is None:
+            return runs[0]
+        inside = [call for call in runs if run.began <= call.began and call.ended <= run.ended]
+        before = [call for call in runs if call.ended < run.began]
+        return (inside[:1] or before[-1:] or runs)[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+def run_name(block: str, run: int) -> str:
+    """Return the name of a block's n-th run in a forward pass, from 1.
+
+    >>> run_name("layer3", 1), run_name("layer3", 2)
+    ('layer3', 'layer3#2')
+    """
+    return block if run == 1 else f"{block}{RUN}{run}"
+
+
+def block_and_run(name: str) -> tuple[str, int | None]:
+    """Return a block's own name and the run that a name stands for; None where it tells no run.
+
+    >>> block_and_run("layer3#2"), block_and_run("layer3")
+    (('layer3', 2), ('layer3', None))
+    """
+    block, mark, run = name.rpartition(RUN)
+    return (block, int(run)) if mark and run.isdecimal() else (name, None)
+
+
+def _joined(calls: Sequence[Call]) -> Call:
+    first = calls[0]
+    return replace(
+        first,
+        args=tuple(_batched(each) for each in zip(*(c.args for c in calls), strict=True)),
+        output=_batched([c.output for c in calls]),
+        products=tuple(
+            Product(
+                **{f.name: _batched([getattr(p, f.name) for p in each]) for f in fields(Product)}
+            )
+            for each in zip(*(c.products for c in calls), strict=True)
+        ),
+        ended=calls[-1].ended,
+    )
+
+
+def _batched(values: Sequence[Any]) -> Any:
+    """Return tensors with a batch as one; what has none must be the same in all calls."""
+    first = values[0]
+    if isinstance(first, Tensor) and first.dim() > 0:
+        return torch.cat(list(values))
+    if isinstance(first, tuple):
+        return tuple(_batched(each) for each in zip(*values, strict=True))
+    same = isinstance(first, Tensor) or all(value == first for value in values)
+    if not same:
+        raise ValueError
+    return first
