@@ -83,6 +83,7 @@ class _Sampling(Record):
     stride: Cells | None
     frames: Cells | None
     size: Cells | None
+    fps: Positive | None = None  # from 0.4 on
 
 
 class _Clip(Record):
