@@ -52,6 +52,9 @@ def sections(report: LoadReport, *, warnings: bool = True) -> list[Section]:
         ("family", report.family, f"recognised by {report.recognised_by}"),
         ("architecture", report.architecture, _blocks_in_words(report.blocks)),
     ]
+    if report.part or report.taken_off:
+        off = f"{report.taken_off} taken off the names" if report.taken_off else ""
+        about.append(("weights", report.part or "all of the file", off))
     if report.digest:
         about.append(("sha256", report.digest, ""))
     if report.input_spec is not None:
@@ -83,6 +86,7 @@ def sections(report: LoadReport, *, warnings: bool = True) -> list[Section]:
         Section("Of another shape", _keys(report.misshapen, ""), bad=True),
         Section("Filled", _reasons(report.filled)),
         Section("Dropped", _reasons(report.dropped)),
+        Section("Also in the file", tuple(("", n, what) for n, what in report.beside.items())),
         Section("Warnings", tuple(("", w, "") for w in report.warnings * warnings)),
     ]
     return [part for part in parts if part.rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,9 +16,11 @@ from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Flag, Reading
 from nlviz.families.reading.report import UNKNOWN, LoadReport
 from nlviz.progress import Listener
+from nlviz.zoo.beside import accounted, without_training
 from nlviz.zoo.files import read_checkpoint
 from nlviz.zoo.unknown_keys import find_blocks
 from nlviz.zoo.warnings import NEVER_SAVED, says_non_local, traps
+from nlviz.zoo.wrappings import Unwrapped, ways_to_read
 
 _COUNTER = "num_batches_tracked"
 _CURE = (
@@ -31,6 +33,7 @@ def load_checkpoint(
     source: Path | str | Checkpoint,
     *,
     family: str | None = None,
+    part: str | None = None,
     progress: Listener | None = None,
     **overrides: object,
 ) -> tuple[nn.Module, LoadReport]:
@@ -42,6 +45,9 @@ def load_checkpoint(
     Args:
         source: a file, or what was read from it.
         family: take this layout, rather than the first that recognises the file.
+        part: take the weights of this name, where a file holds several networks or copies of one:
+            entries of the file and a beginning of its keys, ``state_dict_ema`` or ``teacher`` for
+            instance. By default the first that a layout explains.
         progress: called with a sentence and a share in [0, 1].
         **overrides: flags of the family, ``pairwise="dot_product"`` for instance.
 
@@ -57,19 +63,19 @@ def load_checkpoint(
     ('lite-nl', True, 'LiteNL')
     """
     checkpoint = _read(source, progress)
-    taken, by, others = _recognised(checkpoint, family)
-    if taken is None:
-        report = _unknown(checkpoint)
+    found = _found(checkpoint, family, part, overrides)
+    if found is None:
+        report = _unknown(checkpoint, part)
         raise WeightsMismatch(f"{checkpoint.path.name} {_unknown_in_words(report)}; {_CURE}")
-    reading = _reading(taken, checkpoint, overrides)
-    net = _built(reading)
-    report, state = _account(checkpoint, taken, by, others, reading, net)
+    if isinstance(found, NlvizError):
+        raise found
+    report, net = found.report, found.net
     if not report.complete:
         raise WeightsMismatch(
             f"{report.file} does not fit {report.architecture}, which its keys say in the layout "
             f"of {report.family}: {report.faults}; `nlviz inspect` lists them all"
         )
-    net.load_state_dict(state, strict=True, assign=True)
+    net.load_state_dict(found.state, strict=True, assign=True)
     left = [n for n, b in net.named_buffers() if b.is_meta]
     if left:
         raise WeightsMismatch(f"{report.file} says nothing of {', '.join(left[:5])}; {_CURE}")
@@ -80,6 +86,7 @@ def inspect_checkpoint(
     source: Path | str | Checkpoint,
     *,
     family: str | None = None,
+    part: str | None = None,
     progress: Listener | None = None,
     **overrides: object,
 ) -> LoadReport:
@@ -88,6 +95,7 @@ def inspect_checkpoint(
     Args:
         source: a file, or what was read from it.
         family: as in ``load_checkpoint``.
+        part: as in ``load_checkpoint``.
         progress: called with a sentence and a share in [0, 1].
         **overrides: flags of the family.
 
@@ -102,27 +110,86 @@ def inspect_checkpoint(
     (['stage3', 'stage4'], '')
     """
     checkpoint = _read(source, progress)
-    taken, by, others = _recognised(checkpoint, family)
-    if taken is None:
-        return _unknown(checkpoint)
-    try:
-        reading = _reading(taken, checkpoint, overrides)
-        net = _built(reading)
-    except WeightsMismatch as error:
-        told, name = str(error), checkpoint.path.name
-        told = told if told.startswith(name) else told[:1].upper() + told[1:]
-        return LoadReport(
-            file=name,
-            container=checkpoint.container,
-            size=checkpoint.size,
-            digest="",
-            family=taken.name,
-            recognised_by=by,
-            architecture="no whole network",
-            unexpected=tuple(checkpoint.tensors),
-            warnings=(f"{told}.",),
-        )
-    return _account(checkpoint, taken, by, others, reading, net)[0]
+    found = _found(checkpoint, family, part, overrides)
+    if found is None:
+        return _unknown(checkpoint, part)
+    if not isinstance(found, NlvizError):
+        return found.report
+    if not isinstance(found, _NoNetwork):
+        raise found
+    told, name = str(found), checkpoint.path.name
+    told = told if told.startswith(name) else told[:1].upper() + told[1:]
+    return LoadReport(
+        file=name,
+        container=checkpoint.container,
+        size=checkpoint.size,
+        digest="",
+        family=found.family.name,
+        recognised_by=found.by,
+        architecture="no whole network",
+        unexpected=tuple(checkpoint.tensors),
+        warnings=(f"{told}.",),
+    )
+
+
+class _NoNetwork(WeightsMismatch):
+    """Keys of a layout that make no network."""
+
+    def __init__(self, told: str, family: Family, by: str) -> None:
+        super().__init__(told)
+        self.family, self.by = family, by
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A network that the file makes, wholly or in part."""
+
+    report: LoadReport
+    net: nn.Module
+    state: Mapping[str, Tensor]
+
+
+def _found(
+    checkpoint: Checkpoint, family: str | None, part: str | None, overrides: Mapping[str, object]
+) -> _Found | NlvizError | None:
+    """Return the first way of reading a file that explains it all, or else the best one.
+
+    Returns:
+        What fits; the first error where each way ends in one; None where no layout knows the keys.
+    """
+    best: _Found | None = None
+    error: NlvizError | None = None
+    for way in ways_to_read(checkpoint, part):
+        taken, by, others = _recognised(way.checkpoint, family)
+        if taken is None:
+            continue
+        try:
+            found = _fitted(way, taken, by, others, overrides)
+        except WeightsMismatch as fault:
+            error = error or _NoNetwork(str(fault), taken, by)
+            continue
+        except NlvizError as fault:
+            error = error or fault
+            continue
+        if best is None or found.report.complete or found.report.matched > best.report.matched:
+            best = found
+        if best.report.complete:
+            return replace(best, report=accounted(best.report, checkpoint, way))
+    return best or error
+
+
+def _fitted(
+    way: Unwrapped,
+    taken: Family,
+    by: str,
+    others: tuple[str, ...],
+    overrides: Mapping[str, object],
+) -> _Found:
+    reading = _reading(taken, way.checkpoint, overrides)
+    net = _built(reading)
+    report, state = _account(way.checkpoint, taken, by, others, reading, net)
+    report = without_training(report)
+    return _Found(replace(report, part=way.part, taken_off=way.taken_off), net, state)
 
 
 def _read(source: Path | str | Checkpoint, progress: Listener | None) -> Checkpoint:
@@ -247,7 +314,14 @@ def _fault(key: str, tensor: Tensor, own: Tensor) -> str:
     return ""
 
 
-def _unknown(checkpoint: Checkpoint) -> LoadReport:
+def _unknown(checkpoint: Checkpoint, part: str | None) -> LoadReport:
+    if part is not None:
+        ways = [way for way in ways_to_read(checkpoint) if way.part and recognised(way.checkpoint)]
+        names = sorted({way.part for way in ways})
+        raise WeightsMismatch(
+            f"{checkpoint.path.name} has no network under {part!r} that a layout knows; its parts "
+            f"are {', '.join(names[:8]) or 'without names'}"
+        )
     found = find_blocks(checkpoint.tensors)
     blocks = tuple(block for blocks in found.values() for block in blocks)
     report = LoadReport(

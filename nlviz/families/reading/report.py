@@ -36,6 +36,9 @@ class LoadReport:
         dropped: key -> why it is not used.
         filled: key -> why it was filled and with what.
         warnings: whole sentences.
+        part: entries of the file and beginning of the keys under which the weights lie.
+        taken_off: what was taken off the keys, in words; empty where nothing was.
+        beside: what else stands in the file, by its name, each in a few words.
     """
 
     file: str
@@ -58,6 +61,9 @@ class LoadReport:
     dropped: Mapping[str, str] = field(default_factory=dict)
     filled: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    part: str = ""
+    taken_off: str = ""
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -159,10 +159,18 @@ class ArrayClaim:
 
 @dataclass(eq=False, slots=True)
 class Inert:
-    """Stands for an object of training code, which is neither imported nor made."""
+    """Stands for an object of training code, which is neither imported nor made.
+
+    Attributes:
+        name: of its class.
+        state: its attributes, as far as the file has them.
+        items, parts: what it holds where it is a kind of mapping or list.
+    """
 
     name: str
     state: object = None
+    items: dict[object, object] = field(default_factory=dict)
+    parts: list[object] = field(default_factory=list)
 
 
 def numbers(data: memoryview, dtype: torch.dtype) -> Tensor:

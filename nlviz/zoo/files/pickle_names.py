@@ -1,11 +1,14 @@
 """The names that a pickle of weights may mention, and what stands for each of them here.
 
 A pickle names classes and functions and asks for them to be called. Nothing is ever imported or
-called: a name in these tables becomes a record of this package, any other name refuses the file.
+called: a name in these tables becomes a record of this package. Classes of other packages, such as
+a configuration, leave an inert record with their name; whatever else would be called refuses the
+file.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -35,6 +38,33 @@ class StorageKind:
     """Stands for a class of torch storages."""
 
     dtype: torch.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Stands for a class or function of another package, or of the user's own code.
+
+    It may be mentioned, and an object of the class may be described; nothing is made of it.
+
+    Attributes:
+        name: the name in the file.
+    """
+
+    name: str
+
+    def described(self) -> Inert:
+        """Return what stands for an object of the class."""
+        return Inert(self.name)
+
+    def called(self) -> Inert:
+        """Return what stands for the result of a call.
+
+        Raises:
+            Forbidden: when it is a function, or a class of a library that computes with numbers.
+        """
+        if self.name.partition(".")[0] in _COMPUTING or _function(self.name):
+            raise Forbidden(f"a call of {self.name}")
+        return Inert(self.name)
 
 
 class Forbidden(Exception):
@@ -165,9 +195,18 @@ def _attribute(owner: object, name: object) -> Inert:
 
 
 def _new(kind: object, *rest: object) -> object:
+    if isinstance(kind, Foreign):
+        return kind.described()
     if not isinstance(kind, Stand):
         raise TypeError("an object of an unknown class")
     return kind.make()
+
+
+def _item(owner: object, *rest: object) -> Inert:
+    # A type in brackets: typing.Optional[int] is written as operator.getitem(typing.Optional, int).
+    if not isinstance(owner, Foreign | Inert) or not owner.name.startswith("typing."):
+        raise Forbidden("a call of operator.getitem")
+    return Inert(f"{owner.name}[]")
 
 
 def hashable(key: object) -> object:
@@ -215,6 +254,7 @@ _CALLS: Mapping[str, Callable[..., object]] = {
     "builtins.object": lambda: Inert("object"),
     "builtins.set": _set,
     "builtins.tuple": lambda items=(): tuple(_sequence(items)),
+    "operator.getitem": _item,
     "collections.Counter": _mapping,
     "collections.OrderedDict": _mapping,
     "collections.defaultdict": _mapping,
@@ -256,13 +296,40 @@ _MAPPINGS = (
 )
 _OBJECTS = (
     "argparse.Namespace",
+    "datetime.date",
+    "datetime.datetime",
+    "datetime.timedelta",
+    "datetime.timezone",
+    "decimal.Decimal",
+    "enum.Enum",
+    "fractions.Fraction",
+    "functools.partial",
+    "logging.Logger",
+    "logging.getLogger",
+    "numpy.random._pickle.__bit_generator_ctor",
+    "numpy.random._pickle.__generator_ctor",
+    "numpy.random._pickle.__randomstate_ctor",
+    "random.Random",
+    "re._compile",
+    "types.SimpleNamespace",
+    "uuid.UUID",
+    "zoneinfo.ZoneInfo._unpickle",
     "mmcv.utils.config.Config",
     "mmengine.config.config.Config",
     "mmengine.logging.history_buffer.HistoryBuffer",
 )
+# Libraries whose classes are no plain records: to call one computes, or takes memory.
+_COMPUTING = ("torch", "numpy", "torchvision", "scipy", "pandas", "jax", "tensorflow", "joblib")
+# What pickled modules mention of it: layers, and the functions of activations.
+_LAYERS = ("torch.nn.", "torch._C._nn.")
+_PYTHON_ONCE = ("nt", "__builtin__", "cPickle", "commands")  # modules of Python 2 and of Windows
+# Modules of Python that only name types.
+_NAMING = ("typing", "collections.abc", "numbers", "abc", "types")
 # Classes that are mentioned, as the factory of a defaultdict for instance, and never called.
 _MENTIONED = (
     "builtins.bool", "builtins.complex", "builtins.float", "builtins.int", "builtins.str",
+    "builtins.long", "builtins.unicode", "builtins.xrange",  # as protocol 2 spells three of them
+    "builtins.bytearray", "builtins.range", "builtins.slice", "builtins.type",
     *(f"numpy.{kind}" for kind in (
         "float16", "float32", "float64", "int8", "int16", "int32", "int64",
         "uint8", "uint16", "uint32", "uint64", "bool_",
@@ -282,7 +349,35 @@ def _stand_ins() -> dict[str, object]:
 
 
 STAND_INS: Mapping[str, object] = _stand_ins()
-"""What stands for each name that a file of weights may mention; nothing else is allowed."""
+"""What stands for each name that a file of weights may mention."""
+
+
+def stand_in(full: str) -> object:
+    """Return what stands for a name.
+
+    Raises:
+        Forbidden: when it is one of Python's own that weights have no use for, ``os.system`` for
+            instance.
+
+    >>> stand_in("omegaconf.dictconfig.DictConfig")
+    Foreign(name='omegaconf.dictconfig.DictConfig')
+    """
+    if full in STAND_INS:
+        return STAND_INS[full]
+    module = full.rpartition(".")[0]
+    if full.partition(".")[0] in sys.stdlib_module_names and module not in _NAMING:
+        raise Forbidden(full)
+    if full.partition(".")[0] in _PYTHON_ONCE:
+        raise Forbidden(full)
+    if full.partition(".")[0] in _COMPUTING and not full.startswith(_LAYERS) and _function(full):
+        raise Forbidden(full)
+    return Foreign(full)
+
+
+def _function(full: str) -> bool:
+    """Return whether a name is spelt as those of functions are."""
+    return not full.rpartition(".")[2].lstrip("_")[:1].isupper()
+
 
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg", "UserDict": "collections"}
 

@@ -18,12 +18,13 @@ from nlviz.errors import UnreadableCheckpoint, UnsafeCheckpoint
 from nlviz.zoo.files.bytes import Source
 from nlviz.zoo.files.claims import ArrayClaim, ArrayKind, Inert, Storage, TensorClaim
 from nlviz.zoo.files.pickle_names import (
-    STAND_INS,
     Forbidden,
+    Foreign,
     Stand,
     StorageKind,
     full_name,
     hashable,
+    stand_in,
 )
 
 MOST_OPCODES = 1_000_000
@@ -172,10 +173,7 @@ class PickleReader:
     def _global(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise TypeError("a name that is no text")
-        full = full_name(module, name)
-        if full not in STAND_INS:
-            raise Forbidden(full)
-        self._push(STAND_INS[full])
+        self._push(stand_in(full_name(module, name)))
 
     def _global_lines(self) -> None:
         module = self._line()
@@ -187,12 +185,24 @@ class PickleReader:
 
     def _call(self) -> None:
         given, maker = self._stack.pop(), self._stack.pop()
+        if isinstance(maker, Foreign):
+            self._push(maker.called())
+            return
         if not isinstance(maker, Stand):
             raise Forbidden(f"a call of {getattr(maker, 'name', type(maker).__name__)}")
         if not isinstance(given, tuple):
             raise TypeError("arguments that are no tuple")
         self._weigh(given)
         self._push(maker.make(*given))
+
+    def _describe(self) -> None:
+        # An object of a class, whose parts follow.
+        if isinstance(self._stack[-2], Foreign):
+            maker = self._stack[-2]
+            del self._stack[-2:]
+            self._push(maker.described())
+        else:
+            self._call()
 
     def _weigh(self, given: tuple[object, ...]) -> None:
         """Count what is copied: the same long text could be handed over a million times."""
@@ -204,7 +214,7 @@ class PickleReader:
 
     def _call_named(self) -> None:
         self._stack.pop()  # arguments by keyword, which no stand-in has
-        self._call()
+        self._describe()
 
     def _build(self) -> None:
         state, target = self._stack.pop(), self._stack[-1]
@@ -232,6 +242,8 @@ class PickleReader:
 
     def _list(self) -> list[object]:
         target = self._stack[-1]
+        if isinstance(target, Inert):
+            return target.parts
         if not isinstance(target, list):
             raise TypeError("an item for something that is no list")
         return target
@@ -250,6 +262,8 @@ class PickleReader:
 
     def _dict(self) -> dict[object, object]:
         target = self._stack[-1]
+        if isinstance(target, Inert):
+            return target.items
         if not isinstance(target, dict):
             raise TypeError("a key for something that is no mapping")
         return target
@@ -383,7 +397,7 @@ _TABLE: dict[int, _Step] = {
         "c": _R._global_lines,
         "\x93": _R._global_stack,
         "R": _R._call,
-        "\x81": _R._call,
+        "\x81": _R._describe,
         "\x92": _R._call_named,
         "b": _R._build,
         "a": _R._append,

@@ -64,7 +64,14 @@ def read_checkpoint(path: str | PathLike[str], *, progress: Listener | None = No
     if progress:
         progress(f"Read {path.name}", 1.0)
     return Checkpoint(
-        path, container, weights.tensors, weights.wrapper, weights.meta, weights.left, size
+        path,
+        container,
+        weights.tensors,
+        weights.wrapper,
+        weights.meta,
+        weights.left,
+        size,
+        weights.others,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,27 +12,16 @@ import torch
 from torch import Tensor
 
 from nlviz.errors import UnreadableCheckpoint
+from nlviz.families.reading.checkpoint import OtherWeights
 from nlviz.zoo.files.bytes import Source
 from nlviz.zoo.files.claims import ArrayClaim, Inert, Storage, TensorClaim
-
-WRAPPERS = (
-    "state_dict",
-    "model_state",
-    "model_state_dict",
-    "model",
-    "net",
-    "blobs",
-    "teacher",
-    "student",
-    "params",
-    "module",
-)
-"""Top-level entries under which training code keeps weights, the first that fits is taken."""
+from nlviz.zoo.files.holders import Holder, holders
 
 MOST_VALUES = 100_000
 """Plain values that are kept of what stands beside the weights."""
 
 _DEEPEST = 24
+_LEAST_SHARE = 4  # other weights have at least a quarter of the tensors of those taken
 _OVERLAP = 16  # a file's tensors may be views of the same numbers, this many times in all
 
 
@@ -43,28 +33,7 @@ class Weights:
     wrapper: str
     meta: Mapping[str, Any]
     left: tuple[str, ...]
-
-
-def _holds_weights(value: object) -> bool:
-    return isinstance(value, dict) and any(
-        isinstance(inside, TensorClaim | ArrayClaim) for inside in value.values()
-    )
-
-
-def _chosen(root: dict[object, object]) -> tuple[str, dict[object, object]] | None:
-    for name in WRAPPERS:
-        value = root.get(name)
-        if isinstance(value, dict):
-            if _holds_weights(value):
-                return name, value
-            for inner in WRAPPERS:
-                within = value.get(inner)
-                if isinstance(within, dict) and _holds_weights(within):
-                    return f"{name}.{inner}", within
-    if _holds_weights(root):
-        return "", root
-    others = [(str(k), v) for k, v in root.items() if isinstance(v, dict) and _holds_weights(v)]
-    return others[0] if len(others) == 1 else None
+    others: Mapping[str, OtherWeights] = field(default_factory=dict)
 
 
 def _told(root: object) -> str:
@@ -104,7 +73,7 @@ class _Plain:
 
 
 def _beside(
-    root: dict[object, object], taken: Mapping[str, object], wrapper: str
+    root: Mapping[object, object], taken: Mapping[str, object], wrapper: str
 ) -> tuple[dict[str, Any], list[str]]:
     plain, meta, left = _Plain(), {}, []
     for key, value in root.items():
@@ -117,8 +86,19 @@ def _beside(
             else:
                 meta[name] = plain.of(value)
         except ValueError:
-            left.append(name)
+            left.append(f"{name} ({what})" if (what := _object_in(value)) else name)
     return meta, left
+
+
+def _object_in(value: object, depth: int = 3) -> str:
+    """Return the class of the first object of training code in a value, or nothing."""
+    if isinstance(value, Inert):
+        return value.name
+    if depth and isinstance(value, dict | list | tuple):
+        for inside in value.values() if isinstance(value, dict) else value:
+            if found := _object_in(inside, depth - 1):
+                return found
+    return ""
 
 
 def _items(value: dict[object, object], plain: _Plain) -> dict[str, Any]:
@@ -139,17 +119,36 @@ def weights_of(source: Source, root: object) -> Weights:
         UnreadableCheckpoint: when it holds no weights, tensors claim more than is there, or
             weights are NaN or infinite.
     """
-    found = _chosen(root) if isinstance(root, dict) else None
-    if found is None:
+    found = holders(root)
+    if not found:
         raise UnreadableCheckpoint(
             f"{source.name} holds no weights by name, it holds {_told(root)}; save a state_dict, "
             "or a mapping with one under 'state_dict'"
         )
-    wrapper, entries = found
-    straighten(entries.values())
+    taken, *rest = found
+    tensors = _tensors(source, taken)
+    top = root if isinstance(root, dict) else {}
+    meta, left = _beside(top, tensors, taken.path)
+    if taken.path:
+        left += [f"{taken.path}.{key}" for key in taken.entries if str(key) not in tensors]
+    others = {
+        holder.path: OtherWeights(holder.keys, partial(_tensors, source, holder))
+        for holder in rest
+        if len(holder.keys) >= len(taken.keys) / _LEAST_SHARE
+    }
+    return Weights(tensors, taken.path, meta, tuple(left), others)
+
+
+def _tensors(source: Source, holder: Holder) -> dict[str, Tensor]:
+    """Return the tensors of a mapping.
+
+    Raises:
+        UnreadableCheckpoint: when they claim more than is there, or are NaN or infinite.
+    """
+    straighten(holder.entries.values())
     tensors: dict[str, Tensor] = {}
     claimed = 0
-    for key, value in entries.items():
+    for key, value in holder.entries.items():
         made = _tensor(source, str(key), value)
         if made is None:
             continue
@@ -161,15 +160,11 @@ def weights_of(source: Source, root: object) -> Weights:
         tensors[str(key)] = made
     if not tensors:
         raise UnreadableCheckpoint(
-            f"{source.name} holds no tensors of numbers in {wrapper or 'its entries'}; save a "
+            f"{source.name} holds no tensors of numbers in {holder.path or 'its entries'}; save a "
             "state_dict"
         )
     check_finite(source, tensors)
-    root = root if isinstance(root, dict) else {}
-    meta, left = _beside(root, tensors, wrapper)
-    if wrapper:
-        left += [f"{wrapper}.{key}" for key in entries if str(key) not in tensors]
-    return Weights(tensors, wrapper, meta, tuple(left))
+    return tensors
 
 
 def _tensor(source: Source, key: str, value: object) -> Tensor | None:

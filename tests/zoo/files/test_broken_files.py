@@ -158,7 +158,6 @@ def test_a_zip_around_weights(tmp_path: Path) -> None:
         ([torch.ones(3)], "a list"),
         ({}, "an empty dict"),
         ({"epoch": 3, "lr": 0.1}, "the entries epoch, lr"),
-        ({"a": {"x": torch.ones(3)}, "b": {"x": torch.ones(3)}}, "the entries a, b"),
         ({"state_dict": {"x": [torch.ones(3)]}}, "the entries state_dict"),
     ],
 )

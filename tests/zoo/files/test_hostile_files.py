@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import gzip
 import io
 import operator
@@ -80,7 +81,8 @@ def attacks(canary: Path) -> dict[str, object]:
         "bytes as a file": Call(torch.storage._load_from_bytes, b"x"),
         "numpy.load": Call(np.load, str(canary)),
         "many bytes": Call(torch.FloatTensor, 10**9),
-        "a class": Call,
+        "a class that is called": Call(Call, len),
+        "a partial of a function": Call(functools.partial, os.system, shell),
     }
 
 
@@ -125,7 +127,8 @@ GETATTR = named("__builtin__", "getattr")
         (named("torch._utils", "_rebuild_device_tensor_from_numpy"), "_rebuild_device_tensor"),
         (named("torch.jit", "load"), "torch.jit.load"),
         (named("numpy", "load"), "numpy.load"),
-        (named("functools", "partial"), "functools.partial"),
+        (named("somebody.tools", "run") + b")R", "a call of somebody.tools.run"),
+        (named("torch", "Tensor") + b")R", "a call of torch.Tensor"),
         (named("collections", "OrderedDict.fromkeys"), "OrderedDict.fromkeys"),
         (text("os") + text("system") + b"\x93", "os.system"),
         (b"(" + text("x") + b"ios\nsystem\n", "os"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nlviz.errors import UnreadableCheckpoint, UnsafeCheckpoint
 from nlviz.zoo.files.bytes import Source
 from nlviz.zoo.files.claims import ArrayClaim, ArrayKind, Inert, Storage, TensorClaim
-from nlviz.zoo.files.pickle_names import Stand, StorageKind
+from nlviz.zoo.files.pickle_names import Foreign, Stand, StorageKind
 from nlviz.zoo.files.pickle_reader import SHORT, PickleReader
 
 KEYS = st.none() | st.booleans() | st.integers(-(2**400), 2**400) | st.text() | st.binary()
@@ -76,7 +76,7 @@ OPERATIONS = st.one_of(
 )
 HARMLESS = (
     type(None), bool, int, float, str, bytes, memoryview, list, tuple, dict, set, frozenset,
-    ArrayClaim, ArrayKind, Inert, Storage, TensorClaim, Stand, StorageKind, object,
+    ArrayClaim, ArrayKind, Inert, Storage, TensorClaim, Stand, Foreign, StorageKind, object,
 )  # fmt: skip
 
 
