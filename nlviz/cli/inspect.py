@@ -50,12 +50,14 @@ def _health(model: Model, clip: str, tell: Progress) -> list[str]:
     """Return what one forward pass of a clip says of each block."""
     from nlviz.analysis.health import block_health
     from nlviz.cli.loading import clip_for
+    from nlviz.networks.running_statistics import watched
     from nlviz.words.health import health_lines
 
-    capture = model.capture(
-        clip_for(model, clip, tell.part(0.0, 0.2)), progress=tell.part(0.2, 0.6)
-    )
-    lines = []
+    sampled = clip_for(model, clip, tell.part(0.0, 0.2))
+    with watched(model.net) as statistics:
+        capture = model.capture(sampled, progress=tell.part(0.2, 0.6))
+    told = statistics.fault or statistics.doubt(sampled.name)
+    lines = ["", told] if told else []
     for i, block in enumerate(capture.affinities):
         tell(f"Testing {block}", 0.6 + 0.4 * i / len(capture.affinities))
         lines += ["", f"{block} on {capture.clip.name}"]

@@ -34,7 +34,7 @@ def verify(
         answers = ", ".join(f"{label} {p:.0%}" for label, p in found.prediction)
         typer.echo(f"{found.clip}: {answers}")
     typer.echo(found.hint)
-    for warning in report.warnings:
+    for warning in (*report.warnings, *found.notes):
         typer.echo(f"Note: {warning}")
     for complaint in found.complaints:
         typer.echo(f"Wrong: {complaint}", err=True)

@@ -57,7 +57,8 @@ def load_model(
 
     Args:
         name: one of ``list_models()``, ``timm/`` and the name of a transformer of timm, the path
-            of a file, or ``MODULE:FUNCTION``, a function that returns a network.
+            of a file or of a folder with shards, or ``MODULE:FUNCTION``, a function that returns a
+            network.
         device: ``auto`` (default), ``cpu``, ``cuda`` or ``mps``.
         family: read the file in the layout of this family, rather than the first that knows it.
         autocast: ``bfloat16`` or ``float16`` computes products in half precision; None as they are.
@@ -65,7 +66,8 @@ def load_model(
         allow_code: import the module of a name ``MODULE:FUNCTION`` and call the function. Leave it
             False for names that others may have written, such as those in addresses and files.
         **flags: what the keys of the file do not say, ``pairwise="dot_product"`` for instance;
-            ``nlviz inspect FILE`` lists them.
+            ``nlviz inspect FILE`` lists them. ``part="state_dict_ema"`` takes these weights of a
+            file that holds several.
 
     Raises:
         UnknownModel: when there is no such name or file, or it would run code without leave.

@@ -19,6 +19,7 @@ from nlviz.files.local import digest_of
 from nlviz.progress import Listener, Progress
 from nlviz.resources import asset
 from nlviz.zoo.cards import CARDS, ModelCard
+from nlviz.zoo.files.folders import is_in_parts, parts_of
 
 
 def file_of(card: ModelCard, *, progress: Listener | None = None) -> Path:
@@ -148,7 +149,11 @@ def _say_licence(card: ModelCard, progress: Progress) -> None:
 
 def _digest(path: Path) -> str:
     try:
-        return remembered_digest(path)
+        if not is_in_parts(path):
+            return remembered_digest(path)
+        # Of several files: the digest of their digests, in the index's order.
+        found = [remembered_digest(part) for part in parts_of(path)]
+        return found[0] if len(found) == 1 else digest_of(" ".join(found).encode())
     except OSError:  # read a moment ago; gone since
         return ""
 

@@ -58,7 +58,7 @@ class ModelSource(ABC):
 
         Args:
             text: one of ``list_models()``, ``timm/`` and the name of a transformer of timm, the
-                path of a file of weights, or ``MODULE:FUNCTION``.
+                path of a file or folder of weights, or ``MODULE:FUNCTION``.
 
         Raises:
             UnknownModel: when it is neither; the close names are listed.
@@ -77,6 +77,8 @@ class ModelSource(ABC):
             return WeightsFile(name)
         if is_function(name):
             return PythonFunction(name)
+        if Path(name).is_dir():
+            return WeightsFile(name)
         raise _unknown(name)
 
     @property
@@ -241,7 +243,7 @@ class Published(_OfCard):
 
 
 class WeightsFile(_OfFile):
-    """A file of weights on this machine; the name is its path."""
+    """A file or folder of weights on this machine; the name is its path."""
 
     @property
     def card(self) -> ModelCard | None:
@@ -255,7 +257,7 @@ class WeightsFile(_OfFile):
             UnknownModel: when the file has gone since its name was parsed.
         """
         path = Path(self.name)
-        if not path.is_file():
+        if not path.exists():
             raise _unknown(self.name)
         return path
 

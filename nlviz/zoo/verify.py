@@ -15,6 +15,7 @@ from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip, read_clip
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.report import LoadReport
+from nlviz.networks.running_statistics import watched
 from nlviz.progress import Listener, Progress
 from nlviz.resources import asset
 from nlviz.zoo.cards import ModelCard
@@ -41,6 +42,7 @@ class Verification:
         block_sizes: by name, the size of what a block adds against that of its input; 0 is a block
             that does nothing.
         complaints: whole sentences; empty where all is well.
+        notes: whole sentences on what is no fault for certain.
     """
 
     report: LoadReport
@@ -52,6 +54,7 @@ class Verification:
     prediction: tuple[tuple[str, float], ...]
     block_sizes: dict[str, float]
     complaints: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -130,11 +133,26 @@ def verify(
     prediction: tuple[tuple[str, float], ...] = ()
     sizes: dict[str, float] = {}
     name, off = "", 0.0
+    notes: list[str] = []
     if model is not None:
         sampled = clip or _clip(model)
         name = sampled.name
         tell("Running the network", 0.7)
-        finite, prediction, sizes, off = _run(model, sampled)
+        with watched(model.net) as statistics:
+            finite, prediction, sizes, off = _run(model, sampled)
+        if clip is not None and not statistics.believable:
+            # A clip of one's own may be unlike any training; a natural one decides.
+            with watched(model.net) as statistics:
+                natural = _clip(model)
+                model.capture(natural)
+            name_of_clip = natural.name
+        else:
+            name_of_clip = name
+        if fault := statistics.fault:
+            complaints.append(fault)
+        elif doubt := statistics.doubt(name_of_clip):
+            # Networks of a known data set of photographs or videos have seen clips like this one.
+            (complaints if report.labels else notes).append(doubt)
         if not finite:
             complaints.append("The network's outputs are not finite numbers.")
         if off > _CLOSE:
@@ -144,7 +162,18 @@ def verify(
         dead = [block for block, size in sizes.items() if size == 0]
         if dead:
             complaints.append(f"What these blocks add is zero, they do nothing: {', '.join(dead)}.")
-    return Verification(report, card, fits, finite, off, name, prediction, sizes, tuple(complaints))
+    return Verification(
+        report,
+        card,
+        fits,
+        finite,
+        off,
+        name,
+        prediction,
+        sizes,
+        tuple(complaints),
+        tuple(notes),
+    )
 
 
 def _clip(model: Model) -> Clip:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from torch import Tensor
+
 from nlviz.errors import UnreadableCheckpoint
 from nlviz.families.reading.checkpoint import Checkpoint
-from nlviz.progress import Listener
+from nlviz.progress import Listener, Progress
 from nlviz.zoo.files.bytes import Source, mapped
+from nlviz.zoo.files.folders import is_in_parts, parts_of, shards
 from nlviz.zoo.files.gzip_and_tar import from_gzip, from_tar, is_tar
 from nlviz.zoo.files.readers import (
     LEGACY_NUMBER,
@@ -38,7 +42,7 @@ def read_checkpoint(path: str | PathLike[str], *, progress: Listener | None = No
     replaced while they are in use, but must not be cut short in place: clone them to outlive that.
 
     Args:
-        path: the file.
+        path: the file; or a folder with one, or with shards and their index.
         progress: called with a sentence and a share in [0, 1].
 
     Raises:
@@ -56,6 +60,8 @@ def read_checkpoint(path: str | PathLike[str], *, progress: Listener | None = No
     tensor([1., 1.])
     """
     path = Path(path)
+    if is_in_parts(path):
+        return _in_parts(path, progress)
     if progress:
         progress(f"Reading {path.name}", 0.0)
     source = mapped(path)
@@ -72,6 +78,44 @@ def read_checkpoint(path: str | PathLike[str], *, progress: Listener | None = No
         weights.left,
         size,
         weights.others,
+    )
+
+
+def _in_parts(path: Path, progress: Listener | None) -> Checkpoint:
+    """Read a folder, or the shards of an index, as one file.
+
+    Raises:
+        UnreadableCheckpoint: when two shards hold the same tensor, or one lacks what it should.
+    """
+    files = parts_of(path)
+    tell = Progress.of(progress)
+    read = [
+        read_checkpoint(file, progress=tell.part(n / len(files), (n + 1) / len(files)))
+        for n, file in enumerate(files)
+    ]
+    if len(read) == 1:
+        return replace(read[0], path=path)
+    tensors: dict[str, Tensor] = {}
+    for part in read:
+        if twice := tensors.keys() & part.tensors.keys():
+            raise UnreadableCheckpoint(
+                f"two shards of {path.name} hold {sorted(twice)[0]}; download them again"
+            )
+        tensors |= part.tensors
+    index = path if path.is_file() else next(path.glob("*.safetensors.index.json"), None)
+    index = index or next(path.glob("*.index.json"))
+    if lost := [key for key in shards(index) if key not in tensors]:
+        raise UnreadableCheckpoint(
+            f"{index.name} lists {lost[0]}, which no shard holds ({len(lost)} such); download the "
+            "shards again"
+        )
+    return replace(
+        read[0],
+        path=path,
+        container=f"{read[0].container} in {len(read)} shards",
+        tensors=tensors,
+        size=sum(part.size for part in read),
+        others={},
     )
 
 
