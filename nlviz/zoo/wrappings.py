@@ -87,11 +87,11 @@ def copies(checkpoint: Checkpoint, taken: Unwrapped) -> tuple[str, ...]:
 
     >>> import torch
     >>> from pathlib import Path
-    >>> keys = [f"{who}.layer{n}.bias" for who in ("student", "teacher") for n in range(5)]
+    >>> keys = [f"{who}.layer{n}.bias" for who in ("net", "net_ema") for n in range(5)]
     >>> file = Checkpoint(Path("x.ckpt"), "torch zip", {key: torch.zeros(2) for key in keys})
     >>> first = next(way for way in ways_to_read(file) if way.part)
     >>> first.part, copies(file, first)
-    ('student', ('teacher',))
+    ('net', ('net_ema',))
     """
     own = set(taken.checkpoint.tensors)
     # The same network may stand a level deeper here than in its copy.
@@ -192,6 +192,6 @@ def _inner_parts(tensors: Mapping[str, Tensor]) -> list[str]:
     """Return the parts of keys that could have been put into their middle, the commonest first."""
     counts: Counter[str] = Counter()
     for key in tensors:
-        counts.update({part for part in key.split(".")[:-1] if not part.isdigit()})
+        counts.update({part for part in key.split(".")[1:-1] if not part.isdigit()})
     least = max(_FEWEST, 2 * _LEAST_SHARE * len(tensors))
     return [part for part, n in counts.most_common(6) if n >= least]

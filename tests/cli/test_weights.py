@@ -40,6 +40,22 @@ def test_inspect_reports_flags_with_origins_and_warnings(ckpt: Path) -> None:
     assert told["complete"] is True
 
 
+def test_another_part_of_a_file_is_named_and_taken(tmp_path: Path) -> None:
+    own, averaged = digits("gaussian", seed=1), digits("gaussian", seed=2)
+    torch.save({"model": own, "model_ema": averaged}, tmp_path / "net.pth")
+    result = run("inspect", "net.pth")
+    assert result.exit_code == 0, result.output
+    assert "a copy of the same network; part=model_ema takes it" in result.output
+    told = json.loads(run("inspect", "net.pth", "--set", "part=model_ema", "--json").stdout)
+    assert told["part"] == "model_ema"
+    assert "model" in told["beside"]
+    result = run("inspect", "net.pth", "--set", "part=swa")
+    assert result.exit_code == 1
+    assert "no network under 'swa' that a layout knows; its parts are model, model_ema" in (
+        " ".join(result.output.split())
+    )
+
+
 def test_inspect_with_a_clip_says_whether_the_block_is_alive(ckpt: Path) -> None:
     result = run("inspect", ckpt, "--clip", "cat.jpg")
     assert result.exit_code == 0, result.output
