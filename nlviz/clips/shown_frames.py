@@ -1,4 +1,8 @@
-"""Turn decoded frames into the RGB picture that a player shows."""
+"""Turn decoded frames into the RGB picture that a player shows, and say what was done.
+
+In this order: fields combined, colours to RGB of 8 bits, cut to the clean picture, pixels made
+square, turned as the file asks, sized as the first frame.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +12,127 @@ import cv2
 import numpy as np
 
 from nlviz.clips.decoded import Frames
+from nlviz.clips.fields import TEETH, first_field, looks_woven, parity_of, woven
+from nlviz.clips.film_colours import film_rgb, luma
 from nlviz.clips.pictures.limits import MAX_PIXELS, too_many_pixels
+from nlviz.clips.streams import StreamFacts
+from nlviz.clips.turns import STRAIGHT, Turn, turn_of
+from nlviz.picture import resized
+
+# Pixels longer than this are a mistake of the file; players then show them square.
+LONGEST_PIXEL = 8
+LOOKED_AT = 2  # frames that are searched for combs which the file does not speak of
 
 
 class Screen:
     """Shows the frames of one video stream.
 
     Attributes:
-        notes: one sentence for each way in which what is shown differs from what is stored.
+        notes: one sentence for each way in which what is shown differs from what is stored, or
+            had to be guessed.
+
+    >>> import av
+    >>> from fractions import Fraction
+    >>> anamorphic = Screen(StreamFacts(pixel_aspect=Fraction(16, 11)))
+    >>> anamorphic.shown(av.VideoFrame.from_ndarray(np.zeros((64, 66, 3), np.uint8))).shape
+    (64, 96, 3)
     """
 
-    def __init__(self) -> None:
-        self.notes: list[str] = []
+    def __init__(self, facts: StreamFacts | None = None) -> None:
+        self._facts = facts or StreamFacts()
+        self._size: tuple[int, int] | None = None
+        self._looked = 0
+        self.notes: list[str] = list(self._facts.notes)
 
     def shown(self, frame: Any) -> Frames:
-        """Return a decoded frame as (H, W, 3) RGB uint8, turned as the file asks for.
+        """Return a decoded frame as (H, W, 3) RGB uint8, the same size for every frame.
 
         Raises:
             UnreadableClip: when it has too many pixels.
         """
         if frame.width * frame.height > MAX_PIXELS:
             raise too_many_pixels(f"{frame.width} x {frame.height}")
-        rgb = frame.to_ndarray(format="rgb24")
-        rotation = round(frame.rotation) % 360
-        return np.asarray(
-            cv2.rotate(rgb, _TURNS[rotation]) if rotation in _TURNS else rgb, np.uint8
+        picture = self._turn(frame).of(self._squared(self._combined(frame)))
+        size = (picture.shape[0], picture.shape[1])
+        if self._size is None:
+            self._size = size
+        elif size != self._size:
+            height, width = self._size
+            self._note(
+                "The film changes its size on the way; all frames were brought to the size of the "
+                f"first one shown ({width} x {height} px)."
+            )
+            picture = np.asarray(cv2.resize(picture, (width, height)), np.uint8)
+        return picture
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def _rgb(self, frame: Any) -> Frames:
+        facts = self._facts
+        return film_rgb(frame, codec=facts.codec, container=facts.colours, note=self._note)
+
+    def _combined(self, frame: Any) -> Frames:
+        """Return RGB of a frame, of its first field where its two fields differ."""
+        whole = self._rgb(frame)
+        if frame.height < 2 * TEETH:
+            return whole
+        parity = parity_of(frame, self._facts.codec, self._facts.field_order)
+        if parity is None:
+            self._look_for_combs(frame)
+            return whole
+        parts = woven(luma(frame))
+        if not parts.any():
+            return whole
+        self._note(
+            "The film is interlaced: where the two fields of a frame differ, the first one is "
+            "shown and its missing lines are computed from those around them."
         )
+        field = self._rgb(first_field(frame, parity))
+        return np.where(parts[..., None], field, whole)
 
+    def _look_for_combs(self, frame: Any) -> None:
+        if self._looked < LOOKED_AT:
+            self._looked += 1
+            if looks_woven(luma(frame)):
+                self._note(
+                    "The film looks interlaced (its lines alternate between two moments), but the "
+                    "file does not say so; it is shown as stored. Deinterlace it first."
+                )
 
-_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+    def _squared(self, picture: Frames) -> Frames:
+        """Stretch a picture until its pixels are square: wider or higher, so nothing is lost."""
+        aspect = self._facts.pixel_aspect
+        if aspect == 1 or aspect <= 0:
+            return picture
+        height, width = picture.shape[:2]
+        if aspect > 1:
+            size = height, round(width * aspect)
+        else:
+            size = round(height / aspect), width
+        ratio = f"{aspect.numerator}:{aspect.denominator}"
+        if not 1 / LONGEST_PIXEL <= aspect <= LONGEST_PIXEL or size[0] * size[1] > MAX_PIXELS:
+            self._note(f"The file asks for pixels of {ratio}, which was not done; they are square.")
+            return picture
+        if size == (height, width):
+            return picture
+        self._note(
+            f"The film's pixels are not square ({ratio}); its {width} x {height} px were "
+            f"stretched to {size[1]} x {size[0]}."
+        )
+        return resized(picture, size)
+
+    def _turn(self, frame: Any) -> Turn:
+        for data in frame.side_data:
+            if data.type.name == "DISPLAYMATRIX":
+                turn = turn_of(bytes(data))
+                if turn.left_over:
+                    degrees = f"{abs(turn.left_over):.0f} degrees"
+                    missing = "short of" if turn.left_over > 0 else "beyond"
+                    self._note(
+                        "The file asks for a turn that is no multiple of 90 degrees; it is shown "
+                        f"{degrees} {missing} it."
+                    )
+                return turn
+        return STRAIGHT

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 
 from nlviz.clips.decoded import Decoded, Frames, Keep, Times
 from nlviz.clips.pictures.limits import MAX_PIXELS, too_many_pixels
 from nlviz.clips.shown_frames import Screen
+from nlviz.clips.streams import StreamFacts, decoder_of, shown_stream
 from nlviz.errors import UnreadableClip
 from nlviz.progress import Listener
 from nlviz.sentences import seconds_text
@@ -77,8 +77,8 @@ def _video(
     keep: Keep | None,
     progress: Listener | None,
 ) -> Decoded:
-    screen = Screen()
     with _opened(source) as (container, stream):
+        screen = Screen(StreamFacts.of(stream))
         length = float(stream.duration * stream.time_base) if stream.duration else 0.0
         length = length or (container.duration or 0) / av.time_base
         origin = float((stream.start_time or 0) * stream.time_base)
@@ -151,17 +151,12 @@ class _opened:
         )
 
     def __enter__(self) -> tuple[Any, Any]:
-        # The cover of a piece of music is no video.
-        cover = av.stream.Disposition.attached_pic
-        found = [s for s in self._container.streams.video if not s.disposition & cover]
-        if not found:
+        try:
+            stream = shown_stream(self._container)
+        except UnreadableClip:
             self._container.close()
-            raise UnreadableClip("the file has no video track; give a video or a picture")
-        stream = found[0]
+            raise
         codec = stream.codec_context
-        if codec is None:
-            self._container.close()
-            raise UnreadableClip("FFmpeg does not know the codec of the video track; convert it")
         if codec.width * codec.height > MAX_PIXELS:
             self._container.close()
             raise too_many_pixels(f"{codec.width} x {codec.height}")
@@ -230,9 +225,6 @@ def _decoded(
                 continue
             rgb = screen.shown(frame)
             rgb = keep(rgb) if keep else rgb
-            if pixels and rgb.shape != pixels[0].shape:  # some streams change size on the way
-                height, width = pixels[0].shape[:2]
-                rgb = np.asarray(cv2.resize(rgb, (width, height)), np.uint8)
             if len(wanted) * rgb.nbytes > MAX_BYTES:
                 raise UnreadableClip(
                     f"the frames kept may take 1 GiB, {len(wanted)} of {rgb.shape[1]} x "
@@ -250,6 +242,7 @@ class _Reader:
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
+        self._decoder = decoder_of(stream)
         self._frames = self._decode()
         self.time = float("-inf")
 
@@ -257,7 +250,7 @@ class _Reader:
         number = 0
         for packet in self._container.demux(self._stream):
             try:
-                for frame in packet.decode():
+                for frame in self._decoder.decode(packet):
                     self.time = _time_of(frame, self._stream, number)
                     number += 1
                     yield frame
@@ -277,6 +270,7 @@ class _Reader:
                 self._container.seek(stamp, stream=self._stream, backward=True)
             except av.error.FFmpegError:
                 return  # read on instead
+            self._decoder.flush_buffers()
             self._frames = self._decode()
             self.time = float("-inf")
 
