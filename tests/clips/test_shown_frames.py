@@ -202,7 +202,6 @@ def test_of_several_films_the_one_that_players_take_is_shown(
         ("mov", "prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "16"}),
         ("mov", "png", "rgba", {}),
         ("mov", "qtrle", "argb", {}),
-        ("apng", "apng", "rgba", {}),
     ],
 )
 def test_transparent_films_lie_on_white(
