@@ -77,7 +77,7 @@ class ModelSource(ABC):
             return WeightsFile(name)
         if is_function(name):
             return PythonFunction(name)
-        if Path(name).is_dir():
+        if name.strip() and Path(name).is_dir():
             return WeightsFile(name)
         raise _unknown(name)
 

@@ -80,8 +80,9 @@ def test_nothing_to_read(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "missing.pth")
     with pytest.raises(UnreadableCheckpoint, match="there is no weights file"):
         read_checkpoint("a\0b")
-    with pytest.raises(UnreadableCheckpoint, match="no plain file"):
-        read_checkpoint(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UnreadableCheckpoint, match=r"the folder folder holds no weights \(no file"):
+        read_checkpoint(tmp_path / "folder")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
