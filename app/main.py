@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from .denoise import page as denoise
 from .explore import page as explore
 
+ICON = Path(__file__).with_name("icon.png")
+# Streamlit folds the switch between pages into the sidebar where the screen is narrow: there the
+# header holds links of its own. The head of a page is low, so that its picture comes first.
 STYLE = """
 <style>
-  .block-container { padding-top: 4.4rem; padding-bottom: 3rem; max-width: 1560px; }
+  .block-container { padding: 3.2rem clamp(1rem, 3vw, 3rem) 3rem; max-width: 1640px; }
   [data-testid="stSidebarHeader"] { height: 2.2rem; margin-bottom: 0; }
+  .st-key-pages { display: none; }
+  .st-key-lead h4 { padding: 0; margin: 0; font-size: 1.2rem; line-height: 1.9rem; }
+  .st-key-lead p { font-size: 0.95rem; line-height: 1.4; margin: 0; }
+  .st-key-lead [data-testid="stMarkdownContainer"] { margin-bottom: 0; }
+  .st-key-lead, .st-key-lead div { row-gap: 0.25rem; }
+  .st-key-lead [data-testid="stPopover"] button { min-height: 1.8rem; padding: 0 0.45rem; }
+  .st-key-lead [data-testid="stPopover"] button p { font-size: 0.85rem; }
+  @media (max-width: 767.98px) {
+    .st-key-pages {
+      display: flex; position: fixed; top: 0.8rem; left: 3.6rem; z-index: 999991; width: auto;
+      gap: 0.2rem;
+    }
+    .st-key-pages a { min-height: 2rem; }
+  }
 </style>
 """
 
 
 def run() -> None:
     """Draw the app; Streamlit calls this on every rerun."""
-    st.set_page_config(
-        page_title="nlviz · where it looks",
-        page_icon=":material/center_focus_strong:",
-        layout="wide",
-        menu_items={"about": "nlviz shows where non-local blocks look, and what to believe."},
-    )
-    st.html(STYLE)
     pages = [
         st.Page(explore.page, title="Explore", icon=":material/center_focus_strong:", default=True),
         st.Page(denoise.page, title="Denoise", icon=":material/blur_off:", url_path="denoise"),
     ]
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    st.set_page_config(
+        page_title=f"{page.title} · nlviz",
+        page_icon=str(ICON),  # a file of our own: a Material icon would come from another host
+        layout="wide",
+        menu_items={"about": "nlviz shows where non-local blocks look, and what to believe."},
+    )
+    st.html(STYLE)
+    with st.container(key="pages", horizontal=True):
+        for each in pages:
+            st.page_link(each)
+    page.run()

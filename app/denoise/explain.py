@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from ..shared import lead
 
-HEAD = "#### Which pixels is this pixel made of?"
-LEAD = (
-    "Every denoiser here replaces a noisy pixel by a **weighted mean of other pixels**. Point at "
-    "the picture: the colours show which pixels each of them would average, and how much each "
-    "counts. Click to hold a pixel."
+QUESTION = "Which pixels is this pixel made of?"
+SENTENCES = (
+    "Most denoisers here replace a noisy pixel by a **weighted mean of pixels**, the learned ones "
+    "average features. Point at the picture to see which pixels the chosen one averages, and how "
+    "much each counts; a click pins."
 )
 _WHY = r"""
 **Noise is as often too bright as too dark.** Average $n$ pixels that show the same thing and the
-thing stays, while the noise shrinks by $\sqrt n$: 100 pixels leave a tenth of it. Average pixels
+thing stays, while the noise shrinks to $1/\sqrt n$: 100 pixels leave a tenth of it. Average pixels
 that show something else, and the picture blurs. So all depends on *which* pixels are averaged:
 
 $$y_i = \frac{1}{C_i}\sum_j f(x_i, x_j)\, x_j \qquad C_i = \sum_j f(x_i, x_j)$$
@@ -29,14 +29,12 @@ alone:
   pixels.
 """
 _TRY = """
-**What to try**
-
 1. Point at a smooth surface: hundreds of pixels share the weight, and most of the noise goes.
 2. Point at a thin edge, such as the rim of an eye or a whisker: only pixels along the same edge
    count. That is why edges stay sharp. Where nothing looks alike, little is averaged and the noise
    stays.
-3. Switch the source of the weights above the picture, from non-local means to Gaussian, bilateral
-   or learned, with the same pixel held.
+3. Choose another denoiser above the picture, Gaussian, bilateral or learned, with the same pixel
+   pinned.
 4. Raise **h** of non-local means in the sidebar: more pixels count, until it is the plain mean of
    the window. Lower it: only the pixel itself is left, noise and all.
 5. Look at the *method noise* under the lens, noisy minus denoised. It should look like noise; where
@@ -44,9 +42,6 @@ _TRY = """
 """
 
 
-def explain() -> None:
-    """Draw the explanation, folded away."""
-    with st.expander("Why does averaging help?", icon=":material/lightbulb:"):
-        left, right = st.columns([3, 2], gap="large")
-        left.markdown(_WHY)
-        right.markdown(_TRY)
+def draw() -> None:
+    """Draw the head of the page."""
+    lead.draw(QUESTION, SENTENCES, {"What to try": _TRY, "Why does averaging help?": _WHY})

@@ -1,4 +1,4 @@
-"""Denoise: which pixels a denoiser averages, and what that buys."""
+"""Denoise: which pixels a denoiser averages, and how good the results are."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ CURE = "Another picture or denoiser may work."
 
 def page() -> None:
     """Draw the page; an error is shown as a sentence."""
-    st.markdown(explain.HEAD)
-    st.markdown(explain.LEAD)
-    explain.explain()
+    explain.draw()
     waiting = st.empty()
     with errors_shown("Denoise", waiting, cure=CURE):
         _draw(waiting)
@@ -53,7 +51,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     _weights(picture, setup, known, block, progress)
     waiting.empty()
     state.write_address(shareable=shareable)
-    st.markdown("#### What does it buy?")
+    st.markdown("#### How good are the results?")
     if not setup.denoisers:
         st.info("Choose at least one denoiser in the sidebar.", icon=":material/checklist:")
         return

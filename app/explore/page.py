@@ -13,7 +13,7 @@ import nlviz
 
 from ..shared import uploads
 from ..shared.errors import errors_shown, progress_to, show_error
-from . import attribution, cached, network, panels, prediction, sidebar, state
+from . import attribution, cached, explain, network, panels, prediction, sidebar, state
 from .state import STATE
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ CURE = "Another input or block may work."
 
 def page() -> None:
     """Draw the page; an error is shown as a sentence."""
+    explain.draw()
     waiting = st.empty()
     with errors_shown("Explore", waiting, cure=CURE):
         _draw(waiting)
@@ -33,7 +34,6 @@ def page() -> None:
 
 def _draw(waiting: DeltaGenerator) -> None:
     with waiting.container():
-        st.markdown("#### Where does it look?")
         st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
     STATE.restore()
     state.open_from_address()

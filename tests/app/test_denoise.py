@@ -64,7 +64,7 @@ def first() -> AppTest:
 def test_the_first_visit_explains_weighs_and_measures(first: AppTest) -> None:
     well(first)
     told = texts(first)
-    assert "weighted mean of other pixels" in told
+    assert "weighted mean of pixels" in told
     assert "surroundings" in told and r"\sqrt n" in told
     assert "How alike are these two choices of weights?" in told
     assert "distance alone" in told and "chance" in told

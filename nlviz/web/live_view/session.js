@@ -11,11 +11,13 @@ import { createPlayer } from "./ui/player.js";
 import { createQueryBar } from "./ui/query_bar.js";
 import { createInspector, createReadout, createSentence } from "./ui/readout.js";
 import { createStage } from "./draw/stage.js";
+import { GAP } from "./pure/layout.js";
 import { activeQuery } from "./pure/state.js";
 import { createTitle } from "./ui/title.js";
 import { createToolbar } from "./ui/toolbar.js";
 
 const NARROW = 700; // CSS pixels
+const LEAST_SIDE = 300;
 const PIN_RESTS = 60; // milliseconds at rest before a pin is reported
 const VIEW_RESTS = 250;
 
@@ -57,13 +59,15 @@ export function createSession(root, container, pictures, store, { onPin, onView,
   stage.element.append(readout.element, inspector.element);
   // The picture comes first; above it stands only what never changes its height, so that it stays where it is.
   const title = createTitle(head);
-  root.replaceChildren(title.heading, toolbar.sources,
-    element("div", { class: "nlv-top" }, sentence.element, bar.element), stage.element, queryBar.element,
-    toolbar.element, closeup?.element ?? "", equation.element, title.about);
+  const body = element("div", { class: "nlv-body" }, stage.element,
+    element("div", { class: "nlv-side" }, queryBar.element, toolbar.element, equation.element, title.about));
+  root.replaceChildren(element("div", { class: "nlv-head" }, title.heading, toolbar.sources),
+    element("div", { class: "nlv-top" }, sentence.element, bar.element), body, closeup?.element ?? "");
   attachTips(root, signal);
   attachKeys(root, { ...on, pin: () => pin(activeQuery(state)) }, everywhere, signal);
   const watcher = new ResizeObserver(() => resize());
-  watcher.observe(stage.element);
+  watcher.observe(body);
+  window.addEventListener("resize", () => resize(true), { signal });
   toolbar.sync(state.view, engine.source(state.view.source));
 
   const unsubscribe = store.subscribe((change) => {
@@ -79,16 +83,20 @@ export function createSession(root, container, pictures, store, { onPin, onView,
     painter.request();
   });
 
-  function resize() {
-    const now = stage.element.clientWidth;
-    if (!now || now === width) return;
+  function resize(again = false) {
+    const now = body.clientWidth;
+    if (!now || (now === width && !again)) return;
     width = now;
-    toolbar.setNarrow(now < NARROW);
-    equation.setWidth(now);
     root.classList.toggle("nlv-small", now < NARROW);
-    stage.resize(now);
     sentence.fit();
-    painter.redraw(now);
+    stage.resize(now);
+    // What the pictures leave free beside them is for the controls.
+    const free = now - stage.plan.width - GAP;
+    const beside = free >= LEAST_SIDE;
+    root.classList.toggle("nlv-beside", beside);
+    toolbar.setNarrow(now < NARROW || beside, now < NARROW && !beside);
+    equation.setWidth(beside ? free : now);
+    painter.redraw(stage.plan.width);
   }
 
   function pin(query) {

@@ -39,6 +39,15 @@ export function focusedIn(node) {
   return tree instanceof Document || tree instanceof ShadowRoot ? tree.activeElement : null;
 }
 
+/** How far below the window's top an element lies while nothing is scrolled, in CSS pixels. */
+export function topOfPage(node) {
+  let top = node.getBoundingClientRect().top + window.scrollY;
+  for (let at = node; at; at = at.parentElement ?? at.getRootNode().host) {
+    if (at !== document.documentElement) top += at.scrollTop;
+  }
+  return Math.max(0, top);
+}
+
 /** Set text only where it differs: unchanged nodes cost no layout. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

@@ -41,11 +41,10 @@ export function drawLinks(context, links, slim, opacity) {
     context.beginPath();
     context.moveTo(from.x, from.y);
     context.quadraticCurveTo(control.x, control.y, to.x, to.y);
-    if (strength > 0.5) {
-      context.strokeStyle = `rgba(0, 0, 0, ${0.55 * strength})`;
-      context.lineWidth = width + 1.6;
-      context.stroke();
-    }
+    // The dark rim shows the line on light ground too: captions, and the page between pictures.
+    context.strokeStyle = `rgba(0, 0, 0, ${0.55 * strength})`;
+    context.lineWidth = width + 1.6;
+    context.stroke();
     context.strokeStyle = `rgba(255, 255, 255, ${strength})`;
     context.lineWidth = width;
     context.stroke();

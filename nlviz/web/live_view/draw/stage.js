@@ -1,9 +1,9 @@
 // The large frame and the strip, with links and marks over them, and the pointer on them.
 
 import { tableOf } from "../pure/colour.js";
-import { element } from "../../shared/dom.js";
+import { element, topOfPage } from "../../shared/dom.js";
 import { pixelAt } from "../pure/grid.js";
-import { pictureAt, planStage } from "../pure/layout.js";
+import { CAPTION, pictureAt, planStage } from "../pure/layout.js";
 import { createObjects } from "./objects.js";
 import { createOverlay } from "./overlay.js";
 import { largeFrame } from "../pure/state.js";
@@ -94,11 +94,14 @@ export function createStage(clip, pictures, on, signal, found = []) {
     return objects.at(frame, inLarge ? plan.large : plan.tiles[frame], px, py);
   }
 
+  /** Fit the pictures into this width and, where that leaves enough, into the first screen. */
   function resize(width) {
     const aspect = clip.width / clip.height;
-    const maxHeight = Math.max(280, Math.min(620, 0.68 * window.innerHeight));
+    const free = window.innerHeight - topOfPage(stage) - CAPTION - 12;
+    const maxHeight = Math.max(180, 0.36 * window.innerHeight, Math.min(free, 0.8 * window.innerHeight));
     plan = planStage({ width, frames: clip.frames, aspect, maxHeight });
     stage.style.height = `${plan.height}px`;
+    stage.style.width = `${plan.width}px`;
     placeTile(large, plan.large);
     strip.forEach((tile, n) => {
       placeTile(tile, plan.tiles[n]);

@@ -2,9 +2,13 @@
 
 export const GAP = 10;
 export const CAPTION = 40;
-const LEAST_TILE = 108;
+const LEAST_TILE = { width: 108, height: 44 };
 const SIDE_BY_SIDE = 720;
-const LEAST_LARGE = 0.5; // share of the width below which the strip goes under the large frame
+const LEAST_LARGE = 0.5; // share of its largest size below which the strip goes under the large frame
+const SHORT = 300; // no strip takes height from a large frame that is as low as this
+
+/** Width below which nothing is made out in a small frame: wide pictures are low. */
+const leastTile = (aspect, width) => Math.min(width, Math.max(LEAST_TILE.width, LEAST_TILE.height * aspect));
 
 function stripBeside({ width, frames, aspect, maxHeight }) {
   /** @type {{columns: number, rows: number, tile: number, large: number, score: number}|null} */
@@ -20,7 +24,7 @@ function stripBeside({ width, frames, aspect, maxHeight }) {
       const high = (maxHeight + CAPTION - rows * CAPTION - (rows - 1) * GAP) / rows;
       tile = Math.min((width - large) / columns - GAP, high * aspect);
     }
-    if (tile < LEAST_TILE || large < LEAST_LARGE * width) continue;
+    if (tile < leastTile(aspect, width) || large < LEAST_LARGE * Math.min(width, maxHeight * aspect)) continue;
     const score = large * large + 0.6 * frames * tile * tile;
     if (!best || score > best.score) best = { columns, rows, tile, large, score };
   }
@@ -41,28 +45,31 @@ function placed(columns, frames, tile, aspect, left, top) {
  * Plan the stage.
  * @param {{width: number, frames: number, aspect: number, maxHeight?: number}} room width: CSS
  *   pixels; aspect: width / height of the clip
- * @returns {Plan} boxes of the pictures; below each lies a caption of CAPTION pixels. One frame has no strip.
+ * @returns {Plan} boxes of the pictures, and the part of the width that they take; below each lies a
+ *   caption of CAPTION pixels. One frame has no strip.
  */
 export function planStage({ width, frames, aspect, maxHeight = 620 }) {
   if (frames === 1) {
     const w = Math.min(width, maxHeight * aspect);
     const large = { x: 0, y: 0, w, h: w / aspect };
-    return { width, height: large.h + CAPTION, large, tiles: [], beside: false };
+    return { width: w, height: large.h + CAPTION, large, tiles: [], beside: false };
   }
   const beside = width >= SIDE_BY_SIDE ? stripBeside({ width, frames, aspect, maxHeight }) : null;
   if (beside) {
     const { columns, tile, large } = beside;
     const box = { x: 0, y: 0, w: large, h: large / aspect };
     const tiles = placed(columns, frames, tile, aspect, large + GAP, 0);
-    return { width, height: bottom([box, ...tiles]), large: box, tiles, beside: true };
+    const right = Math.max(...tiles.map((each) => each.x + each.w));
+    return { width: right, height: bottom([box, ...tiles]), large: box, tiles, beside: true };
   }
-  const most = Math.max(3, Math.floor((width + GAP) / (LEAST_TILE + GAP)));
+  const least = leastTile(aspect, width);
+  const most = Math.max(least > LEAST_TILE.width ? 1 : 3, Math.floor((width + GAP) / (least + GAP)));
   const rows = Math.ceil(frames / most);
   const columns = Math.ceil(frames / rows);
-  const tile = Math.min((width - (columns - 1) * GAP) / columns, 240);
+  const tile = Math.min((width - (columns - 1) * GAP) / columns, Math.max(240, least));
   // A long strip takes some height from the large frame, so that both can be seen together.
   const strip = rows * (tile / aspect + CAPTION + GAP);
-  const high = Math.min(maxHeight, Math.max(0.6 * maxHeight, 1.5 * maxHeight - strip));
+  const high = maxHeight < SHORT ? maxHeight : Math.min(maxHeight, Math.max(0.6 * maxHeight, 1.5 * maxHeight - strip));
   const w = Math.max(tile, Math.min(width, high * aspect));
   const box = { x: 0, y: 0, w, h: w / aspect };
   const tiles = placed(columns, frames, tile, aspect, 0, box.h + CAPTION + GAP);

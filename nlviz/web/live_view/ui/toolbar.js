@@ -163,10 +163,11 @@ export function createToolbar(head, onChange, signal) {
     links.disabled = view.show === "map";
   }
 
-  /** On narrow screens the controls fold away; on wide ones they are always open. */
-  function setNarrow(narrow) {
+  /** In a narrow place the controls stand one below the other; on narrow screens they fold away, too. */
+  function setNarrow(narrow, folds = narrow) {
     bar.classList.toggle("nlv-narrow", narrow);
-    fold.open = !narrow;
+    bar.classList.toggle("nlv-folds", folds);
+    fold.open = !folds;
     more.open = narrow;
   }
 

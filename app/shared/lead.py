@@ -1,0 +1,24 @@
+"""The head of a page: its question, what one sees in two sentences, and what may be read on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+
+def draw(question: str, sentences: str, more: Mapping[str, str]) -> None:
+    """Draw the head of a page in little height, so that the picture begins on the first screen.
+
+    Args:
+        question: heading of the page, plain text.
+        sentences: what the page shows, in Markdown.
+        more: text in Markdown by the label of the button that opens it.
+    """
+    with st.container(key="lead", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"#### {question}")
+            for label, text in more.items():
+                with st.popover(label):
+                    st.markdown(text)
+        st.markdown(sentences)
