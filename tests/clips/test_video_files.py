@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nlviz.clips import video_files as decoding
+from nlviz.clips.video import kept, opened
 from nlviz.clips.clip import read_clip
 from nlviz.clips.shown_frames import Screen
 from nlviz.errors import UnreadableClip
@@ -221,7 +221,7 @@ def test_long_films_are_sought_by_time(film: bytes, monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(shares(clip.frames), (clip.times + 1) / 1201, atol=0.04)
     some = read_clip(film, start=700.0, stride=10, frames=3)
     np.testing.assert_allclose(some.times, [700, 710, 720], atol=1e-3)
-    with pytest.raises(UnreadableClip, match=r"before the last frame at 1200"):
+    with pytest.raises(UnreadableClip, match=r"before the last frame at 1199"):
         read_clip(film, start=4000.0)
 
 
@@ -235,7 +235,7 @@ def test_a_long_film_that_was_cut_short_gives_frames_of_what_is_there(film: byte
 def test_all_frames_of_four_hours_are_refused_at_once(
     film: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "MAX_BYTES", 1200 * 16 * 64 * 3 - 1)
+    monkeypatch.setattr(kept, "MAX_BYTES", 1200 * 16 * 64 * 3 - 1)
     read = 0
 
     def count(sentence: str, share: float) -> None:
@@ -484,7 +484,7 @@ def test_huge_pictures_are_refused_before_they_are_decoded(side: int) -> None:
 
 
 def test_huge_frames_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 64 * 96 - 1)
+    monkeypatch.setattr(opened, "MAX_PIXELS", 64 * 96 - 1)
     monkeypatch.setattr(Screen, "shown", None)
     with pytest.raises(UnreadableClip, match="this one has 96 x 64"):
         read_clip(write_video())

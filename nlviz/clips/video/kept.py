@@ -1,0 +1,64 @@
+"""The frames that are kept of a film, as a player shows them, within the limit of memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from nlviz.clips.decoded import Frames, Keep
+from nlviz.clips.shown_frames import Screen
+from nlviz.errors import UnreadableClip
+from nlviz.progress import Progress
+
+MAX_BYTES = 1 << 30  # of all frames kept
+
+
+class Kept:
+    """Collects frames of a film.
+
+    Attributes:
+        frames: those kept so far, (H, W, 3) each.
+        notes: a sentence for each way in which they differ from what the file holds.
+
+    Args:
+        total: how many are wanted.
+        sure: whether the film has as many, so that too many can be refused at the first.
+        keep: what to keep of a frame, such as a smaller size; None keeps it whole.
+        progress: hears of each frame.
+    """
+
+    def __init__(self, total: int, *, sure: bool, keep: Keep | None, progress: Progress) -> None:
+        self.frames: list[Frames] = []
+        self.notes: list[str] = []
+        self._total, self._sure, self._keep, self._progress = total, sure, keep, progress
+        self._screen = Screen()
+
+    def add(self, frame: Any) -> None:
+        """Keep a decoded frame.
+
+        Raises:
+            UnreadableClip: when all of them would take more memory than is allowed.
+        """
+        rgb = self._screen.shown(frame)
+        rgb = self._keep(rgb) if self._keep else rgb
+        if self.frames and rgb.shape != self.frames[0].shape:  # some streams change size
+            height, width = self.frames[0].shape[:2]
+            rgb = np.asarray(cv2.resize(rgb, (width, height)), np.uint8)
+        number = len(self.frames) + 1
+        if (self._total if self._sure else number) * rgb.nbytes > MAX_BYTES:
+            count = str(self._total) if self._sure else f"{number} or more"
+            raise UnreadableClip(
+                f"the frames kept may take 1 GiB, {count} of {rgb.shape[1]} x {rgb.shape[0]} px "
+                "take more; ask for fewer frames or a smaller size"
+            )
+        self.frames.append(rgb)
+        self.notes = list(self._screen.notes)
+        self.report()
+
+    def report(self) -> None:
+        """Say how far reading is, so that it can be stopped."""
+        number = len(self.frames)
+        total = max(self._total, number, 1)
+        self._progress(f"Reading frame {number} of {total}", number / total)
