@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nlviz.clips.video import kept, opened
 from nlviz.clips.clip import read_clip
 from nlviz.clips.shown_frames import Screen
+from nlviz.clips.video import kept, opened
 from nlviz.errors import UnreadableClip
 from tests.footage import bar, codec_is_there, shares, write_sound, write_video
 

@@ -143,17 +143,13 @@ class Film:
             the frames, or None where others should have been kept, as is known now.
         """
         index = self._index
-        numbers = np.zeros(0, np.int64)
-        if len(index):
-            # Refused now, a start may yet lie before the end of what decodes.
-            with suppress(UnreadableClip):
-                numbers = choose(index.times)
+        numbers = _if_any(choose, index.times)
         enough = 0 < len(numbers) == count
         kept = Kept(len(numbers), sure=index.sure, keep=keep, progress=progress)
         found = self._through(kept, numbers.tolist(), stop=enough)
         if not enough:
             self._index, self._measured = found, True
-        if np.array_equal(choose(found.times), numbers):
+        if len(numbers) and np.array_equal(_if_any(choose, found.times), numbers):
             return self._decoded(found, numbers, kept)
         return self._in_passing(choose, None, keep, progress) if enough else None
 
@@ -235,3 +231,11 @@ class Film:
             (*self._notes, *index.notes, *kept.notes),
             reader=f"FFmpeg {av.ffmpeg_version_info} through PyAV {av.__version__}",
         )
+
+
+def _if_any(choose: Choose, times: Times) -> Numbers:
+    """Return what is chosen of times that are not certain, nothing where that is refused."""
+    if len(times):
+        with suppress(UnreadableClip):
+            return choose(times)
+    return np.zeros(0, np.int64)
