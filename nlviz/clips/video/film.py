@@ -18,6 +18,7 @@ import av
 import numpy as np
 
 from nlviz.clips.decoded import Decoded, Keep
+from nlviz.clips.streams import StreamFacts
 from nlviz.clips.video.choice import chosen
 from nlviz.clips.video.index import Index, Seen, foretold, measured, shortened, with_beginning
 from nlviz.clips.video.kept import Kept
@@ -52,7 +53,7 @@ class Film:
         with Opened(source) as opened:
             self._packets = list_packets(opened, Progress.of(progress).part(0.0, 0.1))
             codec = opened.stream.codec_context.codec
-            self._notes = opened.notes
+            self._facts = StreamFacts.of(opened.stream)
         if not len(self._packets):
             raise UnreadableClip("the video has no frame; is the file complete?")
         self._index = foretold(self._packets, codec.canonical_name, codec.intra_only)
@@ -125,7 +126,9 @@ class Film:
         self._probe()
         if not self._measured and (len(self._packets) <= FEW or not self._index.sure):
             total = len(self._index)
-            self._index = self._through(Kept(total, sure=False, keep=None, progress=progress), [])
+            self._index = self._through(
+                Kept(self._facts, total, sure=False, keep=None, progress=progress), []
+            )
             self._measured = True
 
     def _in_passing(
@@ -145,7 +148,7 @@ class Film:
         index = self._index
         numbers = _if_any(choose, index.times)
         enough = 0 < len(numbers) == count
-        kept = Kept(len(numbers), sure=index.sure, keep=keep, progress=progress)
+        kept = Kept(self._facts, len(numbers), sure=index.sure, keep=keep, progress=progress)
         found = self._through(kept, numbers.tolist(), stop=enough)
         if not enough:
             self._index, self._measured = found, True
@@ -184,7 +187,7 @@ class Film:
         while True:
             index = self._index
             numbers = choose(index.times)
-            kept = Kept(len(numbers), sure=True, keep=keep, progress=progress)
+            kept = Kept(self._facts, len(numbers), sure=True, keep=keep, progress=progress)
             try:
                 self._read(numbers, kept)
             except Astray as found:
@@ -228,7 +231,7 @@ class Film:
         return Decoded(
             np.stack(kept.frames),
             index.times[numbers[: len(kept.frames)]],
-            (*self._notes, *index.notes, *kept.notes),
+            (*kept.notes, *index.notes),
             reader=f"FFmpeg {av.ffmpeg_version_info} through PyAV {av.__version__}",
         )
 

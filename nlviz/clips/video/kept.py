@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
-import numpy as np
-
 from nlviz.clips.decoded import Frames, Keep
 from nlviz.clips.shown_frames import Screen
+from nlviz.clips.streams import StreamFacts
 from nlviz.errors import UnreadableClip
 from nlviz.progress import Progress
 
@@ -23,17 +21,26 @@ class Kept:
         notes: a sentence for each way in which they differ from what the file holds.
 
     Args:
+        facts: what the file says of the stream.
         total: how many are wanted.
         sure: whether the film has as many, so that too many can be refused at the first.
         keep: what to keep of a frame, such as a smaller size; None keeps it whole.
         progress: hears of each frame.
     """
 
-    def __init__(self, total: int, *, sure: bool, keep: Keep | None, progress: Progress) -> None:
+    def __init__(
+        self,
+        facts: StreamFacts,
+        total: int,
+        *,
+        sure: bool,
+        keep: Keep | None,
+        progress: Progress,
+    ) -> None:
         self.frames: list[Frames] = []
         self.notes: list[str] = []
         self._total, self._sure, self._keep, self._progress = total, sure, keep, progress
-        self._screen = Screen()
+        self._screen = Screen(facts)
 
     def add(self, frame: Any) -> None:
         """Keep a decoded frame.
@@ -43,9 +50,6 @@ class Kept:
         """
         rgb = self._screen.shown(frame)
         rgb = self._keep(rgb) if self._keep else rgb
-        if self.frames and rgb.shape != self.frames[0].shape:  # some streams change size
-            height, width = self.frames[0].shape[:2]
-            rgb = np.asarray(cv2.resize(rgb, (width, height)), np.uint8)
         number = len(self.frames) + 1
         if (self._total if self._sure else number) * rgb.nbytes > MAX_BYTES:
             count = str(self._total) if self._sure else f"{number} or more"

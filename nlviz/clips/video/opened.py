@@ -11,6 +11,7 @@ from typing import Any
 import av
 
 from nlviz.clips.pictures.limits import MAX_PIXELS, too_many_pixels
+from nlviz.clips.streams import decoder_of, shown_stream
 from nlviz.errors import UnreadableClip
 
 
@@ -19,8 +20,8 @@ class Opened:
 
     Attributes:
         container: PyAV's container.
-        stream: its video track; it decodes on all cores and says of which packet a frame is.
-        notes: a sentence where the file has more than one video track.
+        stream: its video track.
+        decoder: of the track; it uses all cores and says of which packet a frame is.
 
     Args:
         source: the file, or its bytes.
@@ -39,19 +40,22 @@ class Opened:
             )
         except (av.error.FFmpegError, EOFError) as error:
             raise _no_video(error) from None
-        self.notes: tuple[str, ...] = ()
 
     def __enter__(self) -> Opened:
         try:
-            self.stream = self._shown()
+            self.stream = shown_stream(self.container)
+            self.decoder = decoder_of(self.stream)
+            codec = self.stream.codec_context
+            if codec.width * codec.height > MAX_PIXELS:
+                raise too_many_pixels(f"{codec.width} x {codec.height}")
         except UnreadableClip:
             self.container.close()
             raise
         for other in self.container.streams:
             if other.index != self.stream.index:
                 other.discard = av.stream.Discard.all
-        self.stream.thread_type = "AUTO"
-        self.stream.codec_context.copy_opaque = True
+        self.decoder.thread_type = "AUTO"
+        self.decoder.copy_opaque = True
         return self
 
     def __exit__(
@@ -61,7 +65,7 @@ class Opened:
         trace: TracebackType | None,
     ) -> None:
         # Decoding threads that still work would wait for Python while Python waits for them.
-        self.stream.codec_context.flush_buffers()
+        self.decoder.flush_buffers()
         self.container.close()
 
     def packets(self) -> Iterator[Any]:
@@ -81,27 +85,6 @@ class Opened:
             if packet.size:
                 some = True
                 yield packet
-
-    def _shown(self) -> Any:
-        # The cover of a piece of music is no video.
-        cover = av.stream.Disposition.attached_pic
-        found = [s for s in self.container.streams.video if not s.disposition & cover]
-        if not found:
-            raise UnreadableClip("the file has no video track; give a video or a picture")
-        known = [s for s in found if s.codec_context is not None]
-        if not known:
-            raise UnreadableClip("FFmpeg does not know the codec of the video track; convert it")
-        first = av.stream.Disposition.default
-        stream = next((s for s in known if s.disposition & first), known[0])
-        codec = stream.codec_context
-        if codec.width * codec.height > MAX_PIXELS:
-            raise too_many_pixels(f"{codec.width} x {codec.height}")
-        if len(found) > 1:
-            self.notes = (
-                f"The file has {len(found)} video tracks; number {found.index(stream) + 1}, "
-                f"{codec.width} x {codec.height} px, is shown.",
-            )
-        return stream
 
 
 def _no_video(error: BaseException) -> UnreadableClip:

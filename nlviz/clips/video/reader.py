@@ -103,7 +103,7 @@ class Reader:
             raise Astray(expected, ended=True)
 
     def _decoded(self, packets: Iterator[Any], first: int) -> Iterator[tuple[int, Any]]:
-        context = self._opened.stream.codec_context
+        decoder = self._opened.decoder
         number = first
         for packet in packets:
             if number >= len(self._packets):  # the file has grown since it was listed
@@ -111,12 +111,12 @@ class Reader:
             packet.opaque = _Origin(number)
             number += 1
             yield from self._frames(packet)
-        for frame in _quietly(context.decode, None):
+        for frame in _quietly(decoder.decode, None):
             yield _origin(frame), frame
 
     def _frames(self, packet: Any) -> Iterator[tuple[int, Any]]:
         try:
-            frames = packet.decode()
+            frames = self._opened.decoder.decode(packet)
         except av.error.FFmpegError:
             self.lost += 1  # a damaged packet loses its frame, not the file
             return
@@ -169,6 +169,7 @@ class Reader:
                 return False
         except av.error.FFmpegError:
             return False
+        self._opened.decoder.flush_buffers()
         return True
 
 
