@@ -84,7 +84,7 @@ def _without_outliers(times: Times, step: float) -> Times:
     values = times[known]
     top = np.maximum.accumulate(values)
     at = 0
-    for low in np.flatnonzero(np.diff(values) <= 0) + 1:
+    for low in (np.flatnonzero(np.diff(values) <= 0) + 1).tolist():
         if low < at:
             continue
         later = np.flatnonzero(values[low : low + _DIP] > top[low - 1])
