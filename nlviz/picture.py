@@ -153,8 +153,14 @@ def data_url(picture: Picture, kind: str = "jpeg") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encode(picture, kind)).decode()}"
 
 
-def strip_html(frames: Sequence[Picture], *, captions: Sequence[str], title: str) -> str:
-    """Return HTML that shows frames in a row that wraps; at most 16 of them."""
+def strip_html(
+    frames: Sequence[Picture],
+    *,
+    captions: Sequence[str],
+    title: str,
+    notes: Sequence[str] = (),
+) -> str:
+    """Return HTML that shows frames in a row that wraps, at most 16 of them, and notes below."""
     cells = []
     for frame, caption in list(zip(frames, captions, strict=True))[:16]:
         small = resized(frame, scaled(frame.shape, min(1.0, 220 / frame.shape[1])))
@@ -163,9 +169,13 @@ def strip_html(frames: Sequence[Picture], *, captions: Sequence[str], title: str
             'style="border-radius:4px;display:block">'
             f'<figcaption style="font-size:12px;opacity:.7">{escape(caption)}</figcaption></figure>'
         )
+    below = "".join(
+        f'<div style="font-size:12px;opacity:.7;margin-top:4px">{escape(note)}</div>'
+        for note in notes
+    )
     more = f" (the first 16 of {len(frames)})" if len(frames) > 16 else ""
     return (
         f'<div style="font-family:system-ui,sans-serif"><div style="margin:4px 0">'
         f"{escape(title)}{more}</div>"
-        f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(cells)}</div></div>'
+        f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(cells)}</div>{below}</div>'
     )

@@ -124,6 +124,11 @@ class Capture:
         """Blocks that ran, or were there, and are not shown: a sentence for each."""
         return self.affinities.refused
 
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """What a user must know of the frames, then of the pass, each sentence once."""
+        return tuple(dict.fromkeys((*self.clip.notes, *self.notes)))
+
     def prediction(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the k most probable labels with their probabilities.
 

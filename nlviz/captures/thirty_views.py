@@ -48,6 +48,7 @@ class Views:
         ran: number of forward passes; equal views run once.
         padded: frames by which the video is shorter than a clip, filled with its last frame.
         note: the protocol, in a sentence.
+        notes: what a user must know of the frames.
     """
 
     probabilities: Float[Tensor, " classes"]
@@ -57,6 +58,7 @@ class Views:
     ran: int
     padded: int
     note: str
+    notes: tuple[str, ...] = ()
 
     def prediction(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the k most probable labels with their mean probabilities."""
@@ -139,8 +141,10 @@ def thirty_views(
     viewer = _at_size(model, size)
     each: dict[tuple[int, int], Float[Tensor, " classes"]] = {}
     corners: list[int] = []
+    notes: dict[str, None] = {}
     total = len(set(firsts)) * crops
     for first, clip in _clips(video, times, sorted(set(firsts)), frames, stride, size):
+        notes |= dict.fromkeys(clip.notes)
         corners = _corners(clip, size, crops)
         for corner in corners:
             if (first, corner) in each:
@@ -161,6 +165,7 @@ def thirty_views(
         ran=len(each),
         padded=padded,
         note=_note(clips, crops, size, frames, stride, padded, len(each)),
+        notes=tuple(notes),
     )
 
 
@@ -231,7 +236,8 @@ def _clips(
         if missing:
             last = read_clip(video, start=float(times[-1]), frames=1, size=size).frames
             pixels = np.concatenate([clip.frames, np.repeat(last, missing, 0)])
-            clip = Clip(pixels, np.pad(clip.times, (0, missing), "edge"), clip.name, clip.digest)
+            times_too = np.pad(clip.times, (0, missing), "edge")
+            clip = replace(clip, frames=pixels, times=times_too)
         yield first, clip
 
 

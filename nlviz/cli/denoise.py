@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlviz.cli.terminal import ProgressBar
+from nlviz.cli.terminal import ProgressBar, print_notes
 from nlviz.progress import Progress
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ def denoise(
         tell("Drawing", 0.95)
         denoise_output.write(done, output or (), result)
     denoise_output.print_table(done)
+    print_notes((done.source or {}).get("notes", ()))
     for path in [*(output or ()), *([result] if result else ())]:
         typer.echo(str(path))
 

@@ -61,7 +61,9 @@ def read(
         "start": start,
         "stride": stride,
     }
-    source |= {"digest": clip.digest, **sampling}
+    source |= {"digest": clip.digest, "reader": clip.reader, **sampling}
+    if clip.notes:
+        source["notes"] = list(clip.notes)
     if len(clip.frames) > 1:
         return np.ascontiguousarray(clip.frames), source
     return picture_of(np.asarray(clip.frames[0]), grey=grey), source

@@ -19,6 +19,7 @@ def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     tell("Drawing", 0.0)
     from nlviz.affinity.variants import variant_of
     from nlviz.analysis.controls import variant_affinity
+    from nlviz.cli.terminal import print_notes
     from nlviz.render.save import attention_of, save
     from nlviz.words.rows import row_sentence
 
@@ -30,3 +31,4 @@ def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     typer.echo(
         f"{view.block}: {row_sentence(capture.clip, attention_of(affinity, view))}", err=True
     )
+    print_notes(capture.all_notes)

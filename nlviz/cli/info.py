@@ -25,12 +25,18 @@ def info() -> None:
             packages.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             packages.append(f"{name} missing")
+    import PIL
+    import pillow_heif
+
+    pictures = [f"Pillow {PIL.__version__}", f"libheif {pillow_heif.libheif_version()}"]
+    pictures += [f"{name} {version(name)}" for name in ("tifffile", "opencv-python-headless")]
     codec = ".".join(map(str, av.library_versions["libavcodec"]))
     lines = {
         "nlviz": nlviz.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "packages": ", ".join(packages),
         "video": f"PyAV {av.__version__}, libavcodec {codec}",
+        "pictures": ", ".join(pictures),
         "devices": "; ".join(f"{d} ({device_name(d)})" for d in list_devices()),
         "models": ", ".join(list_models()),
         "inputs": ", ".join(bundled_inputs()),

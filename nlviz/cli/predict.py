@@ -13,6 +13,7 @@ from nlviz.cli.terminal import (
     ModelOption,
     ProgressBar,
     WeightsOption,
+    print_notes,
 )
 
 
@@ -45,11 +46,12 @@ def predict(
         )
         if views:
             found = thirty_views(net, path, progress=tell.part(0.3, 1.0))
-            answers, note = found.prediction(top), found.note
+            answers, note, known = found.prediction(top), found.note, found.notes
         else:
             sampled = clip_for(net, clip, tell.part(0.3, 0.6))
             tell("Running the network", 0.6)
-            answers = net.capture(sampled).prediction(top)
+            capture = net.capture(sampled)
+            answers, known = capture.prediction(top), capture.all_notes
             note = ONE_CLIP if sees_video(net) else ""
     if not answers:
         raise NlvizError(f"{net.about.name} has no classes to answer with; take a classifier")
@@ -57,3 +59,4 @@ def predict(
         typer.echo(f"{probability:7.2%}  {label}")
     if note:
         typer.echo(note, err=True)
+    print_notes(known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import typer
@@ -42,6 +43,12 @@ AutocastOption = Annotated[
     Literal["bfloat16", "float16"] | None,
     typer.Option(help="Run the network in half precision; rows are computed in full."),
 ]
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what must be known of a result on stderr, a line each."""
+    for note in dict.fromkeys(notes):
+        typer.echo(f"note: {note}", err=True)
 
 
 class Sentences(TyperGroup):

@@ -153,14 +153,16 @@ class Clip:
 
     def __repr__(self) -> str:
         t, h, w = self.shape
+        count = len(self.notes)
+        told = f", {count} note{'s' * (count > 1)}" if count else ""
         if t == 1:
-            return f"Clip({self.name!r}, a picture of {w}x{h} px)"
+            return f"Clip({self.name!r}, a picture of {w}x{h} px{told})"
         span = f"{fixed(self.times[0], 2)} to {seconds_text(self.times[-1])}"
-        return f"Clip({self.name!r}, {t} frames of {w}x{h} px, {span})"
+        return f"Clip({self.name!r}, {t} frames of {w}x{h} px, {span}{told})"
 
     def _repr_html_(self) -> str:
         captions = [seconds_text(time) for time in self.times]
-        return strip_html(list(self.frames), captions=captions, title=repr(self))
+        return strip_html(list(self.frames), captions=captions, title=repr(self), notes=self.notes)
 
 
 def read_clip(

@@ -35,4 +35,5 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         notes.append(f"Bars: share of the {of} in each frame.")
     if shown < len(clip.frames):
         notes.append(f"{shown} of {len(clip.frames)} frames are shown.")
-    return notes
+    # Last, because they are of the clip rather than of the map.
+    return [*notes, *(note for note in clip.notes if note not in drawn.notes)]

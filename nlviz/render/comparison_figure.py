@@ -321,7 +321,7 @@ def title_of(comparison: Comparison) -> tuple[str, str]:
 
 
 def _notes(comparison: Comparison, plan: Layout) -> list[str]:
-    notes = []
+    notes = list((comparison.source or {}).get("notes", ()))
     if ":" in comparison.sigma_from:
         notes.append(f"Sigma is {comparison.sigma_from}.")
     if comparison.clean is not None:

@@ -89,6 +89,7 @@ class Overlay(Shown):
             list(self.frames),
             captions=captions,
             title=f"{self.attention.title}, scale ends at {end}",
+            notes=list(dict.fromkeys((*self.clip.notes, *self.notes))),
         )
 
 

@@ -159,7 +159,7 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         look,
         title=f"{view.clip.name} · {view.model.name} · {view.block}",
         about=_about(capture, display),
-        notes=_notes(affinity, display),
+        notes=(*_notes(affinity, display), *capture.notes),
         objects=capture.detections if display.objects == "shown" else (),
     )
 

@@ -2,8 +2,10 @@
 
 {"format": "nlviz.view", "version": 1, "page": "explore",
  "model": {"name", "digest"},
- "clip": {"name", "digest", "start", "stride", "frames", "size", "fps"},
- "block": "...", "query": {"frame", "y", "x"}, "display": {...}}
+ "clip": {"name", "digest", "start", "stride", "frames", "size", "fps", "reader"},
+ "block": "...", "query": {"frame", "y", "x"}, "display": {...}, "notes": ["..."]}
+
+``reader`` and ``notes`` say what was known when the view was saved; drawing does not use them.
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ class ClipRef:
         frames: number of frames asked for, or None for all.
         size: shorter side in pixels, or None for the file's own.
         fps: frames per second of pictures that say none, or None for 25.
+        reader: the library that decoded the file when the view was saved, or empty.
     """
 
     name: Text
@@ -78,6 +81,7 @@ class ClipRef:
     frames: Frames | None = None
     size: Side | None = None
     fps: Rate | None = None
+    reader: str = field(default="", compare=False)
 
 
 class _File(msgspec.Struct):
@@ -86,6 +90,7 @@ class _File(msgspec.Struct):
     block: Text
     query: Place
     display: Any = {}
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ class View(PageView):
         block: name of the block.
         query: where the query is; the key, where the direction is ``to``.
         display: how it is shown.
+        notes: what had to be known of frames and pass when the view was saved.
 
     >>> view = View(ModelRef("lite-nl"), ClipRef("a.jpg"), "stage4", Point(0, 96, 140.5))
     >>> View.from_json(view.to_json()) == view
@@ -126,6 +132,7 @@ class View(PageView):
     block: str
     query: Point
     display: Display = field(default_factory=Display)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(
@@ -150,10 +157,11 @@ class View(PageView):
         clip, sampling = capture.clip, capture.clip.sampling
         return cls(
             ModelRef(capture.about.name, capture.about.digest),
-            ClipRef(clip.name, clip.digest, **asdict(sampling)),
+            ClipRef(clip.name, clip.digest, **asdict(sampling), reader=clip.reader),
             block,
             Point(frame, y, x),
             display if isinstance(display, Display) else Display.from_dict(display or {}),
+            capture.all_notes,
         )
 
     @property
@@ -174,7 +182,8 @@ class View(PageView):
         """
         found = checked(whole, _File, of="a view's", cure=CURE, error=InvalidView)
         display = Display.from_dict(found.display)
-        return cls(found.model, found.clip, found.block, found.query.point, display)
+        point = found.query.point
+        return cls(found.model, found.clip, found.block, point, display, found.notes)
 
     def to_query_params(self) -> dict[str, str]:
         """Return the view as parameters of an address; digests and defaults are left out."""

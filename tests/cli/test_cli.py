@@ -18,6 +18,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 from PIL import Image
+from PIL import __version__ as PIL_VERSION
 from typer.testing import CliRunner, Result
 
 from nlviz import cli
@@ -53,6 +54,32 @@ def test_attend_writes_the_file_and_says_what_the_row_does(somewhere: Path) -> N
     assert view["query"] == {"frame": 1, "y": 40, "x": 130}
     assert view["display"]["links"] == 7
     assert [p.name for p in somewhere.iterdir()] == ["look.png"]
+
+
+def test_pictures_are_a_clip_and_notes_are_told(somewhere: Path) -> None:
+    folder = somewhere / "walk"
+    folder.mkdir()
+    for number in (8, 9, 10, 12):
+        level = np.full((72, 96, 3), 20 * number, np.uint8)
+        Image.fromarray(level).save(folder / f"f{number}.png")
+    result = run("attend", "walk/f%d.png", "--fps", "5", "-o", "walk/look.json")
+    assert result.exit_code == 0, result.output
+    assert "note: One number is missing between 8 and 12, first 11" in result.stderr
+    view = json.loads(Path("walk/look.json").read_text())
+    known = {name: view["clip"][name] for name in ("name", "frames", "fps", "reader")}
+    reader = f"Pillow {PIL_VERSION}"
+    assert known == {"name": "f%d.png", "frames": 8, "fps": 5, "reader": reader}
+    assert len(view["notes"]) == 1
+    assert "One number is missing" in view["notes"][0]
+    again = run("render", "walk/look.json", "-o", "again.npz")
+    assert again.exit_code == 0, again.output
+    assert again.stderr == result.stderr
+    assert np.load("again.npz")["times"].tolist() == [0, 0.2, 0.4, 0.6]
+    predicted = run("predict", "walk")
+    assert "note: Nothing says how fast" in predicted.stderr
+    denoised = run("denoise", "walk", "--denoiser", "mean", "-o", "table.json")
+    assert "note: Nothing says how fast" in denoised.stderr
+    assert "Nothing says how fast" in Path("table.json").read_text()
 
 
 def test_without_a_query_it_is_the_centre_of_the_middle_frame() -> None:
@@ -133,7 +160,7 @@ def test_a_views_clip_is_found_beside_it_and_its_digest_is_checked(somewhere: Pa
         (["attend", "text.mp4"], "text.mp4: FFmpeg cannot decode this"),
         (["attend", "empty.mp4"], "'empty.mp4' is empty"),
         (["attend", "cut.mp4"], "cut.mp4: "),
-        (["attend", "."], "there is no file"),
+        (["attend", "."], "give the path of one video"),
         (["render", "missing.json"], "'missing.json' cannot be read"),
         (["render", "text.mp4"], "text.mp4: a view must be JSON text"),
         (["render", "v2.json"], "version 1, this one has version 2"),

@@ -115,6 +115,10 @@ def test_clips_show_themselves() -> None:
     html = clip._repr_html_()
     assert html.count("<img") == 16
     assert "the first 16 of 20" in html
+    assert "Half as <i>fast" not in html
+    noted = clip.noted("Half as <i>fast.", "Half as <i>fast.")
+    assert repr(noted).endswith("s, 1 note)")
+    assert noted._repr_html_().count("Half as &lt;i&gt;fast.") == 1
     assert "&lt;b&gt;" in html
     assert repr(read_clip(asset("photos/coffee.jpg"), size=120)) == (
         "Clip('coffee.jpg', a picture of 180x120 px)"

@@ -30,6 +30,7 @@ from nlviz.render.captions import notes_of
 from nlviz.render.save import attention_of, overlay_of, render_bytes, save
 from nlviz.views.view import View
 from nlviz.web.payloads.container import unpack
+from nlviz.web.payloads.live_view import live_view
 from nlviz.words.numbers import change_text
 from nlviz.words.rows import row_sentence
 from tests.fixtures import BLOCK, make_capture, make_clip
@@ -39,6 +40,24 @@ AT = {"frame": 1, "y": 20.0, "x": 50.0}
 
 def view_of(capture: Capture, **display: Any) -> View:
     return View.of(capture, BLOCK, **AT, display=display)
+
+
+def test_notes_of_clip_and_pass_stand_in_every_figure(clip: Clip) -> None:
+    told = make_capture(clip.noted("Fields were woven."), pool=2)
+    told = replace(told, notes=("Fields were woven.", "Only the last output is read."))
+    assert told.all_notes == ("Fields were woven.", "Only the last output is read.")
+    view = view_of(told)
+    drawn = overlay_of(told, told.affinities[BLOCK], view)
+    caption = " ".join([*drawn.notes, *notes_of(drawn, shown=3)])
+    for note in told.all_notes:
+        assert caption.count(note) == 1
+        assert note in drawn._repr_html_()
+        assert note in json.loads(view.to_json())["notes"]
+    assert View.from_json(view.to_json()).notes == told.all_notes
+    plain = {k: v for k, v in json.loads(view.to_json()).items() if k != "notes"}
+    assert View.from_json(json.dumps(plain)) == view
+    header, _ = unpack(live_view(told, BLOCK))
+    assert header["notes"] == list(told.all_notes)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -109,6 +109,7 @@ def live_view(
         "query": Point(*query)._asdict(),
         "query_rule": rule,
         "objects": for_live_view(capture.detections),
+        "notes": list(capture.all_notes),
         "view": dict(display or {}),
         "channel": channel,
     }
