@@ -37,7 +37,7 @@ interface Detected {
 interface Head {
   clip: Clip; model: any; block: any; sources: Spec[]; query: Query; query_rule: string; pinned?: boolean; view: Partial<View>;
   display: Display; pictures: { sections: string[] }; colours: { sequential: string; diverging: string; ground: Ground };
-  objects: Detected[]; channel: string | null; pixels?: Pixels; lens?: LensHead;
+  objects: Detected[]; channel: string | null; pixels?: Pixels; lens?: LensHead; notes?: string[];
 }
 interface Container { head: Head; array: ArrayOf }
 type Pictures = { colour: ImageBitmap; ground: ImageBitmap }[];

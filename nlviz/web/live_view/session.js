@@ -60,7 +60,7 @@ export function createSession(root, container, pictures, store, { onPin, onView,
   // The picture comes first; above it stands only what never changes its height, so that it stays where it is.
   const title = createTitle(head);
   const body = element("div", { class: "nlv-body" }, stage.element,
-    element("div", { class: "nlv-side" }, queryBar.element, toolbar.element, equation.element, title.about));
+    element("div", { class: "nlv-side" }, queryBar.element, title.notes, toolbar.element, equation.element, title.about));
   root.replaceChildren(element("div", { class: "nlv-head" }, title.heading, toolbar.sources),
     element("div", { class: "nlv-top" }, sentence.element, bar.element), body, closeup?.element ?? "");
   attachTips(root, signal);

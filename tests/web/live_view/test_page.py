@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from nlviz.web.bundle import LIVE_VIEW
+from nlviz.web.payloads.container import pack, unpack
 from tests.pace import rest
 from tests.web.live_view.containers import square_container
 
@@ -419,3 +420,22 @@ def test_apply_moves_the_view_from_outside(page: Page) -> None:
     assert root(page)["pinned"] == "false"
     page.evaluate("nlviz.destroy()")
     assert page.locator(".nlv-stage").count() == 0
+
+
+def test_notes_on_the_clip_stand_under_the_picture(browser: Browser, tmp_path: Path) -> None:
+    header, arrays = unpack(square_container())
+    told = ["Its numbers end at 4095 <b>.", "Its pages are frames."]
+    file = tmp_path / "noted.html"
+    file.write_text(LIVE_VIEW.page(pack({**header, "notes": told}, arrays), title="square"))
+    page = opened(browser, file)
+    notes = page.get_by_role("list", name="Notes on the clip").get_by_role("listitem")
+    assert notes.all_inner_texts() == told
+    picture, first = page.locator(".nlv-stage").bounding_box(), notes.first.bounding_box()
+    assert picture is not None
+    assert first is not None
+    assert first["y"] >= picture["y"] + picture["height"] or first["x"] >= picture["width"]
+    page.close()
+
+
+def test_a_clip_without_notes_has_no_list(page: Page) -> None:
+    assert page.get_by_role("list", name="Notes on the clip").count() == 0

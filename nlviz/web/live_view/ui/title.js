@@ -6,7 +6,7 @@ import { supportOf } from "../pure/support.js";
 const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
 /**
- * Build the heading, which stands above the picture, and what is said about the block, below it.
+ * Build the heading, which stands above the picture, and what is said about block and clip, below it.
  * @param {Head} head
  */
 export function createTitle(head) {
@@ -37,5 +37,7 @@ export function createTitle(head) {
       stride === 1 ? "one query a pixel" : term(`stride ${stride}`, `One cell stands for ${stride} pixels of the clip${where}, each way`),
       model.device ? element("span", { class: "nlv-chip", text: model.device.replace(/^cpu$/i, "CPU") }) : null,
       checked);
-  return { heading, about };
+  const notes = head.notes?.length ? element("ul", { class: "nlv-notes", "aria-label": "Notes on the clip" },
+    ...head.notes.map((text) => element("li", { text }))) : "";
+  return { heading, about, notes };
 }
