@@ -66,7 +66,7 @@ interface Engine {
 type Lit = string | { key: number } | null;
 interface State {
   view: View; hovered: Query | null; cursor: Place | null; pinned: Query | null; resting: Query; rule: string; large: number | null;
-  lit: Lit; shown: Query; waiting: boolean; reading: boolean; playing: boolean;
+  lit: Lit; shown: Query; acts: number; waiting: boolean; reading: boolean; playing: boolean;
 }
 /** What a listener of the store hears; nothing set: something to draw moved. */
 interface Change { pin?: boolean; step?: boolean; view?: boolean; chosen?: boolean; reading?: boolean }
@@ -75,12 +75,13 @@ interface Store {
   hover: (place: Place | null) => void; pin: (query: Query) => void; unpin: () => void;
   move: (step: { dy?: number; dx?: number; df?: number }) => void; large: (frame: number | null) => void; advance: () => void;
   light: (what: Lit) => void; read: (on: boolean) => void; peek: (held: boolean) => void; play: (playing: boolean) => void;
-  choose: (change: Partial<View>, top?: number | null) => void; apply: (query: Query | null | undefined, view?: Partial<View>) => void;
+  choose: (change: Partial<View>, top?: number | null) => void; apply: (query: Query | null | undefined, view?: Partial<View>, pinned?: boolean) => void;
 }
 /** What parts of the page tell the session, by name. */
 type Handlers = Record<string, (...told: any[]) => any>;
 type Parts = Record<string, any>;
-interface Message { serial?: number; query?: any; view?: any }
+/** From Python, see shared/control.js. */
+interface Message { serial?: number | string; query?: any; pinned?: boolean; view?: any; of?: string; seen?: number }
 interface Handle { show: (bytes: Uint8Array) => Promise<void>; receive: (message: Message) => void; destroy: () => void }
 
 /** A weighted mean as keys are added, see pure/running_mean.js. */

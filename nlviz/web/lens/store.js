@@ -13,8 +13,8 @@ const samePoint = (a, b) => a === b || (a !== null && b !== null && a.y === b.y 
 export function createStore(changed) {
   /** @type {LensView} */
   const view = { layout: "grid", show: "picture", zoom: 6, least: LEAST, most: MOST, before: null, after: null, split: 0.5 };
-  /** @type {{view: LensView, hovered: Point|null, pinned: Point|null, lens: LensHead|null}} */
-  const state = { view, hovered: null, pinned: null, lens: null };
+  /** @type {{view: LensView, hovered: Point|null, pinned: Point|null, lens: LensHead|null, acts: number}} */
+  const state = { view, hovered: null, pinned: null, lens: null, acts: 0 };
 
   /** Another comparison; over pictures of the same size the reader's choices stay. */
   function open(lens) {
@@ -44,13 +44,16 @@ export function createStore(changed) {
   function pin(at = point()) {
     const next = at && clamped(at);
     if (!next || samePoint(next, state.pinned)) return;
-    state.pinned = next;
-    changed({ pin: true });
+    place(next);
   }
 
   function free() {
-    if (state.pinned === null) return;
-    state.pinned = null;
+    if (state.pinned !== null) place(null);
+  }
+
+  function place(next) {
+    state.pinned = next;
+    state.acts = Math.max(state.acts + 1, Date.now());
     changed({ pin: true });
   }
 

@@ -86,7 +86,8 @@ function createShown(root, lens, items, store, everywhere) {
 /**
  * Mount an empty lens.
  * @param {HTMLElement} root
- * @param {{onPoint?: ?function, everywhere?: boolean}} options onPoint gets {y, x} or null;
+ * @param {{onPoint?: ?function, everywhere?: boolean}} options onPoint gets {n, of, point}: the number
+ *   of the reader's act, that of the latest message, and {y, x} or null;
  *   everywhere: keys count wherever the focus is
  * @returns {Handle}
  */
@@ -102,9 +103,13 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
   let loading = false;
   /** @type {Message|null} */
   let pending = null;
-  /** @type {number|undefined} */
+  /** @type {number|string|undefined} */
   let serial;
+  /** @type {string|undefined} what the latest message was about */
+  let of;
   root.addEventListener("pointerenter", () => matchScheme(root), { signal: life.signal });
+  // Whatever is pressed elsewhere comes after what was done here.
+  document.addEventListener("pointerdown", () => told(), { signal: life.signal, capture: true });
 
   async function show(bytes) {
     const turn = ++latest;
@@ -143,7 +148,8 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
     shown = null;
     cancelAnimationFrame(frame);
     frame = 0;
-    for (const timer of Object.values(timers)) clearTimeout(timer);
+    told();
+    clearTimeout(timers.said);
   }
 
   function changed(change) {
@@ -155,8 +161,15 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
     }
     if (change.pin) {
       clearTimeout(timers.told);
-      timers.told = setTimeout(() => onPoint?.(store.state.pinned), TOLD_AFTER);
+      timers.told = setTimeout(told, TOLD_AFTER);
     }
+  }
+
+  function told() {
+    if (!timers.told) return;
+    clearTimeout(timers.told);
+    timers.told = 0;
+    onPoint?.({ n: store.state.acts, of, point: store.state.pinned });
   }
 
   function refresh() {
@@ -164,9 +177,13 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
     shown?.refresh();
   }
 
-  /** Pin (or free, with null) from outside, without reporting it back. */
+  /**
+   * Pin (or free, with null) from outside, without reporting it back. What was said without knowing
+   * the reader's latest act is older than that act, and passes.
+   */
   function move(message) {
-    if (message.query !== undefined) clearTimeout(timers.told);
+    if (store.state.acts > (message.seen ?? Infinity)) return;
+    ({ of } = message);
     store.apply(message);
     shown?.refresh();
   }

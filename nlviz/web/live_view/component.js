@@ -3,7 +3,4 @@
 import { mounting } from "../shared/mounting.js";
 import { mount } from "./view.js";
 
-export default mounting((root, tell) => mount(root, {
-  onPin: (query) => tell("pin", query),
-  onView: (view) => tell("view", view),
-}));
+export default mounting((root, tell) => mount(root, { onSaid: (said) => tell("said", said) }));

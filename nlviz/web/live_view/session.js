@@ -27,9 +27,9 @@ const VIEW_RESTS = 250;
  * @param {Container} container
  * @param {Pictures} pictures
  * @param {Store} store
- * @param {{onPin: ?function, onView: ?function, everywhere: boolean, timings: number[]}} outside
+ * @param {{onSaid: ?function, everywhere: boolean, timings: number[]}} outside
  */
-export function createSession(root, container, pictures, store, { onPin, onView, everywhere, timings }) {
+export function createSession(root, container, pictures, store, { onSaid, everywhere, timings }) {
   const { head } = container;
   const { clip } = head;
   const { state } = store;
@@ -38,7 +38,8 @@ export function createSession(root, container, pictures, store, { onPin, onView,
   const engine = createEngine(container);
   const { sequential, diverging, ground } = head.colours;
   const lut = { sequential: container.array(sequential).data, diverging: container.array(diverging).data, ground };
-  const timers = { pin: 0, view: 0 };
+  /** @type {ReturnType<typeof setTimeout>|null} */
+  let telling = null;
   let width = 0;
 
   const { hover, unpin, move, large, light, read, peek } = store;
@@ -54,7 +55,7 @@ export function createSession(root, container, pictures, store, { onPin, onView,
   const closeup = head.pixels ? createCloseup(head, container.array, lut, engine, signal) : null;
   const inspector = createInspector(clip, pictures, on, signal);
   const parts = { stage, bar, readout, sentence, equation, queryBar, closeup };
-  const painter = createPainter(root, store, engine, parts, { lut, served: onPin !== null, timings });
+  const painter = createPainter(root, store, engine, parts, { lut, served: onSaid !== null, timings });
 
   stage.element.append(readout.element, inspector.element);
   // The picture comes first; above it stands only what never changes its height, so that it stays where it is.
@@ -74,11 +75,13 @@ export function createSession(root, container, pictures, store, { onPin, onView,
     if (change.pin) {
       if (state.pinned) closeup?.pinned();
       inspector.hide();
-      tellPin();
     }
-    if (change.step) sentence.speak();
+    if (change.pin || change.step) {
+      sentence.speak();
+      tell(PIN_RESTS);
+    }
     if (change.view) toolbar.sync(state.view, engine.source(state.view.source));
-    if (change.chosen) tellView();
+    if (change.chosen) tell(VIEW_RESTS);
     if (change.reading) painter.redraw();
     painter.request();
   });
@@ -104,16 +107,21 @@ export function createSession(root, container, pictures, store, { onPin, onView,
     stage.element.focus({ preventScroll: true });
   }
 
-  /** Speak the pin, and report it once it has come to rest. */
-  function tellPin() {
-    sentence.speak();
-    clearTimeout(timers.pin);
-    timers.pin = setTimeout(() => onPin?.(state.pinned), PIN_RESTS);
+  // Whatever is pressed elsewhere comes after what was done here.
+  document.addEventListener("pointerdown", told, { signal, capture: true });
+
+  /** Report query and view together once they have come to rest. */
+  function tell(rest) {
+    clearTimeout(telling ?? undefined);
+    telling = setTimeout(told, rest);
   }
 
-  function tellView() {
-    clearTimeout(timers.view);
-    timers.view = setTimeout(() => onView?.({ ...state.view }), VIEW_RESTS);
+  function told() {
+    if (telling === null) return;
+    clearTimeout(telling);
+    telling = null;
+    const { acts: n, pinned, resting, view } = state;
+    onSaid?.({ n, query: pinned ?? resting, pinned: pinned !== null, view: { ...view } });
   }
 
   function choose(change) {
@@ -134,13 +142,13 @@ export function createSession(root, container, pictures, store, { onPin, onView,
   }
 
   function stop() {
+    told();
     life.abort();
     unsubscribe();
     watcher.disconnect();
     painter.stop();
     player.stop();
     sentence.stop();
-    for (const timer of Object.values(timers)) clearTimeout(timer);
   }
 
   return { resize, stop };

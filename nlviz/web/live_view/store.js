@@ -23,6 +23,7 @@ function opened(head, sources, before) {
     cursor: null,
     pinned: kept ? kept.pinned : head.pinned === false ? null : opening,
     resting: kept?.resting ?? opening,
+    acts: before?.state.acts ?? 0,
     rule: head.query_rule ?? "",
     large: null,
     lit: null,
@@ -49,6 +50,7 @@ export function createStore(head, before = null) {
 
   /** @param {Change} change */
   function emit(change) {
+    if (change.pin || change.step || change.chosen) state.acts = Math.max(state.acts + 1, Date.now());
     for (const listener of listeners) listener(change);
   }
 
@@ -62,7 +64,6 @@ export function createStore(head, before = null) {
     state.cursor = place;
     let next = place && !state.reading ? { frame: place.frame, y: place.y, x: place.x } : null;
     if (next && state.pinned && sameToken(next, state.pinned)) next = null;
-    if (next && !state.pinned) state.resting = next;
     if (!sameQuery(next, state.hovered)) state.hovered = next;
     emit({});
   }
@@ -127,8 +128,11 @@ export function createStore(head, before = null) {
     const reading = held || readToggled;
     if (state.reading === reading) return;
     state.reading = reading;
+    // What is read is kept from here on, as a key would.
+    const step = state.hovered !== null && !state.pinned;
+    if (step && state.hovered) state.resting = state.hovered;
     state.hovered = null;
-    emit({ reading: true });
+    emit({ reading: true, step });
   }
 
   function play(playing) {
@@ -155,14 +159,12 @@ export function createStore(head, before = null) {
     emit({ view: true, chosen: merge(next) });
   }
 
-  /** A query (null unpins) and a view come from outside. */
-  function apply(query, view) {
+  /** A query (null unpins) and a view come from outside; the query is pinned unless that is said. */
+  function apply(query, view, pinned = true) {
     merge(view);
+    if (query) state.resting = insideClip(query, clip);
     if (query === null) state.pinned = null;
-    else if (query) {
-      state.pinned = insideClip(query, clip);
-      state.resting = state.pinned;
-    }
+    else if (query) state.pinned = pinned ? state.resting : null;
     emit({ view: true });
   }
 

@@ -9,12 +9,13 @@ import { unpack } from "../shared/unpack.js";
 /**
  * Mount an empty live view.
  * @param {HTMLElement} root
- * @param {{onPin?: ?function, onView?: ?function, theme?: string, everywhere?: boolean}} options
- *   onPin gets {frame, y, x} or null, onView the view; theme is "light", "dark" or absent
+ * @param {{onSaid?: ?function, theme?: string, everywhere?: boolean}} options
+ *   onSaid gets {n, of, query, pinned, view} once the reader's acts have come to rest: n numbers the
+ *   acts, of is that of the latest message; theme is "light", "dark" or absent
  * @returns {Handle & {apply: (message: Message) => void, timings: number[]}} timings: milliseconds of
  *   the latest rows with drawing
  */
-export function mount(root, { onPin = null, onView = null, theme, everywhere = false } = {}) {
+export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
   root.classList.add("nlv");
   if (theme) root.dataset.theme = theme;
   /** @type {number[]} */
@@ -28,8 +29,11 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
   let loading = false;
   /** @type {Message|null} */
   let pending = null;
-  /** @type {number|undefined} */
+  /** @type {number|string|undefined} */
   let serial;
+  /** @type {string|undefined} what the latest message was about */
+  let of;
+  const say = onSaid && ((said) => onSaid({ ...said, of }));
 
   // Native controls follow the page's theme, which may be switched while the view is on the screen.
   root.addEventListener("pointerenter", () => matchScheme(root), { signal: life.signal });
@@ -54,8 +58,9 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
       if (turn === latest) {
         loading = false;
         root.removeAttribute("aria-busy");
-        if (pending && session) store?.apply(pending.query, pending.view);
+        const message = pending;
         pending = null;
+        if (message) apply(message);
       }
     }
   }
@@ -64,17 +69,23 @@ export function mount(root, { onPin = null, onView = null, theme, everywhere = f
     const before = session === null ? null : store;
     session?.stop();
     store = createStore(container.head, before);
-    session = createSession(root, container, pictures, store, { onPin, onView, everywhere, timings });
+    session = createSession(root, container, pictures, store, { onSaid: say, everywhere, timings });
     session.resize();
     matchScheme(root);
   }
 
-  /** Take over a query (null unpins) and a view from outside, without reporting them back. */
-  /** @param {Message} message */
-  function apply({ query, view } = {}) {
+  /**
+   * Take over a query (null unpins) and a view from outside, without reporting them back. What was
+   * said without knowing the reader's latest act is older than that act, and passes.
+   * @param {Message} message
+   */
+  function apply(message = {}) {
     // What comes while a container is on its way is meant for that one.
-    if (loading) pending = { query, view };
-    else if (session) store?.apply(query, view);
+    if (loading) pending = message;
+    else if (session && store && store.state.acts <= (message.seen ?? Infinity)) {
+      ({ of } = message);
+      store.apply(message.query, message.view, message.pinned);
+    }
   }
 
   /** Like apply, for messages that may come several times: each serial counts once. */

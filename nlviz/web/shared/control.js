@@ -1,12 +1,13 @@
 // Entry of a second, invisible Streamlit component: hands a query and a view to a mounted live
 // view, so that Python can move it without sending its bytes again.
-// data: {channel, query, view, serial}. No query leaves the query alone. A view that has seen this
-// serial already ignores it: reruns repeat the last message.
+// data: {channel, query, pinned, view, of, seen, serial}. No query leaves the query alone. A view
+// that has seen this serial already ignores it, as reruns repeat the last message; so does one whose
+// reader did something after the act that is numbered `seen`. `of` comes back with what it tells.
 
 export default function ({ data }) {
-  const { channel, serial, query, view } = data ?? {};
+  const { channel, query, view, ...more } = data ?? {};
   if (!channel) return;
-  const message = { serial, query: query ?? undefined, view: view ?? undefined };
+  const message = { ...more, query: query ?? undefined, view: view ?? undefined };
   const handle = window.__nlvizChannels?.get(channel);
   if (handle) {
     handle.receive(message);

@@ -64,10 +64,11 @@ def test_pins_are_told_once_they_rest_and_hovering_never(host: Page) -> None:
     host.wait_for_function("said.length === 2")
     (first, pin), (second, moved) = host.evaluate("said")
     assert first == second == "point"
-    assert (moved["y"], moved["x"]) == (pin["y"], pin["x"] + 3)
+    assert moved["point"] == {"y": pin["point"]["y"], "x": pin["point"]["x"] + 3}
+    assert moved["n"] > pin["n"]
     host.keyboard.press("Escape")
     host.wait_for_function("said.length === 3")
-    assert host.evaluate("said[2]") == ["point", None]
+    assert host.evaluate("[said[2][0], said[2][1].point]") == ["point", None]
 
 
 def test_messages_move_it_before_and_after_it_is_mounted(host: Page) -> None:

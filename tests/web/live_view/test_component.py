@@ -102,14 +102,54 @@ def test_pin_and_view_are_told_once_they_rest(host: Page) -> None:
     )
     rest(host, 500)
     said: list[Any] = host.evaluate("said")
-    assert [name for name, _ in said].count("view") == 1
-    assert said[-1][1]["source"] == "features"
-    pins = [value for name, value in said if name == "pin"]
-    assert len(pins) == 2
-    assert f"{pins[-1]['frame']},{pins[-1]['y']:.0f}" == shown(host)["query"].rsplit(",", 1)[0]
+    assert [name for name, _ in said] == ["said", "said"]  # the click, and three keys together
+    (_, click), (_, keys) = said
+    assert keys["view"]["source"] == "features" != click["view"]["source"]
+    assert keys["pinned"] and keys["n"] > click["n"]
+    place = keys["query"]
+    assert f"{place['frame']},{place['y']:.0f}" == shown(host)["query"].rsplit(",", 1)[0]
     host.keyboard.press("Escape")
     rest(host, 200)
-    assert host.evaluate("said.at(-1)") == ["pin", None]
+    free: dict[str, Any] = host.evaluate("said.at(-1)[1]")
+    assert (free["pinned"], free["query"]) == (False, place)
+
+
+def test_what_is_pressed_elsewhere_comes_after_a_pin(host: Page) -> None:
+    host.evaluate("(text) => { component(text) }", text_of(square_container()))
+    shown(host)
+    host.evaluate(
+        """() => {
+          live().querySelector(".nlv-stage").focus();
+          const press = (key) => live().querySelector(".nlv-stage").dispatchEvent(
+            new KeyboardEvent("keydown", { key, bubbles: true, composed: true }));
+          press("ArrowDown");
+          window.before = said.length;
+          document.body.dispatchEvent(new PointerEvent("pointerdown", { bubbles: true }));
+          window.after = said.length;
+        }"""
+    )
+    assert host.evaluate("[before, after]") == [0, 1]
+
+
+def test_a_message_that_is_older_than_the_readers_last_act_passes(host: Page) -> None:
+    host.evaluate("(text) => { component(text) }", text_of(square_container()))
+    shown(host)
+    host.locator("input[name=y]").fill("10")
+    host.locator("input[name=y]").press("Enter")
+    rest(host)
+    ((_, said),) = host.evaluate("said")
+    old = {"frame": 0, "y": 50, "x": 60}
+    message = {"channel": "test", "serial": "a", "of": "clip", "seen": 0, "query": old, "view": {}}
+    host.evaluate("(data) => control(data)", message)
+    assert shown(host)["query"] == "1,10,40"
+    free = {**message, "serial": "b", "seen": said["n"], "pinned": False}
+    host.evaluate("(data) => control(data)", free)
+    now = shown(host)
+    assert (now["query"], now["pinned"]) == ("0,50,60", "false")
+    host.locator("input[name=y]").fill("20")
+    host.locator("input[name=y]").press("Enter")
+    rest(host)
+    assert [each["of"] for _, each in host.evaluate("said")[-1:]] == ["clip"]
 
 
 def test_messages_reach_the_view_before_and_after_it_is_mounted(host: Page) -> None:
