@@ -34,6 +34,23 @@ STYLE = """
 """
 
 
+# An address is replaced, so that the back button leaves a page with one press: what a visitor did on
+# it is no place of its own. Streamlit itself would keep an entry for each.
+ONE_ENTRY = """
+<script>
+  if (!window.__nlvizOneEntry) {
+    window.__nlvizOneEntry = true;
+    const push = history.pushState.bind(history);
+    history.pushState = (state, title, url) => {
+      const same = new URL(url ?? location.href, location.href).pathname === location.pathname;
+      if (same) history.replaceState(state, title, url);
+      else push(state, title, url);
+    };
+  }
+</script>
+"""
+
+
 def run() -> None:
     """Draw the app; Streamlit calls this on every rerun."""
     pages = [
@@ -47,6 +64,7 @@ def run() -> None:
         layout="wide",
         menu_items={"about": "nlviz shows where non-local blocks look, and what to believe."},
     )
+    st.html(ONE_ENTRY, unsafe_allow_javascript=True)
     st.html(STYLE)
     with st.container(key="pages", horizontal=True):
         for each in pages:

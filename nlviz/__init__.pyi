@@ -29,6 +29,7 @@ from .analysis.health import BlockHealth as BlockHealth
 from .analysis.health import block_health as block_health
 from .analysis.instance_masses import InstanceMasses as InstanceMasses
 from .analysis.instance_masses import instance_masses as instance_masses
+from .analysis.opening_query import averaging_query as averaging_query
 from .analysis.opening_query import opening_query as opening_query
 from .analysis.statistics import BlockStatistics as BlockStatistics
 from .analysis.statistics import RowStatistics as RowStatistics

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ORDER = ("non-local-means", "bilateral", "gaussian", "mean", "learned-nonlocal")
 EVERYWHERE = "everywhere"
 NETWORK = "network"
+OPENING_SIGMA = 25.0  # grey levels; of the weights by which the opening pixel is chosen
 NOTES = {
     "non-local-means": "Counts pixels whose surroundings look alike, wherever they lie in the "
     "window.",
@@ -141,11 +142,28 @@ def _live(
             "A block of the network that is open in Explore, on the same noisy picture."
         )
     clean = None if setup.noise is None else picture.image
+    opening = _opening(picture)
     payload = nlviz.web.denoise_view(
-        clip, shown, labels=labels, notes=notes, channel=STATE.name, clean=clean, white=255.0
+        clip,
+        shown,
+        labels=labels,
+        notes=notes,
+        query=opening,
+        query_rule="opens at the textured point that averages most pixels of the picture",
+        channel=STATE.name,
+        clean=clean,
+        white=255.0,
     )
-    at = nlviz.web.unpack(payload)[0]["query"]
-    return Live(shown, labels, payload, nlviz.Point(**at), clip)
+    return Live(shown, labels, payload, opening, clip)
+
+
+def _opening(picture: Picture) -> nlviz.Point:
+    """Return the pixel to open at; it depends on the picture alone, not on noise or denoisers."""
+    weights = nlviz.denoise.affinity(
+        picture.image, "non-local-means", sigma=OPENING_SIGMA, data_range=255.0
+    )
+    assert isinstance(weights, nlviz.PatchAffinity)  # that of non-local means
+    return nlviz.averaging_query(weights)
 
 
 def lens(comparison: nlviz.denoise.Comparison) -> bytes:

@@ -11,8 +11,11 @@ import streamlit as st
 
 import nlviz
 
+from ..shared.choices import Chose
 from ..shared.errors import errors_shown, progress_to
+from ..shared.page_state import new_serial
 from . import curves, explain, query, results, sidebar, state
+from .choices import OfExplore
 from .state import STATE
 
 if TYPE_CHECKING:
@@ -26,31 +29,34 @@ CURE = "Another picture or denoiser may work."
 
 
 def page() -> None:
-    """Draw the page; an error is shown as a sentence."""
+    """Draw the page; an error is shown as a sentence, beside the ways that lead on."""
     explain.draw()
     waiting = st.empty()
-    with errors_shown("Denoise", waiting, cure=CURE):
+    with errors_shown("Denoise", waiting, cure=CURE, ways_on=_ways_on):
         _draw(waiting)
 
 
 def _draw(waiting: DeltaGenerator) -> None:
-    session = st.session_state
     with waiting.container():
         bar = st.progress(0.0, "Reading the picture")
     progress = progress_to(bar)
-    STATE.restore()
-    state.open_from_address()
-    if session.dn_complaint:
-        st.warning(session.dn_complaint, icon=":material/link_off:")
-    chosen = _choose(waiting, progress)
+    STATE.begin()
+    STATE.notes()
+    chosen = _choose(progress)
     if chosen is None:
+        with waiting.container():
+            st.markdown(
+                "Drop a picture or a video into the sidebar; it is kept on this machine while the "
+                "app runs."
+            )
+            _ways_on(again=False)
         return
-    picture, setup, known, block, shareable = chosen
-    STATE.forget("query", unless_same=(picture.name, picture.digest))
+    picture, setup, known, block = chosen
     key = (picture.digest, _frozen(setup))
     _weights(picture, setup, known, block, progress)
     waiting.empty()
-    state.write_address(shareable=shareable)
+    STATE.drawn()
+    state.write_address()
     st.markdown("#### How good are the results?")
     if not setup.denoisers:
         st.info("Choose at least one denoiser in the sidebar.", icon=":material/checklist:")
@@ -59,65 +65,79 @@ def _draw(waiting: DeltaGenerator) -> None:
     if done is None:
         return
     below = st.container()
-    command = results.command_of(done, picture.source)
-    results.save(done, picture, command)
+    _save(done, picture)
     with below:  # the last to be computed, so that nothing waits for them
         curves.draw(done, picture, known, key)
 
 
+def _ways_on(*, again: bool = True) -> None:
+    """Draw what leads on from where nothing can be drawn; all controls stay in the sidebar."""
+    with st.container(horizontal=True):
+        if again:
+            st.button("Try again", key="dn_again")
+        good = STATE.good
+        if good is not None and good != STATE.now:
+            st.button(f"Go back to {good.name}", key="dn_back", on_click=STATE.back)
+        elif good is None:
+            st.button("Open the first view", key="dn_first", on_click=STATE.open, args=({},))
+
+
 def _choose(
-    waiting: DeltaGenerator, progress: nlviz.Progress
-) -> (
-    tuple[Picture, nlviz.denoise.Setup, dict[str, nlviz.denoise.Denoiser], Block | None, bool]
-    | None
-):
-    """Draw the sidebar; return the choices, or None while an upload is missing."""
+    progress: nlviz.Progress,
+) -> tuple[Picture, nlviz.denoise.Setup, dict[str, nlviz.denoise.Denoiser], Block | None] | None:
+    """Draw the sidebar; return the choices, or None while an upload is missing.
+
+    Raises:
+        NlvizError: when the picture cannot be read; what would mend it was drawn before.
+    """
     from . import cached
     from . import picture as pictures
 
-    session = st.session_state
     with st.sidebar:
         st.markdown("**nlviz** &nbsp;·&nbsp; which pixels it averages")
-        source = sidebar.choose_picture()
-        if source is None:
-            with waiting.container():
-                st.markdown("Drop a picture or a video into the sidebar; it stays in this "
-                            "session's memory.")  # fmt: skip
-            return None
+        sidebar.choose_picture()
         sidebar.choose_size()
-        source = replace(source, size=session.dn_size, grey=session.dn_grey)
         frames = st.container()
-    picture = pictures.picture(source, progress)
-    with frames:
-        sidebar.choose_frame(picture)
-    again = replace(
-        source,
-        frame=int(session.dn_frame),
-        whole=bool(session.dn_whole) and picture.frames > 1,
-        start=float(session.dn_start),
-    )
-    if again != source:
-        picture = pictures.picture(again, progress)
+        sidebar.choose_noise()
+        below = st.container()
+    picture = None
+    try:
+        source = sidebar.source_of(STATE.now)
+        if source is None:
+            return None
+        _of_explore(source)
+        picture = pictures.picture(source, progress)
+    finally:
+        with frames:
+            sidebar.choose_frame(picture)
+    if source.whole and picture.frames == 1:
+        picture = pictures.picture(replace(source, whole=False), progress)
     known = cached.denoisers_of(picture)
-
-    with st.sidebar:
-        noise = sidebar.choose_noise()
-        told_sigma = session.dn_told if noise is None else None
-        setup = nlviz.denoise.Setup(("mean",), noise, told_sigma, int(session.dn_seed))
+    now, noise = STATE.now, sidebar.noise_of(STATE.now)
+    setup = nlviz.denoise.Setup(("mean",), noise, now.told if noise is None else None, now.seed)
+    with below:
         sigma = cached.noisy_input(picture, setup).sigma
         if noise is None or noise.kind != "gaussian":
             st.caption(f"Denoisers are told sigma {sigma:.3g}.")
         names = sidebar.choose_denoisers(known, sigma, clean=noise is not None)
         block = _block()
-    parameters = nlviz.denoise.in_units(session.dn_set, known, sigma)
     setup = replace(
         setup,
         denoisers=tuple(names),
-        fair=bool(session.dn_fair) and noise is not None,
-        parameters=parameters,
+        fair=now.fair and noise is not None,
+        parameters=nlviz.denoise.in_units(now.set, known, sigma),
     )
-    shareable = source.upload is None and source.explore is None
-    return picture, setup, known, block, shareable
+    return picture, setup, known, block
+
+
+def _of_explore(source: state.Source) -> None:
+    """Note which clip of Explore is shown; what was pinned in another one goes."""
+    from ..explore import cached
+
+    if source.explore is None:
+        return
+    clip = repr(cached.clip_key(source.explore))
+    STATE.act(OfExplore(clip))
 
 
 def _block() -> Block | None:
@@ -125,21 +145,24 @@ def _block() -> Block | None:
     from ..explore import cached
     from .live import Block
 
-    session = st.session_state
-    open_there = session.get("shown")
-    if open_there is None or open_there.saved:
+    open_there = state.open_in_explore()
+    found = open_there is not None and not open_there.saved
+    names = list(cached.model(open_there).blocks) if open_there is not None and found else []
+    if STATE.now.block not in (None, *names):  # of an address, or of another network
+        STATE.act(Chose("block", None))
+    if open_there is None or not names:
         return None
-    names = list(cached.model(open_there).blocks)
-    if session.dn_block not in (None, *names):
-        session.dn_block = None
-    st.selectbox(
-        f"Weights of a block of {open_there.model} too",
+    block = STATE.now.block
+    STATE.fields.pick(
+        st.selectbox,
+        f"Weights of a block of {open_there.model.rsplit('/', 1)[-1]} too",
+        "block",
         [None, *names],
-        key="dn_block",
+        block,
         format_func=lambda name: "none" if name is None else name,
         help="The network that is open in Explore, run on the same noisy picture",
     )
-    return None if session.dn_block is None else Block(open_there, session.dn_block)
+    return None if block is None else Block(open_there, block)
 
 
 def _weights(
@@ -154,8 +177,12 @@ def _weights(
 
     with errors_shown("Denoise", cure=CURE):
         made = live(picture, setup, known, block, progress)
-        st.session_state.dn_middle = made.opening[0]
-        _live(made, shareable=picture.source is not None)
+        heads = {key: affinity.heads for key, affinity in made.affinities.items()}
+        before = STATE.now.notes
+        STATE.settle(made.clip.shape, made.opening, heads)
+        if STATE.now.notes != before:
+            STATE.notes()
+        _live(made)
     if not st.session_state.get("dn_seen"):
         # Lens and charts keep a browser busy for a second; the first map comes before them.
         st.session_state.dn_seen = True
@@ -163,21 +190,28 @@ def _weights(
 
 
 @st.fragment
-def _live(made: Live, *, shareable: bool) -> None:
+def _live(made: Live) -> None:
     """Draw the live view and what belongs to the held pixel; a pin reruns only this."""
     with errors_shown("Denoise", cure=CURE):
-        at = query.draw(made)
-        state.write_address(shareable=shareable)
-        _move_lens(at)
+        query.draw(made)
+        state.write_address()
+        _move_lens()
 
 
-def _move_lens(at: nlviz.Point) -> None:
-    from ..shared import lens
+def _move_lens() -> None:
+    """Tell the lens where the query is pinned; until it is, the lens follows the pointer."""
+    from ..shared import live_view
 
-    # Until somebody pins a pixel the lens follows the pointer.
-    if serial := st.session_state.get("dn_lens_serial", 0):
-        point = {"y": at.y, "x": at.x}
-        lens.move(state.LENS_CHANNEL, point=point, serial=serial)
+    now = STATE.now
+    at = now.where
+    live_view.move(
+        state.LENS_CHANNEL,
+        of=now.of,
+        seen=now.lens_seen,
+        query={"y": at.y, "x": at.x} if now.pinned else None,
+        view={} if now.pinned else {"free": True},
+        serial=new_serial(),
+    )
 
 
 def _computed(
@@ -242,6 +276,12 @@ def _lens(done: nlviz.denoise.Comparison) -> None:
         results.lens(done)
     if st.session_state.pop("dn_pointed", False):
         st.rerun()
+
+
+@st.fragment
+def _save(done: nlviz.denoise.Comparison, picture: Picture) -> None:
+    """Draw what saves the comparison."""
+    results.save(done, picture, results.command_of(done, picture.source))
 
 
 def _cancel(key: object) -> None:

@@ -93,8 +93,8 @@ def _read(source: Source, progress: nlviz.Progress) -> nlviz.Clip:
             f"no bundled input is called {source.name!r}"
             + nlviz.errors.did_you_mean(source.name, inputs)
         )
-    path = inputs[source.name] if source.upload is None else source.upload
-    content = source.name if source.upload is None else nlviz.digest_of(source.upload)
+    path = inputs[source.name] if source.upload is None else source.upload.path()
+    content = source.name if source.upload is None else source.upload.digest
     return filled(
         _picture_slot((content, source.name, source.start)),
         lambda: nlviz.read_clip(

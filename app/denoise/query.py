@@ -9,7 +9,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.errors import sentence
-from .state import STATE, move_lens
+from .state import STATE
 
 if TYPE_CHECKING:
     from .live import Live
@@ -24,36 +24,42 @@ MEASURES = {
 }
 
 
-def draw(live: Live) -> nlviz.Point:
-    """Draw the live view and the comparison of two choices of weights; return the query."""
-    query = STATE.query_in(live.clip, live.opening)
-    STATE.show(live.payload, on_pin=move_lens)
+def draw(live: Live) -> None:
+    """Draw the live view and the comparison of two choices of weights."""
+    first = nlviz.DenoiseView().display.to_dict()
+    STATE.show(live.payload, display={**first, "source": next(iter(live.affinities))})
     left, right = st.columns([3, 2], gap="large")
     with left:
-        _alike(live, query)
+        _alike(live)
     with right:
-        _numbers(live, query)
-    return query
+        _numbers(live)
 
 
-def _alike(live: Live, query: nlviz.Point) -> None:
+def _alike(live: Live) -> None:
+    query = STATE.now.where
     keys = list(live.affinities)
     st.markdown("##### How alike are these two choices of weights?")
     first, second = st.columns(2)
     second_key = next((k for k in ("learned-nonlocal", "bilateral") if k in keys), keys[-1])
-    for key, default in (("dn_one", keys[0]), ("dn_other", second_key)):
-        if st.session_state.get(key) not in keys:
-            st.session_state[key] = default
-    label = live.labels.__getitem__
-    one = first.selectbox(
-        "One", keys, key="dn_one", format_func=label, label_visibility="collapsed"
-    )
-    other = second.selectbox(
-        "Other", keys, key="dn_other", format_func=label, label_visibility="collapsed"
-    )
+    one = STATE.now.one if STATE.now.one in keys else keys[0]
+    other = STATE.now.other if STATE.now.other in keys else second_key
+    for place, label, name, key in (
+        (first, "One", "one", one),
+        (second, "Other", "other", other),
+    ):
+        with place:
+            STATE.fields.pick(
+                st.selectbox,
+                label,
+                name,
+                keys,
+                key,
+                format_func=live.labels.__getitem__,
+                label_visibility="collapsed",
+            )
     frame, y, x = query
     where = f"pixel y {y:.0f}, x {x:.0f}" + (f" of frame {frame:.0f}" if _moves(live) else "")
-    held = "the held pixel" if STATE["query"] else "the pixel that the view opens at"
+    held = "the held pixel" if STATE.now.query else "the pixel that the view opens at"
     try:
         found = nlviz.common_ground(
             live.affinities[one], live.affinities[other], frame=frame, y=y, x=x
@@ -85,7 +91,7 @@ def _moves(live: Live) -> bool:
     return len(live.clip.frames) > 1
 
 
-def _numbers(live: Live, query: nlviz.Point) -> None:
+def _numbers(live: Live) -> None:
     st.markdown("##### Go to a pixel")
-    STATE.number_inputs(live.clip, query, on_move=move_lens)
+    STATE.number_inputs(live.clip)
     st.caption("Or point and click above; arrow keys move the held pixel by one.")

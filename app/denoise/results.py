@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 import nlviz
 
+from ..shared import saving
 from ..shared.markdown import plain, plain_but_bold
+from ..shared.saving import Kind
 from . import state
+from .choices import LensSaid
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
 
 TIE = 0.05  # decibels: invisible, and another seed changes the order
 KINDS = (
-    ("PNG", "png", "image/png", "The figure: pictures, method noises, measures"),
-    ("PDF", "pdf", "application/pdf", "The same figure for print, without loss"),
-    ("SVG", "svg", "image/svg+xml", "The same figure to edit: text and marks as vectors"),
-    ("CSV", "csv", "text/csv", "The table, every digit of it"),
-    (
+    Kind("PNG", "png", "image/png", "The figure: pictures, method noises, measures"),
+    Kind("PDF", "pdf", "application/pdf", "The same figure for print, without loss"),
+    Kind("SVG", "svg", "image/svg+xml", "The same figure to edit: text and marks as vectors"),
+    Kind("CSV", "csv", "text/csv", "The table, every digit of it"),
+    Kind(
         "JSON",
         "json",
         "application/json",
@@ -137,11 +139,13 @@ def lens(done: nlviz.denoise.Comparison) -> None:
 
 def _pointed() -> None:
     """Move the query to the pixel that was clicked in the lens."""
-    point = st.session_state[state.LENS].get("point")
-    if point:
-        before = state.STATE["query"]
-        frame = before[0] if before else st.session_state.get("dn_middle", 0.0)
-        state.STATE.move_to(nlviz.Point(float(frame), float(point["y"]), float(point["x"])))
+    said = st.session_state[state.LENS].get("point")
+    if said:
+        now = state.STATE.now
+        frame = now.where.frame if now.opening is not None or now.query is not None else 0.0
+        at = said["point"]
+        query = None if at is None else nlviz.Point(frame, float(at["y"]), float(at["x"]))
+        state.STATE.act(LensSaid(str(said["of"]), said["n"], query))
         st.session_state.dn_pointed = True
 
 
@@ -149,17 +153,11 @@ def save(done: nlviz.denoise.Comparison, picture: Picture, command: str | None) 
     """Draw the buttons that save the comparison."""
     st.markdown("##### Save this comparison")
     stem = picture.name.rsplit(".", 1)[0]
-    with st.container(horizontal=True):
-        for label, kind, mime, tip in KINDS:
-            st.download_button(
-                label,
-                data=partial(nlviz.render.comparison_bytes, done, kind),
-                file_name=f"{stem}-denoised.{kind}",
-                mime=mime,
-                help=tip,
-                on_click="ignore",
-                key=f"dn_save_{kind}",
-            )
+
+    def make(kind: str) -> bytes:
+        return bytes(nlviz.render.comparison_bytes(done, kind))
+
+    saving.buttons("dn_save_", KINDS, make, f"{stem}-denoised")
     if command is not None:
         st.caption("The same digits from a shell:")
         st.code(command, language="bash", wrap_lines=True)

@@ -1,21 +1,23 @@
-"""State of the Denoise page: what a visitor chose, as widgets, address and view hold it."""
+"""State of the Denoise page in the session, and the picture that it leads to."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
-import nlviz
+import streamlit as st
 
 from ..shared.page_state import PageState
+from ..shared.uploads import Upload
+from .choices import FROM, Choices, first, opened, parameters
 
 if TYPE_CHECKING:
     from ..explore.state import Choice as ExploreChoice
 
 LENS_CHANNEL = "denoise-lens"
 LENS = "dn_lens"
-SIZES = (128, 192, 256, 384, 512, 720, None)
-BUNDLED, UPLOAD, EXPLORE = "Bundled", "Upload", "Explore"
 FRAMES = 5  # that are read of a clip, one after the other
 
 
@@ -25,7 +27,7 @@ class Source:
 
     Attributes:
         name: of the bundled file, the upload, or the clip of Explore.
-        upload: the upload's bytes, or None.
+        upload: the upload, or None.
         explore: what is open in Explore, where its clip is taken.
         start: seconds of a video to skip.
         frame: which of the frames that were read.
@@ -35,7 +37,7 @@ class Source:
     """
 
     name: str
-    upload: bytes | None = None
+    upload: Upload | None = None
     explore: ExploreChoice | None = None
     start: float = 0.0
     frame: int = 0
@@ -44,49 +46,34 @@ class Source:
     grey: bool = False
 
 
-# Key of the session, without its prefix, by parameter of the address.
-_KEYS = {
-    "picture": "picture",
-    "start": "start",
-    "frame": "frame",
-    "clip": "whole",
-    "size": "size",
-    "grey": "grey",
-    "noisy": "already",
-    "noise": "noise",
-    "sigma": "sigma",
-    "gain": "gain",
-    "amount": "amount",
-    "seed": "seed",
-    "clipped": "clipped",
-    "told": "told",
-    "with": "with",
-    "set": "set",
-    "fair": "fair",
-    "block": "block",
-}
+def _opened(address: Mapping[str, str]) -> Choices:
+    if explore := address.get(FROM):
+        from ..explore import state
+
+        state.STATE.open(dict(parse_qsl(explore)))
+        st.session_state.explore_address = dict(parse_qsl(explore))
+    return opened(address)
 
 
-def _first() -> dict[str, Any]:
-    """Return the value of each key of the session on a first visit."""
-    values = nlviz.DenoiseView().values()
-    return {"kind": BUNDLED, **{key: values[name] for name, key in _KEYS.items()}}
+STATE: PageState[Choices] = PageState("denoise", prefix="dn_", first=first, opened=_opened)
 
 
-STATE = PageState("denoise", prefix="dn_", view=lambda: nlviz.DenoiseView, keys=_KEYS, first=_first)
+def write_address() -> None:
+    """Put what differs from the first view into the address."""
+    explore: dict[str, str] = st.session_state.get("explore_address", {})
+    STATE.write_address(parameters(STATE.now, explore))
 
 
-def open_from_address() -> None:
-    """Take the choices from the page's address, once in a session."""
-    if "at" in STATE.open_from_address():
-        move_lens()
+def open_in_explore() -> ExploreChoice | None:
+    """Return what is open in Explore, also where only an address names it.
 
+    Raises:
+        NlvizError: when it can no longer be opened.
+    """
+    shown: ExploreChoice | None = st.session_state.get("shown")
+    if shown is not None or "explore_address" not in st.session_state:
+        return shown
+    from ..explore import sidebar, state
 
-def write_address(*, shareable: bool) -> None:
-    """Put what differs from the first view into the address; uploads cannot be reopened."""
-    STATE.write_address(nlviz.DenoiseView.of_values(STATE.values()), shareable=shareable)
-
-
-def move_lens() -> None:
-    """Let the lens go to the query when it is drawn."""
-    STATE["lens_serial"] = STATE.get("lens_serial", 0) + 1
+    choice = sidebar.choice_of(state.STATE.now)
+    return None if isinstance(choice, sidebar.Missing) else choice

@@ -11,6 +11,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.errors import progress_to
+from .state import STATE
 
 KEPT = 4  # results in a session
 Load = Callable[[], "nlviz.Model"]
@@ -40,19 +41,25 @@ def draw(model: Load | None, capture: nlviz.Capture, block: str, view: nlviz.Vie
 
 def _panel(model: Load, capture: nlviz.Capture, block: str, view: nlviz.View) -> None:
     choose, of, act = st.columns([4, 4, 2], vertical_alignment="bottom")
-    method = choose.selectbox(
-        "Method",
-        list(nlviz.words.METHOD_NAMES),
-        key="attribution_method",
-        format_func=nlviz.words.METHOD_NAMES.__getitem__,
-    )
-    best = capture.prediction(10)
-    label = of.selectbox(
-        "Answer",
-        [name for name, _ in best],
-        key="attribution_target",
-        format_func=lambda name: f"{name} ({dict(best)[name]:.0%})",
-    )
+    methods = list(nlviz.words.METHOD_NAMES)
+    method = next((m for m in methods if m == STATE.now.attribution_method), methods[0])
+    best = dict(capture.prediction(10))
+    label = STATE.now.attribution_target
+    if label not in best:
+        label = next(iter(best))
+    with choose:
+        words = nlviz.words.METHOD_NAMES.__getitem__
+        pick = STATE.fields.pick
+        pick(st.selectbox, "Method", "attribution_method", methods, method, format_func=words)
+    with of:
+        pick(
+            st.selectbox,
+            "Answer",
+            "attribution_target",
+            list(best),
+            label,
+            format_func=lambda name: f"{name} ({best[name]:.0%})",
+        )
     st.caption(nlviz.words.method_text(method))
     key = _key(capture, block, method, label)
     results = st.session_state.setdefault("attributions", OrderedDict())

@@ -11,9 +11,11 @@ import streamlit as st
 
 import nlviz
 
-from ..shared.slots import Key, Slot, filled
+from ..shared.slots import Key, Slot, filled, taken
+from . import costs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .state import Choice
@@ -24,6 +26,17 @@ CHEAP = 1.0  # seconds of a forward pass that are spent without asking
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _model_slot(key: Key) -> Slot:
     return Slot()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _clip_slot(key: Key) -> Slot:
+    return Slot()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _turns(key: Key) -> threading.Lock:
+    """Return the lock of those who run one network; who waits is told so."""
+    return threading.Lock()
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -55,7 +68,13 @@ def model(choice: Choice, progress: nlviz.Progress | None = None) -> nlviz.Model
             **flags,
         )
 
-    return filled(_model_slot(model_key(choice)), make)
+    return filled(_model_slot(model_key(choice)), make, _queued(progress, 0.0))
+
+
+def _queued(progress: nlviz.Progress | None, share: float) -> Callable[[], object] | None:
+    if progress is None:
+        return None
+    return lambda: progress("Another visitor's run comes first; this one is next", share)
 
 
 def report(choice: Choice) -> nlviz.LoadReport:
@@ -82,16 +101,50 @@ def model_key(choice: Choice) -> Key:
 
 def clip_key(choice: Choice) -> Key:
     """Return the key of a clip: content of an upload or bundled name, and sampling."""
-    content = choice.name if choice.upload is None else nlviz.digest_of(choice.upload)
+    content = choice.name if choice.upload is None else choice.upload.digest
     return (content, choice.name, choice.sampling, choice.saved)
 
 
-def source(choice: Choice) -> Path | bytes | None:
-    """Return the file or the bytes that a choice's clip is read from; None for saved captures."""
+def source(choice: Choice) -> Path | None:
+    """Return the file that a choice's clip is read from; None for saved captures.
+
+    Raises:
+        NlvizError: when there is none.
+    """
     if choice.saved:
         return None
+    if choice.upload is not None:
+        return choice.upload.path()
+    inputs = nlviz.bundled_inputs()
+    if choice.name not in inputs:
+        raise nlviz.NlvizError(
+            f"no bundled input is called {choice.name!r}"
+            + nlviz.errors.did_you_mean(choice.name, inputs)
+        )
+    return inputs[choice.name]
 
-    return choice.upload or nlviz.bundled_inputs().get(choice.name)
+
+def clip_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Clip:
+    """Return the clip of a choice, read once.
+
+    Raises:
+        NlvizError: whatever reading raises.
+    """
+
+    def make() -> nlviz.Clip:
+        sampling, path = choice.sampling, source(choice)
+        assert path is not None  # saved captures bring their own clip
+        return nlviz.read_clip(
+            path,
+            start=sampling.start,
+            stride=sampling.stride,
+            frames=sampling.frames,
+            size=sampling.size,
+            name=choice.name,
+            progress=progress,
+        )
+
+    return filled(_clip_slot(clip_key(choice)), make, _queued(progress, 0.0))
 
 
 def capture_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
@@ -104,36 +157,40 @@ def capture_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
     def make() -> nlviz.Capture:
         if choice.saved:
             return _saved(choice)
-        inputs = nlviz.bundled_inputs()
-        if choice.upload is None and choice.name not in inputs:
-            raise nlviz.NlvizError(
-                f"no bundled input is called {choice.name!r}"
-                + nlviz.errors.did_you_mean(choice.name, inputs)
-            )
-        sampling = choice.sampling
-        clip = nlviz.read_clip(
-            inputs[choice.name] if choice.upload is None else choice.upload,
-            start=sampling.start,
-            stride=sampling.stride,
-            frames=sampling.frames,
-            size=sampling.size,
-            name=choice.name,
-            progress=progress.part(0.0, 0.5),
-        )
+        clip = clip_of(choice, progress.part(0.0, 0.5))
         progress("Loading the model", 0.5)
-        loaded = model(choice)
-        start = time.perf_counter()
-        made = loaded.capture(clip, progress=progress.part(0.5, 0.95))
-        slot.seconds = time.perf_counter() - start  # of the forward pass
+        loaded = model(choice, progress.part(0.5, 0.5))
+        with taken(_turns(model_key(choice)), _queued(progress, 0.5)):
+            start = time.perf_counter()
+            made = loaded.capture(clip, progress=progress.part(0.5, 0.95))
+            slot.seconds = time.perf_counter() - start  # of the forward pass
+        known = costs.runs((*model_key(choice), clip.shape[1:]))
+        known.add(len(clip.frames), slot.seconds)
         return made
 
     slot = _capture_slot(capture_key(choice))
-    return filled(slot, make)
+    return filled(slot, make, _queued(progress, 0.0))
+
+
+def cost_of(choice: Choice, progress: nlviz.Progress) -> costs.Cost | None:
+    """Return what the capture of a choice costs where that is much; None where it is little.
+
+    Raises:
+        NlvizError: whatever reading and running raise.
+    """
+    if choice.saved or _capture_slot(capture_key(choice)).value is not None:
+        return None
+    clip = clip_of(choice, progress.part(0.0, 0.5))
+    loaded = model(choice, progress.part(0.5, 0.5))
+    if len(clip.frames) <= costs.FEW:
+        return None
+    with taken(_turns(model_key(choice)), _queued(progress, 0.5)):
+        return costs.foretold(choice, model_key(choice), clip, loaded, progress)
 
 
 def _saved(choice: Choice) -> nlviz.Capture:
     if choice.upload is not None:
-        return nlviz.read_capture(choice.upload, name=choice.name)
+        return nlviz.read_capture(choice.upload.path(), name=choice.name)
     captures = nlviz.zoo.app_offers.captures()
     if choice.name not in captures:
         raise nlviz.NlvizError(

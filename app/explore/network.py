@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 import nlviz
 
 from ..shared import uploads
+from ..shared.choices import Chose
 from ..shared.markdown import plain
+from .choices import FILE, MODEL, Agreed, Choices
+from .state import STATE
 
-KINDS = ("Model", "File")
+KINDS = (MODEL, FILE)
+TIMM = "timm/"
 
 
 @dataclass(frozen=True)
@@ -28,74 +33,112 @@ class Network:
     flags: tuple[tuple[str, object], ...] = ()
 
 
-def choose() -> Network | None:
-    """Draw the choice; return None while a file or the consent to a download is missing."""
-    st.segmented_control("Network", KINDS, key="network", required=True)
-    if st.session_state.network == "File":
-        return _file()
-    return _named()
+def draw(now: Choices) -> None:
+    """Draw the choice."""
+    STATE.fields.pick(st.segmented_control, "Network", "network", KINDS, now.network, required=True)
+    if now.network == FILE:
+        _draw_file(now)
+    else:
+        _draw_named(now)
 
 
-def _named() -> Network | None:
-    state = st.session_state
+def chosen(now: Choices) -> Network | None:
+    """Return the network, or None while a file or the consent to a download is missing.
+
+    Raises:
+        NlvizError: when an upload is no longer kept, a path leads nowhere, or flags cannot be read.
+    """
+    if now.network == MODEL:
+        asked = _question(now.model)
+        return None if asked and now.model not in now.agreed else Network(now.model)
+    if now.weights is not None:
+        path = now.weights.path()
+    elif now.weights_path:
+        path = Path(now.weights_path).expanduser()
+        if not path.is_file():
+            raise nlviz.NlvizError(f"there is no file {now.weights_path}")
+    else:
+        return None
+    flags = nlviz.zoo.parsed_flags(now.flags.replace(",", " ").split())
+    return Network(str(path), tuple(sorted(flags.items())))
+
+
+def missing(now: Choices) -> tuple[str, str]:
+    """Return what must come before a network is there, as a headline and how."""
+    if now.network == FILE:
+        return "Bring a network", "Choose a file of weights in the sidebar, or name its path there."
+    card = nlviz.zoo.CARDS.get(now.model)
+    way = "Press “Download and open” in the sidebar." if card is None or card.url else card.note
+    return f"{now.model} is not on this machine yet", way
+
+
+def _draw_named(now: Choices) -> None:
     models = [
         *nlviz.zoo.app_offers.functions(),
         *sorted(nlviz.list_models(), key=lambda name: not nlviz.zoo.CARDS[name].weights),
     ]
-    if state.model not in models:
-        models.append(state.model)  # a name from the address; loading it says what is wrong
-    st.selectbox("Model", models, key="model", format_func=_label, label_visibility="collapsed")
-    card = nlviz.zoo.CARDS.get(state.model)
-    if card is None or nlviz.zoo.is_here(card):
-        return Network(state.model)
-    agreed: set[str] = state.setdefault("agreed", set())
+    if now.model not in models:
+        models.append(now.model)  # typed, or from the address; loading it says what is wrong
+    STATE.fields.pick(
+        st.selectbox,
+        "Model",
+        "model",
+        models,
+        now.model,
+        format_func=_label,
+        label_visibility="collapsed",
+        accept_new_options=True,
+        help="A name of the list, or timm/ and the name of a transformer of timm, typed here",
+    )
+    if not (about := _question(now.model)):
+        return
+    card = nlviz.zoo.CARDS.get(now.model)
     with st.container(border=True):
-        st.caption(_about(card))
-        if card.url:
-            again = card.name in agreed
-            label = "Try again" if again else "Download and open"
-            st.button(label, key="agree", on_click=agreed.add, args=(card.name,))
-            if again:
-                return Network(state.model)
-        else:
-            st.caption(card.note)
-    return None
+        st.caption(about)
+        if card is None or card.url:
+            label = "Try again" if now.model in now.agreed else "Download and open"
+            st.button(label, key="agree", on_click=STATE.act, args=(Agreed(now.model),))
 
 
-def _file() -> Network | None:
-    state = st.session_state
-    sent = st.file_uploader(
+def _question(name: str) -> str:
+    """Return what must be known before a network is downloaded; empty where it is here."""
+    if nlviz.zoo.is_timm(name):
+        return nlviz.zoo.timm_download(name)
+    card = nlviz.zoo.CARDS.get(name)
+    return "" if card is None or nlviz.zoo.is_here(card) else _about(card)
+
+
+def _draw_file(now: Choices) -> None:
+    fields = STATE.fields
+    fields.upload(
         "Weights",
-        key="weights_upload",
+        "weights_upload",
+        emit=_keep,
         help="A checkpoint in any of the layouts that `nlviz models` and the README list; its kind "
         "is told by its content. Nothing in it is run.",
     )
-    st.text_input(
-        "or the path of a file on this machine", key="weights_path", placeholder="/data/i3d_nl.pth"
+    if now.weights is not None:
+        st.caption(f"Open: **{plain(now.weights.name)}**, kept on this machine while the app runs.")
+    fields.enter(
+        st.text_input,
+        "or the path of a file on this machine",
+        "weights_path",
+        value=now.weights_path,
+        placeholder="/data/i3d_nl.pth",
     )
-    st.text_input(
+    fields.enter(
+        st.text_input,
         "Flags",
-        key="weights_flags",
+        "flags",
+        value=now.flags,
         placeholder="scale=false pairwise=dot_product",
         help="What the keys of a file do not tell, NAME=VALUE. The report below the view lists the "
         "flags and where each is known from.",
     )
-    if sent is not None:
-        path = uploads.keep(sent.name, sent.getvalue())
-    elif state.weights_path:
-        path = Path(state.weights_path).expanduser()
-        if not path.is_file():
-            st.error(f"There is no file {state.weights_path}.", icon=":material/error:")
-            return None
-    else:
-        return None
 
-    try:
-        flags = nlviz.zoo.parsed_flags(state.weights_flags.replace(",", " ").split())
-    except nlviz.NlvizError as error:
-        st.error(f"{error}.", icon=":material/error:")
-        return None
-    return Network(str(path), tuple(sorted(flags.items())))
+
+def _keep(file: Any) -> None:
+    STATE.act(Chose("weights", None if file is None else uploads.keep(file.name, file.getvalue())))
 
 
 def is_bundled(name: str) -> bool:
@@ -128,7 +171,7 @@ def _about(card: nlviz.ModelCard) -> str:
     """Return licence, source and accuracy of a download, in words."""
     terms = "; **no commercial use**" if card.non_commercial else ""
     accuracy = f" Published: {card.accuracy}." if card.accuracy else ""
-    note = f" {card.note}" if card.note and card.url else ""
+    note = f" {card.note}" if card.note else ""
     return (
         f"{card.file_name} is not on this machine yet. Licence: {card.licence}{terms} "
         f"([source]({card.source})).{accuracy}{note}"

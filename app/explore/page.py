@@ -11,9 +11,19 @@ import streamlit as st
 
 import nlviz
 
-from ..shared import uploads
 from ..shared.errors import errors_shown, progress_to, show_error
-from . import attribution, cached, explain, network, panels, prediction, sidebar, state
+from . import (
+    attribution,
+    cached,
+    choices,
+    explain,
+    network,
+    panels,
+    prediction,
+    sidebar,
+    state,
+    stopping,
+)
 from .state import STATE
 
 if TYPE_CHECKING:
@@ -25,68 +35,82 @@ CURE = "Another input or block may work."
 
 
 def page() -> None:
-    """Draw the page; an error is shown as a sentence."""
+    """Draw the page; an error is shown as a sentence, beside the ways that lead on."""
     explain.draw()
     waiting = st.empty()
-    with errors_shown("Explore", waiting, cure=CURE):
+    with errors_shown("Explore", waiting, cure=CURE, ways_on=_ways_on):
         _draw(waiting)
 
 
 def _draw(waiting: DeltaGenerator) -> None:
     with waiting.container():
         st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
-    STATE.restore()
-    state.open_from_address()
+    STATE.begin()
     choice = sidebar.choose()
-    if st.session_state.complaint:
-        st.warning(st.session_state.complaint, icon=":material/link_off:")
-    if choice is None:
+    STATE.notes()
+    stopping.said()
+    if isinstance(choice, sidebar.Missing):
         with waiting.container():
-            if st.session_state.kind == "Upload" and not st.session_state.get("upload"):
-                st.markdown("#### Bring a clip or a picture")
-                st.caption("Drop it into the sidebar; it stays in this session's memory.")
-            else:
-                st.markdown("#### Bring a network")
-                st.caption("Name its file of weights in the sidebar, or say yes to its download.")
+            st.markdown(f"#### {choice.headline}")
+            st.caption(choice.text)
+            _ways_on(again=False)
         return
     key = cached.capture_key(choice)
-    if st.session_state.get("cancelled") == key:
-        with waiting.container():
-            st.info(f"Stopped before {choice.name} was done; nothing was lost.")
-            st.button("Run it", on_click=_resume, type="primary")
+    if stopping.asks(waiting, choice, key):
         return
     loaded = None
     if not choice.saved:
         loaded = _loaded(choice, waiting)
         if loaded is None:
+            _ways_on(again=False)
             return
         if (spec := loaded.input_spec) is not None:
-            state.sample_as_trained(choice.model, spec.sampling(state.FIRST_FRAMES))
+            _sample_as_trained(spec.sampling(choices.FIRST_FRAMES))
     capture = _capture(choice, waiting, key)
-    st.session_state.shown = choice  # the Denoise page offers it
-    STATE.forget("query", unless_same=cached.clip_key(choice))
-    STATE.forget("block", unless_same=choice.model)
+    if capture is None:
+        return
     names = list(capture.affinities)
-    if st.session_state.block not in names:
-        wanted = st.session_state.block
-        st.session_state.block = names[-1]
-        if wanted is not None:
-            capture.affinities[wanted]  # raises the sentence with the close names
+    _in_block(capture, names)
     with st.sidebar:
-        st.selectbox("Block", names, key="block", format_func=lambda n: _block_label(capture, n))
+        sidebar.choose_block(names)
+        block = STATE.now.block or names[-1]
+        t, h, w = capture.affinities[block].queries.shape
+        st.caption(f"{t} × {h} × {w} cells")
         below = st.container()
-    block = st.session_state.block
     with waiting.container():
         st.progress(0.97, "Preparing the view")
     data = cached.block_data(choice, capture, block, channel=STATE.name)
+    heads = {key: affinity.heads for key, affinity in data.affinities.items()}
+    before = STATE.now.notes
+    STATE.settle(capture.clip.shape, data.opening, heads)
     waiting.empty()
+    if STATE.now.notes != before:
+        STATE.notes()
     model = None if loaded is None else partial(cached.model, choice)
-    _live(capture, block, data, _shareable(choice), model)
+    _live(capture, block, data, model)
+    STATE.drawn()
+    st.session_state.shown = choice  # the Denoise page offers it
     attribution.work(model, capture, block)
     with below:
         prediction.draw(model, capture, cached.source(choice))
     if loaded is not None and not network.is_bundled(choice.model):
         network.report(loaded.report)
+
+
+def _ways_on(*, again: bool = True) -> None:
+    """Draw what leads on from where nothing can be drawn; all controls stay in the sidebar."""
+    if (names := st.session_state.get("blocks", {}).get(STATE.now.network_text)) is not None:
+        with st.sidebar:
+            if STATE.now.block in names:
+                sidebar.choose_block(names)
+    with st.container(horizontal=True):
+        if again:
+            st.button("Try again", key="again")
+        good = STATE.good
+        if good is not None and good != STATE.now:
+            st.button(f"Go back to {good.name}", key="back", on_click=STATE.back)
+        elif good is None:
+            st.button("Open the first view", key="first", on_click=STATE.open, args=({},))
 
 
 def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> nlviz.Model | None:
@@ -102,26 +126,43 @@ def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> nlviz.Model | None
         return None
 
 
-def _shareable(choice: state.Choice) -> bool:
-    """Return whether an address can open the view again, on this machine at least."""
-    if choice.saved:
-        return False
-    return choice.upload is None and not uploads.is_upload(choice.model) and not choice.flags
+def _sample_as_trained(sampling: nlviz.Sampling) -> None:
+    """Sample the clip as a network was trained, once, when it is first opened."""
+    before = STATE.now
+    STATE.act(choices.Sampled(before.network_text, sampling.frames, sampling.stride))
+    after = STATE.now
+    if (after.frames, after.stride) != (before.frames, before.stride):
+        st.rerun()
 
 
-def _capture(choice: state.Choice, waiting: DeltaGenerator, key: object) -> nlviz.Capture:
+def _capture(choice: state.Choice, waiting: DeltaGenerator, key: object) -> nlviz.Capture | None:
+    """Return the capture; None where a long run must be agreed to first."""
     with waiting.container():
         bar = st.progress(0.0, f"Reading {choice.name}")
-        st.button("Cancel", on_click=_cancel, args=(key,))
-    return cached.capture_of(choice, progress_to(bar))
+        st.button("Cancel", key="cancel", on_click=stopping.stop, args=(key,))
+    progress = progress_to(bar)
+    if key not in STATE.now.agreed:
+        cost = cached.cost_of(choice, progress)
+        if cost is not None:
+            stopping.ask(waiting, choice, key, cost)
+            return None
+    return cached.capture_of(choice, progress)
 
 
-def _cancel(key: object) -> None:
-    st.session_state.cancelled = key
-
-
-def _resume() -> None:
-    st.session_state.cancelled = None
+def _in_block(capture: nlviz.Capture, names: list[str]) -> None:
+    """See to it that the block is one of the network's; say where another was wished."""
+    known: dict[str, list[str]] = st.session_state.setdefault("blocks", {})
+    known[STATE.now.network_text] = names
+    wanted = STATE.now.block
+    if wanted in names:
+        return
+    try:
+        if wanted is not None:
+            capture.affinities[wanted]  # raises the sentence with the close names
+        STATE.act(choices.InBlock(names[-1]))
+    except nlviz.NlvizError as error:
+        STATE.act(choices.InBlock(names[-1], str(error)))
+        STATE.notes()
 
 
 @st.fragment
@@ -129,30 +170,28 @@ def _live(
     capture: nlviz.Capture,
     block: str,
     data: cached.BlockData,
-    shareable: bool,
     model: Callable[[], nlviz.Model] | None,
 ) -> None:
-    """Draw the live view and what belongs to the pinned query; a pin reruns only this."""
+    """Draw the live view and what belongs to the query; a pin reruns only this."""
     with errors_shown("Explore", cure=CURE):
-        view = _draw_live(capture, block, data, shareable)
+        view = _draw_live(capture, block, data)
         attribution.draw(model, capture, block, view)
 
 
-def _draw_live(
-    capture: nlviz.Capture, block: str, data: cached.BlockData, shareable: bool
-) -> nlviz.View:
-    query = STATE.query_in(capture.clip, data.opening)
-    STATE.show(cached.payload_at(capture, block, data, query, channel=STATE.name))
+def _draw_live(capture: nlviz.Capture, block: str, data: cached.BlockData) -> nlviz.View:
+    now = STATE.now
+    query = now.where
+    view = nlviz.View.of(
+        capture, block, frame=query[0], y=query[1], x=query[2], display=now.display
+    )
+    payload = cached.payload_at(capture, block, data, query, channel=STATE.name)
+    STATE.show(payload, display=view.display.to_dict())
     if not st.session_state.get("seen"):
         # Plotly's script keeps a browser busy for a second; the first map comes before it.
         st.session_state.seen = True
         time.sleep(HEAD_START)
-    view = state.current_view(capture, block, query)
-    STATE.write_address(view, shareable=shareable)
+    address = choices.parameters(now, view)
+    st.session_state.explore_address = address  # the Denoise page names it in its own
+    STATE.write_address(address)
     panels.draw(capture, data, view)
     return view
-
-
-def _block_label(capture: nlviz.Capture, name: str) -> str:
-    t, h, w = capture.affinities[name].queries.shape
-    return f"{name} ({t}×{h}×{w} cells)"

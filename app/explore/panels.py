@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 import nlviz
 
+from ..shared import saving
+from ..shared.saving import Kind
 from .state import STATE
 
 if TYPE_CHECKING:
     from .cached import BlockData
 
 KINDS = (
-    ("PNG", "png", "image/png", "The film strip with map, query, colour bar and caption"),
-    ("PDF", "pdf", "application/pdf", "The film strip for a paper: text and marks as vectors"),
-    ("SVG", "svg", "image/svg+xml", "The film strip to edit: text and marks as vectors"),
-    ("GIF", "gif", "image/gif", "The clip under the map, looping"),
-    ("MP4", "mp4", "video/mp4", "The same as H.264 video"),
-    ("HTML", "html", "text/html", "This live view as one file that works offline"),
-    ("JSON", "json", "application/json", "The view itself; `nlviz render` draws it again"),
-    ("NPZ", "npz", "application/octet-stream", "The raw row as NumPy arrays"),
+    Kind("PNG", "png", "image/png", "The film strip with map, query, colour bar and caption"),
+    Kind("PDF", "pdf", "application/pdf", "The film strip for a paper: text and marks as vectors"),
+    Kind("SVG", "svg", "image/svg+xml", "The film strip to edit: text and marks as vectors"),
+    Kind("GIF", "gif", "image/gif", "The clip under the map, looping"),
+    Kind("MP4", "mp4", "video/mp4", "The same as H.264 video"),
+    Kind("HTML", "html", "text/html", "This live view as one file that works offline"),
+    Kind("JSON", "json", "application/json", "The view itself; `nlviz render` draws it again"),
+    Kind("NPZ", "npz", "application/octet-stream", "The raw row as NumPy arrays"),
 )
 
 
@@ -68,7 +69,7 @@ def _objects(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
 
 def _query_inputs(capture: nlviz.Capture, view: nlviz.View) -> None:
     with st.expander("Query by numbers"):
-        STATE.number_inputs(capture.clip, view.query)
+        STATE.number_inputs(capture.clip)
 
 
 def _top_keys(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
@@ -130,14 +131,8 @@ def _lines(lines: list[nlviz.words.Line]) -> None:
 
 def _save(capture: nlviz.Capture, affinity: nlviz.Affinity, view: nlviz.View) -> None:
     st.markdown("##### Save this view")
-    with st.container(horizontal=True):
-        for label, kind, mime, tip in KINDS:
-            st.download_button(
-                label,
-                data=partial(nlviz.render.render_bytes, kind, capture, affinity, view),
-                file_name=f"{view.clip.name.rsplit('.', 1)[0]}-{view.block}.{kind}",
-                mime=mime,
-                help=tip,
-                on_click="ignore",
-                key=f"save-{kind}",
-            )
+
+    def make(kind: str) -> bytes:
+        return bytes(nlviz.render.render_bytes(kind, capture, affinity, view))
+
+    saving.buttons("save-", KINDS, make, f"{view.clip.name.rsplit('.', 1)[0]}-{view.block}")

@@ -1,79 +1,191 @@
-"""Sidebar of Explore: input, sampling, network, device."""
+"""Sidebar of Explore: input, sampling, network, device, block."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 import nlviz
 
+from ..shared import uploads
+from ..shared.choices import Chose
 from ..shared.markdown import plain
 from . import network
-from .state import SAVED, SIZES, Choice, saved_choice
+from .choices import BUNDLED, SAVED, SIZES, UPLOAD, Choices
+from .state import STATE, Choice, saved_choice
 
 
-def choose() -> Choice | None:
-    """Draw the sidebar; return the choice, or None while an upload or a network is missing."""
-    state = st.session_state
-    inputs = list(nlviz.bundled_inputs())
-    if state.input not in inputs:
-        inputs.append(state.input)  # a name from the address; reading it says what is wrong
-    kinds = ["Bundled", "Upload", *([SAVED] if nlviz.zoo.app_offers.captures() else [])]
+@dataclass(frozen=True)
+class Missing:
+    """What must come before anything can be shown.
+
+    Attributes:
+        headline: what to do.
+        text: how.
+    """
+
+    headline: str
+    text: str
+
+
+def choose() -> Choice | Missing:
+    """Draw the sidebar; return the choice, or what is missing for one.
+
+    Raises:
+        NlvizError: when an upload is no longer kept, or flags cannot be read.
+    """
+    now = STATE.now
+    captures = list(nlviz.zoo.app_offers.captures())
+    kinds = [BUNDLED, UPLOAD, *([SAVED] if captures or now.kind == SAVED else [])]
+    fields = STATE.fields
     with st.sidebar:
         st.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
-        st.segmented_control("Input", kinds, key="kind", required=True)
-        name: str = state.input
-        upload: bytes | None = None
-        if state.kind == "Upload":
-            file = st.file_uploader(
-                "Video, picture or saved capture",
-                key="upload",
-                help="Videos: whatever FFmpeg decodes. Pictures: PNG, JPEG, WebP, TIFF. The file "
-                "stays in this session's memory; nobody else sees it.",
-            )
-            if file is not None:
-                name, upload = file.name, file.getvalue()
-                if nlviz.is_capture(upload) or name.endswith(".nlviz"):
-                    return _saved(name, upload)
-        elif state.kind == SAVED:
-            st.selectbox("File", list(nlviz.zoo.app_offers.captures()), key="saved")
-            return _saved(state.saved, None)
+        fields.pick(st.segmented_control, "Input", "kind", kinds, now.kind, required=True)
+        if now.kind == UPLOAD:
+            upload_field(STATE.fields, now.upload, "Video, picture or saved capture", keep)
+        elif now.kind == SAVED:
+            offered = captures if now.saved in captures else [*captures, now.saved]
+            fields.pick(st.selectbox, "File", "saved", offered, now.saved)
+            _about_saved(now.name)
+            return choice_of(now)
         else:
-            st.selectbox("Clip or photo", inputs, key="input")
-            name = state.input
-        with st.expander("Frames and size", expanded=False):
-            st.number_input("Number of frames", 1, 256, key="frames")
-            st.number_input("Start (s)", 0.0, step=0.5, key="start")
-            st.number_input(
-                "Every n-th frame",
-                1,
-                1000,
-                key="stride",
-                placeholder="spread evenly",
-                help="Empty: the frames are spread evenly over the rest of the clip.",
-            )
-            sizes = SIZES if state.size in SIZES else (*SIZES, state.size)
-            st.selectbox(
-                "Shorter side (px)",
-                sizes,
-                key="size",
-                format_func=lambda s: "as in the file" if s is None else str(s),
-            )
-        chosen = network.choose()
-        st.selectbox(
-            "Device", nlviz.zoo.list_devices(), key="device", format_func=nlviz.zoo.device_name
+            _bundled(now)
+        if now.kind == UPLOAD and now.upload is not None and _is_capture(now.upload):
+            _about_saved(now.name)
+            return choice_of(now)
+        _sampling(now)
+        network.draw(now)
+        _device(now)
+    return choice_of(now)
+
+
+def choice_of(now: Choices) -> Choice | Missing:
+    """Return the clip and the network of the choices, or what is missing.
+
+    Raises:
+        NlvizError: when an upload is no longer kept, a path leads nowhere, or flags cannot be read.
+    """
+    if now.kind == SAVED:
+        return saved_choice(now.name, None)
+    upload = now.upload if now.kind == UPLOAD else None
+    if upload is not None:
+        upload.path()  # told where it is gone
+        if _is_capture(upload):
+            return saved_choice(now.name, upload)
+    chosen = network.chosen(now)
+    if now.kind == UPLOAD and upload is None:
+        return Missing(
+            "Bring a clip or a picture",
+            "Drop it into the sidebar; it is kept on this machine while the app runs.",
         )
-        half = state.device != "cpu" and st.toggle(
-            "Half precision", key="half", help="bfloat16 on the GPU; rows are computed in float32"
-        )
-    if chosen is None or (state.kind == "Upload" and upload is None):
-        return None
-    sampling = nlviz.Sampling(float(state.start), state.stride, state.frames, state.size)
-    return Choice(
-        name, upload, sampling, chosen.name, state.device, state.block, chosen.flags, half
+    if chosen is None:
+        return Missing(*network.missing(now))
+    sampling = nlviz.Sampling(now.start, now.stride, now.frames, now.size)
+    device = _device_of(now)
+    half = device != "cpu" and now.half
+    return Choice(now.name, upload, sampling, chosen.name, device, None, chosen.flags, half)
+
+
+def keep(file: Any) -> None:
+    """Take over what was dropped into the field for an upload."""
+    STATE.act(Chose("upload", None if file is None else uploads.keep(file.name, file.getvalue())))
+
+
+def upload_field(fields: Any, open_now: uploads.Upload | None, label: str, emit: Any) -> None:
+    """Draw a field for a visitor's file, and name what is open.
+
+    Args:
+        fields: of the page.
+        open_now: the upload that is open, or None.
+        label: of the field.
+        emit: called with the file, or None where it was taken away.
+    """
+    fields.upload(
+        label,
+        "upload",
+        emit=emit,
+        help="Videos: whatever FFmpeg decodes. Pictures: PNG, JPEG, WebP, TIFF. The file is kept "
+        "on this machine while the app runs; only who has its address sees it.",
     )
+    if open_now is not None:
+        st.caption(
+            f"Open: **{plain(open_now.name)}**. The address opens it again as long as this server "
+            "runs; on another machine it opens nothing."
+        )
 
 
-def _saved(name: str, upload: bytes | None) -> Choice:
-    """Return the choice of a saved capture; sampling, network and device were chosen back then."""
+def choose_block(names: Sequence[str]) -> None:
+    """Draw the choice of the block; its grid is said below, as a label must not change."""
+    STATE.fields.pick(st.selectbox, "Block", "block", list(names), STATE.now.block)
+
+
+def _bundled(now: Choices) -> None:
+    inputs = list(nlviz.bundled_inputs())
+    if now.input not in inputs:
+        inputs.append(now.input)  # a name from the address; reading it says what is wrong
+    STATE.fields.pick(st.selectbox, "Clip or photo", "input", inputs, now.input)
+
+
+def _sampling(now: Choices) -> None:
+    fields = STATE.fields
+    with st.expander("Frames and size", expanded=False):
+        most = max(256, now.frames or 0)
+        fields.enter(
+            st.number_input,
+            "Number of frames",
+            "frames",
+            1,
+            most,
+            value=now.frames,
+            placeholder="all",
+        )
+        fields.enter(st.number_input, "Start (s)", "start", 0.0, value=now.start, step=0.5)
+        fields.enter(
+            st.number_input,
+            "Every n-th frame",
+            "stride",
+            1,
+            max(1000, now.stride or 0),
+            value=now.stride,
+            placeholder="spread evenly",
+            help="Empty: the frames are spread evenly over the rest of the clip.",
+        )
+        sizes = SIZES if now.size in SIZES else (*SIZES, now.size)
+        fields.pick(
+            st.selectbox,
+            "Shorter side (px)",
+            "size",
+            sizes,
+            now.size,
+            format_func=lambda s: "as in the file" if s is None else str(s),
+        )
+
+
+def _device(now: Choices) -> None:
+    devices, device = list(nlviz.zoo.list_devices()), _device_of(now)
+    fields = STATE.fields
+    name = nlviz.zoo.device_name
+    fields.pick(st.selectbox, "Device", "device", devices, device, format_func=name)
+    if device != "cpu":
+        tip = "bfloat16 on the GPU; rows are computed in float32"
+        fields.enter(st.toggle, "Half precision", "half", value=now.half, help=tip)
+
+
+def _device_of(now: Choices) -> str:
+    devices = list(nlviz.zoo.list_devices())
+    return now.device if now.device in devices else devices[0]
+
+
+def _is_capture(upload: uploads.Upload) -> bool:
+    try:
+        return upload.name.endswith(".nlviz") or nlviz.is_capture(upload.path())
+    except nlviz.NlvizError:  # said once all controls are drawn
+        return False
+
+
+def _about_saved(name: str) -> None:
+    """Say what a saved capture is; sampling, network and device were chosen back then."""
     st.caption(f"**{SAVED}**: {plain(name)}. It holds the clip and the maps, not the network.")
-    return saved_choice(name, upload)

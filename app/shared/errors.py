@@ -1,9 +1,9 @@
-"""Errors of a page: shown as a sentence, logged where they are ours."""
+"""Errors of a page: shown as a sentence, with the ways that lead on, logged where they are ours."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def errors_shown(page: str, waiting: DeltaGenerator | None = None, *, cure: str) -> Iterator[None]:
+def errors_shown(
+    page: str,
+    waiting: DeltaGenerator | None = None,
+    *,
+    cure: str,
+    ways_on: Callable[[], None] | None = None,
+) -> Iterator[None]:
     """Show an error that ends the block as a sentence on the page.
 
     Args:
         page: name of the page, for the log.
         waiting: container of what was waited for; it is emptied, as nothing comes any more.
         cure: what may help if the error is a fault of ours, as a sentence.
+        ways_on: draws what leads on from there.
     """
     try:
         yield
@@ -30,6 +37,8 @@ def errors_shown(page: str, waiting: DeltaGenerator | None = None, *, cure: str)
         if waiting is not None:
             waiting.empty()
         show_error(error, page=page, cure=cure)
+        if ways_on is not None:
+            ways_on()
 
 
 def show_error(error: Exception, *, page: str, cure: str) -> None:

@@ -21,18 +21,21 @@ def _component(entry: str) -> Callable[..., Any]:
     )
 
 
-def mount(
-    payload: bytes, *, key: str, on_pin: Callable[[], None], on_view: Callable[[], None]
-) -> None:
-    """Show a live view; ``st.session_state[key]`` holds its ``pin`` and ``view``."""
-    _component("component")(data=payload, key=key, on_pin_change=on_pin, on_view_change=on_view)
+def mount(payload: bytes, *, key: str, on_said: Callable[[], None]) -> None:
+    """Show a live view; ``st.session_state[key].said`` holds what the reader did last.
+
+    It has ``n``, the number of the act; ``of``, that of the latest message; ``query``, ``pinned``
+    and ``view``, as they are from then on.
+    """
+    _component("component")(data=payload, key=key, on_said_change=on_said)
 
 
-def move(
-    channel: str, *, query: dict[str, float] | None, view: dict[str, Any], serial: int
-) -> None:
-    """Hand a query and display options to the live view of this channel, once per serial."""
-    _component("control")(
-        data={"channel": channel, "query": query, "view": view, "serial": serial},
-        key=f"move-{channel}",
-    )
+def move(channel: str, **message: Any) -> None:
+    """Tell a view its ``query``, whether it is ``pinned``, and its ``view``.
+
+    Args:
+        channel: of the live view, or of the lens.
+        message: besides, ``serial``: each counts once; ``seen``: number of the latest act that is
+            known here, what came after it stays; ``of``: comes back with what the view says.
+    """
+    _component("control")(data={"channel": channel, **message}, key=f"move-{channel}")

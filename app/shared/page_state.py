@@ -1,36 +1,38 @@
-"""The state of a page is a view: its values lie in the session under the keys of the widgets.
+"""The one owner of a page's state: choices in Streamlit's session, changed by events alone.
 
-Both pages open a view from their address, write it there and show its query in a live view; this is
-the one place where that is done.
+Both pages open their choices from the address, draw widgets that show them, tell the live view
+where to rest, and write the address; this is the one place where that is done.
 """
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
 import nlviz
 
 from . import live_view
+from .choices import Choices, Chose, Moved, Said
 from .errors import sentence
+from .fields import Fields
+
+C = TypeVar("C", bound=Choices)
 
 
-class PageState:
-    """State of one page in Streamlit's session.
-
-    Beside the widgets' own, these keys hold: ``query`` (a Point, or None for one that a rule
-    chooses), ``display`` (options of the live view by name), ``serial`` (counts moves of the live
-    view from Python), ``complaint`` (on an address that cannot be read whole, or None).
+class PageState(Generic[C]):
+    """State of one page.
 
     Args:
-        name: of the page; its live view is moved through the channel of this name.
-        prefix: of the page's keys in the session.
-        view: returns the class of the page's views; called when an address is read, as their
-            import takes its time.
-        keys: key without prefix by parameter of the address, for parameters that have a widget.
-        first: returns the value by key without prefix on a first visit; called then.
+        name: of the page; its live view is moved through the channel of this name, and its choices
+            lie in the session under it.
+        prefix: of the keys of its widgets.
+        first: returns the choices of a first visit.
+        opened: returns the choices that an address's parameters describe.
     """
 
     def __init__(
@@ -38,164 +40,125 @@ class PageState:
         name: str,
         *,
         prefix: str,
-        view: Callable[[], type[nlviz.View] | type[nlviz.DenoiseView]],
-        keys: Mapping[str, str],
-        first: Callable[[], Mapping[str, Any]],
+        first: Callable[[], C],
+        opened: Callable[[Mapping[str, str]], C],
     ) -> None:
         self.name = name
         self.live = f"{prefix}live"  # key of the live view's component
+        self.fields = Fields(prefix, lambda field, value: self.act(Chose(field, value)))
         self._prefix = prefix
-        self._view = view
-        self._keys = {**keys, "at": "query"}
         self._first = first
+        self._opened = opened
 
-    def __getitem__(self, key: str) -> Any:
-        """Return the value of a key without prefix."""
-        return st.session_state[self._prefix + key]
+    @property
+    def now(self) -> C:
+        """The choices; those of a first visit where the page was not opened yet."""
+        found: C | None = st.session_state.get(self.name)
+        return self._first() if found is None else found
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        """Set the value of a key without prefix."""
-        st.session_state[self._prefix + key] = value
+    @property
+    def good(self) -> C | None:
+        """The choices that were drawn last, or None."""
+        found: C | None = st.session_state.get(f"{self.name}_good")
+        return found
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the value of a key without prefix, or a default."""
-        return st.session_state.get(self._prefix + key, default)
+    def begin(self) -> C:
+        """Open what the page's address describes, once in a session; return the choices."""
+        if self.name not in st.session_state:
+            self.open(dict(st.query_params))
+        return self.now
 
-    def restore(self) -> None:
-        """Give every key a value; Streamlit forgets those whose widget was not drawn last time."""
-        kept = self.get("kept")
-        if kept is None:
-            common: dict[str, Any] = {
-                "query": None,
-                "display": {},
-                "serial": 0,
-                "complaint": None,
-                "next": None,
-            }
-            kept = self["kept"] = {**common, **self._first()}
-        for key, value in (self.get("next") or {}).items():
-            self[key] = value
-        self["next"] = None
-        for key in kept:
-            if self._prefix + key in st.session_state:
-                kept[key] = self[key]
-            else:
-                self[key] = kept[key]
+    def open(self, address: Mapping[str, str]) -> None:
+        """Take over what an address describes."""
+        st.session_state[self.name] = self._opened(address)
 
-    def set_next(self, values: Mapping[str, Any]) -> None:
-        """Run the page again with these values; widgets that are drawn already keep theirs now."""
-        if any(self[key] != value for key, value in values.items()):
-            self["next"] = dict(values)
-            st.rerun()
+    def act(self, event: object) -> None:
+        """Apply an event."""
+        st.session_state[self.name] = self.now.after(event)
 
-    def open_from_address(self) -> Mapping[str, Any]:
-        """Take over the view that the address describes, once per session.
-
-        Returns:
-            Values by parameter of the address, without those that cannot be read; empty from the
-            second time on.
-        """
-        if self.get("opened"):
-            return {}
-        self["opened"] = True
-        found = self._view().understood(dict(st.query_params))
-        self["complaint"] = found.complaint
-        for name, key in self._keys.items():
-            if name in found.values:
-                self[key] = found.values[name]
-        self["display"] = {n: v for n, v in found.values.items() if n not in self._keys}
-        if self["query"] is not None or self["display"]:
-            self["serial"] += 1
-        return found.values
-
-    def values(self) -> dict[str, Any]:
-        """Return the value of each parameter of the address."""
-        known = self._view().address_parameters
-        display = {name: value for name, value in self["display"].items() if name in known}
-        own = {name: self[key] for name, key in self._keys.items()}
-        lists = {name: tuple(value) for name, value in own.items() if isinstance(value, list)}
-        return {**own, **lists, **display}
-
-    def write_address(
-        self, view: nlviz.View | nlviz.DenoiseView, *, shareable: bool = True
+    def settle(
+        self, shape: tuple[int, int, int], opening: nlviz.Point, heads: Mapping[str, int]
     ) -> None:
-        """Put a view into the page's address; what cannot be reopened, as uploads, is left out."""
-        wanted = view.to_query_params() if shareable else {}
+        """Fit the choices to the clip that they led to.
+
+        Args:
+            shape: (frames, height, width) of the clip.
+            opening: the point to open at.
+            heads: their number by source of the live view.
+        """
+        st.session_state[self.name] = self.now.settled(shape, opening, heads)
+
+    def drawn(self) -> None:
+        """Remember the choices as ones that can be drawn."""
+        st.session_state[f"{self.name}_good"] = self.now
+
+    def back(self) -> None:
+        """Return to the choices that were drawn last."""
+        if (good := self.good) is not None:
+            st.session_state[self.name] = good
+
+    def notes(self) -> None:
+        """Draw what could not be done as wished."""
+        for note in self.now.notes:
+            st.warning(sentence(note), icon=":material/my_location:")
+
+    def write_address(self, wanted: Mapping[str, str]) -> None:
+        """Put parameters into the page's address; nothing else writes there."""
         if dict(st.query_params) != wanted:
-            st.query_params.from_dict(wanted)
+            st.query_params.from_dict(dict(wanted))
 
-    def move_to(self, query: nlviz.Point | None) -> None:
-        """Move the query from Python; the live view hears of it through its channel."""
-        self["query"] = query
-        self["serial"] += 1
-
-    def forget(self, key: str, *, unless_same: object) -> None:
-        """Drop the value of a key when what it belongs to is another one than last time."""
-        before = self.get(f"{key}_of")
-        if before is not None and before != unless_same:
-            self[key] = None
-        self[f"{key}_of"] = unless_same
-
-    def query_in(self, clip: nlviz.Clip, opening: nlviz.Point) -> nlviz.Point:
-        """Return the query, or the opening one if there is none inside the clip."""
-        query = nlviz.Point(*(self["query"] or opening))
-        try:
-            return query.inside(clip.shape)
-        except nlviz.NlvizError as error:
-            st.warning(sentence(str(error)), icon=":material/my_location:")
-            self["query"] = None
-            return opening
-
-    def show(self, payload: bytes, *, on_pin: Callable[[], None] | None = None) -> None:
-        """Mount the live view, and move it where Python moved the query since.
+    def show(self, payload: bytes, *, display: Mapping[str, Any]) -> None:
+        """Mount the live view, and tell it where to rest.
 
         Args:
             payload: the live view's bytes.
-            on_pin: called after the visitor pinned another point.
+            display: its options where nothing else was chosen.
         """
-
-        def pinned() -> None:
-            if pin := st.session_state[self.live].get("pin"):
-                self["query"] = nlviz.Point(*(float(pin[name]) for name in ("frame", "y", "x")))
-                if on_pin is not None:
-                    on_pin()
-
-        def display_changed() -> None:
-            self["display"] = dict(st.session_state[self.live].get("view") or {})
-
-        live_view.mount(payload, key=self.live, on_pin=pinned, on_view=display_changed)
-        query = self["query"]
+        live_view.mount(payload, key=self.live, on_said=self._said)
+        now = self.now
         live_view.move(
             self.name,
-            query=None if query is None else query._asdict(),
-            view=self["display"],
-            serial=self["serial"],
+            of=now.of,
+            seen=now.seen,
+            query=now.where._asdict(),
+            pinned=now.pinned,
+            view={**display, **now.display},
+            serial=new_serial(),
         )
 
-    def number_inputs(
-        self, clip: nlviz.Clip, query: nlviz.Point, *, on_move: Callable[[], None] | None = None
-    ) -> None:
-        """Draw fields that move the query, for keyboards; a clip of one frame needs no frame.
+    def _said(self) -> None:
+        said = st.session_state[self.live].get("said")
+        if said:
+            query = nlviz.Point(*(float(said["query"][name]) for name in ("frame", "y", "x")))
+            view = dict(said["view"])
+            self.act(Said(str(said["of"]), said["n"], query, bool(said["pinned"]), view))
 
-        Args:
-            clip: the clip that is shown.
-            query: in the fields.
-            on_move: called after the query was moved.
-        """
+    def number_inputs(self, clip: nlviz.Clip) -> None:
+        """Draw fields that move the query, for keyboards; a clip of one frame needs no frame."""
+        query = self.now.where
         axes = [axis for axis in zip(_FIELDS, query, clip.shape, strict=True) if axis[2] > 1]
-        keys = {name: f"{self._prefix}query_{name}" for name in ("f", "y", "x")}
-
-        def typed() -> None:
-            point = (float(st.session_state.get(key, 0)) for key in keys.values())
-            self.move_to(nlviz.Point(*point))
-            if on_move is not None:
-                on_move()
-
         for column, ((name, label), value, size) in zip(
             st.columns(len(axes) or 1), axes, strict=False
         ):
-            st.session_state[keys[name]] = round(min(max(value, 0), size - 1))
-            column.number_input(label, 0, size - 1, key=keys[name], on_change=typed)
+            with column:
+                self.fields.enter(
+                    st.number_input,
+                    label,
+                    f"query_{name[0]}",
+                    0,
+                    size - 1,
+                    value=round(min(max(value, 0), size - 1)),
+                    emit=partial(self._typed, name),
+                )
+
+    def _typed(self, axis: str, value: float) -> None:
+        self.act(Moved(self.now.where._replace(**{axis: float(value)})))
 
 
-_FIELDS = (("f", "Frame"), ("y", "y (px)"), ("x", "x (px)"))
+_FIELDS = (("frame", "Frame"), ("y", "y (px)"), ("x", "x (px)"))
+_count = itertools.count()
+
+
+def new_serial() -> str:
+    """Return a text that no message has had, also of a server that ran before."""
+    return f"{time.time_ns()}-{next(_count)}"

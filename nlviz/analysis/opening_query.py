@@ -62,7 +62,7 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
             inside = 0.08 * height <= y <= 0.92 * height and 0.08 * width <= x <= 0.92 * width
             value = score[min(int(y * scale), size[0] - 1), min(int(x * scale), size[1] - 1)]
             if inside and value > best:
-                best, at = float(value), (y, x)
+                best, at = float(value), (min(y, height - 1.0), min(x, width - 1.0))
     return Point(middle, *at), RULE if t > 1 else RULE_STILL
 
 

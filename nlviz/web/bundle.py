@@ -83,7 +83,8 @@ class Script:
 
         Args:
             entry: "component" (Streamlit), "control" (Streamlit, pushes a view into a mounted
-                component) or "standalone" (a page of its own).
+                component), "save" (Streamlit, hands a file over) or "standalone" (a page by
+                itself).
 
         >>> "import " in LENS.script("standalone")
         False
@@ -120,6 +121,7 @@ LIVE_VIEW = Script(
     entries=(
         ("component", "live_view/component.js"),
         ("control", "shared/control.js"),
+        ("save", "shared/save.js"),
         ("standalone", "live_view/standalone.js"),
     ),
     styles=("live_view/live_view.css",),

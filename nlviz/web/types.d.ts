@@ -110,5 +110,6 @@ interface LensView {
 interface Window {
   nlviz: any;
   __nlvizChannels?: Map<string, Handle>;
+  __nlvizSaved?: Set<string>;
   __nlvizWaiting?: Map<string, Message>;
 }

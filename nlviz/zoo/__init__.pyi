@@ -9,5 +9,7 @@ from .load import list_models as list_models
 from .load import load_model as load_model
 from .load import parsed_flags as parsed_flags
 from .source import ModelSource as ModelSource
+from .timm import is_timm as is_timm
+from .timm import timm_download as timm_download
 
 __all__: list[str]

@@ -90,6 +90,31 @@ def timm_model(name: str, *, progress: Listener | None = None) -> Model:
     )
 
 
+def timm_download(name: str) -> str:
+    """Return what is downloaded for a transformer of timm, in a sentence; empty for nothing.
+
+    A name that timm does not know needs no download: loading it says what is wrong.
+
+    Args:
+        name: ``timm/`` and a name of ``timm.list_pretrained()``.
+
+    >>> timm_download("timm/no_such_network")
+    ''
+    """
+    import timm
+
+    short = name.removeprefix(PREFIX)
+    card = timm.get_pretrained_cfg(short) if timm.is_model(short) else None
+    if card is None or not card.hf_hub_id or _kept(short, str(card.hf_hub_id)) is not None:
+        return ""
+    with torch.device("meta"):
+        size = sum(4 * each.numel() for each in _built(short).state_dict().values())
+    return (
+        f"{name} is not on this machine yet: about {bytes_in_words(size)} from "
+        f"https://huggingface.co/{card.hf_hub_id}. Licence: {card.license or 'unknown'}."
+    )
+
+
 def _built(name: str, **options: Any) -> nn.Module:
     import timm
 
@@ -107,14 +132,11 @@ def _file(name: str, repository: str, progress: Progress) -> Path:
     Raises:
         DownloadFailed: when the weights cannot be had; the sentence says where to put them.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download
 
-    kept = try_to_load_from_cache(repository, _FILE)
-    if isinstance(kept, str):
-        return Path(kept)
-    by_hand = cache_folder() / "weights" / f"{name}.safetensors"
-    if by_hand.is_file():
-        return by_hand
+    if (kept := _kept(name, repository)) is not None:
+        return kept
+    by_hand = _by_hand(name)
     why = "NLVIZ_OFFLINE forbids downloads"
     if not is_offline():
         try:
@@ -125,6 +147,21 @@ def _file(name: str, repository: str, progress: Progress) -> Path:
         f"the weights of {name} could not be downloaded from https://huggingface.co/{repository}: "
         f"{why}; get {_FILE} by other means and put it at {by_hand}"
     )
+
+
+def _kept(name: str, repository: str) -> Path | None:
+    """Return the file of the weights where it is on this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    kept = try_to_load_from_cache(repository, _FILE)
+    if isinstance(kept, str):
+        return Path(kept)
+    by_hand = _by_hand(name)
+    return by_hand if by_hand.is_file() else None
+
+
+def _by_hand(name: str) -> Path:
+    return cache_folder() / "weights" / f"{name}.safetensors"
 
 
 def _bar(name: str, progress: Progress) -> type[tqdm]:

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.app.test_explore import app, texts
+from tests.app.widgets import the
 
 
 def infos(test: AppTest) -> str:
@@ -17,7 +18,7 @@ def test_attribution_is_computed_when_asked_for() -> None:
     test = app(clip="cat.jpg")
     assert "is not why the network decides" in texts(test)
     assert "rank correlation" not in texts(test)
-    best = test.selectbox(key="attribution_target").options
+    best = the(test.selectbox, "attribution_target").options
     assert len(best) == 10
     test.button(key="attribution_run").click().run()
     assert not test.exception and not test.error
@@ -27,9 +28,9 @@ def test_attribution_is_computed_when_asked_for() -> None:
     assert "1 pass through the network" in told
     assert "attribution_cancel" not in [button.key for button in test.button]
     # Another method has no result yet, and the first one is kept.
-    test.selectbox(key="attribution_method").set_value("occlusion").run()
+    the(test.selectbox, "attribution_method").set_value("occlusion").run()
     assert "rank correlation" not in texts(test)
-    test.selectbox(key="attribution_method").set_value("grad-cam").run()
+    the(test.selectbox, "attribution_method").set_value("grad-cam").run()
     assert "rank correlation" in texts(test)
 
 

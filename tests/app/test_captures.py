@@ -10,6 +10,7 @@ from nlviz.errors import UnreadableCheckpoint
 from nlviz.zoo import app_offers
 from nlviz.zoo.app_offers import captures, offer_capture
 from tests.app.test_explore import app, texts
+from tests.app.widgets import the
 from tests.captures.test_file_format import detected, made
 
 
@@ -25,14 +26,15 @@ def test_an_offered_capture_opens_without_a_network(tmp_path: Path) -> None:
     assert not test.error
     assert not test.exception
     assert test.get("bidi_component")
-    assert test.selectbox(key="saved").value == "look.nlviz"
-    assert test.selectbox(key="block").options == ["a.nl (4×5×7 cells)"]
+    assert the(test.selectbox, "saved").value == "look.nlviz"
+    assert the(test.selectbox, "block").options == ["a.nl"]
     told = texts(test)
     assert "Saved capture" in told
     assert any("A saved capture holds no network" in i.value for i in test.info)
-    assert not test.query_params
+    address = {k: v[-1] if isinstance(v, list) else v for k, v in test.query_params.items()}
+    assert address.keys() == {"capture", "block", "at"} and address["capture"] == "look.nlviz"
     assert not [s for s in test.selectbox if s.key in ("model", "device")]
-    test.segmented_control(key="kind").set_value("Bundled").run()
+    the(test.segmented_control, "kind").set_value("Bundled").run()
     assert not test.error
     assert [s for s in test.selectbox if s.key == "model"]
 
@@ -49,16 +51,18 @@ def test_an_address_names_no_file(tmp_path: Path) -> None:
 def test_uploads_open_or_are_told(tmp_path: Path) -> None:
     content = made().save(tmp_path / "look.nlviz").read_bytes()
     test = app(clip="cat.jpg")
-    test.segmented_control(key="kind").set_value("Upload").run()
+    the(test.segmented_control, "kind").set_value("Upload").run()
     kind = "application/octet-stream"
-    test.file_uploader(key="upload").set_value(("renamed.bin", content, kind)).run()
+    the(test.file_uploader, "upload").set_value(("renamed.bin", content, kind)).run()
     assert not test.error
-    assert test.selectbox(key="block").options == ["a.nl (4×5×7 cells)"]
-    assert not test.query_params
-    test.file_uploader(key="upload").set_value(("look.nlviz", content[:-9], kind)).run()
+    assert the(test.selectbox, "block").options == ["a.nl"]
+    assert "upload:" in str(test.query_params["clip"])
+    (error,) = app(capture="../look.nlviz").error
+    assert "o saved capture is called" in error.value
+    the(test.file_uploader, "upload").set_value(("look.nlviz", content[:-9], kind)).run()
     (error,) = test.error
     assert "look.nlviz" in error.value and "cut short" in error.value
     assert not test.exception
-    test.file_uploader(key="upload").set_value(("look.nlviz", b"GIF89a", kind)).run()
+    the(test.file_uploader, "upload").set_value(("look.nlviz", b"GIF89a", kind)).run()
     (error,) = test.error
     assert "must be a safetensors file" in error.value

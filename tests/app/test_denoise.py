@@ -13,6 +13,7 @@ from nlviz.denoise import compare
 from nlviz.denoise.comparison.results import numbers_of
 from nlviz.picture import encode
 from nlviz.resources import asset
+from tests.app.widgets import the
 
 QUICK = {"size": "48", "with": "gaussian,non-local-means"}
 
@@ -112,16 +113,16 @@ def test_an_unreadable_part_of_the_address_is_left_out() -> None:
     well(test)
     (warning,) = test.warning
     assert "sigma=loud" in warning.value
-    assert test.session_state["dn_sigma"] == 25
+    assert test.session_state["denoise"].sigma == 25
 
 
 def test_typed_numbers_move_the_query_and_the_comparison() -> None:
     test = page({**QUICK, "at": "0,20,30"})
     well(test)
     assert "the held pixel, pixel y 20, x 30" in texts(test)
-    test.number_input(key="dn_query_y").set_value(11).run()
+    the(test.number_input, "dn_query_y").set_value(11).run()
     well(test)
-    assert test.session_state["dn_query"] == (0.0, 11.0, 30.0)
+    assert test.session_state["denoise"].query == (0.0, 11.0, 30.0)
     assert "the held pixel, pixel y 11, x 30" in texts(test)
     assert address(test)["at"] == "0,11,30"
 
@@ -136,9 +137,9 @@ def test_a_pixel_outside_the_picture_falls_back_to_the_opening_one() -> None:
 
 def test_another_picture_drops_the_query() -> None:
     test = page({**QUICK, "at": "0,20,30"})
-    test.selectbox(key="dn_picture").set_value("coffee.jpg").run()
+    the(test.selectbox, "dn_picture").set_value("coffee.jpg").run()
     well(test)
-    assert test.session_state["dn_query"] is None
+    assert test.session_state["denoise"].query is None
     assert address(test)["picture"] == "coffee.jpg"
 
 
@@ -150,17 +151,17 @@ def test_two_choices_of_weights_are_compared_as_asked() -> None:
         return str(text)
 
     before = agreement()
-    test.selectbox(key="dn_other").set_value("gaussian").run()
+    the(test.selectbox, "dn_other").set_value("gaussian").run()
     well(test)
     assert agreement() != before
-    test.selectbox(key="dn_one").set_value("gaussian").run()
+    the(test.selectbox, "dn_one").set_value("gaussian").run()
     assert "rank correlation | **1.00**" in agreement()
 
 
 def test_a_strength_is_chosen_told_and_given_back() -> None:
     test = page()
     before = table(test)["Non-local means"][0]
-    test.slider(key="dn_p_non-local-means_h").set_value(1.5).run()
+    the(test.slider, "dn_p_non-local-means_h").set_value(1.5).run()
     well(test)
     assert table(test)["Non-local means"][0] != before
     assert address(test)["set"] == "non-local-means.h:1.5"
@@ -193,7 +194,7 @@ def test_a_picture_that_is_noisy_already_is_not_measured() -> None:
     assert "Donoho and Johnstone" in told
     assert all(cells[0] == "–" for cells in table(test).values())
     assert "The best here is" not in told
-    assert test.toggle(key="dn_fair").disabled
+    assert the(test.toggle, "dn_fair").disabled
 
 
 @pytest.mark.parametrize(
@@ -210,27 +211,29 @@ def test_other_noise_is_said_in_words(query: dict[str, str], told: str) -> None:
     assert told in texts(test)
 
 
-def test_uploads_are_shown_told_and_kept_out_of_the_address() -> None:
+def test_uploads_are_shown_told_and_open_again_from_their_address() -> None:
     test = page()
-    test.segmented_control(key="dn_kind").set_value("Upload").run()
+    the(test.segmented_control, "dn_kind").set_value("Upload").run()
     well(test)
     assert "Drop a picture" in texts(test)
-    test.file_uploader(key="dn_upload").set_value(("notes.png", b"text", "image/png")).run()
+    the(test.file_uploader, "dn_upload").set_value(("notes.png", b"text", "image/png")).run()
     (error,) = test.error
     assert "notes.png" in error.value
     assert not test.exception
-    test.file_uploader(key="dn_upload").set_value(("own.png", picture(), "image/png")).run()
+    the(test.file_uploader, "dn_upload").set_value(("own.png", picture(), "image/png")).run()
     well(test)
     assert "own.png, 52 × 40 px" in texts(test)
-    assert address(test) == {}
-    assert not test.code  # no command reads what lies in this session alone
+    assert not test.code  # no command reads what lies on the server alone
+    again = page(address(test))
+    well(again)
+    assert "own.png, 52 × 40 px" in texts(again)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (6, 9)])
 def test_tiny_uploads_give_results_or_a_sentence(size: tuple[int, int]) -> None:
     test = page()
-    test.segmented_control(key="dn_kind").set_value("Upload").run()
-    test.file_uploader(key="dn_upload").set_value(("tiny.png", picture(*size), "image/png")).run()
+    the(test.segmented_control, "dn_kind").set_value("Upload").run()
+    the(test.file_uploader, "dn_upload").set_value(("tiny.png", picture(*size), "image/png")).run()
     assert not test.exception
     told = " ".join(e.value for e in test.error)
     assert "wrong inside nlviz" not in told
@@ -241,7 +244,7 @@ def test_a_clip_is_denoised_frame_by_frame_or_in_space_time() -> None:
     test = page({"picture": "composed-twins.mp4", "size": "32", "with": "mean,non-local-means"})
     well(test)
     assert "Non-local means" in table(test)
-    test.toggle(key="dn_whole").set_value(True).run()
+    the(test.toggle, "dn_whole").set_value(True).run()
     well(test)
     assert "Non-local means in space-time" in table(test)
     assert "5 frames of" in texts(test)
@@ -264,15 +267,13 @@ def test_curves_are_computed_when_asked_for() -> None:
 
 def test_no_denoiser_at_all_is_told() -> None:
     test = page()
-    test.multiselect(key="dn_with").set_value([]).run()
+    the(test.multiselect, "dn_chosen").set_value([]).run()
     well(test)
     assert "Choose at least one denoiser" in texts(test)
 
 
 def test_stopped_work_is_taken_up_again() -> None:
     test = page()
-    key = test.session_state["dn_query_of"]
-    assert key is not None
     # What a click on Cancel leaves behind; AppTest cannot click while a script runs.
     test.session_state["dn_cancelled"] = _key_of(test)
     test.run()
@@ -314,14 +315,14 @@ def test_explore_lends_its_clip_and_a_block_of_its_network() -> None:
     )
     test.run()
     well(test)
-    test.selectbox(key="dn_block").set_value("stage4").run()
+    the(test.selectbox, "dn_block").set_value("stage4").run()
     well(test)
-    assert "lite-nl, stage4" in [o for o in test.selectbox(key="dn_other").options]
-    test.segmented_control(key="dn_kind").set_value("Explore").run()
+    assert "lite-nl, stage4" in [o for o in the(test.selectbox, "dn_other").options]
+    the(test.segmented_control, "dn_kind").set_value("Explore").run()
     well(test)
     assert "composed-twins.mp4" in texts(test)
-    assert address(test) == {}
-    assert test.slider(key="dn_frame").max == 1
+    assert address(test) == {}  # without a view of Explore, none that would open it
+    assert the(test.slider, "dn_frame").max == 1
 
 
 def test_the_command_on_the_page_prints_its_table() -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.app.widgets import the
+
 ENTRY = str(Path(__file__).parents[2] / "nlviz" / "cli" / "app_entry.py")
 
 
@@ -32,8 +34,8 @@ def test_the_first_visit_has_a_view_and_panels(first: AppTest) -> None:
     assert first.get("bidi_component")
     assert "Can this map be believed?" in texts(first)
     assert first.selectbox(key="block").options == [
-        "stage3 (1×28×42 cells)",
-        "stage4 (1×14×21 cells)",
+        "stage3",
+        "stage4",
     ]
     assert first.selectbox(key="block").value == "stage4"
 
@@ -41,33 +43,32 @@ def test_the_first_visit_has_a_view_and_panels(first: AppTest) -> None:
 def test_the_address_opens_a_view() -> None:
     test = app(clip="coffee.jpg", block="stage3", at="0,100,200")
     assert not test.error
-    assert test.session_state["query"] == (0.0, 100.0, 200.0)
-    assert test.selectbox(key="block").value == "stage3"
-    assert test.selectbox(key="input").value == "coffee.jpg"
+    assert test.session_state["explore"].query == (0.0, 100.0, 200.0)
+    assert the(test.selectbox, "block").value == "stage3"
+    assert the(test.selectbox, "input").value == "coffee.jpg"
 
 
 def test_typed_numbers_move_the_query() -> None:
     test = app(clip="cat.jpg")
-    serial = test.session_state["serial"]
-    test.number_input(key="query_y").set_value(80).run()
-    test.number_input(key="query_x").set_value(120).run()
-    assert test.session_state["query"] == (0.0, 80.0, 120.0)
-    assert test.session_state["serial"] > serial
+    the(test.number_input, "query_y").set_value(80).run()
+    the(test.number_input, "query_x").set_value(120).run()
+    now = test.session_state["explore"]
+    assert now.query == (0.0, 80.0, 120.0)
+    assert now.pinned
     assert test.query_params["at"] in ("0,80,120", ["0,80,120"])  # by version of Streamlit
 
 
 def test_another_clip_drops_the_query() -> None:
     test = app(clip="cat.jpg", at="0,80,120")
-    test.selectbox(key="input").set_value("coffee.jpg").run()
+    the(test.selectbox, "input").set_value("coffee.jpg").run()
     assert not test.error
-    assert test.session_state["query"] is None
+    assert test.session_state["explore"].query is None
 
 
 @pytest.mark.parametrize(
     ("address", "told"),
     [
         ({"clip": "cta.jpg"}, "did you mean 'cat.jpg'"),
-        ({"clip": "cat.jpg", "block": "stage5", "at": "0,5,5"}, "stage4"),
         ({"clip": "cat.jpg", "model": "lite-ln", "at": "0,5,5"}, "did you mean 'lite-nl'"),
     ],
 )
@@ -79,6 +80,15 @@ def test_a_wrong_address_is_told_in_a_sentence(address: dict[str, str], told: st
     assert "Cancel" not in [button.label for button in test.button]
 
 
+def test_an_unknown_block_is_told_and_another_one_shown() -> None:
+    test = app(clip="cat.jpg", block="stage5", at="0,5,5")
+    assert not test.exception and not test.error
+    (warning,) = test.warning
+    assert "stage5" in warning.value and "stage4" in warning.value
+    assert the(test.selectbox, "block").value == "stage4"
+    assert test.query_params["at"] in ("0,5,5", ["0,5,5"])
+
+
 def test_a_query_outside_the_clip_falls_back_to_the_opening_one() -> None:
     test = app(clip="cat.jpg", at="0,5000,5")
     assert not test.exception
@@ -88,27 +98,36 @@ def test_a_query_outside_the_clip_falls_back_to_the_opening_one() -> None:
 
 def test_a_broken_upload_keeps_the_page_usable() -> None:
     test = app(clip="cat.jpg")
-    test.segmented_control(key="kind").set_value("Upload").run()
+    the(test.segmented_control, "kind").set_value("Upload").run()
     assert "Bring a clip" in texts(test)
-    test.file_uploader(key="upload").set_value(("notes.mp4", b"text", "video/mp4")).run()
+    the(test.file_uploader, "upload").set_value(("notes.mp4", b"text", "video/mp4")).run()
     (error,) = test.error
     assert "notes.mp4" in error.value
     assert "Cancel" not in [button.label for button in test.button]
-    test.segmented_control(key="kind").set_value("Bundled").run()
+    the(test.segmented_control, "kind").set_value("Bundled").run()
     assert not test.error
     assert test.get("bidi_component")
 
 
-def test_an_upload_is_shown_and_kept_out_of_the_address(tmp_path: Path) -> None:
+def test_an_upload_is_shown_and_opens_again_from_its_address() -> None:
     from nlviz.picture import encode
 
     picture = np.random.default_rng(0).integers(0, 255, (90, 130, 3), np.uint8)
     test = app(clip="cat.jpg")
-    test.segmented_control(key="kind").set_value("Upload").run()
-    test.file_uploader(key="upload").set_value(("noise.png", encode(picture), "image/png")).run()
+    the(test.segmented_control, "kind").set_value("Upload").run()
+    the(test.file_uploader, "upload").set_value(("noise.png", encode(picture), "image/png")).run()
     assert not test.error
     assert test.get("bidi_component")
-    assert not test.query_params
+    (clip,) = [v[-1] if isinstance(v, list) else v for v in [test.query_params["clip"]]]
+    assert clip.startswith("upload:") and clip.endswith(":noise.png")
+    again = app(clip=clip)
+    assert not again.error
+    assert again.session_state["explore"].upload == test.session_state["explore"].upload
+    gone = app(clip=clip.replace(":noise", "0:noise"))
+    (error,) = gone.error
+    assert "noise.png is not on this server" in error.value
+    assert the(gone.file_uploader, "upload")
+    assert "Open the first view" in [button.label for button in gone.button]
 
 
 def test_rows_too_large_for_the_browser_come_with_each_pin(
@@ -121,7 +140,7 @@ def test_rows_too_large_for_the_browser_come_with_each_pin(
     monkeypatch.setattr(assemble, "LIMIT", 1000)
     monkeypatch.setattr("app.shared.live_view.mount", lambda payload, **_: sent.append(payload))
     test = app(clip="rocket.jpg", block="stage4")
-    test.number_input(key="query_y").set_value(150).run()
+    the(test.number_input, "query_y").set_value(150).run()
     assert not test.error
     headers, arrays = zip(*(unpack(payload) for payload in sent), strict=True)
     assert headers[-1]["sources"][0]["server"]

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.explore import cached
 from nlviz.analysis import health
+from tests.app.widgets import the
 
 from .test_explore import app, texts
 
@@ -45,7 +46,7 @@ def test_a_long_forward_pass_waits_for_a_click_and_is_made_once(
     assert calls == ["stage4"]
     assert "largest change of a probability without the block" in texts(test)
     assert "Test the block" not in [button.label for button in test.button]
-    test.number_input(key="query_y").set_value(80).run()
+    the(test.number_input, "query_y").set_value(80).run()
     assert calls == ["stage4"]
 
 

@@ -27,6 +27,7 @@ def denoise_view(
     labels: Mapping[str, str] | None = None,
     notes: Mapping[str, str] | None = None,
     query: Point | Triple | None = None,
+    query_rule: str = "as asked for",
     display: Mapping[str, Any] | None = None,
     channel: str | None = None,
     device: str | None = None,
@@ -45,6 +46,7 @@ def denoise_view(
         labels: names on the screen by key; the key itself by default.
         notes: one plain sentence on each, by key.
         query: (frame, y, x) to open at; by a stated rule when None.
+        query_rule: what chose the query, in words.
         display: the view's display options.
         channel: name under which a mounted view can be moved.
         device: what the rows were made ready on.
@@ -71,9 +73,8 @@ def denoise_view(
             "this view sums pixels, so that one affinity must be made of patches; add "
             "nlviz.denoise.affinity(image, 'nl_means')"
         )
-    rule = "as asked for"
     if query is None:
-        query, rule = averaging_query(patches), RULE
+        query, query_rule = averaging_query(patches), RULE
     arrays: Arrays = {}
     shown = on_screen(clip, arrays)
     sources = []
@@ -97,7 +98,7 @@ def denoise_view(
         },
         "sources": sources,
         "query": Point(*query)._asdict(),
-        "query_rule": rule,
+        "query_rule": query_rule,
         "objects": [],
         "view": {"show": "map", **(display or {})},
         "channel": channel,

@@ -1,0 +1,218 @@
+"""What a visitor chose on the Explore page, and how an address says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import nlviz
+
+from ..shared.choices import Choices as PageChoices
+from ..shared.choices import Chose
+from ..shared.uploads import Upload
+
+FIRST_INPUT = "composed-twins.mp4"
+FIRST_MODEL = "lite-nl"
+FIRST_FRAMES = 8
+BUNDLED, UPLOAD = "Bundled", "Upload"
+SAVED = "Saved capture"  # the kind of input that brings its own maps
+MODEL, FILE = "Model", "File"
+SIZES = (None, 240, 360, 480, 720)
+_OF_NETWORK = frozenset({"network", "model", "weights", "weights_path"})
+_OF_CLIP = ("start", "stride", "frames", "size")
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The clip is sampled as a network was trained, when it is first opened.
+
+    Attributes:
+        network: what is opened.
+        frames: of its training.
+        stride: of its training.
+    """
+
+    network: str
+    frames: int | None
+    stride: int | None
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """The visitor agreed to something that is asked about once: a download, a long run.
+
+    Attributes:
+        to: what it is.
+    """
+
+    to: object
+
+
+@dataclass(frozen=True)
+class InBlock:
+    """The network has no such block as was chosen, if any; another is shown.
+
+    Attributes:
+        name: of the block that is shown.
+        note: what is wrong with the one that was chosen.
+    """
+
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Choices(PageChoices):
+    """Choices of the Explore page; each kind of input and of network keeps its own.
+
+    Attributes:
+        kind: of the input: bundled, an upload, or a saved capture that was offered.
+        input: name of a bundled clip.
+        upload: the visitor's own clip, or None.
+        saved: name of a saved capture.
+        start: seconds from the beginning of the clip.
+        stride: every n-th frame, or None for frames spread evenly.
+        frames: their number, or None for all.
+        size: shorter side in pixels, or None for the file's own.
+        network: kind of the network: one by name, or a file of weights.
+        model: its name.
+        weights: an upload of weights, or None.
+        weights_path: path of a file of weights on the server's machine.
+        flags: what its keys do not tell, as text.
+        device: where it runs; empty for the first there is.
+        half: whether it runs in half precision.
+        block: the block on the screen; None for the network's last.
+        sampled_for: the network whose sampling was taken over.
+        attribution_method: key of the method of attribution; empty for the first.
+        attribution_target: the answer that is attributed; empty for the best.
+        agreed: what the visitor agreed to.
+    """
+
+    of_input: ClassVar[frozenset[str]] = frozenset({"kind", "input", "upload", "saved"})
+
+    kind: str = BUNDLED
+    input: str = FIRST_INPUT
+    upload: Upload | None = None
+    saved: str | None = None
+    start: float = 0.0
+    stride: int | None = None
+    frames: int | None = FIRST_FRAMES
+    size: int | None = None
+    network: str = MODEL
+    model: str = FIRST_MODEL
+    weights: Upload | None = None
+    weights_path: str = ""
+    flags: str = ""
+    device: str = ""
+    half: bool = False
+    block: str | None = None
+    sampled_for: str = FIRST_MODEL
+    attribution_method: str = ""
+    attribution_target: str = ""
+    agreed: frozenset[object] = frozenset()
+
+    @property
+    def of(self) -> str:
+        """A text that changes with the clip."""
+        name: object = {BUNDLED: self.input, UPLOAD: self.upload}.get(self.kind, self.saved)
+        return repr((self.kind, name, *(getattr(self, each) for each in _OF_CLIP)))
+
+    @property
+    def name(self) -> str:
+        """Name of the input, or empty while an upload is missing."""
+        if self.kind == UPLOAD:
+            return "" if self.upload is None else self.upload.name
+        return self.input if self.kind == BUNDLED else self.saved or ""
+
+    @property
+    def network_text(self) -> str:
+        """The network as an address names it; empty while a file is missing."""
+        if self.network == MODEL:
+            return self.model
+        return self.weights_path if self.weights is None else self.weights.text
+
+    def after(self, event: object) -> Self:
+        """Return the choices that follow an event."""
+        if isinstance(event, Sampled):
+            if self.sampled_for == event.network:
+                return self
+            return replace(
+                self, sampled_for=event.network, frames=event.frames, stride=event.stride
+            )
+        if isinstance(event, Agreed):
+            return replace(self, agreed=self.agreed | {event.to}, notes=())
+        if isinstance(event, InBlock):
+            notes = (*self.notes, event.note) if event.note else self.notes
+            return replace(self, block=event.name, notes=notes)
+        after = super().after(event)
+        if isinstance(event, Chose) and after is not self:
+            if event.field in _OF_NETWORK:
+                after = replace(after, block=None)
+            if event.field == "weights_path" and event.value:
+                after = replace(after, weights=None)
+        return after
+
+    def with_another_input(self) -> Self:
+        """Return the choices for another input, from its beginning."""
+        return replace(super().with_another_input(), start=0.0)
+
+
+def parameters(now: Choices, view: nlviz.View) -> dict[str, str]:
+    """Return the parameters of an address that opens the page as it is.
+
+    Args:
+        now: the choices.
+        view: what is on the screen.
+    """
+    params = view.to_query_params()
+    if now.kind == SAVED:  # named as the command line offered it; no address names a file of maps
+        kept = {n: text for n, text in params.items() if n not in ("clip", "model", *_OF_CLIP)}
+        return {"capture": now.saved or "", **kept}
+    params["model"] = now.network_text
+    if now.kind == UPLOAD and now.upload is not None:
+        params["clip"] = now.upload.text
+    if now.network == FILE and now.flags:
+        params["flags"] = now.flags
+    params |= {"half": "1"} if now.half else {}
+    params |= {"device": now.device} if now.device else {}
+    return params
+
+
+def opened(address: Mapping[str, str], first: Choices) -> Choices:
+    """Return the choices that an address describes, as far as it can be read.
+
+    Args:
+        address: parameters by name.
+        first: choices of a first visit, for all that the address leaves open.
+    """
+    found = nlviz.View.understood(address)
+    values: dict[str, Any] = dict(found.values)
+    chosen: dict[str, Any] = {n: values.pop(n) for n in (*_OF_CLIP, "block") if n in values}
+    if "at" in values:
+        chosen |= {"query": values.pop("at"), "pinned": True}
+    if "clip" in values:
+        name = values.pop("clip")
+        upload = Upload.parse(name)
+        chosen |= {"kind": BUNDLED, "input": name} if upload is None else {}
+        chosen |= {"kind": UPLOAD, "upload": upload} if upload is not None else {}
+    if "capture" in address:
+        chosen |= {"kind": SAVED, "saved": address["capture"]}
+    if "model" in values:
+        chosen |= _network(values.pop("model"))
+        chosen["flags"] = address.get("flags", "")
+    chosen["half"] = address.get("half", "") not in ("", "0")
+    chosen["device"] = address.get("device", "")
+    opens = replace(first, **chosen, display=values)
+    if chosen.keys() & {"query", "start", "stride", "frames"}:
+        opens = replace(opens, sampled_for=opens.network_text)  # as it says, not as it was trained
+    return replace(opens, notes=(found.complaint,) if found.complaint else ())
+
+
+def _network(text: str) -> dict[str, Any]:
+    if (upload := Upload.parse(text)) is not None:
+        return {"network": FILE, "weights": upload}
+    if Path(text).is_absolute():
+        return {"network": FILE, "weights_path": text}
+    return {"network": MODEL, "model": text}
