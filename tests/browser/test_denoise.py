@@ -67,8 +67,6 @@ def test_hover_draws_another_map_without_any_traffic(page: Page, app_url: str) -
     sent: list[object] = []
     page.on("websocket", lambda ws: ws.on("framesent", lambda data: sent.append(data)))
     opened(page, app_url)
-    page.get_by_role("button", name="Unpin").click()
-    rest(page, 900)
     page.mouse.move(*point(page, 0.3, 0.3))
     rest(page, 500)
     before, traffic = picture(page), len(sent)
