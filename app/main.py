@@ -34,8 +34,8 @@ STYLE = """
 """
 
 
-# An address is replaced, so that the back button leaves a page with one press: what a visitor did on
-# it is no place of its own. Streamlit itself would keep an entry for each.
+# An address is replaced, so that the back button leaves a page with one press: what a visitor did
+# there is no place of its own. Streamlit itself would keep an entry for each.
 ONE_ENTRY = """
 <script>
   if (!window.__nlvizOneEntry) {
