@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import av
@@ -81,6 +82,28 @@ def _number(value: Any, unnamed: int = UNNAMED) -> int:
     return unnamed if value is None or value == 3 else int(value)  # 3 is reserved
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """What matters of a pixel format."""
+
+    rgb: bool
+    grey: bool
+    alpha: bool
+    depth: int
+
+
+@cache
+def _layout(name: str) -> _Layout:
+    layout = av.VideoFormat(name)
+    parts = layout.components
+    return _Layout(
+        rgb=layout.is_rgb,
+        grey=not layout.is_rgb and not layout.has_palette and len(parts) < 3,
+        alpha=layout.has_palette or any(part.is_alpha for part in parts),
+        depth=parts[0].bits if parts else 8,
+    )
+
+
 def film_rgb(
     frame: Any, *, codec: str, container: ColourTags, note: Callable[[str], None]
 ) -> Frames:
@@ -93,12 +116,12 @@ def film_rgb(
         note: takes one sentence for each guess and for each thing not done.
     """
     tags = ColourTags.of(frame).or_else(container)
-    layout = frame.format
-    if not layout.is_rgb and not layout.has_palette and len(layout.components) < 3:
+    layout = _layout(frame.format.name)
+    if layout.grey:
         return _grey(frame, codec, tags, note)
-    matrix = RGB if layout.is_rgb else _matrix(frame, codec, tags, note)
+    matrix = RGB if layout.rgb else _matrix(frame, codec, tags, note)
     wide = WideColours.between(tags.primaries, tags.transfer, frame, note)
-    if layout.has_palette or any(part.is_alpha for part in layout.components):
+    if layout.alpha:
         if wide:
             note("Transparency was not regarded, because the film's colours are wider than RGB's.")
         else:
@@ -164,17 +187,17 @@ def _converted(
 
 def _grey(frame: Any, codec: str, tags: ColourTags, note: Callable[[str], None]) -> Frames:
     """Return a frame of luma alone; FFmpeg's conversion takes any grey for full range."""
-    depth = frame.format.components[0].bits
+    layout = _layout(frame.format.name)
     limited = tags.levels == LIMITED or (not tags.levels and codec in _LIMITED_GREY)
-    if len(frame.format.components) == 2:  # with alpha
+    if layout.alpha:
         rgba = np.asarray(frame.to_ndarray(format="rgba", interpolation=_CAREFUL))
         if limited:
             rgba[..., :3] = _stretched(rgba[..., :3] / 255, 8)
         return on_white(rgba, note)
-    if not limited and depth <= 8:
+    if not limited and layout.depth <= 8:
         return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     share = np.asarray(frame.to_ndarray(format="gray16le"), np.float32) / 65535
-    grey = _stretched(share, depth) if limited else np.rint(share * 255).astype(np.uint8)
+    grey = _stretched(share, layout.depth) if limited else np.rint(share * 255).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from PIL import Image, ImageDraw
 
 from nlviz.affinity.by_frame import lengths, masses, nothing_there
@@ -36,6 +39,7 @@ Picture = npt.NDArray[np.uint8]
 
 UNIT = 2  # the footer is drawn at twice its size and reduced
 LONGEST = (480, 960)  # least and most of the longer side, in pixels
+LEAST = (16, 240)  # height and width of the picture with the ground around it, in pixels
 FOOTER = 66
 PACE = (2.0, 6.0)  # frames per second
 STILL_SECONDS = 2.0  # how long a picture is shown as a video
@@ -71,27 +75,35 @@ def gif(drawn: Shown, *, progress: Listener | None = None) -> bytes:
 
 
 def mp4(drawn: Shown, *, progress: Listener | None = None) -> bytes:
-    """Return the clip under the map as an MP4 of H.264 with even sides, BT.709 colours."""
+    """Return the clip under the map as an MP4 that browsers and QuickTime play.
+
+    H.264 of 8 bits in 4:2:0, even sides, a constant rate, BT.709 colours that stream and container
+    both name, and the index at the front, so that it shows before all of it is there.
+    """
     rate = Fraction(pace(drawn)).limit_denominator(100)
     still = len(drawn.clip.frames) == 1
-    buffer = BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=rate)
-        stream.pix_fmt = "yuv420p"
-        stream.options = {
-            "crf": "18",
-            "preset": "medium",
-            "x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709:threads=2",
-        }
-        for page in pages(drawn, progress=progress):
-            if not stream.codec_context.is_open:
-                stream.height, stream.width = page.shape[:2]
-            for _ in range(round(STILL_SECONDS * rate) if still else 1):
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(page), format="rgb24")
-                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
-                container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return buffer.getvalue()
+    with TemporaryDirectory() as folder:  # the index moves to the front in a second pass
+        path = Path(folder) / "movie.mp4"
+        with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+            stream = container.add_stream("libx264", rate=rate)
+            stream.pix_fmt = "yuv420p"
+            codec = stream.codec_context
+            codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
+            codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+            stream.options = {"crf": "18", "preset": "medium", "x264-params": "threads=2"}
+            for page in pages(drawn, progress=progress):
+                if not codec.is_open:
+                    stream.height, stream.width = page.shape[:2]
+                for _ in range(round(STILL_SECONDS * rate) if still else 1):
+                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(page), format="rgb24")
+                    frame = frame.reformat(
+                        format="yuv420p",
+                        dst_colorspace=Colorspace.ITU709,
+                        dst_color_range=ColorRange.MPEG,
+                    )
+                    container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path.read_bytes()
 
 
 def pace(drawn: Shown) -> float:
@@ -107,9 +119,10 @@ def pages(drawn: Shown, *, progress: Listener | None = None) -> Iterator[Picture
     _, height, wide = clip.shape
     longest = min(max(max(height, wide), LONGEST[0]), LONGEST[1])
     factor = longest / max(height, wide)
-    # Extreme shapes keep room for the footer below and a picture above it.
-    h, w = (max(round(n * factor / 2) * 2, least) for n, least in ((height, 16), (wide, 240)))
-    footer = _Footer(drawn, w)
+    h, w = (max(round(n * factor), 1) for n in (height, wide))
+    # Even sides, and room for the footer: what is missing is ground, the picture keeps its shape.
+    high, broad = max(h + h % 2, LEAST[0]), max(w + w % 2, LEAST[1])
+    footer = _Footer(drawn, broad)
     for index, frame in enumerate(clip.frames):
         big = resized(frame, (h, w))
         page = map_frame(big, clip, attention, index, look)
@@ -120,7 +133,7 @@ def pages(drawn: Shown, *, progress: Listener | None = None) -> Iterator[Picture
             page = outlined(page, box, colour=ACCENT)
             if len(clip.frames) > 1:
                 page = _bordered(page)
-        yield np.concatenate([page, footer.at(index)])
+        yield np.concatenate([_framed(page, high, broad), footer.at(index)])
         if progress is not None:
             progress("Drawing the frames", (index + 1) / len(clip.frames))
 
@@ -146,6 +159,17 @@ def _indexed(page: Picture, drawn: Shown) -> Image.Image:
     palette = Image.new("P", (1, 1))
     palette.putpalette([*(int(v) for colour in own for v in colour), *rest][:768])
     return picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+
+
+def _framed(page: Picture, high: int, broad: int) -> Picture:
+    """Return a page in the middle of ground of this size, in pixels."""
+    h, w = page.shape[:2]
+    if (h, w) == (high, broad):
+        return page
+    ground = np.full((high, broad, 3), GROUND, np.uint8)
+    top, left = (high - h) // 2, (broad - w) // 2
+    ground[top : top + h, left : left + w] = page
+    return ground
 
 
 def _bordered(page: Picture) -> Picture:

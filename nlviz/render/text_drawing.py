@@ -2,7 +2,8 @@
 
 The bundled DejaVu Sans, regular and bold, draws what it has, so that a picture is the same on every
 machine. What it lacks (Chinese, Japanese and Korean for instance) a font of the machine draws; what
-no font has becomes ``REPLACEMENT``, and ``missing`` names it.
+no font has is spelled as its code, such as ‹U+5317›, and ``missing_note`` says why. Lines run
+to the right; Hebrew and Arabic in them run to the left.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from itertools import groupby
 
 from PIL import ImageDraw, ImageFont
 
+from nlviz.render.text_direction import in_reading_order
 from nlviz.resources import asset
 
 Colour = tuple[int, int, int]
 
 REGULAR, BOLD = "fonts/DejaVuSans.ttf", "fonts/DejaVuSans-Bold.ttf"
-REPLACEMENT = "\ufffd"
+_PARTS = ("Mn", "Me", "Cf")  # categories of signs that are drawn with the one before them
 _MORE = "…–—−→‘’“”€ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρστυφχψωςάέήίόύώ"
 
 
@@ -46,15 +48,27 @@ def runs(text: str, *, bold: bool = False) -> list[tuple[str, str]]:
         if kind in ("Cc", "Zl", "Zp"):
             sign = " "
         path = own if _has(own, sign) else _font_with(sign)
-        if kind in ("Mn", "Me", "Cf"):  # belongs to the sign before it, or shows nothing
+        if kind in _PARTS:  # belongs to the sign before it, or shows nothing
             path = signs[-1][1] if signs else own
-            if not _has(path, sign):
+            if path and not _has(path, sign):
                 continue
-        signs.append((sign, path) if path else (REPLACEMENT, own))
-    return [
+        signs.append((sign, path))
+    pieces = [
         ("".join(sign for sign, _ in group), path)
         for path, group in groupby(signs, key=lambda pair: pair[1])
     ]
+    # What has no font is spelled in letters that have one; neighbours may now share theirs.
+    spelled = [(piece if path else _code(piece), path or own) for piece, path in pieces]
+    return in_reading_order(
+        [
+            ("".join(piece for piece, _ in group), path)
+            for path, group in groupby(spelled, key=lambda pair: pair[1])
+        ]
+    )
+
+
+def _code(text: str) -> str:
+    return "‹" + " ".join(f"U+{ord(sign):04X}" for sign in text) + "›"
 
 
 def plain(text: str) -> bool:
@@ -83,7 +97,7 @@ def missing(texts: Iterable[str]) -> list[str]:
     return [
         sign
         for sign in signs
-        if unicodedata.category(sign) not in ("Cc", "Zl", "Zp", "Mn", "Me", "Cf")
+        if unicodedata.category(sign) not in ("Cc", "Zl", "Zp", *_PARTS)
         and not _has(own, sign)
         and not _font_with(sign)
     ]
@@ -92,14 +106,16 @@ def missing(texts: Iterable[str]) -> list[str]:
 def missing_note(texts: Iterable[str]) -> str:
     """Return a sentence about the characters that no font here can draw, or an empty text.
 
-    >>> missing_note(["a private sign: \ue123"])
-    '� stands for what no font of this machine can draw (U+E123).'
+    >>> missing_note(["a private sign: \ue123", "plain"])[:64]
+    'Codes such as ‹U+E123› stand for characters that no font of this'
     """
-    signs = [f"U+{ord(sign):04X}" for sign in missing(texts)]
+    signs = missing(texts)
     if not signs:
         return ""
-    shown = ", ".join(signs[:5]) + (", ..." if len(signs) > 5 else "")
-    return f"{REPLACEMENT} stands for what no font of this machine can draw ({shown})."
+    return (
+        f"Codes such as {_code(signs[0])} stand for characters that no font of this machine can "
+        "draw; a font that has them, such as one of the Noto family, shows them."
+    )
 
 
 @lru_cache(1 << 14)

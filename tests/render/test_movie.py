@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.grid import TokenGrid
+from nlviz.clips.clip import Clip
 from nlviz.render import movie
 from nlviz.render.overlay import Overlay, overlay
 from nlviz.render.shown import ACCENT
@@ -54,6 +56,58 @@ def test_an_mp4_is_playable_h264(frames: int, height: int, width: int, tmp_path:
     assert picture.shape == first.shape
     # BT.709 is tagged, so both readers must give the colours back.
     assert np.abs(decoded[0].astype(int) - first).mean() < 6
+
+
+def boxes(data: bytes) -> list[str]:
+    kinds, at = [], 0
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at : at + 8])
+        kinds.append(kind.decode())
+        at += size
+    return kinds
+
+
+def test_an_mp4_begins_with_its_index_and_names_its_colours() -> None:
+    data = movie.mp4(shown(3, 53, 87))
+    kinds = boxes(data)
+    assert kinds.index("moov") < kinds.index("mdat")
+    # Primaries, transfer and matrix of BT.709, limited range, named by the container as well.
+    assert b"colrnclx" + bytes([0, 1, 0, 1, 0, 1, 0]) in data
+    with av.open(BytesIO(data)) as container:
+        codec = container.streams.video[0].codec_context
+        named = (codec.colorspace, codec.color_range, codec.color_primaries, codec.color_trc)
+        assert named == (1, 1, 1, 1)
+        assert codec.profile in ("High", "Main", "Constrained Baseline")
+
+
+@pytest.mark.parametrize(("frames", "pace"), [(7, 4.0), (1, 6.0)])
+def test_an_mp4_runs_at_one_rate(frames: int, pace: float) -> None:
+    with av.open(BytesIO(movie.mp4(shown(frames, 30, 50)))) as container:
+        stream = container.streams.video[0]
+        times = [frame.time for frame in container.decode(stream)]
+        count = frames if frames > 1 else round(movie.STILL_SECONDS * pace)
+        np.testing.assert_allclose(times, np.arange(count) / pace, atol=1e-3)
+        assert stream.duration is not None
+        assert stream.time_base is not None
+        assert float(stream.duration * stream.time_base) == pytest.approx(count / pace, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(400, 30), (30, 400), (67, 101), (1, 300), (300, 1), (7, 5)]
+)
+def test_pictures_keep_their_shape_on_even_pages(height: int, width: int) -> None:
+    clip = Clip.from_frames(np.full((2, height, width, 3), (200, 40, 40), np.uint8))
+    keys = TokenGrid((2, 1, 1), (1, height, width), ((height - 1) / 2, (width - 1) / 2, 0))
+    attention = AttentionMap(np.full((2, 1, 1), 0.5, np.float32), (0, 0.0, 0.0), keys)
+    page = list(movie.pages(overlay(clip, attention, strength=0.0)))[1]
+    assert page.shape[0] % 2 == page.shape[1] % 2 == 0
+    inked = np.abs(page[: -movie.FOOTER].astype(int) - movie.GROUND).max(-1) > 6
+    rows, columns = inked.any(1).sum(), inked.any(0).sum()
+    assert inked[inked.any(1)][:, inked.any(0)].mean() > 0.9
+    assert max(rows, columns) >= 480
+    factor = max(rows, columns) / max(height, width)
+    assert abs(rows - max(height * factor, 1)) <= 1
+    assert abs(columns - max(width * factor, 1)) <= 1
 
 
 def test_the_querys_frame_is_marked() -> None:

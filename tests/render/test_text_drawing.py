@@ -7,6 +7,7 @@ import pytest
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw
 
+from nlviz.render import text_drawing
 from nlviz.render.text_drawing import (
     REGULAR,
     missing,
@@ -55,19 +56,30 @@ def test_what_is_taken_for_known_is_in_both_fonts() -> None:
         assert [sign for sign in known if ord(sign) not in has] == []
 
 
-def test_what_no_font_has_is_marked_and_said() -> None:
-    private = "\ue123"
-    assert runs(f"a{private}b")[0][0] == "a\ufffdb"
-    assert missing(["abc", f"{private}{private}"]) == [private]
-    assert "U+E123" in missing_note([f"clip {private}.mp4"])
+def test_what_no_font_has_is_spelled_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_drawing, "_font_with", lambda sign: "")
+    own = runs("a")[0][1]
+    assert runs("a\ue123b") == [("a‹U+E123›b", own)]
+    assert runs("北京.mp4") == [("‹U+5317 U+4EAC›.mp4", own)]
+    assert runs("ने") == [("‹U+0928 U+0947›", own)]  # a vowel sign belongs to its letter
+    assert runs("🔥\ufe0f!") == [("‹U+1F525 U+FE0F›!", own)]
+    assert inked_width("北京") == inked_width("‹U+5317 U+4EAC›")
+    assert missing(["abc", "\ue123\ue123"]) == ["\ue123"]
+    assert "‹U+E123›" in missing_note(["clip \ue123.mp4"])
+    note = missing_note(["北京", "京都"])
+    assert note.startswith("Codes such as ‹U+5317› stand for characters that no font")
     assert missing_note(["clip.mp4", "×–…"]) == ""
+
+
+def test_two_names_that_no_font_has_do_not_look_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_drawing, "_font_with", lambda sign: "")
+    names = ("北京.mp4", "東京.mp4", "서울.mp4", "नमस्ते.mp4", "??.mp4")
+    assert len({runs(name)[0][0] for name in names}) == len(names)
 
 
 def test_what_the_bundled_font_lacks_a_font_of_the_machine_draws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from nlviz.render import text_drawing
-
     other = runs("a", bold=True)[0][1]  # stands for a font with the sign
     monkeypatch.setattr(text_drawing, "_font_with", lambda sign: other)
     assert runs("a猫b") == [("a", runs("a")[0][1]), ("猫", other), ("b", runs("a")[0][1])]
@@ -94,3 +106,32 @@ def test_texts_are_cut_and_wrapped_to_their_room() -> None:
     assert width(shortened(long, 20, 200), 20) <= 200
     assert all(width(line, 20) <= 150 for line in wrapped(long, 20, 150))
     assert shortened("", 20, 100) == ""
+
+
+def inked(text: str) -> list[tuple[int, int]]:
+    """Return the first and last inked column of each word-sized blob."""
+    image = Image.new("L", (700, 80), 0)
+    write(ImageDraw.Draw(image), (10, 50), text, 30, 255)  # type: ignore[arg-type]
+    columns = np.asarray(image).max(0) > 100
+    edges = np.flatnonzero(np.diff(np.r_[0, np.convolve(columns, np.ones(9), "same") > 0, 0]))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+@pytest.mark.parametrize("name", ["שלום", "مرحبا"])
+def test_a_line_runs_to_the_right_whatever_it_begins_with(name: str) -> None:
+    """The name comes first and ``IIII`` last, as where the name is European."""
+    blobs = inked(f"{name} - IIII")
+    end = inked("abcd - IIII")
+    assert blobs[-1][1] - blobs[-1][0] == end[-1][1] - end[-1][0]
+    alone = inked(name)
+    assert abs(blobs[0][1] - alone[0][1]) <= 2
+
+
+def test_letters_that_run_leftwards_are_ordered_and_joined() -> None:
+    image = Image.new("L", (200, 80), 0)
+    write(ImageDraw.Draw(image), (10, 50), "של", 30, 255)  # type: ignore[arg-type]
+    ink = np.asarray(image) > 100
+    # Lamed rises above the other letters, and as the second letter it stands on the left.
+    top = int(ink.any(1).argmax())
+    assert np.flatnonzero(ink[top]).mean() < np.flatnonzero(ink.any(0)).mean()
+    assert width("سلام", 30) < 0.9 * sum(width(sign, 30) for sign in "سلام")  # joined forms
