@@ -115,6 +115,9 @@ def print_table(done: Comparison) -> None:
             line = f"{name:18}{cells[0]:>8} {cells[1]:>8} {cells[2]:>9}  {values}"
             typer.echo(line.rstrip())
     typer.echo(f"sigma {done.sigma:.4g}, {done.sigma_from}; input: {done.precision}", err=True)
+    typer.echo(f"range {done.range.sentence}; PSNR and SSIM are measured against it", err=True)
+    for note in done.notes:
+        typer.echo(f"note: {note}", err=True)
     for row in done.table:
         if "non-commercial" in row["licence"]:
             typer.echo(f"{row['label']}: {row['licence']}", err=True)

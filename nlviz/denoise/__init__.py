@@ -5,8 +5,11 @@ filter has f = 1 in a window, the Gaussian filter an f of the distance, the bila
 distance and the pixels, non-local means (Buades, Coll and Morel 2005) of the patches, and the
 learned non-local network of what it made of them.
 
-Pictures are (H, W) or (H, W, 3) arrays, uint8, uint16 or float; ``sigma`` and ``h`` are in the
-picture's own units. The names are written in ``__init__.pyi`` and imported when first used.
+Pictures are (H, W) or (H, W, C) arrays, clips (T, H, W, C), volumes (Z, H, W) with axes="ZYX"; of
+uint8, uint16, another integer of at most 32 bits, or float of any range. ``sigma`` and ``h`` are in
+the picture's own units; where the value of white matters it is that of the type or told by the
+values, unless ``range`` gives it. The names are written in ``__init__.pyi`` and imported when first
+used.
 """
 
 from nlviz.lazy import public_names

@@ -14,23 +14,30 @@ from .comparison.setup import digest_of_pixels as digest_of_pixels
 from .comparison.setup import in_units as in_units
 from .denoiser import Denoiser as Denoiser
 from .denoiser import Parameter as Parameter
+from .estimation import ESTIMATOR as ESTIMATOR
+from .estimation import Estimate as Estimate
+from .estimation import estimate_noise as estimate_noise
+from .estimation import estimate_sigma as estimate_sigma
+from .estimation import sigma_estimate as sigma_estimate
 from .image import Image as Image
 from .image import picture_of as picture_of
 from .kernels.cpu import compiled as compiled
 from .kernels.cpu import warm_up as warm_up
-from .noise import ESTIMATOR as ESTIMATOR
 from .noise import Noise as Noise
 from .noise import add_noise as add_noise
-from .noise import estimate_sigma as estimate_sigma
 from .quality import method_noise as method_noise
 from .quality import psnr as psnr
 from .quality import ssim as ssim
+from .ranges import Range as Range
+from .ranges import range_of as range_of
 from .registry import denoise as denoise
 from .registry import denoise_clip as denoise_clip
 from .registry import find_denoiser as find_denoiser
 from .registry import list_clip_denoisers as list_clip_denoisers
 from .registry import list_denoisers as list_denoisers
+from .stabilising import Stabiliser as Stabiliser
 from .weighted_means import non_local_means as non_local_means
 from .weighted_means import non_local_means_of_clip as non_local_means_of_clip
+from .weighted_means import non_local_means_of_volume as non_local_means_of_volume
 
 __all__: list[str]

@@ -10,9 +10,11 @@ import numpy as np
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.patches import patch_affinity
 from nlviz.clips.clip import Clip
+from nlviz.denoise.axes import arranged
+from nlviz.denoise.estimation import estimate_sigma
 from nlviz.denoise.image import Image, to_planes
-from nlviz.denoise.image import data_range as white_of
-from nlviz.denoise.noise import checked_sigma, estimate_sigma
+from nlviz.denoise.noise import checked_sigma
+from nlviz.denoise.ranges import Given, range_of
 from nlviz.denoise.registry import SPELLINGS, find_denoiser
 from nlviz.denoise.weighted_means import window_of
 from nlviz.errors import NlvizError, did_you_mean
@@ -25,7 +27,7 @@ def affinity(
     name: str,
     *,
     sigma: float | None = None,
-    data_range: float | None = None,
+    data_range: Given = None,
     **parameters: Any,
 ) -> Affinity:
     """Return what a denoiser averages: row i times the pixels is its output at pixel i.
@@ -34,12 +36,12 @@ def affinity(
     and averages features, not pixels.
 
     Args:
-        image: the noisy picture, (H, W) or (H, W, 3), uint8, uint16 or float; or a
-            Clip, or its frames (T, H, W, 3).
+        image: the noisy picture, (H, W) or (H, W, C), of any type of picture; or a Clip, or its
+            frames (T, H, W, C).
         name: ``mean``, ``gaussian``, ``bilateral``, ``nl_means`` (or ``non-local-means``) or
             ``learned-nonlocal``; other spellings are in ``registry.SPELLINGS``.
         sigma: standard deviation of the noise in units of the picture; None estimates it.
-        data_range: value of white; see :func:`nlviz.denoise.image.data_range`.
+        data_range: value of white, or (black, white); see :func:`nlviz.denoise.ranges.range_of`.
         parameters: those of the denoiser, with its defaults. ``window=None`` lets ``nl_means``
             reach the whole picture.
 
@@ -60,10 +62,13 @@ def affinity(
         find_denoiser(name, of_clips=True)  # an unknown name is refused here
         raise NlvizError(f"{name} does not say what it averages{did_you_mean(name, WITH_AFFINITY)}")
     image = image.frames if isinstance(image, Clip) else np.asarray(image)
+    if sigma is not None and np.ndim(sigma):
+        raise NlvizError("an affinity has one sigma for all pixels, got a map; give a number")
+    arranged(image)
     clip = image.ndim == 4
-    planes = to_planes(image.reshape(-1, *image.shape[2:]) if clip else image)
-    white = white_of(image, data_range)
+    planes = to_planes(image.reshape(-1, *image.shape[2:]) if clip else image, checked=True)
     level = estimate_sigma(image) if sigma is None else checked_sigma(sigma)
+    white = range_of(image, data_range, sigma=level).span
     if name == "learned-nonlocal":
         from nlviz.denoise.networks.restore import learned_affinity
 

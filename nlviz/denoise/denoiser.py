@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
 
+import numpy as np
+
+from nlviz.denoise.axes import Kind
 from nlviz.denoise.image import Image
 from nlviz.errors import NlvizError, did_you_mean
 
-Value = float | int | bool | None
+Value = float | int | bool | None  # of a parameter; a map of it is an array
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Parameter:
         unit: "sigma" for values in the picture's units that go with the noise, else in words.
         kind: ``number`` above 0, ``odd`` whole number from 1 on, or ``switch``.
         optional: whether None is a value.
+        maps: whether an array is a value, with one for each pixel.
     """
 
     what: str
@@ -37,6 +41,7 @@ class Parameter:
     unit: str = ""
     kind: Literal["number", "odd", "switch"] = "number"
     optional: bool = False
+    maps: bool = False
 
     def at(self, sigma: float, white: float) -> Value:
         """Return the default for noise of this sigma in a picture of this white.
@@ -47,12 +52,14 @@ class Parameter:
         value = self.default(sigma / white) if callable(self.default) else self.default
         return value * sigma if self.unit == "sigma" and value is not None else value
 
-    def checked(self, name: str, value: Any) -> Value:
+    def checked(self, name: str, value: Any) -> Any:
         """Return a value that a caller gave, in its type.
 
         Raises:
             NlvizError: when it is not of the parameter's kind.
         """
+        if np.ndim(value):
+            return self._map(name, value)
         if self.kind == "switch":
             if value not in (True, False):
                 raise NlvizError(f"{name} is true or false, got {name}={value}")
@@ -70,6 +77,21 @@ class Parameter:
             cure = f"{start:g} times sigma" if self.unit == "sigma" else f"{start:g}"
             raise NlvizError(f"{name} must be above 0, got {name}={value}; {cure} is a start")
         return number
+
+    def _map(self, name: str, value: Any) -> Image:
+        if not self.maps:
+            raise NlvizError(
+                f"{name} is one value for all pixels, got an array of {np.shape(value)}; h of the "
+                "means that are computed here may be a map"
+            )
+        found = np.asarray(value)
+        if found.dtype.kind not in "uif" or not (found > 0).all():
+            bad = found[~(found > 0)] if found.dtype.kind in "uif" else found
+            raise NlvizError(
+                f"{name} must be above 0 everywhere, {bad.size} values of this map are not, the "
+                f"first is {bad.flat[0]}; mask pixels that shall stay as they are"
+            )
+        return found.astype(np.float64)
 
 
 def _odd(name: str, value: Any, unit: str) -> int:
@@ -102,7 +124,11 @@ class Denoiser:
         run: how it is computed.
         strength: name of the parameter that sets how much is smoothed; an oracle tunes it.
         takes: ``uint8`` for those that round and clip what they are given.
-        of_clips: whether ``run`` takes frames (T, H, W) or (T, H, W, 3) and looks across them.
+        of: which of ``clip`` and ``volume`` it takes whole, (T, H, W), (Z, H, W), or with channels
+            behind, and looks across frames or slices; others are taken a frame or slice at a time.
+        maps: whether sigma may be a map, an array, and ``run`` takes a ``mask`` over the pixels.
+        scales: whether it needs to know black and white; then it is given 0 for black.
+        channels: numbers of channels that ``run`` takes at once, where it does not take any.
         needs: module that must be installed.
         ready: whether it can run, beyond what must be installed.
         missing: what to do where it cannot, as the end of a sentence.
@@ -120,7 +146,10 @@ class Denoiser:
     run: Run
     strength: str
     takes: Literal["float", "uint8"] = "float"
-    of_clips: bool = False
+    of: tuple[Kind, ...] = ()
+    maps: bool = False
+    scales: bool = False
+    channels: tuple[int, ...] = (3,)
     needs: str | None = None
     ready: Callable[[], bool] = field(default=lambda: True)
     missing: str = ""
@@ -128,6 +157,11 @@ class Denoiser:
         default=lambda given: {}
     )
     slow: bool = False
+
+    @property
+    def of_clips(self) -> bool:
+        """Whether it looks across the frames of a clip."""
+        return "clip" in self.of
 
     @property
     def available(self) -> bool:
@@ -145,7 +179,7 @@ class Denoiser:
 
     def values(
         self, sigma: float, white: float, given: Mapping[str, Any] | None = None
-    ) -> dict[str, Value]:
+    ) -> dict[str, Any]:
         """Return the value of every parameter: what the caller gave, and defaults for the rest.
 
         Args:
@@ -163,7 +197,7 @@ class Denoiser:
                     f"{self.name} has no parameter {name!r}{did_you_mean(name, self.parameters)}"
                 )
         other = self.adjusted(given)
-        values: dict[str, Value] = {}
+        values: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             if name in given:
                 values[name] = parameter.checked(name, given[name])

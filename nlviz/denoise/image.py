@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
+from nlviz.denoise.axes import check_channels
+from nlviz.denoise.ranges import Given, range_of
 from nlviz.errors import NlvizError
 
 Image = npt.NDArray[Any]
 PlaneArray = npt.NDArray[np.floating[Any]]
 
-# Largest float values by which the range of a noisy float picture is told: noise goes beyond it.
-_RANGES = ((4.0, 1.0), (1023.0, 255.0))
+TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32", "float64")
+_DOUBLE = ("uint32", "int32", "float64")  # what float32 does not hold
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Planes:
     """A picture as planes, and how to get back.
 
     Attributes:
-        values: (C, H, W) float32 (float64 for float64 pictures), in the picture's own units,
-            contiguous; C is 1 or 3.
+        values: (C, H, W) float32 (float64 for what float32 does not hold), in the picture's own
+            units, contiguous.
         dtype: type of the picture.
         grey: whether the picture had no axis of channels.
     """
@@ -36,34 +38,76 @@ class Planes:
     def picture(self, values: PlaneArray) -> Image:
         """Return planes as a picture of the same type: integers are rounded and clipped."""
         image = values[0] if self.grey else values.transpose(1, 2, 0)
-        if self.dtype.kind == "u":
-            image = np.rint(image).clip(0, np.iinfo(self.dtype).max)
-        return np.ascontiguousarray(image, self.dtype)
+        return as_type(image, self.dtype)
+
+
+def as_type(image: Image, dtype: np.dtype[Any]) -> Image:
+    """Return float values as an array of a picture's type: integers are rounded and clipped.
+
+    >>> as_type(np.array([-3.2, 1.6, 300.0]), np.dtype(np.uint8))
+    array([  0,   2, 255], dtype=uint8)
+    """
+    if dtype.kind in "ui":
+        limits = np.iinfo(dtype)
+        image = np.rint(image).clip(limits.min, limits.max)
+    return np.ascontiguousarray(image, dtype)
+
+
+def working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+    """Return the type in which pictures of a type are computed.
+
+    >>> working_type(np.dtype(np.uint16)).__name__, working_type(np.dtype(np.int32)).__name__
+    ('float32', 'float64')
+    """
+    return np.float64 if dtype.name in _DOUBLE else np.float32
+
+
+def check_type(dtype: np.dtype[Any]) -> None:
+    """Raise NlvizError unless pictures can have this type."""
+    if dtype.newbyteorder("=").name in TYPES:
+        return
+    cures = {
+        "b": "it looks like a mask, which goes with a picture as mask=",
+        "c": "denoise its real and imaginary parts as two channels",
+        "O": "make it an array of numbers with image.astype",
+    }
+    cure = cures.get(dtype.kind, "convert it with image.astype")
+    raise NlvizError(
+        "a picture is uint8, uint16, float32 or float64, or another integer of at most 32 bits, "
+        f"this one is {dtype}; {cure}"
+    )
 
 
 def check_picture(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Raise NlvizError unless arrays of this shape and type can be pictures."""
-    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
-        hint = (
-            "; take the alpha channel off first, image[..., :3]"
-            if shape[2:] in ((2,), (4,))
-            else ""
-        )
-        raise NlvizError(f"a picture has the shape (H, W) or (H, W, 3), this one has {shape}{hint}")
+    check_channels(shape)
+    _check(shape, dtype)
+
+
+def _check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if 0 in shape:
         raise NlvizError(f"a picture needs at least one pixel, this one has the shape {shape}")
-    if dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
+    check_type(dtype)
+
+
+def check_finite(image: Image) -> None:
+    """Raise NlvizError unless all values are finite."""
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        bad = int((~np.isfinite(image)).sum())
         raise NlvizError(
-            "a picture is uint8, uint16, float32 or float64, this one is "
-            f"{dtype}; convert it with image.astype"
+            f"a picture holds finite numbers, {bad} of this one's are NaN or infinite; replace "
+            "them first, with numpy.nan_to_num for instance, or leave them out, with "
+            "mask=~numpy.isfinite(image)"
         )
 
 
-def to_planes(image: Image) -> Planes:
+def to_planes(image: Image, *, checked: bool = False) -> Planes:
     """Return a picture as planes.
 
     Args:
-        image: (H, W) or (H, W, 3); uint8, uint16, float32 or float64 (float16 becomes float32).
+        image: (H, W) or (H, W, C); uint8, uint16, another integer of at most 32 bits, float32 or
+            float64 (float16 becomes float32).
+        checked: whether it is known that the last of three axes are channels.
 
     Raises:
         NlvizError: when it is no such array, is empty, or holds NaN or infinity.
@@ -73,39 +117,31 @@ def to_planes(image: Image) -> Planes:
     ((3, 5, 7), dtype('uint8'))
     """
     image = np.asarray(image)
-    check_picture(image.shape, image.dtype)
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        bad = int((~np.isfinite(image)).sum())
-        raise NlvizError(
-            f"a picture holds finite numbers, {bad} of this one's are NaN or infinite; replace "
-            "them first, with numpy.nan_to_num for instance"
-        )
-    kept = image.astype(np.float32) if image.dtype == np.float16 else image
-    work = np.float64 if kept.dtype == np.float64 else np.float32
+    if not checked:
+        check_channels(image.shape)
+    _check(image.shape, image.dtype)
+    check_finite(image)
+    native = image.dtype.newbyteorder("=")
+    kept = image.astype(np.float32) if native == np.float16 else image.astype(native, copy=False)
     planes = kept[None] if kept.ndim == 2 else kept.transpose(2, 0, 1)
+    work = working_type(kept.dtype)
     return Planes(np.ascontiguousarray(planes, work), kept.dtype, kept.ndim == 2)
 
 
-def data_range(image: Image, given: float | None = None) -> float:
-    """Return the value of white: 255 or 65535 for integers; for floats 1, 255 or 65535.
+def data_range(image: Image, given: Given = None) -> float:
+    """Return the value of white less that of black: 255 or 65535 for integers; 1 or 255 for floats.
 
-    A float picture does not say its range; it is taken for the smallest that its values, with
-    noise, could have come from. Give it where this is wrong.
+    A float picture does not say its range; it is taken for 0..1 or 0..255 where its values, with
+    noise, could have come from there, and for what its values span elsewhere. Give it where this is
+    wrong. :func:`nlviz.denoise.ranges.range_of` says both ends, and where they come from.
 
     Raises:
-        NlvizError: when the given range is not above 0.
+        NlvizError: when the given range is none.
 
     >>> data_range(np.zeros((2, 3), np.uint8)), data_range(np.full((2, 3), 1.3))
     (255.0, 1.0)
     """
-    if given is not None:
-        if not given > 0:
-            raise NlvizError(f"the value of white must be above 0, got data_range={given:g}")
-        return float(given)
-    if image.dtype.kind == "u":
-        return float(np.iinfo(image.dtype).max)
-    largest = float(np.abs(image).max())
-    return next((white for most, white in _RANGES if largest <= most), 65535.0)
+    return range_of(image, given).span
 
 
 def picture_of(frame: Image, *, grey: bool = False) -> Image:

@@ -28,7 +28,10 @@ class Weighting:
         window: side of the window in pixels, odd; it may be smaller than the patch.
         patch_sigma: standard deviation in pixels of the weights over the patch; None is flat.
         spatial: standard deviation in pixels of the weights over the window; None is flat.
-        frames: frames of the window in time, odd; it is cut off at the ends of the clip.
+        frames: frames of the window in time, odd; it is cut off at the ends of the clip. Of a
+            volume the slices of the window, which is mirrored as rows and columns are.
+        patch_frames: slices of the patch, odd; 1 but for volumes.
+        volume: whether frames are the slices of a volume.
 
     Raises:
         NlvizError: when one of them is out of its range.
@@ -41,10 +44,13 @@ class Weighting:
     patch_sigma: float | None = None
     spatial: float | None = None
     frames: int = 1
+    patch_frames: int = 1
+    volume: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("patch", "window", "frames"):
-            object.__setattr__(self, name, _odd(name, getattr(self, name)))
+        for name in ("patch", "window", "frames", "patch_frames"):
+            said = self._said(name)
+            object.__setattr__(self, name, _odd(said, getattr(self, name)))
         if not self.h > 0:
             cure = (
                 "; take a small h, as the result nears the picture itself when h nears 0"
@@ -74,24 +80,45 @@ class Weighting:
         """Pixels beyond a query that its weights depend on."""
         return self.window // 2 + self.patch // 2
 
+    def _said(self, name: str) -> tuple[str, str]:
+        """Return what callers call a side, and its unit."""
+        if name in ("patch", "window"):
+            return name, "pixels"
+        if self.volume:
+            return {"frames": "window_slices", "patch_frames": "patch_slices"}[name], "slices"
+        return "frames_window", "frames"
+
     def taps(self) -> npt.NDArray[np.float64]:
         """Return weights over one axis of the patch; their outer product is its, of sum 1."""
-        away = np.arange(self.patch) - self.patch // 2
-        weights = np.ones(self.patch)
+        return self._taps(self.patch)
+
+    def depth_taps(self) -> npt.NDArray[np.float64]:
+        """Return weights over the slices of the patch, (patch_frames,), of sum 1."""
+        return self._taps(self.patch_frames)
+
+    def _taps(self, side: int) -> npt.NDArray[np.float64]:
+        away = np.arange(side) - side // 2
+        weights = np.ones(side)
         if self.patch_sigma is not None:
             weights = np.exp(-((away / self.patch_sigma) ** 2) / 2)
         shares: npt.NDArray[np.float64] = weights / weights.sum()
         return shares
 
-    def log_spatial(self) -> npt.NDArray[np.float64]:
-        """Return the natural logarithms of the spatial weights, (window, window)."""
+    def log_spatial(self, frames_away: int = 0) -> npt.NDArray[np.float64]:
+        """Return the natural logarithms of the spatial weights, (window, window).
+
+        Args:
+            frames_away: slices of a volume between query and keys; of a clip they do not count.
+        """
         away = (np.arange(self.window) - self.reach) ** 2
         apart = (away[:, None] + away).astype(np.float64)
+        if self.volume:
+            apart += frames_away**2
         return np.zeros_like(apart) if self.spatial is None else -apart / (2 * self.spatial**2)
 
 
-def _odd(name: str, value: Any) -> int:
-    name, unit = ("frames_window", "frames") if name == "frames" else (name, "pixels")
+def _odd(said: tuple[str, str], value: Any) -> int:
+    name, unit = said
     try:
         number = operator.index(value)
     except TypeError:

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from nlviz.denoise import noise as noises
+from nlviz.denoise.estimation import ESTIMATOR, estimate_sigma
 from nlviz.denoise.image import Image as Array
-from nlviz.denoise.noise import ESTIMATOR, Noise, add_noise, estimate_sigma
+from nlviz.denoise.noise import Noise, add_noise
 from nlviz.errors import NlvizError
 from nlviz.resources import asset
 
@@ -142,7 +143,7 @@ def test_a_constant_picture_has_no_noise_and_one_pixel_cannot_tell() -> None:
     ("picture", "sentence"),
     [
         (np.full((4, 6), np.nan), "24 of this one's are NaN"),
-        (np.zeros((4, 6, 2), np.uint8), "alpha"),
+        (np.zeros((24, 16, 36), np.uint8), "picture of 36 channels; say which"),
         (np.zeros((4, 6), np.int64), "convert it with image.astype"),
         (np.zeros((0, 6)), "at least one pixel"),
     ],

@@ -143,7 +143,7 @@ def test_without_noise_nothing_is_removed_unless_asked(name: str) -> None:
 
 def test_a_sigma_that_is_not_given_is_estimated() -> None:
     noisy = add_noise(photo(), 20)
-    from nlviz.denoise.noise import estimate_sigma
+    from nlviz.denoise.estimation import estimate_sigma
 
     given = denoise(noisy, "gaussian", sigma=estimate_sigma(noisy))
     assert np.array_equal(denoise(noisy, "gaussian"), given)
@@ -171,10 +171,15 @@ def test_numbers_out_of_their_range_are_told(options: dict[str, float], sentence
 @pytest.mark.parametrize(
     ("picture", "sentence"),
     [
-        (np.zeros((8, 9, 2), np.uint8), "take the alpha channel off"),
-        (np.zeros((8, 9, 4), np.uint8), "take the alpha channel off"),
+        (np.zeros((24, 8, 19), np.uint8), "may be a volume of 24 slices, 24 frames of a clip"),
+        (
+            np.zeros((3, 8, 19), np.uint8),
+            "they seem to come first; say axes='CYX'",
+        ),
+        (np.zeros((8, 9), complex), "real and imaginary parts as two channels"),
+        (np.zeros((8, 9), np.int64), "convert it with image.astype"),
         (np.full((8, 9), np.inf), "72 of this one's are NaN or infinite"),
-        (np.zeros((8, 9), bool), "convert it with image.astype"),
+        (np.zeros((8, 9), bool), "looks like a mask, which goes with a picture as mask="),
         (np.zeros(9), "shape"),
     ],
 )

@@ -232,7 +232,7 @@ def test_another_picture_is_refused(compared: Comparison, tmp_path: Path) -> Non
         (lambda c: json.dumps({**c, "picture": 5}), "edited into no comparison"),
         (
             lambda c: json.dumps({**c, "setup": {**c["setup"], "noise": {"kind": "loud"}}}),
-            "noise.kind must be gaussian, poisson-gaussian or salt-and-pepper, got 'loud'",
+            "noise.kind must be gaussian, poisson, poisson-gaussian or salt-and-pepper, got 'loud'",
         ),
     ],
 )

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from nlviz.denoise.comparison.run import compare
 from nlviz.denoise.comparison.setup import default_denoisers
+from nlviz.denoise.estimation import estimate_sigma
 from nlviz.denoise.image import Image, to_planes
-from nlviz.denoise.image import data_range as white_of
-from nlviz.denoise.noise import checked_sigma, estimate_sigma
+from nlviz.denoise.noise import checked_sigma
+from nlviz.denoise.ranges import Given, range_of
 from nlviz.denoise.weighting import Weighting
 from nlviz.errors import NlvizError
 from nlviz.progress import Listener, Progress
@@ -75,13 +76,13 @@ def psnr_over_sigma(
     seed: int = 0,
     fair: bool = False,
     parameters: Mapping[str, Any] | None = None,
-    data_range: float | None = None,
+    data_range: Given = None,
     progress: Listener | None = None,
 ) -> QualityCurve:
     """Return the quality of denoisers on one picture with more and more Gaussian noise.
 
     Args:
-        image: the clean picture (H, W) or (H, W, 3), or a clip (T, H, W, 3).
+        image: the clean picture (H, W) or (H, W, C), or a clip (T, H, W, C).
         sigmas: standard deviations in units of the picture; by default 5 to 100 of 255.
         denoisers: as in :func:`nlviz.denoise.compare`.
         seed: as there.
@@ -99,9 +100,9 @@ def psnr_over_sigma(
     True
     """
     image, report = np.asarray(image), Progress.of(progress)
-    white = white_of(image, data_range)
+    ends = range_of(image, data_range, sigma=0)
     if sigmas is None:
-        sigmas = [s * white / 255 for s in SIGMAS]
+        sigmas = [s * ends.span / 255 for s in SIGMAS]
     if not len(sigmas):
         raise NlvizError("a curve over sigma needs at least one sigma, none is given")
     levels = [checked_sigma(s) for s in sigmas]
@@ -117,7 +118,7 @@ def psnr_over_sigma(
                 seed=seed,
                 fair=fair,
                 parameters=parameters,
-                data_range=white,
+                data_range=(ends.low, ends.high),
                 progress=report.part(index / len(levels), (index + 1) / len(levels)),
             )
         )
@@ -155,7 +156,7 @@ def effective_number_over_h(
     does not begin at 1.
 
     Args:
-        image: the noisy picture (H, W) or (H, W, 3).
+        image: the noisy picture (H, W) or (H, W, C).
         sigma: standard deviation of its noise; None estimates it.
         h: strengths in units of the picture; by default 0.1 to 3 times sigma.
         queries: how many pixels are asked, drawn at random.

@@ -11,14 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
-from nlviz.denoise.denoiser import Denoiser, Value
-from nlviz.denoise.image import Image
-from nlviz.denoise.image import data_range as white_of
-from nlviz.denoise.noise import checked_sigma, estimate_sigma
+from nlviz.denoise.denoiser import Denoiser
+from nlviz.denoise.estimation import under_mask
+from nlviz.denoise.ground import filled
+from nlviz.denoise.image import Image, working_type
+from nlviz.denoise.noise import Noise
 from nlviz.denoise.quality import psnr
-from nlviz.denoise.registry import denoise_picture, find_denoiser
+from nlviz.denoise.ranges import Given, Range, range_of
+from nlviz.denoise.registry import denoiser_of, told_of
+from nlviz.denoise.told import Told, carried_out, values_for
 from nlviz.errors import NlvizError
 from nlviz.progress import Listener, Progress
 
@@ -60,47 +63,60 @@ def oracle(
     grid: Sequence[float] | None = None,
     *,
     sigma: float | None = None,
-    data_range: float | None = None,
+    data_range: Given = None,
+    axes: str | None = None,
+    mask: npt.ArrayLike | None = None,
+    noise: Noise | str | None = None,
     progress: Listener | None = None,
     **parameters: Any,
 ) -> Tuned:
     """Return the strength of a denoiser that gives the highest PSNR against the clean picture.
 
     Args:
-        image: the clean picture (H, W) or (H, W, 3), or frames (T, H, W, 3).
+        image: the clean picture (H, W) or (H, W, C), or frames (T, H, W, C).
         noisy: the same with noise.
         name: one of ``list_denoisers()``, or ``list_clip_denoisers()`` for frames.
         grid: values to try, in units of the picture for h; by default multiples of the default,
             a quarter apart, on both sides until PSNR falls, and then the halves around the best.
         sigma: as in :func:`nlviz.denoise.denoise`.
         data_range: as there; by default that of ``image``.
+        axes: as there, of both.
+        mask: as there; what is masked is not measured.
+        noise: as there.
         progress: as there.
         parameters: the other parameters, as there.
 
     Raises:
         NlvizError: as there, and for an empty grid.
 
+    >>> import numpy as np
     >>> clean = np.kron([[0.0, 60.0], [90.0, 30.0]], np.ones((12, 16)))
     >>> noisy = clean + np.random.default_rng(0).normal(0, 5, clean.shape)
     >>> tuned = oracle(clean, noisy, "non-local-means", [1, 4, 40], sigma=5, window=7)
     >>> tuned.h, [h for h, _ in tuned.grid]
     (4.0, [1.0, 4.0, 40.0])
     """
-    image, noisy = np.asarray(image), np.asarray(noisy)
-    denoiser = find_denoiser(name, of_clips=noisy.ndim == 4)
-    level = estimate_sigma(noisy) if sigma is None else checked_sigma(sigma)
-    white = white_of(image, data_range)
-    values = denoiser.values(level, white, parameters)
-    return tuned(denoiser, image, noisy, level, white, values, grid, progress)
+    clean, _ = under_mask(image, None, axes)
+    found, ground = under_mask(noisy, mask, axes)
+    denoiser = denoiser_of(name, found.kind)
+    seen = filled(found.values, ground)
+    ends = data_range if data_range is not None else _pair(range_of(clean.values, sigma=0))
+    told = told_of(found, seen, ground, sigma, ends, noise)
+    values = values_for(denoiser, told, parameters, found.places)
+    work = seen.astype(working_type(seen.dtype))
+    return tuned(denoiser, clean.values, work, told, values, grid, progress)
+
+
+def _pair(ends: Range) -> tuple[float, float]:
+    return ends.low, ends.high
 
 
 def tuned(
     denoiser: Denoiser,
     clean: Image,
     noisy: Image,
-    sigma: float,
-    white: float,
-    values: Mapping[str, Value],
+    told: Told,
+    values: Mapping[str, Any],
     grid: Sequence[float] | None = None,
     progress: Listener | None = None,
 ) -> Tuned:
@@ -117,11 +133,10 @@ def tuned(
         if value in found:
             return
         report(f"Oracle: {denoiser.label}, {what} = {value:.4g}", 1 - 0.85 ** len(found))
-        if value == 0:
-            found[value] = psnr(clean, noisy, data_range=white)
-            return
-        done = denoise_picture(denoiser, noisy, sigma, white, {**values, what: checked})
-        found[value] = psnr(clean, done, data_range=white)
+        done = (
+            noisy if value == 0 else carried_out(denoiser, noisy, told, {**values, what: checked})
+        )
+        found[value] = psnr(clean, done, data_range=_pair(told.range), mask=told.mask)
 
     if grid is not None:
         if not len(grid):

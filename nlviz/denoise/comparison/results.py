@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlviz.denoise.axes import Kind
 from nlviz.denoise.comparison.oracle import Tuned
 from nlviz.denoise.comparison.setup import Precision, Setup
 from nlviz.denoise.denoiser import Value
+from nlviz.denoise.ground import Mask
 from nlviz.denoise.image import Image
+from nlviz.denoise.ranges import Range
 from nlviz.errors import NlvizError
 from nlviz.picture import strip_html
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 COLUMNS = ("psnr", "ssim", "seconds")  # that have a best value
 Part = tuple[slice, slice]
 EVERYTHING: Part = (slice(None), slice(None))
@@ -29,7 +32,7 @@ class Result:
     """What one denoiser made of the noisy picture.
 
     Attributes:
-        picture: float32 in the picture's units, neither rounded nor clipped.
+        picture: of the type of the noisy one, in the picture's units, neither rounded nor clipped.
         method_noise: noisy minus picture.
         psnr, ssim: against the clean picture; None where that is unknown, and ssim None for
             pictures below 11 pixels.
@@ -59,18 +62,23 @@ class Comparison:
     """Denoisers on one noisy picture, or on one noisy clip.
 
     Attributes:
-        clean: the clean picture, or None for one that was noisy already.
-        noisy: float32, what every denoiser was given.
+        clean: the clean picture, or None for one that was noisy already; its axes in the order T
+            or Z, Y, X, C.
+        noisy: float32, what every denoiser was given; float64 where float32 does not hold it.
         results: by name, in the order asked for.
         sigma: standard deviation of the noise that the denoisers were given.
         sigma_from: where sigma comes from, in words.
-        white: value of white.
+        range: black and white, and how they are known; PSNR and SSIM are measured against it.
         precision: ``float``, or ``uint8`` where the input was rounded and clipped for all.
         setup: how it was made.
         digest: sha256 of the pixels that were given.
         psnr, ssim: of the noisy picture itself.
         name: of the picture.
         source: how to find the picture again, for files.
+        kind: whether it is a picture, a clip or a volume.
+        coloured: whether its last axis are channels.
+        mask: True where a pixel does not count, or None.
+        notes: sentences on the noise and the range that a reader should know.
     """
 
     clean: Image | None
@@ -78,7 +86,7 @@ class Comparison:
     results: dict[str, Result]
     sigma: float
     sigma_from: str
-    white: float
+    range: Range
     precision: Precision
     setup: Setup
     digest: str
@@ -86,15 +94,24 @@ class Comparison:
     ssim: float | None
     name: str = "picture"
     source: Mapping[str, Any] | None = None
+    kind: Kind = "picture"
+    coloured: bool = False
+    mask: Mask | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def white(self) -> float:
+        """White less black: what PSNR and SSIM are measured against."""
+        return self.range.span
 
     @property
     def of_clip(self) -> bool:
-        """Whether frames were denoised rather than one picture."""
-        return self.noisy.ndim == 4
+        """Whether frames, or slices of a volume, were denoised rather than one picture."""
+        return self.kind != "picture"
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the picture, or of a frame, in pixels."""
+        """Height and width of the picture, or of a frame or slice, in pixels."""
         height, width = self.noisy.shape[1:3] if self.of_clip else self.noisy.shape[:2]
         return height, width
 
@@ -160,7 +177,7 @@ class Comparison:
         picture = {"clean": self.clean, "noisy": self.noisy}.get(key)
         if picture is None:
             picture = self._result(key).picture
-        return _seen(self._cut(picture, frame, part) / self.white)
+        return _seen((self._cut(picture, frame, part) - self.range.low) / self.white)
 
     def shown_noise(
         self, name: str, *, frame: int | None = None, part: Part = EVERYTHING
@@ -182,7 +199,10 @@ class Comparison:
     def _cut(self, picture: Image, frame: int | None, part: Part) -> npt.NDArray[np.float64]:
         if self.of_clip:
             picture = picture[len(picture) // 2 if frame is None else frame]
-        return np.asarray(picture[part], np.float64)
+        values = np.asarray(picture[part], np.float64)
+        if self.coloured and values.shape[-1] != 3:
+            return values.mean(-1)  # type: ignore[no-any-return]
+        return values
 
     def _result(self, name: str) -> Result:
         if name not in self.results:
@@ -192,7 +212,8 @@ class Comparison:
     def __repr__(self) -> str:
         size = "x".join(map(str, self.noisy.shape))
         return (
-            f"Comparison({self.name!r}, {size}, sigma {self.sigma:.4g}: {', '.join(self.results)})"
+            f"Comparison({self.name!r}, {size}, range {self.range.low:.6g} to "
+            f"{self.range.high:.6g}, sigma {self.sigma:.4g}: {', '.join(self.results)})"
         )
 
     def _repr_html_(self) -> str:

@@ -5,26 +5,30 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from nlviz.denoise.comparison.given import GivenPictures, model_of, sigma_of_white
 from nlviz.denoise.comparison.oracle import Tuned, tuned
 from nlviz.denoise.comparison.results import Comparison as Comparison
 from nlviz.denoise.comparison.results import Floats, Result
 from nlviz.denoise.comparison.setup import Precision, Setup, default_denoisers, digest_of_pixels
-from nlviz.denoise.denoiser import Denoiser, Value
+from nlviz.denoise.denoiser import Denoiser
+from nlviz.denoise.estimation import under_mask
+from nlviz.denoise.ground import filled
 from nlviz.denoise.image import Image
-from nlviz.denoise.image import data_range as white_of
-from nlviz.denoise.methods.opencv import as_bytes
-from nlviz.denoise.noise import ESTIMATOR, Noise, add_noise, checked_picture, estimate_sigma
+from nlviz.denoise.noise import Noise, check_pixels
 from nlviz.denoise.quality import SIDE, method_noise, psnr, ssim
-from nlviz.denoise.registry import denoise_picture, find_denoiser
+from nlviz.denoise.ranges import Given, one_range, range_of
+from nlviz.denoise.registry import denoiser_of
+from nlviz.denoise.told import Told, carried_out, values_for
 from nlviz.errors import NlvizError
 from nlviz.progress import SILENT, Listener, Progress
 
-_EIGHT_BITS = 25.0 / 255.0  # the default sigma, as a share of white
 _MOST_RUNS = 5  # of which the fastest is told, as other programs only ever slow one down
 _QUICK = 0.1  # seconds after which none is repeated
 _WARM: set[tuple[Any, ...]] = set()
@@ -41,21 +45,28 @@ def compare(
     noisy: Image | bool | None = None,
     fair: bool = False,
     parameters: Mapping[str, Any] | None = None,
-    data_range: float | None = None,
+    data_range: Given = None,
+    range: Sequence[float] | None = None,
     precision: Precision | None = None,
+    axes: str | None = None,
+    mask: npt.ArrayLike | None = None,
+    stabilise: bool = False,
     name: str = "picture",
     progress: Listener | None = None,
 ) -> Comparison:
     """Run denoisers on one noisy picture and measure what each gives.
 
     Args:
-        image: the clean picture (H, W) or (H, W, 3), or a clip (T, H, W, 3): uint8, uint16, float.
+        image: the clean picture (H, W) or (H, W, C), or a clip (T, H, W, C), of any type of
+            picture; or with ``axes`` a volume.
         sigma: of the Gaussian noise that is added, in units of the picture; by default 25 of 255.
             With ``noise`` or ``noisy``: what the denoisers are given; by default the noise's own
             level, or the estimate.
         denoisers: names; by default all that run here but the very slow ones.
         seed: of the noise.
-        noise: another noise than Gaussian.
+        noise: another noise than Gaussian. Of a picture that is noisy already: the Poisson-Gaussian
+            noise that it has, or "poisson" or "poisson-gaussian" to estimate it, which is made even
+            for the denoisers.
         clipped: whether values of the noisy picture beyond the range are cut off.
         noisy: a picture that is noisy already, with its clean one or, without ``image``, alone;
             True says that ``image`` itself is noisy. Alone there is no PSNR and no SSIM.
@@ -64,8 +75,14 @@ def compare(
             the rounded and clipped picture.
         parameters: value by name for all that have it, {"patch": 5}, or for one denoiser,
             {"bm3d": {"level": 20}}.
-        data_range: value of white, see :func:`nlviz.denoise.image.data_range`.
+        data_range: value of white, or (black, white), see
+            :func:`nlviz.denoise.ranges.range_of`; PSNR and SSIM are measured against it.
+        range: (black, white), another way to say ``data_range``.
         precision: ``float`` or ``uint8`` input for all, whatever ``fair`` says.
+        axes: letters of the axes, see :func:`nlviz.denoise.denoise`.
+        mask: True where a pixel does not count, see there; it is not measured either.
+        stabilise: whether Poisson-Gaussian noise that is added is made even before each denoiser,
+            see :mod:`nlviz.denoise.stabilising`, rather than told by its mean level.
         name: of the picture.
         progress: called with a sentence and a share in [0, 1]; what it raises cancels.
 
@@ -87,24 +104,41 @@ def compare(
     given = image if noisy is None else noisy
     if given is None:
         raise NlvizError("a comparison needs a picture, none is given")
-    given = np.asarray(given)
-    if noisy is not None and noise is not None:
-        raise NlvizError("a picture that is noisy already gets no more noise; leave noise out")
-    if noisy is None:
-        told = sigma if noise is not None else None
-        if noise is None:
-            checked_picture(given)
-            amount = _EIGHT_BITS * white_of(given, data_range) if sigma is None else sigma
-            noise = Noise(sigma=amount)
-        noise = replace(noise, clipped=noise.clipped or clipped)
+    found, ground = under_mask(given, mask, axes)
+    check_pixels(filled(found.values, ground))
+    data_range = one_range(data_range, range)
+    model: Noise | None = None
+    told = sigma
+    if noisy is not None:
+        noise, model = None, model_of(noise, found, ground)
+    elif isinstance(noise, str):
+        raise NlvizError(f"noise that is added is a Noise, got {noise!r}; give its gain and sigma")
     else:
-        told = sigma
-    names = default_denoisers(of_clips=given.ndim == 4) if denoisers is None else tuple(denoisers)
-    setup = Setup(names, noise, told, seed, fair, dict(parameters or {}), data_range, precision)
+        if noise is None:
+            ends = range_of(filled(found.values, ground), data_range, sigma=0, mask=ground)
+            noise, told = Noise(sigma=sigma_of_white(ends.span) if sigma is None else sigma), None
+        noise = replace(noise, clipped=noise.clipped or clipped)
+        model = replace(noise, clipped=False) if stabilise else None
+    kind = found.kind
+    names = default_denoisers(of_clips=kind == "clip") if denoisers is None else tuple(denoisers)
+    ends_given = data_range if isinstance(data_range, int | float | None) else tuple(data_range)
+    setup = Setup(
+        names,
+        noise,
+        told,
+        seed,
+        fair,
+        dict(parameters or {}),
+        ends_given,  # type: ignore[arg-type]
+        precision,
+        axes,
+        model,
+    )
     return carry_out(
         setup,
         image,
-        noisy=None if noisy is None else given,
+        noisy=None if noisy is None else noisy,
+        mask=mask,
         name=name,
         progress=progress,
     )
@@ -115,6 +149,7 @@ def carry_out(
     image: Image | None,
     *,
     noisy: Image | None = None,
+    mask: npt.ArrayLike | None = None,
     name: str = "picture",
     progress: Listener | None = None,
 ) -> Comparison:
@@ -124,6 +159,7 @@ def carry_out(
         setup: how.
         image: the clean picture, or None.
         noisy: the noisy one, where no noise is added.
+        mask: True where a pixel does not count.
         name: of the picture.
         progress: called with a sentence and a share in [0, 1]; what it raises cancels.
 
@@ -131,47 +167,40 @@ def carry_out(
         NlvizError: as :func:`compare`.
     """
     report = Progress.of(progress)
-    clean = None if image is None else np.asarray(image)
-    given = clean if noisy is None else np.asarray(noisy)
-    if given is None:
-        raise NlvizError("a comparison needs a picture, none is given")
-    checked_picture(given)
-    of_clips = given.ndim == 4
-    setup.check(of_clips=of_clips)
+    given = GivenPictures.of(setup, image, noisy, mask)
+    kind, clean = given.found.kind, given.clean
+    setup.check(of_clips=kind == "clip", of_volumes=kind == "volume")
     if setup.fair and clean is None:
         raise NlvizError(
             "a fair comparison tunes against the clean picture, which is not there; leave fair out"
         )
-    white = white_of(given if clean is None else clean, setup.data_range)
     report("Adding noise", 0.0)
-    seen, sigma, origin = noisy_input(setup, clean, noisy=given)
-    precision = setup.input_type(of_clips=of_clips)
+    seen, told, origin, notes = given.seen()
+    precision = setup.input_type(of_clips=kind == "clip")
     results: dict[str, Result] = {}
     for index, each in enumerate(setup.denoisers):
         first, last = index / len(setup.denoisers), (index + 1) / len(setup.denoisers)
         results[each] = _result(
-            setup,
-            find_denoiser(each, of_clips=of_clips),
-            clean,
-            seen,
-            sigma,
-            white,
-            report.part(first, last),
+            setup, denoiser_of(each, kind), clean, seen, told, report.part(first, last)
         )
     report("Measured", 1.0)
-    before = _quality(clean, seen, white)
+    before = _quality(clean, seen, told)
     return Comparison(
         clean,
         seen,
         results,
-        sigma,
+        told.sigma,
         origin,
-        white,
+        told.range,
         precision,
         setup,
-        digest_of_pixels(given if clean is None else clean),
+        digest_of_pixels(given.digested),
         *before,
         name=name,
+        kind=kind,
+        coloured=told.coloured,
+        mask=told.mask,
+        notes=notes,
     )
 
 
@@ -194,40 +223,8 @@ def noisy_input(
     >>> noisy_input(Setup(("mean",), Noise(sigma=5)), np.full((5, 7), 9, np.uint8))[1:]
     (5.0, 'that of the noise')
     """
-    given = image if noisy is None else noisy
-    if given is None:
-        raise NlvizError("a comparison needs a picture, none is given")
-    checked_picture(given)
-    white = white_of(given if image is None else image, setup.data_range)
-    seen, sigma, origin = _seen_and_told(setup, image, given, white)
-    if setup.input_type(of_clips=given.ndim == 4) == "uint8":
-        seen = (as_bytes(seen, white) * np.float32(white / 255)).astype(np.float32)
-    return seen, sigma, origin
-
-
-def _seen_and_told(
-    setup: Setup, clean: Image | None, given: Image, white: float
-) -> tuple[Floats, float, str]:
-    """Return the noisy picture, the sigma that denoisers are given, and where that comes from."""
-    if setup.noise is None or clean is None:
-        seen = given.astype(np.float32)
-        if setup.sigma is not None:
-            return seen, float(setup.sigma), "given"
-        return seen, estimate_sigma(given), f"estimated: {ESTIMATOR}"
-    if setup.noise.sigma > 4 * white:
-        raise NlvizError(
-            f"sigma is in units of the picture, whose white is {white:g}; sigma="
-            f"{setup.noise.sigma:g} leaves nothing of it, and 25 of 255 would be "
-            f"sigma={_EIGHT_BITS * white:.3g}"
-        )
-    seen = add_noise(clean, setup.noise, seed=setup.seed, data_range=white)
-    if setup.sigma is not None:
-        return seen, float(setup.sigma), "given"
-    level = setup.noise.level(
-        clean.reshape(-1, *clean.shape[2:]) if clean.ndim == 4 else clean, data_range=white
-    )
-    what = "that of the noise" if setup.noise.kind == "gaussian" else "root of the mean variance"
-    return seen, level, what
+    seen, told, origin, _ = GivenPictures.of(setup, image, noisy, None).seen()
+    return seen, told.sigma, origin
 
 
 def _result(
@@ -235,40 +232,33 @@ def _result(
     denoiser: Denoiser,
     clean: Image | None,
     noisy: Floats,
-    sigma: float,
-    white: float,
+    told: Told,
     report: Progress,
 ) -> Result:
     asked = setup.of(denoiser)
-    values = denoiser.values(sigma, white, asked)
+    places = noisy.shape[:-1] if told.coloured else noisy.shape
+    values = values_for(denoiser, told, asked, places)
     found = None
-    _warm_up(denoiser, noisy, white, values, report)
+    _warm_up(denoiser, noisy, told, values, report)
     if setup.fair and clean is not None:
-        found = tuned(
-            denoiser,
-            clean,
-            noisy,
-            sigma,
-            white,
-            values,
-            progress=report.part(0.0, 0.9),
-        )
+        found = tuned(denoiser, clean, noisy, told, values, progress=report.part(0.0, 0.9))
         whole = denoiser.parameters[denoiser.strength].kind == "odd"
         values[denoiser.strength] = int(found.value) if whole else found.value
-    if sigma == 0 and found is None and denoiser.strength not in asked:
+    nothing = told.sigma == 0 and told.stabiliser is None
+    if nothing and found is None and denoiser.strength not in asked:
         picture, seconds = noisy.copy(), 0.0
     else:
         picture, seconds = _timed(
-            lambda told: denoise_picture(denoiser, noisy, sigma, white, values, told), report
+            lambda progress: carried_out(denoiser, noisy, told, values, progress), report
         )
-    picture = np.asarray(picture, np.float32)
+    picture = np.asarray(picture, noisy.dtype)
     return Result(
         picture,
         method_noise(noisy, picture),
-        *_quality(clean, picture, white),
+        *_quality(clean, picture, told),
         seconds,
         values,
-        _note(denoiser, noisy, white, found),
+        _note(denoiser, noisy, told, found),
         denoiser.licence,
         denoiser.label,
         found,
@@ -289,42 +279,60 @@ def _timed(run: Callable[[Progress], Image], report: Progress) -> tuple[Image, f
 
 
 def _warm_up(
-    denoiser: Denoiser, noisy: Floats, white: float, values: Mapping[str, Value], report: Progress
+    denoiser: Denoiser, noisy: Floats, told: Told, values: Mapping[str, Any], report: Progress
 ) -> None:
     """Let a denoiser import, load and compile what it needs on a corner, before the clock runs."""
-    key = (denoiser.name, noisy.shape[3:], noisy.ndim, values.get("patch"))
+    channels = noisy.shape[-1] if told.coloured else 0
+    masked = told.mask is not None and denoiser.maps
+    key = (denoiser.name, channels, told.kind, masked, values.get("patch"))
     if key in _WARM:
         return
     report(f"Preparing: {denoiser.label}", 0.0)
-    corner = noisy[:2, :24, :24] if noisy.ndim == 4 else noisy[:24, :24]
-    if noisy.ndim == 4 and not denoiser.of_clips:
-        corner = corner[0]
+    many = told.kind != "picture"
+    corner = noisy[:2, :24, :24] if many else noisy[:24, :24]
+    mask = np.zeros(corner.shape[: 2 + many], np.bool_) if masked else None
+    if mask is not None:
+        mask[..., 0] = corner.shape[1 + many] > 1
     # Any sigma will do: only that it runs matters.
-    sigma = white / 10
-    denoiser.run(
+    sigma = told.range.span / 10
+    small = Told(sigma, told.range, told.kind, told.coloured, None, mask)
+    carried_out(
+        denoiser,
         corner,
-        sigma,
-        white,
+        small,
+        denoiser.values(sigma, told.range.span),
         Progress(lambda sentence, _: report(sentence[:1].upper() + sentence[1:], 0.0)),
-        **denoiser.values(sigma, white),
     )
     _WARM.add(key)
 
 
-def _quality(
-    clean: Image | None, picture: Image, white: float
-) -> tuple[float | None, float | None]:
+def _quality(clean: Image | None, picture: Image, told: Told) -> tuple[float | None, float | None]:
     if clean is None:
         return None, None
-    height, width = clean.shape[1:3] if clean.ndim == 4 else clean.shape[:2]
-    near = ssim(clean, picture, data_range=white) if min(height, width) >= SIDE else None
-    return psnr(clean, picture, data_range=white), near
+    many = told.kind != "picture"
+    height, width = clean.shape[1:3] if many else clean.shape[:2]
+    ends = (told.range.low, told.range.high)
+    axes = f"{'T' if many else ''}YX{'C' if told.coloured else ''}"
+    near = None
+    if min(height, width) >= SIDE:
+        with suppress(NlvizError):  # the mask may leave no window
+            near = ssim(clean, picture, data_range=ends, mask=told.mask, axes=axes)
+    return psnr(clean, picture, data_range=ends, mask=told.mask), near
 
 
-def _note(denoiser: Denoiser, noisy: Floats, white: float, found: Tuned | None) -> str:
+def _note(denoiser: Denoiser, noisy: Floats, told: Told, found: Tuned | None) -> str:
     notes = [denoiser.note]
-    if denoiser.takes == "uint8":
-        share = float(((noisy < -0.5 * white / 255) | (noisy > 255.5 / 255 * white)).mean())
+    if told.kind == "volume" and "volume" not in denoiser.of:
+        notes.append("Slice by slice.")
+    channels = noisy.shape[-1] if told.coloured else 3
+    if denoiser.scales and channels not in denoiser.channels:
+        notes.append("Channel by channel.")
+    if told.mask is not None and not denoiser.maps:
+        notes.append("Takes no mask: masked pixels had the nearest value.")
+    if denoiser.takes == "uint8" and told.stabiliser is None:
+        ends = told.range.holding(noisy, told.sigma)
+        half = 0.5 * ends.span / 255
+        share = float(((noisy < ends.low - half) | (noisy > ends.high + half)).mean())
         if share > 0:
             notes.append(f"{max(100 * share, 0.01):.2g} % of the values were clipped.")
     if found is not None:

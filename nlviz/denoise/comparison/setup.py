@@ -17,8 +17,9 @@ from nlviz.denoise.denoiser import Denoiser
 from nlviz.denoise.image import Image
 from nlviz.denoise.noise import Noise, checked_sigma
 from nlviz.denoise.registry import find_denoiser, list_clip_denoisers, list_denoisers
+from nlviz.denoise.stabilising import Stabiliser
 from nlviz.errors import NlvizError
-from nlviz.files.checked_json import FromZero, Positive, Record, checked
+from nlviz.files.checked_json import Finite, FromZero, Positive, Record, checked
 
 Precision = Literal["float", "uint8"]
 _LIBRARIES = ("nlviz", "numpy", "numba", "opencv-python-headless", "scikit-image", "bm3d", "torch")
@@ -36,9 +37,12 @@ class Setup:
         seed: of the noise.
         fair: whether every strength is tuned against the clean picture, on the same input.
         parameters: value by name for all denoisers that have it, or a mapping by denoiser.
-        data_range: value of white, or None to infer it from the picture.
+        data_range: value of white, (black, white), or None to infer them from the picture.
         precision: ``float``, or ``uint8`` for an input that is rounded and clipped for all;
             None is ``uint8`` where a fair comparison has a denoiser that takes nothing else.
+        axes: letters of the picture's axes, or None where they speak for themselves.
+        model: the Poisson-Gaussian noise that is made even before each denoiser and brought back
+            after it, or None.
     """
 
     denoisers: tuple[str, ...]
@@ -47,11 +51,17 @@ class Setup:
     seed: int = 0
     fair: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    data_range: float | None = None
+    data_range: float | tuple[float, float] | None = None
     precision: Precision | None = None
+    axes: str | None = None
+    model: Noise | None = None
 
-    def check(self, *, of_clips: bool) -> None:
+    def check(self, *, of_clips: bool, of_volumes: bool = False) -> None:
         """Check what can be checked before anything is computed.
+
+        Args:
+            of_clips: whether a clip is denoised.
+            of_volumes: whether a volume is.
 
         Raises:
             NlvizError: when a denoiser is unknown or cannot run, a name given twice, a parameter
@@ -61,14 +71,29 @@ class Setup:
             raise NlvizError("a comparison needs at least one denoiser, none is named")
         if len(set(self.denoisers)) < len(self.denoisers):
             raise NlvizError(f"a denoiser is named twice: {', '.join(self.denoisers)}")
+        if self.sigma is not None and np.ndim(self.sigma):
+            raise NlvizError(
+                "a comparison has one sigma for all pixels, got a map; maps go to "
+                "nlviz.denoise.denoise"
+            )
         if self.sigma is not None:
             checked_sigma(self.sigma)
         if self.precision is not None and self.precision not in get_args(Precision):
             raise NlvizError(f"the input is float or uint8, got precision={self.precision!r}")
-        found = [find_denoiser(name, of_clips=of_clips) for name in self.denoisers]
+        if self.model is not None:
+            Stabiliser(self.model)
+        found = [
+            find_denoiser(name, of_clips=of_clips, of_volumes=of_volumes) for name in self.denoisers
+        ]
         for denoiser in found:
             denoiser.check()
         for key, value in self.parameters.items():
+            own = value.values() if isinstance(value, Mapping) else (value,)
+            if any(np.ndim(one) for one in own):
+                raise NlvizError(
+                    "a comparison has one value of each parameter for all pixels; maps of them go "
+                    "to nlviz.denoise.denoise"
+                )
             if isinstance(value, Mapping):
                 if key not in self.denoisers:
                     raise NlvizError(
@@ -128,7 +153,13 @@ class Setup:
         True
         """
         found = checked(given, _Saved, of="a setup's", cure="save the comparison again")
-        return cls(**msgspec.structs.asdict(found))
+        fields = msgspec.structs.asdict(found)
+        if isinstance(found.data_range, list):
+            fields["data_range"] = tuple(found.data_range)
+        return cls(**fields)
+
+
+_Pair = Annotated[list[Finite], Meta(min_length=2, max_length=2)]
 
 
 class _Saved(Record):
@@ -138,8 +169,11 @@ class _Saved(Record):
     seed: Annotated[int, Meta(ge=0)] = 0
     fair: bool = False
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
-    data_range: Positive | None = None
+    # msgspec 0.22 ends the process on a union with a tuple of two.
+    data_range: Positive | _Pair | None = None
     precision: Precision | None = None
+    axes: str | None = None
+    model: Noise | None = None
 
 
 def in_units(

@@ -12,6 +12,7 @@ Werman 1993, there for maxima): as cheap as adding one row and subtracting anoth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nlviz.denoise.image import PlaneArray
+from nlviz.denoise.kernels.scaling import Scaled, mirrored
 from nlviz.denoise.kernels.threads import steps_of
 from nlviz.denoise.kernels.whole_numba import intrinsic, numba, overload
 from nlviz.denoise.weighting import Weighting
@@ -163,9 +165,10 @@ def _pair(
     """Add what the pixels of a tile of two frames give each other.
 
     Args:
-        here: tile of the frame of the queries with its margin, (C, rows + 2 m, columns + 2 m).
+        here: tile of the frame of the queries with its margin, (C, rows + 2 m, columns + 2 m);
+            what patches are compared by.
         there: the same tile of the frame of the keys.
-        sums: weighted sums of the queries' frame (C, rows, columns), added to.
+        sums: weighted sums of the queries' frame (first of the C, rows, columns), added to.
         totals: sums of weights (rows, columns), added to.
         sums_there: the same for the keys' frame; the same array where the frames are one.
         totals_there: likewise.
@@ -178,6 +181,7 @@ def _pair(
         least: least exponent.
     """
     channels = here.shape[0]
+    colours = sums.shape[0]
     rows, columns = totals.shape
     patch = taps.size
     q = patch // 2
@@ -277,7 +281,7 @@ def _pair(
                 if 0 <= y < rows:
                     w = weights[-left:]
                     total = totals[y]
-                    for c in range(channels):
+                    for c in range(colours):
                         weighted = sums[c, y]
                         key = there[c, y + dy + m, m + dx : m + dx + columns]
                         for x in range(columns):
@@ -287,7 +291,7 @@ def _pair(
                 if 0 <= y + dy < rows:
                     w = weights[-dx - left :]
                     total = totals_there[y + dy]
-                    for c in range(channels):
+                    for c in range(colours):
                         weighted = sums_there[c, y + dy]
                         key = here[c, y + m, m - dx : m - dx + columns]
                         for x in range(columns):
@@ -339,52 +343,66 @@ def averaged(
     """
     count, channels, height, width = frames.shape
     kind = frames.dtype.type
-    low, high = (end((0, 2, 3))[:, None, None] for end in (frames.min, frames.max))
-    # What all values share is subtracted where that costs no digit. A power of two, which costs
-    # none either, then brings them to -1 .. 1, where no square overflows.
-    shared = np.where(
-        (low > 0) & (high / 2 <= low), low, np.where((high < 0) & (low / 2 >= high), high, kind(0))
-    )
-    most = np.finfo(kind).maxexp - 8
-    largest = max(float((high - shared).max()), float((shared - low).max()))
-    unit = kind(2.0 ** -min(max(int(np.frexp(largest)[1]), -most), most))
+    scaled = Scaled.of(frames)
+    unit = float(scaled.unit)
     flat = weighting.patch_sigma is None
-    taps = np.ones(weighting.patch) if flat else weighting.taps()
-    size = channels * taps.sum() ** 2
-    bias = min(2.0 * (weighting.sigma * float(unit)) ** 2 * size, 1e30)
-    strength = (weighting.h * float(unit)) ** 2 * size
+    taps = (np.ones(weighting.patch) if flat else weighting.taps()).astype(kind)
+    # The slices of a patch are compared as channels are, after the pixel's own.
+    deep = weighting.patch_frames // 2
+    order = np.argsort(np.abs(np.arange(-deep, deep + 1)), kind="stable") - deep
+    depth = weighting.depth_taps()[order + deep] / weighting.depth_taps()[deep]
+    size = channels * float(taps.sum(dtype=np.float64)) ** 2 * float(depth.sum())
+    bias = min(2.0 * (weighting.sigma * unit) ** 2 * size, 1e30)
+    strength = (weighting.h * unit) ** 2 * size
     fixed = (
-        taps.astype(kind),
-        (weighting.log_spatial() * LOG2_E).astype(kind),
         kind(bias),
         kind(-LOG2_E * min(1.0 / strength, 1e30) if strength else -1e30),
         kind(np.finfo(kind).minexp),
     )
     m, half = weighting.margin, weighting.frames // 2
-    rows, columns = (np.pad(np.arange(n), m, mode="reflect") for n in (height, width))
+    logs = [(weighting.log_spatial(n) * LOG2_E).astype(kind) for n in range(half + 1)]
+    rows, columns = (mirrored(n, m) for n in (height, width))
+    # Frames beyond the ends are mirrored ones of a volume; of a clip there are none.
+    beyond = half if weighting.volume else 0
+    slices = mirrored(count, half + deep) if weighting.volume else np.arange(-deep, count + deep)
     out = np.empty_like(frames)
 
     def tile_of(frame: int, top: int, left: int) -> Any:
         y = rows[top : top + min(tall, height - top) + 2 * m]
         x = columns[left : left + min(TILE_COLUMNS, width - left) + 2 * m]
-        padded = np.ascontiguousarray((frames[frame][:, y[:, None], x] - shared) * unit)
-        inner = padded[:, m : len(y) - m, m : len(x) - m]
-        return padded, inner.copy(), np.ones(inner.shape[1:], frames.dtype)
+
+        def padded(index: int) -> PlaneArray:
+            one = frames[slices[index + beyond + deep]]
+            return np.ascontiguousarray((one[:, y[:, None], x] - scaled.shared) * scaled.unit)
+
+        own = padded(frame)
+        inner = own[:, m : len(y) - m, m : len(x) - m]
+        sums = (inner.copy(), np.ones(inner.shape[1:], frames.dtype))
+        if deep:
+            near = [
+                padded(frame + n) * kind(math.sqrt(w)) for n, w in zip(order, depth, strict=True)
+            ]
+            own = np.concatenate([own, *near[1:]])
+        return own, *sums
 
     def compute(place: tuple[int, int]) -> Iterator[None]:
         top, left = place
         held: dict[int, Any] = {}
-        for frame in range(count):
-            for other in range(frame, min(frame + half, count - 1) + 1):
-                if other not in held:
-                    held[other] = tile_of(other, top, left)
+        for frame in range(-beyond, count + beyond):
+            for other in range(frame, min(frame + half, count + beyond - 1) + 1):
+                if not (0 <= frame < count or 0 <= other < count):
+                    continue
+                for one in (frame, other):
+                    if one not in held:
+                        held[one] = tile_of(one, top, left)
                 (here, *mine), (there, *theirs) = held[frame], held[other]
-                _compiled(here, there, *mine, *theirs, frame == other, flat, *fixed)
-            _, sums, totals = held.pop(frame)
-            # A mean lies between its ends; here it does in the last digit too.
-            done = (sums / totals / unit + shared).clip(low, high)
-            out[frame, :, top : top + tall, left : left + TILE_COLUMNS] = done
-            yield
+                same, log = frame == other, logs[other - frame]
+                _compiled(here, there, *mine, *theirs, same, flat, taps, log, *fixed)
+            _, sums, totals = held.pop(frame, (None, None, None))
+            if 0 <= frame < count:
+                done = scaled.back(sums / totals)
+                out[frame, :, top : top + tall, left : left + TILE_COLUMNS] = done
+                yield
 
     tall = max(TILE_ROWS, 4 * weighting.reach)
     places = [(y, x) for y in range(0, height, tall) for x in range(0, width, TILE_COLUMNS)]

@@ -25,6 +25,9 @@ BAND_BYTES = 256 * 2**20
 _TYPES = {
     torch.uint8: np.uint8,
     torch.uint16: np.uint16,
+    torch.int8: np.int8,
+    torch.int16: np.int16,
+    torch.int32: np.int32,
     torch.float16: np.float16,
     torch.float32: np.float32,
     torch.float64: np.float64,
@@ -66,14 +69,14 @@ def numpy_type(tensor: Tensor) -> np.dtype[Any]:
 
 
 def of_pictures(frames: Tensor, weighting: Weighting, progress: Listener | None = None) -> Tensor:
-    """Return the weighted means of frames (T, H, W) or (T, H, W, 3), on their device.
+    """Return the weighted means of frames (T, H, W) or (T, H, W, C), on their device.
 
     Raises:
         NlvizError: when there are NaN or infinite values.
         OutOfMemory: when the device has too little memory.
     """
     kept = torch.float32 if frames.dtype == torch.float16 else frames.dtype
-    work = torch.float64 if kept == torch.float64 else torch.float32
+    work = torch.float64 if kept in (torch.float64, torch.int32) else torch.float32
     values = (frames[:, None] if frames.dim() == 3 else frames.permute(0, 3, 1, 2)).to(work)
     bad = int((~values.isfinite()).sum())
     if bad:
@@ -90,7 +93,8 @@ def of_pictures(frames: Tensor, weighting: Weighting, progress: Listener | None 
         ) from None
     done = done[:, 0] if frames.dim() == 3 else done.permute(0, 2, 3, 1)
     if not kept.is_floating_point:
-        done = done.round().clamp(0, torch.iinfo(kept).max)
+        limits = torch.iinfo(kept)
+        done = done.round().clamp(limits.min, limits.max)
     return done.to(kept).contiguous()
 
 

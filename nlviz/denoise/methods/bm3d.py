@@ -63,6 +63,7 @@ DENOISERS = (
         },
         _run,
         "level",
+        scales=True,
         needs="bm3d",
         missing=_MISSING,
     ),

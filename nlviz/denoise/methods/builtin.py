@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -12,6 +14,7 @@ from nlviz.denoise.image import Image
 from nlviz.progress import Progress
 
 LICENCE = "Apache-2.0 (nlviz)"
+VOLUME_H = 0.6
 PLAIN = 0.92  # multiple of sigma: h at sigma 25 where 2 sigma^2 is not subtracted
 
 PATCH = Parameter("side of the patches that are compared", 7, 1, 15, 2, "pixels", "odd")
@@ -23,41 +26,65 @@ def threads() -> int:
     return max(int(cv2.getNumThreads()), 1)
 
 
-def _mean(picture: Image, sigma: float, white: float, report: Progress, *, window: int) -> Image:
+def _axes(picture: Image) -> str:
+    """Return the letters of a picture's axes, which is known to have its channels last."""
+    return "YXC"[: picture.ndim]
+
+
+def _mean(
+    picture: Image, sigma: Any, white: float, report: Progress, *, window: int, **mask: Any
+) -> Image:
     from nlviz.denoise.weighted_means import mean
 
-    return mean(picture, window=window, threads=threads(), progress=report)
+    axes = _axes(picture)
+    return mean(picture, window=window, axes=axes, threads=threads(), progress=report, **mask)
 
 
 def _gaussian(
-    picture: Image, sigma: float, white: float, report: Progress, *, spatial: float
+    picture: Image, sigma: Any, white: float, report: Progress, *, spatial: float, **mask: Any
 ) -> Image:
     from nlviz.denoise.weighted_means import gaussian
 
-    return gaussian(picture, spatial=spatial, threads=threads(), progress=report)
+    axes = _axes(picture)
+    return gaussian(picture, spatial=spatial, axes=axes, threads=threads(), progress=report, **mask)
 
 
 def _bilateral(
-    picture: Image, sigma: float, white: float, report: Progress, *, h: float, spatial: float
+    picture: Image,
+    sigma: Any,
+    white: float,
+    report: Progress,
+    *,
+    h: Any,
+    spatial: float,
+    **mask: Any,
 ) -> Image:
     from nlviz.denoise.weighted_means import bilateral
 
-    return bilateral(picture, h=h, spatial=spatial, threads=threads(), progress=report)
+    axes = _axes(picture)
+    return bilateral(
+        picture, h=h, spatial=spatial, axes=axes, threads=threads(), progress=report, **mask
+    )
 
 
 def _means(
-    picture: Image, sigma: float, white: float, report: Progress, *, bias: bool, **parameters: Any
+    picture: Image, sigma: Any, white: float, report: Progress, *, bias: bool, **parameters: Any
 ) -> Image:
     from nlviz.denoise.weighted_means import non_local_means
 
     return non_local_means(
-        picture, sigma=sigma if bias else 0.0, threads=threads(), progress=report, **parameters
+        picture,
+        sigma=sigma if bias else 0.0,
+        axes=_axes(picture),
+        threads=threads(),
+        progress=report,
+        **parameters,
     )
 
 
 def _means_of_clip(
     picture: Image,
-    sigma: float,
+    sigma: Any,
     white: float,
     report: Progress,
     *,
@@ -77,6 +104,53 @@ def _means_of_clip(
     )
 
 
+def _means_of_volume(
+    picture: Image,
+    sigma: Any,
+    white: float,
+    report: Progress,
+    *,
+    bias: bool,
+    slices: int | None,
+    **parameters: Any,
+) -> Image:
+    from nlviz.denoise.weighted_means import non_local_means_of_volume
+
+    return non_local_means_of_volume(
+        picture,
+        sigma=sigma if bias else 0.0,
+        window_slices=slices,
+        threads=threads(),
+        progress=report,
+        **parameters,
+    )
+
+
+def _local_of_volume(
+    picture: Image,
+    sigma: Any,
+    white: float,
+    report: Progress,
+    *,
+    window: int | None = None,
+    spatial: float | None = None,
+    h: Any = math.inf,
+    **mask: Any,
+) -> Image:
+    from nlviz.denoise.weighted_means import non_local_means_of_volume, window_of
+
+    return non_local_means_of_volume(
+        picture,
+        h=h,
+        patch=1,
+        window=window_of(spatial or 1.0) if window is None else window,
+        spatial=spatial,
+        threads=threads(),
+        progress=report,
+        **mask,
+    )
+
+
 def strength(with_bias: float, without: float) -> tuple[Parameter, Parameter]:
     """Return h, given its multiple of sigma at sigma 25 with the bias subtracted and without.
 
@@ -87,8 +161,8 @@ def strength(with_bias: float, without: float) -> tuple[Parameter, Parameter]:
     low, high, step = 0.1, 2.0, 0.05
     biased, plain = grown(with_bias, -0.28), grown(without, -0.13)
     return (
-        Parameter(what, biased, low, high, step, "sigma"),
-        Parameter(what, plain, low, high, step, "sigma"),
+        Parameter(what, biased, low, high, step, "sigma", maps=True),
+        Parameter(what, plain, low, high, step, "sigma", maps=True),
     )
 
 
@@ -135,6 +209,7 @@ DENOISERS = (
         },
         _mean,
         "window",
+        maps=True,
     ),
     Denoiser(
         "gaussian",
@@ -146,6 +221,7 @@ DENOISERS = (
         {"spatial": Parameter("standard deviation s", grown(1.2, 0.65), 0.3, 5.0, 0.1, "pixels")},
         _gaussian,
         "spatial",
+        maps=True,
     ),
     Denoiser(
         "bilateral",
@@ -162,6 +238,7 @@ DENOISERS = (
                 8.0,
                 0.1,
                 "sigma",
+                maps=True,
             ),
             "spatial": Parameter(
                 "standard deviation s of the window", grown(1.7, 0.4), 0.5, 8.0, 0.1, "pixels"
@@ -169,6 +246,7 @@ DENOISERS = (
         },
         _bilateral,
         "h",
+        maps=True,
     ),
     Denoiser(
         "non-local-means",
@@ -180,6 +258,7 @@ DENOISERS = (
         MEANS,
         _means,
         "h",
+        maps=True,
         adjusted=_h_without_bias,
     ),
 )
@@ -195,7 +274,47 @@ CLIP_DENOISERS = (
         {**MEANS, "frames": FRAMES},
         _means_of_clip,
         "h",
-        of_clips=True,
+        of=("clip",),
+        maps=True,
         adjusted=_h_without_bias,
+    ),
+)
+
+# Patches of 5 x 5 x 5 voxels say more than 7 x 7 pixels, so that less of h does.
+_OF_VOLUMES, _OF_VOLUMES_PLAIN = strength(VOLUME_H, PLAIN)
+_SLICES = Parameter(
+    "slices in the window; as many as rows if left out", None, 1, 61, 2, "slices", "odd", True
+)
+
+VOLUME_DENOISERS = (
+    *(
+        replace(
+            one,
+            label=f"{one.label}, in 3-D",
+            run=_local_of_volume,
+            of=("volume",),
+        )
+        for one in DENOISERS[:3]
+    ),
+    Denoiser(
+        "non-local-means",
+        "Non-local means, in 3-D",
+        "f_ij = exp(-max(d_ij - 2 sigma², 0) / h²), patches and window reach over slices",
+        "Buades, Coll and Morel 2005; Coupé et al. 2008 for volumes",
+        LICENCE,
+        "Exact weights in float; patches and window are boxes of voxels, mirrored at all borders.",
+        {
+            **MEANS,
+            "h": _OF_VOLUMES,
+            "patch": replace(PATCH, default=5),
+            "window": replace(WINDOW, default=11),
+            "patch_slices": replace(_SLICES, what="slices in a patch; as many as rows if left out"),
+            "slices": _SLICES,
+        },
+        _means_of_volume,
+        "h",
+        of=("volume",),
+        maps=True,
+        adjusted=lambda given: {} if given.get("bias", True) else {"h": _OF_VOLUMES_PLAIN},
     ),
 )

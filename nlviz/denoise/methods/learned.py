@@ -54,6 +54,7 @@ def _entry(
         {"level": _LEVEL},
         partial(_run, kind=kind),
         "level",
+        scales=True,
         ready=partial(_there, kind),
         missing=f"its weights, assets/weights/denoiser-{kind}.safetensors, are not there; "
         "train them with python -m nlviz.recipes.denoiser",

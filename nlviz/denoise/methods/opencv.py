@@ -48,7 +48,7 @@ def _image(
     lab: bool,
 ) -> Image:
     source, h = as_bytes(picture, white), h * 255 / white
-    if lab and picture.ndim == 3:
+    if lab and picture.shape[2:] == (3,):
         turned = np.ascontiguousarray(source[..., ::-1])
         done = cv2.fastNlMeansDenoisingColored(turned, None, h, h, patch, window)
         return _back(done[..., ::-1], picture, white)
@@ -106,6 +106,8 @@ DENOISERS = (
         _image,
         "h",
         takes="uint8",
+        scales=True,
+        channels=(2, 3, 4),
     ),
 )
 
@@ -121,6 +123,8 @@ CLIP_DENOISERS = (
         _clip,
         "h",
         takes="uint8",
-        of_clips=True,
+        of=("clip",),
+        scales=True,
+        channels=(2, 3, 4),
     ),
 )

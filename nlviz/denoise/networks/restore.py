@@ -24,8 +24,8 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support, Window
 from nlviz.denoise.image import Image, PlaneArray, to_planes
-from nlviz.denoise.image import data_range as range_of
 from nlviz.denoise.networks.tiles import BLOCK, MARGIN, Control, Embeddings, run, tiles
+from nlviz.denoise.ranges import Given, range_of
 from nlviz.errors import NlvizError
 from nlviz.networks.denoising import STRIDE, BlockKind, DenoisingNet
 from nlviz.networks.weights import load_into, read_weights
@@ -114,14 +114,14 @@ def learned_affinity(
     image: Image,
     *,
     sigma: float,
-    data_range: float | None = None,
+    data_range: Given = None,
     device: str | None = None,
     progress: Listener | None = None,
 ) -> EmbeddedAffinity:
     """Return the affinity of the non-local network on a picture, as ``restore`` computes it.
 
     Args:
-        image: (H, W) or (H, W, 3), as for ``denoise``.
+        image: (H, W) or (H, W, 1 or 3), as for ``denoise``.
         sigma: of its noise, in its own units.
         data_range: the value of white; inferred from the type and the values by default.
         device: where the network runs; theta and phi are on the CPU.
@@ -134,9 +134,14 @@ def learned_affinity(
     Affinity(learned-nonlocal, embedded_gaussian, 1575 queries (1x35x45) x 1575 keys)
     """
     planes = to_planes(image)
-    white = range_of(np.asarray(image), data_range)
+    ends = range_of(np.asarray(image), data_range, sigma=sigma)
+    values = planes.values - np.float32(ends.low) if ends.low else planes.values
+    if len(values) not in (1, 3):
+        raise NlvizError(
+            f"the learned network has 1 or 3 channels, this picture has {len(values)}; take one"
+        )
     return affinity_of_planes(
-        planes.values / np.float32(white), sigma / white, device=device, progress=progress
+        values / np.float32(ends.span), sigma / ends.span, device=device, progress=progress
     )
 
 

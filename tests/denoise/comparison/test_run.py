@@ -8,7 +8,8 @@ import pytest
 from nlviz.denoise.comparison import setup as setups
 from nlviz.denoise.comparison.run import Comparison, carry_out, compare
 from nlviz.denoise.comparison.setup import Setup, default_denoisers, digest_of_pixels
-from nlviz.denoise.noise import Noise, add_noise, estimate_sigma
+from nlviz.denoise.estimation import estimate_sigma
+from nlviz.denoise.noise import Noise, add_noise
 from nlviz.denoise.quality import psnr, ssim
 from nlviz.denoise.registry import denoise, denoise_clip
 from nlviz.errors import NlvizError

@@ -253,7 +253,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         restore(noisy, 0.1, net, control="none")  # type: ignore[arg-type]
     with pytest.raises(NlvizError, match="has no affinity"):
         affinity_of_planes(noisy, 0.1, net)
-    with pytest.raises(NlvizError, match="take the alpha channel off"):
+    with pytest.raises(NlvizError, match="1 or 3 channels, this picture has 4"):
         learned_affinity(np.zeros((5, 7, 4), np.uint8), sigma=25)
 
 
