@@ -20,6 +20,7 @@ from nlviz.captures.capture import Capture as Capture
 from nlviz.captures.input_check import checked_input
 from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
+from nlviz.captures.freed_memory import give_back
 from nlviz.captures.precision import full
 from nlviz.captures.reading import read
 from nlviz.captures.running import held, input_type, told
@@ -129,7 +130,10 @@ class Model:
         tell("Running the network", 0.2)
         output, calls = self._recorded(clip, prepared)
         tell("Reading the affinities", 0.9)
-        return self._read(clip, prepared, output, calls)
+        capture = self._read(clip, prepared, output, calls)
+        del prepared, output, calls
+        give_back()
+        return capture
 
     def long_enough(self, clip: Clip) -> Clip:
         """Return the clip with its last frame repeated where the network takes no shorter one."""

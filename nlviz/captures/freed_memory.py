@@ -1,0 +1,56 @@
+"""Hand freed memory back to the system.
+
+The C library of Linux keeps what threads free in an arena for each thread. Forward passes that
+take turns in several threads leave holes there, and a process that holds nothing more than before
+looks larger and larger: 400 captures in four threads made 940 MiB into 1,065 MiB here, and one call
+of ``malloc_trim`` into 934 MiB again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+
+SECONDS = 0.5
+"""Not more often than this: a call takes some 6 ms, and a capture begins with fresh pages."""
+
+_lock = threading.Lock()
+_last = float("-inf")
+
+
+def give_back() -> bool:
+    """Hand memory that was freed back to the system, at most twice a second.
+
+    Returns:
+        Whether it was done now; False where the C library has no such call.
+
+    >>> import sys
+    >>> give_back() in ((True, False) if sys.platform == "linux" else (False,))
+    True
+    """
+    global _last
+    trim = _trim()
+    if trim is None:
+        return False
+    with _lock:
+        now = time.monotonic()
+        if now - _last < SECONDS:
+            return False
+        _last = now
+    trim(0)
+    return True
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        found: Callable[[int], int] = ctypes.CDLL("libc.so.6").malloc_trim
+    except (OSError, AttributeError):  # musl, for instance
+        return None
+    return found
