@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from nlviz.captures.capture import About as About
 from nlviz.captures.capture import Affinities as Affinities
 from nlviz.captures.capture import Capture as Capture
+from nlviz.captures.freed_memory import give_back
 from nlviz.captures.input_check import checked_input
 from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
-from nlviz.captures.freed_memory import give_back
 from nlviz.captures.precision import full
 from nlviz.captures.reading import read
 from nlviz.captures.running import held, input_type, told
