@@ -6,8 +6,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from nlviz.clips.pictures.levels import Scale
 from nlviz.clips.pictures.limits import checked_size
 from nlviz.clips.pictures.many import Pictures
 from nlviz.clips.pictures.pillow_files import broken, colours_of, head_of, notes_of
@@ -54,8 +56,15 @@ def _main(source: Source, head: bytes) -> Stored:
     import pillow_heif
 
     try:
-        image: Image.Image = pillow_heif.open_heif(_file(source)).to_pillow()
+        found: Any = pillow_heif.open_heif(_file(source))
+        image: Image.Image = found.to_pillow()
     except (OSError, ValueError, SyntaxError, RuntimeError, EOFError) as error:
         raise broken(error) from None
     # libheif has turned it; what EXIF says of its turn does not count in these files.
-    return Stored(image, colours=colours_of(image, head), notes=notes_of(image, head))
+    colours, notes = colours_of(image, head), notes_of(image, head)
+    if image.mode != "I;16":
+        return Stored(image, colours=colours, notes=notes)
+    bits = int(found.info.get("bit_depth", 16))  # laid at the upper end of 16
+    white = Scale(0.0, float(2**16 - 2 ** (16 - bits)))
+    samples = np.asarray(image)[..., None]
+    return Stored(samples=samples, bits=16, scale=white, colours=colours, notes=notes)

@@ -38,7 +38,7 @@ def open_picture(source: Source) -> Pictures | None:
         UnreadableClip: when the picture is broken or too large.
     """
     try:
-        with Image.open(source, formats=_KINDS) as image:
+        with Image.open(source, formats=_kinds_for(source)) as image:
             return _opened(image, source)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise too_many_pixels("more than 89 million") from None
@@ -48,6 +48,12 @@ def open_picture(source: Source) -> Pictures | None:
         raise
     except Exception as error:  # plugins raise what they like on broken files
         raise broken(error) from None
+
+
+def _kinds_for(source: Source) -> tuple[str, ...]:
+    """Return the kinds to try; of a Targa file only the name says what it is."""
+    named = isinstance(source, Path) and source.suffix.lower() in (".tga", ".icb", ".vda", ".vst")
+    return ("TGA",) if named else _KINDS
 
 
 def broken(error: object) -> UnreadableClip:
@@ -74,7 +80,7 @@ def _opened(image: Image.Image, source: Source) -> Pictures | None:
 
 
 def _page(source: Source, number: int | None) -> Stored:
-    with Image.open(source, formats=(*_KINDS, "MPO")) as image:
+    with Image.open(source, formats=(*_kinds_for(source), "MPO")) as image:
         if number is not None:
             image.seek(number)
         return stored_of(image, source)
@@ -233,7 +239,10 @@ def _several_jpegs(image: Any, source: Source, reader: str) -> Pictures:
         if image.size == size and "Thumbnail" not in str(kind) and not _gain_map(image):
             same.append(number)
     left = image.n_frames - len(same)
-    notes = [f"It holds {image.n_frames} pictures; {left} smaller or of another kind left out."]
+    notes = [
+        f"Of its {image.n_frames} pictures {left} {'is' if left == 1 else 'are'} left out: "
+        "smaller, of another kind or damaged."
+    ]
     if len(same) > 1:
         notes.append("Its pictures are views of one moment or of a burst, taken as frames.")
     return Pictures(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,11 +47,12 @@ class Stored:
 
     @property
     def extent(self) -> Extent | None:
-        """Extent of its numbers without alpha, or None where the file says black and white."""
+        """Extent of its numbers, or None where the file says black and white."""
         eight = self.samples is not None and self.samples.dtype == np.uint8 and self.bits == 8
         if self.samples is None or self.scale is not None or eight:
             return None
-        return extent_of(self._colour(self.samples), self.bits)
+        whole = self.samples.dtype.kind != "f"  # then what is opaque is as much as what is white
+        return extent_of(self.samples if whole else self._colour(self.samples), self.bits)
 
     def noted(self, *notes: str) -> Stored:
         """Return the picture with further notes."""
@@ -75,12 +76,13 @@ class Stored:
 
     def _in_eight_bits(self, scale: Scale) -> Image.Image:
         assert self.samples is not None
+        opaque = Scale(0.0, 1.0) if self.samples.dtype.kind == "f" else scale
         levels = scale.levels(self._colour(self.samples))
         if self.inverted:
             levels = 255 - levels
         if self.alpha == "none":
             return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
-        alpha = _white_of(self.samples.dtype, self.bits).levels(self.samples[..., -1:])
+        alpha = opaque.levels(self.samples[..., -1:])
         if self.alpha == "premultiplied":
             share = np.maximum(alpha, 1) / 255.0
             levels = np.clip(np.floor(levels / share + 0.5), 0, 255).astype(np.uint8)
@@ -88,10 +90,6 @@ class Stored:
 
 
 _EIGHT = Scale(0.0, 255.0)
-
-
-def _white_of(kind: np.dtype[Any], bits: int) -> Scale:
-    return Scale(0.0, 1.0 if kind.kind == "f" else 2.0 ** (bits - (kind.kind == "i")) - 1)
 
 
 def on_white(image: Image.Image) -> Image.Image:
