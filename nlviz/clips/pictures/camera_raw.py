@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from PIL import __version__ as PIL_VERSION
 
@@ -97,7 +98,7 @@ def _jpegs(file: Any, page: Any) -> Iterator[_Jpeg]:
     places = places if len(places) == 1 else []
     at, length = page.tags.get(_JPEG_AT), page.tags.get(_JPEG_LENGTH)
     if at is not None and length is not None:
-        places.append((int(at.value), int(length.value)))
+        places.append((int(np.ravel(at.value)[0]), int(np.ravel(length.value)[0])))
     for start, count in places:
         file.filehandle.seek(start)
         data = file.filehandle.read(count)
@@ -105,17 +106,11 @@ def _jpegs(file: Any, page: Any) -> Iterator[_Jpeg]:
             continue
         try:
             with Image.open(BytesIO(data), formats=("JPEG",)) as image:
-                image.draft("L", (8, 8))  # lossless JPEG, which sensors use, fails at once
-                size = image.size if not image.tile else _size_of(data)
-                image.load()
+                size = image.size
+                image.load()  # fails for JPEG without loss, which sensors use
         except Exception:  # whatever is no picture for a screen
             continue
         yield _Jpeg(start, count, size)
-
-
-def _size_of(data: bytes) -> tuple[int, int]:
-    with Image.open(BytesIO(data), formats=("JPEG",)) as image:
-        return image.size
 
 
 def _of_jpeg(data: bytes, orientation: int) -> Stored:
