@@ -10,15 +10,15 @@ CAM is taken at what enters a block, so that both maps speak of the same feature
 (the original cuts it at 0). A pass with gradients takes about three times the time of a forward
 pass, and the memory of all its activations; occlusion takes plain forward passes. Sources:
 Selvaraju et al. 2017, "Grad-CAM", arXiv 1610.02391; Sundararajan et al. 2017, "Axiomatic
-Attribution", arXiv 1703.01365; Zeiler and Fergus 2014, arXiv 1311.2901. Computed by Captum
-(https://captum.ai).
+Attribution", arXiv 1703.01365; Zeiler and Fergus 2014, arXiv 1311.2901. Integrated gradients and
+occlusion are computed by Captum (https://captum.ai).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
@@ -30,10 +30,13 @@ from torch import Tensor
 
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.captures.model import Capture, Model
+from nlviz.captures.reading import runs_of
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError, did_you_mean
 from nlviz.families.reading.adapter import Prepared, place
+from nlviz.networks.calls import Calls, block_and_run
+from nlviz.networks.gradients import gradient, gradients_at
 from nlviz.progress import Listener, Progress
 
 Method = Literal["grad-cam", "integrated-gradients", "occlusion"]
@@ -222,30 +225,40 @@ class _Work:
         output = self.model.run(self.prepared, x.clone())
         return cast(Tensor, self.model.class_scores(output, self.prepared).logits)
 
+    def gradient(self, x: Tensor) -> Tensor:
+        """Return the gradient of the class's score at one network input."""
+        return gradient(self.model.net, lambda one: self.score(one)[self.target], x)
+
     def grad_cam(self, x: Tensor, name: str, grid: TokenGrid) -> Values:
-        from captum.attr import LayerGradientXActivation
+        adapter = self.model.adapter
+        own = block_and_run(name)[0]
+        blocks = {own: adapter.blocks(self.model.net)[own]}
+        # What went in is recorded as for a capture; the gradient arrives there afterwards.
+        calls = Calls({})
 
-        adapter, net = self.model.adapter, self.model.net
-        block = adapter.blocks(net)[name]
-        # What went in is recorded as for a capture; the gradient there is Captum's.
-        with self.model.recording() as calls:
-            gradient = LayerGradientXActivation(
-                lambda one: self.score(one)[None], block, multiply_by_inputs=False
-            ).attribute(x.requires_grad_(), target=self.target, attribute_to_layer_input=True)
-        first = gradient[0] if isinstance(gradient, tuple) else gradient
-        call = calls[name]
+        def scored(one: Tensor) -> Tensor:
+            nonlocal calls
+            seen.begin()
+            with self.model.recording() as calls:
+                return self.score(one)[self.target]
 
-        def laid_out(t: Any) -> Float[Tensor, "channels t h w"]:
-            given = replace(call, args=(t, *call.args[1:]))
-            return adapter.features(name, block, {**calls, name: given}).detach().float()
+        with gradients_at(blocks[own]) as seen:
+            gradient(self.model.net, scored, x)
+        entered = [run.args[0] for run in calls.runs(own)]
 
-        if bool(laid_out(torch.zeros_like(first)).any()):
+        def laid_out(firsts: Sequence[Tensor]) -> Float[Tensor, "channels t h w"]:
+            runs = runs_of(blocks, calls.given(own, firsts), self.prepared.clip_shape[0])
+            run = next(run for run in runs if run.name == name)
+            return adapter.features(own, blocks[own], run.calls).detach().float()
+
+        arrived = seen.of_calls(len(entered))
+        if bool(laid_out([torch.zeros_like(t) for t in arrived]).any()):
             raise NlvizError(
                 f"{name} takes its features from elsewhere than its first argument; take "
                 "integrated-gradients or occlusion"
             )
-        weights = laid_out(first).mean((1, 2, 3), keepdim=True)
-        values = (weights * laid_out(call.args[0])).sum(0)
+        weights = laid_out(arrived).mean((1, 2, 3), keepdim=True)
+        values = (weights * laid_out(entered)).sum(0)
         if tuple(values.shape) != grid.shape:
             raise NlvizError(
                 f"what enters {name} has {tuple(values.shape)} cells, its queries {grid.shape}; "
@@ -259,7 +272,9 @@ class _Work:
         self.count += 1
         with torch.no_grad():
             baseline = float(self.score(torch.zeros_like(x))[self.target])
-        pixels = IntegratedGradients(self.scores).attribute(
+        method = IntegratedGradients(self.scores)
+        method.gradient_func = self._gradients
+        pixels = method.attribute(
             x[None],
             baselines=torch.zeros_like(x)[None],
             target=self.target,
@@ -267,6 +282,10 @@ class _Work:
             internal_batch_size=1,
         )[0]
         return _summed(_by_frame(pixels).sum(1), prepared, grid), baseline
+
+    def _gradients(self, forward_fn: Any, inputs: Any, *_: Any, **__: Any) -> tuple[Tensor, ...]:
+        """Return the gradient at each of a batch of inputs, as Captum asks for it."""
+        return tuple(torch.stack([self.gradient(x) for x in batch.unbind()]) for batch in inputs)
 
     def occlusion(self, x: Tensor, prepared: Prepared) -> tuple[Values, TokenGrid]:
         from captum.attr import Occlusion

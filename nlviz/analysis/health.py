@@ -35,6 +35,7 @@ from nlviz.analysis.statistics import SAMPLE, average_distance, block_statistics
 from nlviz.captures.model import Capture
 from nlviz.families import last_norm
 from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.calls import RUN, block_and_run, run_name
 from nlviz.networks.hooks import recorded
 
 if TYPE_CHECKING:
@@ -203,7 +204,10 @@ def bypass_effect(model: Model, capture: Capture, block: str) -> Effect | None:
     if capture.logits is None:
         return None
     before = capture.logits.double()
-    after = model.logits(capture.clip, bypass=block).double().cpu()
+    # The first of several runs is left out alone, as its map is of that run alone.
+    runs = run_name(block, 2) in capture.affinities or run_name(block, 2) in capture.refused
+    without = f"{block}{RUN}1" if runs else block
+    after = model.logits(capture.clip, bypass=without).double().cpu()
     change = (after.softmax(-1) - before.softmax(-1)).abs().max()
     return Effect(
         probability=float(change),
@@ -296,11 +300,21 @@ def _residual_size(model: Model, capture: Capture, block: str) -> float | None:
         recorded(model.net, {"whole": branch.whole, "added": branch.added}) as calls,
     ):
         model.run(prepared)
-    x, added = calls["whole"].args[0].float(), calls["added"].output
-    if not isinstance(added, Tensor) or (branch.with_input and added.shape != x.shape):
+    pairs = list(zip(calls.runs("whole"), calls.runs("added"), strict=False))
+    run = block_and_run(block)[1] or 1
+    if run_name(block, 2) in capture.affinities or run > 1:
+        pairs = pairs[run - 1 : run]
+    sizes = []
+    for whole, part in pairs:
+        x, added = whole.args[0].float(), part.output
+        if not isinstance(added, Tensor) or (branch.with_input and added.shape != x.shape):
+            return None
+        added = added.float() - x if branch.with_input else added.float()
+        sizes.append((added.norm(), x.norm()))
+    if not sizes:
         return None
-    added = added.float() - x if branch.with_input else added.float()
-    return float(added.norm() / x.norm().clamp(min=1e-30))
+    norms = torch.tensor(sizes).norm(dim=0)
+    return float(norms[0] / norms[1].clamp(min=1e-30))
 
 
 def _row_distance(affinity: Affinity) -> tuple[float, int]:

@@ -34,7 +34,7 @@ from nlviz.families.reading.layout import Origin, Reading
 from nlviz.families.reading.resnet import CROPS, Seen, read_resnet
 from nlviz.families.reading.resnet_keys import RESNET_FLAGS, Preset, Trunk, spec_of, trunk_of
 from nlviz.families.slowfast_config import Config, config_of
-from nlviz.networks.video_resnet import VideoResNetSpec
+from nlviz.networks.video_resnet_spec import VideoResNetSpec
 
 _INSTANTIATIONS: Mapping[str, PairwiseName] = MappingProxyType(
     {"softmax": "embedded_gaussian", "dot_product": "dot_product"}

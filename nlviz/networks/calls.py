@@ -7,6 +7,7 @@ one call with the frames as its batch.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -68,6 +69,14 @@ class Calls(Mapping[str, Call]):
         """
         return Calls(self._by_name, run)
 
+    def given(self, name: str, firsts: Sequence[Tensor]) -> Calls:
+        """Return these calls with other first arguments of a module, one for each of its calls."""
+        runs = [
+            replace(run, args=(first, *run.args[1:]))
+            for run, first in zip(self.runs(name), firsts, strict=True)
+        ]
+        return Calls({**self._by_name, name: runs}, self._inside)
+
     def together(self, name: str) -> Calls | None:
         """Return the runs of a block as one, their batches one after another.
 
@@ -127,6 +136,29 @@ def block_and_run(name: str) -> tuple[str, int | None]:
     """
     block, mark, run = name.rpartition(RUN)
     return (block, int(run)) if mark and run.isdecimal() else (name, None)
+
+
+def arguments(
+    module: nn.Module, args: tuple[Any, ...], given: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Return all that a module was called with, in the order of its ``forward``.
+
+    >>> arguments(nn.Conv2d(1, 1, 1), (), {"input": 5})
+    (5,)
+    """
+    if not given:
+        return args
+    try:
+        bound = inspect.signature(module.forward).bind(*args, **given)
+    except (TypeError, ValueError):
+        return (*args, *given.values())
+    bound.apply_defaults()
+    return (*bound.args, *bound.kwargs.values())
+
+
+def in_backward() -> bool:
+    """Check whether this thread is in a backward pass: what runs there is a repetition."""
+    return bool(torch._C._current_graph_task_id() != -1)
 
 
 def _joined(calls: Sequence[Call]) -> Call:

@@ -8,7 +8,6 @@ backward pass is no call.
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -23,6 +22,7 @@ from nlviz.errors import NlvizError
 from nlviz.networks.attention_calls import WatchProducts
 from nlviz.networks.calls import Call as Call
 from nlviz.networks.calls import Calls as Calls
+from nlviz.networks.calls import arguments, in_backward
 from nlviz.networks.calls import block_and_run as block_and_run
 
 # Modules that move the cells of a feature map, by the number of its spatial axes.
@@ -69,7 +69,7 @@ def recorded(
     handles = []
 
     def ours() -> bool:
-        return threading.get_ident() == owner and not _in_backward()
+        return threading.get_ident() == owner and not in_backward()
 
     def hooked(name: str) -> tuple[Any, Any]:
         entered: list[tuple[int, tuple[Any, ...], tuple[tuple[int, Axis], ...], int]] = []
@@ -156,29 +156,6 @@ def replaced(
         handle.remove()
     if run is not None and calls < run:
         raise NlvizError(f"run {run} of a block must happen, it ran {calls} times; take another")
-
-
-def arguments(
-    module: nn.Module, args: tuple[Any, ...], given: Mapping[str, Any]
-) -> tuple[Any, ...]:
-    """Return all that a module was called with, in the order of its ``forward``.
-
-    >>> arguments(nn.Conv2d(1, 1, 1), (), {"input": 5})
-    (5,)
-    """
-    if not given:
-        return args
-    try:
-        bound = inspect.signature(module.forward).bind(*args, **given)
-    except (TypeError, ValueError):
-        return (*args, *given.values())
-    bound.apply_defaults()
-    return (*bound.args, *bound.kwargs.values())
-
-
-def _in_backward() -> bool:
-    """Check whether this thread is in a backward pass: what runs there is a repetition."""
-    return bool(torch._C._current_graph_task_id() != -1)
 
 
 def _copied(value: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from nlviz.errors import NlvizError
 from nlviz.networks.slowfast import SlowFastSpec
-from nlviz.networks.video_resnet import STAGE_SIZES, NonLocalSpec, Place, VideoResNetSpec
+from nlviz.networks.video_resnet_spec import STAGE_SIZES, NonLocalSpec, Place, VideoResNetSpec
 
 
 def five_blocks(depth: int = 50, *, first: int = 1) -> tuple[Place, ...]:

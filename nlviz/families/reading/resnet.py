@@ -17,7 +17,7 @@ from nlviz.families.reading.input_note import input_note
 from nlviz.families.reading.key_map import Mapped
 from nlviz.families.reading.layout import Origin, Reading, as_matrix
 from nlviz.families.reading.resnet_keys import Trunk, blocks_of, in_words, network_of
-from nlviz.networks.video_resnet import VideoResNetSpec
+from nlviz.networks.video_resnet_spec import VideoResNetSpec
 
 Colours = tuple[tuple[float, float, float], tuple[float, float, float], str]
 IMAGENET: Colours = (

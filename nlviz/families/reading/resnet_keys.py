@@ -19,7 +19,7 @@ from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.key_map import Row
 from nlviz.families.reading.layout import Block, Origin
 from nlviz.networks.torchvision_names import torchvision_name
-from nlviz.networks.video_resnet import STAGE_SIZES, NonLocalSpec, Place, VideoResNetSpec
+from nlviz.networks.video_resnet_spec import STAGE_SIZES, NonLocalSpec, Place, VideoResNetSpec
 
 # torchvision's and mmcv's names of a trunk, and the same with TSM's wrappers inside.
 TRUNK_ROWS: tuple[Row, ...] = ((r"(?P<key>.+)", "{key}", torchvision_name),)
