@@ -31,6 +31,7 @@ from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
 from nlviz.families.reading.adapter import AnyAdapter, Detector, InputSpec, Prepared
 from nlviz.families.reading.report import LoadReport
+from nlviz.networks.as_written import as_written, name_as_written
 from nlviz.networks.calls import Calls, block_and_run
 from nlviz.networks.hooks import recorded
 from nlviz.networks.memory import (
@@ -49,7 +50,8 @@ class Model:
     """A network, the adapter that reads its family's blocks, and a lock.
 
     Args:
-        net: the network.
+        net: the network; of one that was compiled or spread over devices, what is inside runs, and
+            the attribute ``net`` is that.
         adapter: reads its blocks; found by default.
         about: what is known of it.
         labels: a name per class.
@@ -79,7 +81,7 @@ class Model:
         prepare: Prepare | None = None,
         output: Choice | None = None,
     ) -> None:
-        self.net = net
+        self.net = net = as_written(net)
         self.adapter = adapter or adapter_for(net)
         self.about = about or About(type(net).__name__)
         self.labels = labels
@@ -214,8 +216,8 @@ class Model:
         >>> model.logits(clip).shape, model.logits(clip, bypass="stage4").shape
         (torch.Size([1000]), torch.Size([1000]))
         """
-        if bypass is not None and block_and_run(bypass)[0] not in self.blocks:
-            raise UnknownBlock(f"no block is called {bypass!r}{did_you_mean(bypass, self.blocks)}")
+        if bypass is not None:
+            bypass = self._known(bypass)
         clip = self.long_enough(clip)
         prepared = self.prepared(clip)
         without = nullcontext() if bypass is None else self.adapter.bypass(self.net, bypass)
@@ -224,6 +226,13 @@ class Model:
         if found.logits is None:
             raise NlvizError(f"logits are one score per class; {self.about.name}: {found.note}")
         return found.logits.detach().cpu()
+
+    def _known(self, name: str) -> str:
+        """Return the name of a block or a run, also where a wrapper stands in it."""
+        for found in (name, name_as_written(name)):
+            if block_and_run(found)[0] in self.blocks:
+                return found
+        raise UnknownBlock(f"no block is called {name!r}{did_you_mean(name, self.blocks)}")
 
     def capture_windows(
         self, clip: Clip, *, frames: int | None = None, progress: Listener | None = None

@@ -12,6 +12,7 @@ from nlviz.families.family import Family
 from nlviz.families.reading.adapter import AnyAdapter
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Layout
+from nlviz.networks.as_written import as_written
 
 # The first family that finds a block takes a live network, the first that recognises its keys a
 # file: what is most particular comes first, plain trunks last.
@@ -66,6 +67,7 @@ def family_of(net: nn.Module, *, family: str | None = None) -> Family:
     >>> family_of(LiteNL()).name
     'lite-nl'
     """
+    net = as_written(net)
     tried: Iterable[Family] = FAMILIES
     if family is not None:
         named = family_named(family)

@@ -77,18 +77,21 @@ class Prepared:
         if self.order is not None:
             given = tensor.permute(*(self.order.index(d) for d in range(len(self.order))))
 
-        def filled(value: Any) -> Any:
-            if value is PICTURE:
-                return given
-            if isinstance(value, Tensor):  # other numbers in the type of the picture, too
-                return value.to(tensor if value.is_floating_point() else tensor.device)
-            if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-                return type(value)(filled(v) for v in value)
-            if isinstance(value, dict):
-                return {key: filled(v) for key, v in value.items()}
-            return value
+        return net(*_filled(self.args, given), **_filled(dict(self.kwargs), given))
 
-        return net(*filled(self.args), **filled(dict(self.kwargs)))
+
+def _filled(value: Any, picture: Tensor) -> Any:
+    """Return arguments with the picture in its place, all on its device."""
+    # Not a closure that calls itself: that is a cycle, and would keep the picture and its graph.
+    if value is PICTURE:
+        return picture
+    if isinstance(value, Tensor):  # other numbers in the type of the picture, too
+        return value.to(picture if value.is_floating_point() else picture.device)
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return type(value)(_filled(v, picture) for v in value)
+    if isinstance(value, dict):
+        return {key: _filled(v, picture) for key, v in value.items()}
+    return value
 
 
 def prepare(clip: Clip, spec: InputSpec, net: nn.Module | None = None) -> Prepared:
