@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
@@ -35,7 +35,7 @@ from nlviz.clips.clip import Clip
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError, did_you_mean
 from nlviz.families.reading.adapter import Prepared, place
-from nlviz.networks.calls import Calls, block_and_run
+from nlviz.networks.calls import Calls, block_and_run, run_name
 from nlviz.networks.gradients import gradient, gradients_at
 from nlviz.progress import Listener, Progress
 
@@ -165,7 +165,7 @@ def attribution(
     with model.exclusive(capture.clip):
         x = prepared.tensor.to(model.device)
         if method == "grad-cam":
-            values = work.grad_cam(x, block, grid)
+            values = work.grad_cam(x, block, grid, {*capture.affinities, *capture.refused})
         elif method == "integrated-gradients":
             values, baseline = work.integrated(x, prepared, grid)
         else:
@@ -229,7 +229,7 @@ class _Work:
         """Return the gradient of the class's score at one network input."""
         return gradient(self.model.net, lambda one: self.score(one)[self.target], x)
 
-    def grad_cam(self, x: Tensor, name: str, grid: TokenGrid) -> Values:
+    def grad_cam(self, x: Tensor, name: str, grid: TokenGrid, shown: Container[str]) -> Values:
         adapter = self.model.adapter
         own = block_and_run(name)[0]
         blocks = {own: adapter.blocks(self.model.net)[own]}
@@ -245,9 +245,11 @@ class _Work:
         with gradients_at(blocks[own]) as seen:
             gradient(self.model.net, scored, x)
         entered = [run.args[0] for run in calls.runs(own)]
+        # Several runs with one map saw parts of the clip, as the capture found out.
+        walked = () if len(entered) == 1 or run_name(own, 2) in shown else (own,)
 
         def laid_out(firsts: Sequence[Tensor]) -> Float[Tensor, "channels t h w"]:
-            runs = runs_of(blocks, calls.given(own, firsts), self.prepared.clip_shape[0])
+            runs = runs_of(blocks, calls.given(own, firsts), walked)
             run = next(run for run in runs if run.name == name)
             return adapter.features(own, blocks[own], run.calls).detach().float()
 

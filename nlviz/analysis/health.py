@@ -271,9 +271,10 @@ def _size(
     module: nn.Module | None, affinity: Affinity, x: Float[Tensor, "channels t h w"]
 ) -> float | None:
     """Return |z - x| / |x| of a block of this project from the y that it computed."""
-    if not isinstance(module, NonLocalBlock) or not isinstance(affinity, EmbeddedAffinity):
+    # One that adds something else, or through more than its weights, is measured (see ``probed``).
+    if type(module) is not NonLocalBlock or not module.is_plain:
         return None
-    if affinity.output is None:
+    if not isinstance(affinity, EmbeddedAffinity) or affinity.output is None:
         return None
     # The projection and its normalisation work on each position alone; queries lie along one axis.
     project = nn.Sequential(copy.deepcopy(module.out), copy.deepcopy(module.bn)).eval().float()

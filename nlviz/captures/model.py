@@ -22,9 +22,10 @@ from nlviz.captures.input_check import checked_input
 from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
 from nlviz.captures.precision import full
-from nlviz.captures.reading import read
+from nlviz.captures.reading import distinct, read
 from nlviz.captures.running import held, input_type, told
 from nlviz.captures.time_covered import coverage, lengthened
+from nlviz.captures.walking import walked
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
@@ -174,9 +175,25 @@ class Model:
         with self.exclusive(clip), torch.no_grad(), self.recording() as calls:
             return self.run(prepared), calls
 
+    def _walked(self, clip: Clip, prepared: Prepared, calls: Calls) -> frozenset[str]:
+        """Return the blocks that ran on one part of the clip after another."""
+        blocks = distinct(self.adapter.blocks(self.net))
+
+        def rerun(picture: Tensor) -> Calls:
+            with (
+                self.exclusive(clip),
+                torch.no_grad(),
+                recorded(self.net, blocks) as again,
+            ):
+                self.run(prepared, picture)
+            return again
+
+        return walked(blocks, calls, prepared.tensor, prepared.clip_shape[0], rerun)
+
     def _read(self, clip: Clip, prepared: Prepared, output: object, calls: Calls) -> Capture:
         """Read affinities, features and detections from what was recorded."""
-        found = read(self.adapter, self.net, calls, prepared)
+        walks = self._walked(clip, prepared, calls)
+        found = read(self.adapter, self.net, calls, prepared, walks)
         detections: tuple[Detection, ...] = ()
         scores = ClassScores(None)
         if not isinstance(self.adapter, Detector):

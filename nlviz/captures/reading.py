@@ -6,10 +6,9 @@ reason, and the others are shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
@@ -17,7 +16,8 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.receipt import Receipt, in_full, receipt
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
-from nlviz.networks.calls import Call, Calls, run_name
+from nlviz.networks.as_written import graphs
+from nlviz.networks.calls import Calls, run_name
 
 
 @dataclass
@@ -56,25 +56,23 @@ class Run:
     note: str = ""
 
 
-def runs_of(blocks: Mapping[str, nn.Module], calls: Calls, frames: int) -> Iterator[Run]:
+def runs_of(
+    blocks: Mapping[str, nn.Module], calls: Calls, walked: Container[str] = ()
+) -> Iterator[Run]:
     """Yield the runs of all blocks in the order in which they began.
-
-    A block that ran once per frame, or once per part of the clip, is one run on all of them.
 
     Args:
         blocks: by name.
         calls: of the forward pass.
-        frames: of the clip.
+        walked: the blocks whose runs saw the parts of the clip one after another; the runs of each
+            are one run on all of them.
     """
     found: list[tuple[int, Run]] = []
     for name in blocks:
         runs = calls.runs(name)
-        whole = calls.together(name) if len(runs) > 1 and _share(runs, frames) else None
+        whole = calls.together(name) if name in walked else None
         if whole is not None:
-            note = (
-                f"The block ran {len(runs)} times, and so many parts has the clip: they are taken "
-                "for its frames in their order."
-            )
+            note = f"The block ran {len(runs)} times, each time on another part of the clip."
             found.append((runs[0].began, Run(name, name, whole, note)))
             continue
         for i, run in enumerate(runs, 1):
@@ -88,8 +86,21 @@ def runs_of(blocks: Mapping[str, nn.Module], calls: Calls, frames: int) -> Itera
     yield from (run for _, run in sorted(found, key=lambda item: item[0]))
 
 
-def read(adapter: AnyAdapter, net: nn.Module, calls: Calls, prepared: Prepared) -> Readings:
+def read(
+    adapter: AnyAdapter,
+    net: nn.Module,
+    calls: Calls,
+    prepared: Prepared,
+    walked: Container[str] = (),
+) -> Readings:
     """Read every run of every block.
+
+    Args:
+        adapter: of the network's family.
+        net: the network.
+        calls: of the forward pass.
+        prepared: the network's input.
+        walked: the blocks whose runs saw the parts of the clip one after another.
 
     Raises:
         NlvizError: when no block ran.
@@ -106,7 +117,7 @@ def read(adapter: AnyAdapter, net: nn.Module, calls: Calls, prepared: Prepared) 
             "called as a module in the network's forward, in the thread that captures it, to have "
             "an affinity"
         )
-    for run in runs_of(blocks, calls, prepared.clip_shape[0]):
+    for run in runs_of(blocks, calls, walked):
         named = {run.name: blocks[run.block]}
         if isinstance(adapter, Detector):
             named = adapter.readings(named, run.calls)
@@ -121,6 +132,11 @@ def read(adapter: AnyAdapter, net: nn.Module, calls: Calls, prepared: Prepared) 
                 found.affinities.pop(name, None)
                 found.receipts.pop(name, None)
                 found.refused[name] = str(error)
+    for name in graphs(net):
+        found.refused[name] = (
+            f"{name} is a graph (torch.jit, torch.fx or torch.export), inside which no hook runs: "
+            "if it holds blocks, they are not shown"
+        )
     if found.refused and not found.affinities:
         raise BlockRefused(_reasons(found.refused))
     return found
@@ -136,7 +152,9 @@ def _read_one(found: Readings, name: str, affinity: Affinity, run: Run, prepared
             "network the frames of one clip, and no more"
         )
     if isinstance(affinity, EmbeddedAffinity):
-        note = " ".join(part for part in (affinity.note, run.note) if part)
+        note = " ".join(
+            part for part in (affinity.note, run.note or _few(affinity, frames)) if part
+        )
         affinity = replace(affinity, name=name, note=note)
         checked = receipt(affinity)
         if checked is not None and not checked.holds:
@@ -145,6 +163,20 @@ def _read_one(found: Readings, name: str, affinity: Affinity, run: Run, prepared
             found.receipts[name] = checked
         affinity = in_full(affinity)
     found.affinities[name] = affinity
+
+
+def _few(affinity: Affinity, frames: int) -> str:
+    """Return what to tell where a block saw fewer frames than the clip has, and none knows which.
+
+    Where strides in time are known, cells lie more than a frame apart.
+    """
+    cells = affinity.queries
+    if affinity.clip_shape is None or cells.shape[0] >= frames or cells.stride[0] != 1:
+        return ""
+    return (
+        f"The block saw {cells.shape[0]} frame{'s' if cells.shape[0] > 1 else ''} where the clip "
+        f"has {frames}, and which is not known: its cells are drawn on the first."
+    )
 
 
 def distinct(blocks: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
@@ -160,34 +192,8 @@ def distinct(blocks: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
     return {name: blocks[name] for name in first.values()}
 
 
-def _share(runs: tuple[Call, ...], frames: int) -> bool:
-    """Check whether the runs have as many frames together as the clip."""
-    total = 0
-    for run in runs:
-        x = run.args[0] if run.args else None
-        if not isinstance(x, Tensor) or x.dim() not in (3, 4, 5):
-            return False
-        total += x.shape[0] * (x.shape[2] if x.dim() == 5 else 1)
-    return total == frames
-
-
 def _reasons(refused: Mapping[str, str]) -> str:
     """Return why no block is shown: the first reason, and how many more there are."""
     first = next(iter(refused.values()))
     more = len(refused) - 1
     return first + (f" (and {more} more block{'s' if more > 1 else ''})" if more else "")
-
-
-def outside(net: nn.Module) -> tuple[str, ...]:
-    """Return the names of parts that hooks cannot see into: scripted and traced modules.
-
-    >>> outside(nn.Sequential(nn.Identity()))
-    ()
-    """
-    found: list[str] = []
-    for name, module in net.named_modules():
-        if isinstance(module, torch.jit.ScriptModule) and not any(
-            name.startswith(f"{other}.") or not other for other in found
-        ):
-            found.append(name)
-    return tuple(found)

@@ -116,5 +116,6 @@ _OF_TYPES = (
     "must have the same dtype",
     "to have the same dtype",
     "same data type",
+    "dtypes must be the same",
     "expected scalar type",
 )

@@ -12,7 +12,7 @@ from nlviz.families.family import Family
 from nlviz.families.reading.adapter import AnyAdapter
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Layout
-from nlviz.networks.as_written import as_written
+from nlviz.networks.as_written import as_written, unseen
 
 # The first family that finds a block takes a live network, the first that recognises its keys a
 # file: what is most particular comes first, plain trunks last.
@@ -80,6 +80,12 @@ def family_of(net: nn.Module, *, family: str | None = None) -> Family:
     for one in tried:
         if one.blocks is not None and one.in_use and one.blocks.blocks(net):
             return one
+    if unseen(net):
+        raise NoNonLocalBlocks(
+            f"a network's modules must be there as they were written, {unseen(net)} "
+            f"of {type(net).__name__} is a graph (torch.jit, torch.fx or torch.export), inside "
+            "which no hook runs; give the network as it was before"
+        )
     raise NoNonLocalBlocks(
         f"a network needs a block with an affinity, {type(net).__name__} has none that these "
         f"families know: {', '.join(f.name for f in tried if f.blocks is not None)}; put one in "

@@ -16,6 +16,8 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from nlviz.sentences import listed
+
 _COMPILED = "_torchdynamo_orig_callable"
 _HOOKS = (
     "_forward_pre_hooks",
@@ -47,6 +49,34 @@ def name_as_written(name: str) -> str:
     """
     name = name.removeprefix("module.")
     return name.replace("_orig_mod.", "").removesuffix("._orig_mod").removeprefix("module.")
+
+
+def unseen(net: nn.Module) -> str:
+    """Return the names of parts that are graphs, inside which no hook runs, in words, or nothing.
+
+    They are modules that were scripted, traced or exported; the outermost of each.
+
+    >>> unseen(nn.Sequential(nn.Identity(), torch.fx.symbolic_trace(nn.Sequential(nn.ReLU()))))
+    '1'
+    """
+    return listed(graphs(net), "and")
+
+
+def graphs(net: nn.Module) -> tuple[str, ...]:
+    """Return the names of the parts of a network that are graphs, outermost only.
+
+    >>> graphs(nn.Sequential(nn.Identity()))
+    ()
+    """
+    found: list[str] = []
+    for name, module in net.named_modules():
+        # By name: torch.fx is not imported for it.
+        kinds = {kind.__name__ for kind in type(module).__mro__}
+        if kinds & {"ScriptModule", "GraphModule"} and not any(
+            name.startswith(f"{other}.") or other == "the whole" for other in found
+        ):
+            found.append(name or "the whole")
+    return tuple(found)
 
 
 def _written(module: nn.Module, seen: dict[int, nn.Module]) -> nn.Module:

@@ -198,14 +198,25 @@ class NonLocalBlock(nn.Module):
 
     def _out(self, y: Float[Tensor, "batch queries dv"], grid: torch.Size) -> Tensor:
         """Return W_z y, normalised; in evaluation the normalisation is a part of W_z."""
-        weight, bias = _weights(self.out)
         norm = self.bn
+        if not self.is_plain:
+            return cast(Tensor, norm(self.out(y.mT.unflatten(2, grid))))
+        weight, bias = _weights(self.out)
         if not isinstance(norm, _BatchNorm) or norm.training:
             return cast(Tensor, norm(_mapped(y, weight, bias, grid)))
         mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
         factor = norm.weight * (variance + norm.eps).rsqrt()
         weight, bias = weight * factor[:, None], (bias - mean) * factor + norm.bias
         return _mapped(y, weight, bias, grid)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether W_z and its normalisation are no more than their weights: no hook, no wrapper."""
+        norm = self.bn
+        usual = isinstance(norm, nn.Identity) or (
+            isinstance(norm, _BatchNorm) and norm.affine and norm.running_mean is not None
+        )
+        return _is_plain(self.out) and usual and not _has_hooks(norm)
 
     def _grouped(self, x: Tensor) -> Tensor:
         """Return groups of frames as a batch: (batch x groups, channels, frames, h, w)."""
@@ -233,8 +244,27 @@ def _weights(conv: nn.Module) -> tuple[Tensor, Tensor]:
     return cast(Tensor, conv.weight).flatten(1), cast(Tensor, conv.bias)
 
 
+def _is_plain(conv: nn.Module) -> bool:
+    """Return whether a convolution is no more than its weights.
+
+    What stands in its place (LoRA, a quantised one), a parametrization or a hook must be called.
+    """
+    return type(conv) in (nn.Conv1d, nn.Conv2d, nn.Conv3d) and not _has_hooks(conv)
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
+
+
 def _projected(conv: nn.Module, x: Tensor) -> Tensor:
     """Return the tokens of a 1x1 convolution's output; as a product they need no copy of it."""
+    if not _is_plain(conv):
+        return _tokens(cast(Tensor, conv(x)))
     weight, bias = _weights(conv)
     return torch.baddbmm(bias, x.flatten(2).mT, weight.mT.expand(len(x), -1, -1))[:, None]
 

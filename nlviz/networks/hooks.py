@@ -71,14 +71,15 @@ def recorded(
     def ours() -> bool:
         return threading.get_ident() == owner and not in_backward()
 
-    def hooked(name: str) -> tuple[Any, Any]:
+    def hooked(names: tuple[str, ...]) -> tuple[Any, Any]:
         entered: list[tuple[int, tuple[Any, ...], tuple[tuple[int, Axis], ...], int]] = []
 
         def enter(module: nn.Module, args: tuple[Any, ...], given: dict[str, Any]) -> None:
             if ours():
+                taken = arguments(module, args, given)
+                _refuse_transforms(names[0], taken)
                 depth = -1 if watch is None else watch.enter()
-                taken = _copied(arguments(module, args, given))
-                entered.append((next(clock), taken, path.axes, depth))
+                entered.append((next(clock), _copied(taken), path.axes, depth))
 
         def leave(
             module: nn.Module, args: tuple[Any, ...], given: dict[str, Any], output: Any
@@ -87,7 +88,8 @@ def recorded(
                 began, taken, axes, depth = entered.pop()
                 inside = () if watch is None else watch.leave(depth)
                 call = Call(taken, _copied(output), axes, module, inside, began, next(clock))
-                found.setdefault(name, []).append(call)
+                for name in names:
+                    found.setdefault(name, []).append(call)
 
         return enter, leave
 
@@ -103,8 +105,8 @@ def recorded(
             for module in net.modules():
                 if _axes_of(module) and module not in inside:
                     handles.append(module.register_forward_hook(follow, with_kwargs=True))
-        for name, module in modules.items():
-            enter, leave = hooked(name)
+        for module in dict.fromkeys(modules.values()):
+            enter, leave = hooked(tuple(n for n, m in modules.items() if m is module))
             handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
             handles.append(module.register_forward_hook(leave, with_kwargs=True))
         with watch or nullcontext():
@@ -156,6 +158,17 @@ def replaced(
         handle.remove()
     if run is not None and calls < run:
         raise NlvizError(f"run {run} of a block must happen, it ran {calls} times; take another")
+
+
+def _refuse_transforms(name: str, args: tuple[Any, ...]) -> None:
+    """Refuse what a transform of torch.func runs: its tensors cannot be kept."""
+    if any(
+        isinstance(x, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(x) for x in args
+    ):
+        raise NlvizError(
+            f"a block must run on plain tensors to be captured, {name} runs inside torch.vmap or "
+            "another transform of torch.func; call it on the whole batch"
+        )
 
 
 def _copied(value: Any) -> Any:
