@@ -132,8 +132,8 @@ class BlockStatistics:
         shared: mean mass that a row has in common with the mean row, in [0, 1].
         uniform: mean mass that a row has in common with the uniform row.
         effective: mean effective number of cells, or None for rows that are no distributions.
-        parity: largest error of rows times values against the block's own output, relative to its
-            largest value; None where the adapter keeps no values.
+        parity: error of the block's receipt: rows times values against its own output, relative to
+            the size of what is summed; None where the adapter keeps no values.
     """
 
     queries: int
@@ -162,6 +162,7 @@ def block_statistics(
     >>> s.parity < 1e-4, 0 <= s.shared <= 1
     (True, True)
     """
+    checked = capture.receipts.get(block) if affinity in (None, capture.affinities[block]) else None
     affinity = affinity or capture.affinities[block]
     index = affinity.evenly(SAMPLE)
     rows = torch.cat([affinity.rows(part).float().mean(0) for part in torch.split(index, 64)])
@@ -179,7 +180,7 @@ def block_statistics(
         shared=float(torch.minimum(magnitude, mean).sum(-1).mean()),
         uniform=float(magnitude.clamp(max=1 / reachable).sum(-1).mean()),
         effective=float(effective_number(rows).mean()) if affinity.pairwise.softmax else None,
-        parity=affinity.parity_error(),
+        parity=checked.error if checked is not None else affinity.parity_error(),
     )
 
 

@@ -126,8 +126,9 @@ class Capture:
 
     @property
     def all_notes(self) -> tuple[str, ...]:
-        """What a user must know of the frames, then of the pass, each sentence once."""
-        return tuple(dict.fromkeys((*self.clip.notes, *self.notes)))
+        """What a user must know of the frames, of the pass and of what is not shown, each once."""
+        refused = (f"{name} is not shown: {why}." for name, why in self.refused.items())
+        return tuple(dict.fromkeys((*self.clip.notes, *self.notes, *refused)))
 
     def prediction(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the k most probable labels with their probabilities.
@@ -159,6 +160,8 @@ class Capture:
                 labels=self.labels,
                 detections=self.detections,
                 notes=self.notes,
+                receipts=self.receipts,
+                refused=self.refused,
             )
         )
         return write_whole(path, content)
@@ -222,11 +225,12 @@ def read_capture(source: str | Path | bytes, *, name: str = "") -> Capture:
     return Capture(
         clip=parts.clip,
         logits=parts.logits,
-        affinities=Affinities(parts.affinities),
+        affinities=Affinities(parts.affinities, parts.refused),
         features=MappingProxyType(dict(parts.features)),
         blocks=MappingProxyType({}),
         about=about,
         labels=parts.labels,
         detections=parts.detections,
         notes=parts.notes,
+        receipts=MappingProxyType(dict(parts.receipts)),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,7 @@ from nlviz.affinity.bias import Bias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
+from nlviz.affinity.receipt import Receipt
 from nlviz.affinity.support import Support, Window
 from nlviz.clips.clip import Clip, Sampling
 from nlviz.clips.detections import Detection
@@ -66,6 +67,8 @@ class Parts:
         labels: a name per class, or empty.
         detections: objects that a detection network found, or empty.
         notes: what a user must know of the pass.
+        receipts: what was checked of each block, where it was.
+        refused: why other blocks are not shown.
     """
 
     clip: Clip
@@ -76,6 +79,8 @@ class Parts:
     labels: tuple[str, ...] = ()
     detections: tuple[Detection, ...] = ()
     notes: tuple[str, ...] = ()
+    receipts: Mapping[str, Receipt] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Sampling(Record):
@@ -134,12 +139,24 @@ class _Block(Record):
     tensors: list[str]
 
 
+class _Receipt(Record):
+    block: str
+    error: FromZero
+    tolerance: FromZero
+    queries: Cells
+    heads: Cells
+    compared: str
+    precision: str
+
+
 class _Header(Record):
     clip: _Clip
     about: dict[str, Any]
     labels: tuple[str, ...]
     blocks: Annotated[list[_Block], Meta(min_length=1)]
     notes: tuple[str, ...] = ()  # from 0.4 on
+    receipts: tuple[_Receipt, ...] = ()
+    refused: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _Mask(Record):
@@ -215,6 +232,8 @@ def encode(parts: Parts) -> bytes:
         "labels": list(parts.labels),
         "blocks": blocks,
         "notes": parts.notes,
+        "receipts": [asdict(parts.receipts[n]) for n in parts.affinities if n in parts.receipts],
+        "refused": dict(parts.refused),
     }
     # Cloned: a Gaussian's theta and phi are one tensor, which safetensors refuses to write.
     return save_tensors(
@@ -265,8 +284,21 @@ def decode(content: bytes) -> Parts:
     logits = _tensor(tensors, "logits", 1) if "logits" in tensors else None
     _require(logits is None or logits.numel() > 0, "logits must have at least one class")
     detections = _detections(tensors["detections"], clip.shape) if "detections" in tensors else ()
+    receipts = {r.block: Receipt(**msgspec.structs.asdict(r)) for r in header.receipts}
+    for name, receipt in receipts.items():
+        _require(name in affinities, f"a receipt is of a block, there is no {name[:40]!r}")
+        _require(receipt.holds, f"a receipt must hold, that of {name[:40]!r} does not")
     return Parts(
-        clip, affinities, features, header.about, logits, header.labels, detections, header.notes
+        clip=clip,
+        affinities=affinities,
+        features=features,
+        about=header.about,
+        logits=logits,
+        labels=header.labels,
+        detections=detections,
+        notes=header.notes,
+        receipts=receipts,
+        refused=header.refused,
     )
 
 

@@ -21,6 +21,7 @@ def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     from nlviz.analysis.controls import variant_affinity
     from nlviz.cli.terminal import print_notes
     from nlviz.render.save import attention_of, save
+    from nlviz.words.receipt import receipt_text
     from nlviz.words.rows import row_sentence
 
     variant = variant_of(view.display.source)
@@ -31,4 +32,7 @@ def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     typer.echo(
         f"{view.block}: {row_sentence(capture.clip, attention_of(affinity, view))}", err=True
     )
-    print_notes(capture.all_notes)
+    receipt = capture.receipts.get(view.block)
+    if receipt is not None:
+        typer.echo(f"{view.block}: {receipt_text(receipt.error)}", err=True)
+    print_notes((*capture.all_notes, *filter(None, [capture.affinities[view.block].note])))

@@ -59,7 +59,8 @@ def unseen(net: nn.Module) -> str:
     >>> unseen(nn.Sequential(nn.Identity(), torch.fx.symbolic_trace(nn.Sequential(nn.ReLU()))))
     '1'
     """
-    return listed(graphs(net), "and")
+    names = graphs(net)
+    return listed(names, "and") if names else ""
 
 
 def graphs(net: nn.Module) -> tuple[str, ...]:

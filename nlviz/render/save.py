@@ -21,6 +21,7 @@ from nlviz.render.frame_maps import Look
 from nlviz.render.overlay import Overlay
 from nlviz.views.display import Display
 from nlviz.views.view import View
+from nlviz.words.receipt import receipt_caption
 
 
 def save(
@@ -159,7 +160,7 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         look,
         title=f"{view.clip.name} · {view.model.name} · {view.block}",
         about=_about(capture, display),
-        notes=(*_notes(affinity, display), *capture.notes),
+        notes=(*_notes(affinity, display), *_verified(capture, view), *capture.notes),
         objects=capture.detections if display.objects == "shown" else (),
     )
 
@@ -185,6 +186,13 @@ def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
         head = display.head
         notes.append(f"Head {head}." if isinstance(head, int) else f"{head.title()} over heads.")
     return tuple(notes)
+
+
+def _verified(capture: Capture, view: View) -> tuple[str, ...]:
+    """Return the receipt of the block's own rows as a sentence; none of a control."""
+    receipt = capture.receipts.get(view.block)
+    own = view.display.source == "learned" and view.display.values == "rows"
+    return (receipt_caption(receipt.error),) if receipt is not None and own else ()
 
 
 def _npz(capture: Capture, affinity: Affinity, view: View) -> bytes:

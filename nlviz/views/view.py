@@ -3,9 +3,10 @@
 {"format": "nlviz.view", "version": 1, "page": "explore",
  "model": {"name", "digest"},
  "clip": {"name", "digest", "start", "stride", "frames", "size", "fps", "reader"},
- "block": "...", "query": {"frame", "y", "x"}, "display": {...}, "notes": ["..."]}
+ "block": "...", "query": {"frame", "y", "x"}, "display": {...}, "notes": ["..."], "receipt": {...}}
 
-``reader`` and ``notes`` say what was known when the view was saved; drawing does not use them.
+``reader``, ``notes`` and ``receipt`` (see ``nlviz.affinity.receipt``) say what was known when the
+view was saved; drawing does not use them.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class _File(msgspec.Struct):
     query: Place
     display: Any = {}
     notes: tuple[str, ...] = ()
+    receipt: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class View(PageView):
         query: where the query is; the key, where the direction is ``to``.
         display: how it is shown.
         notes: what had to be known of frames and pass when the view was saved.
+        receipt: what was checked of the block at capture, by field; None where nothing was.
 
     >>> view = View(ModelRef("lite-nl"), ClipRef("a.jpg"), "stage4", Point(0, 96, 140.5))
     >>> View.from_json(view.to_json()) == view
@@ -133,6 +136,7 @@ class View(PageView):
     query: Point
     display: Display = field(default_factory=Display)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    receipt: Mapping[str, Any] | None = field(default=None, compare=False)
 
     @classmethod
     def of(
@@ -155,6 +159,7 @@ class View(PageView):
         capture.affinities[block]  # an unknown name is refused here
         capture.clip.check(frame=frame, y=y, x=x)
         clip, sampling = capture.clip, capture.clip.sampling
+        receipt = capture.receipts.get(block)
         return cls(
             ModelRef(capture.about.name, capture.about.digest),
             ClipRef(clip.name, clip.digest, **asdict(sampling), reader=clip.reader),
@@ -162,6 +167,7 @@ class View(PageView):
             Point(frame, y, x),
             display if isinstance(display, Display) else Display.from_dict(display or {}),
             capture.all_notes,
+            None if receipt is None else asdict(receipt),
         )
 
     @property
@@ -183,7 +189,8 @@ class View(PageView):
         found = checked(whole, _File, of="a view's", cure=CURE, error=InvalidView)
         display = Display.from_dict(found.display)
         point = found.query.point
-        return cls(found.model, found.clip, found.block, point, display, found.notes)
+        told = found.notes, found.receipt
+        return cls(found.model, found.clip, found.block, point, display, *told)
 
     def to_query_params(self) -> dict[str, str]:
         """Return the view as parameters of an address; digests and defaults are left out."""

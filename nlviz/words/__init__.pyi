@@ -14,6 +14,7 @@ from .load_report import sections as sections
 from .load_report import verdict as verdict
 from .objects import instance_lines as instance_lines
 from .prediction import one_clip_note as one_clip_note
+from .receipt import receipt_text as receipt_text
 from .rows import row_sentence as row_sentence
 
 __all__: list[str]

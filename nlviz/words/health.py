@@ -21,6 +21,7 @@ from nlviz.clips.clip import Clip
 from nlviz.picture import data_url
 from nlviz.sentences import listed, seconds_text
 from nlviz.words.numbers import change_text, fine_percent_text, percent_text
+from nlviz.words.receipt import receipt_text
 
 
 def top_keys(clip: Clip, attention: AttentionMap, *, k: int = 12) -> list[dict[str, Any]]:
@@ -107,14 +108,6 @@ def row_lines(s: RowStatistics) -> list[Line]:
     return lines
 
 
-def _parity_meaning(parity: float) -> str:
-    if parity < 1e-3:
-        return "The block's output follows from these rows."
-    if parity < 1e-2:  # a network that rounds to 8 or 11 binary digits cannot do better
-        return "The block's output follows from these rows as far as half precision tells."
-    return "The rows do not explain the block's output: do not trust them."
-
-
 def trust(s: BlockStatistics) -> list[Line]:
     """Return what speaks for or against a block's maps on this clip.
 
@@ -126,11 +119,14 @@ def trust(s: BlockStatistics) -> list[Line]:
     if s.parity is not None:
         lines.append(
             Line(
-                f"{s.parity:.0e}",
-                "parity error",
-                _parity_meaning(s.parity),
-                "The block's own output against rows times values, largest difference relative to "
-                "the largest output",
+                "verified",
+                receipt_text(s.parity).removeprefix("verified: "),
+                "The rows are those of the block, as far as half precision tells."
+                if s.parity > 1e-3
+                else "The rows are those of the block.",
+                "At capture, the block's own output against these rows times its values, at a few "
+                "queries of every head: the largest difference, relative to the size of what is "
+                "summed. A block whose rows do not give its output is not shown.",
             )
         )
     if s.shared > 0.9:

@@ -10,6 +10,8 @@ import math
 
 from nlviz.sentences import fixed
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def multiple_text(multiple: float) -> str:
     """Return a multiple of uniform attention in words.
@@ -40,6 +42,24 @@ def number_text(value: float) -> str:
         exponent = math.floor(math.log10(size))
         return f"{fixed(value / 10.0**exponent, 1)}·10^{exponent}"
     return fixed(value, 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3)
+
+
+def power_text(value: float) -> str:
+    """Return a small number as one digit and a power of ten.
+
+    >>> power_text(4.7e-7), power_text(0.0), power_text(9.7e-5), power_text(0.031)
+    ('5·10⁻⁷', '0', '1·10⁻⁴', '0.03')
+    """
+    size = abs(value)
+    if size == 0 or not math.isfinite(size):
+        return "0" if size == 0 else "–"
+    exponent = math.floor(math.log10(size))
+    digit = fixed(value / 10.0**exponent, 0)
+    if digit.endswith("10"):
+        digit, exponent = digit[:-1], exponent + 1
+    if exponent >= -2:
+        return fixed(value, max(-exponent, 0))
+    return f"{digit}·10{str(exponent).translate(RAISED)}"
 
 
 def change_text(share: float, *, space: str = "\u00a0") -> str:

@@ -45,7 +45,7 @@ def test_from_a_file_to_a_live_map(
         expect(found).to_be_visible(timeout=60_000)
         expect(page.locator(".nlv-title")).to_contain_text(family)
         expect(page.get_by_text("Is the block alive?")).to_be_visible()
-        expect(page.get_by_text("parity error")).to_be_visible()
+        expect(page.get_by_text("the output differs by").first).to_be_visible()
         assert not page.get_by_test_id("stAlertContentError").count()
     finally:
         path.unlink()

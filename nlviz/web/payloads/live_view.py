@@ -103,7 +103,7 @@ def live_view(
             "name": block,
             "about": _words(learned),
             "note": _note(learned),
-            "parity": learned.parity_error(),
+            "parity": _parity(capture, block, learned),
         },
         "sources": packed,
         "query": Point(*query)._asdict(),
@@ -114,6 +114,12 @@ def live_view(
         "channel": channel,
     }
     return pack(header, arrays)
+
+
+def _parity(capture: Capture, block: str, learned: Affinity) -> float | None:
+    """Return the error of the block's receipt; of a capture of 0.3, without one, made here."""
+    receipt = capture.receipts.get(block)
+    return learned.parity_error() if receipt is None else receipt.error
 
 
 def on_screen(clip: Clip, arrays: Arrays) -> dict[str, Any]:

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from nlviz.sentences import seconds_text
-from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text
+from nlviz.words.numbers import (
+    change_text,
+    multiple_text,
+    number_text,
+    percent_text,
+    power_text,
+)
 from tests.web.live_view.test_rows import node
 
 THEIRS = {
@@ -19,6 +25,7 @@ THEIRS = {
     "changeText": change_text,
     "multipleText": multiple_text,
     "numberText": number_text,
+    "powerText": power_text,
     "secondsText": partial(seconds_text, space="\u00a0"),
 }
 

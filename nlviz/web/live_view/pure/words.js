@@ -47,6 +47,20 @@ export function numberText(value) {
   return fixedText(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
+/** A small number as one digit and a power of ten: 5·10⁻⁷, 0.03. */
+export function powerText(value) {
+  const size = Math.abs(value);
+  if (size === 0 || !Number.isFinite(size)) return size === 0 ? "0" : "–";
+  let exponent = Math.floor(Math.log10(size));
+  let digit = fixedText(value / 10 ** exponent, 0);
+  if (digit.endsWith("10")) {
+    digit = digit.slice(0, -1);
+    exponent += 1;
+  }
+  if (exponent >= -2) return fixedText(value, Math.max(-exponent, 0));
+  return `${digit}·10⁻${[...String(-exponent)].map((n) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[n]).join("")}`;
+}
+
 /** Format a number at this many decimals, halves away from zero; zero has no sign. */
 function fixedText(value, digits) {
   if (!Number.isFinite(value)) return "–";

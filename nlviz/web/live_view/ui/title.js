@@ -2,6 +2,7 @@
 
 import { element, term } from "../../shared/dom.js";
 import { supportOf } from "../pure/support.js";
+import { powerText } from "../pure/words.js";
 
 const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
@@ -18,8 +19,8 @@ export function createTitle(head) {
   const [st, sy] = queries.stride;
   const stride = Number(sy.toFixed(1));
   const checked = block.parity === null || block.parity === undefined ? null : term(
-    `checked to ${block.parity.toExponential(0)}`,
-    "Parity error: the block's output was recomputed from these rows and compared with what the block itself put out (largest difference, relative)",
+    `verified: recomputed from these weights, the output differs by ${powerText(block.parity)}`,
+    "At capture the block's output was recomputed from these weights, at a few queries of every head, and compared with what the block itself put out: the largest difference, relative to its size. A block that differs is not shown.",
     { class: "nlv-term nlv-chip" });
   const where = st > 1 ? ` and ${Number(st.toFixed(1))} frames` : "";
   const heading = element("header", { class: "nlv-title" },
