@@ -200,7 +200,7 @@ class NonLocalBlock(nn.Module):
         """Return W_z y, normalised; in evaluation the normalisation is a part of W_z."""
         norm = self.bn
         if not self.is_plain:
-            return cast(Tensor, norm(self.out(y.mT.unflatten(2, grid))))
+            return cast(Tensor, norm(self.out(y.mT.reshape(len(y), -1, *grid))))
         weight, bias = _weights(self.out)
         if not isinstance(norm, _BatchNorm) or norm.training:
             return cast(Tensor, norm(_mapped(y, weight, bias, grid)))

@@ -94,7 +94,7 @@ class Gradients:
         slot: list[Tensor] = []
         (self._repeated if in_backward() else self._calls).append(slot)
         if isinstance(x, Tensor) and x.requires_grad and torch.is_grad_enabled():
-            x.register_hook(slot.append)
+            x.register_hook(slot.append)  # type: ignore[no-untyped-call]
 
     def of_calls(self, count: int) -> tuple[Tensor, ...]:
         """Return the gradient at each call, in their order.
