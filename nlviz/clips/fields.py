@@ -59,6 +59,11 @@ def parity_of(frame: Any, codec: str, field_order: int) -> str | None:
     }.get(field_order)
 
 
+def is_single_field(frame: Any, codec: str) -> bool:
+    """Return whether a decoded frame is one field, of half the lines, as HEVC stores them."""
+    return codec == "hevc" and bool(frame.interlaced_frame)
+
+
 def woven(luma: Frames) -> Mask:
     """Return where the two fields of a frame differ, (H, W) of its luma.
 

@@ -105,7 +105,12 @@ def _layout(name: str) -> _Layout:
 
 
 def film_rgb(
-    frame: Any, *, codec: str, container: ColourTags, note: Callable[[str], None]
+    frame: Any,
+    *,
+    codec: str,
+    container: ColourTags,
+    note: Callable[[str], None],
+    opaque: bool = False,
 ) -> Frames:
     """Return a decoded frame as (H, W, 3) RGB uint8, with see-through parts on white.
 
@@ -114,6 +119,7 @@ def film_rgb(
         codec: FFmpeg's name of the decoder, which settles what a film may leave unnamed.
         container: what the container names, for frames that name less.
         note: takes one sentence for each guess and for each thing not done.
+        opaque: whether a fourth channel is padding.
     """
     tags = ColourTags.of(frame).or_else(container)
     layout = _layout(frame.format.name)
@@ -121,7 +127,7 @@ def film_rgb(
         return _grey(frame, codec, tags, note)
     matrix = RGB if layout.rgb else _matrix(frame, codec, tags, note)
     wide = WideColours.between(tags.primaries, tags.transfer, frame, note)
-    if layout.alpha:
+    if layout.alpha and not opaque:
         if wide:
             note("Transparency was not regarded, because the film's colours are wider than RGB's.")
         else:

@@ -6,14 +6,17 @@ square, turned as the file asks, sized as the first frame.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from nlviz.clips.decoded import Frames
-from nlviz.clips.fields import TEETH, first_field, looks_woven, parity_of, woven
+from nlviz.clips.fields import TEETH, first_field, is_single_field, looks_woven, parity_of, woven
 from nlviz.clips.film_colours import film_rgb, luma
+from nlviz.clips.pictures.colours import Colours, in_srgb
 from nlviz.clips.pictures.limits import MAX_PIXELS, too_many_pixels
 from nlviz.clips.streams import StreamFacts
 from nlviz.clips.turns import STRAIGHT, Turn, turn_of
@@ -52,7 +55,12 @@ class Screen:
         """
         if frame.width * frame.height > MAX_PIXELS:
             raise too_many_pixels(f"{frame.width} x {frame.height}")
-        picture = self._turn(frame).of(self._squared(self._combined(frame)))
+        beside = _side_data(frame)
+        picture = self._coloured(self._combined(frame), beside)
+        picture = self._turn(beside).of(self._squared(picture))
+        for kind, sentence in _SAID.items():
+            if kind in beside:
+                self._note(sentence)
         size = (picture.shape[0], picture.shape[1])
         if self._size is None:
             self._size = size
@@ -71,13 +79,25 @@ class Screen:
 
     def _rgb(self, frame: Any) -> Frames:
         facts = self._facts
-        return film_rgb(frame, codec=facts.codec, container=facts.colours, note=self._note)
+        return film_rgb(
+            frame,
+            codec=facts.codec,
+            container=facts.colours,
+            note=self._note,
+            opaque=facts.opaque,
+        )
 
     def _combined(self, frame: Any) -> Frames:
         """Return RGB of a frame, of its first field where its two fields differ."""
         whole = self._rgb(frame)
         if frame.height < 2 * TEETH:
             return whole
+        if is_single_field(frame, self._facts.codec):
+            self._note(
+                "The film stores the fields of its frames one by one (interlaced HEVC); each is "
+                "shown as a frame, its lines stretched to the whole height."
+            )
+            return resized(whole, (2 * frame.height, frame.width))
         parity = parity_of(frame, self._facts.codec, self._facts.field_order)
         if parity is None:
             self._look_for_combs(frame)
@@ -123,16 +143,49 @@ class Screen:
         )
         return resized(picture, size)
 
-    def _turn(self, frame: Any) -> Turn:
-        for data in frame.side_data:
-            if data.type.name == "DISPLAYMATRIX":
-                turn = turn_of(bytes(data))
-                if turn.left_over:
-                    degrees = f"{abs(turn.left_over):.0f} degrees"
-                    missing = "short of" if turn.left_over > 0 else "beyond"
-                    self._note(
-                        "The file asks for a turn that is no multiple of 90 degrees; it is shown "
-                        f"{degrees} {missing} it."
-                    )
-                return turn
-        return STRAIGHT
+    def _coloured(self, picture: Frames, beside: Mapping[str, bytes]) -> Frames:
+        """Bring a picture with an ICC profile to sRGB, as pictures in files are."""
+        profile = beside.get("ICC_PROFILE")
+        if not profile:
+            return picture
+        done, notes = in_srgb(Image.fromarray(picture), Colours(profile))
+        for note in notes:
+            self._note(note)
+        return np.asarray(done.convert("RGB"), np.uint8)
+
+    def _turn(self, beside: Mapping[str, bytes]) -> Turn:
+        matrix = beside.get("DISPLAYMATRIX")
+        turn = turn_of(matrix) if matrix else STRAIGHT
+        if turn.left_over:
+            degrees = f"{abs(turn.left_over):.0f} degrees"
+            missing = "short of" if turn.left_over > 0 else "beyond"
+            self._note(
+                "The file asks for a turn that is no multiple of 90 degrees; it is shown "
+                f"{degrees} {missing} it."
+            )
+        return turn
+
+
+# What a frame may carry that is not shown.
+_SAID = {
+    "DOVI_RPU_BUFFER": "The film carries Dolby Vision, which was not applied; its base picture is "
+    "shown.",
+    "STEREO3D": "The film is stereoscopic; its frames are shown as they are stored.",
+    "SPHERICAL": "The film is a panorama of 360 degrees; its frames are shown as they are stored, "
+    "so shapes are bent.",
+}
+_WANTED = (*_SAID, "DISPLAYMATRIX", "ICC_PROFILE")
+
+
+def _side_data(frame: Any) -> dict[str, bytes]:
+    """Return what a frame carries beside its pixels, by FFmpeg's names, as far as it matters."""
+    found: dict[str, bytes] = {}
+    for place in range(len(frame.side_data)):
+        data = frame.side_data[place]
+        try:
+            name = data.type.name
+        except ValueError:  # of a kind that PyAV has no name for
+            continue
+        if name in _WANTED:
+            found[name] = bytes(data)
+    return found

@@ -24,6 +24,7 @@ class StreamFacts:
         pixel_aspect: width of a pixel over its height, the container's before the codec's.
         field_order: FFmpeg's number, 0 where it is not said.
         colours: what the container names.
+        opaque: whether a fourth channel is padding, as in uncompressed AVI of 32 bits.
         notes: sentences about the choice of the stream and of its decoder.
     """
 
@@ -31,6 +32,7 @@ class StreamFacts:
     pixel_aspect: Fraction = Fraction(1)
     field_order: int = 0
     colours: ColourTags = field(default_factory=ColourTags)
+    opaque: bool = False
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -47,6 +49,7 @@ class StreamFacts:
             pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
             field_order=int(getattr(codec, "field_order", 0) or 0),
             colours=ColourTags.of(codec),
+            opaque=codec.name == "rawvideo" and codec.codec_tag.strip("\0 ") in ("", "DIB"),
             notes=tuple(notes),
         )
 

@@ -147,3 +147,18 @@ def test_frames_that_are_flagged_progressive_are_left_alone() -> None:
     told = Screen(StreamFacts("rawvideo", field_order=2))  # where only the container knows
     assert (told.shown(frame) != frame.to_ndarray(format="rgb24")).any()
     assert TOLD in told.notes[0]
+
+
+def test_fields_that_are_stored_one_by_one_have_the_height_of_frames() -> None:
+    fields = []
+    for k in range(6):
+        field = np.ascontiguousarray(scene(8 * k)[k % 2 :: 2])
+        fields.append(av.VideoFrame.from_ndarray(field, format="rgb24").reformat(format="yuv420p"))
+    options = {"x265-params": "log-level=none:interlace=tff"}
+    clip = read_clip(film("matroska", "libx265", fields, layout="yuv420p", options=options))
+    assert clip.shape == (6, HEIGHT, WIDTH)
+    assert "one by one (interlaced HEVC)" in clip.notes[0]
+    for k, frame in enumerate(clip.frames):
+        bright = frame[..., 1] > 150
+        assert abs(int(bright.any(1).sum()) - 48) <= 3
+        assert abs(int(bright.any(0).argmax()) - (16 + 8 * k)) <= 2

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image, ImageCms
 
 from nlviz.clips import shown_frames
 from nlviz.clips.clip import read_clip
@@ -142,6 +143,27 @@ def test_too_large_frames_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert screen.shown(picture(20, 29)).shape == (20, 29, 3)  # its stretched size is too large
 
 
+def swapped_profile() -> bytes:
+    """Return an ICC profile in which red and blue have changed places."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    for one, two in ((b"rXYZ", b"?XYZ"), (b"bXYZ", b"rXYZ"), (b"?XYZ", b"bXYZ")):
+        profile = profile.replace(one, two)
+    return profile
+
+
+def test_a_colour_profile_counts_as_in_pictures() -> None:
+    pixels = np.full((24, 40, 3), (200, 40, 40), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", icc_profile=swapped_profile())
+    with av.open(io.BytesIO(buffer.getvalue())) as container:
+        frames = list(container.decode(video=0))
+    screen = Screen(StreamFacts("png"))
+    shown = screen.shown(frames[0])
+    assert np.abs(shown[12, 20].astype(int) - (40, 40, 200)).max() <= 6
+    assert "to sRGB" in screen.notes[0]
+
+
 # Streams ------------------------------------------------------------------------------------------
 
 
@@ -222,3 +244,14 @@ def test_transparent_films_lie_on_white(
     assert "laid on white" in "".join(clip.notes)
     later = read_clip(data, start=0.08)
     np.testing.assert_array_equal(later.frames, clip.frames[2:])
+
+
+@pytest.mark.parametrize(("container", "white"), [("avi", False), ("mov", True)])
+def test_the_fourth_byte_of_uncompressed_avi_is_padding(container: str, white: bool) -> None:
+    """BI_RGB leaves it unused, and writers leave 0 there; QuickTime's 32 bits have an alpha."""
+    rgba = np.zeros((24, 40, 4), np.uint8)
+    rgba[..., :3] = (30, 120, 200)
+    frames = [av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format="bgra")] * 2
+    clip = read_clip(film(container, "rawvideo", frames, layout="bgra"))
+    assert (clip.frames == (255 if white else (30, 120, 200))).all()
+    assert bool(clip.notes) == white
