@@ -19,7 +19,7 @@ from nlviz.clips.film_colours import film_rgb, luma
 from nlviz.clips.pictures.colours import Colours, in_srgb
 from nlviz.clips.pictures.limits import MAX_PIXELS, too_many_pixels
 from nlviz.clips.streams import StreamFacts
-from nlviz.clips.turns import STRAIGHT, Turn, turn_of
+from nlviz.clips.turns import Turn, turn_by, turn_of
 from nlviz.picture import resized
 
 # Pixels longer than this are a mistake of the file; players then show them square.
@@ -55,9 +55,9 @@ class Screen:
         """
         if frame.width * frame.height > MAX_PIXELS:
             raise too_many_pixels(f"{frame.width} x {frame.height}")
-        beside = _side_data(frame)
+        beside = _side_data(frame, self._facts.codec)
         picture = self._coloured(self._combined(frame), beside)
-        picture = self._turn(beside).of(self._squared(picture))
+        picture = self._turn(frame, beside).of(self._squared(picture))
         for kind, sentence in _SAID.items():
             if kind in beside:
                 self._note(sentence)
@@ -153,9 +153,9 @@ class Screen:
             self._note(note)
         return np.asarray(done.convert("RGB"), np.uint8)
 
-    def _turn(self, beside: Mapping[str, bytes]) -> Turn:
+    def _turn(self, frame: Any, beside: Mapping[str, bytes]) -> Turn:
         matrix = beside.get("DISPLAYMATRIX")
-        turn = turn_of(matrix) if matrix else STRAIGHT
+        turn = turn_of(matrix) if matrix else turn_by(-frame.rotation)
         if turn.left_over:
             degrees = f"{abs(turn.left_over):.0f} degrees"
             missing = "short of" if turn.left_over > 0 else "beyond"
@@ -177,15 +177,14 @@ _SAID = {
 _WANTED = (*_SAID, "DISPLAYMATRIX", "ICC_PROFILE")
 
 
-def _side_data(frame: Any) -> dict[str, bytes]:
+def _side_data(frame: Any, codec: str) -> dict[str, bytes]:
     """Return what a frame carries beside its pixels, by FFmpeg's names, as far as it matters."""
-    found: dict[str, bytes] = {}
-    for place in range(len(frame.side_data)):
-        data = frame.side_data[place]
-        try:
-            name = data.type.name
-        except ValueError:  # of a kind that PyAV has no name for
-            continue
-        if name in _WANTED:
-            found[name] = bytes(data)
-    return found
+    # PyAV frees the names of PNG's profiles twice, and refuses frames with data of a new kind.
+    if codec in ("png", "apng"):
+        return {}
+    try:
+        beside = frame.side_data
+    except ValueError:
+        return {}
+    found = [beside[place] for place in range(len(beside))]
+    return {data.type.name: bytes(data) for data in found if data.type.name in _WANTED}

@@ -73,12 +73,20 @@ def turn_of(matrix: Sequence[int] | bytes) -> Turn:
     mirror = a * d - b * c < 0
     if mirror:  # a mirror first, then a turn
         a, b = -a, -b
-    angle = math.degrees(math.atan2(b - c, a + d))
-    quarters = math.floor(angle / 90 + 0.5)
-    left_over = angle - 90 * quarters
+    return turn_by(math.degrees(math.atan2(b - c, a + d)), mirrored=mirror)
+
+
+def turn_by(degrees: float, *, mirrored: bool = False) -> Turn:
+    """Return the nearest turn clockwise by an angle, after a mirror left to right where asked.
+
+    >>> turn_by(-90)
+    Turn(transposed=True, upside_down=True, mirrored=False, left_over=0.0)
+    """
+    quarters = math.floor(degrees / 90 + 0.5)
+    left_over = degrees - 90 * quarters
     if abs(math.sin(math.radians(left_over))) < _SLACK:
         left_over = 0.0
-    return Turn(*_QUARTERS[quarters % 4, mirror], left_over=left_over)
+    return Turn(*_QUARTERS[quarters % 4, mirrored], left_over=left_over)
 
 
 # (quarter turns clockwise, mirrored left to right before them): transposed, upside down, mirrored

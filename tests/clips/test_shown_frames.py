@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import io
 import struct
 from fractions import Fraction
@@ -155,13 +156,42 @@ def swapped_profile() -> bytes:
 def test_a_colour_profile_counts_as_in_pictures() -> None:
     pixels = np.full((24, 40, 3), (200, 40, 40), np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", icc_profile=swapped_profile())
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95, icc_profile=swapped_profile())
     with av.open(io.BytesIO(buffer.getvalue())) as container:
         frames = list(container.decode(video=0))
-    screen = Screen(StreamFacts("png"))
+    screen = Screen(StreamFacts("mjpeg"))
     shown = screen.shown(frames[0])
     assert np.abs(shown[12, 20].astype(int) - (40, 40, 200)).max() <= 6
     assert "to sRGB" in screen.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_frames_with_much_beside_their_pixels_are_freed(kind: str) -> None:
+    buffer = io.BytesIO()
+    pixels = np.full((24, 40, 3), (200, 40, 40), np.uint8)
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    image = Image.fromarray(pixels)
+    image.save(buffer, kind, lossless=True, icc_profile=swapped_profile(), exif=exif)
+    for _ in range(20):
+        with av.open(io.BytesIO(buffer.getvalue())) as container:
+            name = container.streams.video[0].codec_context.name
+            shown = [Screen(StreamFacts(name)).shown(f) for f in container.decode(video=0)]
+        assert shown[0].shape == pixels.shape
+    gc.collect()
+
+
+def test_a_film_of_png_is_turned() -> None:
+    frames = [disc(64, 54, Fraction(1)) for _ in range(2)]
+    data = film(
+        "mov",
+        "png",
+        [frame.reformat(format="rgb24") for frame in frames],
+        layout="rgb24",
+        ready=lambda stream: stream.set_display_rotation(90),
+    )
+    want = np.rot90(frames[0].to_ndarray(format="rgb24"))
+    np.testing.assert_array_equal(read_clip(data).frames[1], want)
 
 
 # Streams ------------------------------------------------------------------------------------------
