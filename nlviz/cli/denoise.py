@@ -13,7 +13,9 @@ from nlviz.cli.terminal import ProgressBar, print_notes
 from nlviz.progress import Progress
 
 if TYPE_CHECKING:
+    from nlviz.cli.denoise_input import Input
     from nlviz.denoise.comparison.run import Comparison
+    from nlviz.denoise.noise import Noise
 
 
 def denoise(
@@ -28,13 +30,34 @@ def denoise(
         float | None,
         typer.Option(
             help="Of the noise to add, in units of the picture; 25 of 255 by default. With "
-            "--noisy: what the denoisers are told, estimated by default."
+            "--noisy: what the denoisers are told, estimated by default. Values of 16 bits reach "
+            "to 65535."
         ),
     ] = None,
     noise: Annotated[
-        str, typer.Option(help="gaussian, poisson-gaussian or salt-and-pepper.")
+        str,
+        typer.Option(
+            help="gaussian, poisson, poisson-gaussian or salt-and-pepper. With --noisy: the noise "
+            "in the picture; one that grows with the signal is made even for the denoisers."
+        ),
     ] = "gaussian",
-    gain: Annotated[float, typer.Option(help="Units per photon, of poisson-gaussian.")] = 1.0,
+    gain: Annotated[
+        float | None,
+        typer.Option(
+            help="Units per photon, of poisson and poisson-gaussian; 1 by default. With --noisy "
+            "estimated by default."
+        ),
+    ] = None,
+    offset: Annotated[
+        float, typer.Option(help="Value where there is no light, of poisson-gaussian.")
+    ] = 0.0,
+    stabilise: Annotated[
+        bool,
+        typer.Option(
+            "--stabilise",
+            help="Make noise that is added, and grows with the signal, even for the denoisers.",
+        ),
+    ] = False,
     amount: Annotated[float, typer.Option(help="Share of the pixels, of salt-and-pepper.")] = 0.1,
     clipped: Annotated[
         bool, typer.Option("--clipped", help="Cut noisy values off at black and white.")
@@ -70,6 +93,22 @@ def denoise(
     white: Annotated[
         float | None, typer.Option(help="Value of white, where a float array's own is not told.")
     ] = None,
+    ends: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range",
+            metavar="BLACK WHITE",
+            help="Values of black and white, for PSNR, SSIM and denoisers that ask; of floats and "
+            "signed numbers they are told by the values.",
+        ),
+    ] = None,
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            help="A letter for each axis of an array or a stack: T frames, Z slices, Y, X, C "
+            "channels; ZYX is a volume, denoised in three dimensions."
+        ),
+    ] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Take the picture's luminance.")] = False,
     size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
     frames: Annotated[
@@ -86,7 +125,10 @@ def denoise(
     ] = None,
     result: Annotated[
         Path | None,
-        typer.Option(help="Write the best result itself: .png in 8 bits, or .npy in float."),
+        typer.Option(
+            help="Write the best result itself, with its alpha and colour profile: .png or .tif in "
+            "the type of the picture, or .npy in float."
+        ),
     ] = None,
     output: Annotated[
         list[Path] | None,
@@ -112,9 +154,9 @@ def denoise(
     denoise_output.check_endings(output or (), result)
     with ProgressBar() as tell:
         if Path(picture).suffix.lower() == ".json":
-            done = _again(picture, original, tell)
+            done, kept = _again(picture, original, tell)
         else:
-            given = _Noise(noise, sigma, gain, amount, clipped, noisy, seed)
+            given = _Noise(noise, sigma, gain, amount, clipped, noisy, seed, offset, stabilise)
             sampling = {
                 "grey": grey,
                 "size": size,
@@ -122,7 +164,7 @@ def denoise(
                 "start": start,
                 "stride": stride,
             }
-            done = _compared(
+            done, kept = _compared(
                 picture,
                 sampling,
                 given,
@@ -132,10 +174,12 @@ def denoise(
                 parameters=parsed_parameters(settings or ()),
                 precision=precision,
                 data_range=white,
+                range=ends,
+                axes=axes,
             )
         tell("Drawing", 0.95)
-        denoise_output.write(done, output or (), result)
-    denoise_output.print_table(done)
+        lost = denoise_output.write(done, output or (), result, kept)
+    denoise_output.print_table(done, lost)
     print_notes((done.source or {}).get("notes", ()))
     for path in [*(output or ()), *([result] if result else ())]:
         typer.echo(str(path))
@@ -147,51 +191,78 @@ class _Noise:
 
     kind: str
     sigma: float | None
-    gain: float
+    gain: float | None
     amount: float
     clipped: bool
     noisy: bool
     seed: int
+    offset: float
+    stabilise: bool
 
 
-def _again(saved: str, original: Path | None, tell: Progress) -> Comparison:
+def _again(saved: str, original: Path | None, tell: Progress) -> tuple[Comparison, Input]:
     """Compute a saved comparison again from its picture."""
     from nlviz.cli.denoise_input import near, read, sampling_of
     from nlviz.render.comparison_files import made_again, read_comparison
 
     before = read_comparison(saved)
-    image, source = read(
-        original or near(before.source, Path(saved)), tell, **sampling_of(before.source)
+    found = read(
+        original or near(before.source, Path(saved)),
+        tell,
+        axes=before.setup.axes,
+        **sampling_of(before.source),
     )
-    return replace(made_again(before, image, progress=tell.part(0.1, 0.95)), source=source)
+    done = made_again(before, found.image, mask=found.mask, progress=tell.part(0.1, 0.95))
+    return replace(done, source=found.source, notes=(*found.notes, *done.notes)), found
 
 
 def _compared(
     picture: str, sampling: Mapping[str, Any], given: _Noise, tell: Progress, **options: Any
-) -> Comparison:
+) -> tuple[Comparison, Input]:
     """Read a picture and compare denoisers on it; the options are those of ``compare``."""
     from nlviz.cli.denoise_input import read
     from nlviz.denoise.comparison.run import compare
-    from nlviz.denoise.noise import Noise
 
-    image, source = read(picture, tell, **sampling)
-    plain = given.kind == "gaussian" or given.noisy
-    kind: Any = given.kind  # Noise checks it
-    noise = None
-    if not plain:
-        noise = Noise(kind, sigma=given.sigma or 0.0, gain=given.gain, amount=given.amount)
+    found = read(picture, tell, axes=options["axes"], **sampling)
+    if options["data_range"] is None and options["range"] is None:
+        options["range"] = found.range
+    noise, sigma = _noise_of(given, found, options["axes"])
     done = compare(
-        image,
-        sigma=given.sigma if plain else None,
+        found.image,
+        sigma=sigma,
         noise=noise,
         clipped=given.clipped,
         noisy=given.noisy or None,
         seed=given.seed,
-        name=source["name"],
+        mask=found.mask,
+        stabilise=given.stabilise,
+        name=found.source["name"],
         progress=tell.part(0.1, 0.95),
         **options,
     )
-    return replace(done, source=source)
+    return replace(done, source=found.source, notes=(*found.notes, *done.notes)), found
+
+
+def _noise_of(given: _Noise, found: Input, axes: str | None) -> tuple[Noise | None, float | None]:
+    """Return the noise that is added, or that the picture has, and the sigma that is told."""
+    from nlviz.denoise.estimation import estimate_noise
+    from nlviz.denoise.noise import Noise
+
+    if given.kind == "gaussian":
+        return None, given.sigma
+    kind: Any = given.kind  # Noise checks it
+    sigma = 0.0 if given.kind == "poisson" else given.sigma
+    if given.noisy and given.kind.startswith("poisson"):
+        if given.gain is None:
+            estimated = estimate_noise(
+                found.image, offset=given.offset, sigma=sigma, mask=found.mask, axes=axes
+            )
+            return estimated, None
+    elif given.noisy:
+        return None, given.sigma
+    gain = 1.0 if given.gain is None else given.gain
+    amount, offset = given.amount, given.offset
+    return Noise(kind, sigma=sigma or 0.0, gain=gain, amount=amount, offset=offset), None
 
 
 def parsed_parameters(given: Sequence[str]) -> dict[str, Any]:

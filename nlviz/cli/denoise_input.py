@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,28 @@ from nlviz.progress import Progress
 
 if TYPE_CHECKING:
     from nlviz.denoise.image import Image
+    from nlviz.denoise.picture_values import PictureValues
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """What was read.
+
+    Attributes:
+        image: the pixels that are denoised.
+        source: what a comparison file says to find them again.
+        kept: the picture's values with what goes back into a file, its alpha for instance.
+        mask: True where a pixel does not count, as it is fully transparent, or None.
+        range: black and white where the file says them, or None.
+        notes: sentences that a user must know.
+    """
+
+    image: Image
+    source: dict[str, Any]
+    kept: PictureValues
+    mask: Any = None
+    range: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read(
@@ -21,20 +44,29 @@ def read(
     frames: int,
     start: float,
     stride: int,
-) -> tuple[Image, dict[str, Any]]:
+    axes: str | None = None,
+    own: bool = True,
+) -> Input:
     """Read a picture, a clip or an array.
 
-    Returns the pixels, and what a comparison file says to find them again.
+    Args:
+        picture: path or bundled name.
+        tell: is told what is read.
+        grey: whether the luminance is taken.
+        size: shorter side in pixels, or None.
+        frames: how many frames of a film, or pages of a stack.
+        start: seconds of a film to skip.
+        stride: every how many of them.
+        axes: letters of an array's or a stack's axes, or None.
+        own: whether a picture's own values are read rather than the 8 bits that a screen shows, as
+            comparisons before 0.4 have it.
 
     Raises:
         UnreadableClip: when the file cannot be read.
         NlvizError: when a clip is asked for in grey.
     """
-    import numpy as np
-
     from nlviz.clips.inputs import find_input
-    from nlviz.errors import NlvizError, UnreadableClip
-    from nlviz.files.local import digest_of
+    from nlviz.errors import NlvizError
 
     if grey and frames > 1:
         raise NlvizError("clips are denoised in colour; leave --grey out, or --frames")
@@ -43,17 +75,7 @@ def read(
     tell(f"Reading {path.name}", 0.0)
     source: dict[str, Any] = {"name": path.name}
     if path.suffix.lower() == ".npy":
-        try:
-            image: Image = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise UnreadableClip(f"{path.name} is no array of numbers ({error})") from None
-        return image, {**source, "digest": digest_of(path)}
-    from nlviz.clips.clip import read_clip
-    from nlviz.denoise.image import picture_of
-
-    clip = read_clip(
-        path, start=start, stride=stride, frames=frames, size=size, progress=tell.part(0.0, 0.1)
-    )
+        return _array(path, source)
     sampling: dict[str, Any] = {
         "grey": grey,
         "size": size,
@@ -61,12 +83,77 @@ def read(
         "start": start,
         "stride": stride,
     }
-    source |= {"digest": clip.digest, "reader": clip.reader, **sampling}
+    if own:
+        found = _own_values(path, sampling, axes)
+        if found is not None:
+            return replace(found, source={**source, **found.source, **sampling, "values": "own"})
+    elif axes is not None:
+        raise NlvizError("axes are those of an array or a stack; leave --axes out")
+    return _film(path, source, sampling, tell)
+
+
+def _array(path: Path, source: dict[str, Any]) -> Input:
+    import numpy as np
+
+    from nlviz.denoise.picture_values import PictureValues
+    from nlviz.errors import UnreadableClip
+    from nlviz.files.local import digest_of
+
+    try:
+        image: Image = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UnreadableClip(f"{path.name} is no array of numbers ({error})") from None
+    return Input(image, {**source, "digest": digest_of(path)}, PictureValues(image))
+
+
+def _own_values(path: Path, sampling: Mapping[str, Any], axes: str | None) -> Input | None:
+    """Return a still picture's, or a stack's, own values; None for films."""
+    from nlviz.clips.inputs import digest_of_input
+    from nlviz.denoise.picture_values import read_values
+    from nlviz.errors import NlvizError
+
+    if sampling["start"]:
+        return None
+    stack = bool(axes) and str(axes).upper()[:1] in ("T", "Z")
+    pages = sampling["frames"] if sampling["frames"] > 1 or not stack else None
+    found = read_values(path, pages=pages, stride=sampling["stride"])
+    if found is None:
+        if axes is not None:
+            raise NlvizError(f"axes are those of an array or a stack, {path.name} is neither")
+        return None
+    if sampling["size"] is not None:
+        if found.values.ndim > 3 or (stack and found.values.ndim > 2):
+            raise NlvizError("stacks are denoised at their own size; leave --size out")
+        found = found.resized(sampling["size"])
+    found = found.grey() if sampling["grey"] else found  # of what is left, as the page has it
+    mask, notes = found.mask, found.notes
+    if mask is not None:
+        notes += (
+            f"{100 * mask.mean():.3g} % of the pixels are fully transparent: they are left out, and"
+            " come back as they were",
+        )
+    source = {"digest": digest_of_input(path)}
+    return Input(found.values, source, found, mask, found.range, notes)
+
+
+def _film(path: Path, source: dict[str, Any], sampling: Mapping[str, Any], tell: Progress) -> Input:
+    import numpy as np
+
+    from nlviz.clips.clip import read_clip
+    from nlviz.denoise.image import picture_of
+    from nlviz.denoise.picture_values import PictureValues
+
+    part = {name: sampling[name] for name in ("start", "stride", "frames", "size")}
+    clip = read_clip(path, **part, progress=tell.part(0.0, 0.1))
+    source = {**source, "digest": clip.digest, "reader": clip.reader, **sampling}
     if clip.notes:
         source["notes"] = list(clip.notes)
     if len(clip.frames) > 1:
-        return np.ascontiguousarray(clip.frames), source
-    return picture_of(np.asarray(clip.frames[0]), grey=grey), source
+        image = np.ascontiguousarray(clip.frames)
+    else:
+        image = picture_of(np.asarray(clip.frames[0]), grey=sampling["grey"])
+    notes = (*clip.notes, "frames of a film are taken in 8 bits")
+    return Input(image, source, PictureValues(image), notes=notes)
 
 
 def sampling_of(source: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +164,7 @@ def sampling_of(source: Mapping[str, Any]) -> dict[str, Any]:
         "frames": source.get("frames") or 1,
         "start": source.get("start") or 0.0,
         "stride": source.get("stride") or 1,
+        "own": source.get("values") == "own",
     }
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
+    from nlviz.cli.denoise_input import Input
     from nlviz.denoise.comparison.run import Comparison
 
 
@@ -20,32 +20,32 @@ def check_endings(output: Sequence[Path], result: Path | None) -> None:
     Raises:
         NlvizError: when an ending is not known.
     """
+    from nlviz.denoise.value_files import KINDS as VALUES
     from nlviz.files.local import suffix_of
     from nlviz.render.comparison_files import KINDS
 
     for path in output:
         suffix_of(path, KINDS, what="a comparison")
     if result is not None:
-        suffix_of(result, ("png", "npy"), what="a result")
+        suffix_of(result, VALUES, what="a result")
 
 
-def write(done: Comparison, output: Sequence[Path], result: Path | None) -> None:
-    """Write a comparison to each file, and its best result to ``result``."""
+def write(
+    done: Comparison, output: Sequence[Path], result: Path | None, given: Input
+) -> tuple[str, ...]:
+    """Write a comparison to each file, and its best result to ``result``; return what is lost."""
     from nlviz.render.comparison_files import save_comparison
 
     for path in output:
         save_comparison(done, path)
-    if result is not None:
-        _save_result(done, result)
+    return () if result is None else _save_result(done, result, given)
 
 
-def _save_result(done: Comparison, path: Path) -> None:
-    """Write the best result, or the only one."""
-    import numpy as np
-
+def _save_result(done: Comparison, path: Path, given: Input) -> tuple[str, ...]:
+    """Write the best result, or the only one, in the type of the picture."""
+    from nlviz.denoise.axes import arranged
+    from nlviz.denoise.value_files import write_values
     from nlviz.errors import NlvizError
-    from nlviz.files.local import write_whole
-    from nlviz.picture import encode
 
     name = done.best("psnr") or next(iter(done.results))
     if done.clean is None and len(done.results) > 1:
@@ -53,14 +53,11 @@ def _save_result(done: Comparison, path: Path) -> None:
             "without a clean picture none is best; name one denoiser with --denoiser to write "
             "its result"
         )
-    if path.suffix.lower() == ".png":
-        if done.of_clip:
-            raise NlvizError("a .png holds one picture, this is a clip; write a .npy")
-        write_whole(path, encode(done.shown(name)))
-        return
-    buffer = BytesIO()
-    np.save(buffer, done.results[name].picture)
-    write_whole(path, buffer.getvalue())
+    picture = done.results[name].picture
+    if path.suffix.lower() == ".npy":
+        picture = arranged(given.image, done.setup.axes).back(picture)
+    many = done.kind != "picture"
+    return write_values(path, picture, given.kept, done.range, coloured=done.coloured, many=many)
 
 
 def print_denoisers() -> None:
@@ -76,7 +73,7 @@ def print_denoisers() -> None:
         typer.echo(f"{name:20} {one.formula}\n{'':20} {one.source}. {one.licence}")
 
 
-def print_table(done: Comparison) -> None:
+def print_table(done: Comparison, lost: Sequence[str] = ()) -> None:
     """Print the table, aligned, with a star at the best value; in bold on a terminal."""
     from nlviz.denoise.comparison.results import COLUMNS, numbers_of
 
@@ -116,7 +113,7 @@ def print_table(done: Comparison) -> None:
             typer.echo(line.rstrip())
     typer.echo(f"sigma {done.sigma:.4g}, {done.sigma_from}; input: {done.precision}", err=True)
     typer.echo(f"range {done.range.sentence}; PSNR and SSIM are measured against it", err=True)
-    for note in done.notes:
+    for note in (*done.notes, *lost):
         typer.echo(f"note: {note}", err=True)
     for row in done.table:
         if "non-commercial" in row["licence"]:

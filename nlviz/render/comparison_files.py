@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nlviz.clips.clip import read_clip
 from nlviz.denoise.comparison.run import Comparison, carry_out, noisy_input
@@ -129,13 +130,18 @@ def read_comparison(path: str | Path) -> SavedComparison:
 
 
 def made_again(
-    saved: SavedComparison, image: Image, *, progress: Listener | None = None
+    saved: SavedComparison,
+    image: Image,
+    *,
+    mask: npt.ArrayLike | None = None,
+    progress: Listener | None = None,
 ) -> Comparison:
     """Return a saved comparison, computed again on its picture.
 
     Args:
         saved: what ``read_comparison`` returned.
         image: the picture.
+        mask: True where a pixel does not count.
         progress: called with a sentence and a share in [0, 1]; what it raises cancels.
 
     Raises:
@@ -150,7 +156,7 @@ def made_again(
             f"{digest[:12]}...; give the original, or empty picture.digest to take this one"
         )
     clean, noisy = (None, image) if saved.noisy else (image, None)
-    done = carry_out(saved.setup, clean, noisy=noisy, name=saved.name, progress=progress)
+    done = carry_out(saved.setup, clean, noisy=noisy, mask=mask, name=saved.name, progress=progress)
     return replace(done, source=dict(saved.source) or None)
 
 
@@ -228,6 +234,12 @@ def _json(comparison: Comparison) -> str:
         "setup": comparison.setup.to_dict(),
         "input": comparison.precision,
         "white": comparison.white,
+        "range": {
+            "black": comparison.range.low,
+            "white": comparison.range.high,
+            "from": comparison.range.how,
+        },
+        "notes": list(comparison.notes),
         "sigma": comparison.sigma,
         "sigma_from": comparison.sigma_from,
         "noisy": {"psnr": comparison.psnr, "ssim": comparison.ssim},

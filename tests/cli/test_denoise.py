@@ -193,7 +193,7 @@ def test_the_denoisers_are_listed_one_a_line() -> None:
         ([], "a picture is needed"),
         (["none.jpg"], "nor a bundled input of that name"),
         (["cat.jpg", "-o", "a.gif"], "saved as .png, .pdf, .svg, .csv or .json"),
-        (["cat.jpg", "--result", "a.jpg"], "a result is saved as .png or .npy"),
+        (["cat.jpg", "--result", "a.jpg"], "a result is saved as .png, .tif, .tiff or .npy"),
         (["cat.jpg", "--denoiser", "nlmeans"], "no denoiser is called 'nlmeans'"),
         (["bunny.mp4", "--grey", "--frames", "2"], "clips are denoised in colour"),
         (["cat.jpg", "--noise", "pink"], "there is no noise 'pink'"),
