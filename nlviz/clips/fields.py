@@ -2,7 +2,7 @@
 
 A frame is shown at the moment of its first field: where the two fields differ, the lines of the
 second one are computed from those around them; where they agree, both are kept. Each frame is
-treated by itself, so it looks the same whichever frames are read beside it.
+treated by itself, so it looks the same whichever others are read.
 """
 
 from __future__ import annotations

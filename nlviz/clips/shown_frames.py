@@ -55,11 +55,11 @@ class Screen:
         """
         if frame.width * frame.height > MAX_PIXELS:
             raise too_many_pixels(f"{frame.width} x {frame.height}")
-        beside = _side_data(frame, self._facts.codec)
-        picture = self._coloured(self._combined(frame), beside)
-        picture = self._turn(frame, beside).of(self._squared(picture))
+        carried = _side_data(frame, self._facts.codec)
+        picture = self._coloured(self._combined(frame), carried)
+        picture = self._turn(frame, carried).of(self._squared(self._cut(picture)))
         for kind, sentence in _SAID.items():
-            if kind in beside:
+            if kind in carried:
                 self._note(sentence)
         size = (picture.shape[0], picture.shape[1])
         if self._size is None:
@@ -121,6 +121,19 @@ class Screen:
                     "file does not say so; it is shown as stored. Deinterlace it first."
                 )
 
+    def _cut(self, picture: Frames) -> Frames:
+        """Cut off the borders that the container does not show."""
+        borders = self._facts.borders
+        if not borders:
+            return picture
+        inside = borders.cut(picture)
+        if inside.shape != picture.shape:
+            self._note(
+                f"The file shows only {inside.shape[1]} x {inside.shape[0]} of its "
+                f"{picture.shape[1]} x {picture.shape[0]} px; the borders were cut off."
+            )
+        return np.ascontiguousarray(inside)
+
     def _squared(self, picture: Frames) -> Frames:
         """Stretch a picture until its pixels are square: wider or higher, so nothing is lost."""
         aspect = self._facts.pixel_aspect
@@ -143,9 +156,9 @@ class Screen:
         )
         return resized(picture, size)
 
-    def _coloured(self, picture: Frames, beside: Mapping[str, bytes]) -> Frames:
+    def _coloured(self, picture: Frames, carried: Mapping[str, bytes]) -> Frames:
         """Bring a picture with an ICC profile to sRGB, as pictures in files are."""
-        profile = beside.get("ICC_PROFILE")
+        profile = carried.get("ICC_PROFILE")
         if not profile:
             return picture
         done, notes = in_srgb(Image.fromarray(picture), Colours(profile))
@@ -153,8 +166,8 @@ class Screen:
             self._note(note)
         return np.asarray(done.convert("RGB"), np.uint8)
 
-    def _turn(self, frame: Any, beside: Mapping[str, bytes]) -> Turn:
-        matrix = beside.get("DISPLAYMATRIX")
+    def _turn(self, frame: Any, carried: Mapping[str, bytes]) -> Turn:
+        matrix = carried.get("DISPLAYMATRIX")
         turn = turn_of(matrix) if matrix else turn_by(-frame.rotation)
         if turn.left_over:
             degrees = f"{abs(turn.left_over):.0f} degrees"
@@ -178,13 +191,13 @@ _WANTED = (*_SAID, "DISPLAYMATRIX", "ICC_PROFILE")
 
 
 def _side_data(frame: Any, codec: str) -> dict[str, bytes]:
-    """Return what a frame carries beside its pixels, by FFmpeg's names, as far as it matters."""
+    """Return what a frame carries along with its pixels and matters, by FFmpeg's names."""
     # PyAV frees the names of PNG's profiles twice, and refuses frames with data of a new kind.
     if codec in ("png", "apng"):
         return {}
     try:
-        beside = frame.side_data
+        carried = frame.side_data
     except ValueError:
         return {}
-    found = [beside[place] for place in range(len(beside))]
+    found = [carried[place] for place in range(len(carried))]
     return {data.type.name: bytes(data) for data in found if data.type.name in _WANTED}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import av
 
+from nlviz.clips.clean_aperture import Borders, borders_of
 from nlviz.clips.film_colours import ColourTags
 from nlviz.errors import UnreadableClip
 
@@ -24,6 +27,7 @@ class StreamFacts:
         pixel_aspect: width of a pixel over its height, the container's before the codec's.
         field_order: FFmpeg's number, 0 where it is not said.
         colours: what the container names.
+        borders: what the container cuts off each frame.
         opaque: whether a fourth channel is padding, as in uncompressed AVI of 32 bits.
         notes: sentences about the choice of the stream and of its decoder.
     """
@@ -32,12 +36,13 @@ class StreamFacts:
     pixel_aspect: Fraction = Fraction(1)
     field_order: int = 0
     colours: ColourTags = field(default_factory=ColourTags)
+    borders: Borders = field(default_factory=Borders)
     opaque: bool = False
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, stream: Any) -> StreamFacts:
-        """Read the facts of an open stream, before it is decoded."""
+    def of(cls, stream: Any, source: Path | BytesIO) -> StreamFacts:
+        """Read the facts of an open stream of a file, before it is decoded."""
         codec = stream.codec_context
         notes = []
         if len(_candidates(stream.container)) > 1:
@@ -49,6 +54,7 @@ class StreamFacts:
             pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
             field_order=int(getattr(codec, "field_order", 0) or 0),
             colours=ColourTags.of(codec),
+            borders=borders_of(source, stream.container.streams.video.index(stream)),
             opaque=codec.name == "rawvideo" and codec.codec_tag.strip("\0 ") in ("", "DIB"),
             notes=tuple(notes),
         )

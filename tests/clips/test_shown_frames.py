@@ -84,6 +84,16 @@ def test_the_containers_aspect_wins_over_the_codecs() -> None:
     assert "(3:2)" in clip.notes[0]
 
 
+def test_a_display_size_of_matroska_counts() -> None:
+    data = film("matroska", "libx264", [disc(64, 66, Fraction(3, 2))] * 2, layout="yuv420p")
+    unit = bytes.fromhex("54b28104")  # DisplayUnit, which says nothing here, makes room
+    assert data.count(unit) == 1
+    clip = read_clip(data.replace(unit, bytes([0x54, 0xB0, 0x81, 99])))  # DisplayWidth
+    assert clip.shape == (2, 64, 99)
+    high, wide = extent(clip.frames[1])
+    assert abs(high - wide) <= 2
+
+
 @pytest.mark.parametrize(
     "aspect", [Fraction(1, 100), Fraction(97, 1), Fraction(0), Fraction(-1, 2)]
 )

@@ -53,7 +53,7 @@ class Film:
         with Opened(source) as opened:
             self._packets = list_packets(opened, Progress.of(progress).part(0.0, 0.1))
             codec = opened.stream.codec_context.codec
-            self._facts = StreamFacts.of(opened.stream)
+            self._facts = StreamFacts.of(opened.stream, source)
         if not len(self._packets):
             raise UnreadableClip("the video has no frame; is the file complete?")
         self._index = foretold(self._packets, codec.canonical_name, codec.intra_only)
