@@ -5,8 +5,11 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+import av
+
 from nlviz.clips.decoded import Decoded, Keep, Times
 from nlviz.clips.video.film import Film
+from nlviz.errors import UnreadableClip
 from nlviz.progress import Listener
 
 
@@ -24,7 +27,13 @@ def decode(
     Raises:
         UnreadableClip: when nothing decodes, or more than the limits.
     """
-    return Film(source, progress).sampled(start, stride, frames, keep=keep, progress=progress)
+    try:
+        return Film(source, progress).sampled(start, stride, frames, keep=keep, progress=progress)
+    except av.error.FFmpegError as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise UnreadableClip(
+            f"FFmpeg cannot bring its frames to RGB ({reason}); is the file complete?"
+        ) from None
 
 
 def frame_times(source: Path | BytesIO) -> Times:

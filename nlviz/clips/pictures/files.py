@@ -36,8 +36,11 @@ def open_pictures(source: Source) -> Pictures | None:
 
 def _portable(source: Source, head: bytes) -> Stored:
     data = source.getvalue() if not hasattr(source, "read_bytes") else source.read_bytes()
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None:
+    try:
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        found = None
+    if found is None or not found.size:
         raise UnreadableClip("the picture is broken; save it again")
     samples = found if found.ndim == 3 else found[..., None]
     order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(samples.shape[-1])

@@ -14,6 +14,7 @@ from nlviz.clips.pictures.limits import checked_size
 from nlviz.clips.pictures.many import Pictures
 from nlviz.clips.pictures.pillow_files import broken, colours_of, head_of, notes_of
 from nlviz.clips.pictures.stored import Stored
+from nlviz.errors import UnreadableClip
 
 Source = Path | BytesIO
 
@@ -39,7 +40,9 @@ def open_heif(source: Source) -> Pictures | None:
         found: Any = pillow_heif.open_heif(_file(source))
         checked_size(*found.size)
         count = len(found)
-    except (OSError, ValueError, SyntaxError, RuntimeError, EOFError) as error:
+    except UnreadableClip:
+        raise
+    except Exception as error:  # libheif's binding raises what it likes on broken files
         raise broken(error) from None
     notes = (f"It holds {count} pictures; its main one is shown.",) if count > 1 else ()
     return Pictures(1, lambda _: _main(source, head), reader, notes=notes)
@@ -58,7 +61,7 @@ def _main(source: Source, head: bytes) -> Stored:
     try:
         found: Any = pillow_heif.open_heif(_file(source))
         image: Image.Image = found.to_pillow()
-    except (OSError, ValueError, SyntaxError, RuntimeError, EOFError) as error:
+    except Exception as error:  # as above
         raise broken(error) from None
     # libheif has turned it; what EXIF says of its turn does not count in these files.
     colours, notes = colours_of(image, head), notes_of(image, head)

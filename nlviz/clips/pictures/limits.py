@@ -11,8 +11,12 @@ def checked_size(width: int, height: int) -> None:
     """Check the size of a picture or frame.
 
     Raises:
-        UnreadableClip: when it has too many pixels.
+        UnreadableClip: when it has too many pixels, or not one.
     """
+    if width < 1 or height < 1:
+        raise UnreadableClip(
+            f"a picture needs at least one pixel, this one has {width} x {height}; is it complete?"
+        )
     if width * height > MAX_PIXELS:
         raise too_many_pixels(f"{width} x {height}")
 

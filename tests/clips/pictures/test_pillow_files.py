@@ -360,3 +360,22 @@ def test_broken_pictures_are_one_sentence() -> None:
             read_clip(data[: len(data) // 2])
     with pytest.raises(UnreadableClip, match="the picture is broken"):
         read_clip(heic(Image.fromarray(quarters()))[:300])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "HEIC", "PF"])
+def test_bytes_that_were_changed_are_read_or_told(kind: str) -> None:
+    image = Image.fromarray(quarters())
+    icc = {} if kind in ("BMP", "HEIC", "PF") else {"icc_profile": profile(ADOBE, 2.2)}
+    whole = b"PF\n3 2\n-1.0\n" + bytes(72) if kind == "PF" else b""
+    whole = whole or (heic(image) if kind == "HEIC" else saved(image, kind, **icc))
+    rng = np.random.default_rng(11)
+    for number in range(24):
+        data = bytearray(whole)
+        for place in rng.integers(0, len(data) if number % 2 else min(160, len(data)), 9):
+            data[place] = rng.integers(256)
+        try:
+            clip = read_clip(bytes(data[: rng.integers(8, len(data) + 1)] if number % 3 else data))
+        except UnreadableClip as error:
+            assert str(error).startswith("upload: ")
+        else:
+            assert clip.frames.size
