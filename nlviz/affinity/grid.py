@@ -70,12 +70,15 @@ class TokenGrid:
         stride: distance between tokens (frames, pixels, pixels).
         origin: centre of token (0, 0, 0) (frame, y, x).
         prefix: number of leading tokens without a place (class token, registers).
+        off: frames and pixels (frame, y, x) by which a token may lie beside its place here, where
+            that was measured; 0 where it is exact.
     """
 
     shape: Shape
     stride: Triple = (1.0, 1.0, 1.0)
     origin: Triple = (0.0, 0.0, 0.0)
     prefix: int = 0
+    off: Triple = (0.0, 0.0, 0.0)
 
     @classmethod
     def of_axes(
@@ -86,6 +89,7 @@ class TokenGrid:
         x: Axis,
         *,
         prefix: int = 0,
+        off: Triple = (0.0, 0.0, 0.0),
     ) -> TokenGrid:
         """Build a grid from one axis per dimension.
 
@@ -93,7 +97,7 @@ class TokenGrid:
         30
         """
         stride, origin = (t.stride, y.stride, x.stride), (t.origin, y.origin, x.origin)
-        return cls((shape[0], shape[1], shape[2]), stride, origin, prefix)
+        return cls((shape[0], shape[1], shape[2]), stride, origin, prefix, off)
 
     @property
     def axes(self) -> tuple[Axis, Axis, Axis]:

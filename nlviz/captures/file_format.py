@@ -109,6 +109,7 @@ class _Grid(Record):
     stride: tuple[Positive, Positive, Positive]
     origin: tuple[Finite, Finite, Finite]
     prefix: Count
+    off: tuple[FromZero, FromZero, FromZero] = (0.0, 0.0, 0.0)  # from 0.4 on
 
 
 class _Window(Record):

@@ -6,6 +6,7 @@ reason, and the others are shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,7 @@ from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
 from nlviz.networks.as_written import graphs
 from nlviz.networks.calls import Calls, run_name
+from nlviz.sentences import listed
 
 
 @dataclass
@@ -78,10 +80,7 @@ def runs_of(
         for i, run in enumerate(runs, 1):
             note = ""
             if len(runs) > 1:
-                note = (
-                    f"The block ran {len(runs)} times in this forward pass; this is run {i}, and "
-                    "its cells are placed as if it saw the whole clip as it is."
-                )
+                note = f"The block ran {len(runs)} times in this forward pass; this is run {i}."
             found.append((run.began, Run(run_name(name, i), name, calls.of(run), note)))
     yield from (run for _, run in sorted(found, key=lambda item: item[0]))
 
@@ -124,7 +123,8 @@ def read(
         for name, block in named.items():
             own = run.block if run.name in named else name
             try:
-                _read_one(found, name, adapter.read(own, block, run.calls, prepared), run, prepared)
+                affinity = adapter.read(own, block, run.calls, prepared)
+                _read_one(found, name, affinity, run, prepared, adapter.traces)
                 if name in found.affinities:
                     found.features[name] = adapter.features(own, block, run.calls)
                     found.blocks[name] = block
@@ -142,7 +142,9 @@ def read(
     return found
 
 
-def _read_one(found: Readings, name: str, affinity: Affinity, run: Run, prepared: Prepared) -> None:
+def _read_one(
+    found: Readings, name: str, affinity: Affinity, run: Run, prepared: Prepared, traces: bool
+) -> None:
     """Check one affinity and keep it."""
     last = affinity.queries.centre(affinity.queries.size - 1)[0]
     frames = prepared.clip_shape[0]
@@ -152,9 +154,10 @@ def _read_one(found: Readings, name: str, affinity: Affinity, run: Run, prepared
             "network the frames of one clip, and no more"
         )
     if isinstance(affinity, EmbeddedAffinity):
-        note = " ".join(
-            part for part in (affinity.note, run.note or _few(affinity, frames)) if part
-        )
+        call = run.calls[run.block]
+        few = "" if call.cells else _few(affinity, frames)
+        doubt = _doubt(affinity, bool(call.cells or call.places) or not traces)
+        note = " ".join(part for part in (affinity.note, run.note or few, doubt) if part)
         affinity = replace(affinity, name=name, note=note)
         checked = receipt(affinity)
         if checked is not None and not checked.holds:
@@ -177,6 +180,19 @@ def _few(affinity: Affinity, frames: int) -> str:
         f"The block saw {cells.shape[0]} frame{'s' if cells.shape[0] > 1 else ''} where the clip "
         f"has {frames}, and which is not known: its cells are drawn on the first."
     )
+
+
+def _doubt(affinity: EmbeddedAffinity, known: bool) -> str:
+    """Return how far cells may lie from where they are drawn, or an empty text."""
+    if not known:
+        return (
+            "Where its cells lie could be neither followed nor measured: they are drawn evenly "
+            "spread over the picture."
+        )
+    frames, y, x = affinity.queries.off
+    told = [f"{math.ceil(max(y, x))} px"] if max(y, x) > 0.05 else []
+    told += [f"{math.ceil(frames)} frames"] if frames > 0.05 else []
+    return f"Its cells may lie up to {listed(told, 'and')} beside their place here." if told else ""
 
 
 def distinct(blocks: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

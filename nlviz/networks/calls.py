@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlviz.affinity.grid import Axis
 from nlviz.errors import UnknownBlock
 from nlviz.networks.attention_calls import Product
+from nlviz.networks.places import Cells, Places
 
 RUN = "#"  # between a block's name and the number of its run
 
@@ -30,20 +30,22 @@ class Call:
         args: what it was given, in the order of its ``forward``, also where the caller named it;
             detached, as it entered.
         output: what it returned, detached, as it left.
-        axes: size of each spatial axis of the module's input, and where its cells lie in the
-            network's input, by the arithmetic of the convolutions and poolings before it.
         module: the module itself.
         products: the attention products that ran inside it, where they were asked for.
         began, ended: when, on the clock of this forward pass.
+        places: where the elements of its first argument lie in the network's input, where that was
+            followed.
+        cells: the lines of cells among them, where there are any.
     """
 
     args: tuple[Any, ...]
     output: Any
-    axes: tuple[tuple[int, Axis], ...] = ()
     module: nn.Module | None = None
     products: tuple[Product, ...] = ()
     began: int = 0
     ended: int = 0
+    places: Places | None = None
+    cells: Cells | None = None
 
 
 class Calls(Mapping[str, Call]):

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nlviz.files.local import bytes_in_words
+from nlviz.networks.as_it_was import as_it_was
 
 ROOM = 1.15  # what an estimate is multiplied with before it is compared with what is free
 # An input a five-hundredth of what is free is let through without an estimate: the largest tensors
@@ -73,7 +73,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = {_storage(t) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor):
+            if isinstance(tensor, Tensor) and tensor.device.type != "meta":
                 self._count(tensor, given)
         return out
 
@@ -115,7 +115,7 @@ def estimate(
     ...     estimate(net, net, (1, 3, 5, 7), device=torch.device("cpu"))
     Estimate(peak=980, kept=560)
     """
-    with _as_it_was(net), FakeTensorMode(allow_non_fake_inputs=True), Watch() as watch:
+    with as_it_was(net), FakeTensorMode(allow_non_fake_inputs=True), Watch() as watch:
         x = torch.empty(tuple(shape), device=device)
         entered = watch.live
         out = run(x)
@@ -124,23 +124,6 @@ def estimate(
     peak = watch.peak
     del out
     return Estimate(peak, kept)
-
-
-@contextmanager
-def _as_it_was(net: nn.Module) -> Iterator[None]:
-    """Undo what a pass caches in the attributes of modules: tables by input size, for instance."""
-    before = [
-        (attributes, dict(attributes))
-        for m in net.modules()
-        for attributes in (m.__dict__, m._buffers)
-    ]
-    try:
-        yield
-    finally:
-        for now, then in before:
-            for name in [n for n in now if n not in then]:
-                del now[name]
-            now.update({n: value for n, value in then.items() if now.get(n) is not value})
 
 
 def free_bytes(device: torch.device | str) -> int | None:

@@ -62,7 +62,7 @@ def test_cells_of_3d_networks_are_placed_in_time_too() -> None:
     assert affinity.queries.origin == (0.0, 0.0, 0.0)
 
 
-def test_a_network_that_cannot_be_followed_gets_cells_spread_evenly() -> None:
+def test_functions_between_layers_and_block_are_followed() -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -74,8 +74,27 @@ def test_a_network_that_cannot_be_followed_gets_cells_spread_evenly() -> None:
 
     affinity = capture(Odd(), noise_clip(1, 32, 64), input_spec=FRAMES).affinities["block"]
     assert affinity.queries.shape == (1, 4, 8)
+    # the convolution's cells lie at 2m, and every fourth of them is taken, from the first on
+    assert affinity.queries.centre(0) == pytest.approx((0, 0, 0))
+    assert affinity.queries.stride == (1.0, 8.0, 8.0)
+    assert affinity.note == ""
+
+
+def test_a_network_that_cannot_be_followed_gets_cells_spread_evenly_and_says_so() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 4, 8, stride=8)
+            self.block = NonLocalBlock(4, dimension=2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.block(torch.from_numpy(self.stem(x).detach().numpy() + 1))
+
+    affinity = capture(Odd(), noise_clip(1, 32, 64), input_spec=FRAMES).affinities["block"]
+    assert affinity.queries.shape == (1, 4, 8)
     assert affinity.queries.centre(0) == pytest.approx((0, 3.5, 3.5))
     assert affinity.queries.stride == (1.0, 8.0, 8.0)
+    assert "neither followed nor measured" in affinity.note
 
 
 @pytest.mark.parametrize("size", [(32, 48), (31, 77), (200, 50), (64, 64)])

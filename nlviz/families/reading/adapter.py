@@ -45,8 +45,9 @@ class Adapter(ABC, Generic[BlockT]):
     """Reads the affinities of one family's live blocks; ``BlockT`` is their module class.
 
     Attributes:
-        traces: whether ``read`` needs to know where feature cells lie from the convolutions before
-            a block; a family that knows its own geometry saves the forward pass those hooks.
+        traces: whether ``read`` needs to know where cells lie in the network's input, which is
+            found by following positions to the block; a family that knows its own geometry saves
+            that.
         products: whether ``read`` needs what enters the attention products inside the modules; a
             family that finds theta and phi among a module's arguments does not.
     """
@@ -85,6 +86,13 @@ class Adapter(ABC, Generic[BlockT]):
     ) -> Float[Tensor, "channels t h w"]:
         """Return the features that entered the block, without tokens that have no place."""
         return features_of(calls[name].args[0])
+
+    def positions(self, name: str, block: BlockT, calls: Mapping[str, Call]) -> Tensor:
+        """Return what entered the block on a walk of positions: (channels, t, h, w) of cells.
+
+        Tokens in any order are (channels, frames, tokens).
+        """
+        return self.features(name, block, calls)
 
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which a block changes nothing, as if it were not in the network.
@@ -182,8 +190,8 @@ def shape_of(features: Tensor, dimension: int) -> Shape:
 def grid_of(call: Call, dimension: int, prepared: Prepared) -> TokenGrid:
     """Return where the cells of a block's input lie in the clip.
 
-    They lie where the convolutions before the block put them, or evenly spread where those could
-    not be followed.
+    They lie where the network before the block puts them, or evenly spread where that could be
+    neither followed nor measured.
 
     Args:
         call: of the block.
@@ -192,18 +200,16 @@ def grid_of(call: Call, dimension: int, prepared: Prepared) -> TokenGrid:
     """
     features: Tensor = call.args[0]
     shape = shape_of(features, dimension)
-    seen = (features.shape[2], *shape[1:]) if dimension != 2 else shape  # of one part of the batch
-    known = {n: axis for n, (_, axis) in zip(("x", "y", "t"), reversed(call.axes), strict=False)}
-    if tuple(n for n, _ in call.axes) != seen[-len(call.axes) :]:
-        known = {}
-    size = prepared.tensor.shape[-2:]
-    y, x = (
-        known.get(axis) or Axis(full / cells, (full / cells - 1) / 2)
-        for axis, full, cells in (("y", size[0], shape[1]), ("x", size[1], shape[2]))
-    )
-    return TokenGrid.of_axes(
-        shape,
-        place(known.get("t", Axis()), prepared.t),
-        place(y, prepared.y),
-        place(x, prepared.x),
-    )
+    cells = call.cells
+    if cells is not None and cells.shape[1:] == shape[1:]:
+        y, x, off = cells.y, cells.x, cells.off
+    else:
+        size = prepared.tensor.shape[-2:]
+        y, x = (Axis(n / m, (n / m - 1) / 2) for n, m in zip(size, shape[1:], strict=True))
+        off = (0.0, 0.0, 0.0)
+    # A block that ran once per frame saw all frames together.
+    t = cells.t if cells is not None and cells.shape == shape else Axis()
+    in_clip = (prepared.t, prepared.y, prepared.x)
+    t, y, x = (place(axis, where) for axis, where in zip((t, y, x), in_clip, strict=True))
+    ot, oy, ox = (o * abs(where.stride) for o, where in zip(off, in_clip, strict=True))
+    return TokenGrid.of_axes(shape, t, y, x, off=(ot, oy, ox))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -22,6 +23,7 @@ from nlviz.errors import NlvizError
 from nlviz.families.reading.adapter import Prepared, place
 from nlviz.networks.attention_calls import Product
 from nlviz.networks.hooks import Call
+from nlviz.networks.places import Cells, NoLattice, Places, lattice
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class PatchTokens:
     Attributes:
         frames: of the batch.
         height, width: rows and columns of patches in a frame.
-        prefix: tokens of a frame without a place, before its patches.
+        prefix: tokens of a frame without a place.
+        order: the network's tokens of a frame, those without a place first, then the patches row
+            by row; None where that is the network's own order.
+        cells: where the patches lie in the network's input; None where they tile it.
 
     >>> PatchTokens(2, 3, 5, prefix=1).in_order(torch.zeros(2, 4, 16, 7)).shape
     torch.Size([4, 32, 7])
@@ -41,22 +46,29 @@ class PatchTokens:
     height: int
     width: int
     prefix: int = 0
+    order: tuple[int, ...] | None = None
+    cells: Cells | None = None
 
     def grid(self, prepared: Prepared) -> TokenGrid:
-        """Return the grid of the patches in the clip; they tile the network's input evenly."""
+        """Return the grid of the patches in the clip."""
         size = prepared.tensor.shape[-2:]
-        y, x = (
-            place(Axis(full / cells, (full / cells - 1) / 2), axis)
-            for full, cells, axis in (
-                (size[0], self.height, prepared.y),
-                (size[1], self.width, prepared.x),
-            )
+        counts = (self.height, self.width)
+        y, x = (Axis(n / m, (n / m - 1) / 2) for n, m in zip(size, counts, strict=True))
+        t = Axis()
+        if self.cells is not None:
+            t, y, x = self.cells.t, self.cells.y, self.cells.x
+        return TokenGrid.of_axes(
+            (self.frames, *counts),
+            place(t if self.frames > 1 else Axis(), prepared.t),
+            place(y, prepared.y),
+            place(x, prepared.x),
+            prefix=self.frames * self.prefix,
         )
-        shape = (self.frames, self.height, self.width)
-        return TokenGrid.of_axes(shape, Axis(), y, x, prefix=self.frames * self.prefix)
 
     def in_order(self, x: Float[Tensor, "frames heads tokens d"]) -> Float[Tensor, "heads n d"]:
         """Return the tokens of all frames in the order of an affinity."""
+        if self.order is not None:
+            x = x[:, :, list(self.order)]
         if self.frames == 1:
             return x[0].contiguous()
         parts = (x[:, :, : self.prefix], x[:, :, self.prefix :])
@@ -64,6 +76,8 @@ class PatchTokens:
 
     def laid_out(self, x: Float[Tensor, "frames tokens channels"]) -> Float[Tensor, "c t h w"]:
         """Return the features of the patches on their grid."""
+        if self.order is not None:
+            x = x[:, list(self.order)]
         patches = x[:, self.prefix :]
         return rearrange(patches, "t (h w) c -> c t h w", h=self.height, w=self.width)
 
@@ -71,6 +85,52 @@ class PatchTokens:
     def support(self) -> Support:
         """The keys that a query reaches: all tokens of its own frame."""
         return FrameGroups(1, own_prefix=True) if self.frames > 1 else Everything()
+
+
+def patch_tokens(
+    name: str, places: Places, size: tuple[int, int, int], patches: int
+) -> PatchTokens:
+    """Return where the tokens of an attention lie, whatever their order.
+
+    Args:
+        name: of the attention.
+        places: of its tokens, (frames, tokens).
+        size: frames, rows and columns of the network's input.
+        patches: of a frame, as they left the embedding.
+
+    Raises:
+        NlvizError: when not every patch is there, or they lie on no grid.
+    """
+    there = places.placed
+    first = there[0]
+    if int(first.sum()) != patches or not (there == first).all():
+        raise NlvizError(
+            f"every patch must reach the attention, {name} saw {int(first.sum())} of {patches} "
+            "patches; a network that drops or merges patches has no map of the picture"
+        )
+    y, x = places.y[0], places.x[0]
+    rows = len(np.unique(np.round(y[first], 3)))
+    at = np.flatnonzero(first)
+    at = at[np.lexsort((np.round(x[at], 3), np.round(y[at], 3)))]
+    order = (*(int(i) for i in np.flatnonzero(~first)), *(int(i) for i in at))
+    try:
+        if patches % rows:
+            raise NoLattice
+        shape = (len(there), rows, patches // rows)
+        grid = Places(
+            *(getattr(places, k)[:, at].reshape(shape) for k in ("t", "y", "x", "spread"))
+        )
+        cells = lattice(grid, size)
+        if max(cells.off) > 0:
+            raise NoLattice
+    except NoLattice:
+        raise NlvizError(
+            f"the patches of a picture must lie on a grid, those of {name} do not; a network that "
+            "moves or merges patches has no map of the picture"
+        ) from None
+    same = order == tuple(range(len(first)))
+    prefix = len(first) - patches
+    return PatchTokens(*shape, prefix, None if same else order, cells)
 
 
 def only_product(name: str, call: Call) -> Product:

@@ -27,7 +27,12 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare
-from nlviz.families.reading.attention import PatchTokens, attention_affinity, only_product
+from nlviz.families.reading.attention import (
+    PatchTokens,
+    attention_affinity,
+    only_product,
+    patch_tokens,
+)
 from nlviz.families.timm.checkpoint import TimmViTLayout
 from nlviz.networks.hooks import Call, block_and_run, replaced
 
@@ -37,7 +42,6 @@ _EMBED = "patch_embed"
 class TimmViTAdapter(Adapter[nn.Module]):
     """Reads the attention of every block, ``blocks.0`` onwards."""
 
-    traces = False  # patches are squares
     products = True
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
@@ -75,7 +79,7 @@ class TimmViTAdapter(Adapter[nn.Module]):
             NlvizError: when no plain product of all tokens was seen, or tokens were dropped.
         """
         product = only_product(name, calls[name])
-        tokens = _tokens(name, calls, product.q.shape[2])
+        tokens = _tokens(name, calls, product.q.shape[2], prepared)
         prefix_name = "the class token" if tokens.prefix == 1 else "class token and registers"
         return attention_affinity(name, product, tokens, prepared, prefix_name=prefix_name)
 
@@ -83,6 +87,11 @@ class TimmViTAdapter(Adapter[nn.Module]):
         """Return what entered the attention, behind ``norm1``, patches only."""
         x: Tensor = calls[name].args[0]
         return _tokens(name, calls, x.shape[1]).laid_out(x)
+
+    def positions(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
+        """Return what entered the attention, (channels, frames, tokens)."""
+        x: Tensor = calls[name].args[0]
+        return x.permute(2, 0, 1)
 
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which the attention adds nothing to its residual path."""
@@ -143,18 +152,30 @@ def _trunk(net: nn.Module) -> tuple[str, Any]:
     return next(found, ("", None))
 
 
-def _tokens(name: str, calls: Mapping[str, Call], tokens: int) -> PatchTokens:
-    """Return where the tokens of an attention lie, from the embedding's output."""
+def _tokens(
+    name: str, calls: Mapping[str, Call], tokens: int, prepared: Prepared | None = None
+) -> PatchTokens:
+    """Return where the tokens of an attention lie: followed to it, or as the embedding left them.
+
+    Raises:
+        NlvizError: when patches were dropped, merged or moved.
+    """
     embed: Any = calls[_EMBED].module
     patches: Tensor = calls[_EMBED].output
     # (T, h, w, C) where sizes may change, (T, h w, C) where there is one
+    frames = patches.shape[0]
+    count = patches.shape[1] * (patches.shape[2] if patches.dim() == 4 else 1)
+    places = calls[name].places
+    if places is not None and places.y.shape == (frames, tokens):
+        size = (1, 1, 1) if prepared is None else (frames, *prepared.tensor.shape[-2:])
+        return patch_tokens(name, places, size, count)
     h, w = patches.shape[1:3] if patches.dim() == 4 else embed.grid_size
     if tokens < h * w:
         raise NlvizError(
             f"every patch must reach the attention, {name} saw {tokens} tokens of {h * w} patches; "
-            "a network that drops patches has no map of the picture"
+            "a network that drops or merges patches has no map of the picture"
         )
-    return PatchTokens(patches.shape[0], int(h), int(w), tokens - int(h) * int(w))
+    return PatchTokens(frames, int(h), int(w), tokens - int(h) * int(w))
 
 
 FAMILY = Family(

@@ -202,3 +202,73 @@ def test_attention_can_be_bypassed_and_its_health_is_known() -> None:
     assert health.state == "alive"
     assert health.size is not None
     assert health.size > 0
+
+
+class Arranged(torch.nn.Module):
+    """Arranges the tokens of a transformer in another way before its blocks."""
+
+    def __init__(self, net: Any, arrange: Any) -> None:
+        super().__init__()
+        self.net, self.arrange = net, arrange
+        net.norm_pre.register_forward_hook(lambda module, args, x: arrange(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net.forward_features(x)
+
+
+def prompts(x: Tensor) -> Tensor:
+    """Put five learned tokens behind the patches, as prompt tuning does."""
+    return torch.cat([x, torch.ones(5, x.shape[-1]).expand(len(x), -1, -1)], 1)
+
+
+def column_by_column(x: Tensor) -> Tensor:
+    patches = x[:, 1:].unflatten(1, (ROWS, COLUMNS)).transpose(1, 2).flatten(1, 2)
+    return torch.cat([x[:, :1], patches], 1)
+
+
+@pytest.mark.parametrize(("arrange", "apart"), [(prompts, 6), (column_by_column, 1)])
+def test_tokens_are_found_in_any_order(arrange: Any, apart: int) -> None:
+    """Where other tokens stand behind the patches, or these in another order, rows stay theirs."""
+    taken = clip()
+    net = vit(reg_tokens=0).eval()
+    plain = nlviz.capture(vit(reg_tokens=0).eval(), taken).affinities["blocks.0"]
+    found = nlviz.capture(Arranged(net, arrange), taken).affinities["net.blocks.0"]
+    assert found.queries.shape == plain.queries.shape == (FRAMES, ROWS, COLUMNS)
+    assert found.queries.stride == pytest.approx(plain.queries.stride)
+    assert found.queries.origin == pytest.approx(plain.queries.origin)
+    assert found.keys.prefix == FRAMES * apart
+    mine, theirs = (a.map(frame=1, y=21, x=67, head=1).weights for a in (found, plain))
+    # More tokens take a share of every row; among the patches the weights keep their ratios.
+    np.testing.assert_allclose(mine / mine.sum(), theirs / theirs.sum(), rtol=1e-3, atol=1e-7)
+
+
+def dropped(x: Tensor) -> Tensor:
+    return torch.cat([x[:, :1], x[:, 1::2]], 1)
+
+
+def merged(x: Tensor) -> Tensor:
+    """Every second patch becomes the mean with its neighbour; the neighbour stays."""
+    patches = x[:, 1:]
+    return torch.cat([x[:, :1], (patches + patches.roll(1, 1)) / 2], 1)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "told"),
+    [(dropped, "every patch must reach the attention"), (merged, "must lie on a grid")],
+)
+def test_tokens_that_are_no_picture_are_refused(arrange: Any, told: str) -> None:
+    with pytest.raises(nlviz.NlvizError, match=told):
+        nlviz.capture(Arranged(vit(reg_tokens=0).eval(), arrange), clip())
+
+
+@pytest.mark.parametrize(("stride", "pad"), [(4, 0), (6, 0), (8, 3)])
+def test_patches_that_overlap_lie_where_their_convolution_puts_them(stride: int, pad: int) -> None:
+    net = vit(reg_tokens=0, dynamic_img_size=True).eval()
+    net.patch_embed.proj.stride, net.patch_embed.proj.padding = (stride, stride), (pad, pad)
+    spec = nlviz.InputSpec(sides=(64, 112), layout="frames")
+    queries = nlviz.capture(net, clip(1), input_spec=spec).affinities["blocks.0"].queries
+    shape = tuple((n + 2 * pad - PATCH) // stride + 1 for n in (64, 112))
+    assert queries.shape == (1, *shape)
+    assert queries.stride == (1, stride, stride)
+    first = (PATCH - 1) / 2 - pad
+    assert queries.origin == (0, first, first)

@@ -1,0 +1,52 @@
+"""Undoes what a forward pass leaves behind in a network's modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+
+@contextmanager
+def as_it_was(net: nn.Module, *, numbers: bool = False) -> Iterator[None]:
+    """Undo what a pass keeps in the attributes of modules: tables by input size, kept maps, lists.
+
+    Args:
+        net: the network.
+        numbers: undo changes of the buffers' numbers, too: counters, for instance.
+
+    >>> net = nn.Identity()
+    >>> with as_it_was(net):
+    ...     net.kept = 3
+    >>> hasattr(net, "kept")
+    False
+    """
+    modules = list(net.modules())
+    before = [
+        (attributes, dict(attributes)) for m in modules for attributes in (m.__dict__, m._buffers)
+    ]
+    filled: list[tuple[Any, Any]] = [
+        (value, value.copy())
+        for m in modules
+        for name, value in m.__dict__.items()
+        if isinstance(value, (list, dict, set)) and not name.startswith("_")
+    ]
+    buffers = [(b, b.detach().clone()) for b in net.buffers()] if numbers else []
+    try:
+        yield
+    finally:
+        for now, then in before:
+            for name in [n for n in now if n not in then]:
+                del now[name]
+            now.update({n: value for n, value in then.items() if now.get(n) is not value})
+        for container, content in filled:
+            if isinstance(container, list):
+                container[:] = content
+            else:
+                container.clear()
+                container.update(content)
+        for buffer, kept in buffers:
+            if buffer._version:
+                buffer.data.copy_(kept)

@@ -1,0 +1,304 @@
+"""Follows positions through a network: each operation is done to where things lie, not to values.
+
+A tensor of positions has the shape of the tensor of values in its place; an element says where the
+element lies. What is computed of one element at a time moves nothing; what sums takes the mean of
+its parts; attention, whose output is a mean over everywhere, adds nothing to the residual path;
+what moves along axes is arithmetic (``nlviz.networks.followed_axes``). Nothing of the network is
+changed: a tensor subclass sees the functions that its own forward calls. What is not known stops
+the walk with ``NotFollowed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from nlviz.networks.followed_axes import AXIS_RULES, alike, on_meta, thin
+
+Rule = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
+_ONE_BY_ONE = frozenset(
+    """abs absolute neg negative exp exp2 expm1 log log1p log2 sqrt rsqrt pow square sin cos erf
+    reciprocal sign round floor ceil clamp clamp_min clamp_max clip nan_to_num float_power
+    relu relu6 gelu silu elu selu celu leaky_relu prelu mish hardswish hardtanh hardsigmoid sigmoid
+    logsigmoid tanh softplus softsign softshrink hardshrink tanhshrink threshold rrelu
+    dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout feature_alpha_dropout
+    batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize
+    masked_fill contiguous detach float half double bfloat16 to type type_as cuda cpu requires_grad_
+    neg__ pow__ abs__ pos__ rpow__ expit native_layer_norm renorm fill_diagonal""".split()
+)
+_STRUCTURE = frozenset(
+    """permute transpose flatten unflatten ravel squeeze unsqueeze expand expand_as
+    repeat repeat_interleave getitem__ chunk split split_with_sizes tensor_split unsafe_chunk
+    unsafe_split unbind narrow select index_select gather take_along_dim cat concat concatenate
+    stack hstack vstack dstack roll flip fliplr flipud rot90 pixel_shuffle
+    pixel_unshuffle channel_shuffle native_channel_shuffle movedim moveaxis swapaxes swapdims t
+    view_as reshape_as broadcast_to diagonal tile adjoint unsafe_split_with_sizes iter__
+    positive data as_strided atleast_1d atleast_2d atleast_3d tolist""".split()
+)
+_TOGETHER = frozenset(
+    """add sub subtract rsub mul multiply div divide true_divide floor_divide maximum minimum fmax
+    fmin lerp addcmul addcdiv atan2 hypot remainder fmod where
+    add__ radd__ iadd__ sub__ rsub__ isub__ mul__ rmul__ imul__ truediv__ rtruediv__ itruediv__
+    floordiv__ div__ idiv__""".split()
+)
+_MEANS = frozenset(
+    "mean sum amax amin norm std var logsumexp nanmean nansum median max min frobenius_norm "
+    "vector_norm prod".split()
+)
+_PRODUCTS = frozenset(
+    "linear bilinear matmul bmm mm mv addmm baddbmm einsum tensordot matmul__ rmatmul__".split()
+)
+_ATTENTION = frozenset(("softmax", "log_softmax", "gumbel_softmax", "cdist"))
+_EMPTY = frozenset(
+    "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty "
+    "new_full".split()
+)
+_MASKS = frozenset(
+    "eq ne lt le gt ge isnan isinf isfinite eq__ ne__ lt__ le__ gt__ ge__ all any bool".split()
+)
+
+
+class NotFollowed(Exception):
+    """An operation whose effect on positions is not known."""
+
+
+class Placed(Tensor):
+    """A tensor of positions.
+
+    >>> x = torch.arange(8.0).expand(1, 3, 8).as_subclass(Placed)
+    >>> torch.nn.Conv1d(3, 5, 3, stride=2)(x)[0, 0].as_subclass(Tensor)
+    tensor([1., 3., 5.])
+    """
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        name = getattr(func, "__name__", "")
+        bare = name[2:] if name.startswith("__") else name.removeprefix("_")
+        if bare.endswith("_") and not bare.endswith("__"):
+            bare = bare.rstrip("_")  # in place
+        with torch._C.DisableTorchFunctionSubclass():
+            rule = _RULES.get(bare)
+            if rule is None:
+                return _described(func, name, args, given)
+            return _placed(rule(func, args, given))
+
+
+def _placed(value: Any) -> Any:
+    """Return what a rule gave with its tensors of numbers as positions."""
+
+    def one(x: Any) -> Any:
+        return x.as_subclass(Placed) if isinstance(x, Tensor) and x.is_floating_point() else x
+
+    return tree_map(one, value)
+
+
+def _described(
+    func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Return what an operation that has no rule says of a tensor without touching it."""
+    if name == "__get__":  # an attribute
+        return _placed(func(*args, **kwargs))
+    if name in (
+        "__set__",
+        "__repr__",
+        "__format__",
+        "__hash__",
+        "__len__",
+        "__bool__",
+        "__index__",
+    ):
+        return func(*args, **kwargs)
+    if name in ("size", "dim", "ndimension", "numel", "nelement", "stride", "is_contiguous"):
+        return func(*args, **kwargs)
+    if name.startswith(("is_", "has_", "get_", "storage", "element_", "data_ptr", "_is", "_has")):
+        return func(*args, **kwargs)
+    raise NotFollowed(name or str(func))
+
+
+def _positions(value: Any) -> list[Tensor]:
+    return [x for x in tree_leaves(value) if isinstance(x, Placed)]
+
+
+def _first(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What is computed of one element at a time moves nothing."""
+    found = _positions((args, kwargs))
+    return found[0]
+
+
+def _as_it_is(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Structure is structure; constants among the parts have no place."""
+
+    def one(x: Any) -> Any:
+        fixed = isinstance(x, Tensor) and not isinstance(x, Placed) and x.is_floating_point()
+        return torch.zeros((), dtype=_type(args), device=x.device).expand(x.shape) if fixed else x
+
+    return func(*tree_map(one, args), **tree_map(one, kwargs))
+
+
+def _reshaped(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    x, *shape = args
+    if not shape or isinstance(shape[0], torch.dtype):
+        raise NotFollowed("view of other numbers")
+    return x.reshape(*shape)
+
+
+def _copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    x = args[0]
+    return thin(x, [d for d in range(x.dim()) if alike([x], d)]).clone().expand(x.shape)
+
+
+def _type(args: Any) -> torch.dtype:
+    return _positions(args)[0].dtype
+
+
+def _both(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Sums, and products too, lie where their parts lie; what is alike everywhere is left out."""
+    found = _positions((args, kwargs))
+    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    shape = _broadcast([tuple(x.shape) for x in tensors])
+    if len(found) > 1:
+        aligned = [x.reshape((1,) * (len(shape) - x.dim()) + tuple(x.shape)) for x in found]
+        most = max(x.numel() for x in aligned)
+        if any(x.numel() < most for x in aligned):  # a gate, a mean over the picture
+            whole = [x for x in aligned if tuple(x.shape) == shape]
+            aligned = whole or [max(aligned, key=lambda x: x.numel())]
+        found = aligned
+    total = thin(found[0], [d for d in range(len(shape)) if alike(found, d)])
+    for x in found[1:]:
+        total = total + thin(x, [d for d in range(len(shape)) if alike(found, d)])
+    return total.expand(shape)
+
+
+def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    longest = max(map(len, shapes))
+    aligned = [(1,) * (longest - len(s)) + s for s in shapes]
+    return tuple(next((n for n in sizes if n != 1), 1) for sizes in zip(*aligned, strict=True))
+
+
+def _mean(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    x, *rest = args
+    if rest and isinstance(rest[0], Tensor):
+        return _both(func, args, kwargs)  # max(a, b)
+    name = func.__name__
+    dim = kwargs.get("dim", kwargs.get("axis"))
+    if dim is None:
+        numbers = [r for r in rest if isinstance(r, (int, tuple, list)) and not isinstance(r, bool)]
+        if name in ("norm", "vector_norm", "frobenius_norm", "std", "var") and len(numbers) > 1:
+            numbers = numbers[1:]
+        dim = numbers[0] if numbers else None
+    keep = bool(kwargs.get("keepdim", any(r is True for r in rest)))
+    if dim is None:
+        return x.mean()
+    mean = x.mean(dim, keepdim=keep)
+    if name in ("max", "min", "median"):
+        return mean, torch.zeros(mean.shape, dtype=torch.long, device=mean.device)
+    return mean
+
+
+def _nothing(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What attention returns is a mean over everywhere: it counts for nothing."""
+    return tree_map(
+        lambda x: (
+            torch.zeros((), dtype=_type((args, kwargs)), device=_device(args)).expand(x.shape)
+            if isinstance(x, Tensor)
+            else x
+        ),
+        on_meta(func, args, kwargs),
+    )
+
+
+def _empty(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    found = on_meta(func, args, {k: v for k, v in kwargs.items() if k != "device"})
+    return torch.zeros(found.shape, dtype=args[0].dtype, device=args[0].device)
+
+
+def _device(args: Any) -> torch.device:
+    return _positions(args)[0].device
+
+
+def _product(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A product with fixed numbers sums over an axis; one of two tensors is attention's."""
+    found = _positions((args, kwargs))
+    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    if len(found) > 1:
+        return _nothing(func, args, kwargs)
+    shape = on_meta(func, args, kwargs).shape
+    x = found[0]
+    name = func.__name__
+    if name in ("linear", "bilinear"):
+        return x.mean(-1, keepdim=True).expand(shape)
+    if "einsum" in name or "tensordot" in name:
+        fixed = tree_map(
+            lambda t: (
+                torch.ones(t.shape, dtype=x.dtype, device=x.device)
+                if isinstance(t, Tensor) and not isinstance(t, Placed)
+                else t
+            ),
+            args,
+        )
+        total = func(*fixed, **kwargs)
+        parts = func(*_ones(fixed), **kwargs)
+        return total / parts.clamp(min=1)
+    left = tensors[-2] is x  # of a product that may have a bias before it
+    if name in ("__rmatmul__",):
+        left = not left
+    if left or x.dim() == 1:
+        return x.mean(-1, keepdim=True).expand(shape)
+    return x.mean(-2, keepdim=True).expand(shape)
+
+
+def _ones(args: Any) -> Any:
+    return tree_map(lambda t: torch.ones_like(t) if isinstance(t, Tensor) else t, args)
+
+
+def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Write into a tensor of positions, which may be one row seen many times."""
+    target, *rest = args
+    if not isinstance(target, Placed):
+        raise NotFollowed("writing into another tensor")
+    if any(stride == 0 and n > 1 for stride, n in zip(target.stride(), target.shape, strict=True)):
+        target.data = target.clone(memory_format=torch.contiguous_format)
+    fixed = [
+        torch.zeros(r.shape, dtype=target.dtype, device=target.device)
+        if isinstance(r, Tensor) and not isinstance(r, Placed) and r.is_floating_point()
+        else 0.0
+        if isinstance(r, float)
+        else r
+        for r in rest
+    ]
+    func(target, *fixed, **kwargs)
+    return target
+
+
+def _mask(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return func(*args, **kwargs)
+
+
+_RULES: dict[str, Rule] = {
+    **dict.fromkeys(_ONE_BY_ONE, _first),
+    **dict.fromkeys(_STRUCTURE, _as_it_is),
+    **dict.fromkeys(("view", "reshape"), _reshaped),
+    "clone": _copy,
+    **dict.fromkeys(_TOGETHER, _both),
+    **dict.fromkeys(_MEANS, _mean),
+    **dict.fromkeys(_ATTENTION, _nothing),
+    **dict.fromkeys(_EMPTY, _empty),
+    **dict.fromkeys(_MASKS, _mask),
+    **dict.fromkeys(_PRODUCTS, _product),
+    **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), _nothing),
+    **AXIS_RULES,
+    "setitem__": _written,
+    "copy": _written,
+}
