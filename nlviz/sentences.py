@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Literal
 
@@ -18,6 +18,15 @@ def listed(names: Iterable[str], word: Literal["or", "and"] = "or") -> str:
     """
     *others, last = names
     return f"{', '.join(others)} {word} {last}" if others else last
+
+
+def counted(count: int, word: str, words: str | None = None) -> str:
+    """Return a number of things, the word in its right form.
+
+    >>> counted(1, "key"), counted(2800, "query", "queries")
+    ('1 key', '2,800 queries')
+    """
+    return f"{count:,} {word if count == 1 else words or word + 's'}"
 
 
 def ordinal(n: int) -> str:
@@ -46,8 +55,34 @@ def fixed(value: float, digits: int) -> str:
     return f"-{text}" if value < 0 and float(text) else text
 
 
+def times_text(times: Sequence[float], *, space: str = " ") -> list[str]:
+    """Return the times of a clip's frames as labels, all different where the times are.
+
+    >>> times_text([0.0, 411.4]), times_text([411.4, 411.45])
+    (['0.00 s', '6:51'], ['411.40 s', '411.45 s'])
+    """
+    labels = [clock_text(time, space=space) for time in times]
+    if len(set(labels)) == len(labels):
+        return labels
+    return [seconds_text(time, space=space) for time in times]
+
+
+def clock_text(seconds: float, *, space: str = " ") -> str:
+    """Return a time of a clip in words: from a minute on in minutes and whole seconds.
+
+    >>> clock_text(59.4), clock_text(411.4), clock_text(3725)
+    ('59.40 s', '6:51', '1:02:05')
+    """
+    whole = math.floor(seconds + 0.5) if math.isfinite(seconds) else 0
+    if whole < 60:
+        return seconds_text(seconds, space=space)
+    minutes, rest = divmod(whole, 60)
+    head = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else f"{minutes}"
+    return f"{head}:{rest:02d}"
+
+
 def seconds_text(seconds: float, *, space: str = " ") -> str:
-    """Return a time of a clip in words, to a hundredth of a second.
+    """Return a number of seconds in words, to a hundredth.
 
     >>> seconds_text(1.125)
     '1.13 s'

@@ -47,9 +47,9 @@ def draw(
         figure = nlviz.render.charts.averaged(curve, h=None if h is None else float(h))
         st.plotly_chart(figure, config=QUIET, key="dn_curve_h")
         st.caption(
-            f"exp(entropy) of the weights of non-local means at pixels drawn at random; "
-            f"{curve.pixels} is the whole window, all alike. Noise left over is about sigma "
-            "divided by the root of this number."
+            f"Over how many pixels non-local means spreads its weight, at pixels drawn at random "
+            f"(exp(entropy)); {curve.pixels:,} is the whole window, all alike. Noise left over is "
+            "about sigma divided by the root of this number."
         )
 
     with left:

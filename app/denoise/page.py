@@ -118,7 +118,7 @@ def _choose(
     with below:
         sigma = cached.noisy_input(picture, setup).sigma
         if noise is None or noise.kind != "gaussian":
-            st.caption(f"Denoisers are told sigma {sigma:.3g}.")
+            st.caption(f"Noise level given to the denoisers: {sigma:.3g}.")
         names = sidebar.choose_denoisers(known, sigma, clean=noise is not None)
         block = _block()
     setup = replace(
@@ -155,7 +155,7 @@ def _block() -> Block | None:
     block = STATE.now.block
     STATE.fields.pick(
         st.selectbox,
-        f"Weights of a block of {open_there.model.rsplit('/', 1)[-1]} too",
+        f"Also show a block of {open_there.model.rsplit('/', 1)[-1]}",
         "block",
         [None, *names],
         block,
@@ -191,7 +191,7 @@ def _weights(
 
 @st.fragment
 def _live(made: Live) -> None:
-    """Draw the live view and what belongs to the held pixel; a pin reruns only this."""
+    """Draw the live view and what belongs to the pinned pixel; a pin reruns only this."""
     with errors_shown("Denoise", cure=CURE):
         query.draw(made)
         state.write_address()
@@ -271,7 +271,7 @@ def _arrived(
 
 @st.fragment
 def _lens(done: nlviz.denoise.Comparison) -> None:
-    """Draw the lens; a click in it moves the held pixel, above too."""
+    """Draw the lens; a click in it moves the pinned pixel, above too."""
     with errors_shown("Denoise", cure=CURE):
         results.lens(done)
     if st.session_state.pop("dn_pointed", False):

@@ -1,4 +1,4 @@
-"""Live view of the weights, and panels of the pixel that is held."""
+"""Live view of the weights, and panels of the pinned pixel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import nlviz
+from nlviz.sentences import counted
 
 from ..shared.errors import sentence
 from .state import STATE
@@ -59,7 +60,6 @@ def _alike(live: Live) -> None:
             )
     frame, y, x = query
     where = f"pixel y {y:.0f}, x {x:.0f}" + (f" of frame {frame:.0f}" if _moves(live) else "")
-    held = "the held pixel" if STATE.now.query else "the pixel that the view opens at"
     try:
         found = nlviz.common_ground(
             live.affinities[one], live.affinities[other], frame=frame, y=y, x=x
@@ -77,9 +77,9 @@ def _alike(live: Live) -> None:
         "\n".join(lines), help="\n\n".join(f"**{n}**: {what}" for n, what in MEASURES.values())
     )
     st.caption(
-        f"At {held}, {where}; over the {found.cells} cells that both reach. *Distance alone*: one "
-        "of the two replaced by a blob around the pixel. *Chance*: one of them shifted at random. "
-        "Only what lies above both is agreement about the picture."
+        f"At {where}, over the {counted(found.cells, 'cell')} both can use. *Distance alone*: how "
+        "alike they would be if one knew only the distance. *Chance*: one of them shifted at "
+        "random. Only what lies above both is agreement about the picture."
     )
 
 
@@ -92,6 +92,6 @@ def _moves(live: Live) -> bool:
 
 
 def _numbers(live: Live) -> None:
-    st.markdown("##### Go to a pixel")
+    st.markdown("##### Type a position")
     STATE.number_inputs(live.clip)
-    st.caption("Or point and click above; arrow keys move the held pixel by one.")
+    st.caption("Or point and click above; arrow keys move the pinned pixel by one.")

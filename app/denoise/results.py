@@ -89,8 +89,8 @@ def table(place: DeltaGenerator, done: nlviz.denoise.Comparison, waiting: list[s
 def notes(done: nlviz.denoise.Comparison) -> None:
     """Draw the notes on the table, and each denoiser's parameters."""
     said = [
-        "PSNR: decibels of the squared error against the clean picture; 1 dB is a difference one "
-        "sees. SSIM: likeness of structure, 1 is equal. ★ best. Time: this machine, one run."
+        "PSNR: higher is closer to the clean picture, 1 dB is visible. SSIM: 1 = same structure. "
+        "★ best. Time: this machine, one run."
         if done.psnr is not None
         else "No clean picture, so no PSNR and no SSIM."
     ]
@@ -159,7 +159,7 @@ def save(done: nlviz.denoise.Comparison, picture: Picture, command: str | None) 
 
     saving.buttons("dn_save_", KINDS, make, f"{stem}-denoised")
     if command is not None:
-        st.caption("The same digits from a shell:")
+        st.caption("The same numbers on the command line:")
         st.code(command, language="bash", wrap_lines=True)
 
 

@@ -92,7 +92,7 @@ def choose_size() -> None:
     sizes = SIZES if now.size in SIZES else (now.size, *SIZES)
     STATE.fields.pick(
         st.selectbox,
-        "Largest shorter side",
+        "Reduce shorter side to",
         "size",
         sizes,
         now.size,
@@ -128,11 +128,11 @@ def choose_noise() -> None:
     """Draw the choice of the noise."""
     now, fields = STATE.now, STATE.fields
     tip = "Add nothing; estimate its noise"
-    fields.enter(st.toggle, "It is noisy already", "already", value=now.already, help=tip)
+    fields.enter(st.toggle, "Picture is already noisy", "already", value=now.already, help=tip)
     if now.already:
         fields.enter(
             st.number_input,
-            "Its sigma",
+            "Its noise (sigma)",
             "told",
             0.0,
             255.0,

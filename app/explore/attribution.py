@@ -9,11 +9,16 @@ from typing import Any
 import streamlit as st
 
 import nlviz
+from nlviz.analysis.attribution import MOST_STEPS
 
 from ..shared.errors import progress_to
 from .state import STATE
 
 KEPT = 4  # results in a session
+MORE = 4  # times the steps, where integrated gradients have not converged
+LEAST_WIDE, WIDEST = 420, 1000  # CSS pixels of the figure
+LARGEST = 4  # CSS pixels for a pixel of a small picture
+ABREAST = 4  # frames beside one another in the figure
 Load = Callable[[], "nlviz.Model"]
 
 
@@ -66,10 +71,19 @@ def _panel(model: Load, capture: nlviz.Capture, block: str, view: nlviz.View) ->
     if act.button("Compute", key="attribution_run"):
         # A click inside a fragment does not interrupt what runs there, so Cancel would not work:
         # the whole script runs again and computes outside, in ``work``.
-        st.session_state.attribution_wanted = (key, method, label)
+        st.session_state.attribution_wanted = (key, method, label, None)
         st.rerun()
     if key in results:
-        _show(results[key], capture, block, view)
+        found = results[key]
+        if warning := nlviz.words.converged_text(found):
+            st.warning(warning, icon=":material/warning:")
+            more = MORE * found.passes
+            if more <= MOST_STEPS and st.button(
+                f"Take {more} steps", key="attribution_more", help=_duration(found)
+            ):
+                st.session_state.attribution_wanted = (key, method, label, more)
+                st.rerun()
+        _show(found, capture, block, view)
 
 
 def _key(capture: nlviz.Capture, block: str, method: str, label: str) -> tuple[Any, ...]:
@@ -84,7 +98,7 @@ def work(model: Load | None, capture: nlviz.Capture, block: str) -> None:
     wanted = st.session_state.get("attribution_wanted")
     if wanted is None or model is None:
         return
-    key, method, label = wanted
+    key, method, label, steps = wanted
     if key != _key(capture, block, method, label):  # another clip or block is on the screen now
         _forget()
         return
@@ -101,6 +115,7 @@ def work(model: Load | None, capture: nlviz.Capture, block: str) -> None:
             method=method,
             block=block,
             target=_index(capture, label),
+            steps=steps,
             progress=progress_to(bar),
         )
     except nlviz.NlvizError as error:
@@ -113,6 +128,10 @@ def work(model: Load | None, capture: nlviz.Capture, block: str) -> None:
         results.popitem(last=False)
     _forget()
     st.rerun()
+
+
+def _duration(found: nlviz.Attribution) -> str:
+    return f"About {MORE * found.seconds:.0f} s, going by the {found.seconds:.0f} s of this one"
 
 
 def _forget() -> None:
@@ -130,13 +149,17 @@ def _index(capture: nlviz.Capture, label: str) -> int:
 
 def _show(found: nlviz.Attribution, capture: nlviz.Capture, block: str, view: nlviz.View) -> None:
     overlay = nlviz.render.attribution_overlay(found)
-    st.image(overlay.to_bytes("png"), width="stretch")
+    # A small picture has no more to show on a whole wall.
+    frames, _, wide = capture.clip.shape
+    many = min(frames, ABREAST)
+    room = max(LEAST_WIDE, LARGEST * wide * many)
+    st.image(overlay.to_bytes("png"), width=room if room < WIDEST else "stretch")
     st.caption(f"{nlviz.words.cost_text(found)}.")
     affinity = capture.affinities[block]
     query = view.query
-    pinned = affinity.map(frame=query.frame, y=query.y, x=query.x)
+    here = affinity.map(frame=query.frame, y=query.y, x=query.x)
     for other, of in (
-        (pinned, "the pinned query's map"),
+        (here, "this point's map"),
         (affinity, f"the mean map of {block}"),
     ):
         try:
@@ -145,5 +168,6 @@ def _show(found: nlviz.Attribution, capture: nlviz.Capture, block: str, view: nl
             st.caption(str(error))
             continue
         for line in lines:
-            st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
+            if line.value:
+                st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
             st.caption(line.meaning)

@@ -66,7 +66,7 @@ def chosen(now: Choices) -> Network | None:
 def missing(now: Choices) -> tuple[str, str]:
     """Return what must come before a network is there, as a headline and how."""
     if now.network == FILE:
-        return "Bring a network", "Choose a file of weights in the sidebar, or name its path there."
+        return "Open a network", "Choose a file of weights in the sidebar, or name its path there."
     card = nlviz.zoo.CARDS.get(now.model)
     way = "Press “Download and open” in the sidebar." if card is None or card.url else card.note
     return f"{now.model} is not on this machine yet", way

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import nlviz
+from nlviz.affinity.variants import VARIANTS
+from nlviz.sentences import times_text
 
-from ..shared import saving
+from ..shared import bars, saving
 from ..shared.saving import Kind
 from .state import STATE
 
 if TYPE_CHECKING:
     from .cached import BlockData
 
+MOVIES = ("gif", "mp4")  # a picture has none
 KINDS = (
     Kind("PNG", "png", "image/png", "The film strip with map, query, colour bar and caption"),
     Kind("PDF", "pdf", "application/pdf", "The film strip for a paper: text and marks as vectors"),
@@ -32,32 +35,48 @@ def draw(capture: nlviz.Capture, data: BlockData, view: nlviz.View) -> None:
     own = capture.affinities[view.block]
     affinity = data.affinities.get(view.display.source, own)
     attention = nlviz.render.attention_of(affinity, view)
-    left, middle, right = st.columns([5, 7, 5], gap="medium")
+    # A variant is judged by its own rows; the learned block's numbers would not be about it.
+    about = None if affinity is own else variant_label(view.display.source)
+    left, middle, right = st.columns([5, 6, 6], gap="medium")
     with left:
-        _mass(capture, attention)
+        _row(capture, attention)
         if capture.detections:
             _objects(capture, attention)
         _query_inputs(capture, view)
     with middle:
         _top_keys(capture, attention)
-        _health(data)
     with right:
-        _trust(data)
+        _trust(data, about)
+        _health(data, about)
     _save(capture, affinity, view)
 
 
-def _mass(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
-    s = nlviz.row_statistics(attention, capture.clip.times)
-    what = ", minus the mean row" if s.moved is not None else ""
-    st.markdown(f"##### The pinned query's row{what}")
+def variant_label(source: str) -> str:
+    """Return the name of a source as it stands above the picture."""
+    return next((v.label for v in VARIANTS if v.key == source), source)
+
+
+def _row(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
+    """Draw what the row, or column, of the point on the screen does."""
+    clip = capture.clip
+    s = nlviz.row_statistics(attention, clip.times)
+    st.markdown(f"##### {nlviz.words.row_heading(attention)}")
+    st.caption(nlviz.words.place_text(clip, attention, bare=True))
     if len(s.per_frame) > 1:
         own, _, _ = attention.keys.unravel(attention.own)
-        chart = nlviz.render.charts.mass_over_time(s.per_frame, s.frame_times, own=own)
-        st.plotly_chart(chart, config={"displayModeBar": False}, key="mass")
+        bars.columns(
+            [float(mass) for mass in s.per_frame],
+            times_text([float(time) for time in s.frame_times], space="\u00a0"),
+            [nlviz.words.share_text(attention, float(mass)) for mass in s.per_frame],
+            own=int(own),
+            about="Weight by frame.",
+        )
     if s.left_out:
-        st.caption(f"Without what was left out: {s.left_out:.0%} of the mass.")
-    for line in nlviz.words.row_lines(s):
-        st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
+        st.caption(f"Without what is hidden: {s.left_out:.0%} of the weight.")
+    for line in nlviz.words.row_lines(s, column=attention.direction == "to"):
+        st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
+    if (own_cell := nlviz.words.own_line(attention)) is not None:
+        st.markdown(f"**{own_cell.value}** &nbsp; {own_cell.label}", help=own_cell.help)
 
 
 def _objects(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
@@ -68,63 +87,82 @@ def _objects(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
 
 
 def _query_inputs(capture: nlviz.Capture, view: nlviz.View) -> None:
-    with st.expander("Query by numbers"):
+    with st.expander("Type a position"):
         STATE.number_inputs(capture.clip)
 
 
 def _top_keys(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
-    gains = attention.values == "difference"
-    st.markdown("##### Keys that gain most" if gains else "##### Its strongest keys")
+    st.markdown(f"##### {nlviz.words.keys_heading(attention)}")
+    rows = nlviz.words.top_keys(capture.clip, attention, k=12, own=False)
+    if not rows:
+        st.caption("No other key is in reach.")
+        return
+    moves = len(capture.clip.frames) > 1
+    unit = nlviz.words.unit_text(attention)
     st.dataframe(
-        nlviz.words.top_keys(capture.clip, attention, k=12),
+        rows,
         hide_index=True,
-        column_order=("key", "multiple", "time", "y", "x"),
+        column_order=("key", "multiple", *(("when",) if moves else ()), "y", "x"),
         row_height=44,
-        height=420,
+        height=min(420, 44 * len(rows) + 38),
         column_config={
             "key": st.column_config.ImageColumn(" ", width=48),
-            "time": st.column_config.NumberColumn("s", format="%.2f", width=52),
+            "when": st.column_config.TextColumn("time", width=62),
+            "time": None,
             "y": st.column_config.NumberColumn("y px", format="%.0f", width=52),
             "x": st.column_config.NumberColumn("x px", format="%.0f", width=52),
             "weight": None,
             "multiple": st.column_config.ProgressColumn(
-                "× uniform",
+                unit,
                 width=112,
                 format="%.1f",
                 min_value=0,
-                max_value=max([1e-3, *(link.multiple for link in attention.top(1))]),
-                help="Weight as a multiple of what every key would have if all had the same",
+                max_value=max(1e-3, rows[0]["multiple"]),
+                help="Weight as a multiple of what every key would get if all got the same; the "
+                "point's own cell is not among them",
             ),
         },
         key="top-keys",
     )
 
 
-def _trust(data: BlockData) -> None:
+def _trust(data: BlockData, about: str | None) -> None:
     st.markdown("##### Can this map be believed?")
+    if about is not None:
+        st.caption(f"About the learned block, not about *{about}*, which is on the screen.")
     _lines(nlviz.words.trust(data.statistics))
 
 
-def _health(data: BlockData) -> None:
+def _health(data: BlockData, about: str | None) -> None:
     """Draw the health of the block; a long forward pass waits for a click."""
     st.markdown("##### Is the block alive?")
+    if about is not None:
+        st.caption(f"About the learned block, not about *{about}*.")
     test = data.test
     if test.cheap:
         test.run()
-    lines, question = st.container(), st.empty()
-    if not test.done:
+    lines = st.container()
+    if not test.cheap:
+        # One button with one key, whatever it says: the focus of a keyboard stays with it.
+        wanted = st.session_state.pop("test_wanted", False)
         tip = "Runs the network once more without this block and compares its answers"
-        if question.button("Test the block", help=tip, key="test-block"):
-            with question, st.spinner("Running the network without the block"):
+        label = "Tested" if wanted or test.done else "Test the block"
+        st.button(label, help=tip, key="test-block", on_click=_want_test)
+        if wanted and not test.done:
+            with st.spinner("Running the network without the block"):
                 test.run()
-            question.empty()
     with lines:
         _lines(nlviz.words.health_lines(test.health))
 
 
+def _want_test() -> None:
+    st.session_state.test_wanted = True
+
+
 def _lines(lines: list[nlviz.words.Line]) -> None:
     for line in lines:
-        st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
+        value = f"**{line.value}** &nbsp; " if line.value else ""
+        st.markdown(f"{value}{line.label}", help=line.help or None)
         if line.meaning:
             st.caption(line.meaning)
 
@@ -135,4 +173,6 @@ def _save(capture: nlviz.Capture, affinity: nlviz.Affinity, view: nlviz.View) ->
     def make(kind: str) -> bytes:
         return bytes(nlviz.render.render_bytes(kind, capture, affinity, view))
 
-    saving.buttons("save-", KINDS, make, f"{view.clip.name.rsplit('.', 1)[0]}-{view.block}")
+    still = len(capture.clip.frames) == 1
+    kinds = tuple(kind for kind in KINDS if not (still and kind.ending in MOVIES))
+    saving.buttons("save-", kinds, make, f"{view.clip.name.rsplit('.', 1)[0]}-{view.block}")

@@ -9,6 +9,7 @@ import streamlit as st
 
 import nlviz
 
+from ..shared import bars
 from ..shared.errors import progress_to
 
 Load = Callable[[], "nlviz.Model"]
@@ -25,10 +26,14 @@ def draw(model: Load | None, capture: nlviz.Capture, source: Path | bytes | None
     found = capture.prediction()
     if not found:
         return
-    st.caption("The network's own prediction for this clip")
-    st.plotly_chart(
-        nlviz.render.charts.prediction(found), config={"displayModeBar": False}, key="prediction"
-    )
+    unknown = nlviz.words.unknown_text(found)
+    if unknown:
+        st.caption(unknown)
+        with st.expander("What it says nevertheless"):
+            bars.shares(found, about="The network's first answers")
+    else:
+        st.caption("The network's own answer for this clip")
+        bars.shares(found, about="The network's first answers")
     if model is None or not (note := nlviz.words.one_clip_note(loaded := model())):
         return
     st.caption(note)
@@ -65,6 +70,5 @@ def _run(model: nlviz.Model, source: Path | bytes) -> nlviz.ThirtyViews | None:
 
 def _show(views: nlviz.ThirtyViews) -> None:
     st.caption("All views together")
-    chart = nlviz.render.charts.prediction(views.prediction())
-    st.plotly_chart(chart, config={"displayModeBar": False}, key="views")
+    bars.shares(views.prediction(), about="The network's first answers over all views")
     st.caption(f"{views.note} {views.agreeing():.0%} of the views have this label first.")

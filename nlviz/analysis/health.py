@@ -45,6 +45,7 @@ DEAD_SIZE = 1e-4  # |branch| / |input| below which a block adds nothing
 DEAD_EFFECT = 1e-6  # relative change of the logits below which it does, where its size is unknown
 UNIFORM = 0.98  # mass in common with the uniform row from which softmax rows have chosen nothing
 SAME_MAP = 0.9  # mass in common with the mean row from which all queries have the same map
+MUCH = 0.6  # in common with the mean row, or alike to the unary part, from which that is told
 LITTLE = 0.01  # change of a probability below which bypassing a block changes little
 EXACT_PAIRS = 1 << 24  # query-key pairs up to which distances are over all rows, not a sample
 CHUNK = 1 << 22  # query-key pairs that are in memory at once
@@ -135,8 +136,11 @@ class BlockHealth:
             return f"The block looks untrained: {why}."
         little = self.effect and not self.effect.top1 and self.effect.probability < LITTLE
         alive = "alive, but the network says nearly the same without it" if little else "alive"
-        if self.same_map:
+        common = max(self.shared, self.unary_share or 0.0)
+        if common > SAME_MAP:
             return f"The block is {alive}; its map is nearly the same for every query."
+        if common > MUCH:
+            return f"The block is {alive}; much of its map is the same for every query."
         return f"The block is {alive}; its map depends on the query."
 
     def probed(self, model: Model, capture: Capture, block: str) -> BlockHealth:

@@ -20,7 +20,7 @@ from nlviz.errors import UnreadableClip
 from nlviz.files.local import digest_of
 from nlviz.picture import resized, scaled, strip_html
 from nlviz.progress import Listener
-from nlviz.sentences import fixed, seconds_text
+from nlviz.sentences import fixed, seconds_text, times_text
 
 Frames = npt.NDArray[np.uint8]
 
@@ -161,7 +161,7 @@ class Clip:
         return f"Clip({self.name!r}, {t} frames of {w}x{h} px, {span}{told})"
 
     def _repr_html_(self) -> str:
-        captions = [seconds_text(time) for time in self.times]
+        captions = times_text([float(time) for time in self.times])
         return strip_html(list(self.frames), captions=captions, title=repr(self), notes=self.notes)
 
 
@@ -246,14 +246,16 @@ def _file_of(path: Any, name: str | None) -> tuple[Path | BytesIO, str, str]:
     if isinstance(path, bytes):
         label = name or "upload"
         if not path:
-            raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
+            raise UnreadableClip(
+                f"{label!r} is empty; choose a file that holds a video or a picture"
+            )
         return BytesIO(path), label, digest_of(path)
     source = Path(path)
     label = name or source.name
     if not source.is_file():
         raise UnreadableClip(f"there is no file {str(path)!r}; give the path of a file")
     if source.stat().st_size == 0:
-        raise UnreadableClip(f"a clip needs at least one byte, {label!r} is empty")
+        raise UnreadableClip(f"{label!r} is empty; choose a file that holds a video or a picture")
     try:
         return source, label, digest_of(source)
     except OSError as error:

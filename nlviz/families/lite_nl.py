@@ -79,7 +79,7 @@ class LiteNLLayout:
             input_spec=INPUT,
             input_note="RGB, (value - 127) / 128, shorter side 224",
             labels="imagenet",
-            trained_for="correspondence between frames, not a recognition task",
+            trained_for="trained to match points between frames, not to name things",
         )
 
 
@@ -105,7 +105,7 @@ FAMILY = Family(
             name="lite-nl",
             family="lite-nl",
             weights="lite-nl.safetensors",
-            trained_for="correspondence between frames, not a recognition task",
+            trained_for="trained to match points between frames, not to name things",
             licence="Apache-2.0",
             paper="arXiv 1711.07971 (blocks), arXiv 1905.11946 (backbone)",
             labels="imagenet",

@@ -13,9 +13,9 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
     notes = [f"Outlined: {place_text(clip, attention)}."] if look.marked else []
     if attention.left_out:
         what, share = left_out(attention)
-        rest = ", the rest is renormalised" if attention.normalised else ""
+        rest = "; the rest is scaled to 100\u00a0%" if attention.normalised else ""
         whole = "difference" if attention.balanced else "weight"
-        notes.append(f"Its own {what} ({percent_text(share)} of the {whole}) is left out{rest}.")
+        notes.append(f"Its own {what} ({percent_text(share)} of the {whole}) is hidden{rest}.")
     elif look.marked and look.show_map and look.scale.unit != "logit":
         own = float(attention.weights.flat[attention.own])
         notes.append(f"Its own cell, not coloured, has {look.scale.text(own)}.")
@@ -27,7 +27,7 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         off = share_text(attention, attention.off_grid)
         notes.append(f"{off} of the weight lies on tokens without a place.")
     if look.links:
-        notes.append(f"Arrows: the {look.links} strongest links, the thicker the stronger.")
+        notes.append(_arrows(len(attention.top(look.links, without=(attention.own,)))))
     if attention.balanced and len(clip.frames) > 1:
         notes.append("Bars: what each frame gains or loses of a row's weight.")
     elif len(clip.frames) > 1 and look.scale.unit != "logit":
@@ -37,3 +37,9 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         notes.append(f"{shown} of {len(clip.frames)} frames are shown.")
     # Last, because they are of the clip rather than of the map.
     return [*notes, *(note for note in clip.notes if note not in drawn.notes)]
+
+
+def _arrows(count: int) -> str:
+    if count == 1:
+        return "Arrow: to the strongest other key."
+    return f"Arrows: to the {count} strongest other keys, the thicker the stronger."

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from nlviz.denoise.comparison.curves import EffectiveCurve, QualityCurve
 from nlviz.denoise.comparison.results import Comparison
-from nlviz.sentences import fixed, seconds_text
+from nlviz.sentences import fixed, times_text
 
 Numbers = npt.NDArray[np.float64]
 
@@ -30,7 +30,7 @@ def mass_over_time(per_frame: Numbers, times: Numbers, *, own: int) -> go.Figure
     >>> len(figure.data[0].x)
     2
     """
-    labels = [seconds_text(time) for time in times]
+    labels = times_text([float(time) for time in times])
     line = [0.0 if i != own else 2.0 for i in range(len(labels))]
     figure = go.Figure(
         go.Bar(
@@ -115,6 +115,9 @@ def decibels(comparison: Comparison) -> go.Figure:
     if comparison.psnr is not None and math.isfinite(comparison.psnr):
         rows.append((comparison.psnr, "Noisy", NOISY))
     rows.sort()
+    # What denoisers differ by is small against the whole: the axis begins below the least of them.
+    values = [row[0] for row in rows] or [0.0]
+    begin = max(0.0, math.floor(min(values) - 0.15 * (max(values) - min(values)) - 0.5))
     figure = go.Figure(
         go.Bar(
             x=[row[0] for row in rows],
@@ -129,7 +132,10 @@ def decibels(comparison: Comparison) -> go.Figure:
     figure.update_layout(
         height=56 + 30 * len(rows),
         margin={"l": 4, "r": 4, "t": 4, "b": 4},
-        xaxis={"title": "PSNR (dB), longer is better", "rangemode": "tozero"},
+        xaxis={
+            "title": f"PSNR (dB), higher is better; the axis begins at {begin:.0f} dB",
+            "range": [begin, max(values) + 0.08 * (max(values) - begin)],
+        },
         showlegend=False,
     )
     return figure
@@ -145,13 +151,14 @@ def grids(comparison: Comparison) -> go.Figure:
     1
     """
     figure = go.Figure()
+    reached: list[float] = []
     for index, result in enumerate(comparison.results.values()):
         found = result.tuned
         if found is None or not found.value > 0:
             continue
         points = [(v, db) for v, db in found.grid if v > 0 and math.isfinite(db)]
         figure.add_scatter(
-            x=[v / found.value for v, _ in points],
+            x=(multiples := [v / found.value for v, _ in points]),
             y=[db for _, db in points],
             customdata=[v for v, _ in points],
             name=result.label,
@@ -160,7 +167,8 @@ def grids(comparison: Comparison) -> go.Figure:
             hovertemplate=f"{result.label}, {found.parameter} = %{{customdata:.4g}}: "
             "%{y:.2f} dB<extra></extra>",
         )
-    return _finished(figure, "strength, in multiples of the best", "PSNR (dB)", log=True)
+        reached += multiples
+    return _finished(figure, "strength, in multiples of the best", "PSNR (dB)", log=reached)
 
 
 def quality(curve: QualityCurve, labels: dict[str, str]) -> go.Figure:
@@ -195,7 +203,7 @@ def quality(curve: QualityCurve, labels: dict[str, str]) -> go.Figure:
 
 
 def averaged(curve: EffectiveCurve, *, h: float | None = None) -> go.Figure:
-    """Return the effective number of averaged pixels over h: the middle query and most of them.
+    """Return the effective number of averaged pixels over h: the median and the middle 80 %.
 
     Args:
         curve: what was counted.
@@ -216,24 +224,29 @@ def averaged(curve: EffectiveCurve, *, h: float | None = None) -> go.Figure:
         y=curve.quantile(0.9).tolist(),
         fill="tonexty",
         fillcolor="rgba(63,127,208,.25)",
-        name="four of five pixels",
+        name="middle 80 % of pixels",
         **plain,
     )
     figure.add_scatter(
         x=x,
         y=curve.median.tolist(),
-        name="the middle one",
+        name="median",
         mode="lines+markers",
         line_color=OTHER,
         hovertemplate="h = %{x:.3g}: %{y:.1f} pixels<extra></extra>",
     )
     if h is not None and h > 0:
-        figure.add_vline(x=h, line_dash="dot", line_color=BEST, annotation_text=f"h = {h:.3g}")
+        figure.add_vline(x=h, line_dash="dot", line_color=BEST)
+        # An annotation on an axis of logarithms takes the logarithm.
+        figure.add_annotation(
+            x=math.log10(h), y=1, yref="paper", text=f"h = {h:.3g}", showarrow=False, xanchor="left"
+        )
     figure.add_hline(y=curve.pixels, line_dash="dot", line_color=NOISY)
-    return _finished(figure, "h (grey levels)", "effective number of pixels", log=True)
+    return _finished(figure, "h (grey levels)", "pixels that share the weight", log=[*x, h or x[0]])
 
 
-def _finished(figure: go.Figure, x: str, y: str, *, log: bool = False) -> go.Figure:
+def _finished(figure: go.Figure, x: str, y: str, *, log: Sequence[float] = ()) -> go.Figure:
+    """Return a figure with its axes; ``log`` are the values along a logarithmic one."""
     figure.update_layout(
         height=340,
         margin={"l": 4, "r": 4, "t": 8, "b": 4},
@@ -242,5 +255,20 @@ def _finished(figure: go.Figure, x: str, y: str, *, log: bool = False) -> go.Fig
         legend={"orientation": "h", "yanchor": "top", "y": -0.22},
     )
     if log:
-        figure.update_xaxes(dtick="D2")
+        # Ticks of Plotly's own are digits alone between powers of ten: 5 for 0.5.
+        ticks = _round_steps(min(log), max(log))
+        figure.update_xaxes(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     return figure
+
+
+def _round_steps(least: float, most: float) -> list[float]:
+    """Return 1, 2 and 5 times powers of ten from below the least to above the most value.
+
+    >>> _round_steps(0.3, 4)
+    [0.2, 0.5, 1.0, 2.0, 5.0]
+    """
+    powers = range(math.floor(math.log10(least)) - 1, math.ceil(math.log10(most)) + 2)
+    steps = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+    first = max(i for i, step in enumerate(steps) if step <= least)
+    last = min(i for i, step in enumerate(steps) if step >= most)
+    return steps[first : last + 1]

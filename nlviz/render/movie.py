@@ -32,7 +32,7 @@ from nlviz.render.frame_maps import (
 from nlviz.render.objects import OBJECT, with_objects
 from nlviz.render.shown import ACCENT, Shown
 from nlviz.render.text_drawing import width, write
-from nlviz.sentences import seconds_text
+from nlviz.sentences import times_text
 from nlviz.words.rows import share_text
 
 Picture = npt.NDArray[np.uint8]
@@ -217,11 +217,12 @@ class _Footer:
             write(draw, (self.left * UNIT, 38 * UNIT), "query", 16 * UNIT, ACCENT)
             return np.asarray(page.reduce(UNIT), np.uint8)
         y = 22 * UNIT
-        time = seconds_text(clip.times[index])
+        labels = times_text([float(time) for time in clip.times])
+        time = labels[index]
         ink = ACCENT if index == here else INK
         x = self.left + write(draw, (self.left * UNIT, y), time, 17 * UNIT, ink) / UNIT + 12
         logits = self.drawn.look.scale.unit == "logit"
-        note = "query's frame" if index == here else f"query at {seconds_text(clip.times[here])}"
+        note = "query's frame" if index == here else f"query at {labels[here]}"
         nothing = nothing_there(self.drawn.attention, index, len(clip.frames))
         if nothing:
             x += write(draw, (x * UNIT, y), nothing, 17 * UNIT, DIM) / UNIT + 12

@@ -16,7 +16,7 @@ from nlviz.progress import Listener
 from nlviz.render.colour_scale import scale_of
 from nlviz.render.frame_maps import Look
 from nlviz.render.shown import Shown
-from nlviz.sentences import seconds_text
+from nlviz.sentences import times_text
 from nlviz.words.rows import share_text
 
 KINDS = ("png", "pdf", "svg", "gif", "mp4")  # what an overlay is saved as
@@ -79,10 +79,10 @@ class Overlay(Shown):
 
     def _repr_html_(self) -> str:
         shares = masses(self.attention, len(self.clip.frames))
+        labels = times_text([float(time) for time in self.clip.times])
         captions = [
-            f"{seconds_text(time)}: {share_text(self.attention, share)}"
-            + (" (query)" * (i == self.query_frame))
-            for i, (time, share) in enumerate(zip(self.clip.times, shares, strict=True))
+            f"{label}: {share_text(self.attention, share)}" + (" (query)" * (i == self.query_frame))
+            for i, (label, share) in enumerate(zip(labels, shares, strict=True))
         ]
         end = self.look.scale.ends[1]
         return strip_html(

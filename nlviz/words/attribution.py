@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nlviz.analysis.agreement import Agreement
 from nlviz.analysis.attribution import STEPS, Attribution, Method
+from nlviz.sentences import counted
 from nlviz.words.health import Line
 from nlviz.words.numbers import number_text, percent_text
 
@@ -45,9 +46,38 @@ def cost_text(found: Attribution) -> str:
     if found.gap is None or found.baseline is None:
         return text
     return (
-        f"{text}; the values add up to the score less that of a clip in the mean colour, "
-        f"{number_text(found.score - found.baseline)}, but for {number_text(found.gap)}"
+        f"{text}; the values should add up to {number_text(found.score - found.baseline)}, the "
+        f"score less that of a clip in the mean colour, and miss it by "
+        f"{percent_text(missed(found))}"
     )
+
+
+MISSED = 0.1  # of the sum, from which integrated gradients have not converged
+
+
+def missed(found: Attribution) -> float:
+    """Return how far the values of integrated gradients miss their sum, as a share of it.
+
+    0 for methods that have no such sum.
+    """
+    if found.gap is None or found.baseline is None:
+        return 0.0
+    return abs(found.gap) / max(abs(found.score - found.baseline), 1e-30)
+
+
+def converged_text(found: Attribution) -> str:
+    """Return the warning of a map that must not be read yet, or an empty string."""
+    share = missed(found)
+    if share <= MISSED:
+        return ""
+    return (
+        f"Not converged: the check misses by {number_text(abs(found.gap or 0.0))} of "
+        f"{number_text(abs(found.score - (found.baseline or 0.0)))} "
+        f"({percent_text(share)}). Take more steps before reading this map."
+    )
+
+
+FEW_CELLS = 24  # below as many, chance alone puts two maps in the same order
 
 
 def agreement_lines(a: Agreement, *, of: str) -> list[Line]:
@@ -63,12 +93,12 @@ def agreement_lines(a: Agreement, *, of: str) -> list[Line]:
     """
     low, high = a.chance
     if a.correlation > high:
-        says = "They go together more than chance has it."
+        says = "They agree more than by chance."
     elif a.correlation < low:
-        says = "One is strong where the other is weak, more than chance has it."
+        says = "One is strong where the other is weak, more than by chance."
     else:
-        says = "No more than chance: the two maps tell different things."
-    more = "more than chance" if a.overlap > a.overlap_high else "within chance"
+        says = "No more agreement than by chance."
+    more = "more than by chance" if a.overlap > a.overlap_high else "no more than by chance"
     how = (
         f"Chance: the attribution shifted over the grid in {a.shifts} ways, which keeps its "
         "smoothness (shuffled cells would make any two smooth maps agree)"
@@ -76,6 +106,14 @@ def agreement_lines(a: Agreement, *, of: str) -> list[Line]:
     overlap, chance, most = (
         percent_text(share, space=" ") for share in (a.overlap, a.overlap_chance, a.overlap_high)
     )
+    if a.cells < FEW_CELLS:
+        return [
+            Line(
+                "",
+                "",
+                f"{counted(a.cells, 'cell')} are too few to say whether it agrees with {of}.",
+            )
+        ]
     return [
         Line(
             f"{a.correlation:.2f}",
@@ -85,9 +123,9 @@ def agreement_lines(a: Agreement, *, of: str) -> list[Line]:
         ),
         Line(
             overlap,
-            f"of the {a.k} strongest cells in common; by chance {chance} "
-            f"(95 % of the shifts: up to {most})",
-            f"The strongest cells overlap: {more}.",
+            f"of the {counted(a.k, 'strongest cell')} in common; by chance {chance} (95 % of the "
+            f"shifts: up to {most})",
+            f"The strongest cells overlap {more}.",
             how,
         ),
     ]

@@ -19,15 +19,28 @@ from nlviz.analysis.health import (
 from nlviz.analysis.statistics import BlockStatistics, RowStatistics
 from nlviz.clips.clip import Clip
 from nlviz.picture import data_url
-from nlviz.sentences import listed, seconds_text
-from nlviz.words.numbers import change_text, fine_percent_text, percent_text
+from nlviz.sentences import seconds_text, times_text
+from nlviz.words.numbers import (
+    change_text,
+    fine_percent_text,
+    multiple_text,
+    percent_text,
+)
 from nlviz.words.receipt import receipt_text
 
 
-def top_keys(clip: Clip, attention: AttentionMap, *, k: int = 12) -> list[dict[str, Any]]:
+def top_keys(
+    clip: Clip, attention: AttentionMap, *, k: int = 12, own: bool = True
+) -> list[dict[str, Any]]:
     """Return the strongest keys of a row, one dict each, with a thumbnail as a data URL.
 
     The thumbnail is the square of pixels around the key's centre, one and a half cells wide.
+
+    Args:
+        clip: the pictures.
+        attention: the row.
+        k: how many keys, at most.
+        own: whether the query's own cell may be one of them.
 
     >>> import numpy as np
     >>> from nlviz.affinity.grid import TokenGrid
@@ -40,13 +53,15 @@ def top_keys(clip: Clip, attention: AttentionMap, *, k: int = 12) -> list[dict[s
     """
     side = max(round(1.5 * max(attention.keys.stride[1:])), 16)
     rows = []
-    for link in attention.top(k):
+    labels = times_text([float(time) for time in clip.times])
+    for link in attention.top(k, without=() if own else (attention.own,)):
         frame = shown_frame(link.frame, len(clip.times))
         patch = clip.thumbnail(frame=frame, y=link.y, x=link.x, side=side)
         rows.append(
             {
                 "key": data_url(patch),
                 "time": float(clip.times[frame]),
+                "when": labels[frame],
                 "y": link.y,
                 "x": link.x,
                 "multiple": link.multiple,
@@ -73,39 +88,109 @@ class Line:
     help: str = ""
 
 
-def row_lines(s: RowStatistics) -> list[Line]:
+def row_lines(s: RowStatistics, *, column: bool = False) -> list[Line]:
     """Return what one query's row does, in words.
+
+    Args:
+        s: what was counted.
+        column: whether it is a key's column: who looks at it.
 
     >>> import numpy as np
     >>> mass = np.array([0.25, 0.75])
     >>> s = RowStatistics(3.2, 40, 0.25, 18.0, 0.5, mass, np.array([0.0, 1.0]), 0.0)
     >>> [f"{line.value} {line.label}" for line in row_lines(s)][:2]
-    ['3.2 of 40 cells, effectively', '25 % of the mass in its own frame']
+    ['about 3.2 of 40 cells share its weight', '25 % of its weight lies in its own frame']
     """
     lines = []
     if s.effective is not None:
         few = f"{s.effective:.1f}" if s.effective < 10 else f"{s.effective:,.0f}"
         lines.append(
             Line(
-                f"{few} of {s.cells:,}",
-                "cells, effectively",
-                help="exp(entropy): 1 if one key has all the mass, all if every key has the same",
+                f"about {few} of {s.cells:,}",
+                "cells share the attention it receives" if column else "cells share its weight",
+                help=f"exp(entropy): 1 if one key has all the weight; {s.cells:,} if all have the "
+                "same",
             )
         )
     if s.moved is not None:
         return [
             Line(
                 fine_percent_text(s.moved),
-                "of its weight lies elsewhere than the mean query's",
-                help="The sum of all that this row gives more than the mean row of all queries",
+                "of its weight lies elsewhere than the average query's",
+                help="The sum of all that this row gives more than the average of all rows",
             ),
             Line(change_text(s.own_frame, space=" "), "for its own frame"),
         ]
-    lines.append(Line(percent_text(s.own_frame, space=" "), "of the mass in its own frame"))
-    lines.append(Line(f"{s.pixels:.0f} px", "mean distance in the picture"))
     if len(s.per_frame) > 1:
-        lines.append(Line(seconds_text(s.seconds), "mean distance in time"))
+        own = percent_text(s.own_frame, space=" ")
+        whole = "of the attention it receives comes from" if column else "of its weight lies in"
+        lines.append(Line(own, f"{whole} its own frame"))
+    lines.append(Line(f"{s.pixels:.0f} px", "from it in the picture, on average"))
+    if len(s.per_frame) > 1:
+        lines.append(Line(seconds_text(s.seconds), "from it in time, on average"))
     return lines
+
+
+def row_heading(attention: AttentionMap) -> str:
+    """Return what a panel about a row, or a column, is about.
+
+    >>> import numpy as np
+    >>> from nlviz.affinity.grid import TokenGrid
+    >>> grid = TokenGrid((1, 1, 2), (1, 8, 8), (0, 3.5, 3.5))
+    >>> row_heading(AttentionMap(np.ones((1, 1, 2), np.float32) / 2, (0, 0, 0), grid))
+    'Where this point looks'
+    """
+    if attention.values == "difference":
+        return "What sets this point apart"
+    return "Who looks at this point" if attention.direction == "to" else "Where this point looks"
+
+
+def keys_heading(attention: AttentionMap) -> str:
+    """Return what the list of the strongest cells of a row, or a column, is.
+
+    >>> import numpy as np
+    >>> from nlviz.affinity.grid import TokenGrid
+    >>> grid = TokenGrid((1, 1, 2), (1, 8, 8), (0, 3.5, 3.5))
+    >>> keys_heading(AttentionMap(np.ones((1, 1, 2), np.float32) / 2, (0, 0, 0), grid))
+    'Its strongest other keys'
+    """
+    if attention.values == "difference":
+        return "Keys with more weight than on average"
+    if attention.direction == "to":
+        return "The other points that look at it most"
+    return "Its strongest other keys"
+
+
+def unit_text(attention: AttentionMap) -> str:
+    """Return in what a row's strongest keys are counted."""
+    return "× uniform" if attention.values != "logits" else "logit"
+
+
+def own_line(attention: AttentionMap) -> Line | None:
+    """Return what the query's own cell has, which lists of other keys leave out; None if nothing.
+
+    >>> import numpy as np
+    >>> from nlviz.affinity.grid import TokenGrid
+    >>> grid = TokenGrid((1, 1, 2), (1, 8, 8), (0, 3.5, 3.5))
+    >>> row = AttentionMap(np.array([[[0.75, 0.25]]], np.float32), (0, 0, 0), grid)
+    >>> own_line(row).value
+    '1.5×'
+    """
+    if attention.values != "weights" or attention.left_out or not attention.normalised:
+        return None
+    weight = float(attention.weights.flat[attention.own])
+    return Line(
+        multiple_text(weight / attention.uniform),
+        "uniform on its own cell",
+        help="The weight of the cell that the point lies in, as a multiple of what every key would "
+        "get if all got the same",
+    )
+
+
+def _choosing(uniform: float) -> str:
+    if uniform > 0.8:
+        return "Nearly all keys get the same."
+    return "Some keys get far more than others." if uniform < 0.6 else "Some keys get more."
 
 
 def trust(s: BlockStatistics) -> list[Line]:
@@ -113,7 +198,7 @@ def trust(s: BlockStatistics) -> list[Line]:
 
     >>> lines = trust(BlockStatistics(512, 0.2, 0.01, 0.97, 0.9, 900.0, 3e-7))
     >>> lines[1].meaning
-    'Nearly every query has the same map: what you see is not about the query.'
+    'Nearly every point has the same map: what you see is not about the point.'
     """
     lines = []
     if s.parity is not None:
@@ -130,22 +215,22 @@ def trust(s: BlockStatistics) -> list[Line]:
             )
         )
     if s.shared > 0.9:
-        same = "Nearly every query has the same map: what you see is not about the query."
+        same = "Nearly every point has the same map: what you see is not about the point."
     elif s.shared > 0.6:
-        same = "Much of every map is common to all queries; look at what differs between two."
+        same = "Much of every map is common to all points; look at what differs, with *Minus mean*."
     else:
-        same = "Maps differ between queries."
+        same = "Maps differ between points."
     lines += [
         Line(
             percent_text(s.shared, space=" "),
-            "of the mass goes to the same keys from every query",
+            "of the weight is common to all queries",
             same,
             f"Mean overlap of {s.queries} queries' rows with their mean row",
         ),
         Line(
             percent_text(s.uniform, space=" "),
-            "of the mass is as in uniform attention",
-            "The block hardly chooses." if s.uniform > 0.8 else "The block chooses.",
+            "of the weight is as if all keys had the same",
+            _choosing(s.uniform),
             "Mean overlap of rows with the uniform row",
         ),
     ]
@@ -162,11 +247,11 @@ def health_lines(h: BlockHealth) -> list[Line]:
     >>> for line in health_lines(h):
     ...     print(line.value, "|", line.label)
     The block is alive; its map is nearly the same for every query. |
-    34 % | of its input's size is what the block adds
+    34 % | is what the block changes its input by
     0.5 | mean |γ| of its last normalisation
-    12 % | largest change of a probability without the block
-    0.40 → 0.02 → 0.01 | average distance of input, rows and output
-    98 % | of every row is what all queries share
+    12 % | is the most that any class changes by without the block
+    0.40 → 0.02 → 0.01 | how different points are: going in, in where they look, coming out
+    98 % | likeness of a map to the part that all queries share
     """
     lines = [
         Line(
@@ -183,7 +268,7 @@ def health_lines(h: BlockHealth) -> list[Line]:
         lines.append(
             Line(
                 fine_percent_text(h.size),
-                "of its input's size is what the block adds",
+                "is what the block changes its input by",
                 help="Frobenius norm of the branch BN(W_z y) against that of the input x",
             )
         )
@@ -193,16 +278,16 @@ def health_lines(h: BlockHealth) -> list[Line]:
     if h.effect is not None:
         lines.append(_effect_line(h.effect))
     distances = [h.distance_input, h.distance_rows]
-    names = ["input", "rows"]
+    stages = ["going in", "in where they look"]
     if h.distance_output is not None:
-        distances, names = [*distances, h.distance_output], [*names, "output"]
+        distances, stages = [*distances, h.distance_output], [*stages, "coming out"]
     lines.append(
         Line(
             " → ".join(f"{d:.2f}" for d in distances),
-            f"average distance of {listed(names, 'and')}",
-            "Rows differ more than the features they come from."
+            f"how different points are: {', '.join(stages)}",
+            "Where points look differs more than their features."
             if h.distance_rows > h.distance_input
-            else "Rows differ less than the features they come from.",
+            else "Where points look differs less than their features.",
             "Mean cosine distance (1 - cos) / 2 over all pairs of queries, after GCNet (Cao et al. "
             f"2019); 0 if all are the same. Rows: {h.rows:,} queries",
         )
@@ -211,8 +296,9 @@ def health_lines(h: BlockHealth) -> list[Line]:
         lines.append(
             Line(
                 fine_percent_text(h.unary_share),
-                "of every row is what all queries share",
-                help="1 - JSD(row, unary part) / ln 2 of the exact split, mean over "
+                "likeness of a map to the part that all queries share",
+                help="Likeness to the part of the exact split that all queries share: 100 % if a "
+                "map is nothing else. 1 - JSD(row, unary part) / ln 2, mean over "
                 f"{h.queries} queries and all heads",
             )
         )
@@ -226,7 +312,7 @@ def _effect_line(effect: Effect) -> Line:
     little = effect.probability < LITTLE and not effect.top1
     return Line(
         fine_percent_text(effect.probability),
-        "largest change of a probability without the block",
+        "is the most that any class changes by without the block",
         f"{label} The network hardly needs the block here." if little else label,
         f"One forward pass with the block bypassed; its logits differ by {effect.logits:.1%}",
     )

@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nlviz.captures.model import Model
 from nlviz.captures.thirty_views import ONE_CLIP, sees_video
+from nlviz.words.numbers import percent_text
+
+KNOWS = 0.2  # probability of the first answer below which a network does not know a clip
+
+
+def unknown_text(found: Sequence[tuple[str, float]]) -> str:
+    """Return the sentence for a clip that a network does not know, or an empty string.
+
+    Args:
+        found: labels with their probabilities, the most probable first.
+
+    >>> unknown_text([("plunger", 0.04), ("vizsla", 0.02)])
+    'The network does not know this clip: no answer of it reaches 20 %, the first has 4 %.'
+    >>> unknown_text([("tabby", 0.81)])
+    ''
+    """
+    if not found or found[0][1] >= KNOWS:
+        return ""
+    first = percent_text(found[0][1], space=" ")
+    least = percent_text(KNOWS, space=" ")
+    return (
+        f"The network does not know this clip: no answer of it reaches {least}, the first has "
+        f"{first}."
+    )
 
 
 def one_clip_note(model: Model) -> str:

@@ -8,7 +8,7 @@ from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.by_frame import masses, shown_frame
 from nlviz.analysis.statistics import moved
 from nlviz.clips.clip import Clip
-from nlviz.sentences import fixed, seconds_text
+from nlviz.sentences import fixed, times_text
 from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text
 
 
@@ -17,14 +17,16 @@ def share_text(attention: AttentionMap, share: float) -> str:
     return change_text(share) if attention.balanced else percent_text(share)
 
 
-def place_text(clip: Clip, attention: AttentionMap) -> str:
-    """Return where the query is, in seconds and pixels."""
+def place_text(clip: Clip, attention: AttentionMap, *, bare: bool = False) -> str:
+    """Return where the query is, in seconds and pixels; bare: the place alone."""
     frame, y, x = attention.query
     what = "key" if attention.direction == "to" else "query"
     at = ""
     if len(clip.frames) > 1:
-        time = clip.times[shown_frame(frame, len(clip.times))]
-        at = " " + seconds_text(time, space="\u00a0") + ","
+        labels = times_text([float(time) for time in clip.times], space="\u00a0")
+        at = " " + labels[shown_frame(frame, len(clip.times))] + ","
+    if bare:
+        return f"At{at} y\u00a0{fixed(y, 0)}\u00a0px, x\u00a0{fixed(x, 0)}\u00a0px"
     return f"the {what} at{at} y\u00a0{fixed(y, 0)}\u00a0px, x\u00a0{fixed(x, 0)}\u00a0px"
 
 
@@ -47,31 +49,34 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
     >>> weights = np.array([[[0.25, 0, 0], [0, 0, 0.75]]], np.float32)
     >>> grid = TokenGrid((1, 2, 3), (1, 8, 8), (0, 3.5, 3.5))
     >>> row_sentence(clip, AttentionMap(weights, (0, 3.5, 3.5), grid))
-    'effectively 2 of 6 cells; strongest link 4.5× uniform at y 12, x 20'
+    'spread over about 2 of 6 cells; strongest other key 4.5× uniform at y 12, x 20'
     """
     parts = []
     if attention.balanced:
         parts.append(
-            f"{percent_text(moved(attention))} of its weight lies elsewhere than the mean row's"
+            f"{percent_text(moved(attention))} of its weight lies elsewhere than the average "
+            "query's"
         )
     if attention.normalised:
         cells = round(1 / attention.uniform)
-        parts.append(f"effectively {max(round(attention.effective()), 1)} of {cells} cells")
+        spread = max(round(attention.effective()), 1)
+        parts.append(f"spread over about {spread:,} of {cells:,} cells")
     if len(clip.frames) > 1:
         own = masses(attention, len(clip.frames))[shown_frame(attention.query[0], len(clip.frames))]
         if attention.left_out:
             what, share = left_out(attention)
-            parts.append(f"{percent_text(share)} left out with its own {what}")
+            parts.append(f"its own {what} ({percent_text(share)}) is hidden")
         if not attention.left_out or own != 0:
-            parts.append(f"{share_text(attention, own)} in its own frame")
-    what = "largest gain" if attention.values == "difference" else "strongest link"
+            parts.append(f"{share_text(attention, own)} of its weight in its own frame")
+    what = "largest gain" if attention.values == "difference" else "strongest other key"
     best = attention.top(1, without=() if attention.left_out else (attention.own,))
     if best:
         link = best[0]
         size = multiple_text(link.multiple) + " uniform"
         if attention.values == "logits":
             size = number_text(link.weight)
-        at = clip.times[shown_frame(link.frame, len(clip.times))]
-        when = f"{seconds_text(at)}, " if len(clip.frames) > 1 else ""
+        labels = times_text([float(time) for time in clip.times])
+        at = labels[shown_frame(link.frame, len(clip.times))]
+        when = f"{at}, " if len(clip.frames) > 1 else ""
         parts.append(f"{what} {size} at {when}y {fixed(link.y, 0)}, x {fixed(link.x, 0)}")
     return "; ".join(parts)

@@ -119,11 +119,11 @@ def test_an_unreadable_part_of_the_address_is_left_out() -> None:
 def test_typed_numbers_move_the_query_and_the_comparison() -> None:
     test = page({**QUICK, "at": "0,20,30"})
     well(test)
-    assert "the held pixel, pixel y 20, x 30" in texts(test)
+    assert "At pixel y 20, x 30" in texts(test)
     the(test.number_input, "dn_query_y").set_value(11).run()
     well(test)
     assert test.session_state["denoise"].query == (0.0, 11.0, 30.0)
-    assert "the held pixel, pixel y 11, x 30" in texts(test)
+    assert "At pixel y 11, x 30" in texts(test)
     assert address(test)["at"] == "0,11,30"
 
 
@@ -132,7 +132,8 @@ def test_a_pixel_outside_the_picture_falls_back_to_the_opening_one() -> None:
     assert not test.exception
     (warning,) = test.warning
     assert "must be between 0 and" in warning.value
-    assert "the pixel that the view opens at" in texts(test)
+    assert "At pixel y " in texts(test)
+    assert "At pixel y 5000" not in texts(test)
 
 
 def test_another_picture_drops_the_query() -> None:

@@ -18,9 +18,9 @@ def test_the_panel_says_whether_the_block_is_alive() -> None:
     told = texts(test)
     assert "Is the block alive?" in told
     assert "**The block is alive" in told
-    assert "largest change of a probability without the block" in told
-    assert "average distance of input, rows and output" in told
-    assert "of every row is what all queries share" in told
+    assert "any class changes by without the block" in told
+    assert "going in, in where they look, coming out" in told
+    assert "likeness of a map to the part that all queries share" in told
     assert "Test the block" not in [button.label for button in test.button]
 
 
@@ -44,7 +44,7 @@ def test_a_long_forward_pass_waits_for_a_click_and_is_made_once(
     test.button(key="test-block").click().run()
     assert not test.exception
     assert calls == ["stage4"]
-    assert "largest change of a probability without the block" in texts(test)
+    assert "any class changes by without the block" in texts(test)
     assert "Test the block" not in [button.label for button in test.button]
     the(test.number_input, "query_y").set_value(80).run()
     assert calls == ["stage4"]
@@ -56,5 +56,5 @@ def test_the_panels_follow_a_part(source: str) -> None:
     assert not test.exception
     assert not test.error
     told = texts(test)
-    assert ("Keys that gain most" in told) == (source == "minus_mean")
-    assert ("lies elsewhere than the mean query's" in told) == (source == "minus_mean")
+    assert ("Keys with more weight than on average" in told) == (source == "minus_mean")
+    assert ("lies elsewhere than the average query's" in told) == (source == "minus_mean")

@@ -23,7 +23,7 @@ def ckpt(tmp_path: Path) -> Path:
 def test_a_file_by_its_path_is_shown_with_its_report(ckpt: Path) -> None:
     test = app(clip="cat.jpg")
     the(test.segmented_control, "network").set_value("File").run()
-    assert "Bring a network" in texts(test)
+    assert "Open a network" in texts(test)
     the(test.text_input, "weights_path").set_value(str(ckpt)).run()
     assert not test.error
     assert not test.exception

@@ -47,7 +47,7 @@ def test_first_visit_shows_a_map_without_a_click(page: Page, app_url: str) -> No
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     opened(page, app_url)
-    assert "draws" in sentence(page) or "reads" in sentence(page)
+    assert "takes" in sentence(page)
     expect(page.get_by_text("lite-nl", exact=False).first).to_be_visible()
     assert picture(page).std() > 20
     assert not page.get_by_text("Traceback").count()

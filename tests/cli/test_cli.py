@@ -47,8 +47,8 @@ def test_attend_writes_the_file_and_says_what_the_row_does(somewhere: Path) -> N
     result = run("attend", CLIP, "--query", "1,40,130", *QUICK, "--top", "7", "-o", "look.png")
     assert result.exit_code == 0, result.output
     assert result.stdout == "look.png\n"
-    assert result.stderr.startswith("stage4: effectively ")
-    assert "strongest link" in result.stderr
+    assert result.stderr.startswith("stage4: spread over about ")
+    assert "strongest other key" in result.stderr
     with Image.open("look.png") as image:
         view = json.loads(image.info["nlviz.view"])
     assert view["query"] == {"frame": 1, "y": 40, "x": 130}

@@ -234,7 +234,7 @@ def test_differences_are_told_as_gains_and_losses(capture: Capture) -> None:
     sentence = row_sentence(capture.clip, attention)
     share = round(100 * float(wanted[wanted > 0].sum()))
     assert sentence.startswith(f"{share}\u00a0% of its weight lies elsewhere")
-    assert f"{change_text(shares[1])} in its own frame; largest gain" in sentence
+    assert f"{change_text(shares[1])} of its weight in its own frame; largest gain" in sentence
     strip = overlay_of(capture, affinity, view_of(capture, source="minus_mean"))
     assert strip.look.scale.diverging
     assert "Bars: what each frame gains or loses of a row's weight." in notes_of(strip, shown=3)

@@ -63,14 +63,14 @@ def test_every_number_of_a_block_is_said_with_what_it_means() -> None:
     text = told(HEALTH)
     for part in (
         "The block is alive, but the network says nearly the same without it",
-        "3.4 % of its input's size",
+        "3.4 % is what the block changes its input by",
         "0.52 mean |γ|",
-        "<0.1 % largest change of a probability",
+        "<0.1 % is the most that any class changes by without the block",
         "hardly needs the block",
-        "0.40 → 0.52 → 0.01 average distance of input, rows and output",
-        "Rows differ more",
+        "0.40 → 0.52 → 0.01 how different points are: going in, in where they look, coming out",
+        "Where points look differs more than their features",
         "6,272 queries",
-        "73 % of every row",
+        "73 % likeness of a map to the part that all queries share",
     ):
         assert part in text
 
@@ -79,9 +79,9 @@ def test_what_is_not_known_is_not_said() -> None:
     text = told(
         replace(HEALTH, size=None, gamma=None, effect=None, distance_output=None, unary_share=None)
     )
-    for part in ("input's size is", "|γ|", "probability", "output.", "all queries share"):
+    for part in ("changes its input", "|γ|", "any class", "coming out", "all queries share"):
         assert part not in text
-    assert "average distance of input and rows" in text
+    assert "how different points are: going in, in where they look." in text
 
 
 def test_dead_and_untrained_blocks_are_called_so() -> None:

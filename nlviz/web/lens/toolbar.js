@@ -65,7 +65,7 @@ export function createToolbar(lens, on) {
     less.disabled = view.zoom <= view.least;
     more.disabled = view.zoom >= view.most;
     setText(place, point ? `y ${point.y}, x ${point.x}` : "y –, x –");
-    setText(state, pinned ? "pinned" : point ? "following" : "at rest");
+    setText(state, pinned ? "pinned" : point ? "follows the pointer" : "not pinned");
     state.dataset.state = pinned ? "pinned" : "free";
     free.disabled = !pinned;
     const percent = Math.round(100 * scale);

@@ -101,7 +101,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
   function updateReadout() {
     if (!result) return;
     const row = state.hovered && kept && !state.reading ? kept : result;
-    const label = state.hovered && !state.reading ? (state.pinned ? "from the pin" : "its own cell") : "";
+    const label = state.hovered && !state.reading ? (state.pinned ? "the pinned point gives this cell" : "its own cell") : "";
     const value = readout.update(state.cursor, row, state.view.unit, label, width);
     bar.point(state.cursor && row === result ? value : null, result.scale);
   }

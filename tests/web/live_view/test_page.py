@@ -119,7 +119,7 @@ def test_hover_previews_and_leaving_returns_to_the_pin(page: Page) -> None:
     assert root(page)["hovering"] == "true"
     assert root(page)["pinned"] == "true"
     assert map_of(page, 2) != before
-    assert "from the pin" in page.locator(".nlv-readout").inner_text()
+    assert "the pinned point gives this cell" in page.locator(".nlv-readout").inner_text()
     page.mouse.move(4, 4)
     rest(page)
     assert root(page)["query"] == "1,40,40"
@@ -208,7 +208,7 @@ def test_parts_have_a_group_of_their_own(
     rest(page)
     assert root(page)["source"] == "minus_mean"
     assert page.locator("[data-field=source] [aria-checked=true]").count() == 1
-    assert "elsewhere than the mean query" in page.locator(".nlv-sentence").inner_text()
+    assert "elsewhere than the average query" in page.locator(".nlv-sentence").inner_text()
     assert page.locator(".nlv-middle").inner_text() == "0×"
     shares = page.locator(".nlv-tile:not(.nlv-large) .nlv-share").all_inner_texts()
     assert {text[0] for text in shares} <= {"+", "−", "0"}
@@ -322,10 +322,10 @@ def test_leaving_out_is_said_and_hatched(page: Page) -> None:
     rest(page)
     sentence = page.locator(".nlv-sentence").inner_text()
     assert "own frame" in sentence
-    assert "renormalised" in sentence
+    assert "the rest is scaled to 100" in sentence
     hatched = page.locator(".nlv-tile:not(.nlv-large) .nlv-hatch:visible")
     assert hatched.count() == 1
-    assert hatched.inner_text() == "left out"
+    assert hatched.inner_text() == "hidden"
 
 
 def test_signed_rows_diverge_around_zero(page: Page) -> None:
@@ -339,7 +339,7 @@ def test_signed_rows_diverge_around_zero(page: Page) -> None:
 def test_column_shows_who_looks_here(page: Page) -> None:
     page.get_by_role("radio", name="To key").click()
     rest(page)
-    assert "Of the looks" in page.locator(".nlv-sentence").inner_text()
+    assert "Of the attention" in page.locator(".nlv-sentence").inner_text()
 
 
 def test_caption_swaps_the_large_frame_without_moving_the_query(page: Page) -> None:
@@ -365,7 +365,7 @@ def test_thumbnail_lights_its_cell_and_compares(page: Page) -> None:
     page.locator(".nlv-tile:not(.nlv-large) .nlv-best").nth(2).click()
     card = page.locator(".nlv-inspector")
     assert "away" in card.inner_text()
-    card.get_by_role("button", name="Look from there").click()
+    card.get_by_role("button", name="Make this the query").click()
     rest(page)
     assert root(page)["query"].startswith("2,")
     assert not card.is_visible()

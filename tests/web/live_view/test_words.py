@@ -10,14 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nlviz.sentences import seconds_text
-from nlviz.words.numbers import (
-    change_text,
-    multiple_text,
-    number_text,
-    percent_text,
-    power_text,
-)
+from nlviz.sentences import clock_text, seconds_text
+from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text, power_text
 from tests.web.live_view.test_rows import node
 
 THEIRS = {
@@ -27,6 +21,8 @@ THEIRS = {
     "numberText": number_text,
     "powerText": power_text,
     "secondsText": partial(seconds_text, space="\u00a0"),
+    "clockText": partial(clock_text, space="\u00a0"),
+    "powerText": power_text,
 }
 
 

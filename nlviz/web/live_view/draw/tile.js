@@ -4,7 +4,7 @@ import { paintCells } from "../pure/colour.js";
 import { element, setText } from "../../shared/dom.js";
 import { cropSide, drawBase, drawCrop, fitCanvas } from "./marks.js";
 import { gridBox, tokenCentre } from "../pure/grid.js";
-import { changeText, percentText, secondsText } from "../pure/words.js";
+import { changeText, percentText, timeText } from "../pure/words.js";
 
 const THUMB = 28;
 
@@ -85,7 +85,7 @@ export function drawTileMap(tile, result, view, table, limits) {
   const skipped = !outside && result.skipFrom <= from && result.skipTo >= from + plane;
   tile.hatch.hidden = !(outside || skipped);
   tile.hatch.classList.toggle("nlv-skipped", skipped);
-  setText(tile.hatch.firstChild, skipped ? "left out" : a < 0 && !result.box ? "no keys here" : "not reachable");
+  setText(tile.hatch.firstChild, skipped ? "hidden" : a < 0 && !result.box ? "no keys here" : "not reachable");
   if (!visible) return;
   let { lo, hi } = result.scale;
   if (view.scale === "frame" && !result.logits) {
@@ -104,7 +104,7 @@ export function drawTileCaption(tile, result, query) {
   const shown = `${frame} ${away}`;
   if (tile.shown !== shown) {
     tile.shown = shown;
-    tile.when.textContent = clip.frames > 1 ? secondsText(clip.times[frame]) : "Strongest key";
+    tile.when.textContent = clip.frames > 1 ? timeText(frame, clip) : "Strongest key";
     const place = `frame ${frame + 1} of ${clip.frames}`;
     const back = away ? " · back to the query's frame" : "";
     tile.swap.setAttribute("aria-label", tile.large ? place + back : `Show ${place} large`);

@@ -3,6 +3,8 @@
 const THIN = "\u202f";
 /** At or above this weight on its own cell, a row is described as attending to itself. */
 const OWN_TELLS = 0.05;
+/** From this share on, nothing else is worth a word. */
+const ALL = 0.995;
 
 export function percentText(share) {
   const percent = 100 * share;
@@ -78,6 +80,35 @@ export function secondsText(seconds) {
   return `${fixedText(seconds, 2)}${THIN}s`;
 }
 
+/** A time of a clip: 1.60 s, and from a minute on 6:51. */
+export function clockText(seconds) {
+  const whole = Math.floor(seconds + 0.5);
+  if (!(whole >= 60)) return secondsText(seconds);
+  const two = (value) => String(value).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  const head = minutes < 60 ? String(minutes) : `${Math.floor(minutes / 60)}:${two(minutes % 60)}`;
+  return `${head}:${two(whole % 60)}`;
+}
+
+/** Times of a clip as labels: in seconds where two frames would have the same one. */
+function timeLabels(times) {
+  const labels = Array.from(times, clockText);
+  return new Set(labels).size === labels.length ? labels : Array.from(times, secondsText);
+}
+
+/** @type {WeakMap<Clip, string[]>} */
+const labelsByClip = new WeakMap();
+
+/** The time of a frame as a label. */
+export function timeText(frame, clip) {
+  const labels = labelsByClip.get(clip) ?? timeLabels(clip.times);
+  labelsByClip.set(clip, labels);
+  return labels[frame];
+}
+
+/** Words for a number of things: 1 key, 2 keys. */
+export const counted = (count, word, words = `${word}s`) => `${count.toLocaleString("en")} ${count === 1 ? word : words}`;
+
 /** A key's weight as the reader asked for it. */
 export function valueText(value, result, unit) {
   if (result.logits) return numberText(value);
@@ -86,7 +117,7 @@ export function valueText(value, result, unit) {
 
 /** When and where: "1.60 s" for clips, "this picture" for one frame. */
 export function whenText(frame, clip) {
-  return clip.frames > 1 ? secondsText(clip.times[frame]) : "this picture";
+  return clip.frames > 1 ? timeText(frame, clip) : "this picture";
 }
 
 function framesByMass(result) {
@@ -112,27 +143,32 @@ export function rowSentence(result, query, clip) {
     return `Raw logits of this point run ${span}: likeness before C(x) turns it into weights.`;
   }
   if (result.difference) return differenceSentence(result, query, clip);
+  const shared = result.spec.split === "shared" && !result.column; // the same for all queries
+  if (result.ownShare >= ALL && !shared && !result.column) {
+    return `This point${atText(query, clip)} takes all its weight from its own cell.${apartText(result)}${leftOutText(result)}`;
+  }
   if (clip.frames === 1) return pictureSentence(result);
-  const at = secondsText(clip.times[query.frame]);
-  // The unary part is shared by all queries.
-  const shared = result.spec.split === "shared";
   const itself = result.ownShare >= OWN_TELLS && !shared;
-  const shares = framesByMass(result).map((f) => ({
-    share: result.mass[f] - (itself && f === query.frame ? result.ownShare : 0),
-    where: f === query.frame && !shared ? (itself ? "the rest of its frame" : "its own frame") : secondsText(clip.times[f]),
-    own: f === query.frame,
-  })).filter(({ share }) => share >= 0.005).sort((a, b) => b.share - a.share);
+  const frameText = (f, own) => (own && itself ? "the rest of its frame" : own ? "its own frame" : `the frame at ${timeText(f, clip)}`);
+  const shares = framesByMass(result).map((f) => {
+    const own = f === query.frame && !shared;
+    return { share: result.mass[f] - (itself && own ? result.ownShare : 0), where: frameText(f, own), own };
+  }).filter(({ share }) => share >= 0.005).sort((a, b) => b.share - a.share);
   const named = shares.slice(0, 2);
   const own = shares.find((part) => part.own);
-  if (own && !shared && !named.includes(own) && !result.column) named.push(own);
-  if (itself) named.push({ share: result.ownShare, where: "itself", own: true });
+  if (own && !named.includes(own) && !result.column) named.push(own);
+  if (itself) named.push({ share: result.ownShare, where: "its own cell", own: true });
   named.sort((a, b) => b.share - a.share);
-  const parts = named.map(({ share, where }) => `${percentText(share)} from ${where}`);
-  const whole = result.column
-    ? `Of the looks that this point at ${at} gets, ${joined(parts).replace("from", "come from")}`
-    : `${shared ? "What all queries share" : `This point at ${at}`} draws ${joined(parts)}`;
+  const list = (word) => joined(named.map(({ share, where }) => `${percentText(share)} ${word} ${where}`));
+  const unsaid = named.length === 0;
+  let whole = `This point${atText(query, clip)} takes ${unsaid ? "no weight from any frame" : list("from").replace(" from", " of its weight from")}`;
+  if (result.column) whole = `Of the attention this point${atText(query, clip)} receives, ${unsaid ? "nothing comes from any frame" : list("comes from")}`;
+  else if (shared) whole = `The part that all queries share puts ${unsaid ? "no weight on any frame" : list("on")}`;
   return `${whole}.${apartText(result)}${leftOutText(result)}`;
 }
+
+/** When the query is, where that is not plain. */
+const atText = (query, clip) => (clip.frames > 1 ? ` at ${timeText(query.frame, clip)}` : "");
 
 /** What a row gives to tokens without a place. */
 function apartText(result) {
@@ -144,17 +180,17 @@ function apartText(result) {
   return result.difference ? "" : ` ${percentText(result.apartShare)} goes to ${what}.`;
 }
 
-/** What sets a row apart from the mean row, or a column from what every query gives. */
+/** What sets a row apart from that of the average query, or a column from what every query gives. */
 function differenceSentence(result, query, clip) {
-  const at = clip.frames > 1 ? ` at ${secondsText(clip.times[query.frame])}` : "";
-  const named = (f) => (f === query.frame ? "its own frame" : secondsText(clip.times[f]));
+  const at = atText(query, clip);
+  const named = (f) => (f === query.frame ? "its own frame" : `the frame at ${timeText(f, clip)}`);
   if (!result.balanced) {
-    const apart = result.column ? `tells apart who looks at this point${at}` : `sets this point${at} apart from the mean query`;
+    const apart = result.column ? `tells apart who looks at this point${at}` : `sets this point${at} apart from the average query`;
     const parts = clip.frames === 1 ? "" : joined(framesByMass(result).slice(0, 2)
       .map((f) => `${percentText(result.mass[f])} lies in ${named(f)}`));
     return `Of what ${apart}, ${parts || `half lies in ${result.half} of ${result.count} cells`}.${leftOutText(result)}`;
   }
-  const whole = `This point${at} puts ${percentText(result.moved)} of its weight elsewhere than the mean query`;
+  const whole = `This point${at} puts ${percentText(result.moved)} of its weight elsewhere than the average query`;
   if (clip.frames === 1) return `${whole}.${apartText(result)}${leftOutText(result)}`;
   const most = result.mass.reduce((top, share) => Math.max(top, Math.abs(share)), 0);
   const told = [...result.mass.keys()].filter((f) => Math.abs(result.mass[f]) >= Math.max(5e-4, most / 10))
@@ -166,22 +202,25 @@ function differenceSentence(result, query, clip) {
   return `${whole}${parts ? `: ${parts}` : ""}.${apartText(result)}${leftOutText(result)}`;
 }
 
-const unitOf = ({ grid }) => (grid.stride[1] === 1 ? "pixels" : "cells");
+const unitOf = ({ grid }) => (grid.stride[1] === 1 ? "pixel" : "cell");
 
 function pictureSentence(result) {
-  const verb = result.column ? "gets half of its looks from" : result.apart ? "draws half of its weight on the picture from" : "draws half of its weight from";
   const shared = result.spec.split === "shared" && !result.column;
-  const itself = result.ownShare >= OWN_TELLS && !shared ? `, ${percentText(result.ownShare)} from itself` : "";
-  return `${shared ? "What all queries share" : "This point"} ${verb} ${result.half} of ${result.count} ${unitOf(result)}${itself}.${apartText(result)}${leftOutText(result)}`;
+  const places = `${result.half.toLocaleString("en")} of ${counted(result.count, unitOf(result))}`;
+  const itself = result.ownShare >= OWN_TELLS && !shared ? `, ${percentText(result.ownShare)} from its own ${unitOf(result)}` : "";
+  let whole = `This point takes half of its weight${result.apart ? " on the picture" : ""} from ${places}${itself}`;
+  if (result.column) whole = `Half of the attention this point receives comes from ${places}${itself}`;
+  else if (shared) whole = `The part that all queries share puts half of its weight on ${places}`;
+  return `${whole}.${apartText(result)}${leftOutText(result)}`;
 }
 
-/** What was left out, and that the rest was scaled. */
+/** What is hidden, and that the rest was scaled. */
 function leftOutText(result) {
   if (result.leftOut === "nothing") return "";
   const what = result.leftOut === "cell" ? "own cell" : "own frame";
-  const scaled = result.column || result.logits || result.difference ? "" : "; the rest is renormalised";
+  const scaled = result.column || result.logits || result.difference ? "" : "; the rest is scaled to 100 %";
   const share = result.logits ? "" : ` (${percentText(result.excluded)})`;
-  return ` Its ${what}${share} is left out${scaled}.`;
+  return ` Its ${what}${share} is hidden${scaled}.`;
 }
 
 /** f of each pairwise function, as HTML for the equation's legend. */

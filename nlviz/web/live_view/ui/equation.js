@@ -126,7 +126,7 @@ export function createEquation(clip, pictures, on, signal) {
   /** @param {Result} row */
   function restingLegend(row, f) {
     if (row.difference) {
-      return `${row.column ? "A column" : "A row"} f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = ${f}. Above 0: more than the mean query gives.`;
+      return `${row.column ? "A column" : "A row"} f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = ${f}. Above 0: more than the average query gives.`;
     }
     if (row.column) {
       return `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${f}.`;
@@ -154,7 +154,7 @@ export function createEquation(clip, pictures, on, signal) {
     writeLegend();
     const soft = result.spec.softmax && !result.logits && !result.column;
     panel.classList.toggle("nlv-column", result.column || result.logits || result.difference);
-    setText(equals, result.difference ? "gains most" : result.column ? "looked at by" : result.logits ? "most alike" : "=");
+    setText(equals, result.difference ? "more than average" : result.column ? "looked at by" : result.logits ? "most alike" : "=");
     listed = strongest(result, count);
     let sum = 0;
     terms.forEach((item, n) => {

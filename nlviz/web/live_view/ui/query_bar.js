@@ -1,7 +1,7 @@
 // The query in numbers, for keyboards and touch: frame slider, y and x, play, pin.
 
 import { element, focusedIn, setText } from "../../shared/dom.js";
-import { secondsText } from "../pure/words.js";
+import { timeText } from "../pure/words.js";
 
 export function createQueryBar(head, on, signal) {
   const { clip } = head;
@@ -18,7 +18,7 @@ export function createQueryBar(head, on, signal) {
   const chip = element("span", { class: "nlv-state", role: "status" });
   const pin = button("nlv-pin");
   const read = button("nlv-read", {
-    "aria-pressed": "false", text: "Read values",
+    "aria-pressed": "false", text: "Read weights",
     "data-tip": "Keep this query and read the weight of each cell under the pointer (or hold Shift)",
   });
   const frames = moving ? " · <kbd>,</kbd><kbd>.</kbd> frame" : "";
@@ -64,7 +64,7 @@ export function createQueryBar(head, on, signal) {
     const hovering = state.hovered !== null && query === state.hovered;
     const frameValue = String(query.frame);
     if (frame.value !== frameValue) frame.value = frameValue;
-    setText(frameText, secondsText(clip.times[query.frame]));
+    setText(frameText, timeText(query.frame, clip));
     for (const [field, value] of [[y, query.y], [x, query.x]]) {
       const text = String(Math.round(value));
       const typing = unfinished.has(field) || (hovering && field === focusedIn(bar));
@@ -74,7 +74,7 @@ export function createQueryBar(head, on, signal) {
     if (chip.dataset.state !== what || chip.dataset.rule !== rule) {
       chip.dataset.state = what;
       chip.dataset.rule = rule;
-      const hover = pinned ? "Preview · click to pin" : "Hovered · click to pin";
+      const hover = "Hovered";
       chip.textContent = { hover, pinned: "Pinned", free: "Not pinned" }[what];
       if (rule && rule !== "as asked for") chip.dataset.tip = `Opening query: ${rule}`;
       else delete chip.dataset.tip;

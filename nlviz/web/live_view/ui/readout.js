@@ -15,8 +15,8 @@ const OFFER_FROM = 0.4;
 export function createSentence(onOffer, signal) {
   const text = element("span");
   const offer = element("button", {
-    type: "button", class: "nlv-offer", hidden: true, text: "leave it out",
-    "data-tip": "Leave the query's own cell out and scale the rest",
+    type: "button", class: "nlv-offer", hidden: true, text: "hide it",
+    "data-tip": "Hide the query's own cell and scale the rest to 100 %",
   });
   const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
   const line = element("p", { class: "nlv-sentence" }, text, offer);
@@ -69,7 +69,7 @@ export function createReadout(clip) {
     const token = nearestToken(row.grid, cursor);
     const outside = token < row.from || token >= row.to || (row.box && !onGrid(row.grid, cursor));
     const weight = row.values[token];
-    let text = outside ? "not reachable" : token >= row.skipFrom && token < row.skipTo ? "left out" : "";
+    let text = outside ? "not reachable" : token >= row.skipFrom && token < row.skipTo ? "hidden" : "";
     if (!text) {
       text = valueText(weight, row, unit);
       if (unit !== "absolute" && !row.logits && !text.startsWith("<")) text += ` · ${numberText(weight)}`;
@@ -92,7 +92,7 @@ export function createInspector(clip, pictures, on, signal) {
   const queryText = element("figcaption");
   const keyText = element("figcaption");
   const facts = element("p");
-  const look = element("button", { type: "button", class: "nlv-button", text: "Look from there" });
+  const look = element("button", { type: "button", class: "nlv-button", text: "Make this the query" });
   const close = element("button", { type: "button", class: "nlv-close", "aria-label": "Close", text: "×" });
   const card = element("section", { class: "nlv-inspector", hidden: true, "aria-label": "Query and key compared", tabindex: "-1" },
     close, element("figure", {}, query, queryText), element("figure", {}, key, keyText),
@@ -129,7 +129,7 @@ export function createInspector(clip, pictures, on, signal) {
     const distance = Math.round(Math.hypot(to.y - from.y, to.x - from.x));
     const seconds = Math.abs(clip.times[frame] - clip.times[shown.frame]);
     const when = clip.frames > 1 ? ` and ${seconds.toFixed(2)} s` : "";
-    facts.textContent = `${valueText(result.values[index], result, unit)}, ${distance} px${when} away. The same thing, or a mistake?`;
+    facts.textContent = `${valueText(result.values[index], result, unit)}, ${distance} px${when} away. Same thing, or a mismatch?`;
     target = { frame, y: Math.round(to.y), x: Math.round(to.x) };
     card.hidden = false;
     const right = from.x < clip.width / 2 ? Math.max(0, box.x + box.w - card.offsetWidth - 8) : box.x + 8;

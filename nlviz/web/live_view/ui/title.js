@@ -2,9 +2,7 @@
 
 import { element, term } from "../../shared/dom.js";
 import { supportOf } from "../pure/support.js";
-import { powerText } from "../pure/words.js";
-
-const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+import { counted, powerText } from "../pure/words.js";
 
 /**
  * Build the heading, which stands above the picture, and what is said about block and clip, below it.
@@ -14,7 +12,7 @@ export function createTitle(head) {
   const { clip, model, block, sources } = head;
   const { queries, keys, reach } = sources[0];
   const { local, most } = supportOf(sources[0]);
-  const near = local ? `the ${most} keys around each` : null;
+  const near = local ? `the ${counted(most, "key")} around each` : null;
   const size = (grid) => grid.shape.reduce((a, b) => a * b, 1);
   const [st, sy] = queries.stride;
   const stride = Number(sy.toFixed(1));
@@ -30,12 +28,12 @@ export function createTitle(head) {
     model.about ? element("span", { class: "nlv-about", text: model.about }) : null, model.about ? " · " : "",
       block.note ? term(block.about, block.note) : block.about ?? "",
       block.about ? " · " : "",
-      clip.frames > 1 ? `${plural(clip.frames, "frame")} · ` : "",
-      term(plural(size(queries), "query").replace("querys", "queries"), "Queries are the positions that look: one for each cell of the grid, in every frame"),
+      clip.frames > 1 ? `${counted(clip.frames, "frame")} · ` : "",
+      term(counted(size(queries), "query", "queries"), "Queries are the positions that look: one for each cell of the grid, in every frame"),
       " × ",
-      term(near ?? `${plural(size(keys), "key")} (${keys.shape.join("×")})`, `Keys are the positions that are looked at: frames × rows × columns of cells.${reach ? ` ${reach}` : ""}`),
+      term(near ?? `${counted(size(keys), "key")} (${keys.shape.join("×")})`, `Keys are the positions that are looked at: frames × rows × columns of cells.${reach ? ` ${reach}` : ""}`),
       " · ",
-      stride === 1 ? "one query a pixel" : term(`stride ${stride}`, `One cell stands for ${stride} pixels of the clip${where}, each way`),
+      stride === 1 ? "one query a pixel" : term(`one cell = ${stride} px`, `One cell stands for ${stride} pixels of the clip${where}, each way`),
       model.device ? element("span", { class: "nlv-chip", text: model.device.replace(/^cpu$/i, "CPU") }) : null,
       checked);
   const notes = head.notes?.length ? element("ul", { class: "nlv-notes", "aria-label": "Notes on the clip" },

@@ -3,10 +3,10 @@
 import { element, focusedIn } from "../../shared/dom.js";
 
 const TIPS = {
-  parts: "The learned affinity taken apart: what is about this query, what every query shares, and what sets this row apart from the mean row",
+  parts: "The learned affinity taken apart: what is about this query, what every query shares, and what sets this row apart from that of the average query",
   show: "Cells coloured by weight, arrows to the strongest keys, or both",
   direction: "From: where this query looks. To: who looks at this key",
-  leave_out: "Hide the query's own cell or frame, so that the rest shows better; the rest is scaled to keep the sum",
+  leave_out: "Hide the query's own cell or frame, so that the rest shows better; the rest is scaled to 100 %",
   scale: "What the colours mean: fitted to this query, kept the same across queries so that two can be compared, or fitted to each frame by itself",
   head: "A block with several heads has one affinity for each: show one, their mean, or the largest",
   links: "How many of the strongest keys get an arrow",
@@ -77,7 +77,7 @@ export function createToolbar(head, onChange, signal) {
       top));
   const controls = element("div", { class: "nlv-controls" },
     wrapped("Show", "show", show), directionField, objectsField, headField,
-    labelled("Leave out", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
+    labelled("Hide", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
     labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["frame", "per frame"]])),
     more);
   const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
