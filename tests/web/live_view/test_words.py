@@ -22,7 +22,6 @@ THEIRS = {
     "powerText": power_text,
     "secondsText": partial(seconds_text, space="\u00a0"),
     "clockText": partial(clock_text, space="\u00a0"),
-    "powerText": power_text,
 }
 
 
