@@ -204,7 +204,9 @@ def film() -> bytes:
     )
 
 
-def test_long_films_are_sought_by_time(film: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_long_films_only_what_is_wanted_is_kept(
+    film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decoded = 0
     real = Screen.shown
 
@@ -217,7 +219,7 @@ def test_long_films_are_sought_by_time(film: bytes, monkeypatch: pytest.MonkeyPa
     clip = read_clip(film, frames=5)
     assert decoded == 5
     assert len(clip.times) == 5
-    np.testing.assert_allclose(clip.times, np.linspace(0, 1198, 5), atol=1.0)
+    np.testing.assert_allclose(clip.times, np.linspace(0, 1199, 5).round(), atol=1e-3)
     np.testing.assert_allclose(shares(clip.frames), (clip.times + 1) / 1201, atol=0.04)
     some = read_clip(film, start=700.0, stride=10, frames=3)
     np.testing.assert_allclose(some.times, [700, 710, 720], atol=1e-3)
@@ -227,7 +229,7 @@ def test_long_films_are_sought_by_time(film: bytes, monkeypatch: pytest.MonkeyPa
 
 def test_a_long_film_that_was_cut_short_gives_frames_of_what_is_there(film: bytes) -> None:
     clip = read_clip(film[: len(film) // 2], frames=6)
-    assert len(clip.times) >= 5
+    assert len(clip.times) == 6
     assert 300 < clip.times[-1] < 800
     np.testing.assert_allclose(shares(clip.frames), (clip.times + 1) / 1201, atol=0.04)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from nlviz.clips.video.access import RESTARTING
-from nlviz.clips.video.packets import UNKNOWN, Numbers, Packets
+from nlviz.clips.video.packets import UNKNOWN, Numbers, Packets, stamp
 from nlviz.clips.video.times import CUTS, Times, grown
 
 # Containers that store when a frame is shown; in others FFmpeg makes it up.
@@ -38,6 +39,15 @@ class Index:
 
     def __len__(self) -> int:
         return len(self.order)
+
+    def doubted(self) -> Index:
+        """Return the index as one that is no longer believed."""
+        return replace(self, sure=False, sought=False)
+
+    @property
+    def starts(self) -> Numbers:
+        """Packets at which decoding may begin."""
+        return self._starts[0]
 
     @cached_property
     def _starts(self) -> tuple[Numbers, Numbers]:
@@ -95,8 +105,10 @@ def foretold(packets: Packets, codec: str, intra_only: bool) -> Index:
         sure |= not stamped and bool((np.diff(decoded_at) > 0).all() and UNKNOWN not in decoded_at)
     order = shown[place]
     sure &= not packets.broken.any() and (intra_only or codec in RESTARTING)
-    stamps = (packets.shown_at if stamped else packets.decoded_at)[order]
-    times, notes = _times(packets, stamps)
+    # Slots are handed on in the order of decoding.
+    slots = packets.decoded_at[shown] if packets.reorders else packets.decoded_at[order]
+    times, notes = _times(packets, packets.shown_at[order], slots)
+    notes += _broken(packets)
     return Index(packets, order, times, bool(sure), bool(sure), notes)
 
 
@@ -113,7 +125,7 @@ def with_beginning(index: Index, origins: list[int], number: int) -> Index:
     """
     missing = number - len(origins)
     if missing < 0 or index.order[missing:number].tolist() != origins:
-        return replace(index, sure=False, sought=False)
+        return index.doubted()
     return shortened(index, missing, len(index)) if missing else index
 
 
@@ -125,49 +137,96 @@ def shortened(index: Index, first: int, end: int) -> Index:
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame that a decoder gave: its packet, or -1, and its stamps, or UNKNOWN."""
+    """A frame that a decoder gave.
+
+    Attributes:
+        origin: its packet, or -1.
+        shown_at: when it is shown, or UNKNOWN.
+        decoded_at: the slot in which it comes, or UNKNOWN.
+        mended: whether FFmpeg made up a part of it.
+    """
 
     origin: int
     shown_at: int
     decoded_at: int
+    mended: bool
+
+    @classmethod
+    def of(cls, origin: int, frame: Any) -> Seen:
+        """Note a frame of PyAV's."""
+        return cls(origin, stamp(frame.pts), stamp(frame.dts), frame.is_corrupt)
 
 
-def measured(packets: Packets, seen: list[Seen], *, damaged: int) -> Index:
-    """Return the index of the frames that a full decode gave, ``damaged`` packets being lost."""
+MENDED = (
+    "Some frames are damaged in the file; they, and those computed from them, are shown as FFmpeg "
+    "mended them."
+)
+
+
+def measured(packets: Packets, seen: list[Seen], *, lost: int, harmed: bool) -> Index:
+    """Return the index of the frames that a full decode gave.
+
+    Args:
+        packets: of the film.
+        seen: all its frames, in the order of display.
+        lost: number of packets that FFmpeg refused.
+        harmed: whether it refused some that it then mended.
+    """
     order = np.array([frame.origin for frame in seen], np.int64)
     shown_at = np.array([frame.shown_at for frame in seen], np.int64)
-    # Where the container has none, decoders hand on the slots in which frames are shown.
     slots = np.array([frame.decoded_at for frame in seen], np.int64)
     times, notes = _times(packets, shown_at, slots)
-    if damaged:
-        what = "packet" if damaged == 1 else "packets"
+    # What comes before the first frame that can be decoded may be refused without harm.
+    mended = any(frame.mended for frame in seen) or (harmed and bool(packets.begins[0]))
+    if lost:
+        what = "one packet" if lost == 1 else f"{lost} packets"
         notes += (
-            f"FFmpeg could not decode {damaged} damaged {what} of this file; frames are numbered "
-            "without what they held.",
+            f"FFmpeg could not decode {what} of this file, which is damaged, cut or begins in the "
+            "middle; frames are numbered without what they held.",
         )
-    return Index(packets, order, times, True, not damaged, notes)
+    if mended:
+        notes += (MENDED,)
+    notes += _broken(packets)
+    index = Index(packets, order, times, True, True, notes)
+    # What a decoder makes of damage depends on all before it.
+    return replace(index, sought=not (lost or mended or harmed or _gaps(index)))
 
 
-def _times(packets: Packets, *said: Numbers) -> tuple[Times, tuple[str, ...]]:
+def _broken(packets: Packets) -> tuple[str, ...]:
+    count = int(packets.broken.sum())
+    if not count:
+        return ()
+    what = "a place" if count == 1 else f"{count} places"
+    return (f"The file is damaged or cut in {what}; frames may be missing there, or be wrong.",)
+
+
+def _gaps(index: Index) -> bool:
+    """Return whether single packets gave no frame, once decoding had begun well.
+
+    Where every second one gives none, packets hold fields and two make a frame.
+    """
+    behind = index.packets.shows.copy()
+    behind[: index.starts[1] if len(index.starts) > 1 else 0] = False
+    missing = ~np.isin(np.flatnonzero(behind), index.order)
+    return 0 < missing.sum() < 0.4 * len(missing)
+
+
+def _times(packets: Packets, shown_at: Numbers, slots: Numbers) -> tuple[Times, tuple[str, ...]]:
     """Return the times of frames in the order of display, and what was mended of them.
 
     Args:
         packets: of the film.
-        said: (N,) stamps of the frames; the first that grow are taken, or else the first.
+        shown_at: (N,) when each frame is shown.
+        slots: (N,) the times of decoding that come with them: where the container stores no others,
+            decoders hand on the slots in which frames are shown.
     """
     unit = packets.time_base
-    columns = [
+    first, second = (
         np.where(stamps == UNKNOWN, np.nan, stamps * float(unit.numerator) / unit.denominator)
-        for stamps in said
-    ]
-    good = [times for times in columns if _grows(times)]
-    return grown(
-        good[0] if good else columns[0], 1.0 / packets.rate, cuts=packets.container in CUTS
+        for stamps in (shown_at, slots)
     )
-
-
-def _grows(times: Times) -> bool:
-    """Return whether times grow and none is missing but the last ones."""
-    known = np.isfinite(times)
-    some = times[known]
-    return len(some) > 0 and bool(known[: len(some)].all() and (np.diff(some) > 0).all())
+    stamping = packets.container in STAMPING or not packets.reorders
+    said = first if stamping and np.isfinite(first).all() else second
+    if not np.isfinite(said).any():
+        said = first
+    return grown(said, 1.0 / packets.rate, cuts=packets.container in CUTS)

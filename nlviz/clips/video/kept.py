@@ -19,6 +19,7 @@ class Kept:
     Attributes:
         frames: those kept so far, (H, W, 3) each.
         notes: a sentence for each way in which they differ from what the file holds.
+        mended: whether FFmpeg made up a part of them, or of frames before them.
 
     Args:
         facts: what the file says of the stream.
@@ -39,6 +40,7 @@ class Kept:
     ) -> None:
         self.frames: list[Frames] = []
         self.notes: list[str] = []
+        self.mended = False
         self._total, self._sure, self._keep, self._progress = total, sure, keep, progress
         self._screen = Screen(facts)
 

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import av
 
 from nlviz.clips.pictures.limits import MAX_PIXELS, too_many_pixels
 from nlviz.clips.streams import decoder_of, shown_stream
 from nlviz.errors import UnreadableClip
+
+Way = Literal["slow", "fast", "strict"]
 
 
 class Opened:
@@ -21,16 +23,20 @@ class Opened:
     Attributes:
         container: PyAV's container.
         stream: its video track.
-        decoder: of the track; it uses all cores and says of which packet a frame is.
+        decoder: of the track; it says of which packet a frame is.
 
     Args:
         source: the file, or its bytes.
+        way: how to decode. ``slow`` decodes frames one after another and mends what is damaged,
+            alike on all machines; ``fast`` decodes them side by side and mends it somehow;
+            ``strict`` does so and refuses it.
 
     Raises:
         UnreadableClip: when it is no video, or has no video track whose codec is known.
     """
 
-    def __init__(self, source: Path | BytesIO) -> None:
+    def __init__(self, source: Path | BytesIO, way: Way = "fast") -> None:
+        self._way = way
         if isinstance(source, BytesIO):
             source.seek(0)
         try:
@@ -54,7 +60,11 @@ class Opened:
         for other in self.container.streams:
             if other.index != self.stream.index:
                 other.discard = av.stream.Discard.all
-        self.decoder.thread_type = "AUTO"
+        # FFmpeg's VP8 hides errors of frames that it decodes side by side.
+        alone = self._way == "slow" or codec.name == "vp8"
+        self.decoder.thread_type = "SLICE" if alone else "AUTO"
+        if self._way == "strict":
+            self.decoder.options = {"err_detect": "explode"}
         self.decoder.copy_opaque = True
         return self
 

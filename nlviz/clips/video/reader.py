@@ -103,7 +103,6 @@ class Reader:
             raise Astray(expected, ended=True)
 
     def _decoded(self, packets: Iterator[Any], first: int) -> Iterator[tuple[int, Any]]:
-        decoder = self._opened.decoder
         number = first
         for packet in packets:
             if number >= len(self._packets):  # the file has grown since it was listed
@@ -111,10 +110,9 @@ class Reader:
             packet.opaque = _Origin(number)
             number += 1
             yield from self._frames(packet)
-        for frame in _quietly(decoder.decode, None):
-            yield _origin(frame), frame
+        yield from self._frames(None)
 
-    def _frames(self, packet: Any) -> Iterator[tuple[int, Any]]:
+    def _frames(self, packet: Any | None) -> Iterator[tuple[int, Any]]:
         try:
             frames = self._opened.decoder.decode(packet)
         except av.error.FFmpegError:
@@ -185,10 +183,3 @@ class _Origin:
 def _origin(frame: Any) -> int:
     origin = frame.opaque
     return origin.number if isinstance(origin, _Origin) else -1
-
-
-def _quietly(decode: Any, packet: Any) -> list[Any]:
-    try:
-        return list(decode(packet))
-    except av.error.FFmpegError:
-        return []

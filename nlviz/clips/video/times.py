@@ -15,7 +15,7 @@ Times = npt.NDArray[np.float64]
 # A container in which a jump of more than JUMP seconds is a cut, as FFmpeg's own tools take it.
 CUTS = frozenset(("mpegts", "mpeg"))
 JUMP = 10.0
-_DIP = 32  # frames; times that fall back for longer have started again
+_DIP = 8  # frames; times that fall back by more have started again
 
 
 def grown(said: Times, step: float, *, cuts: bool = False) -> tuple[Times, tuple[str, ...]]:
@@ -77,6 +77,9 @@ def _without_outliers(times: Times, step: float) -> Times:
     """Blank single times that run ahead, and few that fall back before times go on as before."""
     times = times.copy()
     known = np.flatnonzero(np.isfinite(times))
+    alike = np.flatnonzero(np.diff(times[known]) == 0) + 1  # as where ticks are longer than frames
+    times[known[alike]] = np.nan
+    known = np.delete(known, alike)
     values = times[known]
     ahead = np.flatnonzero((values[1:-1] >= values[2:]) & (values[:-2] < values[2:])) + 1
     times[known[ahead]] = np.nan
@@ -87,11 +90,10 @@ def _without_outliers(times: Times, step: float) -> Times:
     for low in (np.flatnonzero(np.diff(values) <= 0) + 1).tolist():
         if low < at:
             continue
-        later = np.flatnonzero(values[low : low + _DIP] > top[low - 1])
-        if not len(later):
-            continue
-        at = low + int(later[0])
-        if values[at] - top[low - 1] <= 2 * step * (known[at] - known[low - 1]):
+        fall = top[low - 1] - values[low]
+        later = np.flatnonzero(values[low : low + 2 * _DIP] > top[low - 1])
+        if fall < _DIP * step and len(later):
+            at = low + int(later[0])
             times[known[low:at]] = np.nan
     return times
 
