@@ -208,7 +208,7 @@ def _gaps(index: Index) -> bool:
     behind = index.packets.shows.copy()
     behind[: index.starts[1] if len(index.starts) > 1 else 0] = False
     missing = ~np.isin(np.flatnonzero(behind), index.order)
-    return 0 < missing.sum() < 0.4 * len(missing)
+    return bool(0 < missing.sum() < 0.4 * len(missing))
 
 
 def _times(packets: Packets, shown_at: Numbers, slots: Numbers) -> tuple[Times, tuple[str, ...]]:
