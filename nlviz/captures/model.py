@@ -238,6 +238,20 @@ class Model:
         """
         if bypass is not None:
             bypass = self._known(bypass)
+        return self._scores(clip, bypass).logits.detach().cpu()  # type: ignore[union-attr]
+
+    def probabilities(self, clip: Clip) -> Float[Tensor, " classes"]:
+        """Return the probability of each class: shares of 1, or each by itself.
+
+        Raises:
+            NlvizError: when the network gives no class scores.
+            OutOfMemory: when the device's memory does not suffice.
+        """
+        found = self._scores(clip)
+        logits = found.logits.detach().cpu().float()  # type: ignore[union-attr]
+        return logits.sigmoid() if found.independent else logits.softmax(-1)
+
+    def _scores(self, clip: Clip, bypass: str | None = None) -> ClassScores:
         clip = self.long_enough(clip)
         prepared = self.prepared(clip)
         without = nullcontext() if bypass is None else self.adapter.bypass(self.net, bypass)
@@ -245,7 +259,7 @@ class Model:
             found = self.class_scores(self.run(prepared), prepared)
         if found.logits is None:
             raise NlvizError(f"logits are one score per class; {self.about.name}: {found.note}")
-        return found.logits.detach().cpu()
+        return found
 
     def _known(self, name: str) -> str:
         """Return the name of a block or a run, also where a wrapper stands in it."""

@@ -25,9 +25,12 @@ from torch import Tensor
 
 from nlviz.captures.capture import most_probable
 from nlviz.captures.model import Model
+from nlviz.captures.time_covered import coverage
 from nlviz.clips.clip import Clip, read_clip
 from nlviz.clips.inputs import frame_times, is_input
+from nlviz.clips.rates import stride_at
 from nlviz.errors import NlvizError, UnreadableClip
+from nlviz.families.reading.input_spec import InputSpec
 from nlviz.progress import Listener, Progress
 
 ONE_CLIP = (
@@ -93,6 +96,7 @@ def thirty_views(
     size: int = 256,
     frames: int | None = None,
     stride: int | None = None,
+    rate: float | None = None,
     progress: Listener | None = None,
 ) -> Views:
     """Classify a video from several clips and crops; one clip is in memory at a time.
@@ -105,6 +109,7 @@ def thirty_views(
         size: side of the squares, in pixels.
         frames: of a clip; by default as the network was trained.
         stride: between them; by default as the network was trained.
+        rate: frames per second that the stride speaks of; by default the film's own.
         progress: called with a sentence and a share in [0, 1] before each view; an exception it
             raises stops the work.
 
@@ -136,23 +141,26 @@ def thirty_views(
     tell = Progress.of(progress)
     tell("Listing the frames", 0.0)
     times = _times(video)
+    notes: dict[str, None] = {}
+    spec = replace(spec or InputSpec(), frames=frames, stride=stride)
+    if rate is not None:
+        stride, told = stride_at(times, stride=stride, rate=rate)
+        notes |= dict.fromkeys(told)
     span = (frames - 1) * stride + 1
     firsts = starts(len(times), span=span, clips=clips)
     viewer = _at_size(model, size)
     each: dict[tuple[int, int], Float[Tensor, " classes"]] = {}
     corners: list[int] = []
-    notes: dict[str, None] = {}
     total = len(set(firsts)) * crops
     for first, clip in _clips(video, times, sorted(set(firsts)), frames, stride, size):
-        notes |= dict.fromkeys(clip.notes)
+        notes |= dict.fromkeys((*clip.notes, *coverage(clip, spec)))
         corners = _corners(clip, size, crops)
         for corner in corners:
             if (first, corner) in each:
                 continue
             done = len(each)
             tell(f"View {done + 1} of at most {total}", done / total)
-            logits = viewer.logits(_crop(clip, corner, size))
-            each[first, corner] = logits.float().softmax(-1)
+            each[first, corner] = viewer.probabilities(_crop(clip, corner, size))
     table = torch.stack(
         [torch.stack([each[first, corner] for corner in corners]) for first in firsts]
     )
@@ -218,6 +226,8 @@ def _at_size(model: Model, size: int) -> Model:
         labels=model.labels,
         input_spec=spec,
         autocast=model.autocast,
+        prepare=model.prepare,
+        output=model.output,
     )
 
 

@@ -15,6 +15,7 @@ from nlviz.cli.terminal import (
     FpsOption,
     ModelOption,
     ProgressBar,
+    RateOption,
     WeightsOption,
 )
 from nlviz.clips.point import Point
@@ -64,6 +65,7 @@ def attend(
     ] = None,
     size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
     fps: FpsOption = None,
+    rate: RateOption = None,
     device: DeviceOption = "auto",
     autocast: AutocastOption = None,
     output: Annotated[
@@ -110,8 +112,10 @@ def attend(
                 flags=flags,
                 autocast=autocast,
             )
+            trained = (net.input_spec or InputSpec()).sampling()
+            if rate is not None and stride is None:
+                stride = trained.stride
             if frames is None:
-                trained = (net.input_spec or InputSpec()).sampling()
                 frames, stride = trained.frames, trained.stride if stride is None else stride
             sampled = read_clip(
                 find_input(clip),
@@ -120,6 +124,7 @@ def attend(
                 frames=frames,
                 size=size,
                 fps=fps,
+                rate=rate,
                 progress=tell.part(0.3, 0.4),
             )
             if point is not None:  # before the network runs

@@ -50,7 +50,7 @@ def loaded(
     )
 
 
-def clip_for(model: Model, clip: str, tell: Progress) -> Clip:
+def clip_for(model: Model, clip: str, tell: Progress, *, rate: float | None = None) -> Clip:
     """Read a clip by its path or bundled name, sampled as the model was trained."""
     from nlviz.clips.clip import read_clip
     from nlviz.clips.inputs import find_input
@@ -58,5 +58,5 @@ def clip_for(model: Model, clip: str, tell: Progress) -> Clip:
 
     sampling = (model.input_spec or InputSpec()).sampling()
     return read_clip(
-        find_input(clip), frames=sampling.frames, stride=sampling.stride, progress=tell
+        find_input(clip), frames=sampling.frames, stride=sampling.stride, rate=rate, progress=tell
     )

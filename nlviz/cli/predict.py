@@ -12,6 +12,7 @@ from nlviz.cli.terminal import (
     FlagsOption,
     ModelOption,
     ProgressBar,
+    RateOption,
     WeightsOption,
     print_notes,
 )
@@ -31,6 +32,7 @@ def predict(
         ),
     ] = False,
     top: Annotated[int, typer.Option(min=1, help="How many labels to print.")] = 5,
+    rate: RateOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Print a network's most probable labels for a clip."""
@@ -45,10 +47,10 @@ def predict(
             weights or model, tell.part(0.0, 0.3), device=device, family=family, flags=flags
         )
         if views:
-            found = thirty_views(net, path, progress=tell.part(0.3, 1.0))
+            found = thirty_views(net, path, rate=rate, progress=tell.part(0.3, 1.0))
             answers, note, known = found.prediction(top), found.note, found.notes
         else:
-            sampled = clip_for(net, clip, tell.part(0.3, 0.6))
+            sampled = clip_for(net, clip, tell.part(0.3, 0.6), rate=rate)
             tell("Running the network", 0.6)
             capture = net.capture(sampled)
             answers, known = capture.prediction(top), capture.all_notes

@@ -30,6 +30,13 @@ FlagsOption = Annotated[
 FpsOption = Annotated[
     float | None, typer.Option(help="Pictures per second, where the pictures say none; 25 else.")
 ]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Frames per second that the stride speaks of, 30 for most networks; by default the "
+        "film's own."
+    ),
+]
 ModelOption = Annotated[
     str, typer.Option(help="A name that `nlviz models` prints, or your own MODULE:FUNCTION.")
 ]

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from nlviz.clips import video_files as decoding
 from nlviz.clips.pictures.files import open_pictures
-from nlviz.clips.pictures.many import sampled
+from nlviz.clips.pictures.many import sampled, times_of
 from nlviz.clips.point import Point
+from nlviz.clips.rates import stride_at
 from nlviz.clips.sequences import Item, picture_list
 from nlviz.errors import UnreadableClip
 from nlviz.files.local import digest_of
@@ -173,6 +174,7 @@ def read_clip(
     frames: int | None = None,
     size: int | None = None,
     fps: float | None = None,
+    rate: float | None = None,
     name: str | None = None,
     progress: Listener | None = None,
 ) -> Clip:
@@ -196,6 +198,8 @@ def read_clip(
         frames: how many frames; None takes all.
         size: shorter side in pixels; None keeps the file's own.
         fps: frames per second of pictures that say none themselves; None takes 25 and says so.
+        rate: frames per second that ``stride`` speaks of; None: the film's own. With 30 and a
+            stride of 4, a film of 60 frames per second gives every 8th.
         name: what to call the clip; the file's name by default.
         progress: called with a sentence and a share in [0, 1] after each frame.
 
@@ -206,8 +210,7 @@ def read_clip(
     >>> read_clip(asset("photos/coffee.jpg"), size=120).shape
     (1, 120, 180)
     """
-    sampling = Sampling(start, stride, frames, size, fps)
-    _check_sampling(sampling)
+    _check_sampling(Sampling(start, stride, frames, size, fps))
     pictures = picture_list(path)
     source: Path | BytesIO = BytesIO()
     if pictures is not None:
@@ -217,6 +220,11 @@ def read_clip(
     resize = None if size is None else (lambda frame: _shorter_side(frame, size))
     try:
         opened = open_pictures(source) if pictures is None else pictures.opened()
+        told: tuple[str, ...] = ()
+        if rate is not None:
+            times = decoding.frame_times(source) if opened is None else times_of(opened, fps)
+            stride, told = stride_at(np.asarray(times), stride=stride or 1, rate=rate)
+        sampling = Sampling(start, stride, frames, size, fps)
         wanted: dict[str, Any] = {
             "start": start,
             "stride": stride,
@@ -236,7 +244,7 @@ def read_clip(
         label,
         digest,
         sampling,
-        decoded.notes,
+        (*decoded.notes, *told),
         decoded.reader,
     )
 
