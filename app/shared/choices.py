@@ -152,10 +152,11 @@ class Choices:
 
     def _display_of(self, heads: Mapping[str, int]) -> dict[str, Any]:
         display = dict(self.display)
-        if display.get("source") not in heads:
+        first, *others = heads
+        if display.get("source") not in others:  # the first is shown unless another is chosen
             display.pop("source", None)
         head = display.get("head")
-        if isinstance(head, int) and head >= heads[display.get("source", next(iter(heads)))]:
+        if isinstance(head, int) and head >= heads[display.get("source", first)]:
             del display["head"]
         return display
 

@@ -73,6 +73,9 @@ def _run_streamlit(port: int, options: Sequence[str]) -> None:
                 "--server.headless=true",
                 "--browser.gatherUsageStats=false",
                 "--server.maxUploadSize=2048",  # MB: files of weights
+                # A visitor in a hurry is several runs ahead: what a browser said it keeps it must
+                # still have when an answer refers to it, or the page is at an end.
+                "--global.maxCachedMessageAge=8",
                 "--server.fileWatcherType=none",  # a reloaded module's errors are no NlvizError
                 "--client.toolbarMode=minimal",
                 "--client.showErrorDetails=none",

@@ -150,7 +150,7 @@ EVENTS = {
 }
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(200))
 def test_whatever_happens_the_query_lies_in_the_picture_and_the_address_opens_it(seed: int) -> None:
     draw = random.Random(seed)
     now, n = denoise.first(), 1.0
