@@ -101,7 +101,7 @@ def test_a_walk_through_denoise(seed: int) -> None:
         # Only what was set is told as set, whatever the noise was moved to meanwhile.
         touched = any("dn_p_gaussian" in step for step in done)
         assert touched or "set" not in params, done
-        told = [c.value for c in test.caption if "pixel y" in c.value][0]
+        told = next(c.value for c in test.caption if "pixel y" in c.value)
         y, x = (int(v) for v in re.findall(r"pixel y (\d+), x (\d+)", told)[0])
         assert abs(now.where.y - y) <= 0.51 and abs(now.where.x - x) <= 0.51, done
         summary = next(m.value for m in test.markdown if " px" in m.value and "seed" in m.value)
