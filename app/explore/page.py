@@ -186,6 +186,12 @@ def _draw_live(capture: nlviz.Capture, block: str, data: cached.BlockData) -> nl
     )
     payload = cached.payload_at(capture, block, data, query, channel=STATE.name)
     STATE.show(payload, display=view.display.to_dict())
+    if data.served:
+        st.caption(
+            "Too many cells for a browser to compute every row at once: where a source cannot be "
+            "previewed under the pointer, a click sends its row from here. Fewer frames or a "
+            "smaller clip stay live."
+        )
     if not st.session_state.get("seen"):
         # Plotly's script keeps a browser busy for a second; the first map comes before it.
         st.session_state.seen = True

@@ -6,6 +6,8 @@ import hashlib
 import http.client
 import re
 import shutil
+import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -124,9 +126,21 @@ def fetch(
         with answer:
             raise wanted.failed(f"the server answers {answer.code} {answer.reason}") from None
     except (OSError, UnicodeError, http.client.HTTPException) as problem:
-        reason = getattr(problem, "reason", None) or problem
-        raise wanted.failed(str(reason) or type(problem).__name__) from None
+        raise wanted.failed(_in_words(problem, url)) from None
     return wanted.target
+
+
+def _in_words(problem: Exception, url: str) -> str:
+    """Return why nothing came, without numbers of errors."""
+    reason = getattr(problem, "reason", None) or problem
+    host = urlsplit(url).hostname or url
+    if isinstance(reason, socket.gaierror):
+        return f"{host} cannot be found; check the connection and try again"
+    if isinstance(reason, TimeoutError):
+        return f"{host} does not answer; try again"
+    if isinstance(reason, OSError) and reason.strerror and not isinstance(reason, ssl.SSLError):
+        return f"{reason.strerror[:1].lower()}{reason.strerror[1:]}"
+    return str(reason) or type(problem).__name__
 
 
 def _is_there(wanted: _Wanted) -> bool:

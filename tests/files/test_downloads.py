@@ -6,6 +6,7 @@ import hashlib
 import json
 import selectors
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -439,3 +440,19 @@ class TestRememberedDigest:
         assert {Path(name).name: entry[2] for name, entry in known.items()} == {
             path.name: digest for path, digest in zip(paths, found, strict=True)
         }
+
+
+def test_a_host_that_cannot_be_found_is_told_without_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*_: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NLVIZ_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NLVIZ_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    with pytest.raises(DownloadFailed, match=r"no\.such\.host cannot be found; check") as told:
+        fetch("http://no.such.host/net.pth")
+    assert "rrno" not in str(told.value)
+    assert str(where("http://no.such.host/net.pth")) in str(told.value)
