@@ -19,6 +19,7 @@ from av.video.reformatter import Interpolation
 
 from nlviz.clips.decoded import Frames
 from nlviz.clips.wide_colours import WideColours
+from nlviz.errors import UnreadableClip
 
 # Numbers of ITU-T H.273.
 RGB, BT709, UNNAMED, BT601, YCGCO, BT2020, CONSTANT_BT2020 = 0, 1, 2, 5, 8, 9, 10
@@ -120,7 +121,22 @@ def film_rgb(
         container: what the container names, for frames that name less.
         note: takes one sentence for each guess and for each thing not done.
         opaque: whether a fourth channel is padding.
+
+    Raises:
+        UnreadableClip: when FFmpeg cannot convert its pixel format.
     """
+    try:
+        return _rgb(frame, codec, container, note, opaque)
+    except av.error.FFmpegError:
+        raise UnreadableClip(
+            f"FFmpeg cannot turn pixels of the format {frame.format.name} into RGB; convert the "
+            "film to a common format, such as yuv420p"
+        ) from None
+
+
+def _rgb(
+    frame: Any, codec: str, container: ColourTags, note: Callable[[str], None], opaque: bool
+) -> Frames:
     tags = ColourTags.of(frame).or_else(container)
     layout = _layout(frame.format.name)
     if layout.grey:

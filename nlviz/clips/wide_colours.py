@@ -21,7 +21,7 @@ from nlviz.clips.decoded import Frames
 Numbers = npt.NDArray[np.float32]
 
 WHITE = 203.0  # cd/m2 of a white sheet of paper
-PQ, HLG = 16, 18
+LINEAR, PQ, HLG = 8, 16, 18
 PEAK = 1000.0  # cd/m2 of a film that does not say how bright it is mastered
 HLG_GAMMA = 1.2  # of a screen of 1000 cd/m2
 _STEPS = 4096
@@ -45,7 +45,8 @@ class WideColours:
 
     Attributes:
         primaries: 1, 9, 11 or 12 of ITU-T H.273.
-        transfer: its number there; 16 is PQ, 18 is HLG, others are taken for sRGB's curve.
+        transfer: its number there; 8 is linear, 16 is PQ, 18 is HLG, others are taken for sRGB's
+            curve.
         peak: of the brightest light, in cd/m2; matters for PQ and HLG.
     """
 
@@ -59,6 +60,9 @@ class WideColours:
     ) -> WideColours | None:
         """Return how to show a frame of these tags, or None where it is shown as it is."""
         bright = transfer in (PQ, HLG)
+        if transfer == LINEAR:
+            note("The film's numbers are linear light; they were brought to sRGB's curve.")
+            return cls(primaries if primaries in _PRIMARIES else 1, transfer)
         if not bright and primaries not in _NAMES:
             if transfer not in _ORDINARY and transfer not in (5, 7, 11, 12):
                 note(
@@ -116,6 +120,8 @@ def _tables(
         light = _pq_light(signal) / WHITE
     elif kind.transfer == HLG:
         light = _hlg_scene(signal)
+    elif kind.transfer == LINEAR:
+        light = signal
     else:
         light = _srgb_light(signal)
     if kind.transfer in (PQ, HLG):

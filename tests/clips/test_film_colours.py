@@ -10,6 +10,7 @@ import pytest
 
 from nlviz.clips.clip import read_clip
 from nlviz.clips.film_colours import ColourTags, film_rgb
+from nlviz.errors import UnreadableClip
 from tests.colour_patches import HEIGHT, PATCHES, SIDE, WIDTH, film, middles, patch_frame, ycbcr
 
 LAYOUTS = (
@@ -172,6 +173,11 @@ def test_transparency_of_every_kind_lies_on_white(layout: str) -> None:
     assert "laid on white" in notes
     opaque = av.VideoFrame.from_ndarray(rgba[:, 32:].copy(), format="rgba").reformat(format=layout)
     assert shown(opaque, "ffv1")[1] == ""
+
+
+def test_pixels_that_cannot_be_converted_are_one_sentence() -> None:
+    with pytest.raises(UnreadableClip, match="pixels of the format rgb96le"):
+        shown(av.VideoFrame(40, 24, "rgb96le"))
 
 
 # Files --------------------------------------------------------------------------------------------

@@ -94,9 +94,16 @@ def test_a_hue_survives_the_roll_off() -> None:
 
 
 def test_curves_that_are_not_undone_are_said() -> None:
-    _, notes = shown(PATCHES / 255, 1, 8)
-    assert "unusual curve (number 8" in notes
-    _, notes = shown(PATCHES / 255, 9, 8)
+    _, notes = shown(PATCHES / 255, 1, 9)
+    assert "unusual curve (number 9" in notes
+    _, notes = shown(PATCHES / 255, 9, 9)
     assert "BT.2020; they were not converted" in notes
     assert shown(PATCHES / 255, 1, 1)[1] == ""
     assert shown(PATCHES / 255, 6, 6)[1] == ""
+
+
+@pytest.mark.parametrize(("primaries", "matrix"), [(1, np.eye(3)), (9, TO_2020)])
+def test_linear_light_is_brought_to_the_curve_of_screens(primaries: int, matrix: Numbers) -> None:
+    rgb, notes = shown(light_of(PATCHES) @ matrix.T, primaries, 8)
+    assert np.abs(rgb - PATCHES).max() <= 4  # ten bits of light are coarse where it is dark
+    assert "linear light" in notes
