@@ -13,6 +13,7 @@ from nlviz.clips.pictures.pam_files import read_pam
 from nlviz.clips.pictures.pillow_files import Source, head_of, open_picture
 from nlviz.clips.pictures.refused import refuse_deep_jpeg, refuse_known
 from nlviz.clips.pictures.stored import Stored
+from nlviz.clips.video.picture_streams import is_picture_stream
 from nlviz.errors import UnreadableClip
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -25,6 +26,8 @@ def open_pictures(source: Source) -> Pictures | None:
     Raises:
         UnreadableClip: when it is broken, too large, or of a kind that is not read.
     """
+    if is_picture_stream(source):
+        return None
     head = head_of(source)
     refuse_known(head)
     refuse_deep_jpeg(head)

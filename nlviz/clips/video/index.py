@@ -225,6 +225,8 @@ def _times(packets: Packets, shown_at: Numbers, slots: Numbers) -> tuple[Times, 
         np.where(stamps == UNKNOWN, np.nan, stamps * float(unit.numerator) / unit.denominator)
         for stamps in (shown_at, slots)
     )
+    if packets.container == "mjpeg" or packets.container.endswith("_pipe"):
+        first = second = np.full(len(first), np.nan)  # FFmpeg's own
     stamping = packets.container in STAMPING or not packets.reorders
     said = first if stamping and np.isfinite(first).all() else second
     if not np.isfinite(said).any():

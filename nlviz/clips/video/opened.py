@@ -41,7 +41,9 @@ class Opened:
             source.seek(0)
         try:
             self.container: Any = av.open(
-                source if isinstance(source, BytesIO) else str(source),
+                # FFmpeg takes what stands before a colon for a protocol.
+                source if isinstance(source, BytesIO) else str(source.absolute()),
+                options={"protocol_whitelist": "file,crypto,data"},  # lists may name other hosts
                 metadata_errors="ignore",  # titles in another encoding than UTF-8 are common
             )
         except (av.error.FFmpegError, EOFError) as error:
