@@ -16,6 +16,17 @@ STYLE = """
 <style>
   .block-container { padding: 3.2rem clamp(1rem, 3vw, 3rem) 3rem; max-width: 1640px; }
   [data-testid="stSidebarHeader"] { height: 2.2rem; margin-bottom: 0; }
+  /* Contrast of 4.5 to 1 and more: Streamlit's own captions and chosen segments have less. */
+  [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: inherit; }
+  [data-testid="stCaptionContainer"] { opacity: 0.8; }
+  [data-variant="segmented_control"][data-selected="true"],
+  [data-testid="stSliderThumbValue"] { color: inherit !important; font-weight: 600; }
+  [data-testid="stSliderThumbValue"] p { color: inherit !important; }
+  #nlviz-skip {
+    position: fixed; top: -4rem; left: 1rem; z-index: 1000000; padding: 0.4rem 0.8rem;
+    border-radius: 0.4rem; background: #14171d; color: #ffffff;
+  }
+  #nlviz-skip:focus { top: 0.5rem; }
   .st-key-pages { display: none; }
   .st-key-lead h4 { padding: 0; margin: 0; font-size: 1.2rem; line-height: 1.9rem; }
   .st-key-lead p { font-size: 0.95rem; line-height: 1.4; margin: 0; }
@@ -51,6 +62,32 @@ ONE_ENTRY = """
 """
 
 
+# The first stop of the Tab key: some thirty controls of the sidebar come before the picture.
+SKIP_LINK = """
+<script>
+  if (!document.getElementById("nlviz-skip")) {
+    const link = document.createElement("a");
+    link.id = "nlviz-skip";
+    link.href = "#";
+    link.textContent = "Skip to the picture";
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      for (const { shadowRoot } of document.querySelectorAll("div")) {
+        const picture = shadowRoot?.querySelector(".nlv-stage");
+        if (!picture) continue;
+        picture.focus();
+        return;
+      }
+    });
+    const nav = document.createElement("nav");
+    nav.setAttribute("aria-label", "Skip");
+    nav.append(link);
+    document.body.prepend(nav);
+  }
+</script>
+"""
+
+
 def run() -> None:
     """Draw the app; Streamlit calls this on every rerun."""
     pages = [
@@ -64,7 +101,7 @@ def run() -> None:
         layout="wide",
         menu_items={"about": "nlviz shows where non-local blocks look, and what to believe."},
     )
-    st.html(ONE_ENTRY, unsafe_allow_javascript=True)
+    st.html(ONE_ENTRY + SKIP_LINK, unsafe_allow_javascript=True)
     st.html(STYLE)
     with st.container(key="pages", horizontal=True):
         for each in pages:

@@ -65,7 +65,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   root.replaceChildren(element("div", { class: "nlv-head" }, title.heading, toolbar.sources),
     element("div", { class: "nlv-top" }, sentence.element, bar.element), body, closeup?.element ?? "");
   attachTips(root, signal);
-  attachKeys(root, { ...on, pin: () => pin(activeQuery(state)) }, everywhere, signal);
+  attachKeys(root, { ...on, close: () => inspector.close() || toolbar.close(), pin: () => pin(activeQuery(state)) }, everywhere, signal);
   const watcher = new ResizeObserver(() => resize());
   watcher.observe(body);
   window.addEventListener("resize", () => resize(true), { signal });

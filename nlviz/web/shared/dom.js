@@ -61,6 +61,9 @@ export function matchScheme(root) {
   root.style.colorScheme = share * (0.3 * r + 0.59 * g + 0.11 * b) < 128 ? "dark" : "light";
 }
 
+/** Words for those who hear the page, out of sight. */
+export const heard = (text) => element("span", { class: "nlv-spoken", text });
+
 /** A term with an explanation in plain words, shown on hover and focus. */
 export function term(text, tip, attributes = {}) {
   return element("span", { class: "nlv-term", tabindex: "0", "data-tip": tip, ...attributes, text });

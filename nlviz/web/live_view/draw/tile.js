@@ -1,7 +1,7 @@
 // One picture of the stage: grey frame, map over it, hatching, caption with mass and best key.
 
 import { paintCells } from "../pure/colour.js";
-import { element, setText } from "../../shared/dom.js";
+import { element, heard, setText } from "../../shared/dom.js";
 import { cropSide, drawBase, drawCrop, fitCanvas } from "./marks.js";
 import { gridBox, tokenCentre } from "../pure/grid.js";
 import { changeText, percentText, timeText } from "../pure/words.js";
@@ -23,14 +23,15 @@ export function createTile({ large, clip }) {
   const share = element("span", { class: "nlv-share" });
   const fill = element("i");
   const note = large ? element("span", { class: "nlv-note" }) : null;
+  const does = heard("");
   const swap = element("button", { class: "nlv-swap", type: "button" },
-    element("span", { class: "nlv-line" }, when, note, share),
+    element("span", { class: "nlv-line" }, when, heard(clip.frames > 1 ? ", " : ""), note, heard(large && clip.frames > 1 ? ", " : ""), share, does),
     element("span", { class: "nlv-mass", "aria-hidden": "true" }, fill));
   const caption = element("figcaption", { class: "nlv-caption" }, look, swap);
   const kinds = `nlv-tile${large ? " nlv-large" : ""}${clip.frames > 1 ? "" : " nlv-still"}`;
   const figure = element("figure", { class: kinds }, picture, caption);
   return {
-    large, clip, figure, picture, base, map, hatch, look, thumb, when, share, fill, note, swap,
+    large, clip, figure, picture, base, map, hatch, look, thumb, when, share, fill, note, swap, does,
     baseContext: base.getContext("2d", { alpha: false }), mapContext: map.getContext("2d"),
     thumbContext: thumb.getContext("2d"),
     frame: -1, drawn: "", grid: null, image: null, words: null, shown: null, box: null,
@@ -107,7 +108,9 @@ export function drawTileCaption(tile, result, query) {
     tile.when.textContent = clip.frames > 1 ? timeText(frame, clip) : "Strongest key";
     const place = `frame ${frame + 1} of ${clip.frames}`;
     const back = away ? " · back to the query's frame" : "";
-    tile.swap.setAttribute("aria-label", tile.large ? place + back : `Show ${place} large`);
+    if (clip.frames > 1) tile.does.textContent = tile.large ? "" : `, ${place}, show it large`;
+    const which = clip.frames > 1 ? ` of the frame at ${timeText(frame, clip)}` : "";
+    tile.look.setAttribute("aria-label", `Strongest key${which}: compare it with the query`);
     if (tile.note) tile.note.textContent = clip.frames > 1 ? place + back : "";
   }
   tile.figure.classList.toggle("nlv-own", frame === query.frame);

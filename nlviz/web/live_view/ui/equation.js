@@ -1,7 +1,7 @@
 // Equation (1) for the query on the screen: symbols that light up their part of the picture, and
 // the strongest terms of the sum as thumbnails times their weights.
 
-import { element, setText } from "../../shared/dom.js";
+import { element, heard, setText } from "../../shared/dom.js";
 import { cropSide, drawCrop } from "../draw/marks.js";
 import { tokenCentre } from "../pure/grid.js";
 import { formulaOf, numberText, percentText, valueText, weightText } from "../pure/words.js";
@@ -22,7 +22,7 @@ const PARTS = {
 
 function symbol(part, markup, label) {
   const attributes = { class: "nlv-symbol", type: "button", "data-lit": part };
-  return element("button", { ...attributes, "aria-label": label, html: markup });
+  return element("button", attributes, element("span", { "aria-hidden": "true", html: markup }), heard(label));
 }
 
 function patch(size, label) {

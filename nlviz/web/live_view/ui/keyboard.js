@@ -24,7 +24,7 @@ function pressing(event) {
 /**
  * Listen for keys.
  * @param {HTMLElement} root the live view
- * @param {Handlers} on move({dx|dy|df}), pin(), unpin(), source(number), play(), peek(boolean)
+ * @param {Handlers} on move({dx|dy|df}), pin(), unpin(), close() of an open panel, source(number), play(), peek(boolean)
  * @param {boolean} everywhere whether keys count wherever the focus is
  * @param {AbortSignal} signal
  */
@@ -38,7 +38,7 @@ export function attachKeys(root, on, everywhere, signal) {
     const within = event.composedPath().includes(root);
     if (!(within || inside || everywhere)) return;
     if (event.key === "Shift") return void on.peek(true);
-    if (event.key === "Escape") return void on.unpin();
+    if (event.key === "Escape") return void (on.close() || on.unpin());
     if (typing(event)) return;
     if (act(event)) event.preventDefault();
   }

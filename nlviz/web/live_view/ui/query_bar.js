@@ -64,6 +64,7 @@ export function createQueryBar(head, on, signal) {
     const hovering = state.hovered !== null && query === state.hovered;
     const frameValue = String(query.frame);
     if (frame.value !== frameValue) frame.value = frameValue;
+    frame.setAttribute("aria-valuetext", `frame ${query.frame + 1} of ${clip.frames}, ${timeText(query.frame, clip)}`);
     setText(frameText, timeText(query.frame, clip));
     for (const [field, value] of [[y, query.y], [x, query.x]]) {
       const text = String(Math.round(value));

@@ -13,7 +13,8 @@ const OFFER_FROM = 0.4;
  * where the reader takes the offer to leave the own cell out.
  */
 export function createSentence(onOffer, signal) {
-  const text = element("span");
+  // The sentence is read aloud by its copy, once it has come to rest.
+  const text = element("span", { "aria-hidden": "true" });
   const offer = element("button", {
     type: "button", class: "nlv-offer", hidden: true, text: "hide it",
     "data-tip": "Hide the query's own cell and scale the rest to 100 %",
@@ -30,6 +31,7 @@ export function createSentence(onOffer, signal) {
     if (text.textContent === words && offer.hidden !== offers) return;
     text.textContent = words;
     offer.hidden = !offers;
+    if (!spoken.textContent) spoken.textContent = words;
     fit();
   }
 
@@ -118,6 +120,13 @@ export function createInspector(clip, pictures, on, signal) {
     }, { width: 3 });
   }
 
+  /** Close the card where it is open; returns whether it was. */
+  function closeCard() {
+    if (card.hidden) return false;
+    hide();
+    return true;
+  }
+
   /** Compare; the card lies on the half of `box` where the query is not. */
   function show(result, shown, index, frame, unit, box) {
     const from = tokenCentre(result.asked, result.token);
@@ -136,5 +145,5 @@ export function createInspector(clip, pictures, on, signal) {
     card.style.transform = `translate(${right}px, ${box.y + 8}px)`;
   }
 
-  return { element: card, show, hide };
+  return { element: card, show, hide, close: closeCard };
 }

@@ -48,7 +48,7 @@ const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`
 
 /** Build the toolbar; `onChange(change)` gets the fields of the view that the reader changed. */
 export function createToolbar(head, onChange, signal) {
-  const buttons = head.sources.map((s, n) => [s.key, `<kbd>${n + 1}</kbd>${escaped(s.label)}`, s.note ?? null]);
+  const buttons = head.sources.map((s, n) => [s.key, `<kbd aria-hidden="true">${n + 1}</kbd>${escaped(s.label)}`, s.note ?? null]);
   const among = (part) => buttons.filter((_, n) => Boolean(head.sources[n].part) === part);
   const sources = segments("source", among(false), "What is shown for the same query");
   const parts = segments("source", among(true), "Parts of the learned affinity");
@@ -171,5 +171,13 @@ export function createToolbar(head, onChange, signal) {
     more.open = narrow;
   }
 
-  return { element: bar, sources, sync, setNarrow };
+  /** Close the open panel; returns whether one was open. */
+  function close() {
+    if (!more.open || bar.classList.contains("nlv-narrow")) return false;
+    more.open = false;
+    more.querySelector("summary")?.focus();
+    return true;
+  }
+
+  return { element: bar, sources, sync, setNarrow, close };
 }
