@@ -193,6 +193,11 @@ class Choices(PageChoices):
         """Return the choices for another picture, from the beginning of its file."""
         return replace(super().with_another_input(), start=0.0, frame=0)
 
+    def restored(self, other: Self) -> Self:
+        """Return other choices, made before or elsewhere, as what follows these."""
+        seen = max(self.lens_seen, other.lens_seen)
+        return replace(super().restored(other), lens_seen=seen)
+
     def view(self) -> nlviz.DenoiseView:
         """Return the view that the page shows."""
         known = nlviz.DenoiseView.address_parameters

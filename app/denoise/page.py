@@ -55,7 +55,6 @@ def _draw(waiting: DeltaGenerator) -> None:
     key = (picture.digest, _frozen(setup))
     _weights(picture, setup, known, block, progress)
     waiting.empty()
-    STATE.drawn()
     state.write_address()
     st.markdown("#### How good are the results?")
     if not setup.denoisers:
@@ -194,6 +193,7 @@ def _live(made: Live) -> None:
     """Draw the live view and what belongs to the pinned pixel; a pin reruns only this."""
     with errors_shown("Denoise", cure=CURE):
         query.draw(made)
+        STATE.drawn()
         state.write_address()
         _move_lens()
 

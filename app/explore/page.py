@@ -46,6 +46,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     with waiting.container():
         st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
     STATE.begin()
+    st.session_state.block_drawn = False
     choice = sidebar.choose()
     STATE.notes()
     stopping.said()
@@ -73,6 +74,7 @@ def _draw(waiting: DeltaGenerator) -> None:
     _in_block(capture, names)
     with st.sidebar:
         sidebar.choose_block(names)
+        st.session_state.block_drawn = True
         block = STATE.now.block or names[-1]
         t, h, w = capture.affinities[block].queries.shape
         st.caption(f"{t} × {h} × {w} cells")
@@ -88,7 +90,6 @@ def _draw(waiting: DeltaGenerator) -> None:
         STATE.notes()
     model = None if loaded is None else partial(cached.model, choice)
     _live(capture, block, data, model)
-    STATE.drawn()
     st.session_state.shown = choice  # the Denoise page offers it
     attribution.work(model, capture, block)
     with below:
@@ -99,10 +100,10 @@ def _draw(waiting: DeltaGenerator) -> None:
 
 def _ways_on(*, again: bool = True) -> None:
     """Draw what leads on from where nothing can be drawn; all controls stay in the sidebar."""
-    if (names := st.session_state.get("blocks", {}).get(STATE.now.network_text)) is not None:
+    names = st.session_state.get("blocks", {}).get(STATE.now.network_text, ())
+    if STATE.now.block in names and not st.session_state.block_drawn:
         with st.sidebar:
-            if STATE.now.block in names:
-                sidebar.choose_block(names)
+            sidebar.choose_block(names)
     with st.container(horizontal=True):
         if again:
             st.button("Try again", key="again")
@@ -175,6 +176,7 @@ def _live(
     """Draw the live view and what belongs to the query; a pin reruns only this."""
     with errors_shown("Explore", cure=CURE):
         view = _draw_live(capture, block, data)
+        STATE.drawn()
         attribution.draw(model, capture, block, view)
 
 

@@ -25,7 +25,7 @@ def stop(key: object) -> None:
 def _resume() -> None:
     now, key = st.session_state.stopped
     st.session_state.stopped = None
-    st.session_state[STATE.name] = now
+    STATE.restore(now)
     STATE.act(Agreed(key))
 
 

@@ -160,6 +160,10 @@ class Choices:
             del display["head"]
         return display
 
+    def restored(self, other: Self) -> Self:
+        """Return other choices, made before or elsewhere, as what follows these."""
+        return replace(other, seen=max(self.seen, other.seen), notes=())
+
     @property
     def where(self) -> nlviz.Point:
         """The query, or the opening one; known once the choices are settled."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -70,7 +71,11 @@ class PageState(Generic[C]):
 
     def open(self, address: Mapping[str, str]) -> None:
         """Take over what an address describes."""
-        st.session_state[self.name] = self._opened(address)
+        opened = self._opened(address)
+        known: C | None = st.session_state.get(self.name)
+        if known is not None:
+            opened = replace(known.restored(opened), notes=opened.notes)
+        st.session_state[self.name] = opened
 
     def act(self, event: object) -> None:
         """Apply an event."""
@@ -95,7 +100,11 @@ class PageState(Generic[C]):
     def back(self) -> None:
         """Return to the choices that were drawn last."""
         if (good := self.good) is not None:
-            st.session_state[self.name] = good
+            self.restore(good)
+
+    def restore(self, choices: C) -> None:
+        """Return to choices that were made before."""
+        st.session_state[self.name] = self.now.restored(choices)
 
     def notes(self) -> None:
         """Draw what could not be done as wished."""
