@@ -12,6 +12,7 @@ import streamlit as st
 import nlviz
 
 from ..explore.sidebar import upload_field
+from ..explore.state import STATE as EXPLORE_STATE
 from ..shared import uploads
 from ..shared.choices import Chose
 from ..shared.markdown import plain
@@ -39,9 +40,8 @@ def choose_picture() -> None:
     if now.kind == UPLOAD:
         upload_field(STATE.fields, now.upload, "Picture or video", _keep)
     elif now.kind == EXPLORE:
-        shown = st.session_state.get("shown")
-        name = "" if shown is None else f": {plain(shown.name)}"
-        st.caption(f"The clip that is open in Explore{name}.")
+        shown = st.session_state.get("shown", EXPLORE_STATE.now)
+        st.caption(f"The clip that is open in Explore: {plain(shown.name)}.")
     else:
         # Photos first: one picture is the shorter story.
         names = sorted(nlviz.bundled_inputs(), key=lambda name: name.endswith(".mp4"))

@@ -17,6 +17,7 @@ import streamlit as st
 
 REMEMBERED = 12  # revisions of a widget whose values are remembered
 Emit = Callable[[Any], None]
+NONE = "\N{ZERO WIDTH SPACE}"  # stands for the option None
 
 
 @dataclass
@@ -66,9 +67,13 @@ class Fields:
         said = more.get("format_func", str)
         made_of = (widget.__name__, tuple((option, said(option)) for option in options))
         several = widget.__name__ == "multiselect"
-        key, initial = self._place(name, list(value) if several else value, made_of)
+        value = list(value) if several else NONE if value is None else value
+        key, initial = self._place(name, value, made_of)
+        # For Streamlit None is no choice at all, and it says "Choose an option".
+        options = [NONE if option is None else option for option in options]
+        more["format_func"] = lambda option: said(None if option == NONE else option)
         if widget.__name__ == "selectbox":
-            more["index"] = list(options).index(initial)
+            more["index"] = options.index(initial)
         else:
             more["default"] = initial
         widget(label, options, key=key, on_change=self._changed, args=(name, key, emit), **more)
@@ -140,6 +145,7 @@ class Fields:
         if key in shown and _same(shown[key], value):
             return
         shown[key] = value
+        value = None if value == NONE else value
         if emit is None:
             self._emit(name, value)
         else:

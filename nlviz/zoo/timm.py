@@ -6,6 +6,7 @@ The weights lie on the Hugging Face hub, whose own tools download, resume and ke
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,12 +108,17 @@ def timm_download(name: str) -> str:
     card = timm.get_pretrained_cfg(short) if timm.is_model(short) else None
     if card is None or not card.hf_hub_id or _kept(short, str(card.hf_hub_id)) is not None:
         return ""
-    with torch.device("meta"):
-        size = sum(4 * each.numel() for each in _built(short).state_dict().values())
     return (
-        f"{name} is not on this machine yet: about {bytes_in_words(size)} from "
+        f"{name} is not on this machine yet: about {bytes_in_words(_size(short))} from "
         f"https://huggingface.co/{card.hf_hub_id}. Licence: {card.license or 'unknown'}."
     )
+
+
+@cache
+def _size(name: str) -> int:
+    """Return the bytes of a transformer's weights, as they are published."""
+    with torch.device("meta"):
+        return sum(4 * each.numel() for each in _built(name).state_dict().values())
 
 
 def _built(name: str, **options: Any) -> nn.Module:

@@ -344,3 +344,21 @@ def test_the_command_on_the_page_prints_its_table() -> None:
         psnr, ssim = (re.sub(r"[ *★]", "", cell) for cell in shown[label][:2])
         assert f" {psnr}" in printed[name]
         assert f" {ssim}" in printed[name]
+
+
+def test_an_address_names_the_clip_and_the_network_of_explore() -> None:
+    explore = "clip=coffee.jpg&model=lite-nl&block=stage4&frames=1&size=240"
+    test = page({**QUICK, "from": explore, "block": "stage4"})
+    well(test)
+    assert "The clip that is open in Explore: coffee.jpg" in texts(test)
+    assert the(test.selectbox, "dn_block").value == "stage4"
+    params = address(test)
+    assert params["from"] == explore and "picture" not in params
+    again = page(params)
+    well(again)
+    assert address(again) == params
+    the(test.segmented_control, "dn_kind").set_value("Bundled").run()
+    well(test)
+    assert address(test)["picture"] == "cat.jpg" and "from" in address(test)
+    the(test.selectbox, "dn_block").select_index(0).run()
+    assert "from" not in address(test)

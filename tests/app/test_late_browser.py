@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.shared import uploads
+from app.shared.fields import NONE
 from app.shared.slots import Slot, filled
 from nlviz.errors import NlvizError
 from tests.app.test_denoise import address, page
@@ -111,3 +112,14 @@ def test_uploads_that_no_longer_fit_are_told(monkeypatch: pytest.MonkeyPatch) ->
     for text in ("upload:../../etc:passwd", "upload::x", "cat.jpg"):
         found = uploads.Upload.parse(text)
         assert found is None or "/" not in found.digest
+
+
+def test_the_files_own_size_is_a_choice_like_others() -> None:
+    test = page({"size": "full", "with": "mean", "picture": "rocket.jpg", "noisy": "1"})
+    size = the(test.selectbox, "dn_size")
+    assert size.options[size.index] == "as in the file"
+    size.set_value(128).run()
+    assert address(test)["size"] == "128"
+    the(test.selectbox, "dn_size").set_value(NONE).run()
+    assert address(test)["size"] == "full"
+    assert not test.exception and not test.error

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.app.test_denoise import address
 from tests.app.test_explore import app, texts
 from tests.app.widgets import the
 from tests.families.writers.alexhex7 import digits
@@ -34,6 +35,12 @@ def test_a_file_by_its_path_is_shown_with_its_report(ckpt: Path) -> None:
     the(test.text_input, "flags").set_value("pairwise=dot_product").run()
     assert not test.error
     assert not test.warning
+    params = address(test)
+    assert (params["model"], params["flags"]) == (str(ckpt), "pairwise=dot_product")
+    again = app(**params)
+    assert not again.error and not again.warning
+    assert the(again.text_input, "weights_path").value == str(ckpt)
+    assert address(again) == params
     the(test.text_input, "flags").set_value("pairwise=cosine").run()
     (error,) = test.error
     assert "embedded_gaussian, dot_product" in error.value.replace("gaussian, embedded", "embedded")
@@ -88,3 +95,21 @@ def test_weights_under_another_licence_are_asked_about_before_they_come(
     (error,) = test.error
     assert "NLVIZ_OFFLINE" in error.value
     assert "i3d_nonlocal_32x2_IN_pretrain_400k.pkl" in error.value
+
+
+def test_a_transformer_of_timm_is_asked_about_before_it_comes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NLVIZ_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    name = "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k"
+    test = app(clip="cat.jpg", model=name)
+    assert not test.error and not test.get("bidi_component")
+    assert "about 21.8 MiB from https://huggingface.co/timm/" in texts(test)
+    assert f"{name} is not on this machine yet" in texts(test)
+    test.button(key="agree").click().run()
+    (error,) = test.error
+    assert "NLVIZ_OFFLINE forbids downloads" in error.value
+    assert {"Try again"} <= {b.label for b in test.button}
+    the(test.selectbox, "model").set_value("lite-nl").run()
+    assert not test.error and test.get("bidi_component")
