@@ -175,8 +175,8 @@ def _matrix(frame: Any, codec: str, tags: ColourTags, note: Callable[[str], None
         return BT601
     note(
         "The film does not name its colour matrix; BT.709 was taken, as players do for "
-        f"{frame.width} x {frame.height} px (OpenCV and FFmpeg take BT.601: reds and greens "
-        "differ by up to some 20 levels)."
+        f"{frame.width} x {frame.height} px (OpenCV and FFmpeg take BT.601, which "
+        "differs by up to 35 of 255 levels)."
     )
     return BT709
 

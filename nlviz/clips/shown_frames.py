@@ -7,6 +7,7 @@ square, turned as the file asks, sized as the first frame.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import cv2
@@ -35,7 +36,6 @@ class Screen:
             had to be guessed.
 
     >>> import av
-    >>> from fractions import Fraction
     >>> anamorphic = Screen(StreamFacts(pixel_aspect=Fraction(16, 11)))
     >>> anamorphic.shown(av.VideoFrame.from_ndarray(np.zeros((64, 66, 3), np.uint8))).shape
     (64, 96, 3)
@@ -44,6 +44,7 @@ class Screen:
     def __init__(self, facts: StreamFacts | None = None) -> None:
         self._facts = facts or StreamFacts()
         self._size: tuple[int, int] | None = None
+        self._aspect: Fraction | None = None
         self._looked = 0
         self.notes: list[str] = list(self._facts.notes)
 
@@ -72,6 +73,24 @@ class Screen:
             )
             picture = np.asarray(cv2.resize(picture, (width, height)), np.uint8)
         return picture
+
+    def hear(self, pixel_aspect: Fraction | None) -> None:
+        """Take note of what the codec says of its pixels now; all frames keep the first aspect.
+
+        Decoders say it some frames before they hand out the first one that it is true of.
+        """
+        first = self._facts.pixel_aspect
+        if not pixel_aspect or pixel_aspect <= 0:
+            return
+        if self._aspect is None:
+            self._aspect = pixel_aspect
+        elif self._aspect == first != pixel_aspect:  # else the container says it once for all
+            self._note(
+                "The shape of the film's pixels changes on the way, from "
+                f"{first.numerator}:{first.denominator} to "
+                f"{pixel_aspect.numerator}:{pixel_aspect.denominator}; all frames are shown with "
+                "the first one, so later ones are stretched. Cut the film there."
+            )
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:

@@ -204,6 +204,22 @@ def test_a_film_of_png_is_turned() -> None:
     np.testing.assert_array_equal(read_clip(data).frames[1], want)
 
 
+def test_a_pixel_aspect_that_changes_on_the_way_is_said() -> None:
+    """A recording of a 4:3 programme that ends in a wide one."""
+    parts = []
+    for aspect in (Fraction(12, 11), Fraction(16, 11)):
+
+        def ready(stream: Any, aspect: Fraction = aspect) -> None:
+            stream.codec_context.sample_aspect_ratio = aspect
+
+        frames = [disc(64, 66, aspect) for _ in range(6)]
+        parts.append(film("h264", "libx264", frames, layout="yuv420p", ready=ready))
+    clip = read_clip(b"".join(parts))
+    assert clip.shape == (12, 64, 72)
+    assert any("changes on the way, from 12:11 to 16:11" in note for note in clip.notes)
+    assert not any("changes" in note for note in read_clip(parts[0] * 2).notes)
+
+
 # Streams ------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from nlviz.clips.decoded import Frames, Keep
@@ -44,12 +45,17 @@ class Kept:
         self._total, self._sure, self._keep, self._progress = total, sure, keep, progress
         self._screen = Screen(facts)
 
-    def add(self, frame: Any) -> None:
+    def add(self, frame: Any, pixel_aspect: Fraction | None = None) -> None:
         """Keep a decoded frame.
+
+        Args:
+            frame: as PyAV decodes it.
+            pixel_aspect: what the codec says of its pixels about now, or None.
 
         Raises:
             UnreadableClip: when all of them would take more memory than is allowed.
         """
+        self._screen.hear(pixel_aspect)
         rgb = self._screen.shown(frame)
         rgb = self._keep(rgb) if self._keep else rgb
         number = len(self.frames) + 1

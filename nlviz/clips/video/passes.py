@@ -78,7 +78,7 @@ def _measured(
                 raise _Harmed(True)
             seen.append(Seen.of(origin, frame))
             if number in wanted:
-                kept.add(frame)
+                kept.add(frame, opened.decoder.sample_aspect_ratio)
             elif number % _EVERY == 0:
                 kept.report()
             if number == last:
@@ -135,7 +135,7 @@ def _collected(source: Source, index: Index, kept: Kept, numbers: list[int], way
                         raise _Harmed(True)
                     kept.mended = True
                 if at == number:
-                    kept.add(frame)
+                    kept.add(frame, opened.decoder.sample_aspect_ratio)
                     break
                 if at % _EVERY == 0:
                     kept.report()

@@ -89,6 +89,9 @@ class PlainScreen:
     def __init__(self, _: object) -> None:
         self.notes: list[str] = []
 
+    def hear(self, pixel_aspect: object) -> None:
+        """Ignore what the codec says of its pixels."""
+
     def shown(self, frame: Any) -> Frame:
         """Return a frame as RGB."""
         rgb: Frame = frame.to_ndarray(format="rgb24")
