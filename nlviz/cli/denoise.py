@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlviz.cli.terminal import ProgressBar, print_notes
+from nlviz.cli.terminal import ProgressBar
 from nlviz.progress import Progress
 
 if TYPE_CHECKING:
@@ -180,7 +180,6 @@ def denoise(
         tell("Drawing", 0.95)
         lost = denoise_output.write(done, output or (), result, kept)
     denoise_output.print_table(done, lost)
-    print_notes((done.source or {}).get("notes", ()))
     for path in [*(output or ()), *([result] if result else ())]:
         typer.echo(str(path))
 

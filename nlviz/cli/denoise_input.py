@@ -146,8 +146,6 @@ def _film(path: Path, source: dict[str, Any], sampling: Mapping[str, Any], tell:
     part = {name: sampling[name] for name in ("start", "stride", "frames", "size")}
     clip = read_clip(path, **part, progress=tell.part(0.0, 0.1))
     source = {**source, "digest": clip.digest, "reader": clip.reader, **sampling}
-    if clip.notes:
-        source["notes"] = list(clip.notes)
     if len(clip.frames) > 1:
         image = np.ascontiguousarray(clip.frames)
     else:

@@ -321,7 +321,7 @@ def title_of(comparison: Comparison) -> tuple[str, str]:
 
 
 def _notes(comparison: Comparison, plan: Layout) -> list[str]:
-    notes = list((comparison.source or {}).get("notes", ()))
+    notes = [_sentence(note) for note in comparison.notes]
     if ":" in comparison.sigma_from:
         notes.append(f"Sigma is {comparison.sigma_from}.")
     if comparison.clean is not None:
@@ -343,3 +343,8 @@ def _notes(comparison: Comparison, plan: Layout) -> list[str]:
         if "non-commercial" in result.licence:
             notes.append(f"{result.label}: {result.licence}.")
     return notes
+
+
+def _sentence(note: str) -> str:
+    whole = note[:1].upper() + note[1:]
+    return whole if whole.endswith(".") else f"{whole}."

@@ -58,13 +58,15 @@ def sampled(
     times, notes = times_of(pictures, fps), _on_rate(pictures, fps)
     chosen = _chosen(times, start, stride, frames) if pictures.count > 1 else [0]
     notes += pictures.notes
-    scale = _common_scale(pictures, chosen)
+    first = pictures.read(chosen[0])
+    scale = _common_scale(pictures, first, chosen[1:])
     if scale is not None and scale.note:
         notes += (scale.note,)
     out: list[Frame] = []
     sizes = set()
     for place, number in enumerate(chosen):
-        rgb, more = pictures.read(number).shown(scale)
+        stored = pictures.read(number) if place else first
+        rgb, more = stored.shown(scale)
         notes += more
         sizes.add(rgb.shape[:2])
         out.append(_fitting(keep(rgb) if keep else rgb, out, len(chosen)))
@@ -113,13 +115,13 @@ def _chosen(
     return [rest[n] for n in np.linspace(0, len(rest) - 1, frames).round().astype(int)]
 
 
-def _common_scale(pictures: Pictures, chosen: Sequence[int]) -> Scale | None:
+def _common_scale(pictures: Pictures, first: Stored, others: Sequence[int]) -> Scale | None:
     """Return one scale for all pictures, so that a frame is not brighter for what it holds."""
-    first = pictures.read(chosen[0]).extent
-    if first is None:
+    extent = first.extent
+    if extent is None:
         return None
-    found = [pictures.read(number).extent for number in chosen[1:]]
-    return scale_of(reduce(Extent.joined, (one for one in found if one is not None), first))
+    found = (pictures.read(number).extent for number in others)
+    return scale_of(reduce(Extent.joined, (one for one in found if one is not None), extent))
 
 
 def _fitting(frame: Frame, before: Sequence[Frame], count: int) -> Frame:

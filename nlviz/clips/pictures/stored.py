@@ -67,12 +67,20 @@ class Stored:
         Args:
             scale: for its samples, where neither 8 bits nor the file say it.
         """
-        image = self.image
-        if self.samples is not None:
-            image = self._in_eight_bits(self.scale or scale or _EIGHT)
+        scale = self.scale or scale or _EIGHT
+        if self._is_srgb and self.samples is not None:
+            return scale.levels(self.samples), self.notes
+        image = self.image if self.samples is None else self._in_eight_bits(scale)
         assert image is not None  # one of both is there
         rgb, more = in_srgb(image, self.colours)
         return np.array(on_white(_turned(rgb, self.turn))), (*self.notes, *more)
+
+    @property
+    def _is_srgb(self) -> bool:
+        """Whether its samples need nothing but a scale, as most large ones do."""
+        plain = self.colours == Colours() and self.alpha == "none" and self.turn == 1
+        three = self.samples is not None and self.samples.shape[-1] == 3
+        return plain and three and not self.inverted
 
     def _in_eight_bits(self, scale: Scale) -> Image.Image:
         assert self.samples is not None
@@ -97,7 +105,7 @@ def on_white(image: Image.Image) -> Image.Image:
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 _TURNS: dict[int, Callable[[Image.Image], Image.Image]] = {

@@ -146,7 +146,7 @@ def _by_pillow(source: Source, number: int, page: Any) -> Stored:
     with Image.open(source, formats=("TIFF",)) as image:
         image.seek(number)
         image.load()  # turns it, too
-        return Stored(image.copy(), colours=Colours(image.info.get("icc_profile")))
+        return Stored(image, colours=Colours(image.info.get("icc_profile")))
 
 
 def _name(page: Any) -> str:
