@@ -54,7 +54,7 @@ class Known:
     measured: bool = False
 
 
-_REMEMBERED: Remembered[Known] = Remembered(8)
+_REMEMBERED: Remembered[Known] = Remembered(4)
 
 
 class Film:

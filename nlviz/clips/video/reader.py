@@ -12,7 +12,7 @@ from nlviz.clips.video.index import Index
 from nlviz.clips.video.opened import Opened
 from nlviz.clips.video.packets import UNKNOWN, Packets, identity
 
-_WHOLE = 1  # kind of a picture that is coded without others
+_WHOLE = (0, 1)  # kinds of pictures: not said, and coded without others
 # Containers without an index, in which a packet is sought by its place.
 _BY_PLACE = frozenset("mpegts mpeg mpegvideo h264 hevc m4v".split())
 _BACK = (0, 1, 16, 128)  # packets, for one try at seeking after another
@@ -83,13 +83,13 @@ class Reader:
         for origin, frame in self._decoded(self._landed(packet, number), packet):
             # Until the start's own frame, frames are shown before it and may lack others.
             if expected == number and origin != packet:
-                if index.ranks[origin] > number:
+                if origin < 0 or index.ranks[origin] > number:
                     raise Astray(number)
                 continue
             if expected >= len(index) or origin != index.order[expected]:
                 raise Astray(expected)
             if expected == number:
-                if not (frame.key_frame or frame.pict_type == _WHOLE):
+                if not (frame.key_frame or frame.pict_type in _WHOLE):
                     raise Astray(number)
                 first = frame
             else:

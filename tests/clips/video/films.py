@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -65,6 +66,39 @@ def film(
             frame.pts = k if pts is None else pts[k]
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
+    return buffer.getvalue()
+
+
+_VOP = b"\0\0\1\xb6"  # begins a picture of MPEG-4, whose kind stands in two bits behind it
+
+
+def packed(avi: bytes) -> bytes:
+    """Put each B-frame of an MPEG-4 AVI behind the frame before it, and a blank in its place."""
+    with av.open(io.BytesIO(avi)) as container:
+        stream = container.streams.video[0]
+        size = stream.width, stream.height
+        chunks = [(bytes(p), p.is_keyframe) for p in container.demux(stream) if p.size]
+    first, key = chunks[0]
+    at = first.index(_VOP)
+    chunks[0] = (first[:at] + b"\0\0\1\xb2DivX503b1393p" + first[at:], key)  # says that it does so
+    out: list[tuple[bytes, bool]] = []
+    for data, key in chunks:
+        if data[data.index(_VOP) + 4] >> 6 == 2:
+            before, key = out[-1]
+            out[-1:] = [(before + data, key), (_VOP + b"\x51\x7f", False)]
+        else:
+            out.append((data, key))
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="avi") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        for number, (data, key) in enumerate(out):
+            packet = av.Packet(data)
+            packet.stream, packet.is_keyframe = stream, key
+            packet.pts = packet.dts = number
+            packet.time_base = Fraction(1, 25)
+            container.mux(packet)
     return buffer.getvalue()
 
 

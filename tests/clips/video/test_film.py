@@ -17,7 +17,7 @@ from nlviz.clips.video import kept, passes
 from nlviz.clips.video.film import Film
 from nlviz.clips.video.remembered import Remembered
 from nlviz.errors import UnreadableClip
-from tests.clips.video.films import PlainScreen, film, h264, hevc, mpeg, picture, plain
+from tests.clips.video.films import PlainScreen, film, h264, hevc, mpeg, packed, picture, plain
 
 WIDE = (64, 96)  # x265 needs a block of 64 pixels
 
@@ -58,6 +58,9 @@ FILMS: dict[str, Made] = {
         ("webm", "libvpx", {"g": "20", "auto-alt-ref": "1", "lag-in-frames": "16"}, {})
     ),
     "VP9": ("webm", "libvpx-vp9", {"g": "20", "cpu-used": "6", "lag-in-frames": "16"}, {}),
+    "VP9 with transparency": (
+        ("webm", "libvpx-vp9", {"g": "20", "cpu-used": "6"}, {"pixels": "yuva420p"})
+    ),
     "motion JPEG": ("avi", "mjpeg", {}, {"pixels": "yuvj420p"}),
     "FFV1": ("matroska", "ffv1", {"g": "9"}, {}),
     "Cinepak": ("avi", "cinepak", {}, {"pixels": "rgb24"}),
@@ -201,6 +204,20 @@ def test_a_recording_that_begins_in_the_middle(
     frames = plain(data)
     assert 20 < len(frames) < 60
     agrees(data, frames, seed=5, asks=8)
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_two_frames_in_a_packet_and_none_in_the_next(
+    long: bool, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("as_stored")
+    if long:
+        request.getfixturevalue("nothing_is_few")
+    apart = film("avi", "mpeg4", mpeg(13, 1), count=61)
+    together = packed(apart)
+    assert together != apart
+    agrees(together, plain(apart), seed=8, asks=8)
+    np.testing.assert_allclose(read_clip(together).times, np.arange(61) / 25, atol=1e-9)
 
 
 def _with_empty_chunks(avi: bytes, every: int) -> bytes:
