@@ -222,10 +222,10 @@ def _compared(
     from nlviz.cli.denoise_input import read
     from nlviz.denoise.comparison.run import compare
 
-    found = read(picture, tell, axes=options["axes"], **sampling)
+    found = read(picture, tell, axes=options.pop("axes"), **sampling)
     if options["data_range"] is None and options["range"] is None:
         options["range"] = found.range
-    noise, sigma = _noise_of(given, found, options["axes"])
+    noise, sigma = _noise_of(given, found)
     done = compare(
         found.image,
         sigma=sigma,
@@ -234,6 +234,7 @@ def _compared(
         noisy=given.noisy or None,
         seed=given.seed,
         mask=found.mask,
+        axes=found.axes,
         stabilise=given.stabilise,
         name=found.source["name"],
         progress=tell.part(0.1, 0.95),
@@ -242,7 +243,7 @@ def _compared(
     return replace(done, source=found.source, notes=(*found.notes, *done.notes)), found
 
 
-def _noise_of(given: _Noise, found: Input, axes: str | None) -> tuple[Noise | None, float | None]:
+def _noise_of(given: _Noise, found: Input) -> tuple[Noise | None, float | None]:
     """Return the noise that is added, or that the picture has, and the sigma that is told."""
     from nlviz.denoise.estimation import estimate_noise
     from nlviz.denoise.noise import Noise
@@ -254,7 +255,7 @@ def _noise_of(given: _Noise, found: Input, axes: str | None) -> tuple[Noise | No
     if given.noisy and given.kind.startswith("poisson"):
         if given.gain is None:
             estimated = estimate_noise(
-                found.image, offset=given.offset, sigma=sigma, mask=found.mask, axes=axes
+                found.image, offset=given.offset, sigma=sigma, mask=found.mask, axes=found.axes
             )
             return estimated, None
     elif given.noisy:

@@ -24,6 +24,7 @@ class Input:
         kept: the picture's values with what goes back into a file, its alpha for instance.
         mask: True where a pixel does not count, as it is fully transparent, or None.
         range: black and white where the file says them, or None.
+        axes: letters of the axes of ``image``, or None where they speak for themselves.
         notes: sentences that a user must know.
     """
 
@@ -32,6 +33,7 @@ class Input:
     kept: PictureValues
     mask: Any = None
     range: tuple[float, float] | None = None
+    axes: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -75,7 +77,7 @@ def read(
     tell(f"Reading {path.name}", 0.0)
     source: dict[str, Any] = {"name": path.name}
     if path.suffix.lower() == ".npy":
-        return _array(path, source)
+        return _without_gaps(replace(_array(path, source), axes=axes))
     sampling: dict[str, Any] = {
         "grey": grey,
         "size": size,
@@ -86,7 +88,8 @@ def read(
     if own:
         found = _own_values(path, sampling, axes)
         if found is not None:
-            return replace(found, source={**source, **found.source, **sampling, "values": "own"})
+            whole = {**source, **found.source, **sampling, "values": "own"}
+            return _without_gaps(replace(found, source=whole))
     elif axes is not None:
         raise NlvizError("axes are those of an array or a stack; leave --axes out")
     return _film(path, source, sampling, tell)
@@ -133,7 +136,30 @@ def _own_values(path: Path, sampling: Mapping[str, Any], axes: str | None) -> In
             " come back as they were",
         )
     source = {"digest": digest_of_input(path)}
-    return Input(found.values, source, found, mask, found.range, notes)
+    if axes is None and found.pages > 1:  # frames, as those of a film
+        axes = "TYX" if found.values.ndim == 3 else "TYXC"
+    return Input(found.values, source, found, mask, found.range, axes, notes)
+
+
+def _without_gaps(found: Input) -> Input:
+    """Return an input whose NaN and infinite values are masked."""
+    import numpy as np
+
+    from nlviz.denoise.axes import arranged
+
+    if found.image.dtype.kind != "f" or np.isfinite(found.image).all():
+        return found
+    holes = arranged(~np.isfinite(found.image), found.axes)
+    count = int(holes.values.sum())
+    mask = holes.values.any(-1) if holes.coloured else holes.values
+    if holes.coloured and holes.order != tuple(sorted(holes.order)):
+        return found  # refused in a sentence, as channels that come first have no mask here
+    if found.mask is not None:
+        mask = mask | found.mask
+    note = (
+        f"{count} of the values are NaN or infinite: they are left out, and come back as they were"
+    )
+    return replace(found, mask=mask, notes=(*found.notes, note))
 
 
 def _film(path: Path, source: dict[str, Any], sampling: Mapping[str, Any], tell: Progress) -> Input:

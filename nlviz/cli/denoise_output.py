@@ -112,7 +112,8 @@ def print_table(done: Comparison, lost: Sequence[str] = ()) -> None:
             line = f"{name:18}{cells[0]:>8} {cells[1]:>8} {cells[2]:>9}  {values}"
             typer.echo(line.rstrip())
     typer.echo(f"sigma {done.sigma:.4g}, {done.sigma_from}; input: {done.precision}", err=True)
-    typer.echo(f"range {done.range.sentence}; PSNR and SSIM are measured against it", err=True)
+    against = "" if done.clean is None else "; PSNR and SSIM are measured against it"
+    typer.echo(f"range {done.range.sentence}{against}", err=True)
     for note in (*done.notes, *lost):
         typer.echo(f"note: {note}", err=True)
     for row in done.table:

@@ -51,7 +51,7 @@ def averaged(
         array, back = _on_the_cpu(frames, device)
         means = _by_maps(array, weighting, h, sigma, ground, threads, progress)
         return back(means)  # type: ignore[no-any-return]
-    weighting = replace(weighting, h=h, sigma=sigma)  # type: ignore[arg-type]
+    weighting = replace(weighting, h=_number("h", h), sigma=_number("sigma", sigma))
     if isinstance(frames, np.ndarray):
         _check(shape, frames.dtype)
         if device in (None, "cpu"):
@@ -70,6 +70,16 @@ def averaged(
     else:
         done = done.to(tensor.device)
     return done  # type: ignore[no-any-return]
+
+
+def _number(name: str, given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise NlvizError(
+            f"{name} is a number or a map of numbers, got {given!r}; give it in units of the "
+            "picture"
+        ) from None
 
 
 def _check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -105,7 +115,7 @@ def _by_maps(
     """Return the means of a volume, or with maps or a mask."""
     _check(frames.shape, frames.dtype)
     if mask is None and not np.ndim(h) and not np.ndim(sigma):
-        weighting = replace(weighting, h=h, sigma=sigma)  # type: ignore[arg-type]
+        weighting = replace(weighting, h=_number("h", h), sigma=_number("sigma", sigma))
         return _by_numba(frames, weighting, threads, progress)
     from nlviz.denoise.kernels import maps
 

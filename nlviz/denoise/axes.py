@@ -155,8 +155,8 @@ def check_channels(shape: tuple[int, ...], of: Kind = "picture") -> None:
         )
     if of != "picture":
         raise NlvizError(
-            f"the last axis of {(..., *shape)} would be {last} channels; say axes='{front}YXC' if "
-            "it is so"
+            f"the last of the axes would be {last} channels of {height} x {width} pixels; say "
+            f"axes='{front}YXC' if it is so"
         )
     raise NlvizError(
         f"an array of {shape} may be a volume of {height} slices, {height} frames of a clip, or a "

@@ -160,7 +160,8 @@ def _frames(image: Image, found: Arranged) -> Image:
     """Return an image as frames (T, H, W, C) of native numbers."""
     frames = image if found.coloured else image[..., None]
     frames = frames[None] if frames.ndim == 3 else frames
-    return frames if frames.dtype.isnative else frames.astype(frames.dtype.newbyteorder("="))
+    kind = frames.dtype.newbyteorder("=")
+    return frames.astype(np.float32 if kind == np.float16 else kind, copy=False)
 
 
 def _step(frames: Image) -> float:
@@ -362,7 +363,10 @@ def _binned(means: Any, variances: Any) -> tuple[Any, Any, Any]:
 
 def _line(x: Any, v: Any, n: Any, known: float | None) -> tuple[float, float]:
     """Return slope and height of a line by weighted least squares, the height not below 0."""
-    weights = n / np.maximum(v, 1e-3 * max(float(v.max()), 1e-300)) ** 2
+    least = 1e-3 * float(v.max())
+    if not least > 0:
+        return 0.0, 0.0
+    weights = n / np.maximum(v, least) ** 2
     gain, rest = 0.0, 0.0
     for _ in range(12):
         if known is None:
@@ -373,7 +377,7 @@ def _line(x: Any, v: Any, n: Any, known: float | None) -> tuple[float, float]:
         if known is not None or rest < 0:
             rest = 0.0 if known is None else known
             gain = float((weights * x * (v - rest)).sum() / max((weights * x * x).sum(), 1e-300))
-        fitted = np.maximum(gain * x + rest, 1e-3 * max(float(v.max()), 1e-300))
+        fitted = np.maximum(gain * x + rest, least)
         # Textured bins lie above the line and count less.
         over = np.maximum(v / fitted - 1, 0)
         weights = n / fitted**2 / (1 + (over / 0.3) ** 2)

@@ -139,6 +139,8 @@ def checked_sigma(sigma: float) -> float:
     >>> checked_sigma(25)
     25.0
     """
+    if isinstance(sigma, str) or np.ndim(sigma):
+        raise NlvizError(f"sigma is one number here, got {type(sigma).__name__}; give a number")
     if not 0 <= sigma < math.inf:
         raise NlvizError(
             f"sigma must be 0 or above, got sigma={sigma:g}; it is the standard deviation of the "

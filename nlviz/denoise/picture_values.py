@@ -47,6 +47,7 @@ class PictureValues:
         gamma: exponent from light to number, as PNG's gAMA has it, or None.
         range: black and white where the file says that its type has more bits than its values.
         notes: sentences that a user must know.
+        pages: how many pages of a stack are the first axis; 1 where there is none.
     """
 
     values: Image
@@ -55,6 +56,7 @@ class PictureValues:
     gamma: float | None = None
     range: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    pages: int = 1
 
     @property
     def mask(self) -> npt.NDArray[np.bool_] | None:
@@ -139,6 +141,7 @@ def read_values(
         values=np.stack([f.values for f in found]),
         alpha=np.stack(alphas) if len(alphas) == len(found) else None,
         notes=tuple(dict.fromkeys(notes)),
+        pages=len(found),
     )
 
 
@@ -167,8 +170,9 @@ def _values(stored: Stored) -> PictureValues:
         top = bounds[1] if bounds else np.iinfo(values.dtype).max
         values = as_type(top - values.astype(np.float64), values.dtype)
         notes = (*notes, "Its values were turned round: in the file 0 is white.")
+    coloured = stored.colours.profile is not None and stored.colours.profile[16:20] == b"RGB "
     if values.shape[-1] == 1 or (
-        values.shape[-1] == 3 and bool((values[..., :1] == values[..., 1:]).all())
+        values.shape[-1] == 3 and not coloured and bool((values[..., :1] == values[..., 1:]).all())
     ):
         values = values[..., 0]
     values = np.ascontiguousarray(values)

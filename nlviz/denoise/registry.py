@@ -272,8 +272,12 @@ def _denoised(image: Any, name: str, asked: _Asked, *, axes: str | None, of: Kin
         return found.back(as_type(values.astype(working_type(kept)), kept))
     work = np.ascontiguousarray(seen, working_type(kept))
     done = as_type(carried_out(denoiser, work, told, parameters, asked.progress), kept)
-    if mask is not None:
-        done[mask] = values[mask]
+    still = mask
+    if told.noise_map is not None and denoiser.strength not in given:  # nothing to remove there
+        quiet = told.noise_map == 0
+        still = quiet if mask is None else mask | quiet
+    if still is not None:
+        done[still] = values[still]
     return found.back(done)
 
 

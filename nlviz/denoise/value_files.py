@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,25 @@ def write_values(
         write_whole(path, buffer.getvalue())
         lost = [] if like.alpha is None else ["its alpha channel is not in the .npy"]
         return tuple(lost)
+    like, lost_profile = _with_fitting_profile(like, done.shape[-1] if coloured else 1)
     if kind == "png":
         content, notes = _as_png(done, like, ends, coloured, many)
     else:
         content, notes = _as_tiff(as_type(done, like.values.dtype), like, coloured), ()
     write_whole(path, content)
-    return notes
+    return (*notes, *lost_profile)
+
+
+def _with_fitting_profile(
+    like: PictureValues, channels: int
+) -> tuple[PictureValues, tuple[str, ...]]:
+    """Return what is kept, without a colour profile that is for other channels."""
+    space = b"" if like.profile is None else like.profile[16:20]
+    if like.profile is None or space == {1: b"GRAY", 3: b"RGB "}.get(channels):
+        return like, ()
+    name = space.decode("ascii", "replace").strip()
+    note = f"its colour profile, one for {name}, does not fit {channels} channels and is left out"
+    return replace(like, profile=None), (note,)
 
 
 def _as_png(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +21,7 @@ from nlviz.denoise.stabilising import Stabiliser
 from nlviz.denoise.told import Told
 from nlviz.errors import NlvizError
 
+_SENSORS = (8, 10, 12, 14)  # bits that cameras put into 16
 _EIGHT_BITS = 25.0 / 255.0  # the default sigma, as a share of white
 
 
@@ -166,9 +166,9 @@ def _as_floats(values: Image, sigma: float) -> Floats:
 def _range_notes(values: Image, ends: Range) -> list[str]:
     highest = float(values.max())
     if values.dtype == np.uint16 and "given" not in ends.how and highest < 2**14:
-        bits = max(math.ceil(math.log2(highest + 1)), 1)
+        bits = next(bits for bits in _SENSORS if highest < 2**bits)
         return [
-            f"values reach {highest:g} only: where they have {bits} bits, give "
-            f"range=(0, {2**bits - 1})"
+            f"values reach {highest:g} only: where they have {bits} bits, give the range 0 to "
+            f"{2**bits - 1}"
         ]
     return []

@@ -21,7 +21,7 @@ from nlviz.denoise.denoiser import Denoiser
 from nlviz.denoise.estimation import under_mask
 from nlviz.denoise.ground import filled
 from nlviz.denoise.image import Image
-from nlviz.denoise.noise import Noise, check_pixels
+from nlviz.denoise.noise import Noise, check_pixels, checked_sigma
 from nlviz.denoise.quality import SIDE, method_noise, psnr, ssim
 from nlviz.denoise.ranges import Given, one_range, range_of
 from nlviz.denoise.registry import denoiser_of
@@ -107,6 +107,8 @@ def compare(
     found, ground = under_mask(given, mask, axes)
     check_pixels(filled(found.values, ground))
     data_range = one_range(data_range, range)
+    if sigma is not None:
+        checked_sigma(sigma)
     model: Noise | None = None
     told = sigma
     if noisy is not None:

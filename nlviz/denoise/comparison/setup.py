@@ -71,11 +71,6 @@ class Setup:
             raise NlvizError("a comparison needs at least one denoiser, none is named")
         if len(set(self.denoisers)) < len(self.denoisers):
             raise NlvizError(f"a denoiser is named twice: {', '.join(self.denoisers)}")
-        if self.sigma is not None and np.ndim(self.sigma):
-            raise NlvizError(
-                "a comparison has one sigma for all pixels, got a map; maps go to "
-                "nlviz.denoise.denoise"
-            )
         if self.sigma is not None:
             checked_sigma(self.sigma)
         if self.precision is not None and self.precision not in get_args(Precision):

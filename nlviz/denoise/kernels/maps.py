@@ -1,12 +1,14 @@
 """Weighted means whose strength, noise or ground differ from pixel to pixel, on the CPU.
 
     d_ij = mean over what patches i and j both have of (x_{i+k} - x_{j+k})^2 - s_{i+k}^2 - s_{j+k}^2
-    f_ij = m_j exp(-max(d_ij, 0) / h_i^2)
+    f_ij = m_j min(1, s_i^2 / s_j^2) exp(-max(d_ij, 0) / h_i^2)
 
 s is the map of sigma, h that of the strength, and m is 0 for masked pixels, which neither count in
-a patch nor are averaged. Where s and h are the same everywhere and nothing is masked, this is the
-formula of ``weighted_means``. f is not symmetric here, so that each query sees its whole window:
-some six times the work of ``kernels.cpu``.
+a patch nor are averaged. A key noisier than the query has as much less weight as its variance is
+larger, as in any mean of unlike precision; a cleaner one has no more than its patch gives it. Where
+s and h are the same everywhere and nothing is masked, this is the formula of ``weighted_means``. f
+is not symmetric here, so that each query sees its whole window: some six times the work of
+``kernels.cpu``.
 """
 
 from __future__ import annotations
@@ -90,6 +92,7 @@ def _gather(
     zero = here.dtype.type(0.0)
     one = here.dtype.type(1.0)
     little = here.dtype.type(1e-6)
+    tiny = here.dtype.type(1e-30)
     ring = np.zeros((patch, long), here.dtype)
     counts = np.zeros((patch, long), here.dtype)
     squares = np.zeros(long, here.dtype)
@@ -141,12 +144,16 @@ def _gather(
                         across[x] += tap * high[x + i]
                         number[x] += tap * counted[x + i]
                 scale = inverse[y]
+                own_noise = noise_here[middle, y + m, m : m + columns]
+                key_noise = noise_there[middle, y + m + dy, m + dx : m + dx + columns]
                 key_kept = kept_there[middle, y + m + dy, m + dx : m + dx + columns]
                 for x in range(columns):
                     n = number[x]
                     seen = one if n > little else zero
                     d = max(across[x], zero) / max(n, little)
-                    weights[x] = _two_to(max(d * scale[x] + log, least)) * key_kept[x] * seen
+                    share = min((own_noise[x] + tiny) / (key_noise[x] + tiny), one)
+                    f = _two_to(max(d * scale[x] + log, least))
+                    weights[x] = f * share * key_kept[x] * seen
                 total = totals[y]
                 for c in range(channels):
                     weighted = sums[c, y]

@@ -14,7 +14,7 @@ from nlviz.denoise.image import Image
 from nlviz.progress import Progress
 
 LICENCE = "Apache-2.0 (nlviz)"
-VOLUME_H = 0.6
+VOLUME_H = 0.47  # multiple of sigma: h at sigma 25 for patches of 5 x 5 x 5 voxels
 PLAIN = 0.92  # multiple of sigma: h at sigma 25 where 2 sigma^2 is not subtracted
 
 PATCH = Parameter("side of the patches that are compared", 7, 1, 15, 2, "pixels", "odd")
@@ -280,7 +280,7 @@ CLIP_DENOISERS = (
     ),
 )
 
-# Patches of 5 x 5 x 5 voxels say more than 7 x 7 pixels, so that less of h does.
+# Patches of 5 x 5 x 5 voxels say more than those of 7 x 7 pixels, so that less of h does.
 _OF_VOLUMES, _OF_VOLUMES_PLAIN = strength(VOLUME_H, PLAIN)
 _SLICES = Parameter(
     "slices in the window; as many as rows if left out", None, 1, 61, 2, "slices", "odd", True

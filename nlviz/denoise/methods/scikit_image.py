@@ -30,6 +30,9 @@ def _run(
 ) -> Image:
     from skimage.restoration import denoise_nl_means
 
+    if picture.shape[2:] == (1,):  # it means to be given no axis for one channel
+        told = {"fast": fast, "h": h, "patch": patch, "window": window, "bias": bias}
+        return _run(picture[..., 0], sigma, white, report, **told)[..., None]  # type: ignore[arg-type]
     height, width = picture.shape[:2]
     # It takes no picture of one row or column: that one is repeated, as its mirror image.
     more = [(0, 1 if n == 1 else 0) for n in (height, width)]
