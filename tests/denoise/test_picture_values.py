@@ -80,7 +80,7 @@ def test_all_channels_of_a_multispectral_file_are_read(planar: str, tmp_path: Pa
     again = read_values(tmp_path / "b.tif")
     assert again is not None
     np.testing.assert_array_equal(again.values, values)
-    with pytest.raises(NlvizError, match="this picture has 7; write a .tif or a .npy"):
+    with pytest.raises(NlvizError, match=r"this picture has 7; write a \.tif or a \.npy"):
         write_values(tmp_path / "b.png", values.astype(float), found, ENDS, coloured=True)
 
 
@@ -108,7 +108,7 @@ def test_stacks_are_read_page_by_page(tmp_path: Path) -> None:
     assert one.pages == 1 and every.pages == 3 and "1 of its 5 pages" in one.notes[-1]
     write_values(tmp_path / "b.tif", values.astype(float), every, ENDS, coloured=False, many=True)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), values)
-    with pytest.raises(NlvizError, match="a .png holds one picture"):
+    with pytest.raises(NlvizError, match=r"a \.png holds one picture"):
         write_values(tmp_path / "b.png", values * 1.0, every, ENDS, coloured=False, many=True)
 
 

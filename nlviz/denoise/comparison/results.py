@@ -237,7 +237,8 @@ class Comparison:
 
 def _seen(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     """Return shares of white as the three channels of a screen."""
-    seen = np.rint(shares.clip(0, 1) * 255).astype(np.uint8)
+    whole = np.nan_to_num(shares.clip(0, 1))  # masked pixels may be anything
+    seen = np.rint(whole * 255).astype(np.uint8)
     return np.repeat(seen[..., None], 3, axis=2) if seen.ndim == 2 else seen
 
 

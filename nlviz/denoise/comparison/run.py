@@ -19,7 +19,7 @@ from nlviz.denoise.comparison.results import Floats, Result
 from nlviz.denoise.comparison.setup import Precision, Setup, default_denoisers, digest_of_pixels
 from nlviz.denoise.denoiser import Denoiser
 from nlviz.denoise.estimation import under_mask
-from nlviz.denoise.ground import filled
+from nlviz.denoise.ground import Mask, filled
 from nlviz.denoise.image import Image
 from nlviz.denoise.noise import Noise, check_pixels, checked_sigma
 from nlviz.denoise.quality import SIDE, method_noise, psnr, ssim
@@ -185,6 +185,8 @@ def carry_out(
         results[each] = _result(
             setup, denoiser_of(each, kind), clean, seen, told, report.part(first, last)
         )
+        if told.mask is not None:
+            results[each] = _with_masked_ground(results[each], told.mask, given.found.values)
     report("Measured", 1.0)
     before = _quality(clean, seen, told)
     return Comparison(
@@ -265,6 +267,13 @@ def _result(
         denoiser.label,
         found,
     )
+
+
+def _with_masked_ground(result: Result, mask: Mask, values: Image) -> Result:
+    """Return a result whose masked pixels are as they were given, NaN for instance."""
+    picture, noise = result.picture.copy(), result.method_noise.copy()
+    picture[mask], noise[mask] = values[mask], 0
+    return replace(result, picture=picture, method_noise=noise)
 
 
 def _timed(run: Callable[[Progress], Image], report: Progress) -> tuple[Image, float]:
