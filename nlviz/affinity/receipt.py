@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nlviz.affinity.embedded import EmbeddedAffinity
 
-SAMPLE = 32  # queries of every head
+SAMPLE = 16  # queries of every head, at least
 MOST = 0.05  # of the size of y: more is refused, whatever the type
 # By type: what its products leave of the size of y, measured and doubled; and its unit roundoff.
 _ROUNDING = {
@@ -81,12 +81,12 @@ class Receipt:
         )
 
 
-def receipt(affinity: EmbeddedAffinity, *, sample: int = SAMPLE) -> Receipt | None:
+def receipt(affinity: EmbeddedAffinity, *, sample: int | None = None) -> Receipt | None:
     """Check an affinity against the output that its block computed; None where none was kept.
 
     Args:
         affinity: as it was captured, in the types that the network computed in.
-        sample: how many queries to check, spread evenly.
+        sample: how many queries to check, spread evenly; by default one in each frame at least.
 
     >>> from nlviz.affinity.grid import TokenGrid
     >>> from nlviz.affinity.pairwise import Pairwise
@@ -100,21 +100,18 @@ def receipt(affinity: EmbeddedAffinity, *, sample: int = SAMPLE) -> Receipt | No
     >>> receipt(EmbeddedAffinity(*kept, values=g, output=0.9 * rows @ g)).holds
     False
     """
-    values, output = affinity.values, affinity.output
-    if values is None or output is None:
+    if affinity.values is None or affinity.output is None:
         return None
-    precision = _coarsest(affinity.theta, affinity.phi, values, output)
+    precision = _coarsest(affinity.theta, affinity.phi, affinity.values, affinity.output)
     base, unit = _ROUNDING.get(precision, _ROUNDING["float32"])
     full = in_full(affinity)
+    if sample is None:
+        sample = max(SAMPLE, min(full.queries.shape[0], 4 * SAMPLE))
     index = full.evenly(sample).to(full.device)
     rows = full.rows(index)
     values, output = cast(Tensor, full.values), cast(Tensor, full.output)
-    mean = values.mean(1, keepdim=True) if full.pairwise.softmax else 0.0
     difference = rows @ values - output[:, index + full.queries.prefix]
-    spread = (rows.abs() @ (values - mean).abs()).amax((1, 2))
-    # What all values have in common is rounded, too, when y is written and while it is summed.
-    floor = values.abs().amax((1, 2)) * ((4 * unit + SUMMED) / base)
-    size = spread.maximum(floor).clamp(min=1e-30)
+    size = _size(rows, values, full.pairwise.softmax, (4 * unit + SUMMED) / base)
     error = float((difference.abs().amax((1, 2)) / size).max())
     tolerance = base
     if full.pairwise.softmax:
@@ -127,6 +124,25 @@ def receipt(affinity: EmbeddedAffinity, *, sample: int = SAMPLE) -> Receipt | No
         affinity.heads,
         precision=precision,
     )
+
+
+def _size(rows: Tensor, values: Tensor, softmax: bool, common: float) -> Tensor:
+    """Return the size of what is summed, one for each head.
+
+    That is the spread of the values about their mean, where rows sum to 1, times the sum of a row.
+    What all values have in common is rounded, too, when y is written and while it is summed.
+
+    Args:
+        rows: of some queries.
+        values: g.
+        softmax: whether rows sum to 1.
+        common: share of the largest value that counts at least.
+    """
+    weight = rows.abs().sum(-1).amax(-1)
+    largest = values.abs().amax((1, 2)) * common
+    about = values - values.mean(1, keepdim=True) if softmax else values
+    spread = about.square().mean(1).amax(-1).sqrt()
+    return (weight * torch.maximum(spread, largest)).clamp(min=1e-30)
 
 
 def in_full(affinity: EmbeddedAffinity) -> EmbeddedAffinity:
