@@ -161,6 +161,11 @@ class Choices(PageChoices):
             return "" if self.upload is None else self.upload.name
         return self.picture if self.kind == BUNDLED else "the clip of Explore"
 
+    @property
+    def acted(self) -> float:
+        """Number of the reader's latest act that is known, in the live view or in the lens."""
+        return max(self.seen, self.lens_seen)
+
     def after(self, event: object) -> Self:
         """Return the choices that follow an event."""
         if isinstance(event, SetParameter):
@@ -179,7 +184,7 @@ class Choices(PageChoices):
             if event.n <= self.lens_seen:
                 return self
             after = replace(self, lens_seen=event.n)
-            if event.of != self.of:
+            if event.of != self.of or event.n < self.acted:  # another picture, or an older act
                 return after
             query = self.query if event.query is None else event.query
             return replace(after, query=query, pinned=event.query is not None, notes=())

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 LONG = 15.0  # seconds that are spent without asking
 FEW = 16  # frames that are run without a look at what they cost
-SHARES = (16, 8)  # a run is foretold from runs of a 16th and of an eighth of its frames
+SHARES = (16, 4)  # a run is foretold from runs of a 16th and of a quarter of its frames
+SURELY = 5  # times shorter than LONG is a run that is short whatever a second look would tell
 SHORTEST = 0.02  # seconds; what is shorter is no measure
 
 
@@ -110,12 +111,15 @@ def foretold(
         return None
     known = runs((*key, clip.shape[1:]))
     least = 1 if model.input_spec is None else model.input_spec.least_frames
+    seconds = None
     for share in SHARES:
         few = max(frames // share, least)
-        if few * 4 <= frames and few not in known.seconds:
+        if few * SHARES[-1] <= frames and few not in known.seconds:
             progress(f"Trying {few} of {frames} frames, to tell how long all take", 0.5)
             measured(known, few, model, clip.part(0, few))
-    seconds = known.expected(frames)
+        seconds = known.expected(frames)
+        if seconds is None or seconds < LONG / SURELY:
+            return None
     if seconds is None or seconds < LONG:
         return None
     try:

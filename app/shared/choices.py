@@ -93,6 +93,11 @@ class Choices:
         """A text that changes with the clip, so that what is said of another one is known."""
         raise NotImplementedError
 
+    @property
+    def acted(self) -> float:
+        """Number of the reader's latest act that is known, wherever it was."""
+        return self.seen
+
     def after(self, event: object) -> Self:
         """Return the choices that follow an event."""
         if isinstance(event, Said):
@@ -114,13 +119,14 @@ class Choices:
         after = replace(self, seen=said.n)
         if said.of != self.of:  # a point of a clip that is no longer on the screen
             return after
+        after = replace(after, display=dict(said.display), notes=())
+        if said.n < self.acted:  # it was heard after an act that came later
+            return after
         at_rest = self.query is None and not said.pinned and near(said.query, self.opening)
         return replace(
             after,
             query=None if at_rest else said.query,
             pinned=said.pinned,
-            display=dict(said.display),
-            notes=(),
         )
 
     def with_another_input(self) -> Self:

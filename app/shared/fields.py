@@ -142,9 +142,9 @@ class Fields:
     def _changed(self, name: str, key: str, emit: Emit | None) -> None:
         shown = self._of(name).shown
         value = st.session_state.get(key)
-        if key in shown and _same(shown[key], value):
+        if key in shown and _same(shown[key], _remembered(value)):
             return
-        shown[key] = value
+        shown[key] = _remembered(value)
         value = None if value == NONE else value
         if emit is None:
             self._emit(name, value)
@@ -153,7 +153,10 @@ class Fields:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Return whether two values are the same, other files being other values."""
-    if hasattr(one, "file_id") or hasattr(other, "file_id"):
-        return getattr(one, "file_id", None) == getattr(other, "file_id", None)
+    """Return whether two values are the same."""
     return bool(one == other) and (one is None) == (other is None)
+
+
+def _remembered(value: Any) -> Any:
+    """Return what is remembered of a value; of a file its name in the session, not its bytes."""
+    return getattr(value, "file_id", value)

@@ -131,6 +131,18 @@ def test_the_lens_moves_the_query_and_frees_it() -> None:
     assert pinned.after(denoise.LensSaid("before", 6, Point(0, 1, 1))).query == Point(0, 8, 7)
 
 
+def test_acts_count_in_the_order_in_which_they_were_done() -> None:
+    now = denoise.first().settled((1, 40, 52), Point(0, 9, 9), {"mean": 1})
+    pin, point = said(now, Point(0, 1, 2), 10), denoise.LensSaid(now.of, 12, Point(0, 8, 7))
+    for events in ((pin, point), (point, pin)):  # heard together, in any order
+        after = now
+        for event in events:
+            after = after.after(event)
+        assert (after.query, after.seen, after.lens_seen) == (Point(0, 8, 7), 10, 12)
+    later = now.after(point).after(said(now, Point(0, 1, 2), 13))
+    assert later.query == Point(0, 1, 2)
+
+
 def test_the_clip_of_explore_is_another_input_only_once_it_changes() -> None:
     now = replace(denoise.first(), kind="Explore", query=Point(0, 3, 4))
     now = now.after(denoise.OfExplore("twins"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlparse
 
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator, Page, expect
 
 LONG = 120_000  # milliseconds
@@ -30,17 +31,23 @@ class Walk:
         pause: milliseconds between two steps; 0 waits until the page is at rest.
     """
 
+    home = "Denoise"  # the page that it goes through
+
     def __init__(self, page: Page, seed: int, pause: int) -> None:
         self.page = page
         self.draw = random.Random(seed)
         self.pause = pause
+        page.set_default_timeout(30_000)
         self.done: list[str] = []
 
     def go(self, steps: int, check_every: int) -> None:
         """Take so many steps; check every few of them."""
         for n in range(1, steps + 1):
             step: Callable[[], str] = self.draw.choice(self.steps)
-            self.done.append(step())
+            try:
+                self.done.append(step())
+            except PlaywrightError as error:  # a menu that closed, a field that was replaced
+                self.done.append(f"gave up: {str(error).splitlines()[0]}")
             if self.pause:
                 self.page.wait_for_timeout(self.pause)
             else:
@@ -127,9 +134,7 @@ class Walk:
 
     def other_page(self) -> str:
         """Look at the other page, and come back."""
-        here = urlparse(self.page.url).path
-        links = ("Explore", "Denoise") if here.endswith("denoise") else ("Denoise", "Explore")
-        for name in links:
+        for name in ("Denoise", "Explore")[:: -1 if self.home == "Denoise" else 1]:
             self.page.get_by_test_id("stTopNavLink").filter(has_text=name).click()
             if not self.pause:
                 self.rest()
@@ -157,6 +162,8 @@ class Walk:
 
 class ExploreWalk(Walk):
     """A walk through Explore."""
+
+    home = "Explore"
 
     @property
     def steps(self) -> list[Callable[[], str]]:

@@ -101,8 +101,8 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
   let frame = 0;
   let latest = 0;
   let loading = false;
-  /** @type {Message|null} */
-  let pending = null;
+  /** @type {Message|null} the latest message */
+  let latestMessage = null;
   /** @type {number|string|undefined} */
   let serial;
   /** @type {string|undefined} what the latest message was about */
@@ -137,8 +137,8 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
       if (turn === latest) {
         loading = false;
         root.removeAttribute("aria-busy");
-        if (pending && shown) move(pending);
-        pending = null;
+        // Pictures of another size free the lens; where it is to be has been said before they came.
+        if (latestMessage && shown) move(latestMessage);
       }
     }
   }
@@ -192,8 +192,8 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
   function receive(message) {
     if (message.serial !== undefined && message.serial === serial) return;
     ({ serial } = message);
-    if (loading || !shown) pending = message;
-    else move(message);
+    latestMessage = message;
+    if (!loading && shown) move(message);
   }
 
   function destroy() {

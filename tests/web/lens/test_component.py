@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
 from nlviz.web.bundle import LENS, LIVE_VIEW
+from nlviz.web.payloads.lens import LensPicture, lens_payload
 from tests.web.lens.conftest import payload
 from tests.web.live_view.test_component import HOST
 
@@ -86,6 +88,21 @@ def test_messages_move_it_before_and_after_it_is_mounted(host: Page) -> None:
     freed = {**message, "serial": 3, "query": None, "view": {"free": True}}
     host.evaluate("(data) => control(data)", freed)
     host.wait_for_function("live().dataset.pinned === 'false'")
+
+
+def test_pictures_of_another_size_open_where_the_lens_is_to_be(host: Page) -> None:
+    mounted(host, TEXT)
+    message = {"channel": "lens", "serial": 1, "query": {"y": 20.5, "x": 30.0}, "view": {}}
+    host.evaluate("(data) => control(data)", message)
+    waits(host, "20,30")
+    other = [
+        LensPicture(key, key, "", np.full((61, 83), 90, np.uint8)) for key in ("noisy", "mean")
+    ]
+    content = lens_payload(other, noise_note="", channel="lens")
+    host.evaluate("(text) => { component(text) }", base64.b64encode(content).decode())
+    host.wait_for_function("live()?.querySelectorAll('.nlens-picture').length === 2")
+    waits(host, "20,30")
+    assert host.evaluate("live().dataset.pinned") == "true"
 
 
 def test_same_bytes_change_nothing_and_unmounting_cleans_up(host: Page) -> None:
