@@ -48,7 +48,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   const equation = createEquation(clip, pictures, on, signal);
   const toolbar = createToolbar(head, choose, signal);
   const queryBar = createQueryBar(head, on, signal);
-  const bar = createBar(lut);
+  const bar = createBar(lut, lockAt, signal);
   const sentence = createSentence(() => choose({ leave_out: "cell" }), signal);
   const readout = createReadout(clip);
   const player = createPlayer(clip, store.advance);
@@ -122,6 +122,12 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     telling = null;
     const { acts: n, pinned, resting, view } = state;
     onSaid?.({ n, query: pinned ?? resting, pinned: pinned !== null, view: { ...view } });
+  }
+
+  /** Lock the scale at an end that the reader asked for; the button that did it is gone then. */
+  function lockAt(top) {
+    store.choose({ scale: "locked" }, top);
+    stage.element.focus({ preventScroll: true });
   }
 
   function choose(change) {

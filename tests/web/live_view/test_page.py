@@ -439,3 +439,19 @@ def test_notes_on_the_clip_stand_under_the_picture(browser: Browser, tmp_path: P
 
 def test_a_clip_without_notes_has_no_list(page: Page) -> None:
     assert page.get_by_role("list", name="Notes on the clip").count() == 0
+
+
+def test_a_scale_that_ends_below_the_strongest_key_offers_a_longer_one(page: Page) -> None:
+    offer = page.locator(".nlv-beyond")
+    strongest = float(offer.inner_text().rpartition(" ")[2].rstrip("×"))
+    end = float(page.locator(".nlv-high").inner_text().strip(">×"))
+    assert strongest > 4 * end
+    offer.click()
+    rest(page)
+    high = page.locator(".nlv-high").inner_text()
+    assert not high.startswith(">")
+    assert float(high.rstrip("×")) >= strongest
+    assert not offer.is_visible()
+    assert "scale locked" in page.locator(".nlv-bar-title").inner_text()
+    assert page.locator("select[name=scale]").input_value() == "locked"
+    assert page.evaluate("document.activeElement.className") == "nlv-stage"

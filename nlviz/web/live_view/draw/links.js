@@ -29,7 +29,7 @@ export function arrowHead(control, to, size) {
  * @param {{from: {x: number, y: number}, to: {x: number, y: number}, share: number, lit: boolean}[]} links
  *   strongest first; share relative to the strongest
  * @param {number} slim factor on their width
- * @param {number} opacity faint while hovering, full when pinned
+ * @param {number} opacity faint while the pointer moves, else full
  */
 export function drawLinks(context, links, slim, opacity) {
   context.lineCap = "round";
@@ -43,7 +43,7 @@ export function drawLinks(context, links, slim, opacity) {
     context.quadraticCurveTo(control.x, control.y, to.x, to.y);
     // The dark rim shows the line on light ground too: captions, and the page between pictures.
     context.strokeStyle = `rgba(0, 0, 0, ${0.55 * strength})`;
-    context.lineWidth = width + 1.6;
+    context.lineWidth = width + (strength > 0.5 ? 1.6 : 0.8);
     context.stroke();
     context.strokeStyle = `rgba(255, 255, 255, ${strength})`;
     context.lineWidth = width;

@@ -98,7 +98,7 @@ export function createOverlay(clip, large, strip) {
       const ends = result.column ? { from: there, to: home } : { from: home, to: there };
       return { ...ends, share, lit: index === key };
     });
-    const strong = state.pinned && !state.hovered ? 0.92 : 0.34;
+    const strong = state.hovered ? 0.34 : 0.92;
     const slim = width < 520 ? 0.65 : 1;
     drawLinks(context, links, slim, state.lit === "f" ? 1 : key >= 0 ? 0.2 : strong);
   }

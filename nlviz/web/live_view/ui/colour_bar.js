@@ -1,26 +1,30 @@
 // The colour bar: what a colour stands for, with its clipped end marked.
 
-import { tableOf, toGround } from "../pure/colour.js";
+import { roundUp, tableOf, toGround } from "../pure/colour.js";
 import { contextOf, element, setText } from "../../shared/dom.js";
 import { valueText } from "../pure/words.js";
 
 /**
  * Build the bar; it lies on what a mid-grey frame looks like below a map.
  * @param {Lut} lut
+ * @param {(top: number) => void} onWhole called where the reader asks for a scale up to the strongest
+ *   key, with its end in multiples of uniform attention
+ * @param {AbortSignal} signal
  */
-export function createBar(lut) {
+export function createBar(lut, onWhole, signal) {
   const ramp = element("canvas", { width: 256, height: 1, class: "nlv-ramp" });
   const needle = element("i", { class: "nlv-needle", hidden: true });
   const low = element("span", { class: "nlv-low" });
   const middle = element("span", { class: "nlv-middle" });
   const high = element("span", { class: "nlv-high" });
   const title = element("span", { class: "nlv-bar-title" });
-  const beyond = element("span");
+  const beyond = element("button", { type: "button", class: "nlv-beyond", "data-tip": "The colours end below it. Press to lock the scale there, so that all keys differ" });
+  let whole = 0;
+  beyond.addEventListener("click", () => whole > 0 && onWhole(whole), { signal });
   const box = element("div", { class: "nlv-ramp-box" }, ramp, needle);
   box.style.background = `rgb(${toGround(Uint8ClampedArray.of(128, 128, 128, 255), lut.ground).subarray(0, 3).join(" ")})`;
-  const bar = element("div", { class: "nlv-bar", role: "img" },
-    element("div", { class: "nlv-bar-head" }, title, beyond), box,
-    element("div", { class: "nlv-ticks" }, low, middle, high));
+  const colours = element("div", { role: "img" }, box, element("div", { class: "nlv-ticks" }, low, middle, high));
+  const bar = element("div", { class: "nlv-bar" }, element("div", { class: "nlv-bar-head" }, title, beyond), colours);
   const context = contextOf(ramp);
   const image = context.createImageData(256, 1);
   const words = new Uint32Array(image.data.buffer);
@@ -44,6 +48,8 @@ export function createBar(lut) {
     }
     setText(title, titleOf(result, view));
     const clipped = scale.clipped && view.scale !== "frame";
+    whole = roundUp(result.most / result.uniform);
+    beyond.hidden = !clipped;
     setText(beyond, clipped ? `strongest other key ${valueText(result.most, result, view.unit)}` : "");
     const text = (value) => valueText(value, result, view.unit);
     if (view.scale === "frame" && !result.logits) {
@@ -56,7 +62,7 @@ export function createBar(lut) {
     setText(middle, text((scale.lo + scale.hi) / 2));
     setText(high, (scale.clipped ? ">" : "") + text(scale.hi));
     const end = beyond.textContent ? `, ${beyond.textContent}` : "";
-    bar.setAttribute("aria-label", `${title.textContent}: colours from ${text(scale.lo)} to ${text(scale.hi)}${end}`);
+    colours.setAttribute("aria-label", `${title.textContent}: colours from ${text(scale.lo)} to ${text(scale.hi)}${end}`);
   }
 
   /** Point the needle at a value, or hide it for null. */
