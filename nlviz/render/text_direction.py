@@ -1,8 +1,9 @@
 """Lines of text in which some scripts run to the left, pieced together from several fonts.
 
-Within one piece the library that draws it orders the letters (Unicode's rules, UAX 9);
-here lies what it cannot know: that the line as a whole runs to the right, and in which order the
-pieces of a passage that runs to the left follow each other.
+Within one piece the library that draws it orders and joins the letters. Here lies what it cannot
+know: that the line as a whole runs to the right, whatever it begins with, and in which order the
+pieces of a passage that runs to the left follow each other (Unicode's rules, UAX 9, for lines
+without marks of direction).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from itertools import groupby
 Piece = tuple[str, str]
 
 _LEFTWARDS = ("R", "AL")
-_TO_THE_RIGHT = "\u200e"  # a mark without a glyph that sets the direction of what follows
 
 
 def in_reading_order(pieces: list[Piece]) -> list[Piece]:
@@ -21,14 +21,14 @@ def in_reading_order(pieces: list[Piece]) -> list[Piece]:
 
     >>> in_reading_order([("plain", "font")])
     [('plain', 'font')]
+    >>> [piece for piece, _ in in_reading_order([("אב 12.mp4", "font")])]
+    ['אב 12', '.mp4']
     >>> [piece for piece, _ in in_reading_order([("אב", "one"), ("*", "two"), ("גד", "one")])]
     ['גד', '*', 'אב']
     """
     text = "".join(piece for piece, _ in pieces)
     if not any(unicodedata.bidirectional(sign) in _LEFTWARDS for sign in text):
         return pieces
-    if len(pieces) == 1:
-        return [(_TO_THE_RIGHT + text, pieces[0][1])]
     leftwards = _leftwards(text)
     fonts = [path for piece, path in pieces for _ in piece]
     ordered: list[Piece] = []
@@ -55,8 +55,9 @@ def _leftwards(text: str) -> list[bool]:
     result: list[bool] = []
     following = False
     for kind, is_left, left_before in reversed(list(zip(kinds, strong, before, strict=True))):
-        if is_left is not None:
-            following = is_left
-        # Numbers stay with the passage before them, marks and spaces stand between two.
-        result.append(left_before if kind in ("EN", "AN", "NSM") else left_before and following)
+        # Numbers belong to the passage before them, marks and spaces stand between two.
+        if kind in ("EN", "AN", "NSM"):
+            is_left = left_before
+        following = following if is_left is None else is_left
+        result.append(left_before and following)
     return result[::-1]

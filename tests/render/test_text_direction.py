@@ -17,8 +17,11 @@ def test_lines_that_run_to_the_right_are_left_alone() -> None:
     assert in_reading_order([]) == []
 
 
-def test_one_piece_is_left_to_the_library_that_draws_it() -> None:
-    assert order(("שלום 12.mp4", ONE)) == ["\u200eשלום 12.mp4"]
+def test_a_line_that_begins_leftwards_is_cut_where_it_turns() -> None:
+    """Each piece then has one direction, which the library that draws it finds by itself."""
+    assert order(("שלום 12.mp4 · map", ONE)) == ["שלום 12", ".mp4 · map"]
+    assert order(("12 שלום", ONE)) == ["12 ", "שלום"]
+    assert order(("a (שלום עולם) b", ONE)) == ["a (", "שלום עולם", ") b"]
 
 
 @pytest.mark.parametrize(
