@@ -13,6 +13,7 @@ import nlviz
 
 from ..shared.choices import Chose
 from ..shared.errors import errors_shown, progress_to
+from ..shared.markdown import plain
 from ..shared.page_state import new_serial
 from . import curves, explain, query, results, sidebar, state
 from .choices import OfExplore
@@ -56,6 +57,8 @@ def _draw(waiting: DeltaGenerator) -> None:
     _weights(picture, setup, known, block, progress)
     waiting.empty()
     state.write_address()
+    for note in picture.notes:
+        st.caption(plain(note))
     st.markdown("#### How good are the results?")
     if not setup.denoisers:
         st.info("Choose at least one denoiser in the sidebar.", icon=":material/checklist:")

@@ -33,6 +33,7 @@ class Picture:
         own_size: height and width in the file.
         source: how to find it again, for files; None for uploads.
         digest: of the pixels.
+        notes: what must be known of them, a sentence each.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Picture:
     own_size: tuple[int, int]
     source: Mapping[str, Any] | None
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def of_clip(self) -> bool:
@@ -81,6 +83,7 @@ def picture(source: Source, progress: nlviz.Progress) -> Picture:
         (own[0], own[1]),
         _found_again(source, clip, frame, whole=whole, reduced=own != (height, width)),
         nlviz.denoise.digest_of_pixels(image),
+        clip.notes,
     )
 
 

@@ -107,8 +107,9 @@ def upload_field(fields: Any, open_now: uploads.Upload | None, label: str, emit:
         label,
         "upload",
         emit=emit,
-        help="Videos: whatever FFmpeg decodes. Pictures: PNG, JPEG, WebP, TIFF. The file is kept "
-        "on this machine while the app runs; only who has its address sees it.",
+        help="Videos: whatever FFmpeg decodes. Pictures: PNG, JPEG, WebP, TIFF, HEIC, AVIF; stacks "
+        "and moving pictures are clips. The file is kept on this machine while the app runs; only "
+        "who has its address sees it.",
     )
     if open_now is not None:
         st.caption(

@@ -228,6 +228,11 @@ def test_uploads_are_shown_told_and_open_again_from_their_address() -> None:
     again = page(address(test))
     well(again)
     assert "own.png, 52 × 40 px" in texts(again)
+    deep = np.random.default_rng(4).integers(0, 4096, (39, 51)).astype(np.uint16)
+    file = ("deep.png", encode(deep), "image/png")
+    the(again.file_uploader, "dn_upload").set_value(file).run()
+    well(again)
+    assert "shown as 12 bits\\: 4095 is white" in texts(again)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (6, 9)])
