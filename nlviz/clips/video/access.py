@@ -18,6 +18,8 @@ RESTARTING = frozenset(
 _SEI, _IDR, _SLICES = 6, 5, (1, 2, 5)  # kinds of units of H.264
 _RECOVERY_POINT = 6
 _START = b"\0\0\1"
+_VOP, _B_VOP = b"\0\0\1\xb6", 2  # of MPEG-4 (ISO/IEC 14496-2, 6.3.5)
+_BLANK = 20  # bytes
 
 
 class Access:
@@ -54,6 +56,18 @@ class Access:
             if kind in _SLICES:
                 return False
         return False
+
+    def between(self, packet: memoryview) -> bool | None:
+        """Return whether an MPEG-4 packet holds one B-frame, False for one frame of another kind.
+
+        It is None where more than one frame, or none for certain, is in it.
+        """
+        data = bytes(packet)
+        at = data.find(_VOP)
+        # Very short ones may be blanks, of which no frame is shown.
+        if at < 0 or at + 4 >= len(data) or len(data) < _BLANK or _VOP in data[at + 4 :]:
+            return None
+        return data[at + 4] >> 6 == _B_VOP
 
     def hides(self, packet: memoryview) -> bool:
         """Return whether a packet only prepares others and no frame is shown of it."""

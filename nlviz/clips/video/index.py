@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nlviz.clips.video.access import RESTARTING
-from nlviz.clips.video.packets import UNKNOWN, Numbers, Packets, stamp
+from nlviz.clips.video.packets import UNKNOWN, Flags, Numbers, Packets, stamp
 from nlviz.clips.video.times import CUTS, Times, grown
 
 # Containers that store when a frame is shown; in others FFmpeg makes it up.
@@ -93,7 +93,14 @@ def foretold(packets: Packets, codec: str, intra_only: bool) -> Index:
     stamps = packets.shown_at[shown]
     decoded_at = packets.decoded_at[shown]
     stamped = bool((stamps != UNKNOWN).all())
-    if packets.reorders:
+    delay = 0
+    if packets.reorders and packets.between is not None:
+        # A B-frame is shown at once, any other when the next of its kind has come.
+        between = packets.between[shown]
+        place = _between_others(between)
+        delay = int(between.any())
+        sure = UNKNOWN not in decoded_at and bool((np.diff(decoded_at) > 0).all())
+    elif packets.reorders:
         keys = stamps if stamped else decoded_at
         place = np.argsort(keys, kind="stable")
         timed = decoded_at[decoded_at != UNKNOWN]
@@ -107,9 +114,23 @@ def foretold(packets: Packets, codec: str, intra_only: bool) -> Index:
     sure &= not packets.broken.any() and (intra_only or codec in RESTARTING)
     # Slots are handed on in the order of decoding.
     slots = packets.decoded_at[shown] if packets.reorders else packets.decoded_at[order]
+    slots = np.concatenate([slots[delay:], np.full(min(delay, len(slots)), UNKNOWN)])
     times, notes = _times(packets, packets.shown_at[order], slots)
     notes += _broken(packets)
     return Index(packets, order, times, bool(sure), bool(sure), notes)
+
+
+def _between_others(between: Flags) -> Numbers:
+    """Return the order of display of frames of which some are B-frames, one other being held."""
+    place: list[int] = []
+    held: list[int] = []
+    for number, at_once in enumerate(between.tolist()):
+        if at_once:
+            place.append(number)
+        else:
+            place += held
+            held = [number]
+    return np.array(place + held, np.int64)
 
 
 def with_beginning(index: Index, origins: list[int], number: int) -> Index:

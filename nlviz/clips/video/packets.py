@@ -32,6 +32,7 @@ class Packets:
         begins: (P,) whether frames from this one's on are decoded without those before.
         shows: (P,) whether a frame is to be shown of it, as far as the container says.
         broken: (P,) whether the container found it damaged or cut.
+        between: (P,) whether it holds a B-frame, known of MPEG-4 in AVI alone; else None.
         time_base: seconds of a unit of time.
         rate: frames per second, as far as the container says.
         reorders: whether frames of this codec may be stored in another order than shown.
@@ -45,6 +46,7 @@ class Packets:
     begins: Flags
     shows: Flags
     broken: Flags
+    between: Flags | None
     time_base: Fraction
     rate: float
     reorders: bool
@@ -78,6 +80,8 @@ def list_packets(opened: Opened, progress: Progress) -> Packets:
     size = opened.container.size or 0
     numbers: list[tuple[int, int, int, int]] = []
     flags: list[tuple[bool, bool, bool]] = []
+    by_kind = codec.canonical_name == "mpeg4" and opened.container.format.name == "avi"
+    between: list[bool | None] = []
     for packet in opened.packets():
         numbers.append((*identity(packet), stamp(packet.dts)))
         marked = packet.is_keyframe
@@ -88,6 +92,8 @@ def list_packets(opened: Opened, progress: Progress) -> Packets:
                 packet.is_corrupt,
             )
         )
+        if by_kind:
+            between.append(access.between(memoryview(packet)))
         if len(numbers) % _EVERY == 0:
             place = packet.pos or 0
             progress(f"Listing frame {len(numbers)}", min(place / size, 1.0) if size > 0 else 0.0)
@@ -103,6 +109,7 @@ def list_packets(opened: Opened, progress: Progress) -> Packets:
         begins,
         shows,
         broken,
+        np.array(between, np.bool_) if by_kind and None not in between else None,
         time_base=Fraction(stream.time_base.numerator, stream.time_base.denominator),
         rate=float(stream.average_rate or stream.guessed_rate or 25),
         reorders=codec.reorder,

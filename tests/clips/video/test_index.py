@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nlviz.clips.video.access import Access
+from nlviz.clips.video.film import Film
 from nlviz.clips.video.index import Index, foretold
 from nlviz.clips.video.opened import Opened
 from nlviz.clips.video.packets import list_packets
@@ -57,7 +58,8 @@ def test_a_refresh_that_is_spread_over_frames_is_no_start(container: str) -> Non
     ("container", "codec", "options", "sure"),
     [
         ("avi", "libx264", h264(12, 2), False),  # times of display are FFmpeg's guess
-        ("avi", "mpeg4", mpeg(12, 2), False),
+        ("avi", "mpeg4", mpeg(12, 2), True),  # by the kinds of its frames
+        ("avi", "mpeg2video", mpeg(12, 2), False),
         ("avi", "mjpeg", {}, True),
         ("h264", "libx264", h264(12, 2), False),
         ("matroska", "libx264", h264(12, 2), True),
@@ -67,8 +69,11 @@ def test_a_refresh_that_is_spread_over_frames_is_no_start(container: str) -> Non
 )
 def test_what_is_believed(container: str, codec: str, options: dict[str, str], sure: bool) -> None:
     pixels = {"gif": "rgb8", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
-    index = index_of(film(container, codec, options, pixels=pixels, count=30))
+    data = film(container, codec, options, pixels=pixels, count=30)
+    index = index_of(data)
     assert index.sure == sure
+    if sure:
+        np.testing.assert_allclose(index.times, Film(BytesIO(data)).times(), atol=1e-9)
     assert len(index) == 30
     np.testing.assert_array_equal(np.sort(index.order), np.arange(30))
 
