@@ -53,7 +53,7 @@ def read(
 
     Args:
         picture: path or bundled name.
-        tell: is told what is read.
+        tell: called with what is read.
         grey: whether the luminance is taken.
         size: shorter side in pixels, or None.
         frames: how many frames of a film, or pages of a stack.

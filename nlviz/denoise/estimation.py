@@ -50,7 +50,7 @@ class Estimate:
 
     Attributes:
         sigma: in units of the picture.
-        notes: sentences; none where there is nothing to say.
+        notes: sentences; empty where there is nothing to say.
     """
 
     sigma: float
@@ -71,7 +71,7 @@ def estimate_sigma(
         axes: letters of the axes, such as ZYX for a volume, where they do not speak for themselves.
 
     Raises:
-        NlvizError: when it is no picture, has fewer than 2 x 2 pixels, or none that counts.
+        NlvizError: when it is no picture, has fewer than 2 x 2 pixels, or is masked.
 
     >>> noisy = np.random.default_rng(0).normal(100, 20, (240, 320))
     >>> round(estimate_sigma(noisy))
@@ -165,7 +165,7 @@ def _frames(image: Image, found: Arranged) -> Image:
 
 
 def _step(frames: Image) -> float:
-    """Return the distance of neighbouring values that the type or the values tell; 0 for none."""
+    """Return the distance of neighbouring values that type or values show; 0 for any."""
     if frames.dtype.kind in "ui":
         return 1.0
     few = frames[:, :64, :64]

@@ -136,7 +136,7 @@ def data_range(image: Image, given: Given = None) -> float:
     wrong. :func:`nlviz.denoise.ranges.range_of` says both ends, and where they come from.
 
     Raises:
-        NlvizError: when the given range is none.
+        NlvizError: when what is given is no range.
 
     >>> data_range(np.zeros((2, 3), np.uint8)), data_range(np.full((2, 3), 1.3))
     (255.0, 1.0)

@@ -47,7 +47,7 @@ class PictureValues:
         gamma: exponent from light to number, as PNG's gAMA has it, or None.
         range: black and white where the file says that its type has more bits than its values.
         notes: sentences that a user must know.
-        pages: how many pages of a stack are the first axis; 1 where there is none.
+        pages: how many pages of a stack are the first axis; 1 where there is no such axis.
     """
 
     values: Image
@@ -60,7 +60,7 @@ class PictureValues:
 
     @property
     def mask(self) -> npt.NDArray[np.bool_] | None:
-        """True where a pixel is fully transparent, whose values mean nothing; None if none is."""
+        """True where a pixel is fully transparent, whose values mean nothing; or None."""
         if self.alpha is None or self.alpha.all():
             return None
         mask: npt.NDArray[np.bool_] = self.alpha == 0

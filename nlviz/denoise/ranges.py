@@ -83,7 +83,7 @@ def range_of(
         mask: True where pixels do not count, of the shape of the first axes of ``image``.
 
     Raises:
-        NlvizError: when the given range is none.
+        NlvizError: when what is given is no range.
 
     >>> range_of(np.array([-1000.0, 30.0, 1800.0])).sentence
     '-1000 to 1800, of its values'

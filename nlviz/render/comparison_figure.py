@@ -325,9 +325,19 @@ def _notes(comparison: Comparison, plan: Layout) -> list[str]:
     if ":" in comparison.sigma_from:
         notes.append(f"Sigma is {comparison.sigma_from}.")
     if comparison.clean is not None:
-        notes.append("PSNR and SSIM on values neither rounded nor clipped, of the whole picture.")
+        ends = comparison.range
+        where = "what is not masked" if comparison.mask is not None else "the whole picture"
+        notes.append(
+            f"PSNR and SSIM on values neither rounded nor clipped, of {where}, against the range "
+            f"{ends.low:.6g} to {ends.high:.6g}."
+        )
     if comparison.of_clip:
-        notes.append(f"Shown: the middle of {len(comparison.noisy)} frames; measured: all.")
+        word = "slices" if comparison.kind == "volume" else "frames"
+        notes.append(f"Shown: the middle of {len(comparison.noisy)} {word}; measured: all.")
+    channels = comparison.noisy.shape[-1] if comparison.coloured else 1
+    if channels not in (1, 3):
+        notes.append(f"Shown: the mean of the {channels} channels.")
+    notes += [f"{note[:1].upper()}{note[1:]}." for note in comparison.notes]
     if comparison.setup.fair:
         notes.append(
             "Fair: same input, patch and window for all; every strength is the oracle's, the best "

@@ -18,7 +18,7 @@ class Scaled:
     Attributes:
         low, high: (C, 1, 1) ends of the values.
         shared: (C, 1, 1) what all values share, which is subtracted where that costs no digit.
-        unit: a power of two that brings the rest to -1 .. 1, which costs none either.
+        unit: a power of two that brings the rest to -1 .. 1, which costs no digit either.
     """
 
     low: PlaneArray
