@@ -337,7 +337,6 @@ def _notes(comparison: Comparison, plan: Layout) -> list[str]:
     channels = comparison.noisy.shape[-1] if comparison.coloured else 1
     if channels not in (1, 3):
         notes.append(f"Shown: the mean of the {channels} channels.")
-    notes += [f"{note[:1].upper()}{note[1:]}." for note in comparison.notes]
     if comparison.setup.fair:
         notes.append(
             "Fair: same input, patch and window for all; every strength is the oracle's, the best "
