@@ -102,16 +102,18 @@ def _choose(
         frames = st.container()
         sidebar.choose_noise()
         below = st.container()
-    picture = None
     try:
         source = sidebar.source_of(STATE.now)
         if source is None:
             return None
         _of_explore(source)
         picture = pictures.picture(source, progress)
-    finally:
+    except nlviz.NlvizError:
         with frames:
-            sidebar.choose_frame(picture)
+            sidebar.choose_frame(None)
+        raise
+    with frames:
+        sidebar.choose_frame(picture)
     if source.whole and picture.frames == 1:
         picture = pictures.picture(replace(source, whole=False), progress)
     known = cached.denoisers_of(picture)

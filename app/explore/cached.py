@@ -160,11 +160,13 @@ def capture_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
         clip = clip_of(choice, progress.part(0.0, 0.5))
         progress("Loading the model", 0.5)
         loaded = model(choice, progress.part(0.5, 0.5))
+        known = costs.runs((*model_key(choice), clip.shape[1:]))
+        expected = known.expected(len(clip.frames))
+        told = f"About {costs.in_words(expected)}: " if expected and expected > CHEAP else ""
         with taken(_turns(model_key(choice)), _queued(progress, 0.5)):
             start = time.perf_counter()
-            made = loaded.capture(clip, progress=progress.part(0.5, 0.95))
+            made = loaded.capture(clip, progress=progress.part(0.5, 0.95, prefix=told))
             slot.seconds = time.perf_counter() - start  # of the forward pass
-        known = costs.runs((*model_key(choice), clip.shape[1:]))
         known.add(len(clip.frames), slot.seconds)
         return made
 
