@@ -57,18 +57,18 @@ def test_a_stopped_run_leads_back_and_is_taken_up_again() -> None:
     the(test.selectbox, "input").set_value("coffee.jpg").run()
     good = test.session_state["explore_good"]
     assert good.input == "coffee.jpg"
-    # As if Cancel had been clicked while rocket.jpg was read.
-    test.session_state["explore"] = good.after(_chose("input", "rocket.jpg"))
-    test.session_state["stopped"] = (test.session_state["explore"], "rocket's key")
+    # As if Cancel had been clicked while astronaut.jpg was read.
+    test.session_state["explore"] = good.after(_chose("input", "astronaut.jpg"))
+    test.session_state["stopped"] = (test.session_state["explore"], "astronaut's key")
     test.session_state["stopped_at"] = (good.of, good.network_text)
     test.session_state["explore"] = good
     test.run()
-    assert "Stopped before rocket.jpg was done" in infos(test)
+    assert "Stopped before astronaut.jpg was done" in infos(test)
     assert the(test.selectbox, "input").value == "coffee.jpg"
     assert test.get("bidi_component")
     test.button(key="resume").click().run()
     assert "Stopped" not in infos(test)
-    assert address(test)["clip"] == "rocket.jpg"
+    assert address(test)["clip"] == "astronaut.jpg"
 
 
 def _chose(field: str, value: object) -> object:

@@ -76,12 +76,12 @@ def test_sigma_moved_ahead_of_the_page_sets_no_parameter() -> None:
 def test_a_clip_chosen_ahead_of_the_page_keeps_block_and_clip() -> None:
     test = app(clip="cat.jpg", block="stage4")
     behind = frozen(test)
-    for name in ("coffee.jpg", "bunny.mp4", "rocket.jpg"):
+    for name in ("coffee.jpg", "bunny.mp4", "astronaut.jpg"):
         test._tree = behind
         the(test.selectbox, "input").set_value(name).run()
     assert not test.exception and not test.error
     params = address(test)
-    assert (params["clip"], params["block"]) == ("rocket.jpg", "stage4")
+    assert (params["clip"], params["block"]) == ("astronaut.jpg", "stage4")
     assert the(test.selectbox, "block").value == "stage4"
 
 
