@@ -29,7 +29,9 @@ _ROUNDING = {
     "float16": (6e-3, 2.0**-11),
     "bfloat16": (3e-2, 2.0**-8),
 }
-SUMMED = 64 * 2.0**-24  # of the largest value: what sums over many keys in float32 lose
+# Of the largest value: what sums over keys in float32 lose, at least and for each key. Values that
+# are nearly alike, as those of a still background, are all rounded to the same side.
+SUMMED, SUMMED_BY_KEY = 64 * 2.0**-24, 2.0**-26
 Y = "y before the output projection"
 
 
@@ -111,7 +113,8 @@ def receipt(affinity: EmbeddedAffinity, *, sample: int | None = None) -> Receipt
     rows = full.rows(index)
     values, output = cast(Tensor, full.values), cast(Tensor, full.output)
     difference = rows @ values - output[:, index + full.queries.prefix]
-    size = _size(rows, values, full.pairwise.softmax, (4 * unit + SUMMED) / base)
+    summed = max(SUMMED, values.shape[1] * SUMMED_BY_KEY)
+    size = _size(rows, values, full.pairwise.softmax, (4 * unit + summed) / base)
     error = float((difference.abs().amax((1, 2)) / size).max())
     tolerance = base
     if full.pairwise.softmax:

@@ -18,7 +18,7 @@ from nlviz.affinity.receipt import Receipt, in_full, receipt
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
 from nlviz.networks.as_written import graphs
-from nlviz.networks.calls import Calls, run_name
+from nlviz.networks.calls import Call, Calls, run_name
 from nlviz.sentences import listed
 
 
@@ -156,7 +156,7 @@ def _read_one(
     if isinstance(affinity, EmbeddedAffinity):
         call = run.calls[run.block]
         few = "" if call.cells else _few(affinity, frames)
-        doubt = _doubt(affinity, bool(call.cells or call.places) or not traces)
+        doubt = _doubt(affinity, call) if traces else ""
         note = " ".join(part for part in (affinity.note, run.note or few, doubt) if part)
         affinity = replace(affinity, name=name, note=note)
         checked = receipt(affinity)
@@ -182,12 +182,18 @@ def _few(affinity: Affinity, frames: int) -> str:
     )
 
 
-def _doubt(affinity: EmbeddedAffinity, known: bool) -> str:
+def _doubt(affinity: EmbeddedAffinity, call: Call) -> str:
     """Return how far cells may lie from where they are drawn, or an empty text."""
-    if not known:
+    if call.cells is None and call.places is None:
         return (
             "Where its cells lie could be neither followed nor measured: they are drawn evenly "
             "spread over the picture."
+        )
+    if call.cells is None and call.places is not None and call.places.y.ndim == 3:
+        return (
+            "What enters the block lies on no grid of the picture, as where channels come last or "
+            "each cell sees all others: its cells are drawn evenly spread, which is not where they "
+            "are."
         )
     frames, y, x = affinity.queries.off
     told = [f"{math.ceil(max(y, x))} px"] if max(y, x) > 0.05 else []

@@ -71,16 +71,16 @@ def coverage(clip: Clip, spec: InputSpec | None) -> tuple[str, ...]:
     rate = f"{spec.fps:g}" if spec.fps else f"{SLOWEST:g} to {FASTEST:g}"
     said.append(
         f"The clip covers {seconds_text(covered)}, the network was trained on "
-        f"{' to '.join(trained)}: {every} of {rate} a second.{_cure(clip, step, least, most)}"
+        f"{' to '.join(trained)}: {every} of {rate} a second.{_cure(clip, step, least)}"
     )
     return tuple(said)
 
 
-def _cure(clip: Clip, step: float, least: float, most: float) -> str:
+def _cure(clip: Clip, step: float, trained: float) -> str:
     """Return which frames of the film would cover as much, or an empty text."""
     stride = clip.sampling.stride
     if stride is None:
         return ""
-    wanted = max(round((least + most) / 2 * stride / step), 1)
+    wanted = max(round(trained * stride / step), 1)
     which = "All its frames" if wanted == 1 else f"Every {ordinal(wanted)} frame of this film"
     return f" {which} would cover as much." if wanted != stride else ""

@@ -46,6 +46,7 @@ _TOGETHER = frozenset(
     add__ radd__ iadd__ sub__ rsub__ isub__ mul__ rmul__ imul__ truediv__ rtruediv__ itruediv__
     floordiv__ div__ idiv__""".split()
 )
+_IN_PLACE = frozenset("iadd__ isub__ imul__ itruediv__ ifloordiv__ idiv__ ipow__".split())
 _MEANS = frozenset(
     "mean sum amax amin norm std var logsumexp nanmean nansum median max min frobenius_norm "
     "vector_norm prod".split()
@@ -75,6 +76,8 @@ class Placed(Tensor):
     tensor([1., 3., 5.])
     """
 
+    parts: frozenset[int] = frozenset()  # axes along which it is a part of another in its memory
+
     @classmethod
     def __torch_function__(
         cls,
@@ -86,20 +89,54 @@ class Placed(Tensor):
         given = kwargs or {}
         name = getattr(func, "__name__", "")
         bare = name[2:] if name.startswith("__") else name.removeprefix("_")
+        target = given.get("out")
         if bare.endswith("_") and not bare.endswith("__"):
-            bare = bare.rstrip("_")  # in place
+            bare, target = bare.rstrip("_"), args[0]  # in place
+        elif bare in _IN_PLACE:
+            target = args[0]
+        if bare in ("to", "type_as") and not isinstance(args[0], Placed):
+            return args[0]  # numbers in the type of positions stay numbers
         with torch._C.DisableTorchFunctionSubclass():
             rule = _RULES.get(bare)
             if rule is None:
                 return _described(func, name, args, given)
-            return _placed(rule(func, args, given))
+            found = rule(func, args, {k: v for k, v in given.items() if k != "out"})
+            if target is not None and rule is not _written:
+                return _into(target, found)
+            view = rule in (_as_it_is, _reshaped)
+            return _placed(found, args[0] if view and isinstance(args[0], Placed) else None)
 
 
-def _placed(value: Any) -> Any:
-    """Return what a rule gave with its tensors of numbers as positions."""
+def _into(target: Any, found: Any) -> Any:
+    """Write positions into a tensor, and into all that shares its memory."""
+    if not isinstance(target, Placed) or not isinstance(found, Tensor):
+        raise NotFollowed("writing into another tensor")
+    shared = [d for d in range(target.dim()) if alike([target], d)]
+    if target.parts.intersection(shared) or not all(alike([found], d) for d in shared):
+        raise NotFollowed("writing into one row seen many times")
+    thin(target, shared).copy_(thin(found, shared))
+    return target
+
+
+def _placed(value: Any, source: Placed | None = None) -> Any:
+    """Return what a rule gave with its tensors of numbers as positions.
+
+    Args:
+        value: what it gave.
+        source: what it may be a view of.
+    """
 
     def one(x: Any) -> Any:
-        return x.as_subclass(Placed) if isinstance(x, Tensor) and x.is_floating_point() else x
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            return x
+        found = x.as_subclass(Placed)
+        if source is not None and found.numel() < source.numel():
+            same = found.dim() == source.dim()
+            cut = [d for d in range(found.dim()) if not same or found.shape[d] < source.shape[d]]
+            found.parts = source.parts.union(cut) if same else frozenset(cut)
+        elif source is not None and source.parts:
+            found.parts = frozenset(range(found.dim()))
+        return found
 
     return tree_map(one, value)
 
@@ -133,8 +170,7 @@ def _positions(value: Any) -> list[Tensor]:
 
 def _first(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What is computed of one element at a time moves nothing."""
-    found = _positions((args, kwargs))
-    return found[0]
+    return _copied(_positions((args, kwargs))[0])
 
 
 def _as_it_is(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -155,7 +191,14 @@ def _reshaped(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    x = args[0]
+    x = args[0]  # of its own along all axes but that of channels: parts may be written into
+    channels = [1] if x.dim() > 2 and alike([x], 1) else []
+    own = thin(x, channels).clone(memory_format=torch.contiguous_format)
+    return own.expand(x.shape)
+
+
+def _copied(x: Tensor) -> Tensor:
+    """Return the same positions in memory of their own, where they may be written over."""
     return thin(x, [d for d in range(x.dim()) if alike([x], d)]).clone().expand(x.shape)
 
 
@@ -175,7 +218,7 @@ def _both(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             whole = [x for x in aligned if tuple(x.shape) == shape]
             aligned = whole or [max(aligned, key=lambda x: x.numel())]
         found = aligned
-    total = thin(found[0], [d for d in range(len(shape)) if alike(found, d)])
+    total = thin(found[0], [d for d in range(len(shape)) if alike(found, d)]).clone()
     for x in found[1:]:
         total = total + thin(x, [d for d in range(len(shape)) if alike(found, d)])
     return total.expand(shape)
@@ -268,7 +311,9 @@ def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     target, *rest = args
     if not isinstance(target, Placed):
         raise NotFollowed("writing into another tensor")
-    if any(stride == 0 and n > 1 for stride, n in zip(target.stride(), target.shape, strict=True)):
+    if any(alike([target], d) for d in range(target.dim())):
+        if target.parts:
+            raise NotFollowed("writing into one row seen many times")
         target.data = target.clone(memory_format=torch.contiguous_format)
     fixed = [
         torch.zeros(r.shape, dtype=target.dtype, device=target.device)

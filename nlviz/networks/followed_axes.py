@@ -97,7 +97,8 @@ def _lines(
         x = narrow.narrow(channel, 0, 1)
     for i, (step, first) in enumerate(lines):
         x = resampled(x, x.dim() - n + i, step, first, shape[len(shape) - n + i])
-    return x.expand(tuple(shape))
+    own = thin(x, [d for d in range(x.dim()) if alike([x], d)]).clone()
+    return own.expand(tuple(shape))
 
 
 def _named(func: Any, names: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -101,3 +101,23 @@ def test_without_values_or_output_there_is_no_receipt() -> None:
     grids = TokenGrid((1, 5, 7)), TokenGrid((1, 2, 4))
     theta, phi = torch.zeros(1, 35, 2), torch.zeros(1, 8, 2)
     assert receipt(EmbeddedAffinity("block", Pairwise("gaussian"), theta, phi, *grids)) is None
+
+
+@pytest.mark.parametrize("keys", [1344, 6272])
+def test_values_of_a_still_background_are_summed_with_a_rounding_to_one_side(keys: int) -> None:
+    """Float32 sums of thousands of nearly equal values are off by more than single roundings."""
+    draw = torch.Generator().manual_seed(2)
+    theta, phi = (0.1 * torch.randn((1, n, 4), generator=draw) for n in (35, keys))
+    g = torch.full((1, keys, 4), 1.2503) + 1e-3 * torch.randn((1, keys, 4), generator=draw)
+    g[:, ::37] += 2
+    rows = (theta @ phi.mT).softmax(-1)
+    total = torch.zeros(1, 35, 4)
+    for part in range(keys):  # one after another, as the plainest code does
+        total += rows[:, :, part, None] * g[:, None, part]
+    grids = TokenGrid((1, 5, 7)), TokenGrid((1, 1, keys))
+    found = EmbeddedAffinity("b", Pairwise("gaussian"), theta, phi, *grids, values=g, output=total)
+    assert checked(found).holds
+    wrong = EmbeddedAffinity(
+        "b", Pairwise("gaussian"), theta, phi, *grids, values=g, output=0.99 * total
+    )
+    assert not checked(wrong).holds

@@ -116,3 +116,41 @@ def test_preparing_places_pixels_of_the_input_in_the_clip(size: tuple[int, int])
     np.testing.assert_allclose(
         prepared.tensor[0, 0, 0, h // 2].numpy()[inner], (at * 255 / (width - 1))[inner], atol=3.0
     )
+
+
+def test_a_block_whose_channels_come_last_lies_on_no_grid_and_says_so() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.block = nn.Conv2d(3, 4, 8, stride=8), NonLocalBlock(6, dimension=2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.block(self.stem(x).permute(0, 2, 3, 1))
+
+    spec = InputSpec(size=48, multiple=8, layout="frames")
+    affinity = capture(Last(), noise_clip(1, 48, 72), input_spec=spec).affinities["block"]
+    assert "lies on no grid of the picture" in affinity.note
+
+
+def test_two_pathways_put_cells_where_the_larger_picture_says() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.slow = nn.Conv3d(3, 8, (1, 4, 4), (1, 4, 4))
+            self.fast = nn.Conv3d(3, 4, (5, 4, 4), (4, 4, 4), (2, 0, 0))
+            self.nl = NonLocalBlock(12)
+
+        def forward(self, pathways: list[torch.Tensor]) -> torch.Tensor:
+            slow, fast = pathways
+            return self.nl(torch.cat([self.slow(slow), self.fast(fast)], 1))
+
+    def make(clip: Clip) -> list[torch.Tensor]:
+        x = torch.tensor(clip.frames).permute(3, 0, 1, 2)[None] / 255
+        return [x[:, :, ::4], x]
+
+    found = capture(Two().eval(), noise_clip(8, 32, 48), prepare=make)
+    queries = found.affinities["nl"].queries
+    assert (queries.shape, queries.off) == ((2, 8, 12), (0, 0, 0))
+    assert queries.stride == (4, 4, 4)
+    assert queries.origin == (0, 1.5, 1.5)
+    assert any("2 pictures" in note for note in found.notes)

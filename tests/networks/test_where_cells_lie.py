@@ -283,7 +283,11 @@ class Written(nn.Module):
         x = self.conv(x)
         x[:, :3] = x[:, :3] * 0.5
         x.mul_(3).add_(1).clamp_(min=0)
-        return x
+        y = torch.relu(x)
+        z = y.clone()
+        torch.maximum(z[..., 1:], y[..., 1:], out=z[..., 1:])
+        y += x
+        return y + z
 
 
 class Attending(nn.Module):
@@ -432,3 +436,52 @@ def test_the_network_is_left_as_it_was() -> None:
     assert torch.equal(net(x), y)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
     assert all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize("kind", ["c2d", "i3d", "slow", "caffe2", "slowfast"])
+def test_residual_video_networks_declare_where_the_walk_finds_their_cells(kind: str) -> None:
+    """Two ways to the same numbers: the specification's arithmetic, and positions followed."""
+    from nlviz.families.video_resnet import axes
+    from nlviz.networks.slowfast import SlowFast, SlowFastSpec
+    from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
+
+    blocks = {(3, 0): NonLocalSpec(), (4, 1): NonLocalSpec()}
+    specs = {
+        "c2d": VideoResNetSpec(depth=18, pool2=(2, 2), non_local=blocks),
+        "i3d": VideoResNetSpec(
+            depth=18, stem_kernel=5, stem_stride=2, pool2=(2, 2), non_local=blocks
+        ),
+        "slow": VideoResNetSpec(depth=18, non_local=blocks),
+        "caffe2": VideoResNetSpec(depth=18, pool1_pad=0, pool2=(2, 2), non_local=blocks),
+        "slowfast": VideoResNetSpec(depth=18, non_local=blocks),
+    }
+    net: Any = VideoResNet(specs[kind])
+    if kind == "slowfast":
+        net = SlowFast(SlowFastSpec(specs[kind], VideoResNetSpec(depth=18), alpha=4))
+    frames = 16
+    x = torch.zeros(1, 3, frames, 93, 130)
+    found = Walk(net.eval(), net, x, net.non_local_blocks())
+    for name, declared in axes(net, frames).items():
+        cells = lattice(
+            found.places(lambda calls, name=name: laid(calls[name].args[0])), (frames, 93, 130)
+        )
+        assert (cells.y, cells.x) == declared[1:], name
+        if kind != "slowfast":  # its slow frames are spread to the ends, beside the fast ones
+            assert cells.t == declared[0], name
+        # its pooling takes maxima of slices, so a window at the border is a smaller one
+        assert max(cells.off[1:]) < 1.4
+
+
+def test_the_bundled_network_declares_its_cells_within_a_square_of_the_arithmetic() -> None:
+    import nlviz
+    from nlviz.families.lite_nl import AXES
+
+    net = nlviz.load_model("lite-nl", device="cpu").net
+    found = Walk(net, net, torch.zeros(1, 3, 2, 96, 128), {n: getattr(net, n) for n in AXES})
+    for name, axis in AXES.items():
+        cells = lattice(
+            found.places(lambda calls, name=name: laid(calls[name].args[0])), (2, 96, 128)
+        )
+        # TensorFlow's asymmetric padding: 8m + 7 and 16m + 15; its trained kernels undo the shift.
+        assert cells.y == cells.x == Axis(axis.stride, axis.stride - 1)
+        assert abs(cells.y.origin - axis.origin) < axis.stride / 2
