@@ -180,8 +180,9 @@ def read_clip(
 ) -> Clip:
     """Read a video, a picture, or pictures that follow each other.
 
-    Videos: whatever FFmpeg decodes, with exact frame times and the rotation that the file asks for.
-    Frames are decoded one by one and only those asked for are kept.
+    Videos: whatever FFmpeg decodes, with exact frame times, as players show it: turned, with square
+    pixels, deinterlaced, on white, in ordinary colours; ``notes`` say what was done. Frames are
+    decoded one by one and only those asked for are kept.
 
     Pictures: PNG, JPEG, WebP, TIFF, HEIC, AVIF and more, of any depth, in sRGB, laid on white and
     turned as the file says. Moving pictures and stacks are clips, and so are a folder, a numbered
