@@ -44,10 +44,10 @@ from .captures.thirty_views import ThirtyViews as ThirtyViews
 from .captures.thirty_views import thirty_views as thirty_views
 from .captures.your_network import capture as capture
 from .clips.clip import Clip as Clip
-from .clips.clip import Sampling as Sampling
 from .clips.clip import read_clip as read_clip
 from .clips.detections import Detection as Detection
 from .clips.point import Point as Point
+from .clips.sampling import Sampling as Sampling
 from .errors import NlvizError as NlvizError
 from .families.reading.adapter import InputSpec as InputSpec
 from .families.reading.report import LoadReport as LoadReport

@@ -12,7 +12,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.slots import Key, Slot, filled, taken
-from . import costs
+from . import costs, first_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -276,7 +276,9 @@ def block_data(choice: Choice, capture: nlviz.Capture, block: str, *, channel: s
     def make() -> BlockData:
         affinities = nlviz.controls(capture, block)
         opening, _ = nlviz.opening_query(capture.clip, capture.affinities[block])
-        payload = _payload(capture, block, affinities, channel, None)
+        payload = first_view.payload(choice, block) or _payload(
+            capture, block, affinities, channel, None
+        )
         served = any(source["server"] for source in nlviz.web.unpack(payload)[0]["sources"])
         statistics = nlviz.block_statistics(capture, block)
         cheap = _capture_slot(capture_key(choice)).seconds < CHEAP

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,12 +10,14 @@ import streamlit as st
 
 import nlviz
 
+from .. import warm_up
 from ..shared.errors import errors_shown, progress_to, show_error
 from . import (
     attribution,
     cached,
     choices,
     explain,
+    first_view,
     network,
     panels,
     prediction,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 
-HEAD_START = 0.5  # seconds
 CURE = "Another input or block may work."
 
 
@@ -43,9 +43,12 @@ def page() -> None:
 
 
 def _draw(waiting: DeltaGenerator) -> None:
+    STATE.begin()
+    if first_view.draw():
+        return
+    warm_up.start()
     with waiting.container():
         st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
-    STATE.begin()
     st.session_state.block_drawn = False
     choice = sidebar.choose()
     STATE.notes()
@@ -194,10 +197,6 @@ def _draw_live(capture: nlviz.Capture, block: str, data: cached.BlockData) -> nl
             "previewed under the pointer, a click sends its row from here. Fewer frames or a "
             "smaller clip stay live."
         )
-    if not st.session_state.get("seen"):
-        # Plotly's script keeps a browser busy for a second; the first map comes before it.
-        st.session_state.seen = True
-        time.sleep(HEAD_START)
     address = choices.parameters(now, view)
     st.session_state.explore_address = address  # the Denoise page names it in its own
     STATE.write_address(address)

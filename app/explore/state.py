@@ -59,7 +59,8 @@ def _first() -> Choices:
 
 
 def _opened(address: Mapping[str, str]) -> Choices:
-    return opened(address, _first())
+    # To understand an address takes PyTorch, which a first visit does not wait for.
+    return opened(address, _first()) if address else _first()
 
 
 STATE: PageState[Choices] = PageState("explore", prefix="", first=_first, opened=_opened)

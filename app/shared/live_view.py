@@ -39,3 +39,8 @@ def move(channel: str, **message: Any) -> None:
             known here, what came after it stays; ``of``: comes back with what the view says.
     """
     _component("control")(data={"channel": channel, **message}, key=f"move-{channel}")
+
+
+def when_drawn(channel: str, act: Callable[[], None]) -> None:
+    """Call a function once the view of a channel has been drawn in the browser."""
+    _component("drawn")(data={"channel": channel}, key=f"drawn-{channel}", on_drawn_change=act)

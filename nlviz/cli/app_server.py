@@ -9,7 +9,6 @@ import threading
 import time
 import webbrowser
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -31,25 +30,23 @@ def serve(address: str, *, port: int | None, browser: bool, options: Sequence[st
     """
     port = free_port() if port is None else port
     url = f"http://127.0.0.1:{port}{address}"
-    # PyTorch and the network's parts take seconds to import: begin before the first visit.
-    # It must not keep the server from answering: threads take turns ten times as often.
+    # PyTorch is imported behind the first view, see app/warm_up.py. That must not keep the server
+    # from answering: threads take turns ten times as often.
     sys.setswitchinterval(0.0005)
     # Plotly, which Streamlit imports, looks into NumPy where it finds it: it must not find a half.
     import_module("numpy")
-    warm_up = threading.Thread(target=_warm_up, daemon=True)
     try:
-        warm_up.start()
         if browser:
             threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
         print(f"nlviz opens at {url}", file=sys.stderr)
         _run_streamlit(port, options)
     except KeyboardInterrupt:
-        _leave(warm_up, 130)
+        _leave(130)
         raise
     except SystemExit as end:
-        _leave(warm_up, end.code if isinstance(end.code, int) else int(end.code is not None))
+        _leave(end.code if isinstance(end.code, int) else int(end.code is not None))
         raise
-    _leave(warm_up, 0)
+    _leave(0)
 
 
 def _run_streamlit(port: int, options: Sequence[str]) -> None:
@@ -91,14 +88,14 @@ def _run_streamlit(port: int, options: Sequence[str]) -> None:
         raise SystemExit(error.exit_code) from None
 
 
-def _leave(warm_up: threading.Thread, code: int) -> None:
+def _leave(code: int) -> None:
     """End the process at once while the warm-up still runs; else return.
 
     Waiting for it would keep Ctrl-C without an answer for as long as it computes, since Streamlit's
     handler of the signal stays in place; and an import that Python's own end cuts off aborts the
     process, or hangs in it. Nothing is open by then but what the system closes.
     """
-    if warm_up.is_alive():
+    if app_module("warm_up").running():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -118,20 +115,6 @@ def free_port() -> int:
                 continue
             return port
     raise NlvizError("no port from 8501 to 8600 is free; name one with --port")
-
-
-def _warm_up() -> None:
-    """Import what the first page needs, and compute its first view into the app's cache."""
-    import torch
-
-    # The browser and the server share the processor: threads that wait for a busy core spin.
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-    with suppress(NlvizError):  # the page will tell it
-        app_module("explore.cached").fill_first_view()
-    for name in ("render.save", "render.charts", "words.health"):
-        import_module(f"nlviz.{name}")
-    with suppress(NlvizError):
-        app_module("denoise.live").fill_first_view()
 
 
 def _open_when_up(url: str, port: int) -> None:

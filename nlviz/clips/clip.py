@@ -16,6 +16,7 @@ from nlviz.clips.pictures.files import open_pictures
 from nlviz.clips.pictures.many import sampled, times_of
 from nlviz.clips.point import Point
 from nlviz.clips.rates import stride_at
+from nlviz.clips.sampling import Sampling as Sampling
 from nlviz.clips.sequences import Item, picture_list
 from nlviz.errors import UnreadableClip
 from nlviz.files.local import digest_of
@@ -24,25 +25,6 @@ from nlviz.progress import Listener
 from nlviz.sentences import fixed, seconds_text, times_text
 
 Frames = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Which frames were taken from a file, so that the same clip can be read again.
-
-    Attributes:
-        start: seconds from the beginning.
-        stride: every stride-th frame, or None for frames spread evenly.
-        frames: number of frames asked for, or None for all.
-        size: shorter side in pixels, or None for the file's own.
-        fps: frames per second of pictures that say none, or None for 25.
-    """
-
-    start: float = 0.0
-    stride: int | None = None
-    frames: int | None = None
-    size: int | None = None
-    fps: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

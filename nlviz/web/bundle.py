@@ -83,8 +83,8 @@ class Script:
 
         Args:
             entry: "component" (Streamlit), "control" (Streamlit, pushes a view into a mounted
-                component), "save" (Streamlit, hands a file over) or "standalone" (a page by
-                itself).
+                component), "save" (Streamlit, hands a file over), "drawn" (Streamlit, says that a
+                mounted component has drawn) or "standalone" (a page by itself).
 
         >>> "import " in LENS.script("standalone")
         False
@@ -122,6 +122,7 @@ LIVE_VIEW = Script(
         ("component", "live_view/component.js"),
         ("control", "shared/control.js"),
         ("save", "shared/save.js"),
+        ("drawn", "shared/drawn.js"),
         ("standalone", "live_view/standalone.js"),
     ),
     styles=("live_view/live_view.css",),

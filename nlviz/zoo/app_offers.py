@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nlviz.captures.capture import read_capture
 from nlviz.errors import NlvizError
-from nlviz.zoo.python_models import is_function
 
 _functions: list[str] = []
 _captures: dict[str, Path] = {}
@@ -22,6 +20,8 @@ def offer_function(name: str) -> None:
     Raises:
         NlvizError: when the name is no module and function.
     """
+    from nlviz.zoo.python_models import is_function
+
     if not is_function(name):
         raise NlvizError(
             f"a network of your own is named MODULE:FUNCTION, got {name!r}; a file of weights is "
@@ -37,6 +37,8 @@ def offer_capture(path: str | Path) -> str:
     Raises:
         UnreadableCheckpoint: when it cannot be read.
     """
+    from nlviz.captures.capture import read_capture  # imports PyTorch
+
     path = Path(path).resolve()
     read_capture(path)  # what is wrong with it is said here, not on a page
     _captures[path.name] = path

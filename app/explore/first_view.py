@@ -1,0 +1,73 @@
+"""The view of a first visit: bundled, so that it is on the screen before PyTorch is imported."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import streamlit as st
+
+import nlviz
+
+from .. import warm_up
+from ..shared import live_view
+from .choices import Choices
+from .state import STATE, first_choice
+
+LATEST = 6.0  # seconds after which the rest is loaded, whatever the browser says
+LOOKS = 0.4  # seconds between two looks at whether it is there
+
+
+def draw() -> bool:
+    """Draw the bundled view where it is asked for and nothing better is there yet.
+
+    What the reader pins or chooses in the live view meanwhile is kept.
+
+    Returns:
+        Whether it was drawn, and the rest of the page is to follow.
+    """
+    if warm_up.done() or not is_first(STATE.now):
+        return False
+    bundled = nlviz.web.first_view()
+    STATE.settle(bundled.shape, bundled.opening, bundled.heads)
+    with st.sidebar:
+        st.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
+        st.caption("Clips, networks and blocks to choose from follow in a moment.")
+    STATE.show(bundled.payload, display=bundled.display)
+    live_view.when_drawn(STATE.name, warm_up.start)
+    st.session_state.setdefault("first_view_since", time.monotonic())
+    _rest_follows()
+    return True
+
+
+def is_first(now: Choices) -> bool:
+    """Return whether these are the choices of a first visit, wherever the query is."""
+    block = nlviz.web.first_view().block
+    if nlviz.zoo.app_offers.captures() or now.block not in (None, block):
+        return False
+    place = {"query": None, "pinned": False, "display": {}, "seen": 0, "block": None, "notes": ()}
+    fresh = Choices()
+    settled = {"extent": fresh.extent, "opening": fresh.opening}
+    return replace(now, **place, **settled) == fresh
+
+
+def payload(choice: object, block: str) -> bytes | None:
+    """Return the bundled bytes of a live view, if they are those of a choice and its block.
+
+    So the view that is on the screen stays as it is when the rest of the page follows.
+    """
+    bundled = nlviz.web.first_view()
+    same = choice == first_choice() and block == bundled.block
+    return bundled.payload if same and nlviz.zoo.list_devices()[0] == "cpu" else None
+
+
+@st.fragment(run_every=LOOKS)
+def _rest_follows() -> None:
+    if warm_up.done():
+        st.rerun()
+    if time.monotonic() - st.session_state.first_view_since > LATEST:
+        warm_up.start()
+    st.caption(
+        "PyTorch and the network are being loaded; what belongs to the pinned point follows here. "
+        "The picture answers meanwhile."
+    )
