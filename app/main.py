@@ -8,12 +8,14 @@ import streamlit as st
 
 from .denoise import page as denoise
 from .explore import page as explore
+from .shared import waiting
 
 ICON = Path(__file__).with_name("icon.png")
 # Streamlit folds the switch between pages into the sidebar where the screen is narrow: there the
 # header holds links of its own. The head of a page is low, so that its picture comes first.
 STYLE = """
 <style>
+  [data-testid="stElementContainer"]:has(> [data-testid="stMarkdown"] style) { display: none; }
   .block-container { padding: 3.2rem clamp(1rem, 3vw, 3rem) 3rem; max-width: 1640px; }
   [data-testid="stSidebarHeader"] { height: 2.2rem; margin-bottom: 0; }
   /* Contrast of 4.5 to 1 and more: Streamlit's own captions and chosen segments have less. */
@@ -28,6 +30,10 @@ STYLE = """
   }
   #nlviz-skip:focus { top: 0.5rem; }
   .st-key-pages { display: none; }
+  /* The sidebar comes a moment later and moves all else: nothing is shown before. */
+  @media (min-width: 768px) {
+    .stApp:not(:has([data-testid="stSidebar"])) [data-testid="stMain"] { visibility: hidden; }
+  }
   .st-key-lead h4 { padding: 0; margin: 0; font-size: 1.2rem; line-height: 1.9rem; }
   .st-key-lead p { font-size: 0.95rem; line-height: 1.4; margin: 0; }
   .st-key-lead [data-testid="stMarkdownContainer"] { margin-bottom: 0; }
@@ -101,8 +107,11 @@ def run() -> None:
         layout="wide",
         menu_items={"about": "nlviz shows where non-local blocks look, and what to believe."},
     )
+    # Markdown, as the page has it at once: what draws HTML is fetched later, when all would move.
+    st.markdown(STYLE + waiting.STYLE, unsafe_allow_html=True)
     st.html(ONE_ENTRY + SKIP_LINK, unsafe_allow_javascript=True)
-    st.html(STYLE)
+    # The sidebar comes first: it moves all that is on the page already.
+    st.sidebar.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
     with st.container(key="pages", horizontal=True):
         for each in pages:
             st.page_link(each)

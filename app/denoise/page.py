@@ -15,6 +15,7 @@ from ..shared.choices import Chose
 from ..shared.errors import errors_shown, progress_to
 from ..shared.markdown import plain
 from ..shared.page_state import new_serial
+from ..shared.waiting import place
 from . import curves, explain, query, results, sidebar, state
 from .choices import OfExplore
 from .state import STATE
@@ -32,7 +33,7 @@ CURE = "Another picture or denoiser may work."
 def page() -> None:
     """Draw the page; an error is shown as a sentence, beside the ways that lead on."""
     explain.draw()
-    waiting = st.empty()
+    waiting = place()
     with errors_shown("Denoise", waiting, cure=CURE, ways_on=_ways_on):
         _draw(waiting)
 
@@ -45,12 +46,12 @@ def _draw(waiting: DeltaGenerator) -> None:
     STATE.notes()
     chosen = _choose(progress)
     if chosen is None:
-        with waiting.container():
-            st.markdown(
-                "Drop a picture or a video into the sidebar; it is kept on this machine while the "
-                "app runs."
-            )
-            _ways_on(again=False)
+        waiting.empty()
+        st.markdown(
+            "Drop a picture or a video into the sidebar; it is kept on this machine while the app "
+            "runs."
+        )
+        _ways_on(again=False)
         return
     picture, setup, known, block = chosen
     key = (picture.digest, _frozen(setup))

@@ -31,9 +31,8 @@ def draw() -> bool:
     bundled = nlviz.web.first_view()
     STATE.settle(bundled.shape, bundled.opening, bundled.heads)
     with st.sidebar:
-        st.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
         st.caption("Clips, networks and blocks to choose from follow in a moment.")
-    STATE.show(bundled.payload, display=bundled.display)
+    _picture(bundled)
     live_view.when_drawn(STATE.name, warm_up.start)
     st.session_state.setdefault("first_view_since", time.monotonic())
     _rest_follows()
@@ -59,6 +58,12 @@ def payload(choice: object, block: str) -> bytes | None:
     bundled = nlviz.web.first_view()
     same = choice == first_choice() and block == bundled.block
     return bundled.payload if same and nlviz.zoo.list_devices()[0] == "cpu" else None
+
+
+@st.fragment
+def _picture(bundled: nlviz.web.FirstView) -> None:
+    # In a fragment, as on the whole page: so it stays where it is when that follows.
+    STATE.show(bundled.payload, display=bundled.display)
 
 
 @st.fragment(run_every=LOOKS)

@@ -12,6 +12,7 @@ import nlviz
 
 from .. import warm_up
 from ..shared.errors import errors_shown, progress_to, show_error
+from ..shared.waiting import place
 from . import (
     attribution,
     cached,
@@ -37,12 +38,13 @@ CURE = "Another input or block may work."
 def page() -> None:
     """Draw the page; an error is shown as a sentence, beside the ways that lead on."""
     explain.draw()
-    waiting = st.empty()
+    waiting = place()
     with errors_shown("Explore", waiting, cure=CURE, ways_on=_ways_on):
         _draw(waiting)
 
 
 def _draw(waiting: DeltaGenerator) -> None:
+    question = st.empty()
     STATE.begin()
     if first_view.draw():
         return
@@ -54,13 +56,15 @@ def _draw(waiting: DeltaGenerator) -> None:
     STATE.notes()
     stopping.said()
     if isinstance(choice, sidebar.Missing):
-        with waiting.container():
+        waiting.empty()
+        with question.container():
             st.markdown(f"#### {choice.headline}")
             st.caption(choice.text)
             _ways_on(again=False)
         return
     key = cached.capture_key(choice)
-    if stopping.asks(waiting, choice, key):
+    if stopping.asks(question, choice, key):
+        waiting.empty()
         return
     loaded = None
     if not choice.saved:
@@ -70,8 +74,9 @@ def _draw(waiting: DeltaGenerator) -> None:
             return
         if (spec := loaded.input_spec) is not None:
             _sample_as_trained(spec.sampling(choices.FIRST_FRAMES))
-    capture = _capture(choice, waiting, key)
+    capture = _capture(choice, waiting, question, key)
     if capture is None:
+        waiting.empty()
         return
     names = list(capture.affinities)
     _in_block(capture, names)
@@ -139,7 +144,9 @@ def _sample_as_trained(sampling: nlviz.Sampling) -> None:
         st.rerun()
 
 
-def _capture(choice: state.Choice, waiting: DeltaGenerator, key: object) -> nlviz.Capture | None:
+def _capture(
+    choice: state.Choice, waiting: DeltaGenerator, question: DeltaGenerator, key: object
+) -> nlviz.Capture | None:
     """Return the capture; None where a long run must be agreed to first."""
     with waiting.container():
         bar = st.progress(0.0, f"Reading {choice.name}")
@@ -148,7 +155,7 @@ def _capture(choice: state.Choice, waiting: DeltaGenerator, key: object) -> nlvi
     if key not in STATE.now.agreed:
         cost = cached.cost_of(choice, progress)
         if cost is not None:
-            stopping.ask(waiting, choice, key, cost)
+            stopping.ask(question, choice, key, cost)
             return None
     return cached.capture_of(choice, progress)
 

@@ -42,7 +42,6 @@ def choose() -> Choice | Missing:
     kinds = [BUNDLED, UPLOAD, *([SAVED] if captures or now.kind == SAVED else [])]
     fields = STATE.fields
     with st.sidebar:
-        st.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
         fields.pick(st.segmented_control, "Input", "kind", kinds, now.kind, required=True)
         if now.kind == UPLOAD:
             upload_field(STATE.fields, now.upload, "Video, picture or saved capture", keep)

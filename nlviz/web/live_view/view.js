@@ -72,6 +72,10 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
     session = createSession(root, container, pictures, store, { onSaid: say, everywhere, timings });
     session.resize();
     matchScheme(root);
+    if (before) return;
+    // Parts find their sizes while the first map is drawn; they are shown once they have them.
+    root.style.visibility = "hidden";
+    requestAnimationFrame(() => requestAnimationFrame(() => root.style.removeProperty("visibility")));
   }
 
   /**
