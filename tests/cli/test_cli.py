@@ -302,46 +302,31 @@ def test_an_interrupt_that_is_noted_ends_a_call_that_blocks() -> None:
     assert (out, err) == ("heard\n", "")
 
 
-def test_the_server_starts_while_the_warm_up_imports_numpy() -> None:
-    # While a thread imports it, NumPy lies half made where Plotly looks for it.
-    program = (
-        "import sys, types, time\n"
-        "from nlviz.cli import app_server, main\n"
-        "def warm_up():\n"
-        "    if 'numpy' not in sys.modules:\n"
-        "        sys.modules['numpy'] = types.ModuleType('numpy')\n"
-        "app_server._warm_up = warm_up\n"
-        "main()"
-    )
-    port = serving.free_port()
-    with running("app", "--no-browser", "--port", str(port), program=program) as process:
-        served = False
-        while not served and process.poll() is None:
-            with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health") as answer:
-                served = answer.read() == b"ok"
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert served, err
-
-
 @pytest.mark.parametrize("moment", ["while it starts", "when it serves"])
 def test_the_app_is_interrupted_although_its_warm_up_still_runs(moment: str) -> None:
     port = serving.free_port()
     program = (
-        "import time; from nlviz.cli import app_server, main\n"
-        "def warm_up():\n"
+        "import time\n"
+        "from nlviz.cli import main\n"
+        "from nlviz.cli.app_entry import app_module\n"
+        "warm_up = app_module('warm_up')\n"
+        "def work():\n"
         "    print('warming up', flush=True)\n"
         "    time.sleep(600)\n"
-        "app_server._warm_up = warm_up\n"
+        "warm_up._work = work\n"
+        "warm_up.start()\n"
         "main()"
     )
     with running("app", "--no-browser", "--port", str(port), program=program) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "warming up\n"
-        while moment == "when it serves" and process.poll() is None:
+        while process.poll() is None:
             with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health") as answer:
                 assert answer.read() == b"ok"
+                break
+            if moment == "while it starts":
+                assert process.stderr is not None
+                assert process.stderr.readline().startswith("nlviz opens at")
                 break
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
@@ -361,7 +346,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     web.cli = stub  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "streamlit.web", web)
     monkeypatch.setitem(sys.modules, "streamlit", ModuleType("streamlit"))
-    monkeypatch.setattr(serving, "_warm_up", lambda: None)
     return seen
 
 
