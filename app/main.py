@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
 
+from . import warm_up
 from .denoise import page as denoise
 from .explore import page as explore
 from .shared import waiting
@@ -94,8 +96,23 @@ SKIP_LINK = """
 """
 
 
+def _first_views() -> list[Callable[[], None]]:
+    def of_explore() -> None:
+        from .explore import cached
+
+        cached.fill_first_view()
+
+    def of_denoise() -> None:
+        from .denoise import live
+
+        live.fill_first_view()
+
+    return [of_explore, of_denoise]
+
+
 def run() -> None:
     """Draw the app; Streamlit calls this on every rerun."""
+    warm_up.first_views[:] = _first_views()
     pages = [
         st.Page(explore.page, title="Explore", icon=":material/center_focus_strong:", default=True),
         st.Page(denoise.page, title="Denoise", icon=":material/blur_off:", url_path="denoise"),

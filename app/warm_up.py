@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 
 import nlviz
+
+first_views: list[Callable[[], None]] = []
+"""Compute the first view of each page, that of the first page first; the app's script fills it."""
 
 _lock = threading.Lock()
 _done = threading.Event()
@@ -34,21 +37,22 @@ def running() -> bool:
 
 
 def _work() -> None:
-    """Import what the first page needs, and compute its first view into the app's cache."""
+    """Import what the first page needs, and compute the pages' first views into the app's cache."""
     try:
         import torch
 
         # The browser and the server share the processor: threads that wait for a busy core spin.
         torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-        from .explore import cached as explore
-
-        with suppress(nlviz.NlvizError):  # the page will say it
-            explore.fill_first_view()
-        for name in ("render.save", "render.charts", "words.health"):
-            import_module(f"nlviz.{name}")
+        # Names of a lazy package are imported where they are first mentioned.
+        _ = nlviz.render.attention_of, nlviz.words.trust, nlviz.words.row_lines
+        for first_view in first_views[:1]:
+            _fill(first_view)
     finally:
         _done.set()
-    from .denoise import live as denoise
+    for first_view in first_views[1:]:
+        _fill(first_view)
 
-    with suppress(nlviz.NlvizError):
-        denoise.fill_first_view()
+
+def _fill(first_view: Callable[[], None]) -> None:
+    with suppress(nlviz.NlvizError):  # the page will say it
+        first_view()

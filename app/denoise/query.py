@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import nlviz
-from nlviz.sentences import counted
 
 from ..shared.errors import sentence
 from .state import STATE
@@ -77,8 +76,8 @@ def _alike(live: Live) -> None:
         "\n".join(lines), help="\n\n".join(f"**{n}**: {what}" for n, what in MEASURES.values())
     )
     st.caption(
-        f"At {where}, over the {counted(found.cells, 'cell')} both can use. *Distance alone*: how "
-        "alike they would be if one knew only the distance. *Chance*: one of them shifted at "
+        f"At {where}, over the {nlviz.words.counted(found.cells, 'cell')} both can use. "
+        "*Distance alone*: how alike they would be if one knew only the distance. *Chance*: one of them shifted at "
         "random. Only what lies above both is agreement about the picture."
     )
 

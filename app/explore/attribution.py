@@ -9,7 +9,6 @@ from typing import Any
 import streamlit as st
 
 import nlviz
-from nlviz.analysis.attribution import MOST_STEPS
 
 from ..shared.errors import progress_to
 from .state import STATE
@@ -78,7 +77,7 @@ def _panel(model: Load, capture: nlviz.Capture, block: str, view: nlviz.View) ->
         if warning := nlviz.words.converged_text(found):
             st.warning(warning, icon=":material/warning:")
             more = MORE * found.passes
-            if more <= MOST_STEPS and st.button(
+            if more <= nlviz.words.MOST_STEPS and st.button(
                 f"Take {more} steps", key="attribution_more", help=_duration(found)
             ):
                 st.session_state.attribution_wanted = (key, method, label, more)

@@ -44,10 +44,19 @@ def is_first(now: Choices) -> bool:
     block = nlviz.web.first_view().block
     if nlviz.zoo.app_offers.captures() or now.block not in (None, block):
         return False
-    place = {"query": None, "pinned": False, "display": {}, "seen": 0, "block": None, "notes": ()}
     fresh = Choices()
-    settled = {"extent": fresh.extent, "opening": fresh.opening}
-    return replace(now, **place, **settled) == fresh
+    same_place = replace(
+        now,
+        query=fresh.query,
+        pinned=fresh.pinned,
+        display=fresh.display,
+        seen=fresh.seen,
+        extent=fresh.extent,
+        opening=fresh.opening,
+        notes=fresh.notes,
+        block=fresh.block,
+    )
+    return same_place == fresh
 
 
 def payload(choice: object, block: str) -> bytes | None:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import nlviz
-from nlviz.affinity.variants import VARIANTS
-from nlviz.sentences import times_text
 
 from ..shared import bars, saving
 from ..shared.saving import Kind
@@ -53,7 +51,7 @@ def draw(capture: nlviz.Capture, data: BlockData, view: nlviz.View) -> None:
 
 def variant_label(source: str) -> str:
     """Return the name of a source as it stands above the picture."""
-    return next((v.label for v in VARIANTS if v.key == source), source)
+    return nlviz.words.source_label(source)
 
 
 def _row(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
@@ -66,7 +64,7 @@ def _row(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
         own, _, _ = attention.keys.unravel(attention.own)
         bars.columns(
             [float(mass) for mass in s.per_frame],
-            times_text([float(time) for time in s.frame_times], space="\u00a0"),
+            nlviz.words.times_text([float(time) for time in s.frame_times], space="\u00a0"),
             [nlviz.words.share_text(attention, float(mass)) for mass in s.per_frame],
             own=int(own),
             about="Weight by frame.",

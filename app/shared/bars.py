@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from nlviz.sentences import counted
+import nlviz
 
 MORE, LESS, MARK, QUIET = "#d9481c", "#3f7fd0", "#0aa3c2", "#7d8590"
 HIGH = 96  # CSS pixels of the tallest column
@@ -53,7 +53,7 @@ def columns_html(
         )
     said = "; ".join(f"{label} {text}" for label, text in zip(labels, texts, strict=True))
     return (
-        f'<div role="img" aria-label="{escape(about)} {counted(len(values), "value")}: '
+        f'<div role="img" aria-label="{escape(about)} {nlviz.words.counted(len(values), "value")}: '
         f'{escape(said)}." style="display:flex;gap:2px;padding:6px 2px 0;overflow:hidden">'
         f"{''.join(parts)}</div>"
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import nlviz
 from nlviz.files.local import write_whole
 from nlviz.resources import asset
-from nlviz.web.first_view import CHANNEL, CLIP, FILE, FRAMES, MODEL
+from nlviz.web.bundled_view import CHANNEL, CLIP, FILE, FRAMES, MODEL
 
 
 def made() -> bytes:

@@ -1,8 +1,8 @@
 from .bundle import LENS as LENS
 from .bundle import LIVE_VIEW as LIVE_VIEW
 from .bundle import Script as Script
-from .first_view import FirstView as FirstView
-from .first_view import first_view as first_view
+from .bundled_view import FirstView as FirstView
+from .bundled_view import first_view as first_view
 from .payloads.container import unpack as unpack
 from .payloads.denoise_view import denoise_view as denoise_view
 from .payloads.lens import LensPicture as LensPicture

@@ -1,4 +1,5 @@
 from .attribution import METHOD_NAMES as METHOD_NAMES
+from .attribution import MOST_STEPS as MOST_STEPS
 from .attribution import NOT_WHY as NOT_WHY
 from .attribution import agreement_lines as agreement_lines
 from .attribution import converged_text as converged_text
@@ -13,6 +14,9 @@ from .health import row_lines as row_lines
 from .health import top_keys as top_keys
 from .health import trust as trust
 from .health import unit_text as unit_text
+from .labels import counted as counted
+from .labels import source_label as source_label
+from .labels import times_text as times_text
 from .load_report import Section as Section
 from .load_report import report_text as report_text
 from .load_report import sections as sections

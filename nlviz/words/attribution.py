@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nlviz.analysis.agreement import Agreement
+from nlviz.analysis.attribution import MOST_STEPS as MOST_STEPS
 from nlviz.analysis.attribution import STEPS, Attribution, Method
 from nlviz.sentences import counted
 from nlviz.words.health import Line
