@@ -77,8 +77,8 @@ def _alike(live: Live) -> None:
     )
     st.caption(
         f"At {where}, over the {nlviz.words.counted(found.cells, 'cell')} both can use. "
-        "*Distance alone*: how alike they would be if one knew only the distance. *Chance*: one of them shifted at "
-        "random. Only what lies above both is agreement about the picture."
+        "*Distance alone*: how alike they would be if one knew only the distance. *Chance*: one of "
+        "them shifted at random. Only what lies above both is agreement about the picture."
     )
 
 
