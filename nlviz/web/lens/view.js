@@ -198,6 +198,8 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
 
   function destroy() {
     life.abort();
+    clearTimeout(timers.told);
+    timers.told = 0; // of no page any more
     stop();
     root.replaceChildren();
   }

@@ -147,8 +147,10 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     if (clip.frames > 1) store.play(player.toggle());
   }
 
-  function stop() {
-    told();
+  /** @param {boolean} gone whether nothing comes in its place: what is told then would be of no page */
+  function stop(gone = false) {
+    if (!gone) told();
+    clearTimeout(telling ?? undefined);
     life.abort();
     unsubscribe();
     watcher.disconnect();

@@ -101,7 +101,7 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
 
   function destroy() {
     life.abort();
-    session?.stop();
+    session?.stop(true);
     session = null;
     root.replaceChildren();
   }
