@@ -1,4 +1,4 @@
-"""Panels of the pinned query: its row over time, strongest keys, whether to believe it, saving."""
+"""Panels of the point on the screen: its row over time, strongest keys, trust, health, saving."""
 
 from __future__ import annotations
 

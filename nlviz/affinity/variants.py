@@ -75,7 +75,7 @@ PAIRWISE = Variant(
 UNARY = Variant(
     "unary",
     "Unary",
-    "What every query shares: f of the mean query and the key, the same map wherever you point.",
+    "What every query shares: f of the average query and the key, the same map wherever you point.",
     "Unary part of the exact split: the same for every query",
     part=True,
     split="shared",
@@ -84,7 +84,7 @@ MINUS_MEAN = Variant(
     "minus_mean",
     "Minus mean",
     "This query's row minus the mean row of all queries: what it gives more, or less, than the "
-    "mean query; the ends of the colour bar tell how much.",
+    "average query; the ends of the colour bar tell how much.",
     "Rows minus their mean row: what this query gives more or less",
     part=True,
 )

@@ -24,7 +24,7 @@ def test_attribution_is_computed_when_asked_for() -> None:
     assert not test.exception and not test.error
     told = texts(test)
     assert told.count("rank correlation with") == 2
-    assert "the pinned query's map" in told and "by chance" in told
+    assert "this point's map" in told and "by chance" in told
     assert "1 pass through the network" in told
     assert "attribution_cancel" not in [button.key for button in test.button]
     # Another method has no result yet, and the first one is kept.

@@ -40,7 +40,7 @@ def opened(page: Page, app_url: str, what: str = "clip=cat.jpg&at=0,100,100") ->
 
 def compute(page: Page) -> None:
     """Compute, and wait for the answer; a click that falls into a redraw is made again."""
-    answer = page.get_by_text("rank correlation with the pinned query's map")
+    answer = page.get_by_text("rank correlation with this point's map")
     for _ in range(4):
         settled(page)
         if answer.count():

@@ -117,7 +117,7 @@ def test_number_keys_switch_the_source(page: Page, app_url: str) -> None:
 
 def test_typed_numbers_move_the_live_view(page: Page, app_url: str) -> None:
     opened(page, app_url)
-    page.get_by_text("Query by numbers").click()
+    page.get_by_text("Type a position").click()
     box = page.get_by_label("x (px)", exact=True).last
     box.fill("100")
     box.press("Enter")

@@ -246,6 +246,7 @@ test("parts are told as what they are", () => {
   assert.match(said({ ...shares, column: true }), /^Of what tells apart who looks at this point/);
   assert.match(words.formulaOf({ split: "shared", label: "Unary", pairwise: "gaussian" }).f, /μ/);
   assert.equal(words.formulaOf({ split: null, pairwise: "gaussian" }), words.PAIRWISE.gaussian);
+  assert.doesNotMatch(words.formulaOf({ key: "position", split: null, pairwise: "gaussian" }).f, /x<sub>/);
 });
 
 test("numbers are short", () => {

@@ -247,6 +247,8 @@ export function formulaOf(spec) {
   if (spec.kind === "patch" && spec.noise_bias) {
     return { f: "exp(−max(|P<sub>i</sub>−P<sub>j</sub>|²−2σ², 0)/h²)", name: "non-local means" };
   }
+  // Features play no part there: a Gaussian of the distance, whose width is matched to the block's rows.
+  if (spec.key === "position") return { f: "exp(−|i−j|²/2s²)", name: "Gaussian of the distance in the picture" };
   const kind = PAIRWISE[spec.pairwise] ?? { f: "f", name: spec.pairwise };
   const f = PARTS_F[spec.split]?.[spec.pairwise];
   return f ? { f, name: `${spec.label.toLowerCase()} part` } : kind;
