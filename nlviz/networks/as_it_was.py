@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -23,7 +24,8 @@ def as_it_was(net: nn.Module, *, numbers: bool = False) -> Iterator[None]:
     >>> hasattr(net, "kept")
     False
     """
-    modules = list(net.modules())
+    # The attributes of what was scripted or traced are not Python's.
+    modules = [m for m in net.modules() if not isinstance(m, torch.jit.ScriptModule)]
     before = [
         (attributes, dict(attributes)) for m in modules for attributes in (m.__dict__, m._buffers)
     ]

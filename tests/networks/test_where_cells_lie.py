@@ -485,3 +485,19 @@ def test_the_bundled_network_declares_its_cells_within_a_square_of_the_arithmeti
         # TensorFlow's asymmetric padding: 8m + 7 and 16m + 15; its trained kernels undo the shift.
         assert cells.y == cells.x == Axis(axis.stride, axis.stride - 1)
         assert abs(cells.y.origin - axis.origin) < axis.stride / 2
+
+
+def test_parts_that_were_traced_are_measured() -> None:
+    import warnings
+
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing is old, and in use
+        body = torch.jit.trace(conv(3, 16, 4, 4).eval(), torch.zeros(1, 3, 48, 64))
+    net = Ending(body).eval()
+    with pytest.raises(NotFollowed):
+        cells_of(net, (1, 3, 48, 64))
+    x = torch.randn(1, 3, 48, 64)
+    cells = measured(net, net, x, net.here, lambda args: laid(args[0]))
+    assert cells is not None
+    assert abs(cells.y.stride - 4) < 0.2 and abs(cells.x.stride - 4) < 0.2
