@@ -91,5 +91,5 @@ def test_a_video_network_says_that_one_clip_is_not_the_protocol() -> None:
 def test_other_networks_say_nothing_of_views() -> None:
     test = AppTest.from_function(views_alone, default_timeout=60, args=(False, True)).run()
     assert not test.exception
-    assert "own prediction" in texts(test)
+    assert "own answer" in texts(test)
     assert "This is one clip" not in texts(test) and not test.button
