@@ -68,7 +68,7 @@ test("hovered comes before pinned, pinned before the last place", () => {
   assert.deepEqual(activeQuery(state), { frame: 2, y: 20, x: 30 });
   assert.equal(largeFrame(state), 2);
   store.hover(null);
-  assert.deepEqual(activeQuery(state), { frame: 2, y: 20, x: 30 }, "it rests where the pointer was");
+  assert.deepEqual(activeQuery(state), { frame: 1, y: 11.5, x: 19.5 }, "the panels are about where it opened, so it goes back");
   store.pin({ frame: 0, y: 3, x: 4 });
   store.hover({ frame: 2, y: 20, x: 30 });
   assert.equal(activeQuery(state).frame, 2);
