@@ -21,7 +21,7 @@ from nlviz.captures.freed_memory import give_back
 from nlviz.captures.input_check import checked_input
 from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
-from nlviz.captures.placing import placed
+from nlviz.captures.placing import found_before, placed
 from nlviz.captures.precision import full
 from nlviz.captures.reading import distinct, read
 from nlviz.captures.running import held, input_type, told
@@ -174,6 +174,7 @@ class Model:
     def _recorded(self, clip: Clip, prepared: Prepared) -> tuple[object, Calls]:
         """Run the network under its lock; return its output and the calls of its blocks."""
         with self.exclusive(clip), torch.no_grad():
+            found_before(self.adapter, self.net, prepared)
             with self.recording() as calls:
                 output = self.run(prepared)
             return output, placed(self.adapter, self.net, calls, prepared)

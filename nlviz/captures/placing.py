@@ -47,6 +47,28 @@ def placed(adapter: AnyAdapter, net: nn.Module, calls: Calls, prepared: Prepared
     """
     if not adapter.traces:
         return calls
+    found = found_before(adapter, net, prepared)
+
+    def with_place(name: str) -> list[Any]:
+        runs = calls.runs(name)
+        places = found.get(name, ())
+        if len(places) != len(runs):
+            return list(runs)
+        return [
+            replace(run, places=p.places, cells=p.cells)
+            for run, p in zip(runs, places, strict=True)
+        ]
+
+    return Calls({name: with_place(name) for name in calls})
+
+
+def found_before(adapter: AnyAdapter, net: nn.Module, prepared: Prepared) -> _Found:
+    """Return where the cells of all blocks lie, before the forward pass whose values count.
+
+    Hooks of the user's see the walk, too; what they saw last shall be the real pass.
+    """
+    if not adapter.traces:
+        return {}
     blocks = adapter.blocks(net)
     known = _KNOWN.setdefault(net, {})
     key = (
@@ -60,19 +82,7 @@ def placed(adapter: AnyAdapter, net: nn.Module, calls: Calls, prepared: Prepared
         if len(known) >= _MOST:
             known.clear()
         known[key] = _found(adapter, net, blocks, prepared)
-    found = known[key]
-
-    def with_place(name: str) -> list[Any]:
-        runs = calls.runs(name)
-        places = found.get(name, ())
-        if len(places) != len(runs):
-            return list(runs)
-        return [
-            replace(run, places=p.places, cells=p.cells)
-            for run, p in zip(runs, places, strict=True)
-        ]
-
-    return Calls({name: with_place(name) for name in calls})
+    return known[key]
 
 
 def _found(
