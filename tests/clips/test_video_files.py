@@ -26,7 +26,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "H.264 in mov": ("mov", "libx264", {}),
     "H.264 in a transport stream": ("mpegts", "libx264", {"b_frames": 2, "gop": 12}),
     "H.264 in flv": ("flv", "libx264", {"b_frames": 2, "gop": 12}),
-    "HEVC": ("mp4", "libx265", {"options": {"x265-params": "log-level=none"}}),
+    "HEVC": ("matroska", "libx265", {"options": {"x265-params": "log-level=none"}}),
     "VP9": ("webm", "libvpx-vp9", {"options": {"deadline": "realtime", "cpu-used": "8"}}),
     "AV1": ("matroska", "libsvtav1", {"options": {"preset": "12"}}),
     "MPEG-4 in AVI": ("avi", "mpeg4", {}),

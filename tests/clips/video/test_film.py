@@ -42,7 +42,7 @@ FILMS: dict[str, Made] = {
     "H.264, times that wrap": (
         ("mpegts", "libx264", h264(12, 3), {"muxer": {"output_ts_offset": "95442"}})
     ),
-    "HEVC, closed": ("mp4", "libx265", hevc(13, 0), {"size": WIDE}),
+    "HEVC, closed": ("matroska", "libx265", hevc(13, 0), {"size": WIDE}),
     "HEVC, open": ("matroska", "libx265", hevc(24, 3, open_gop=True), {"size": WIDE}),
     "HEVC in a transport stream": ("mpegts", "libx265", hevc(24, 3, open_gop=True), {"size": WIDE}),
     "MPEG-4 in AVI": ("avi", "mpeg4", mpeg(12, 0), {}),
