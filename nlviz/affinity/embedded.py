@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -13,6 +14,7 @@ from nlviz.affinity.base import Affinity, Indices
 from nlviz.affinity.bias import Bias
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.parity import coarsest, relative_error
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.clips.point import Shape
 from nlviz.errors import OutsideClip
@@ -143,7 +145,32 @@ class EmbeddedAffinity(Affinity):
         The error of ``nlviz.affinity.receipt`` over a sample of queries spread evenly; None where
         values or output were not kept.
         """
-        from nlviz.affinity.receipt import receipt
+        if self.values is None or self.output is None:
+            return None
+        of = coarsest(self.theta, self.phi, self.values, self.output)
+        full = self.in_full()
+        index = full.evenly(sample).to(full.device)
+        values, output = cast(Tensor, full.values), cast(Tensor, full.output)
+        output = output[:, index + full.queries.prefix]
+        softmax = self.pairwise.softmax
+        return relative_error(full.rows(index), values, output, softmax=softmax, of=of)
 
-        found = receipt(self, sample=sample)
-        return None if found is None else found.error
+    def in_full(self) -> EmbeddedAffinity:
+        """Return the affinity with tensors all of one type: float64 if one is, else float32.
+
+        Rows are computed from them, and a softmax needs the digits.
+        """
+        kept = [self.theta, self.phi]
+        kept += [x for x in (self.values, self.output) if x is not None]
+        dtype = torch.float64 if any(x.dtype == torch.float64 for x in kept) else torch.float32
+        if all(x.dtype == dtype for x in kept):
+            return self
+        bias, values, output = self.bias, self.values, self.output
+        return replace(
+            self,
+            theta=self.theta.to(dtype),
+            phi=self.phi.to(dtype),
+            bias=None if bias is None else bias.changed(lambda x: x.to(dtype)),
+            values=None if values is None else values.to(dtype),
+            output=None if output is None else output.to(dtype),
+        )

@@ -173,8 +173,9 @@ class TokenGrid:
 
         An odd axis loses its last token, as the pool does; the grid is not stretched over it.
 
-        >>> TokenGrid((4, 7, 9), (1, 8, 8), (0, 0, 0)).pooled((1, 2, 2))
-        TokenGrid(shape=(4, 3, 4), stride=(1, 16, 16), origin=(0.0, 4.0, 4.0), prefix=0)
+        >>> pooled = TokenGrid((4, 7, 9), (1, 8, 8), (0, 0, 0)).pooled((1, 2, 2))
+        >>> pooled.shape, pooled.stride, pooled.origin
+        ((4, 3, 4), (1, 16, 16), (0.0, 4.0, 4.0))
         """
         (t, h, w), (kt, ky, kx) = self.shape, kernel
         (st, sy, sx), (ot, oy, ox) = self.stride, self.origin

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.affinity.receipt import Receipt, in_full, receipt
+from nlviz.affinity.receipt import Receipt, receipt
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
 from nlviz.networks.as_written import graphs
@@ -164,7 +164,7 @@ def _read_one(
             raise BlockRefused(checked.refusal)
         if checked is not None:
             found.receipts[name] = checked
-        affinity = in_full(affinity)
+        affinity = affinity.in_full()
     found.affinities[name] = affinity
 
 
