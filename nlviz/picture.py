@@ -45,7 +45,7 @@ class Ground:
     ink: tuple[int, int, int]
 
 
-GROUND = Ground(kept=0.12, veil=0.2, ink=(12, 14, 20))
+GROUND = Ground(kept=0.12, veil=0.32, ink=(12, 14, 20))
 
 
 @cache

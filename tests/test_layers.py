@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from nlviz.former_names import NOW
 from tests.imports import Import, imports, modules
 
 ROOT = Path(__file__).parent.parent
@@ -22,6 +23,7 @@ IMPORTS = imports(FILES)
 
 STARTS_THE_APP = ("nlviz.cli.app_entry", "app")
 READS_A_USERS_MODULE = "nlviz.zoo.python_models"
+FORMER_NAMES = "nlviz.former_names"  # its table of names is tested by itself
 SHARED_BY_FAMILIES = {"reading", "family"}
 STREAMLIT = ("app", "nlviz.cli.app_server")
 
@@ -87,7 +89,11 @@ def test_the_entry_starts_the_app_and_nothing_else() -> None:
 
 def test_imports_by_name_can_be_followed() -> None:
     """What a string names can be read in the file, but for the module that a user names."""
-    assert {one.module for one in IMPORTS if one.target is None} <= {READS_A_USERS_MODULE}
+    unread = {one.module for one in IMPORTS if one.target is None}
+    assert unread <= {READS_A_USERS_MODULE, FORMER_NAMES}
+    (floor,) = (n for n, rooms in enumerate(floors()) if FORMER_NAMES in rooms)
+    below = [room for rooms in floors()[floor + 1 :] for room in rooms]
+    assert all(any(within(now, room) for room in below) for now in NOW.values())
 
 
 def test_each_room_is_in_one_layer_and_permits_no_circle() -> None:

@@ -3,6 +3,7 @@ from .cards import CARDS as CARDS
 from .cards import ModelCard as ModelCard
 from .devices import device_name as device_name
 from .devices import list_devices as list_devices
+from .labels import labels_named as labels_named
 from .load import inspect_weights as inspect_weights
 from .load import is_here as is_here
 from .load import list_models as list_models
