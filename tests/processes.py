@@ -56,6 +56,19 @@ def served(folder: Path, *options: str, program: Path | None = None) -> Iterator
         yield Server(f"http://127.0.0.1:{port}", process.pid)
 
 
+def wait_until_it_answers(port: int) -> None:
+    """Wait until a server of Streamlit answers.
+
+    Raises:
+        RuntimeError: when it does not.
+    """
+    end = time.monotonic() + PATIENCE
+    while not _answers(port):
+        if time.monotonic() > end:
+            raise RuntimeError(f"nothing answers on port {port}")
+        time.sleep(0.1)
+
+
 def free_port() -> int:
     """Return a port that nothing listens on."""
     with socket.socket() as probe:
