@@ -9,8 +9,9 @@ uncertainty: the centre of what a cell depends on moves by a stride from cell to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from nlviz.affinity.grid import Axis
 from nlviz.networks.as_it_was import as_it_was
-from nlviz.networks.calls import Calls
+from nlviz.networks.calls import Call, Calls, arguments
 from nlviz.networks.followed import NotFollowed, Placed
 from nlviz.networks.hooks import recorded
 from nlviz.networks.places import Array, Cells, Places
@@ -55,15 +56,22 @@ class Walk:
         """
         self.passes: dict[str, Calls] = {}
         for name, ramp in _ramps(tensor).items():
-            with torch.no_grad(), as_it_was(net, numbers=True), recorded(net, modules) as calls:
+            with (
+                torch.no_grad(),
+                as_it_was(net, numbers=True),
+                recorded(net, modules) as calls,
+                entered(modules) as last,
+            ):
                 try:
                     forward(ramp)
-                except NotFollowed:
-                    raise
                 except Exception as error:
-                    # Behind the last block a head may count on values; before it, nothing may.
-                    if any(name not in calls for name in modules):
+                    # Inside the last block and behind it values may count; before it, nothing may.
+                    if any(name not in calls and name not in last for name in modules):
+                        if isinstance(error, NotFollowed):
+                            raise
                         raise NotFollowed(f"{type(error).__name__}: {error}") from None
+                    unended = {n: runs for n, runs in last.items() if n not in calls}
+                    calls = Calls({**{n: list(calls.runs(n)) for n in calls}, **unended})
             self.passes[name] = calls
 
     def places(self, pick: Pick) -> Places:
@@ -78,6 +86,25 @@ class Walk:
             t, y, x, yy, xx = (found[k] * there for k in ("t", "y", "x", "yy", "xx"))
         spread = np.sqrt(np.clip(yy - y * y, 0, None) + np.clip(xx - x * x, 0, None))
         return Places(t, y, x, spread)
+
+
+@contextmanager
+def entered(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, list[Call]]]:
+    """Record what modules were last given, also where they do not come to an end."""
+    found: dict[str, list[Call]] = {}
+
+    def note(name: str, module: nn.Module, args: Any, given: dict[str, Any]) -> None:
+        found[name] = [Call(arguments(module, args, given), None)]
+
+    handles = [
+        module.register_forward_pre_hook(partial(note, name), with_kwargs=True)
+        for name, module in modules.items()
+    ]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _ramps(tensor: Tensor) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.base import Affinity
-from nlviz.affinity.variants import variant_of
+from nlviz.affinity.variants import LEARNED, variant_of
 from nlviz.analysis.controls import controls
 from nlviz.captures.model import Capture
 from nlviz.errors import InvalidView, did_you_mean
@@ -191,7 +191,7 @@ def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
 def _verified(capture: Capture, view: View) -> tuple[str, ...]:
     """Return the receipt of the block's own rows as a sentence; none of a control."""
     receipt = capture.receipts.get(view.block)
-    own = view.display.source == "learned" and view.display.values == "rows"
+    own = view.display.source == LEARNED.key and view.display.values == "rows"
     return (receipt_caption(receipt.error),) if receipt is not None and own else ()
 
 

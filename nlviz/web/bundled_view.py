@@ -41,13 +41,17 @@ class FirstView:
     display: dict[str, Any]
 
 
-@cache
 def first_view() -> FirstView:
     """Return the bundled live view; nothing of PyTorch, timm or OpenCV is imported.
 
     >>> first_view().block, first_view().shape
     ('stage4', (8, 360, 640))
     """
+    return _read()
+
+
+@cache
+def _read() -> FirstView:
     payload = asset(FILE).read_bytes()
     header, _ = unpack(payload)
     clip = header["clip"]

@@ -10,7 +10,7 @@ from nlviz.sentences import times_text as times_text
 def source_label(key: str) -> str:
     """Return the label of a source of the live view, or its key where there is none.
 
-    >>> source_label("minus_mean")
-    'Minus mean'
+    >>> source_label("none such")
+    'none such'
     """
     return next((variant.label for variant in VARIANTS if variant.key == key), key)

@@ -8,7 +8,6 @@ from nlviz.errors import NlvizError, did_you_mean
 from nlviz.families.reading.data_sets import DATA_SETS
 
 
-@cache
 def labels_named(name: str) -> tuple[str, ...]:
     """Return a list of class names, in the order of the logits.
 
@@ -24,6 +23,11 @@ def labels_named(name: str) -> tuple[str, ...]:
     >>> labels_named("kinetics400")[0], labels_named("kinetics400")[399]
     ('abseiling', 'zumba')
     """
+    return _labels(name)
+
+
+@cache
+def _labels(name: str) -> tuple[str, ...]:
     known = {data.name: data.labels for data in DATA_SETS if data.labels is not None}
     if name not in known:
         raise NlvizError(f"there is no list of labels called {name!r}{did_you_mean(name, known)}")

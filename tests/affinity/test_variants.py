@@ -18,6 +18,7 @@ PROJECT = Path(__file__).parents[2]
 # of tensor (and the example of a view), a pairwise function, a state of health.
 HOMONYMS = {
     "learned": {"nlviz/recipes/training.py"},
+    "position": {"nlviz/web/live_view/pure/words.js"},  # whose formula is its own
     "features": {"nlviz/captures/*", "nlviz/render/save.py"},
     "untrained": {"nlviz/analysis/health.py", "nlviz/words/health.py"},
     "nl_means": {

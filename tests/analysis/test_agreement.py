@@ -156,7 +156,7 @@ def test_the_strip_marks_no_query_and_says_what_it_shows() -> None:
 def test_the_words_follow_the_numbers() -> None:
     values = np.exp(smooth(0))
     lines = agreement_lines(agreement(attributed(values), mapped(values)), of="the mean map")
-    assert lines[0].value == "1.00" and "more than chance" in lines[0].meaning
+    assert lines[0].value == "1.00" and "more than by chance" in lines[0].meaning
     lines = agreement_lines(agreement(attributed(smooth(1)), mapped(values)), of="the mean map")
-    assert "No more than chance" in lines[0].meaning
+    assert "No more agreement than by chance" in lines[0].meaning
     assert cost_text(attributed(values)) == "1 pass through the network, 0.1 s"

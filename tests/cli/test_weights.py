@@ -61,7 +61,7 @@ def test_inspect_with_a_clip_says_whether_the_block_is_alive(ckpt: Path) -> None
     assert result.exit_code == 0, result.output
     assert "layer2.2 on cat.jpg" in result.output
     assert "The block is alive" in result.output
-    assert "of its input's size is what the block adds" in result.output
+    assert "is what the block changes its input by" in result.output
 
 
 def test_a_file_that_is_not_whole_leaves_with_an_error(tmp_path: Path) -> None:

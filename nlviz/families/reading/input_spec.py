@@ -113,7 +113,7 @@ class InputSpec:
             default: number of frames where the network has no preference.
 
         >>> InputSpec(frames=4, stride=16).sampling(), InputSpec().sampling().frames
-        (Sampling(start=0.0, stride=16, frames=4, size=None), 8)
+        (Sampling(start=0.0, stride=16, frames=4, size=None, fps=None), 8)
         """
         return Sampling(stride=self.stride, frames=self.frames or default)
 
