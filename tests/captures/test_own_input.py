@@ -235,3 +235,15 @@ def test_an_input_that_a_network_does_not_take_is_told_with_its_error() -> None:
         nlviz.capture(net, clip, input_spec=InputSpec(size=64, layout="frames"))
     spec = InputSpec(sides=(40, 40), layout="frames")
     assert nlviz.capture(net, clip, input_spec=spec).logits.shape == (5,)
+
+
+def test_a_users_hooks_see_the_pass_alone() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nlviz.NonLocalBlock(8, dimension=2)).eval()
+    seen: list[torch.Tensor] = []
+    net[0].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    clip = nlviz.Clip.from_frames(np.zeros((1, 64, 96, 3), np.uint8))
+    capture = nlviz.capture(net, clip, input_spec=nlviz.InputSpec(size=64, layout="frames"))
+    assert [type(one) for one in seen] == [torch.Tensor]
+    assert capture.affinities["1"].queries.stride == (1, 4, 4)
+    assert len(net[0]._forward_pre_hooks) == 1
