@@ -21,7 +21,7 @@ from nlviz.captures.freed_memory import give_back
 from nlviz.captures.input_check import checked_input
 from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
-from nlviz.captures.placing import found_before, placed
+from nlviz.captures.placing import placed
 from nlviz.captures.precision import full
 from nlviz.captures.reading import distinct, read
 from nlviz.captures.running import held, input_type, told
@@ -33,6 +33,7 @@ from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
 from nlviz.families.reading.adapter import AnyAdapter, Detector, InputSpec, Prepared
 from nlviz.families.reading.report import LoadReport
+from nlviz.networks.acting_hooks import acting_hooks
 from nlviz.networks.as_written import as_written, name_as_written
 from nlviz.networks.calls import Calls, block_and_run
 from nlviz.networks.hooks import recorded
@@ -174,10 +175,9 @@ class Model:
     def _recorded(self, clip: Clip, prepared: Prepared) -> tuple[object, Calls]:
         """Run the network under its lock; return its output and the calls of its blocks."""
         with self.exclusive(clip), torch.no_grad():
-            found_before(self.adapter, self.net, prepared)
-            with self.recording() as calls:
+            with acting_hooks(self.net) as acting, self.recording() as calls:
                 output = self.run(prepared)
-            return output, placed(self.adapter, self.net, calls, prepared)
+            return output, placed(self.adapter, self.net, calls, prepared, acting)
 
     def _walked(self, clip: Clip, prepared: Prepared, calls: Calls) -> frozenset[str]:
         """Return the blocks that ran on one part of the clip after another."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nlviz.families.reading.adapter import AnyAdapter
 from nlviz.families.reading.prepared import Prepared
+from nlviz.networks.acting_hooks import with_hooks
 from nlviz.networks.calls import Call, Calls
 from nlviz.networks.followed import NotFollowed
 from nlviz.networks.places import Cells, NoLattice, Places, lattice
@@ -33,7 +34,13 @@ class _Place:
 _Found = Mapping[str, tuple[_Place, ...]]  # of each run of each block
 
 
-def placed(adapter: AnyAdapter, net: nn.Module, calls: Calls, prepared: Prepared) -> Calls:
+def placed(
+    adapter: AnyAdapter,
+    net: nn.Module,
+    calls: Calls,
+    prepared: Prepared,
+    acting: set[int] | None = None,
+) -> Calls:
     """Return the calls of a forward pass, those of the blocks with the places of their cells.
 
     The network runs a few times on positions, which costs a small part of a forward pass and is
@@ -44,10 +51,11 @@ def placed(adapter: AnyAdapter, net: nn.Module, calls: Calls, prepared: Prepared
         net: the network; the caller holds it.
         calls: what was recorded.
         prepared: its input.
+        acting: the numbers of the hooks that take part in what the network computes.
     """
     if not adapter.traces:
         return calls
-    found = found_before(adapter, net, prepared)
+    found = _known(adapter, net, prepared, acting or set())
 
     def with_place(name: str) -> list[Any]:
         runs = calls.runs(name)
@@ -62,13 +70,8 @@ def placed(adapter: AnyAdapter, net: nn.Module, calls: Calls, prepared: Prepared
     return Calls({name: with_place(name) for name in calls})
 
 
-def found_before(adapter: AnyAdapter, net: nn.Module, prepared: Prepared) -> _Found:
-    """Return where the cells of all blocks lie, before the forward pass whose values count.
-
-    Hooks of the user's see the walk, too; what they saw last shall be the real pass.
-    """
-    if not adapter.traces:
-        return {}
+def _known(adapter: AnyAdapter, net: nn.Module, prepared: Prepared, acting: set[int]) -> _Found:
+    """Return where the cells of all blocks lie, found before or now."""
     blocks = adapter.blocks(net)
     known = _KNOWN.setdefault(net, {})
     key = (
@@ -77,11 +80,13 @@ def found_before(adapter: AnyAdapter, net: nn.Module, prepared: Prepared) -> _Fo
         prepared.order,
         tuple(blocks),
         _settings(net),
+        frozenset(acting),
     )
     if key not in known:
         if len(known) >= _MOST:
             known.clear()
-        known[key] = _found(adapter, net, blocks, prepared)
+        with with_hooks(net, acting):
+            known[key] = _found(adapter, net, blocks, prepared)
     return known[key]
 
 

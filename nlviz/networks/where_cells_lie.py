@@ -58,7 +58,6 @@ class Walk:
         for name, ramp in _ramps(tensor).items():
             with (
                 torch.no_grad(),
-                without_watchers(net),
                 as_it_was(net, numbers=True),
                 recorded(net, modules) as calls,
                 entered(modules) as last,
@@ -87,35 +86,6 @@ class Walk:
             t, y, x, yy, xx = (found[k] * there for k in ("t", "y", "x", "yy", "xx"))
         spread = np.sqrt(np.clip(yy - y * y, 0, None) + np.clip(xx - x * x, 0, None))
         return Places(t, y, x, spread)
-
-
-@contextmanager
-def without_watchers(net: nn.Module) -> Iterator[None]:
-    """Keep a user's hooks out of a pass on positions: they would take these for values.
-
-    Hooks of libraries stay, as they are parts of the computation: those of a weight normalisation,
-    for instance, or of a block that was put in.
-    """
-    kinds = ("_forward_hooks", "_forward_pre_hooks")
-    modules = [m for m in net.modules() if not isinstance(m, torch.jit.ScriptModule)]
-    held = [m.__dict__[kind] for m in modules for kind in kinds]
-    before = [(hooks, dict(hooks)) for hooks in held]
-    for hooks in held:
-        for key in [key for key, hook in hooks.items() if not _of_a_library(hook)]:
-            del hooks[key]
-    try:
-        yield
-    finally:
-        for hooks, all_of_them in before:
-            hooks.clear()
-            hooks.update(all_of_them)
-
-
-def _of_a_library(hook: Any) -> bool:
-    while isinstance(hook, partial):
-        hook = hook.func
-    place = getattr(hook, "__module__", None) or type(hook).__module__
-    return str(place).partition(".")[0] in ("nlviz", "torch", "timm", "peft", "accelerate")
 
 
 @contextmanager

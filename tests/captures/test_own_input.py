@@ -247,3 +247,16 @@ def test_a_users_hooks_see_the_pass_alone() -> None:
     assert [type(one) for one in seen] == [torch.Tensor]
     assert capture.affinities["1"].queries.stride == (1, 4, 4)
     assert len(net[0]._forward_pre_hooks) == 1
+
+
+def test_a_users_hook_that_changes_what_passes_is_part_of_the_network() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nlviz.NonLocalBlock(8, dimension=2)).eval()
+    clip = nlviz.Clip.from_frames(np.zeros((1, 64, 96, 3), np.uint8))
+    spec = nlviz.InputSpec(size=64, layout="frames")
+    assert nlviz.capture(net, clip, input_spec=spec).affinities["1"].queries.shape == (1, 16, 24)
+    handle = net[0].register_forward_hook(lambda module, args, out: out[..., 2:, ::2])
+    found = nlviz.capture(net, clip, input_spec=spec).affinities["1"].queries
+    assert (found.shape, found.stride, found.origin) == ((1, 14, 12), (1, 4, 8), (0, 9.5, 1.5))
+    handle.remove()
+    assert nlviz.capture(net, clip, input_spec=spec).affinities["1"].queries.shape == (1, 16, 24)
