@@ -25,7 +25,7 @@ STARTS_THE_APP = ("nlviz.cli.app_entry", "app")
 READS_A_USERS_MODULE = "nlviz.zoo.python_models"
 FORMER_NAMES = "nlviz.former_names"  # its table of names is tested by itself
 SHARED_BY_FAMILIES = {"reading", "family"}
-STREAMLIT = ("app", "nlviz.cli.app_server")
+STREAMLIT = ("app", "nlviz.cli.app_asgi", "nlviz.cli.app_server")
 
 
 def contract() -> list[list[str]]:

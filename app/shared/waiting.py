@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
 STYLE = """
 <style>
-  .st-key-waiting {
+:root body .st-key-waiting {
+  & {
     position: fixed; top: 3.5rem; left: 50%; transform: translateX(-50%); z-index: 999980;
     width: min(34rem, 92vw); height: 0; overflow: visible; gap: 0;
   }
-  .st-key-waiting [data-testid="stVerticalBlock"] {
+  [data-testid="stVerticalBlock"] {
     background: var(--nlv-over, Canvas); border-radius: 0.6rem; padding: 0.6rem 0.9rem;
     box-shadow: 0 2px 14px rgb(0 0 0 / 25%); gap: 0.4rem;
   }
+}
 </style>
 """
 

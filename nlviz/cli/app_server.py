@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -14,6 +15,9 @@ from pathlib import Path
 
 from nlviz.cli.app_entry import app_module
 from nlviz.errors import NlvizError
+
+ended = threading.Event()
+"""The server has ended by itself, in order, as an interrupt asked it to."""
 
 
 def serve(address: str, *, port: int | None, browser: bool, options: Sequence[str]) -> None:
@@ -35,18 +39,28 @@ def serve(address: str, *, port: int | None, browser: bool, options: Sequence[st
     sys.setswitchinterval(0.0005)
     # Plotly, which Streamlit imports, looks into NumPy where it finds it: it must not find a half.
     import_module("numpy")
+    ended.clear()
+    # The server ends in order, and raises its signal again afterwards.
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         if browser:
             threading.Thread(target=_open_when_up, args=(url, port), daemon=True).start()
         print(f"nlviz opens at {url}", file=sys.stderr)
         _run_streamlit(port, options)
     except KeyboardInterrupt:
-        _leave(130)
-        raise
+        if not ended.is_set():
+            _leave(130)
+            raise
     except SystemExit as end:
         _leave(end.code if isinstance(end.code, int) else int(end.code is not None))
         raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
     _leave(0)
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _run_streamlit(port: int, options: Sequence[str]) -> None:
@@ -63,7 +77,7 @@ def _run_streamlit(port: int, options: Sequence[str]) -> None:
         streamlit_cli.main(
             [
                 "run",
-                str(Path(__file__).with_name("app_entry.py")),
+                str(Path(__file__).with_name("app_asgi.py")),
                 "--server.address=127.0.0.1",
                 f"--server.port={port}",
                 # Neither asks for an e-mail address nor opens a page of its own.

@@ -353,7 +353,7 @@ def test_the_app_is_started_on_this_machine_only(started: list[list[str]]) -> No
     result = run("app", "--no-browser", "--port", "8599", "--server.maxUploadSize=7")
     assert result.exit_code == 0, result.output
     (arguments,) = started
-    assert Path(arguments[1]).name == "app_entry.py"
+    assert Path(arguments[1]).name == "app_asgi.py"
     assert Path(arguments[1]).is_file()
     assert {"--server.address=127.0.0.1", "--server.port=8599"} <= set(arguments)
     assert arguments[-1] == "--server.maxUploadSize=7"

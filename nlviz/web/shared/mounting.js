@@ -21,6 +21,12 @@ function sameBytes(a, b) {
   return true;
 }
 
+/** Let the page's own style see, outside of the shadow root, that a view has its height. */
+function markDrawn(root) {
+  const { host } = root.getRootNode();
+  if (host) host.dataset.nlvizDrawn = "";
+}
+
 function release({ channel, handle }) {
   if (channels().get(channel) === handle) channels().delete(channel);
 }
@@ -57,7 +63,7 @@ export function mounting(mountIn) {
       const channel = headOf(data).channel ?? null;
       if (entry.channel !== channel) release(entry);
       entry.channel = channel;
-      entry.handle.show(data).catch((error) => console.error(error));
+      entry.handle.show(data).catch((error) => console.error(error)).finally(() => markDrawn(entry.root));
       if (channel) {
         channels().set(channel, entry.handle);
         const message = waiting().get(channel);
