@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import threading
 from collections.abc import Callable
@@ -22,6 +24,7 @@ def start() -> None:
     global _thread
     with _lock:
         if _thread is None:
+            atexit.register(gc.unfreeze)  # what was spared ends in order
             _thread = threading.Thread(target=_work, daemon=True)
             _thread.start()
 
@@ -36,6 +39,15 @@ def running() -> bool:
     return _thread is not None and _thread.is_alive()
 
 
+def spare() -> None:
+    """Let what was imported so far alone, where the collector looks for garbage.
+
+    Streamlit looks through everything after each run. What PyTorch imports is half a million
+    objects that stay: a quarter of a second, in which no thread goes on.
+    """
+    gc.freeze()
+
+
 def _work() -> None:
     """Import what the first page needs, and compute the pages' first views into the app's cache."""
     try:
@@ -47,10 +59,13 @@ def _work() -> None:
         _ = nlviz.render.attention_of, nlviz.words.trust, nlviz.words.row_lines
         for first_view in first_views[:1]:
             _fill(first_view)
+        spare()
     finally:
         _done.set()
     for first_view in first_views[1:]:
         _fill(first_view)
+    gc.collect()
+    spare()
 
 
 def _fill(first_view: Callable[[], None]) -> None:

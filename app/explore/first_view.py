@@ -1,4 +1,8 @@
-"""The view of a first visit: bundled, so that it is on the screen before PyTorch is imported."""
+"""The view that a visit begins with: bundled, so that it is on the screen before all else.
+
+On a server that has just started it stands before PyTorch is imported; later, before the browser
+has fetched what the sidebar and the panels are made of.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +18,28 @@ from ..shared import live_view
 from .choices import Choices
 from .state import STATE, first_choice
 
-LATEST = 6.0  # seconds after which the rest is loaded, whatever the browser says
+LATEST = 6.0  # seconds after which the rest follows, whatever the browser says
 LOOKS = 0.4  # seconds between two looks at whether it is there
+STANDS = "first_view_stands"  # whether the browser has drawn it, in the session
 
 
 def draw() -> bool:
-    """Draw the bundled view where it is asked for and nothing better is there yet.
+    """Draw the bundled view where it is asked for, until it stands and the rest is there.
 
     What the reader pins or chooses in the live view meanwhile is kept.
 
     Returns:
         Whether it was drawn, and the rest of the page is to follow.
     """
-    if warm_up.done() or not is_first(STATE.now):
+    rest_is_there = warm_up.done() and st.session_state.get(STANDS, False)
+    if rest_is_there or not is_first(STATE.now):
         return False
     bundled = nlviz.web.first_view()
     STATE.settle(bundled.shape, bundled.opening, bundled.heads)
     with st.sidebar:
         st.caption("Clips, networks and blocks to choose from follow in a moment.")
     _picture(bundled)
-    live_view.when_drawn(STATE.name, warm_up.start)
+    live_view.when_drawn(STATE.name, _stands)
     st.session_state.setdefault("first_view_since", time.monotonic())
     _rest_follows()
     return True
@@ -75,12 +81,20 @@ def _picture(bundled: nlviz.web.FirstView) -> None:
     STATE.show(bundled.payload, display=bundled.display)
 
 
+def _stands() -> None:
+    st.session_state[STANDS] = True
+    warm_up.start()
+
+
 @st.fragment(run_every=LOOKS)
 def _rest_follows() -> None:
-    if warm_up.done():
-        st.rerun()
     if time.monotonic() - st.session_state.first_view_since > LATEST:
-        warm_up.start()
+        _stands()
+    if warm_up.done():
+        if st.session_state.get(STANDS, False):
+            st.rerun()
+        return
+    warm_up.spare()
     st.caption(
         "PyTorch and the network are being loaded; what belongs to the pinned point follows here. "
         "The picture answers meanwhile."

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.processes import served
+from tests.browser.gated import gated
 
 pytestmark = pytest.mark.browser
-
-# What is loaded behind the first view waits for a file here, so that a test can look before.
-_PROGRAM = """#!{python}
-import sys, time
-from pathlib import Path
-from nlviz.cli import main
-from nlviz.cli.app_entry import app_module
-warm_up = app_module("warm_up")
-work = warm_up._work
-def later():
-    Path("drawn.txt").write_text(str("torch" in sys.modules))
-    while not Path("go").exists():
-        time.sleep(0.05)
-    work()
-warm_up._work = later
-sys.argv[0] = "nlviz"
-main()
-"""
 
 
 def visited(browser: Browser, url: str) -> Page:
@@ -44,18 +25,15 @@ def query(page: Page) -> str:
 
 
 def test_the_first_view_needs_no_pytorch_and_stays(browser: Browser, tmp_path: Path) -> None:
-    program = tmp_path / "nlviz"
-    program.write_text(_PROGRAM.format(python=sys.executable))
-    program.chmod(0o755)
-    with served(tmp_path, program=program) as server:
+    with gated(tmp_path) as server:
         page = visited(browser, server.url)
         page.get_by_text("PyTorch and the network are being loaded").wait_for()
         page.wait_for_function("window.__nlvizChannels?.get('explore')?.timings.length > 0")
         for _ in range(200):  # the browser says that it has drawn, which begins the rest
-            if (tmp_path / "drawn.txt").exists():
+            if server.drawn.exists():
                 break
             page.wait_for_timeout(100)
-        assert (tmp_path / "drawn.txt").read_text() == "False"
+        assert server.drawn.read_text() == "False"
         # What is done meanwhile is kept.
         page.locator(".nlv-large").evaluate("tile => { tile.dataset.same = 'yes'; }")
         page.locator(".nlv-large .nlv-picture").click(position={"x": 60, "y": 40})
@@ -64,7 +42,7 @@ def test_the_first_view_needs_no_pytorch_and_stays(browser: Browser, tmp_path: P
         second = visited(browser, server.url)  # another visitor is not kept waiting
         assert query(second) != pinned
         second.context.close()
-        (tmp_path / "go").touch()
+        server.open()
         page.get_by_text("Can this map be believed?").wait_for()
         page.get_by_text("Save this view").wait_for()
         assert query(page) == pinned
