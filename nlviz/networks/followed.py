@@ -77,6 +77,7 @@ class Placed(Tensor):
     """
 
     parts: frozenset[int] = frozenset()  # axes along which it is a part of another in its memory
+    of_pairs: bool = False  # logits or weights of pairs, which have no place, or a view of them
 
     @classmethod
     def __torch_function__(
@@ -104,18 +105,38 @@ class Placed(Tensor):
             if target is not None and rule is not _written:
                 return _into(target, found)
             view = rule in (_as_it_is, _reshaped)
-            return _placed(found, args[0] if view and isinstance(args[0], Placed) else None)
+            placed = _placed(found, args[0] if view and isinstance(args[0], Placed) else None)
+            pairs = isinstance(args[0], Placed) and args[0].of_pairs and rule is not _product
+            if isinstance(placed, Placed) and (rule is _nothing or pairs or _of_two(rule, args)):
+                placed.of_pairs = True
+            return placed
+
+
+def _of_two(rule: Rule, args: tuple[Any, ...]) -> bool:
+    """Check whether a product was of two tensors of positions."""
+    return rule is _product and len(_positions(args)) > 1
 
 
 def _into(target: Any, found: Any) -> Any:
     """Write positions into a tensor, and into all that shares its memory."""
     if not isinstance(target, Placed) or not isinstance(found, Tensor):
         raise NotFollowed("writing into another tensor")
+    if target.of_pairs:
+        return target
     shared = [d for d in range(target.dim()) if alike([target], d)]
-    if target.parts.intersection(shared) or not all(alike([found], d) for d in shared):
+    one_row = all(_one_row(found, d) for d in shared)
+    if not target.parts and not one_row:
+        target.data = found.clone(memory_format=torch.contiguous_format)
+        return target
+    if target.parts.intersection(shared) or not one_row:
         raise NotFollowed("writing into one row seen many times")
     thin(target, shared).copy_(thin(found, shared))
     return target
+
+
+def _one_row(x: Tensor, dim: int) -> bool:
+    """Check whether a tensor is the same all along an axis, whether or not it is stored so."""
+    return alike([x], dim) or bool((x == x.narrow(dim, 0, 1)).all())
 
 
 def _placed(value: Any, source: Placed | None = None) -> Any:
@@ -311,6 +332,8 @@ def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     target, *rest = args
     if not isinstance(target, Placed):
         raise NotFollowed("writing into another tensor")
+    if target.of_pairs:
+        return target
     if any(alike([target], d) for d in range(target.dim())):
         if target.parts:
             raise NotFollowed("writing into one row seen many times")

@@ -220,7 +220,17 @@ def _patches(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     )
 
 
+def _folded(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``F.fold``: a cell lies where the pixels lie on the average that it is the sum of."""
+    x = (args[0] if args else kwargs["input"]).contiguous()
+    rest = args[1:]
+    given = {k: v for k, v in kwargs.items() if k != "input"}
+    fold = torch.nn.functional.fold
+    return fold(x, *rest, **given) / fold(torch.ones_like(x), *rest, **given).clamp(min=1)
+
+
 AXIS_RULES: dict[str, Rule] = {
+    "fold": _folded,
     **dict.fromkeys([f"conv{n}d" for n in "123"], _convolution),
     **dict.fromkeys([f"conv_transpose{n}d" for n in "123"], _transposed),
     **dict.fromkeys(

@@ -55,7 +55,7 @@ class Walk:
             NotFollowed: when an operation's effect on positions is not known.
         """
         self.passes: dict[str, Calls] = {}
-        for name, ramp in _ramps(tensor).items():
+        for name, ramp in ramps(tensor).items():
             with (
                 torch.no_grad(),
                 as_it_was(net, numbers=True),
@@ -107,7 +107,7 @@ def entered(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, list[Call]]]
             handle.remove()
 
 
-def _ramps(tensor: Tensor) -> dict[str, Tensor]:
+def ramps(tensor: Tensor) -> dict[str, Tensor]:
     """Return pictures of ones, frames, rows, columns and their squares, as positions."""
     clip = tensor.dim() == 5
     shape = tuple(tensor.shape)

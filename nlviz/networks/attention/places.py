@@ -1,0 +1,151 @@
+"""Where the tokens of every attention product lie: the network runs on positions in their place.
+
+q and k as they enter a product have gone through all that moves tokens: windows, shifts, pooling,
+merging, class tokens put before or behind. On positions (``nlviz.networks.followed``) each then
+says where its token lies, and the same positions in all of its channels; where channels lie apart
+and rows do not, the product is one of channels, which is no map of places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nlviz.networks.as_it_was import as_it_was
+from nlviz.networks.attention.watch import watched
+from nlviz.networks.followed import NotFollowed, Placed
+from nlviz.networks.followed_axes import alike, thin
+from nlviz.networks.places import Array
+from nlviz.networks.where_cells_lie import ramps
+
+APART = 1e-6  # positions of one token in two channels differ by less, in frames and pixels
+
+
+@dataclass(frozen=True, eq=False)
+class TokenPlaces:
+    """Where the tokens of one factor lie.
+
+    Attributes:
+        at: (entries, tokens, 3) frame, row and column of the input; NaN for what has no place.
+        spread: pixels over which a token is a mean, at most.
+        of_channels: whether the axis of its tokens is one of channels.
+    """
+
+    at: Array
+    spread: float = 0.0
+    of_channels: bool = False
+
+
+Factors = Mapping[int, tuple[TokenPlaces, TokenPlaces]]
+
+
+def places_of_products(
+    net: nn.Module, forward: Callable[[Tensor], Any], tensor: Tensor
+) -> Factors:
+    """Return where the tokens of q and k of each product lie, by the number of the product.
+
+    Args:
+        net: the network; it is left as it was.
+        forward: runs it on another picture.
+        tensor: the picture, (1, channels, T, H, W) or (T, channels, H, W).
+
+    Raises:
+        NotFollowed: when an operation's effect on positions is not known before any product.
+
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.patch = nn.Conv2d(3, 8, 4, 4)
+    ...     def forward(self, x):
+    ...         x = self.patch(x).flatten(2).mT
+    ...         return (x @ x.mT).softmax(-1) @ x
+    >>> net = Net()
+    >>> q, k = places_of_products(net, net, torch.zeros(1, 3, 8, 12))[0]
+    >>> q.at[0, :, 2]
+    array([1.5, 5.5, 9.5, 1.5, 5.5, 9.5])
+    """
+    passes: dict[str, dict[int, tuple[Tensor, Tensor]]] = {}
+    ramp_of = ramps(tensor)
+    # Which products are of channels is seen where all places differ, and told to the other passes.
+    of_channels: set[int] = set()
+    for name, ramp in {"all": _all_apart(ramp_of), **ramp_of}.items():
+        with (
+            torch.no_grad(),
+            as_it_was(net, numbers=True),
+            watched(net, positions=True) as watch,
+        ):
+            watch.of_channels = of_channels
+            watch.by_channel = _by_channel if name == "all" else None
+            try:
+                forward(ramp)
+            except Exception as error:
+                if not watch.seen.factors:
+                    if isinstance(error, NotFollowed):
+                        raise
+                    raise NotFollowed(f"{type(error).__name__}: {error}") from None
+        passes[name] = dict(watch.seen.factors)
+    del passes["all"]
+    numbers = set.intersection(*(set(found) for found in passes.values()))
+    return {
+        number: (
+            _placed({name: found[number][0] for name, found in passes.items()}, number in of_channels),
+            _placed({name: found[number][1] for name, found in passes.items()}, number in of_channels),
+        )
+        for number in sorted(numbers)
+    }
+
+
+def _all_apart(ramp_of: Mapping[str, Tensor]) -> Tensor:
+    """Return a picture in which every pixel has a number of its own."""
+    x = ramp_of["x"]
+    _, w = x.shape[-2:]
+    y = ramp_of["y"] * w
+    return x + y + ramp_of["t"] * w * x.shape[-2]  # type: ignore[no-any-return]
+
+
+def _placed(found: Mapping[str, Tensor], of_channels: bool) -> TokenPlaces:
+    """Return where the tokens of a factor lie, (..., tokens, channels) on each ramp."""
+    shape = found["mass"].shape
+    count = int(np.prod(shape[:-2]))
+    if not all(isinstance(x, Placed) for x in found.values()):
+        return TokenPlaces(np.full((count, shape[-2], 3), np.nan))
+    kept = {name: x.as_subclass(Tensor) for name, x in found.items()}
+    mass = _mean(kept["mass"])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        there = np.where(np.abs(mass) > 1e-9, 1.0, np.nan) / mass
+        t, y, x, yy, xx = (_mean(kept[name]) * there for name in ("t", "y", "x", "yy", "xx"))
+    spread = np.sqrt(np.clip(yy - y * y, 0, None) + np.clip(xx - x * x, 0, None))
+    at = np.stack([t, y, x], -1)
+    finite = spread[~np.isnan(spread)]
+    return TokenPlaces(
+        at.reshape(count, shape[-2], 3),
+        float(finite.max()) if finite.size else 0.0,
+        of_channels,
+    )
+
+
+def _mean(x: Tensor) -> Array:
+    """Return the mean over channels, (..., tokens), in double precision."""
+    x = thin(x, [x.dim() - 1]) if alike([x], x.dim() - 1) else x.mean(-1, keepdim=True)
+    found: Array = x[..., 0].double().cpu().numpy()
+    return found
+
+
+def _by_channel(x: Tensor) -> bool:
+    """Check whether the channels of a token lie apart while the tokens do not."""
+    if not isinstance(x, Placed):
+        return False
+    x = x.as_subclass(Tensor)
+    last = x.dim() - 1
+    if x.shape[last] == 1 or alike([x], last):
+        return False
+    thinned = thin(x, [d for d in range(last) if alike([x], d)]).double()
+    apart = float((thinned.amax(last) - thinned.amin(last)).max())
+    tokens = thinned.mean(last)
+    between = float((tokens.amax(-1) - tokens.amin(-1)).max()) if tokens.shape[-1] > 1 else 0.0
+    return apart > APART and between < apart / 2

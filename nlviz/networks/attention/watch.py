@@ -1,0 +1,458 @@
+"""Sees the attention products of a forward pass, whoever wrote them, and leaves it as it is.
+
+A function mode of torch sees every call of a torch function, whichever way the caller came by its
+name. Three forms are known:
+
+    fused     F.scaled_dot_product_attention(q, k, v, ...)
+    packed    F.multi_head_attention_forward, whose body runs in sight, so it is one of the others
+    written   a product of two tensors; then whatever is done to it; then a product with the values
+
+What a written form did in between is followed where it is known (``tags``), and read off the
+numbers where it is not; either way rows are compared with what left the product. Everything is
+copied as it enters, so a network may change it in place afterwards.
+"""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from nlviz.networks.attention.contraction import Contraction, arranged, contraction
+from nlviz.networks.attention.products import (
+    AttentionProduct,
+    checked,
+    flat,
+    grouped,
+    product_of,
+)
+from nlviz.networks.attention.tags import (
+    Tag,
+    Term,
+    changed,
+    kept_where,
+    normalised,
+    tag_of,
+    tag_of_weights,
+)
+from nlviz.networks.calls import in_backward
+
+_FUSED = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
+_SOFTMAXES = frozenset((torch.softmax, Tensor.softmax, F.softmax))
+_IN_SIGHT: dict[str, Any] = {}
+
+
+@dataclass
+class Seen:
+    """What was seen of one forward pass.
+
+    Attributes:
+        products: in the order in which they ended.
+        factors: of a pass on positions: of each product its factors, by its number.
+        unread: modules in which a softmax was seen that no product of a known form followed.
+    """
+
+    products: list[AttentionProduct] = field(default_factory=list)
+    factors: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+
+class WatchAttention(TorchFunctionMode):
+    """Collects the attention products of this thread.
+
+    >>> q, k, v = torch.randn(3, 2, 4, 5, 6).unbind(0)
+    >>> with WatchAttention() as watch:
+    ...     y = F.scaled_dot_product_attention(q, k, v)
+    ...     z = (q @ k.mT * 0.5).softmax(-1) @ v
+    >>> fused, written = watch.seen.products
+    >>> round(fused.scale, 4), written.scale, fused.size, written.error < written.tolerance
+    (0.4082, 0.5, (8, 5, 5), True)
+    """
+
+    def __init__(
+        self,
+        *,
+        keep: Container[str] | None = None,
+        positions: bool = False,
+    ) -> None:
+        """Begin to watch.
+
+        Args:
+            keep: names of the modules whose products are wanted; None for all.
+            positions: whether tensors hold positions instead of values: then factors are kept.
+        """
+        super().__init__()
+        self.seen = Seen()
+        self.keep, self.positions = keep, positions
+        self.by_channel: Callable[[Tensor], bool] | None = None
+        self.of_channels: set[int] = set()
+        self.path: list[str] = []
+        self._tags: dict[int, tuple[weakref.ref[Tensor], Tag]] = {}
+        self._products = 0
+        self._packed = False
+
+    @property
+    def module(self) -> str:
+        """Name of the innermost module that runs."""
+        return self.path[-1] if self.path else ""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = dict(kwargs or {})
+        if in_backward():
+            return func(*args, **given)
+        if func is F.scaled_dot_product_attention:
+            return self._fused(args, given)
+        if func is F.multi_head_attention_forward:
+            with self:
+                return _body_in_sight(func)(*args, **given)
+        found = contraction(func, args, given)
+        if found is not None:
+            return self._product(found, func, args, given)
+        tag = self._tag(args[0]) if args else None
+        if func in _SOFTMAXES:
+            return self._softmax(tag, func, args, given)
+        if tag is None and len(args) > 1:
+            return self._second(func, args, given)
+        output = func(*args, **given)
+        if tag is not None and isinstance(output, Tensor):
+            self._follow(_name(func), tag, args, given, output)
+        return output
+
+    def _second(
+        self, func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any]
+    ) -> Any:
+        """Run what may have a tagged tensor behind its first argument: ``where(m, x, -inf)``."""
+        tag = self._tag(args[1])
+        output = func(*args, **given)
+        if tag is None or not isinstance(output, Tensor):
+            return output
+        name = _name(func)
+        if name == "where" and len(args) > 2 and not isinstance(args[2], Tensor):
+            self._set(output, kept_where(tag, args[0], args[2]))
+        elif name == "where" and len(args) > 2 and args[2].numel() == 1:
+            self._set(output, kept_where(tag, args[0], args[2]))
+        elif name in ("add", "radd", "mul", "rmul", "multiply"):
+            self._follow(name, tag, (args[1], args[0], *args[2:]), given, output)
+        return output
+
+    def _fused(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        given = {**dict(zip(_FUSED, args, strict=False)), **options}
+        q, k, v = (given[name] for name in _FUSED[:3])
+        number, self._products = self._products, self._products + 1
+        if self.positions:
+            self.seen.factors[number] = (q, k)
+            if self._of_channels(number, q):
+                return F.scaled_dot_product_attention(*args, **options)
+            # What attention returns lies where its query lies.
+            return q.mean(-1, keepdim=True).expand(*q.shape[:-1], v.shape[-1])
+        if not self._wanted(self.module):
+            return F.scaled_dot_product_attention(*args, **options)
+        if given.get("enable_gqa") and k.shape[-3] != q.shape[-3]:
+            k, v = grouped(k, v, q.shape[-3])
+        batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+        mask = given.get("attn_mask")
+        terms = ()
+        if mask is not None:
+            terms = (_term_of_mask(mask, (*batch, q.shape[-2], k.shape[-2])),)
+        scale = given.get("scale")
+        product = AttentionProduct(
+            number,
+            self.module,
+            flat(q, batch),
+            flat(k, batch),
+            scale=q.shape[-1] ** -0.5 if scale is None else float(scale),
+            terms=terms,
+            causal=bool(given.get("is_causal")),
+        )
+        # The values are looked at behind the product, so they are copied before it.
+        values = v.expand(*batch, *v.shape[-2:]).reshape(-1, *v.shape[-2:])
+        output = F.scaled_dot_product_attention(*args, **options)
+        if given.get("dropout_p"):
+            note = "Dropout was left on in its product: these are the weights before it."
+            self.seen.products.append(replace(product, note=note))
+            return output
+        y = output.reshape(-1, *output.shape[-2:])
+        self.seen.products.append(checked(product, values, y))
+        return output
+
+    def _product(
+        self,
+        found: Contraction,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        given: dict[str, Any],
+    ) -> Any:
+        number, self._products = self._products, self._products + 1
+        if self.positions and found.plain:
+            self.seen.factors[number] = (
+                found.laid_out("x", (found.batch, found.rows, found.summed)),
+                found.laid_out("y", (found.batch, found.columns, found.summed)),
+            )
+        left, right = self._tag(found.x), self._tag(found.y)
+        if left is not None or right is not None:
+            output = func(*args, **given)
+            weights = "y" if left is None or (right is not None and right.normalised) else "x"
+            tag = right if weights == "y" else left
+            assert tag is not None
+            placed = self._attention(found, weights, tag, output)
+            if placed is not None:
+                return placed
+            if left is not None and right is not None:
+                return output
+        else:
+            output = None
+        learned = isinstance(found.x, nn.Parameter) and isinstance(found.y, nn.Parameter)
+        wanted = found.plain and not learned and self._wanted(self.module)
+        tag = tag_of(found, number, self.module, copy=not self.positions) if wanted else None
+        if output is None:
+            output = func(*args, **given)
+        if tag is not None and isinstance(output, Tensor):
+            self._set(output, tag)
+        return output
+
+    def _softmax(
+        self, tag: Tag | None, func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any]
+    ) -> Any:
+        dim = given.get("dim", args[1] if len(args) > 1 else None)
+        output = func(*args, **given)
+        if not isinstance(dim, int) or not isinstance(output, Tensor):
+            return output
+        logits = args[0] if args else given.get("input")
+        if tag is not None:
+            tag = self._read_off(logits, tag)
+            tag = normalised(tag, dim)
+        if tag is None and output.dim() > 2 and self._wanted(self.module):
+            tag = tag_of_weights(output, dim, self.module)
+            self.seen.unread.setdefault(self.module, "a softmax of what was no product")
+        if tag is not None:
+            self._set(output, tag)
+        return output
+
+    def _read_off(self, logits: Tensor, tag: Tag) -> Tag:
+        """Return the tag of logits with what was added to them read off their numbers.
+
+        Where an operation was not known, or a view of the logits was written, all that was done is
+        a term: logits minus scaled q k^T.
+        """
+        written = not logits.is_inference() and logits._version != tag.version
+        if not (written or tag.unknown) or self.positions or logits.device.type == "meta":
+            return tag
+        now = tag.in_order(logits)
+        q, k = tag.first.q, tag.first.k
+        if now is None or q is None or k is None:
+            return tag
+        base = (q @ k.mT) * tag.scale
+        if tag.scales is not None:
+            base = base * tag.scales[:, None, None]
+        batch, rows, columns = tag.first.size
+        rest = Term((now - base).detach(), (batch,), (rows,), (columns,))
+        return replace(tag, terms=(rest,), unknown="")
+
+    def _attention(self, found: Contraction, weights: str, tag: Tag, output: Any) -> Any:
+        """Record an attention where a product sums over the keys of tagged weights.
+
+        Returns:
+            The product, or on positions what lies where the queries lie; None where it is none.
+        """
+        own, other = ("x", "y") if weights == "x" else ("y", "x")
+        tensor, axes = getattr(found, own), getattr(found, f"{own}_axes")
+        values, value_axes = getattr(found, other), getattr(found, f"{other}_axes")
+        if tensor.dim() != tag.shadow.dim() or not found.plain:
+            return None
+        roles = dict(zip(axes, tag.roles(), strict=True))
+        summed = [a for a in found.summed if roles[a] != "any"]
+        kinds = {roles[a] for a in summed}
+        size = {"columns": tag.first.size[2], "rows": tag.first.size[1]}
+        if not summed and tag.first.size[2] == 1:
+            kinds = {"columns"}
+        if len(kinds) != 1:
+            return None
+        role = kinds.pop()
+        covered = 1
+        for a in summed:
+            covered *= tensor.shape[axes.index(a)]
+        if role not in size or covered != size[role]:
+            return None
+        order = dict(zip(axes, tag.shadow.stride(), strict=True))
+        by_stride = partial(sorted, key=lambda a: -order[a])
+        keys = tuple(by_stride(found.summed))
+        batch = tuple(by_stride(a for a in axes if roles[a] in ("batch", "any") and a not in keys))
+        queries = tuple(by_stride(a for a in axes if a not in keys and a not in batch))
+        own_values = tuple(a for a in value_axes if a not in axes)
+        if self.positions:
+            return self._at_queries(found, tag, role, (batch, queries), output)
+        product = product_of(tag, role, self.module)
+        if not self._wanted(product.module):
+            return output
+        sizes = found.sizes()
+        missing = tuple(a for a in batch if a not in value_axes)
+        v = values.reshape((1,) * len(missing) + tuple(values.shape))
+        v = arranged(v, (*missing, *value_axes), ((), batch, keys, own_values), sizes)
+        sizes |= dict(zip(found.out_axes, output.shape, strict=True))
+        if any(a not in found.out_axes for a in (*batch, *queries)):
+            return None
+        y = arranged(output, found.out_axes, ((), batch, queries, own_values), sizes)
+        w = tensor.permute(*(axes.index(a) for a in (*batch, *queries, *keys)))
+        w = w.reshape(len(v), -1, v.shape[1])
+        if product.q is not None and product.q.shape[:2] != w.shape[:2]:
+            return None
+        if not tag.normalised and _learned(found, tag):
+            return None
+        self.seen.unread.pop(product.module, None)
+        self.seen.products.append(checked(product, v, y, w))
+        return output
+
+    def _at_queries(
+        self,
+        found: Contraction,
+        tag: Tag,
+        role: str,
+        axes: tuple[tuple[str, ...], tuple[str, ...]],
+        output: Tensor,
+    ) -> Tensor:
+        """Return a product on positions: what attention returns lies where its query lies."""
+        q = tag.first.k if role == "rows" else tag.first.q
+        if q is None or self._of_channels(tag.first.number, q):
+            return output
+        if any(a not in found.out_axes for group in axes for a in group):
+            return output
+        sizes = dict(zip(found.out_axes, output.shape, strict=True))
+        own = tuple(a for a in found.out_axes if a not in axes[0] and a not in axes[1])
+        order = (*axes[0], *axes[1], *own)
+        x = q.mean(-1).reshape(*(sizes[a] for a in (*axes[0], *axes[1])), *(1 for _ in own))
+        return x.permute(*(order.index(a) for a in found.out_axes)).expand(output.shape)
+
+    def _follow(
+        self,
+        name: str,
+        tag: Tag,
+        args: tuple[Any, ...],
+        given: dict[str, Any],
+        output: Tensor,
+    ) -> None:
+        tensor = args[0]
+        if not tensor.is_inference() and output is not tensor and tensor._version != tag.version:
+            tag = replace(tag, unknown="a part of it was written in place")
+        if output.numel() != tensor.numel():
+            return
+        found = changed(name, tag, args, given)
+        if found is not None:
+            self._set(output, found)
+
+    def _of_channels(self, number: int, q: Tensor) -> bool:
+        """Check whether a product is one of channels, on positions."""
+        if self.by_channel is not None and self.by_channel(q):
+            self.of_channels.add(number)
+        return number in self.of_channels
+
+    def _wanted(self, module: str) -> bool:
+        return self.keep is None or module in self.keep
+
+    def _tag(self, x: Any) -> Tag | None:
+        if not isinstance(x, Tensor):
+            return None
+        held = self._tags.get(id(x))
+        return held[1] if held is not None and held[0]() is x else None
+
+    def _set(self, x: Tensor, tag: Tag) -> None:
+        number = id(x)
+
+        def gone(ref: weakref.ref[Tensor]) -> None:
+            held = self._tags.get(number)
+            if held is not None and held[0] is ref:
+                del self._tags[number]
+
+        version = 0 if x.is_inference() else x._version
+        self._tags[number] = (weakref.ref(x, gone), replace(tag, version=version))
+
+
+@contextmanager
+def watched(
+    net: nn.Module, *, keep: Container[str] | None = None, positions: bool = False
+) -> Iterator[WatchAttention]:
+    """Watch the attention products of a network while the ``with`` block runs.
+
+    Args:
+        net: the network that will run.
+        keep: names of the modules whose products are wanted; None for all.
+        positions: whether it runs on positions.
+
+    >>> layer = nn.MultiheadAttention(6, 2, batch_first=True).eval()
+    >>> x = torch.randn(1, 5, 6)
+    >>> with torch.no_grad(), watched(nn.ModuleDict({"a": layer})) as watch:
+    ...     y, rows = layer(x, x, x, average_attn_weights=False)
+    >>> found = watch.seen.products[0]
+    >>> found.module, found.size, found.error <= found.tolerance
+    ('a', (2, 5, 5), True)
+    """
+    watch = WatchAttention(keep=keep, positions=positions)
+    handles = []
+    for name, module in net.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            continue
+
+        def enter(module: nn.Module, args: Any, name: str = name) -> None:
+            watch.path.append(name)
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            watch.path.pop()
+
+        handles.append(module.register_forward_pre_hook(enter))
+        handles.append(module.register_forward_hook(leave))
+    try:
+        with watch:
+            yield watch
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _name(func: Callable[..., Any]) -> str:
+    """Return the name of a function without marks of being in place, reflected or a method."""
+    return str(getattr(func, "__name__", "")).strip("_")
+
+
+def _term_of_mask(mask: Tensor, full: tuple[int, ...]) -> Term:
+    """Return what a mask of fused attention adds to the logits, or keeps of them."""
+    x = mask.reshape((1,) * (len(full) - mask.dim()) + tuple(mask.shape))
+    for axis, stride in enumerate(x.stride()):
+        if stride == 0 and x.shape[axis] > 1:
+            x = x.narrow(axis, 0, 1)
+    kept = x.detach().clone(memory_format=torch.contiguous_format)
+    return Term(kept, full[:-2], full[-2:-1], full[-1:], masks=mask.dtype == torch.bool)
+
+
+def _learned(found: Contraction, tag: Tag) -> bool:
+    """Check whether a chain without a softmax is two layers of fixed weights, as of an adapter."""
+    return isinstance(found.x, nn.Parameter) or isinstance(found.y, nn.Parameter)
+
+
+def _body_in_sight(func: Any) -> Any:
+    """Return a function of torch whose own calls are seen, too.
+
+    Its body is the same code; it asks whether somebody else wants to handle it, which is answered
+    with no, else the mode would be asked again without end.
+    """
+    if func.__name__ not in _IN_SIGHT:
+        names = {**func.__globals__, "has_torch_function": lambda tensors: False}
+        found = types.FunctionType(
+            func.__code__, names, func.__name__, func.__defaults__, func.__closure__
+        )
+        found.__kwdefaults__ = func.__kwdefaults__
+        _IN_SIGHT[func.__name__] = found
+    return _IN_SIGHT[func.__name__]
