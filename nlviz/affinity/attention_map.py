@@ -69,6 +69,7 @@ class AttentionMap:
             row.
         name: what the map is of, the block's name for instance.
         title: name, direction and values in words; made from these where it is not given.
+        token: name of the query where it is a token without a place; else empty.
 
     >>> keys = TokenGrid((1, 2, 3), (1, 8, 8))
     >>> weights = np.array([[[0.5, 0.25, 0.0], [0.25, 0.0, 0.0]]], np.float32)
@@ -91,6 +92,7 @@ class AttentionMap:
     name: str = "map"
     values: Values = "weights"
     direction: Direction = "from"
+    token: str = ""
 
     def __post_init__(self) -> None:
         if not self.title:

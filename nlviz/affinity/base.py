@@ -58,6 +58,8 @@ class Affinity(ABC):
         clip_shape: frames, height and width of the clip, where known; places outside are refused.
         note: a sentence on what a reader must know of this affinity, or empty.
         prefix_name: what the tokens without a place are, "the class token" for instance.
+        token_names: names of the queries without a place, ``cls`` and ``registers.0`` for instance,
+            one for each; empty where they cannot be asked for.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Affinity(ABC):
     clip_shape: Shape | None
     note: str = ""
     prefix_name: str = "tokens without a place"
+    token_names: tuple[str, ...] = ()
 
     @abstractmethod
     def rows(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
@@ -177,15 +180,24 @@ class Affinity(ABC):
             counted += len(index)
         return MeanRows(torch.stack(means, 1), counted)
 
+    def token_rows(self) -> Float[Tensor, "heads prefix all_keys"]:
+        """Return the rows of the queries without a place, keys without a place first.
+
+        Raises:
+            NlvizError: when this affinity has no such queries.
+        """
+        raise NlvizError(f"the affinity of {self.name} has no queries without a place")
+
     def map(
         self,
         *,
-        frame: float,
-        y: float,
-        x: float,
+        frame: float | None = None,
+        y: float | None = None,
+        x: float | None = None,
         head: Head = None,
         direction: Direction = "from",
         values: Values = "weights",
+        token: str | None = None,
     ) -> AttentionMap:
         """Return the row of the query at a place of the clip, laid on the key grid.
 
@@ -198,10 +210,14 @@ class Affinity(ABC):
                 the place, all queries that look at it, on the query grid.
             values: ``"weights"`` are the rows, ``"logits"`` what they are before C, and
                 ``"difference"`` the rows minus the mean row of all queries.
+            token: name of a query without a place in the stead of one: ``"cls"``, or
+                ``"registers.2"``. Where each frame has its own, ``frame`` chooses; without it the
+                map holds the row of each frame's token in that frame, all together summing to 1.
 
         Raises:
             OutsideClip: when the place is not in the clip, or there is no such head.
-            NlvizError: for logits of an affinity without logits.
+            NlvizError: for logits of an affinity without logits, a token that is not there, or
+                neither a place nor a token.
 
         >>> theta = torch.tensor([[[0.0], [2.0], [4.0]]])
         >>> from nlviz.affinity.embedded import EmbeddedAffinity
@@ -210,6 +226,13 @@ class Affinity(ABC):
         >>> a.map(frame=0, y=0, x=1, values="logits").weights
         array([[[0., 4., 8.]]], dtype=float32)
         """
+        if token is not None:
+            return self._token_map(token, frame, head, direction, values)
+        if frame is None or y is None or x is None:
+            raise NlvizError(
+                "a query is a place, frame=, y= and x=, or a token, "
+                f"token={self.token_names[0] if self.token_names else 'cls'!r} where there is one"
+            )
         if self.clip_shape is not None:
             Point(frame, y, x).inside(self.clip_shape)
         asked, grid = self.queries, self.keys
@@ -243,6 +266,46 @@ class Affinity(ABC):
             name=self.name,
             values=shown,
             direction=direction,
+        )
+
+    def _token_map(
+        self, token: str, frame: float | None, head: Head, direction: Direction, values: Values
+    ) -> AttentionMap:
+        """Return the row of a query without a place, or of one in every frame together."""
+        names = self.token_names
+        if token not in names:
+            known = ", ".join(dict.fromkeys(names)) or "no tokens without a place as queries"
+            raise NlvizError(
+                f"a token is one of those that {self.name} has: {known}; got {token!r}"
+            )
+        if direction != "from" or values != "weights":
+            raise NlvizError(
+                "a token without a place is asked for its own row of weights; leave out direction "
+                "and values"
+            )
+        rows = self.token_rows()
+        own = [i for i, name in enumerate(names) if name == token]
+        if frame is not None and len(own) > 1:
+            at = round(frame * len(own) / self.keys.shape[0]) if self.keys.shape[0] else 0
+            own = [own[min(max(at, 0), len(own) - 1)]]
+        line = self._one_head(rows[:, own].mean(1), head)
+        prefix = self.keys.prefix
+        mask = self.support.mask_apart(self.queries, self.keys)
+        reached = None if mask is None else mask[own].any(0)[prefix:]
+        if reached is not None and bool(reached.all()):
+            reached = None
+        middle = self.keys.centre(0) if frame is None else Point(frame, *self.keys.centre(0)[1:])
+        return AttentionMap(
+            weights=line[prefix:].reshape(self.keys.shape).numpy(),
+            query=middle,
+            keys=self.keys,
+            off_grid=float(line[:prefix].sum()),
+            reachable=None if reached is None else reached.reshape(self.keys.shape).numpy(),
+            signed=self.pairwise.signed,
+            normalised=self.pairwise.softmax and head != "max",
+            title=f"{self.name}, from {token}",
+            name=self.name,
+            token=token,
         )
 
     def map_to(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:

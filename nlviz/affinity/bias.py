@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nlviz.affinity.grid import TokenGrid
+from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
 
 
@@ -148,40 +149,56 @@ class KeyBias(Bias):
 
 @dataclass(frozen=True, eq=False)
 class OffsetBias(Bias):
-    """A number for each offset from a query to a key, in cells; queries and keys are one grid.
-
-    Keys without a place have no offset; nothing is added to their logits.
+    """A number for each offset from a query to a key; queries and keys are one grid.
 
     Attributes:
-        table: (heads or 1, 2t-1, 2h-1, 2w-1); the number at (t-1, h-1, w-1) is added where the key
-            is the query itself, the next one along an axis where the key lies one cell further.
+        table: (heads or 1, 2t-1, 2h-1, 2w-1); the number in the middle is added where the key is
+            the query itself, the next one along an axis where the key lies one step further.
+            Offsets beyond the table, as of keys beyond a window, have no number.
+        step: cells of one step along each axis.
+        apart: (heads or 1, prefix) numbers of the keys without a place; 0 where it is None.
 
     >>> line = TokenGrid((1, 1, 3))
     >>> table = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).reshape(1, 1, 1, 5)
     >>> OffsetBias(table).at(line, line, torch.tensor([0, 2]))
     tensor([[[ 0.,  1.,  2.],
              [-2., -1.,  0.]]])
+    >>> OffsetBias(table[..., 1:4]).at(line, line, torch.tensor([0]))
+    tensor([[[0., 1., 0.]]])
     """
 
     kind: ClassVar[str] = "offset"
     table: Float[Tensor, "heads_or_1 offsets_t offsets_y offsets_x"]
+    step: Shape = (1, 1, 1)
+    apart: Float[Tensor, "heads_or_1 prefix"] | None = None
 
     @property
     def tensor(self) -> Float[Tensor, "heads_or_1 offsets_t offsets_y offsets_x"]:
         """The numbers: the table."""
         return self.table
 
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Bias:
+        """Return the bias with its numbers changed one by one: scaled, or of another type."""
+        apart = None if self.apart is None else change(self.apart)
+        return replace(self, table=change(self.table), apart=apart)
+
     def check(self, queries: TokenGrid, keys: TokenGrid) -> None:
         """Refuse grids that differ, and a table of another size.
 
         Raises:
-            NlvizError: when queries and keys are not one grid, or offsets have no number.
+            NlvizError: when queries and keys are not one grid, or the table has no middle.
         """
-        wanted = tuple(2 * n - 1 for n in keys.shape)
-        if queries.shape != keys.shape or tuple(self.table.shape[1:]) != wanted:
+        most = tuple(2 * n - 1 for n in keys.shape)
+        got = tuple(self.table.shape[1:])
+        if (
+            queries.shape != keys.shape
+            or any(n % 2 == 0 or n > m for n, m in zip(got, most, strict=True))
+            or min(self.step) < 1
+            or (self.apart is not None and self.apart.shape[1] != keys.prefix)
+        ):
             raise NlvizError(
-                f"a bias by offset has {wanted} numbers between {queries.shape} queries and as "
-                f"many keys; got {tuple(self.table.shape[1:])} and {keys.shape} keys"
+                f"a bias by offset has {most} numbers between {queries.shape} queries and as "
+                f"many keys, or fewer where keys lie in windows; got {got} and {keys.shape} keys"
             )
 
     def at(
@@ -191,6 +208,8 @@ class OffsetBias(Bias):
         every = torch.arange(keys.size, device=indices.device)
         placed = self._offsets(keys, indices[:, None], every[None])
         apart = placed.new_zeros(len(placed), len(indices), keys.prefix)
+        if self.apart is not None:
+            apart = apart + self.apart[:, None]
         return torch.cat([apart, placed], 2)
 
     def column(
@@ -203,11 +222,22 @@ class OffsetBias(Bias):
     def _offsets(self, grid: TokenGrid, queries: Tensor, keys: Tensor) -> Tensor:
         """Return the number at the offset from each query to each key, heads first."""
         _, h, w = grid.shape
-        t, y, x = (
-            k - q + n - 1
-            for k, q, n in zip(_places(keys, h, w), _places(queries, h, w), grid.shape, strict=True)
-        )
-        return self.table.flatten(1)[:, (t * (2 * h - 1) + y) * (2 * w - 1) + x]
+        sizes = self.table.shape[1:]
+        found: Tensor | None = None
+        there: Tensor | None = None
+        for k, q, n, step in zip(
+            _places(keys, h, w), _places(queries, h, w), sizes, self.step, strict=True
+        ):
+            away = k - q
+            at = away.div(step, rounding_mode="floor") + n // 2
+            inside = (at >= 0) & (at < n) & (away % step == 0)
+            at = at.clamp(0, n - 1)
+            found = at if found is None else found * n + at
+            there = inside if there is None else there & inside
+        assert found is not None
+        assert there is not None
+        numbers = self.table.flatten(1)[:, found]
+        return numbers if bool(there.all()) else numbers.where(there, 0.0)
 
 
 def _places(indices: Tensor, h: int, w: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -38,6 +38,9 @@ class EmbeddedAffinity(Affinity):
         clip_shape: frames, height and width of the clip, where known; places outside are refused.
         note: a sentence on what a reader must know of this affinity, or empty.
         prefix_name: what the tokens without a place are, "the class token" for instance.
+        token_names: names of the queries without a place, ``cls`` for instance; empty for none.
+        apart_bias: added to the logits of the queries without a place, (heads or 1, prefix, keys),
+            or None.
 
     >>> torch.manual_seed(0) and None
     >>> theta, phi = torch.randn(1, 12, 5), torch.randn(1, 6, 5)
@@ -63,6 +66,8 @@ class EmbeddedAffinity(Affinity):
     clip_shape: Shape | None = None
     note: str = ""
     prefix_name: str = "tokens without a place"
+    token_names: tuple[str, ...] = ()
+    apart_bias: Float[Tensor, "heads_or_1 prefix all_keys"] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.bias, Tensor):
@@ -106,6 +111,17 @@ class EmbeddedAffinity(Affinity):
         if mask is not None:
             logits = logits.masked_fill(~mask, -torch.inf)
         return logits
+
+    def token_rows(self) -> Float[Tensor, "heads prefix all_keys"]:
+        """Return the rows of the queries without a place, class token and registers."""
+        prefix = self.queries.prefix
+        logits = self.pairwise.logits(self.theta[:, :prefix], self.phi)
+        if self.apart_bias is not None:
+            logits = logits + self.apart_bias
+        mask = self.support.mask_apart(self.queries, self.keys)
+        if mask is not None:
+            logits = logits.masked_fill(~mask.to(logits.device), -torch.inf)
+        return self.pairwise.normalise(logits)
 
     def column(self, key: int) -> Float[Tensor, "heads queries"]:
         """Return the weight that every query gives to the key with this flat index.
@@ -173,4 +189,5 @@ class EmbeddedAffinity(Affinity):
             bias=None if bias is None else bias.changed(lambda x: x.to(dtype)),
             values=None if values is None else values.to(dtype),
             output=None if output is None else output.to(dtype),
+            apart_bias=None if self.apart_bias is None else self.apart_bias.to(dtype),
         )

@@ -50,6 +50,11 @@ class Support(metaclass=_OfKinds):
     kind: ClassVar[str]
     frames_per_group: int | None
     own_prefix: bool
+    _kinds: ClassVar[dict[str, type[Support]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if "kind" in cls.__dict__:
+            Support._kinds[cls.kind] = cls
 
     if TYPE_CHECKING:  # what the factory takes
 
@@ -120,9 +125,15 @@ class Support(metaclass=_OfKinds):
         """Return the support whose groups, where it has such, have tokens without a place each."""
         return self
 
-    def without_prefix(self) -> Support:
+    def between_placed(self, queries: TokenGrid, keys: TokenGrid) -> Support:
         """Return the support between the tokens that have a place."""
         return self
+
+    def mask_apart(
+        self, queries: TokenGrid, keys: TokenGrid
+    ) -> Bool[Tensor, "prefix all_keys"] | None:
+        """Return which keys the queries without a place reach, such keys first; None for all."""
+        return None
 
     def sentence(self, keys: TokenGrid) -> str:
         """Return in a sentence what a query reaches; empty where that is every key."""
@@ -143,11 +154,10 @@ class Support(metaclass=_OfKinds):
         Traceback (most recent call last):
         nlviz.errors.NlvizError: a support's frames_per_group must be a whole number from 1, got 0
         """
-        kinds = {kind.kind: kind for kind in KINDS}
-        kind = kinds.get(str(told.get("kind")))
+        kind = Support._kinds.get(str(told.get("kind")))
         if kind is None:
             got = str(told.get("kind"))[:40]
-            raise NlvizError(f"a support is one of {', '.join(kinds)}, got {got!r}")
+            raise NlvizError(f"a support is one of {', '.join(Support._kinds)}, got {got!r}")
         given = {k: v for k, v in told.items() if k != "kind"}
         if unknown := given.keys() - {f.name for f in fields(cast(Any, kind))}:
             raise NlvizError(f"a support of kind {kind.kind} has no field {min(unknown)!r}")
@@ -159,7 +169,7 @@ class Support(metaclass=_OfKinds):
         return torch.ones(len(indices), keys.prefix, dtype=torch.bool, device=indices.device)
 
 
-class _Ungrouped(Support):
+class Ungrouped(Support):
     """What kinds without groups of frames have in the place of groups."""
 
     frames_per_group: int | None = None
@@ -167,7 +177,7 @@ class _Ungrouped(Support):
 
 
 @dataclass(frozen=True)
-class Everything(_Ungrouped):
+class Everything(Ungrouped):
     """Every query reaches every key.
 
     >>> Everything().mask(TokenGrid((1, 2, 3)), TokenGrid((1, 2, 3)), torch.tensor([0])) is None
@@ -244,9 +254,27 @@ class FrameGroups(Support):
         """Return the support whose groups have tokens without a place each."""
         return replace(self, own_prefix=True)
 
-    def without_prefix(self) -> FrameGroups:
+    def between_placed(self, queries: TokenGrid, keys: TokenGrid) -> FrameGroups:
         """Return the support between the tokens that have a place."""
         return replace(self, own_prefix=False)
+
+    def mask_apart(
+        self, queries: TokenGrid, keys: TokenGrid
+    ) -> Bool[Tensor, "prefix all_keys"] | None:
+        """Return which keys the queries without a place reach, such keys first; None for all.
+
+        >>> grid = TokenGrid((2, 1, 2), prefix=2)
+        >>> FrameGroups(1, own_prefix=True).mask_apart(grid, grid)
+        tensor([[ True, False,  True,  True, False, False],
+                [False,  True, False, False,  True,  True]])
+        """
+        if not self.own_prefix or not queries.prefix:
+            return None
+        groups = -(-queries.shape[0] // self.frames_per_group)
+        group = torch.arange(queries.prefix) * groups // queries.prefix
+        apart = torch.arange(keys.prefix) * groups // max(keys.prefix, 1)
+        of_keys = torch.cat([apart, self._groups(keys, torch.arange(keys.size), queries)])
+        return group[:, None] == of_keys[None, :]
 
     def sentence(self, keys: TokenGrid) -> str:
         """Return in a sentence what a query reaches."""
@@ -274,7 +302,7 @@ class FrameGroups(Support):
 
 
 @dataclass(frozen=True)
-class Window(_Ungrouped):
+class Window(Ungrouped):
     """Keys around a query, or around the block of queries that it belongs to.
 
     Queries and keys are the same tokens.
@@ -379,7 +407,7 @@ class Window(_Ungrouped):
         return {"kind": self.kind, **asdict(self)}
 
 
-KINDS: tuple[type[Support], ...] = (Everything, FrameGroups, Window)
+KINDS: tuple[type[Support], ...] = (Everything, FrameGroups, Window)  # whose keys are a box
 ALL_KEYS: Support = Everything()
 
 

@@ -72,6 +72,8 @@ def variants(capture: Capture, block: str) -> list[Variant]:
     """
     affinity = capture.affinities[block]
     missing = set()
+    if block not in capture.features:
+        missing |= {FEATURES, UNTRAINED}
     if not isinstance(capture.blocks.get(block), NonLocalBlock):
         missing.add(UNTRAINED)
     if not can_split(affinity):
@@ -170,7 +172,7 @@ def _untrained(capture: Capture, block: str) -> Affinity:
         theta,
         phi,
         *_placed(learned),
-        support=learned.support.without_prefix(),
+        support=learned.support.between_placed(learned.queries, learned.keys),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -21,19 +21,15 @@ from nlviz.captures.freed_memory import give_back
 from nlviz.captures.input_check import checked_input
 from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
-from nlviz.captures.placing import placed
+from nlviz.captures.passes import Pass, Runner
 from nlviz.captures.precision import full
-from nlviz.captures.reading import distinct, read
 from nlviz.captures.running import held, input_type, told
 from nlviz.captures.time_covered import coverage, lengthened
-from nlviz.captures.walking import walked
 from nlviz.clips.clip import Clip
-from nlviz.clips.detections import Detection
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
 from nlviz.families.reading.adapter import AnyAdapter, Detector, InputSpec, Prepared
 from nlviz.families.reading.report import LoadReport
-from nlviz.networks.acting_hooks import acting_hooks
 from nlviz.networks.as_written import as_written, name_as_written
 from nlviz.networks.calls import Calls, block_and_run
 from nlviz.networks.hooks import recorded
@@ -94,12 +90,17 @@ class Model:
         self.prepare = prepare
         self.output = output
         self._places: dict[Any, Places] = {}
+        self._seen: tuple[str, ...] = ()  # blocks that a pass has shown, where only that tells
         self._estimates: dict[tuple[object, ...], Estimate | None] = {}
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """Names of the blocks, in forward order."""
-        return tuple(self.adapter.blocks(self.net))
+        """Names of the blocks, in forward order.
+
+        Of attention in a network of an unknown family, these are its modules whose code computes
+        it, until a capture has shown which do.
+        """
+        return self._seen or tuple(self.adapter.blocks(self.net))
 
     @property
     def device(self) -> torch.device:
@@ -107,7 +108,13 @@ class Model:
         first = next(self.net.parameters(), None)
         return torch.device("cpu") if first is None else first.device
 
-    def capture(self, clip: Clip, *, progress: Listener | None = None) -> Capture:
+    def capture(
+        self,
+        clip: Clip,
+        *,
+        blocks: Sequence[str] | None = None,
+        progress: Listener | None = None,
+    ) -> Capture:
         """Run one forward pass and keep theta and phi of every block.
 
         The network is left as it was, also after an exception; it runs in eval mode without a
@@ -115,11 +122,13 @@ class Model:
 
         Args:
             clip: the input.
+            blocks: names of the blocks that are kept; by default all.
             progress: called with a sentence and a share in [0, 1] between the stages; an exception
                 it raises stops the capture.
 
         Raises:
             OutOfMemory: when the device's memory does not suffice; the sentence says what would.
+            UnknownBlock: when there is no block of a name that is asked for.
 
         >>> import nlviz
         >>> from nlviz.resources import asset
@@ -133,10 +142,10 @@ class Model:
         prepared = self.prepared(clip)
         self.check_memory(prepared)
         tell("Running the network", 0.2)
-        output, calls = self._recorded(clip, prepared)
+        done = self._runner(clip).run_once(prepared, blocks)
         tell("Reading the affinities", 0.9)
-        capture = self._read(clip, prepared, output, calls)
-        del prepared, output, calls
+        capture = self._captured(clip, prepared, done)
+        del prepared, done
         give_back()
         return capture
 
@@ -172,38 +181,19 @@ class Model:
             choice=self.output,
         )
 
-    def _recorded(self, clip: Clip, prepared: Prepared) -> tuple[object, Calls]:
-        """Run the network under its lock; return its output and the calls of its blocks."""
-        with self.exclusive(clip), torch.no_grad():
-            with acting_hooks(self.net) as acting, self.recording() as calls:
-                output = self.run(prepared)
-            return output, placed(self.adapter, self.net, calls, prepared, acting)
+    def _runner(self, clip: Clip) -> Runner:
+        return Runner(
+            self.net, self.adapter, self.run, partial(self.exclusive, clip), self.recording
+        )
 
-    def _walked(self, clip: Clip, prepared: Prepared, calls: Calls) -> frozenset[str]:
-        """Return the blocks that ran on one part of the clip after another."""
-        blocks = distinct(self.adapter.blocks(self.net))
-
-        def rerun(picture: Tensor) -> Calls:
-            with (
-                self.exclusive(clip),
-                torch.no_grad(),
-                recorded(self.net, blocks) as again,
-            ):
-                self.run(prepared, picture)
-            return again
-
-        return walked(blocks, calls, prepared.tensor, prepared.clip_shape[0], rerun)
-
-    def _read(self, clip: Clip, prepared: Prepared, output: object, calls: Calls) -> Capture:
-        """Read affinities, features and detections from what was recorded."""
-        walks = self._walked(clip, prepared, calls)
-        found = read(self.adapter, self.net, calls, prepared, walks)
-        detections: tuple[Detection, ...] = ()
+    def _captured(self, clip: Clip, prepared: Prepared, done: Pass) -> Capture:
+        """Return the capture that a forward pass makes."""
         scores = ClassScores(None)
         if not isinstance(self.adapter, Detector):
-            scores = self.class_scores(output, prepared)
-        else:
-            detections = self.adapter.detections(output, calls)
+            scores = self.class_scores(done.output, prepared)
+        found = done.readings
+        if self.adapter.watches and found.affinities:
+            self._seen = tuple(found.affinities)
         return Capture(
             clip=clip,
             logits=None if scores.logits is None else scores.logits.detach().cpu(),
@@ -212,7 +202,7 @@ class Model:
             blocks=MappingProxyType(found.blocks),
             about=replace(self.about, device=str(self.device), independent=scores.independent),
             labels=self.labels,
-            detections=detections,
+            detections=done.detections,
             notes=(*coverage(clip, self.input_spec), *prepared.notes, *scores.notes),
             receipts=MappingProxyType(found.receipts),
         )

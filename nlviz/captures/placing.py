@@ -79,7 +79,7 @@ def _known(adapter: AnyAdapter, net: nn.Module, prepared: Prepared, acting: set[
         tuple(prepared.tensor.shape),
         prepared.order,
         tuple(blocks),
-        _settings(net),
+        settings(net),
         frozenset(acting),
     )
     if key not in known:
@@ -156,7 +156,7 @@ def _measured(
         return None
 
 
-def _settings(net: nn.Module) -> int:
+def settings(net: nn.Module) -> int:
     """Return a number that changes with the strides and sizes of a network's layers."""
     return hash(
         tuple(

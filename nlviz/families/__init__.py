@@ -32,8 +32,11 @@ _FILES = (
     "timm.vit",
     "tushar_n",
 )
+_ANY = "attention"  # takes what no other does
 
-FAMILIES: tuple[Family, ...] = tuple(import_module(f"nlviz.families.{f}").FAMILY for f in _FILES)
+FAMILIES: tuple[Family, ...] = tuple(
+    import_module(f"nlviz.families.{f}").FAMILY for f in (*_FILES, _ANY)
+)
 
 
 def family_named(name: str) -> Family:

@@ -120,10 +120,11 @@ def render_bytes(
 def attention_of(affinity: Affinity, view: View) -> AttentionMap:
     """Return the map that a view shows: its direction, head, values and what it leaves out."""
     display, at = _shown(affinity, view.display), view.query
-    place = {"frame": at.frame, "y": at.y, "x": at.x}
     logits = display.values == "logits"
     attention = affinity.map(
-        **place,
+        frame=at.frame,
+        y=at.y,
+        x=at.x,
         head=display.head,
         direction=display.direction,
         values="logits" if logits else "weights",

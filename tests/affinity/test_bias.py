@@ -133,7 +133,7 @@ def test_a_matrix_and_what_does_not_fit_are_refused() -> None:
         (drawn(1, 30, 32), r"got shape \(1, 30, 32\), a matrix"),
         (drawn(1, 32), r"got shape \(1, 32\)"),
         (drawn(1, 1, 31), "for each of 32 keys, got 31"),
-        (OffsetBias(drawn(1, 3, 5, 7)), r"has \(3, 5, 9\) numbers .* got \(3, 5, 7\)"),
+        (OffsetBias(drawn(1, 3, 5, 8)), r"has \(3, 5, 9\) numbers .* got \(3, 5, 8\)"),
     ):
         with pytest.raises(NlvizError, match=rule):
             EmbeddedAffinity(

@@ -216,7 +216,7 @@ def test_what_makes_no_sense_is_told() -> None:
 @pytest.mark.parametrize(
     ("told", "rule"),
     [
-        ({"kind": "ring"}, "one of all, frame_groups, window, got 'ring'"),
+        ({"kind": "ring"}, "one of all, frame_groups, window, key_sets, got 'ring'"),
         ({}, "got 'None'"),
         ({"kind": "all", "rows": 1}, "all has no field 'rows'"),
         ({"kind": "frame_groups"}, "frames_per_group is missing"),

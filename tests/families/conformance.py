@@ -81,7 +81,30 @@ def timm_vit() -> Live:
     return VisionTransformer(num_classes=5, reg_tokens=2, **size).eval(), None
 
 
+def of_unknown_code() -> Live:
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.qkv, self.project = nn.Linear(10, 30), nn.Linear(10, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            q, k, v = self.qkv(x).unflatten(-1, (3, 2, 5)).permute(2, 0, 3, 1, 4)
+            return x + self.project(((q @ k.mT).softmax(-1) @ v).transpose(1, 2).flatten(2))
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches, self.one, self.head = nn.Conv2d(3, 10, 8, 8), Attends(), nn.Linear(10, 7)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.one(self.patches(x).flatten(2).mT).mean(1))
+
+    torch.manual_seed(0)
+    return Net().eval(), InputSpec(size=48, multiple=8, layout="frames")
+
+
 LIVE: dict[str, Callable[[], Live]] = {
+    "attention": of_unknown_code,
     "lite-nl": lambda: (awake(LiteNL()).eval(), None),
     "torchvision-detection": detection,
     "video-resnet": video_resnet,
@@ -119,6 +142,10 @@ def check_live(family: Family, live: Live) -> None:
     capture = model.capture(CLIP)
     assert capture.affinities
     assert hooks(net) == before
+    assert family.blocks is not None
+    if family.blocks.watches:
+        check_attention(model, capture)
+        return
     for name, affinity in capture.affinities.items():
         assert isinstance(affinity, EmbeddedAffinity)
         check_rows(affinity)
@@ -135,6 +162,18 @@ def check_live(family: Family, live: Live) -> None:
             assert health.effect.logits > 0
     if capture.logits is not None:
         torch.testing.assert_close(capture.logits, model.logits(CLIP), rtol=0, atol=0)
+
+
+def check_attention(model: Model, capture: nlviz.Capture) -> None:
+    """Rows are those that the network computed, and it computes what it does without us."""
+    for name, affinity in capture.affinities.items():
+        assert isinstance(affinity, EmbeddedAffinity)
+        assert capture.receipts[name].holds
+        rows = affinity.rows(torch.arange(affinity.queries.size))
+        assert_close(rows.sum(-1), torch.ones(rows.shape[:2]))
+        assert affinity.clip_shape == CLIP.shape
+    assert capture.logits is not None
+    torch.testing.assert_close(capture.logits, model.logits(CLIP), rtol=0, atol=0)
 
 
 def hooks(net: nn.Module) -> int:

@@ -54,6 +54,7 @@ class Adapter(ABC, Generic[BlockT]):
 
     traces: bool = True
     products: bool = False
+    watches: bool = False
 
     @abstractmethod
     def blocks(self, net: nn.Module) -> dict[str, BlockT]:
@@ -80,6 +81,10 @@ class Adapter(ABC, Generic[BlockT]):
         self, name: str, block: BlockT, calls: Mapping[str, Call], prepared: Prepared
     ) -> Affinity:
         """Return one block's affinity from what was recorded."""
+
+    def token_names(self, net: nn.Module) -> tuple[str, ...]:
+        """Return the names of a picture's tokens without a place, in the order of the network."""
+        return ()
 
     def features(
         self, name: str, block: BlockT, calls: Mapping[str, Call]

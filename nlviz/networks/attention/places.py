@@ -44,9 +44,7 @@ class TokenPlaces:
 Factors = Mapping[int, tuple[TokenPlaces, TokenPlaces]]
 
 
-def places_of_products(
-    net: nn.Module, forward: Callable[[Tensor], Any], tensor: Tensor
-) -> Factors:
+def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor: Tensor) -> Factors:
     """Return where the tokens of q and k of each product lie, by the number of the product.
 
     Args:
@@ -93,8 +91,12 @@ def places_of_products(
     numbers = set.intersection(*(set(found) for found in passes.values()))
     return {
         number: (
-            _placed({name: found[number][0] for name, found in passes.items()}, number in of_channels),
-            _placed({name: found[number][1] for name, found in passes.items()}, number in of_channels),
+            _placed(
+                {name: found[number][0] for name, found in passes.items()}, number in of_channels
+            ),
+            _placed(
+                {name: found[number][1] for name, found in passes.items()}, number in of_channels
+            ),
         )
         for number in sorted(numbers)
     }
@@ -105,7 +107,7 @@ def _all_apart(ramp_of: Mapping[str, Tensor]) -> Tensor:
     x = ramp_of["x"]
     _, w = x.shape[-2:]
     y = ramp_of["y"] * w
-    return x + y + ramp_of["t"] * w * x.shape[-2]  # type: ignore[no-any-return]
+    return x + y + ramp_of["t"] * w * x.shape[-2]
 
 
 def _placed(found: Mapping[str, Tensor], of_channels: bool) -> TokenPlaces:

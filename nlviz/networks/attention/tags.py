@@ -24,8 +24,8 @@ _DIVIDED = frozenset("div idiv truediv itruediv divide true_divide".split())
 _ADDED = frozenset("add iadd radd sub isub subtract".split())
 _SUBTRACTED = frozenset("sub isub subtract".split())
 _SAME = frozenset(
-    """contiguous clone to float half double bfloat16 type type_as detach dropout cpu cuda nan_to_num
-    alias feature_dropout requires_grad_""".split()
+    """contiguous clone to float half double bfloat16 type type_as detach dropout cpu cuda
+    nan_to_num alias feature_dropout requires_grad""".split()
 )
 _MOVED = frozenset(
     """view reshape permute transpose swapaxes swapdims unsqueeze squeeze flatten unflatten movedim
@@ -137,9 +137,7 @@ class Tag:
         """Return what each axis is in the product: batch, rows, columns, any, or mixed."""
         _, rows, columns = self.first.size
         found = []
-        for n, stride in sizes or tuple(
-            zip(self.shadow.shape, self.shadow.stride(), strict=True)
-        ):
+        for n, stride in sizes or tuple(zip(self.shadow.shape, self.shadow.stride(), strict=True)):
             if n == 1:
                 found.append("any")
                 continue
@@ -170,7 +168,7 @@ class Tag:
         if "mixed" in self.roles():
             return None
         groups = [self.order(role) for role in ("batch", "rows", "columns")]
-        rest = [i for i in range(self.shadow.dim()) if i not in sum(groups, [])]
+        rest = [i for i in range(self.shadow.dim()) if not any(i in group for group in groups)]
         x = x.expand(self.shadow.shape).permute(*rest, *groups[0], *groups[1], *groups[2])
         return x.reshape(self.first.size)
 
@@ -197,9 +195,7 @@ def tag_of(found: Contraction, number: int, module: str, *, copy: bool = True) -
         tuple(sizes[a] for a in axes) for axes in (found.batch, found.rows, found.columns)
     )
     groups = (found.batch, found.rows, found.summed), (found.batch, found.columns, found.summed)
-    q, k = (
-        found.laid_out(factor, ((), *of)) for factor, of in zip("xy", groups, strict=True)
-    )
+    q, k = (found.laid_out(factor, ((), *of)) for factor, of in zip("xy", groups, strict=True))
     if copy:
         q, k = (x.detach().clone(memory_format=torch.contiguous_format) for x in (q, k))
     first = First(number, module, q, k, batch, rows, columns)
@@ -230,7 +226,8 @@ def changed(name: str, tag: Tag, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     Args:
         name: of the operation, without marks of being in place or a method.
         tag: of the first argument.
-        args, kwargs: of the operation, the tagged tensor first.
+        args: of the operation, the tagged tensor first.
+        kwargs: of the operation.
     """
     others = [a for a in (*args[1:], *kwargs.values()) if isinstance(a, Tensor)]
     if name in _SAME:

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import types
 import weakref
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from nlviz.networks.attention.contraction import Contraction, arranged, contraction
+from nlviz.networks.attention.contraction import Contraction, contraction
 from nlviz.networks.attention.products import (
     AttentionProduct,
     checked,
@@ -44,7 +44,8 @@ from nlviz.networks.attention.tags import (
     tag_of,
     tag_of_weights,
 )
-from nlviz.networks.calls import in_backward
+from nlviz.networks.attention.values_product import values_product
+from nlviz.networks.calls import block_and_run, in_backward, run_name
 
 _FUSED = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
 _SOFTMAXES = frozenset((torch.softmax, Tensor.softmax, F.softmax))
@@ -97,13 +98,18 @@ class WatchAttention(TorchFunctionMode):
         self.of_channels: set[int] = set()
         self.path: list[str] = []
         self._tags: dict[int, tuple[weakref.ref[Tensor], Tag]] = {}
+        self._calls: Counter[str] = Counter()
         self._products = 0
-        self._packed = False
 
     @property
     def module(self) -> str:
-        """Name of the innermost module that runs."""
+        """Name of the run of the innermost module that runs: ``layer``, then ``layer#2``."""
         return self.path[-1] if self.path else ""
+
+    def enter(self, name: str) -> None:
+        """Begin a call of a module."""
+        self._calls[name] += 1
+        self.path.append(run_name(name, self._calls[name]))
 
     def __torch_function__(
         self,
@@ -164,9 +170,11 @@ class WatchAttention(TorchFunctionMode):
             return F.scaled_dot_product_attention(*args, **options)
         if given.get("enable_gqa") and k.shape[-3] != q.shape[-3]:
             k, v = grouped(k, v, q.shape[-3])
-        batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+        batch: tuple[int, ...] = tuple(
+            torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])  # type: ignore[no-untyped-call]
+        )
         mask = given.get("attn_mask")
-        terms = ()
+        terms: tuple[Term, ...] = ()
         if mask is not None:
             terms = (_term_of_mask(mask, (*batch, q.shape[-2], k.shape[-2])),)
         scale = given.get("scale")
@@ -226,14 +234,18 @@ class WatchAttention(TorchFunctionMode):
         return output
 
     def _softmax(
-        self, tag: Tag | None, func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any]
+        self,
+        tag: Tag | None,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        given: dict[str, Any],
     ) -> Any:
         dim = given.get("dim", args[1] if len(args) > 1 else None)
         output = func(*args, **given)
         if not isinstance(dim, int) or not isinstance(output, Tensor):
             return output
         logits = args[0] if args else given.get("input")
-        if tag is not None:
+        if tag is not None and isinstance(logits, Tensor):
             tag = self._read_off(logits, tag)
             tag = normalised(tag, dim)
         if tag is None and output.dim() > 2 and self._wanted(self.module):
@@ -269,73 +281,25 @@ class WatchAttention(TorchFunctionMode):
         Returns:
             The product, or on positions what lies where the queries lie; None where it is none.
         """
-        own, other = ("x", "y") if weights == "x" else ("y", "x")
-        tensor, axes = getattr(found, own), getattr(found, f"{own}_axes")
-        values, value_axes = getattr(found, other), getattr(found, f"{other}_axes")
-        if tensor.dim() != tag.shadow.dim() or not found.plain:
+        read = values_product(found, weights, tag)
+        if read is None:
             return None
-        roles = dict(zip(axes, tag.roles(), strict=True))
-        summed = [a for a in found.summed if roles[a] != "any"]
-        kinds = {roles[a] for a in summed}
-        size = {"columns": tag.first.size[2], "rows": tag.first.size[1]}
-        if not summed and tag.first.size[2] == 1:
-            kinds = {"columns"}
-        if len(kinds) != 1:
-            return None
-        role = kinds.pop()
-        covered = 1
-        for a in summed:
-            covered *= tensor.shape[axes.index(a)]
-        if role not in size or covered != size[role]:
-            return None
-        order = dict(zip(axes, tag.shadow.stride(), strict=True))
-        by_stride = partial(sorted, key=lambda a: -order[a])
-        keys = tuple(by_stride(found.summed))
-        batch = tuple(by_stride(a for a in axes if roles[a] in ("batch", "any") and a not in keys))
-        queries = tuple(by_stride(a for a in axes if a not in keys and a not in batch))
-        own_values = tuple(a for a in value_axes if a not in axes)
         if self.positions:
-            return self._at_queries(found, tag, role, (batch, queries), output)
-        product = product_of(tag, role, self.module)
+            q = tag.first.k if read.role == "rows" else tag.first.q
+            if q is None or self._of_channels(tag.first.number, q):
+                return output
+            return read.at_queries(q.mean(-1), output)
+        product = product_of(tag, read.role, self.module)
         if not self._wanted(product.module):
             return output
-        sizes = found.sizes()
-        missing = tuple(a for a in batch if a not in value_axes)
-        v = values.reshape((1,) * len(missing) + tuple(values.shape))
-        v = arranged(v, (*missing, *value_axes), ((), batch, keys, own_values), sizes)
-        sizes |= dict(zip(found.out_axes, output.shape, strict=True))
-        if any(a not in found.out_axes for a in (*batch, *queries)):
+        if not tag.normalised and _learned(found):
             return None
-        y = arranged(output, found.out_axes, ((), batch, queries, own_values), sizes)
-        w = tensor.permute(*(axes.index(a) for a in (*batch, *queries, *keys)))
-        w = w.reshape(len(v), -1, v.shape[1])
+        w = read.w()
         if product.q is not None and product.q.shape[:2] != w.shape[:2]:
             return None
-        if not tag.normalised and _learned(found, tag):
-            return None
         self.seen.unread.pop(product.module, None)
-        self.seen.products.append(checked(product, v, y, w))
+        self.seen.products.append(checked(product, read.v(), read.y(output), w))
         return output
-
-    def _at_queries(
-        self,
-        found: Contraction,
-        tag: Tag,
-        role: str,
-        axes: tuple[tuple[str, ...], tuple[str, ...]],
-        output: Tensor,
-    ) -> Tensor:
-        """Return a product on positions: what attention returns lies where its query lies."""
-        q = tag.first.k if role == "rows" else tag.first.q
-        if q is None or self._of_channels(tag.first.number, q):
-            return output
-        if any(a not in found.out_axes for group in axes for a in group):
-            return output
-        sizes = dict(zip(found.out_axes, output.shape, strict=True))
-        own = tuple(a for a in found.out_axes if a not in axes[0] and a not in axes[1])
-        order = (*axes[0], *axes[1], *own)
-        x = q.mean(-1).reshape(*(sizes[a] for a in (*axes[0], *axes[1])), *(1 for _ in own))
-        return x.permute(*(order.index(a) for a in found.out_axes)).expand(output.shape)
 
     def _follow(
         self,
@@ -361,7 +325,7 @@ class WatchAttention(TorchFunctionMode):
         return number in self.of_channels
 
     def _wanted(self, module: str) -> bool:
-        return self.keep is None or module in self.keep
+        return self.keep is None or module in self.keep or block_and_run(module)[0] in self.keep
 
     def _tag(self, x: Any) -> Tag | None:
         if not isinstance(x, Tensor):
@@ -407,7 +371,7 @@ def watched(
             continue
 
         def enter(module: nn.Module, args: Any, name: str = name) -> None:
-            watch.path.append(name)
+            watch.enter(name)
 
         def leave(module: nn.Module, args: Any, output: Any) -> None:
             watch.path.pop()
@@ -437,7 +401,7 @@ def _term_of_mask(mask: Tensor, full: tuple[int, ...]) -> Term:
     return Term(kept, full[:-2], full[-2:-1], full[-1:], masks=mask.dtype == torch.bool)
 
 
-def _learned(found: Contraction, tag: Tag) -> bool:
+def _learned(found: Contraction) -> bool:
     """Check whether a chain without a softmax is two layers of fixed weights, as of an adapter."""
     return isinstance(found.x, nn.Parameter) or isinstance(found.y, nn.Parameter)
 

@@ -1,0 +1,114 @@
+"""One forward pass that is looked into, and what was read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nlviz.captures.attention import factors_of, read_attention, wanted
+from nlviz.captures.placing import placed, settings
+from nlviz.captures.reading import Readings, distinct, read
+from nlviz.captures.walking import walked
+from nlviz.clips.detections import Detection
+from nlviz.errors import UnknownBlock, did_you_mean
+from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
+from nlviz.networks.acting_hooks import acting_hooks
+from nlviz.networks.attention.watch import watched
+from nlviz.networks.calls import Calls, block_and_run
+from nlviz.networks.hooks import recorded
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """A forward pass.
+
+    Attributes:
+        output: what the network returned.
+        readings: what was read of its blocks.
+        detections: what it detected.
+    """
+
+    output: object
+    readings: Readings
+    detections: tuple[Detection, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Runner:
+    """How a network is run and looked into.
+
+    Attributes:
+        net: the network.
+        adapter: of its family.
+        run: runs it on an input, or with another picture in it.
+        hold: holds it for one thread.
+        recording: records the calls that the adapter reads.
+    """
+
+    net: nn.Module
+    adapter: AnyAdapter
+    run: Callable[[Prepared, Tensor | None], object]
+    hold: Callable[[], AbstractContextManager[None]]
+    recording: Callable[[], AbstractContextManager[Calls]]
+
+    def run_once(self, prepared: Prepared, blocks: Sequence[str] | None = None) -> Pass:
+        """Run the network and read its blocks.
+
+        Args:
+            prepared: its input.
+            blocks: names of those that are kept; None for all.
+
+        Raises:
+            UnknownBlock: when there is no block of a name that is asked for.
+        """
+        found = self._watched(prepared, blocks) if self.adapter.watches else self._read(prepared)
+        if blocks is not None:
+            _keep(found.readings, blocks)
+        return found
+
+    def _watched(self, prepared: Prepared, blocks: Sequence[str] | None) -> Pass:
+        net = self.net
+        with self.hold(), torch.no_grad():
+            with acting_hooks(net) as acting, watched(net, keep=wanted(blocks)) as watch:
+                output = self.run(prepared, None)
+            factors = factors_of(net, prepared, acting, settings(net))
+        found = read_attention(self.adapter, net, watch.seen, factors, prepared)
+        return Pass(output, found)
+
+    def _read(self, prepared: Prepared) -> Pass:
+        with self.hold(), torch.no_grad():
+            with acting_hooks(self.net) as acting, self.recording() as calls:
+                output = self.run(prepared, None)
+            calls = placed(self.adapter, self.net, calls, prepared, acting)
+        walks = self._walked(prepared, calls)
+        found = read(self.adapter, self.net, calls, prepared, walks)
+        if isinstance(self.adapter, Detector):
+            return Pass(output, found, self.adapter.detections(output, calls))
+        return Pass(output, found)
+
+    def _walked(self, prepared: Prepared, calls: Calls) -> frozenset[str]:
+        """Return the blocks that ran on one part of the clip after another."""
+        blocks = distinct(self.adapter.blocks(self.net))
+
+        def rerun(picture: Tensor) -> Calls:
+            with self.hold(), torch.no_grad(), recorded(self.net, blocks) as again:
+                self.run(prepared, picture)
+            return again
+
+        return walked(blocks, calls, prepared.tensor, prepared.clip_shape[0], rerun)
+
+
+def _keep(found: Readings, blocks: Sequence[str]) -> None:
+    """Drop what was not asked for; a block's own name stands for all of its runs."""
+    known = [*found.affinities, *found.refused]
+    own = {block_and_run(name)[0] for name in known}
+    for name in blocks:
+        if name not in known and name not in own:
+            raise UnknownBlock(f"no block is called {name!r}{did_you_mean(name, known)}")
+    for kept in (found.affinities, found.features, found.blocks, found.receipts, found.refused):
+        for name in [n for n in kept if n not in blocks and block_and_run(n)[0] not in blocks]:
+            del kept[name]

@@ -1,0 +1,300 @@
+"""The affinity of an attention product that was seen, laid on the grids of its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.key_sets import KeySets
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.stored import StoredAffinity
+from nlviz.affinity.support import Everything, FrameGroups, Support
+from nlviz.families.reading.prepared import Prepared
+from nlviz.families.reading.term_tables import Terms, terms_of
+from nlviz.families.reading.token_layout import NoLayout, Side, TokenLayout
+from nlviz.networks.attention.products import KEPT, AttentionProduct
+
+CHECKED = 12  # queries whose rows are compared with those of the product
+MOST_SETS = 1 << 26  # numbers of a table of sets and keys
+LAYOUT_ERROR = 1e-4  # of the largest weight of a row
+
+
+def product_affinity(
+    name: str,
+    product: AttentionProduct,
+    layout: TokenLayout,
+    prepared: Prepared,
+    *,
+    token_names: Sequence[str] = (),
+    prefix_name: str = "tokens without a place",
+) -> Affinity:
+    """Return the affinity of a product.
+
+    Args:
+        name: of the block.
+        product: as it was seen.
+        layout: where its tokens lie.
+        prepared: the network's input.
+        token_names: names of a group's tokens without a place, in their order; more are numbered.
+        prefix_name: what they are called together.
+
+    Raises:
+        NoLayout: when what was added to its logits fits into no table, or the rows that result are
+            not those of the product.
+    """
+    queries, keys = layout.queries.grid(prepared), layout.keys.grid(prepared)
+    product, terms = _with_terms(product, layout)
+    support = _support(layout, terms.reach, queries, keys)
+    names = _names(layout.queries, token_names)
+    if product.weights is not None:
+        return _stored(name, product, layout, queries, keys, support, prepared, names, prefix_name)
+    assert product.q is not None
+    assert product.k is not None
+    theta = _gathered(product.q, layout, layout.queries)
+    phi = _gathered(product.k, layout, layout.keys)
+    theta = _scaled(theta, product, layout)
+    if layout.queries.cells is None:  # one cell for the whole picture: the first token
+        theta = torch.cat([theta, theta[:, :1]], 1)
+    bias = terms.bias
+    found = EmbeddedAffinity(
+        name=name,
+        pairwise=Pairwise("embedded_gaussian" if product.softmax else "dot_product", product.scale),
+        theta=theta,
+        phi=phi,
+        queries=queries,
+        keys=keys,
+        support=support,
+        bias=bias,
+        clip_shape=prepared.clip_shape,
+        note=product.note,
+        prefix_name=prefix_name,
+        token_names=names,
+        apart_bias=terms.apart,
+    )
+    if not product.softmax:
+        # Rows here are logits over the number of keys; in the product that is a part of the scale.
+        counts = support.counts(queries, keys)
+        if int(counts.min()) != int(counts.max()):
+            raise NoLayout(
+                "its queries reach unequal numbers of keys, and no softmax evens that out"
+            )
+        scale = product.scale * int(counts[0])
+        found = replace(found, pairwise=Pairwise("dot_product", scale))
+    _check(found, product, layout)
+    return found
+
+
+def _with_terms(product: AttentionProduct, layout: TokenLayout) -> tuple[AttentionProduct, Terms]:
+    """Return a product and what was added to its logits; with its weights where no table holds it.
+
+    Raises:
+        NoLayout: when its weights are too many to keep.
+    """
+    if product.weights is not None:
+        return product, Terms()
+    try:
+        return product, terms_of(product, layout)
+    except NoLayout as error:
+        entries, queries, keys = product.size
+        if 2 * entries * queries * keys > KEPT:
+            raise
+        why = str(error)
+    every = torch.arange(queries)
+    rows = [product.rows(torch.tensor([e]), every).half() for e in range(entries)]
+    note = f"Its weights are kept in half precision: {why}."
+    return replace(
+        product, q=None, k=None, scales=None, terms=(), weights=torch.cat(rows), note=note
+    ), Terms()
+
+
+def _gathered(x: Tensor, layout: TokenLayout, side: Side) -> Tensor:
+    """Return (heads, tokens, d) in the order of an affinity, from (entries, tokens, d)."""
+    size = side.prefix + (int(np.prod(side.shape)) if side.cells is not None else 0)
+    group = np.zeros(size, np.int64)
+    token = np.zeros(size, np.int64)
+    groups = np.broadcast_to(np.arange(len(side.cell))[:, None], side.cell.shape)
+    tokens = np.broadcast_to(np.arange(side.cell.shape[1])[None], side.cell.shape)
+    group[side.cell.reshape(-1)] = groups.reshape(-1)
+    token[side.cell.reshape(-1)] = tokens.reshape(-1)
+    entries = torch.from_numpy(layout.entries[group].T.copy()).to(x.device)
+    return x[entries, torch.from_numpy(token).to(x.device)[None]]
+
+
+def _scaled(theta: Tensor, product: AttentionProduct, layout: TokenLayout) -> Tensor:
+    """Return theta with the factor of each head in it, where heads have one."""
+    if product.scales is None:
+        return theta
+    each = product.scales.cpu()[torch.from_numpy(layout.entries)]  # (groups, heads)
+    if bool((each - each[:1]).abs().max() > 1e-6 * each.abs().max()):
+        raise NoLayout("its logits are scaled by another factor for each of its groups")
+    kind = torch.float64 if theta.dtype == torch.float64 else torch.float32
+    return theta.to(kind) * each[0].to(theta.device, kind)[:, None, None]
+
+
+def _support(
+    layout: TokenLayout, reach: Tensor | None, queries: TokenGrid, keys: TokenGrid
+) -> Support:
+    """Return which keys a query reaches: of its group, and of these what no mask hides."""
+    groups = len(layout.entries)
+    if groups == 1 and reach is None:
+        return Everything()
+    if reach is None and _by_frame(layout):
+        return FrameGroups(1, own_prefix=keys.prefix > 0)
+    cell_q, cell_k = layout.queries.cell, layout.keys.cell
+    all_queries = queries.size + queries.prefix
+    sets: dict[bytes, int] = {}
+    rows: list[npt.NDArray[np.bool_]] = []
+    set_of = np.zeros(all_queries, np.int64)
+    for g in range(groups):
+        if reach is None:
+            tables, of = np.ones((1, cell_k.shape[1]), bool), np.zeros(cell_q.shape[1], np.int64)
+        else:
+            tables, of = np.unique(reach[g].cpu().numpy(), axis=0, return_inverse=True)
+            of = of.reshape(-1)
+        numbers = []
+        for table in tables:
+            row = np.zeros(layout.keys.size, bool)
+            row[cell_k[g][table]] = True
+            number = sets.setdefault(row.tobytes(), len(rows))
+            if number == len(rows):
+                rows.append(row)
+            numbers.append(number)
+        if len(rows) * layout.keys.size > MOST_SETS:
+            raise NoLayout("every query reaches keys of its own, which are too many to hold")
+        set_of[cell_q[g]] = np.array(numbers)[of]
+    if layout.queries.cells is None:
+        set_of[-1] = set_of[0]
+    if len(rows) == 1 and rows[0].all():
+        return Everything()
+    reached = torch.from_numpy(np.stack(rows))
+    return KeySets.of(torch.from_numpy(set_of), reached, _said(reached, keys))
+
+
+def _by_frame(layout: TokenLayout) -> bool:
+    """Check whether the groups are the frames, in their order, each with its own prefix."""
+    groups = len(layout.entries)
+    for side in (layout.queries, layout.keys):
+        if side.shape[0] != groups or side.prefix % groups or side.cells is None:
+            return False
+        each, frame = side.prefix // groups, side.shape[1] * side.shape[2]
+        for g, cells in enumerate(side.cell):
+            placed = cells[cells >= side.prefix] - side.prefix
+            apart = cells[cells < side.prefix]
+            if len(apart) != each or (placed // frame != g).any() or (apart // each != g).any():
+                return False
+    return layout.queries.prefix in (0, layout.keys.prefix)
+
+
+def _said(reach: Tensor, keys: TokenGrid) -> str:
+    """Return what a query reaches as a sentence, from the sets of keys themselves."""
+    sizes, steps = [], []
+    for row in reach[:: max(len(reach) // 64, 1)]:
+        index = row[keys.prefix :].nonzero()[:, 0]
+        if not len(index):
+            continue
+        _, h, w = keys.shape
+        axes = [torch.unique(a) for a in (index // (h * w), index // w % h, index % w)]
+        box = int(np.prod([len(a) for a in axes])) == len(index)
+        gaps = tuple(int(a.diff().min()) if len(a) > 1 else 1 for a in axes)
+        even = all(len(a) < 2 or int(a.diff().max()) == g for a, g in zip(axes, gaps, strict=True))
+        if box and even:
+            sizes.append(tuple(len(a) for a in axes))
+            steps.append(gaps)
+    if not sizes:
+        least, most = int(reach.sum(1).min()), int(reach.sum(1).max())
+        many = f"{most}" if least == most else f"{least} to {most}"
+        return f"A query reaches {many} of {reach.shape[1]} keys."
+    t, h, w = max(sizes)
+    step = steps[sizes.index(max(sizes))]
+    frames, rows, columns = keys.shape
+    if (h, w) == (1, 1) and t == frames:
+        return f"A query reaches the keys of its own place in all {frames} frames."
+    times = "" if frames == 1 else (f" in {t} frames" if t > 1 else " in its own frame")
+    if (h, w) == (rows, columns):
+        return f"A query reaches all keys{times}."
+    apart = max(step[1:])
+    if apart > 1:
+        return f"A query reaches a grid of {h} x {w} keys, {apart} cells apart{times}."
+    cut = "" if len(set(sizes)) == 1 else ", or the part of one that a shift leaves together"
+    return f"A query reaches a window of {h} x {w} keys{times}{cut}."
+
+
+def _names(side: Side, given: Sequence[str]) -> tuple[str, ...]:
+    """Return a name for each token without a place, the same in every group."""
+    names = [""] * side.prefix
+    for cells in side.cell:
+        for i, cell in enumerate(cells[cells < side.prefix]):
+            names[cell] = given[i] if i < len(given) else f"token.{i}"
+    return tuple(names)
+
+
+def _stored(
+    name: str,
+    product: AttentionProduct,
+    layout: TokenLayout,
+    queries: TokenGrid,
+    keys: TokenGrid,
+    support: Support,
+    prepared: Prepared,
+    names: tuple[str, ...],
+    prefix_name: str,
+) -> StoredAffinity:
+    assert product.weights is not None
+    size = layout.queries.size if layout.queries.cells is not None else layout.queries.prefix + 1
+    group_of, place_of = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for g, cells in enumerate(layout.queries.cell):
+        group_of[cells], place_of[cells] = g, np.arange(len(cells))
+    found = StoredAffinity(
+        name=name,
+        pairwise=Pairwise("embedded_gaussian" if product.softmax else "dot_product"),
+        weights=product.weights[torch.from_numpy(layout.entries)],
+        group_of=torch.from_numpy(group_of),
+        place_of=torch.from_numpy(place_of),
+        key_of=torch.from_numpy(layout.keys.cell),
+        queries=queries,
+        keys=keys,
+        support=support,
+        clip_shape=prepared.clip_shape,
+        note=product.note,
+        prefix_name=prefix_name,
+        token_names=names,
+    )
+    _check(found, product, layout)
+    return found
+
+
+def _check(found: Affinity, product: AttentionProduct, layout: TokenLayout) -> None:
+    """Compare rows of an affinity with those of its product, laid out one by one.
+
+    Raises:
+        NoLayout: when they differ by more than rounding.
+    """
+    groups, queries = layout.queries.cell.shape
+    generator = torch.Generator().manual_seed(0)
+    for index in torch.randperm(groups * queries, generator=generator)[:CHECKED].tolist():
+        g, n = divmod(index, queries)
+        cell = int(layout.queries.cell[g, n])
+        prefix = layout.queries.prefix
+        entries = torch.from_numpy(layout.entries[g])
+        theirs = product.rows(entries, torch.tensor([n]))[:, 0]
+        wanted = theirs.new_zeros(len(theirs), layout.keys.size)
+        wanted[:, torch.from_numpy(layout.keys.cell[g])] = theirs
+        if cell < prefix:
+            ours = found.token_rows()[:, cell]
+        else:
+            ours = found.rows([cell - prefix])[:, 0]
+        largest = float(wanted.abs().max().clamp(min=1e-30))
+        error = float((ours.to(wanted) - wanted).abs().max()) / largest
+        if not error <= LAYOUT_ERROR:
+            raise NoLayout(
+                f"rows laid on the picture must be those that the network computed, they are off "
+                f"by {error:.1g} of their largest weight"
+            )

@@ -1,0 +1,233 @@
+"""The tokens of an attention product in groups, and their order on the grids of an affinity.
+
+The entries of a product's batch are its heads, times whatever the network put into the batch:
+frames, windows, places. Entries whose tokens lie at the same places are heads of one group; the
+groups together hold the queries, each once, and the keys, as often as groups look at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nlviz.affinity.grid import TokenGrid
+from nlviz.families.reading.adapter import place
+from nlviz.families.reading.prepared import Prepared
+from nlviz.networks.attention.places import TokenPlaces
+from nlviz.networks.places import Cells, NoLattice, Places, lattice
+
+Whole = npt.NDArray[np.int64]
+Array = npt.NDArray[np.float64]
+
+SAME = 0.05  # frames and pixels within which positions are one
+
+
+class NoLayout(Exception):
+    """Tokens that are no map of the picture; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Queries or keys of all groups.
+
+    Attributes:
+        cell: (groups, tokens) index in the order of an affinity: tokens without a place first,
+            group by group, then the cells of the grid.
+        shape: of the grid.
+        prefix: number of tokens without a place.
+        cells: where the cells lie in the network's input; None for tokens that have no place.
+    """
+
+    cell: Whole
+    shape: tuple[int, int, int]
+    prefix: int
+    cells: Cells | None
+
+    @property
+    def size(self) -> int:
+        """Number of tokens, those without a place among them."""
+        return self.prefix + int(np.prod(self.shape))
+
+    def grid(self, prepared: Prepared) -> TokenGrid:
+        """Return the grid of the cells in the clip; one cell for all where none has a place."""
+        if self.cells is None:
+            t, h, w = prepared.clip_shape
+            return TokenGrid(
+                (1, 1, 1), (t, h, w), ((t - 1) / 2, (h - 1) / 2, (w - 1) / 2), self.prefix
+            )
+        axes = self.cells.t, self.cells.y, self.cells.x
+        t_, y, x = (
+            place(axis, where)
+            for axis, where in zip(axes, (prepared.t, prepared.y, prepared.x), strict=True)
+        )
+        off = tuple(
+            o * abs(where.stride)
+            for o, where in zip(self.cells.off, (prepared.t, prepared.y, prepared.x), strict=True)
+        )
+        return TokenGrid.of_axes(
+            self.shape, t_, y, x, prefix=self.prefix, off=(off[0], off[1], off[2])
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TokenLayout:
+    """Where the tokens of a product stand in an affinity.
+
+    Attributes:
+        entries: (groups, heads) entry of the batch that each head of each group is.
+        queries, keys: their tokens.
+        note: what a reader must know, or empty.
+    """
+
+    entries: Whole
+    queries: Side
+    keys: Side
+    note: str = field(default="")
+
+
+def token_layout(q: TokenPlaces, k: TokenPlaces, size: tuple[int, int, int]) -> TokenLayout:
+    """Return how the tokens of a product lie.
+
+    Args:
+        q: places of its queries.
+        k: places of its keys.
+        size: frames, rows and columns of the network's input.
+
+    Raises:
+        NoLayout: when they lie on no grid, or the product is not one of places.
+    """
+    if q.of_channels or k.of_channels:
+        raise NoLayout(
+            "it is attention between channels, summed over places, so it has no map of the picture"
+        )
+    if np.isnan(k.at).all():
+        raise NoLayout("none of its keys has a place in the picture")
+    entries = _groups(q.at, k.at)
+    first = entries[:, 0]
+    q_at, k_at = q.at[first], _inside(k.at[first], q.at[first], size)
+    queries = _queries(q_at, size)
+    keys = _keys(k_at, size)
+    return TokenLayout(entries, queries, keys)
+
+
+def _groups(q: Array, k: Array) -> Whole:
+    """Return the entries of each group, in the order in which groups and heads come."""
+    found: dict[bytes, list[int]] = {}
+    for entry in range(len(q)):
+        places = np.concatenate([q[entry], k[entry]]).round(2) + 0.0
+        found.setdefault(places.tobytes(), []).append(entry)
+    heads = {len(entries) for entries in found.values()}
+    if len(heads) != 1:
+        raise NoLayout("its batch holds unequal numbers of heads for different places")
+    return np.array(list(found.values()), np.int64)
+
+
+def _inside(k: Array, q: Array, size: tuple[int, int, int]) -> Array:
+    """Return keys without a place for those beyond the picture, where no query lies: padding."""
+
+    def beyond(x: Array) -> npt.NDArray[np.bool_]:
+        with np.errstate(invalid="ignore"):
+            low = x < -0.5 - 1e-6
+            high = x > np.array(size) - 0.5 + 1e-6
+        return np.asarray((low | high).any(-1))
+
+    if beyond(q).any():
+        return k
+    return np.where(beyond(k)[..., None], np.nan, k)
+
+
+def _queries(at: Array, size: tuple[int, int, int]) -> Side:
+    placed = ~np.isnan(at[..., 0])
+    if not placed.any():
+        return Side(_numbered(placed), (1, 1, 1), at[..., 0].size, None)
+    coordinates, shape = _lattice_coordinates(at, placed)
+    flat = np.ravel_multi_index(tuple(coordinates[placed].T), shape)
+    if len(np.unique(flat)) != len(flat):
+        raise NoLayout("some of its queries lie at the same place, so they are no map of it")
+    if len(flat) != np.prod(shape):
+        raise NoLayout(
+            f"its {len(flat)} queries do not fill a grid of {shape[0]} x {shape[1]} x {shape[2]}: "
+            "the network drops, merges or moves patches"
+        )
+    return _side(at, placed, flat, shape, size)
+
+
+def _keys(at: Array, size: tuple[int, int, int]) -> Side:
+    placed = ~np.isnan(at[..., 0])
+    coordinates, shape = _lattice_coordinates(at, placed)
+    flat = np.ravel_multi_index(tuple(coordinates[placed].T), shape)
+    if len(np.unique(flat)) != np.prod(shape):
+        raise NoLayout(
+            f"its keys lie at {len(np.unique(flat))} places, which do not fill a grid of "
+            f"{shape[0]} x {shape[1]} x {shape[2]}: the network drops, merges or moves patches"
+        )
+    groups = np.broadcast_to(np.arange(len(at))[:, None], placed.shape)[placed]
+    if len(np.unique(np.stack([groups, flat]), axis=1)[0]) != len(flat):
+        raise NoLayout("several of its keys lie at the same place for one query")
+    return _side(at, placed, flat, shape, size)
+
+
+def _side(
+    at: Array,
+    placed: npt.NDArray[np.bool_],
+    flat: Whole,
+    shape: tuple[int, int, int],
+    size: tuple[int, int, int],
+) -> Side:
+    cell = _numbered(placed)
+    prefix = int((~placed).sum())
+    cell[placed] = prefix + flat
+    on_grid = np.full((int(np.prod(shape)), 3), np.nan)
+    on_grid[flat] = at[placed]
+    t, y, x = on_grid.T.reshape(3, *shape)
+    try:
+        cells = lattice(Places(t, y, x, np.zeros(shape)), size)
+    except NoLattice:
+        raise NoLayout("its tokens lie on no straight lines of cells") from None
+    return Side(cell, shape, prefix, cells)
+
+
+def _numbered(placed: npt.NDArray[np.bool_]) -> Whole:
+    """Return numbers for what has no place, group by group from 0; the rest are open."""
+    cell = np.full(placed.shape, -1, np.int64)
+    cell[~placed] = np.arange(int((~placed).sum()))
+    return cell
+
+
+def _lattice_coordinates(
+    at: Array, placed: npt.NDArray[np.bool_]
+) -> tuple[Whole, tuple[int, int, int]]:
+    """Return (groups, tokens, 3) frame, row and column of each token among all of them."""
+    found = np.zeros(at.shape, np.int64)
+    shape = []
+    for axis in range(3):
+        values = at[..., axis][placed]
+        lines = _lines(values)
+        found[..., axis][placed] = _nearest(values, lines)
+        shape.append(len(lines))
+    return found, (shape[0], shape[1], shape[2])
+
+
+def _lines(values: Array) -> Array:
+    """Return the places of the lines of cells along an axis, near ones taken as one."""
+    unique = np.unique(values.round(2))
+    if len(unique) < 3:
+        gaps = np.diff(unique)
+        limit = SAME
+    else:
+        gaps = np.diff(unique)
+        # Cells at a border may lie a little beside their line, where kernels see less.
+        limit = max(
+            SAME, 0.3 * float(np.median(gaps[gaps > SAME])) if (gaps > SAME).any() else SAME
+        )
+    starts = np.concatenate([[True], gaps > limit])
+    group = np.cumsum(starts) - 1
+    return np.bincount(group, unique) / np.bincount(group)
+
+
+def _nearest(values: Array, lines: Sequence[float] | Array) -> Whole:
+    ends = (np.asarray(lines)[1:] + np.asarray(lines)[:-1]) / 2
+    return np.searchsorted(ends, values).astype(np.int64)
