@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from nlviz.affinity.base import Affinity
-from nlviz.affinity.bias import Bias, KeyBias
+from nlviz.affinity.bias import Bias, KeyBias, OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.patches import PatchAffinity
@@ -264,9 +264,21 @@ def _size(affinity: Affinity) -> float:
     """Return the bytes that the browser needs for rows; infinite where it cannot derive them."""
     if isinstance(affinity, PatchAffinity):
         return 4 * affinity.picture.numel()
-    if not isinstance(affinity, EmbeddedAffinity):
+    if not isinstance(affinity, EmbeddedAffinity) or not _derived(affinity):
         return math.inf
     return 2 * (affinity.theta.numel() + affinity.phi.numel())
+
+
+def _derived(affinity: EmbeddedAffinity) -> bool:
+    """Whether the browser knows the support and the bias of an affinity."""
+    bias = affinity.bias
+    plain = isinstance(bias, OffsetBias) and bias.apart is None and bias.step == (1, 1, 1)
+    whole = plain and all(
+        n == 2 * m - 1
+        for n, m in zip(bias.tensor.shape[1:], affinity.keys.shape, strict=True)  # type: ignore[union-attr]
+    )
+    known = bias is None or isinstance(bias, KeyBias) or whole
+    return known and affinity.support.kind in ("all", "frame_groups", "window")
 
 
 def _embeddings(
