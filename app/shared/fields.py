@@ -112,9 +112,23 @@ class Fields:
         place.shown.setdefault(key, None)
         st.file_uploader(label, key=key, help=help, on_change=self._changed, args=(name, key, emit))
 
-    def _of(self, name: str) -> _Place:
+    def forgotten(self) -> None:
+        """Make all widgets anew that do not show what they were made with.
+
+        A browser that leaves a page forgets what its widgets showed. Where it is back before that
+        was heard, what they were made with is on its screen.
+        """
+        for place in self._places.values():
+            if place.shown and not _same(next(reversed(place.shown.values())), place.initial):
+                place.made_of = None
+
+    @property
+    def _places(self) -> dict[str, _Place]:
         places: dict[str, _Place] = st.session_state.setdefault(f"{self._prefix}fields", {})
-        return places.setdefault(name, _Place())
+        return places
+
+    def _of(self, name: str) -> _Place:
+        return self._places.setdefault(name, _Place())
 
     def _key(self, name: str, place: _Place) -> str:
         return self._prefix + name + (f"~{place.revision}" if place.revision else "")

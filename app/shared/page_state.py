@@ -67,6 +67,8 @@ class PageState(Generic[C]):
         """Open what the page's address describes, once in a session; return the choices."""
         if self.name not in st.session_state:
             self.open(dict(st.query_params))
+        elif not st.query_params:  # as it is where the browser comes to the page
+            self.fields.forgotten()
         return self.now
 
     def open(self, address: Mapping[str, str]) -> None:
@@ -113,7 +115,11 @@ class PageState(Generic[C]):
 
     def write_address(self, wanted: Mapping[str, str]) -> None:
         """Put parameters into the page's address; nothing else writes there."""
-        if dict(st.query_params) != wanted:
+        # Streamlit's parameters are those that the browser had when it asked for this run; what was
+        # written since may be on its way to it.
+        written = {self.name: dict(wanted)}
+        if dict(st.query_params) != wanted or st.session_state.get("written") != written:
+            st.session_state.written = written
             st.query_params.from_dict(dict(wanted))
 
     def show(self, payload: bytes, *, display: Mapping[str, Any]) -> None:

@@ -111,5 +111,5 @@ interface Window {
   nlviz: any;
   __nlvizChannels?: Map<string, Handle>;
   __nlvizSaved?: Set<string>;
-  __nlvizWaiting?: Map<string, Message>;
+  __nlvizMessages?: Map<string, Message>;
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.shared import uploads
@@ -39,6 +40,8 @@ def two_fields() -> None:
         values["said"].append((name, value))
 
     fields = Fields("", emit)
+    if st.session_state.get("back"):
+        fields.forgotten()
     fields.enter(st.number_input, "A", "a", 0, 100, value=values["a"])
     follows = 10 * values["a"] if values["b"] is None else values["b"]
     fields.enter(st.number_input, "B", "b", 0, 1000, value=follows)
@@ -60,6 +63,46 @@ def test_a_value_that_python_changed_is_no_wish_when_an_old_one_comes_back() -> 
     the(test.number_input, "b").set_value(7).run()
     the(test.number_input, "a").set_value(6).run()
     assert the(test.number_input, "b").value == 7
+
+
+def test_a_browser_that_forgot_what_its_widgets_showed_is_given_others() -> None:
+    test = AppTest.from_function(two_fields).run()
+    the(test.number_input, "a").set_value(4).run()
+    the(test.number_input, "b").set_value(9).run()
+    before = {each.key for each in test.number_input}
+    test.session_state["back"] = True
+    test.run()
+    assert before.isdisjoint(each.key for each in test.number_input)
+    assert [the(test.number_input, name).value for name in "ab"] == [4, 9]
+    kept = {each.key for each in test.number_input}
+    test.run()  # they show what they were made with
+    assert kept == {each.key for each in test.number_input}
+    the(test.number_input, "a").set_value(6).run()
+    assert test.session_state["values"]["said"] == [("a", 4), ("b", 9), ("a", 6)]
+
+
+def written() -> None:
+    """Write an address."""
+    import streamlit as st
+
+    from app.explore.state import STATE
+
+    STATE.write_address(st.session_state["wanted"])
+
+
+def test_an_address_is_written_over_one_that_the_browser_has_not_heard_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[str] = []
+    proxy = type(st.query_params)
+    monkeypatch.setattr(proxy, "from_dict", lambda self, wanted: sent.append(wanted["at"]))
+    test = AppTest.from_function(written)
+    test.query_params["at"] = "1"  # what it has while two runs follow upon each other
+    for wanted in ("2", "1", "1"):
+        test.session_state["wanted"] = {"at": wanted}
+        test.run()
+    assert not test.exception
+    assert sent == ["2", "1"]
 
 
 def test_sigma_moved_ahead_of_the_page_sets_no_parameter() -> None:

@@ -65,7 +65,7 @@ class Walk:
         quiet = 0
         for _ in range(600):
             idle = page.locator(IDLE).count() == 1
-            busy = page.locator('.nlv[aria-busy="true"]').count()
+            busy = page.locator('.nlv[aria-busy="true"], .nlv[data-known="false"]').count()
             quiet = quiet + 1 if idle and not busy else 0
             page.wait_for_timeout(60)
             if quiet > 8:  # longer than what a view holds back

@@ -1,6 +1,7 @@
 // The lens as one handle: mount it, show a comparison in it, move it from outside.
 
 import { element, matchScheme, setText } from "../shared/dom.js";
+import { createTelling } from "../shared/telling.js";
 import { unpack } from "../shared/unpack.js";
 import { createDivider } from "./divider.js";
 import { columnsFor } from "./geometry.js";
@@ -86,8 +87,8 @@ function createShown(root, lens, items, store, everywhere) {
 /**
  * Mount an empty lens.
  * @param {HTMLElement} root
- * @param {{onPoint?: ?function, everywhere?: boolean}} options onPoint gets {n, of, point}: the number
- *   of the reader's act, that of the latest message, and {y, x} or null;
+ * @param {{onPoint?: ?function, everywhere?: boolean}} options onPoint gets {n, again, of, point}: n
+ *   numbers the reader's acts, of is that of the latest message, point {y, x} or null;
  *   everywhere: keys count wherever the focus is
  * @returns {Handle}
  */
@@ -95,7 +96,10 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
   root.classList.add("nlv", "nlens");
   const life = new AbortController();
   const store = createStore(changed);
-  const timers = { told: 0, said: 0 };
+  const telling = createTelling(root, onPoint && ((again) => {
+    onPoint({ n: store.state.acts, again, of, point: store.state.pinned });
+  }));
+  let saying = 0;
   /** @type {ReturnType<typeof createShown>|null} */
   let shown = null;
   let frame = 0;
@@ -109,7 +113,7 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
   let of;
   root.addEventListener("pointerenter", () => matchScheme(root), { signal: life.signal });
   // Whatever is pressed elsewhere comes after what was done here.
-  document.addEventListener("pointerdown", () => told(), { signal: life.signal, capture: true });
+  document.addEventListener("pointerdown", telling.now, { signal: life.signal, capture: true });
 
   async function show(bytes) {
     const turn = ++latest;
@@ -148,28 +152,18 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
     shown = null;
     cancelAnimationFrame(frame);
     frame = 0;
-    told();
-    clearTimeout(timers.said);
+    telling.now();
+    clearTimeout(saying);
   }
 
   function changed(change) {
     if (change.layout) shown?.arrange();
     else frame ||= requestAnimationFrame(refresh);
     if (change.pin || change.step) {
-      clearTimeout(timers.said);
-      timers.said = setTimeout(() => shown?.speak(), SAID_AFTER);
+      clearTimeout(saying);
+      saying = setTimeout(() => shown?.speak(), SAID_AFTER);
     }
-    if (change.pin) {
-      clearTimeout(timers.told);
-      timers.told = setTimeout(told, TOLD_AFTER);
-    }
-  }
-
-  function told() {
-    if (!timers.told) return;
-    clearTimeout(timers.told);
-    timers.told = 0;
-    onPoint?.({ n: store.state.acts, of, point: store.state.pinned });
+    if (change.pin) telling.acted(TOLD_AFTER);
   }
 
   function refresh() {
@@ -179,10 +173,12 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
 
   /**
    * Pin (or free, with null) from outside, without reporting it back. What was said without knowing
-   * the reader's latest act is older than that act, and passes.
+   * the reader's latest act is older than that act, and passes; that act is told again.
    */
   function move(message) {
-    if (store.state.acts > (message.seen ?? Infinity)) return;
+    const known = store.state.acts <= (message.seen ?? Infinity);
+    telling.heard(known);
+    if (!known) return;
     ({ of } = message);
     store.apply(message);
     shown?.refresh();
@@ -198,8 +194,7 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
 
   function destroy() {
     life.abort();
-    clearTimeout(timers.told);
-    timers.told = 0; // of no page any more
+    telling.stop(); // of no page any more
     stop();
     root.replaceChildren();
   }

@@ -13,6 +13,7 @@ import { createInspector, createReadout, createSentence } from "./ui/readout.js"
 import { createStage } from "./draw/stage.js";
 import { GAP } from "./pure/layout.js";
 import { activeQuery } from "./pure/state.js";
+import { createTelling } from "../shared/telling.js";
 import { createTitle } from "./ui/title.js";
 import { createToolbar } from "./ui/toolbar.js";
 
@@ -38,8 +39,6 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   const engine = createEngine(container);
   const { sequential, diverging, ground } = head.colours;
   const lut = { sequential: container.array(sequential).data, diverging: container.array(diverging).data, ground };
-  /** @type {ReturnType<typeof setTimeout>|null} */
-  let telling = null;
   let width = 0;
 
   const { hover, unpin, move, large, light, read, peek } = store;
@@ -54,6 +53,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   const player = createPlayer(clip, store.advance);
   const closeup = head.pixels ? createCloseup(head, container.array, lut, engine, signal) : null;
   const inspector = createInspector(clip, pictures, on, signal);
+  const telling = createTelling(root, onSaid && say);
   const parts = { stage, bar, readout, sentence, equation, queryBar, closeup };
   const painter = createPainter(root, store, engine, parts, { lut, served: onSaid !== null, timings });
 
@@ -78,10 +78,10 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     }
     if (change.pin || change.step) {
       sentence.speak();
-      tell(PIN_RESTS);
+      telling.acted(PIN_RESTS);
     }
     if (change.view) toolbar.sync(state.view, engine.source(state.view.source));
-    if (change.chosen) tell(VIEW_RESTS);
+    if (change.chosen) telling.acted(VIEW_RESTS);
     if (change.reading) painter.redraw();
     painter.request();
   });
@@ -108,20 +108,12 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   }
 
   // Whatever is pressed elsewhere comes after what was done here.
-  document.addEventListener("pointerdown", told, { signal, capture: true });
+  document.addEventListener("pointerdown", telling.now, { signal, capture: true });
 
-  /** Report query and view together once they have come to rest. */
-  function tell(rest) {
-    clearTimeout(telling ?? undefined);
-    telling = setTimeout(told, rest);
-  }
-
-  function told() {
-    if (telling === null) return;
-    clearTimeout(telling);
-    telling = null;
+  /** Report query and view together. */
+  function say(again) {
     const { acts: n, pinned, resting, view } = state;
-    onSaid?.({ n, query: pinned ?? resting, pinned: pinned !== null, view: { ...view } });
+    onSaid?.({ n, again, query: pinned ?? resting, pinned: pinned !== null, view: { ...view } });
   }
 
   /** Lock the scale at an end that the reader asked for; the button that did it is gone then. */
@@ -149,8 +141,8 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
 
   /** @param {boolean} gone whether nothing comes in its place: what is told then would be of no page */
   function stop(gone = false) {
-    if (!gone) told();
-    clearTimeout(telling ?? undefined);
+    if (!gone) telling.now();
+    telling.stop();
     life.abort();
     unsubscribe();
     watcher.disconnect();
@@ -159,5 +151,5 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     sentence.stop();
   }
 
-  return { resize, stop };
+  return { resize, stop, heard: telling.heard };
 }

@@ -10,8 +10,8 @@ import { unpack } from "../shared/unpack.js";
  * Mount an empty live view.
  * @param {HTMLElement} root
  * @param {{onSaid?: ?function, theme?: string, everywhere?: boolean}} options
- *   onSaid gets {n, of, query, pinned, view} once the reader's acts have come to rest: n numbers the
- *   acts, of is that of the latest message; theme is "light", "dark" or absent
+ *   onSaid gets {n, again, of, query, pinned, view} once the reader's acts have come to rest: n numbers
+ *   the acts, of is that of the latest message; theme is "light", "dark" or absent
  * @returns {Handle & {apply: (message: Message) => void, timings: number[]}} timings: milliseconds of
  *   the latest rows with drawing
  */
@@ -80,13 +80,17 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
 
   /**
    * Take over a query (null unpins) and a view from outside, without reporting them back. What was
-   * said without knowing the reader's latest act is older than that act, and passes.
+   * said without knowing the reader's latest act is older than that act, and passes; that act is told
+   * again, in case that it was not heard.
    * @param {Message} message
    */
   function apply(message = {}) {
     // What comes while a container is on its way is meant for that one.
     if (loading) pending = message;
-    else if (session && store && store.state.acts <= (message.seen ?? Infinity)) {
+    else if (session && store) {
+      const known = store.state.acts <= (message.seen ?? Infinity);
+      session.heard(known);
+      if (!known) return;
       ({ of } = message);
       store.apply(message.query, message.view, message.pinned);
     }

@@ -1,18 +1,16 @@
 // Entry of a second, invisible Streamlit component: hands a query and a view to a mounted live
-// view, so that Python can move it without sending its bytes again.
+// view, so that Python can move it without sending its bytes again. The latest is kept for a view
+// that is mounted after it came, or in the place of another.
 // data: {channel, query, pinned, view, of, seen, serial}. No query leaves the query alone. A view
 // that has seen this serial already ignores it, as reruns repeat the last message; so does one whose
-// reader did something after the act that is numbered `seen`. `of` comes back with what it tells.
+// reader did something after the act that is numbered `seen`; that act is then told again. `of` comes
+// back with what it tells.
 
 export default function ({ data }) {
   const { channel, query, view, ...more } = data ?? {};
   if (!channel) return;
   const message = { ...more, query: query ?? undefined, view: view ?? undefined };
-  const handle = window.__nlvizChannels?.get(channel);
-  if (handle) {
-    handle.receive(message);
-  } else {
-    window.__nlvizWaiting ??= new Map();
-    window.__nlvizWaiting.set(channel, message);
-  }
+  window.__nlvizMessages ??= new Map();
+  window.__nlvizMessages.set(channel, message);
+  window.__nlvizChannels?.get(channel)?.receive(message);
 }

@@ -9,10 +9,10 @@ const channels = () => {
   return window.__nlvizChannels;
 };
 
-/** What was sent to a channel before its view was mounted. */
-const waiting = () => {
-  window.__nlvizWaiting ??= new Map();
-  return window.__nlvizWaiting;
+/** The latest message to each channel: a view that comes after it, or in another's place, is told. */
+const messages = () => {
+  window.__nlvizMessages ??= new Map();
+  return window.__nlvizMessages;
 };
 
 function sameBytes(a, b) {
@@ -66,8 +66,7 @@ export function mounting(mountIn) {
       entry.handle.show(data).catch((error) => console.error(error)).finally(() => markDrawn(entry.root));
       if (channel) {
         channels().set(channel, entry.handle);
-        const message = waiting().get(channel);
-        waiting().delete(channel);
+        const message = messages().get(channel);
         if (message) entry.handle.receive(message);
       }
     }

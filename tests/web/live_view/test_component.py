@@ -152,6 +152,36 @@ def test_a_message_that_is_older_than_the_readers_last_act_passes(host: Page) ->
     assert [each["of"] for _, each in host.evaluate("said")[-1:]] == ["clip"]
 
 
+def test_an_act_that_no_message_knows_of_is_told_again_until_one_does(host: Page) -> None:
+    host.evaluate("(text) => { component(text) }", text_of(square_container()))
+    shown(host)
+    host.locator("input[name=y]").fill("10")
+    host.locator("input[name=y]").press("Enter")
+    host.wait_for_function("said.length === 1")
+    assert host.evaluate("live().dataset.known") == "false"
+    message = {"channel": "test", "serial": "a", "seen": 0, "view": {}}
+    host.evaluate("(data) => control(data)", message)  # of a run that was never told
+    host.wait_for_function("said.length === 2")
+    (_, first), (_, again) = host.evaluate("said")
+    assert again["again"] > first["again"]
+    assert {**again, "again": 0} == first
+    host.evaluate("(data) => control(data)", {**message, "serial": "b"})
+    host.evaluate("(data) => control(data)", {**message, "serial": "c", "seen": first["n"]})
+    assert host.evaluate("live().dataset.known") == "true"
+    rest(host, 900)
+    assert len(host.evaluate("said")) == 2
+
+
+def test_a_view_in_the_place_of_another_hears_the_latest_message(host: Page) -> None:
+    text = text_of(square_container())
+    host.evaluate("(text) => { window.clean = component(text) }", text)
+    shown(host)
+    message = {"channel": "test", "serial": 1, "query": {"frame": 2, "y": 20, "x": 30}, "view": {}}
+    host.evaluate("(data) => control(data)", message)
+    host.evaluate("(text) => { clean(); component(text) }", text)
+    assert shown(host)["query"] == "2,20,30"
+
+
 def test_messages_reach_the_view_before_and_after_it_is_mounted(host: Page) -> None:
     place = {"frame": 2, "y": 20, "x": 30}
     first = {"channel": "test", "serial": 1, "query": place, "view": {"source": "features"}}
