@@ -287,7 +287,8 @@ def _lens(done: nlviz.denoise.Comparison) -> None:
 @st.fragment
 def _save(done: nlviz.denoise.Comparison, picture: Picture) -> None:
     """Draw what saves the comparison."""
-    results.save(done, picture, results.command_of(done, picture.source))
+    whole = replace(done, notes=tuple(dict.fromkeys((*picture.notes, *done.notes))))
+    results.save(whole, picture, results.command_of(done, picture.source))
 
 
 def _cancel(key: object) -> None:

@@ -6,6 +6,7 @@ themselves: noise of 40 in 65535 is a sixth of a step of 8 bits.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from PIL import Image as Pillow
 
 from nlviz.clips.inputs import find_input
 from nlviz.clips.pictures.files import open_pictures
-from nlviz.clips.pictures.stored import Stored
+from nlviz.clips.pictures.stored import TURN_TAG, Stored
 from nlviz.clips.sequences import picture_list
 from nlviz.denoise.image import Image, as_type
 from nlviz.errors import NlvizError, UnreadableClip
@@ -32,6 +33,7 @@ _TURNS = {  # what brings rows and columns upright: times a quarter to the left,
     7: (1, True),
     8: (1, False),
 }
+_SIZE_TAGS = (282, 283, 296, 531)  # resolutions, their unit, where colours were sampled
 _LUMINANCE = (0.299, 0.587, 0.114)  # of ITU-R 601-2, as Pillow has it
 _MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -48,6 +50,7 @@ class PictureValues:
         range: black and white where the file says that its type has more bits than its values.
         notes: sentences that a user must know.
         pages: how many pages of a stack are the first axis; 1 where there is no such axis.
+        beside: what its file says besides, and a written one does not, a sentence each.
     """
 
     values: Image
@@ -57,6 +60,7 @@ class PictureValues:
     range: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     pages: int = 1
+    beside: tuple[str, ...] = ()
 
     @property
     def mask(self) -> npt.NDArray[np.bool_] | None:
@@ -126,8 +130,9 @@ def read_values(
             f"{path.name} holds {opened.count} page{'s' if opened.count > 1 else ''}, the first "
             f"asked for is number {first + 1}"
         )
-    found = [_values(opened.read(number)) for number in numbers]
-    one = found[0]
+    stored = [opened.read(number) for number in numbers]
+    found = [_values(each) for each in stored]
+    one = replace(found[0], beside=_beside(path, stored[0].turn))
     notes = (*opened.notes, *one.notes)
     if opened.count > len(numbers):
         notes += (f"{len(numbers)} of its {opened.count} pages taken; --frames takes more.",)
@@ -177,6 +182,20 @@ def _values(stored: Stored) -> PictureValues:
         values = values[..., 0]
     values = np.ascontiguousarray(values)
     return PictureValues(values, layer, stored.colours.profile, gamma, bounds, notes)
+
+
+def _beside(path: Path, turn: int) -> tuple[str, ...]:
+    """Return what the file of a picture says besides pixels, colours and alpha."""
+    said = []
+    if turn != 1:
+        said.append("its pixels are written upright, where its own file asks for a turn")
+    with suppress(Exception), Pillow.open(path) as image:  # plugins raise what they like
+        across, _ = image.info.get("dpi", (0, 0))
+        if across > 1:
+            said.append(f"its resolution, {float(across):.4g} dots per inch, is not written")
+        if image.format != "TIFF" and set(image.getexif()) - {TURN_TAG, *_SIZE_TAGS}:
+            said.append("its EXIF data, such as camera and time, are not written")
+    return tuple(said)
 
 
 def _of_image(image: Pillow.Image, notes: tuple[str, ...]) -> tuple[Image, tuple[str, ...]]:

@@ -182,7 +182,7 @@ def denoise(
 
     Returns:
         A picture of the same shape and type, in the same units; float results are never clipped.
-        Of a Clip a Clip with the same times.
+        Of a Clip a Clip with the same times and notes.
 
     Raises:
         NlvizError: when there is no such denoiser, it cannot run here, or the picture, sigma or
@@ -202,7 +202,7 @@ def denoise(
     if isinstance(image, Clip):
         frames = _denoised(image.frames, name, asked, axes=None, of="clip")
         done = Clip.from_frames(frames, name=f"{image.name}, denoised")
-        return replace(done, times=image.times, sampling=image.sampling)
+        return replace(done, times=image.times, sampling=image.sampling, notes=image.notes)
     return _denoised(image, name, asked, axes=axes, of=None)
 
 

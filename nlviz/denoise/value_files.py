@@ -66,7 +66,7 @@ def write_values(
     else:
         content, notes = _as_tiff(as_type(done, like.values.dtype), like, coloured), ()
     write_whole(path, content)
-    return (*notes, *lost_profile)
+    return (*notes, *lost_profile, *like.beside)
 
 
 def _with_fitting_profile(

@@ -1,7 +1,7 @@
 """The clip under the map as a GIF or an H.264 video: time runs, the query stays.
 
-Below each frame: what the query is, the time, the share of the weight in every frame, and the
-colour bar. The query's own frame wears a border.
+Below each frame: what the query is, the time, the share of the weight in every frame, the colour
+bar, and what must be known of clip and map. The query's own frame wears a border.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from nlviz.render.frame_maps import (
 )
 from nlviz.render.objects import OBJECT, with_objects
 from nlviz.render.shown import ACCENT, Shown
-from nlviz.render.text_drawing import width, write
+from nlviz.render.text_drawing import width, wrapped, write
 from nlviz.sentences import times_text
 from nlviz.words.rows import share_text
 
@@ -41,7 +41,9 @@ UNIT = 2  # the footer is drawn at twice its size and reduced
 LONGEST = (480, 960)  # least and most of the longer side, in pixels
 LEAST = (16, 240)  # height and width of the picture with the ground around it, in pixels
 FOOTER = 66
+SMALL, LINE = 12, 16  # size of the caption's letters, and height of its lines, in pixels
 PACE = (2.0, 6.0)  # frames per second
+COMMENT = 2000  # bytes of a GIF's
 STILL_SECONDS = 2.0  # how long a picture is shown as a video
 
 GROUND = (20, 23, 29)
@@ -69,7 +71,13 @@ def gif(drawn: Shown, *, progress: Listener | None = None) -> bytes:
     buffer = BytesIO()
     duration = round(1000 / pace(drawn) / 10) * 10  # GIFs count hundredths of a second
     pictures[0].save(
-        buffer, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0
+        buffer,
+        "GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=duration,
+        loop=0,
+        comment=" ".join(notes_of(drawn)).encode()[:COMMENT],
     )
     return buffer.getvalue()
 
@@ -85,6 +93,8 @@ def mp4(drawn: Shown, *, progress: Listener | None = None) -> bytes:
     with TemporaryDirectory() as folder:  # the index moves to the front in a second pass
         path = Path(folder) / "movie.mp4"
         with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+            container.metadata["title"] = drawn.title
+            container.metadata["comment"] = " ".join(notes_of(drawn))
             stream = container.add_stream("libx264", rate=rate)
             stream.pix_fmt = "yuv420p"
             codec = stream.codec_context
@@ -123,6 +133,7 @@ def pages(drawn: Shown, *, progress: Listener | None = None) -> Iterator[Picture
     # Even sides, and room for the footer: what is missing is ground, the picture keeps its shape.
     high, broad = max(h + h % 2, LEAST[0]), max(w + w % 2, LEAST[1])
     footer = _Footer(drawn, broad)
+    caption = _caption(drawn, broad)
     for index, frame in enumerate(clip.frames):
         big = resized(frame, (h, w))
         page = map_frame(big, clip, attention, index, look)
@@ -133,9 +144,26 @@ def pages(drawn: Shown, *, progress: Listener | None = None) -> Iterator[Picture
             page = outlined(page, box, colour=ACCENT)
             if len(clip.frames) > 1:
                 page = _bordered(page)
-        yield np.concatenate([_framed(page, high, broad), footer.at(index)])
+        yield np.concatenate([_framed(page, high, broad), footer.at(index), *caption])
         if progress is not None:
             progress("Drawing the frames", (index + 1) / len(clip.frames))
+
+
+def notes_of(drawn: Shown) -> tuple[str, ...]:
+    """Return the sentences that belong to a movie: those of the clip, and of what is drawn."""
+    return tuple(dict.fromkeys((*drawn.clip.notes, *drawn.notes)))
+
+
+def _caption(drawn: Shown, wide: int) -> list[Picture]:
+    """Return the strip with the notes, of even height, below the footer; none where nothing is."""
+    lines = wrapped(" ".join(notes_of(drawn)), SMALL, wide - 16) if notes_of(drawn) else []
+    if not lines:
+        return []
+    page = Image.new("RGB", (wide * UNIT, (LINE * len(lines) + 8) * UNIT), GROUND)
+    draw = ImageDraw.Draw(page)
+    for index, line in enumerate(lines):
+        write(draw, (8 * UNIT, (LINE * index + 13) * UNIT), line, SMALL * UNIT, DIM)
+    return [np.asarray(page.reduce(UNIT), np.uint8)]
 
 
 def _indexed(page: Picture, drawn: Shown) -> Image.Image:

@@ -154,3 +154,21 @@ def test_films_and_broken_files(tmp_path: Path) -> None:
     path.write_bytes(png_bytes(random(40, 60))[:200])
     with pytest.raises(UnreadableClip, match="broken"):
         read_values(path)
+
+
+def test_what_a_written_result_does_not_have_of_its_file_is_said(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.arange(35, dtype=np.uint8).reshape(5, 7))
+    exif = picture.getexif()
+    exif[274], exif[306] = 6, "2026:01:02 03:04:05"  # a turn, a time
+    picture.save(tmp_path / "a.jpg", exif=exif, dpi=(301, 301), quality=100)
+    found = read_values(tmp_path / "a.jpg")
+    assert found is not None and found.values.shape == (7, 5)
+    said = write_values(tmp_path / "b.png", found.values.astype(float), found, ENDS, coloured=False)
+    assert [any(word in each for each in said) for word in ("upright", "301 dots", "EXIF")] == [
+        True,
+        True,
+        True,
+    ]
+    picture.save(tmp_path / "c.png")
+    bare = read_values(tmp_path / "c.png")
+    assert bare is not None and bare.beside == ()

@@ -60,10 +60,11 @@ def test_each_tells_about_itself(one: Denoiser) -> None:
 @pytest.mark.parametrize("name", ["gaussian", "non-local-means"])
 def test_a_clip_is_denoised_as_its_frames_are(name: str) -> None:
     frames = np.random.default_rng(0).integers(90, 160, (4, 13, 17, 3), np.uint8)
-    clip = Clip.from_frames(frames, fps=5.0, name="noise")
+    clip = Clip.from_frames(frames, fps=5.0, name="noise").noted("Shown twice as fast.")
     done = denoise(clip, name, sigma=20.0)
     assert np.array_equal(done.frames, denoise_clip(frames, name, sigma=20.0))
     assert np.array_equal(done.times, clip.times)
+    assert done.notes == clip.notes
     assert done.digest != clip.digest
     assert "noise" in done.name
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -108,6 +109,23 @@ def test_pictures_keep_their_shape_on_even_pages(height: int, width: int) -> Non
     factor = max(rows, columns) / max(height, width)
     assert abs(rows - max(height * factor, 1)) <= 1
     assert abs(columns - max(width * factor, 1)) <= 1
+
+
+def test_a_movie_carries_the_notes_of_clip_and_map_to_see_and_to_read() -> None:
+    plain = shown(3, 53, 87)
+    clip = plain.clip.noted("Shown half as fast as it was taken.", "Its colours were assumed.")
+    noted = replace(plain, clip=clip, notes=("Head 2.",))
+    said = "Shown half as fast as it was taken. Its colours were assumed. Head 2."
+    (first, *_), (bare, *_) = movie.pages(noted), movie.pages(plain)
+    height = bare.shape[0]
+    assert (first[:height] == bare).all() and first.shape[0] > height
+    assert first.shape[0] % 2 == 0
+    below = first[height:].astype(int)
+    assert (np.abs(below - movie.GROUND).max(-1) > 60).sum() > 300  # letters
+    with av.open(BytesIO(movie.mp4(noted))) as container:
+        assert container.metadata["comment"] == said
+    with Image.open(BytesIO(movie.gif(noted))) as image:
+        assert image.info["comment"].decode() == said
 
 
 def test_the_querys_frame_is_marked() -> None:
