@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import streamlit as st
 
 from . import warm_up
 from .denoise import page as denoise
+from .explore import first_view
 from .explore import page as explore
 
 ICON = Path(__file__).with_name("icon.png")
@@ -26,6 +28,13 @@ def _first_views() -> list[Callable[[], None]]:
         live.fill_first_view()
 
     return [of_explore, of_denoise]
+
+
+def prepare() -> None:
+    """Import and read what the first visitor sees first, before the server answers."""
+    first_view.prepare()
+    # Streamlit looks once where it was started from; that lists all modules, some hundred files.
+    inspect.stack()
 
 
 def run() -> None:

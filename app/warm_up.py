@@ -51,6 +51,7 @@ def spare() -> None:
 def _work() -> None:
     """Import what the first page needs, and compute the pages' first views into the app's cache."""
     try:
+        import pandas  # noqa: F401 (Streamlit's tables are made of it)
         import torch
 
         # The browser and the server share the processor: threads that wait for a busy core spin.

@@ -23,6 +23,12 @@ LOOKS = 0.4  # seconds between two looks at whether it is there
 STANDS = "first_view_stands"  # whether the browser has drawn it, in the session
 
 
+def prepare() -> None:
+    """Read what it is made of, ahead of the first visitor."""
+    is_first(Choices())
+    live_view.prepare()
+
+
 def draw() -> bool:
     """Draw the bundled view where it is asked for, until it stands and the rest is there.
 

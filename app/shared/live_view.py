@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,18 @@ def _component(entry: str) -> Callable[..., Any]:
         css=nlviz.web.LIVE_VIEW.stylesheet() if entry == "component" else None,
         js=nlviz.web.LIVE_VIEW.script(entry),
     )
+
+
+def prepare() -> None:
+    """Read the browser's part, ahead of the first visitor."""
+    nlviz.web.LIVE_VIEW.stylesheet()
+    for entry in ("component", "control", "drawn"):
+        nlviz.web.LIVE_VIEW.script(entry)
+
+
+def _json(message: Mapping[str, Any]) -> bytes:
+    # As bytes: in a dictionary Streamlit looks for tables, for which it imports pandas.
+    return json.dumps(message).encode()
 
 
 def mount(payload: bytes, *, key: str, on_said: Callable[[], None]) -> None:
@@ -38,9 +51,11 @@ def move(channel: str, **message: Any) -> None:
         message: besides, ``serial``: each counts once; ``seen``: number of the latest act that is
             known here, what came after it stays; ``of``: comes back with what the view says.
     """
-    _component("control")(data={"channel": channel, **message}, key=f"move-{channel}")
+    _component("control")(data=_json({"channel": channel, **message}), key=f"move-{channel}")
 
 
 def when_drawn(channel: str, act: Callable[[], None]) -> None:
     """Call a function once the view of a channel has been drawn in the browser."""
-    _component("drawn")(data={"channel": channel}, key=f"drawn-{channel}", on_drawn_change=act)
+    _component("drawn")(
+        data=_json({"channel": channel}), key=f"drawn-{channel}", on_drawn_change=act
+    )

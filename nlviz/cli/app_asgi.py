@@ -17,6 +17,8 @@ from nlviz.cli.app_entry import app_module
 # That the server started is said by the command itself.
 logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
+app_module("main").prepare()
+
 
 @asynccontextmanager
 async def _lifespan(_app: App) -> AsyncIterator[None]:

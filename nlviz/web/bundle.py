@@ -25,7 +25,7 @@ def in_order(entry: Path) -> tuple[Path, ...]:
     """Return the modules that an entry needs, each after those it imports.
 
     >>> [path.name for path in in_order(FOLDER / "shared" / "control.js")]
-    ['control.js']
+    ['told.js', 'control.js']
     """
     order: list[Path] = []
 
@@ -62,7 +62,7 @@ class Script:
         without: sentence shown where scripts do not run.
 
     >>> LIVE_VIEW.modules("control")
-    ('control',)
+    ('told', 'control')
     """
 
     entries: tuple[tuple[str, str], ...]

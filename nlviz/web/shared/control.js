@@ -6,8 +6,10 @@
 // reader did something after the act that is numbered `seen`; that act is then told again. `of` comes
 // back with what it tells.
 
+import { told } from "./told.js";
+
 export default function ({ data }) {
-  const { channel, query, view, ...more } = data ?? {};
+  const { channel, query, view, ...more } = told(data) ?? {};
   if (!channel) return;
   const message = { ...more, query: query ?? undefined, view: view ?? undefined };
   window.__nlvizMessages ??= new Map();

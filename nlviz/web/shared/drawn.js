@@ -1,10 +1,12 @@
 // Entry of an invisible Streamlit component: says once that the view of a channel has been drawn.
 
+import { told } from "./told.js";
+
 const LOOK = 40; // milliseconds
 const said = new WeakSet();
 
 export default function ({ data, parentElement, setStateValue }) {
-  const { channel } = data ?? {};
+  const { channel } = told(data) ?? {};
   if (!channel || said.has(parentElement)) return;
   let timer = 0;
   const look = () => {
