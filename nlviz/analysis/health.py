@@ -31,7 +31,12 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.pairwise import SOFTMAX_NAMES, PairwiseName
 from nlviz.affinity.split import can_split, split
-from nlviz.analysis.statistics import SAMPLE, average_distance, block_statistics
+from nlviz.analysis.statistics import (
+    SAMPLE,
+    average_distance,
+    block_statistics,
+    compared_queries,
+)
 from nlviz.captures.model import Capture
 from nlviz.families import last_norm
 from nlviz.networks.block import NonLocalBlock
@@ -97,7 +102,7 @@ class BlockHealth:
     gamma: float | None
     initial_norm: bool
     effect: Effect | None
-    distance_input: float
+    distance_input: float | None
     distance_rows: float
     distance_output: float | None
     rows: int
@@ -183,7 +188,7 @@ def block_health(model: Model | None, capture: Capture, block: str) -> BlockHeal
     scale = None if module is None else last_scale(module)
     distance, counted = _row_distance(affinity)
     found = BlockHealth(
-        size=_size(module, affinity, capture.features[block]),
+        size=_size(module, affinity, capture.features.get(block)),
         gamma=None if scale is None else float(scale[0].abs().mean()),
         initial_norm=scale is not None and _initial(*scale),
         effect=None,
@@ -272,11 +277,11 @@ def _initial(gamma: Tensor, beta: Tensor | None) -> bool:
 
 
 def _size(
-    module: nn.Module | None, affinity: Affinity, x: Float[Tensor, "channels t h w"]
+    module: nn.Module | None, affinity: Affinity, x: Float[Tensor, "channels t h w"] | None
 ) -> float | None:
     """Return |z - x| / |x| of a block of this project from the y that it computed."""
     # One that adds something else, or through more than its weights, is measured (see ``probed``).
-    if type(module) is not NonLocalBlock or not module.is_plain:
+    if type(module) is not NonLocalBlock or not module.is_plain or x is None:
         return None
     if not isinstance(affinity, EmbeddedAffinity) or affinity.output is None:
         return None
@@ -326,7 +331,8 @@ def _row_distance(affinity: Affinity) -> tuple[float, int]:
     """Return the average distance of rows and over how many it is: all, or evenly spread ones."""
     keys = affinity.heads * (affinity.keys.size + affinity.keys.prefix)
     n = affinity.queries.size
-    index = affinity.evenly(n if n * keys <= EXACT_PAIRS else SAMPLE)
+    whole = n * keys <= EXACT_PAIRS
+    index = affinity.evenly(n) if whole else compared_queries(affinity, SAMPLE)
     group = affinity.query_groups.to(index.device)[index]
     total = 0.0
     for g in set(group.tolist()):

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nlviz.affinity.attention_map import AttentionMap, effective_number
-from nlviz.affinity.base import Affinity
+from nlviz.affinity.base import Affinity, spread_evenly
 from nlviz.captures.model import Capture
 
+FEW = 8  # queries of a group, at least, that are compared with each other
 SAMPLE = 512  # queries, spread evenly, over which a block is judged
 
 
@@ -127,7 +128,7 @@ class BlockStatistics:
 
     Attributes:
         queries: how many queries were looked at, spread evenly.
-        distance_input: average distance of what enters the block.
+        distance_input: average distance of what enters the block; None where that was not kept.
         distance_rows: average distance of the rows; near 0, every query has the same map.
         shared: mean mass that a row has in common with the mean row, in [0, 1].
         uniform: mean mass that a row has in common with the uniform row.
@@ -137,7 +138,7 @@ class BlockStatistics:
     """
 
     queries: int
-    distance_input: float
+    distance_input: float | None
     distance_rows: float
     shared: float
     uniform: float
@@ -164,12 +165,12 @@ def block_statistics(
     """
     checked = capture.receipts.get(block) if affinity in (None, capture.affinities[block]) else None
     affinity = affinity or capture.affinities[block]
-    index = affinity.evenly(SAMPLE)
+    index = compared_queries(affinity, SAMPLE)
     rows = torch.cat([affinity.rows(part).float().mean(0) for part in torch.split(index, 64)])
     groups = affinity.query_groups.to(index.device)[index].to(rows.device)
     magnitude = rows.abs() / rows.abs().sum(-1, keepdim=True).clamp(min=1e-30)
-    mask = affinity.support.mask_all(affinity.queries, affinity.keys, index[:1])
-    reachable = rows.shape[-1] if mask is None else int(mask.sum())
+    counts = affinity.support.counts(affinity.queries, affinity.keys).to(rows.device)
+    most = 1 / counts[index.to(rows.device)].clamp(min=1).to(rows)[:, None]
     mean = torch.empty_like(magnitude)
     for g in set(groups.tolist()):
         mean[groups == g] = magnitude[groups == g].mean(0)
@@ -178,13 +179,35 @@ def block_statistics(
         distance_input=_input_distance(capture, block),
         distance_rows=average_distance(rows, groups),
         shared=float(torch.minimum(magnitude, mean).sum(-1).mean()),
-        uniform=float(magnitude.clamp(max=1 / reachable).sum(-1).mean()),
+        uniform=float(torch.minimum(magnitude, most).sum(-1).mean()),
         effective=float(effective_number(rows).mean()) if affinity.pairwise.softmax else None,
         parity=checked.error if checked is not None else affinity.parity_error(),
     )
 
 
-def _input_distance(capture: Capture, block: str) -> float:
+def compared_queries(affinity: Affinity, most: int) -> Int[Tensor, " n"]:
+    """Return queries that can be compared: spread evenly, several of each group that is looked at.
+
+    Where there are many groups, windows for instance, some of them are looked at as a whole.
+
+    Args:
+        affinity: whose queries.
+        most: how many, about.
+    """
+    group = affinity.query_groups.cpu()
+    groups = int(group.max()) + 1
+    size = max(len(group) // groups, 1)
+    if groups == 1 or most // groups >= min(size, FEW) or size == 1:
+        return affinity.evenly(most)
+    taken = max(most // min(size, 4 * FEW), 1)
+    chosen = [(group == int(g)).nonzero()[:, 0] for g in spread_evenly(groups, taken)]
+    each = max(most // len(chosen), FEW)
+    return torch.cat([own[spread_evenly(len(own), each)] for own in chosen])
+
+
+def _input_distance(capture: Capture, block: str) -> float | None:
+    if block not in capture.features:
+        return None
     x = capture.features[block].flatten(1).mT
     groups = capture.affinities[block].query_groups.to(x.device)
     return average_distance(x, groups if len(groups) == len(x) else None)

@@ -18,13 +18,12 @@ from nlviz.families.reading.token_layout import NoLayout, token_layout
 from nlviz.networks.acting_hooks import with_hooks
 from nlviz.networks.attention.places import Factors, TokenPlaces, places_of_products
 from nlviz.networks.attention.products import AttentionProduct
-from nlviz.networks.attention.watch import Seen
+from nlviz.networks.attention.watch import PART, Seen
 from nlviz.networks.calls import block_and_run
 from nlviz.networks.followed import NotFollowed
 
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, Factors | str]] = weakref.WeakKeyDictionary()
 _MOST = 32  # input shapes of one network that are remembered
-PART = "/"  # between a module's name and the number of a product in it
 
 
 def factors_of(net: nn.Module, prepared: Prepared, acting: set[int], key: Any) -> Factors | str:

@@ -31,6 +31,8 @@ _FILES = (
     "timm.non_local",
     "timm.vit",
     "tushar_n",
+    "timm.attention",
+    "torchvision.attention",
 )
 _ANY = "attention"  # takes what no other does
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Hashable
-from contextlib import AbstractContextManager
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
 
@@ -22,6 +22,8 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare_for
+from nlviz.networks.attention.watch import PART, watched
+from nlviz.networks.calls import block_and_run
 
 _PRODUCTS = re.compile(
     r"softmax|scaled_dot_product_attention|multi_head_attention_forward|attention_interface"
@@ -82,16 +84,15 @@ class AttentionAdapter(Adapter[nn.Module]):
                 break
         return tuple(names)
 
-    def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
-        """Refuse: which part of an unknown network adds the attention is not known.
+    @contextmanager
+    def bypass(self, net: nn.Module, name: str) -> Iterator[None]:
+        """Run the network with an attention that returns zeros in the place of y.
 
-        Raises:
-            NlvizError: always.
+        Where its output is added is not known, so the bias of its projection still is.
         """
-        raise NlvizError(
-            f"a network of an unknown family must be taken as it is, {name} cannot be left out of "
-            "it: where its output is added is not known"
-        )
+        module = name.partition(PART)[0]
+        with watched(net, keep=(block_and_run(module)[0],), silenced=module):
+            yield
 
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return None: where the attention is added is not known."""

@@ -277,17 +277,16 @@ def health_lines(h: BlockHealth) -> list[Line]:
         lines.append(Line(f"{h.gamma:.2g}", "mean |γ| of its last normalisation", help=about))
     if h.effect is not None:
         lines.append(_effect_line(h.effect))
-    distances = [h.distance_input, h.distance_rows]
-    stages = ["going in", "in where they look"]
+    distances, stages = [h.distance_rows], ["in where they look"]
+    if h.distance_input is not None:
+        distances, stages = [h.distance_input, *distances], ["going in", *stages]
     if h.distance_output is not None:
         distances, stages = [*distances, h.distance_output], [*stages, "coming out"]
     lines.append(
         Line(
             " → ".join(f"{d:.2f}" for d in distances),
             f"how different points are: {', '.join(stages)}",
-            "Where points look differs more than their features."
-            if h.distance_rows > h.distance_input
-            else "Where points look differs less than their features.",
+            _differing(h.distance_input, h.distance_rows),
             "Mean cosine distance (1 - cos) / 2 over all pairs of queries, after GCNet (Cao et al. "
             f"2019); 0 if all are the same. Rows: {h.rows:,} queries",
         )
@@ -316,3 +315,11 @@ def _effect_line(effect: Effect) -> Line:
         f"{label} The network hardly needs the block here." if little else label,
         f"One forward pass with the block bypassed; its logits differ by {effect.logits:.1%}",
     )
+
+
+def _differing(features: float | None, rows: float) -> str:
+    """Return whether points differ more in where they look than in their features, in words."""
+    if features is None:
+        return ""
+    more = "more" if rows > features else "less"
+    return f"Where points look differs {more} than their features."

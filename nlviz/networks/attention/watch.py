@@ -50,6 +50,7 @@ from nlviz.networks.calls import block_and_run, in_backward, run_name
 _FUSED = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
 _SOFTMAXES = frozenset((torch.softmax, Tensor.softmax, F.softmax))
 _IN_SIGHT: dict[str, Any] = {}
+PART = "/"  # between a module's name and the number of a product in it
 
 
 @dataclass
@@ -84,16 +85,19 @@ class WatchAttention(TorchFunctionMode):
         *,
         keep: Container[str] | None = None,
         positions: bool = False,
+        silenced: str | None = None,
     ) -> None:
         """Begin to watch.
 
         Args:
             keep: names of the modules whose products are wanted; None for all.
             positions: whether tensors hold positions instead of values: then factors are kept.
+            silenced: name of a module, or of a run of it, whose attention returns zeros.
         """
         super().__init__()
         self.seen = Seen()
         self.keep, self.positions = keep, positions
+        self.silenced = None if silenced is None else block_and_run(silenced)
         self.by_channel: Callable[[Tensor], bool] | None = None
         self.of_channels: set[int] = set()
         self.path: list[str] = []
@@ -159,6 +163,8 @@ class WatchAttention(TorchFunctionMode):
     def _fused(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         given = {**dict(zip(_FUSED, args, strict=False)), **options}
         q, k, v = (given[name] for name in _FUSED[:3])
+        if self._silent():
+            return torch.zeros_like(F.scaled_dot_product_attention(*args, **options))
         number, self._products = self._products, self._products + 1
         if self.positions:
             self.seen.factors[number] = (q, k)
@@ -289,6 +295,8 @@ class WatchAttention(TorchFunctionMode):
             if q is None or self._of_channels(tag.first.number, q):
                 return output
             return read.at_queries(q.mean(-1), output)
+        if self._silent():
+            return torch.zeros_like(output)
         product = product_of(tag, read.role, self.module)
         if not self._wanted(product.module):
             return output
@@ -324,6 +332,13 @@ class WatchAttention(TorchFunctionMode):
             self.of_channels.add(number)
         return number in self.of_channels
 
+    def _silent(self) -> bool:
+        """Check whether the attention that runs returns zeros."""
+        if self.silenced is None:
+            return False
+        module, run = block_and_run(self.module)
+        return module == self.silenced[0] and self.silenced[1] in (None, run or 1)
+
     def _wanted(self, module: str) -> bool:
         return self.keep is None or module in self.keep or block_and_run(module)[0] in self.keep
 
@@ -347,7 +362,11 @@ class WatchAttention(TorchFunctionMode):
 
 @contextmanager
 def watched(
-    net: nn.Module, *, keep: Container[str] | None = None, positions: bool = False
+    net: nn.Module,
+    *,
+    keep: Container[str] | None = None,
+    positions: bool = False,
+    silenced: str | None = None,
 ) -> Iterator[WatchAttention]:
     """Watch the attention products of a network while the ``with`` block runs.
 
@@ -355,6 +374,7 @@ def watched(
         net: the network that will run.
         keep: names of the modules whose products are wanted; None for all.
         positions: whether it runs on positions.
+        silenced: name of a module, or of a run of it, whose attention returns zeros.
 
     >>> layer = nn.MultiheadAttention(6, 2, batch_first=True).eval()
     >>> x = torch.randn(1, 5, 6)
@@ -364,7 +384,7 @@ def watched(
     >>> found.module, found.size, found.error <= found.tolerance
     ('a', (2, 5, 5), True)
     """
-    watch = WatchAttention(keep=keep, positions=positions)
+    watch = WatchAttention(keep=keep, positions=positions, silenced=silenced)
     handles = []
     for name, module in net.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
