@@ -9,6 +9,7 @@ from .affinity.attention_map import Link as Link
 from .affinity.base import Affinity as Affinity
 from .affinity.embedded import EmbeddedAffinity as EmbeddedAffinity
 from .affinity.grid import TokenGrid as TokenGrid
+from .affinity.key_sets import KeySets as KeySets
 from .affinity.pairwise import Pairwise as Pairwise
 from .affinity.patches import PatchAffinity as PatchAffinity
 from .affinity.patches import patch_affinity as patch_affinity
@@ -16,6 +17,7 @@ from .affinity.split import MinusMean as MinusMean
 from .affinity.split import Split as Split
 from .affinity.split import minus_mean as minus_mean
 from .affinity.split import split as split
+from .affinity.stored import StoredAffinity as StoredAffinity
 from .affinity.support import Support as Support
 from .affinity.support import Window as Window
 from .analysis.agreement import Agreement as Agreement
@@ -31,6 +33,7 @@ from .analysis.instance_masses import InstanceMasses as InstanceMasses
 from .analysis.instance_masses import instance_masses as instance_masses
 from .analysis.opening_query import averaging_query as averaging_query
 from .analysis.opening_query import opening_query as opening_query
+from .analysis.rollout import rollout as rollout
 from .analysis.statistics import BlockStatistics as BlockStatistics
 from .analysis.statistics import RowStatistics as RowStatistics
 from .analysis.statistics import block_statistics as block_statistics

@@ -17,7 +17,7 @@ from nlviz.clips.detections import Detection
 from nlviz.errors import UnknownBlock, did_you_mean
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
 from nlviz.networks.acting_hooks import acting_hooks
-from nlviz.networks.attention.watch import watched
+from nlviz.networks.attention.watch import PART, watched
 from nlviz.networks.calls import Calls, block_and_run
 from nlviz.networks.hooks import recorded
 
@@ -72,6 +72,12 @@ class Runner:
 
     def _watched(self, prepared: Prepared, blocks: Sequence[str] | None) -> Pass:
         net = self.net
+        if blocks is not None:
+            known = dict(net.named_modules())
+            names = [*self.adapter.blocks(net)]
+            for name in blocks:
+                if block_and_run(name.partition(PART)[0])[0] not in known:
+                    raise UnknownBlock(f"no block is called {name!r}{did_you_mean(name, names)}")
         with self.hold(), torch.no_grad():
             with acting_hooks(net) as acting, watched(net, keep=wanted(blocks)) as watch:
                 output = self.run(prepared, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from nlviz.captures.capture import Capture
@@ -21,11 +23,12 @@ def capture(
     input_spec: InputSpec | None = None,
     prepare: Prepare | None = None,
     output: Choice | None = None,
+    blocks: Sequence[str] | None = None,
 ) -> Capture:
     """Run a clip through your own network and keep the affinity of each of its blocks.
 
     Args:
-        net: any network in which a family of adapters finds blocks.
+        net: any network with non-local blocks or attention, whoever wrote it.
         clip: the input.
         family: read the blocks of this family; the same names as in ``load_model``.
         input_spec: size, normalisation and layout of the input; by default shorter side 224,
@@ -37,6 +40,7 @@ def capture(
         output: which part of the network's output are class scores: a key or field, dotted where it
             lies deeper, an index, or a function of the output; found by names and shapes otherwise,
             and said in ``Capture.notes``.
+        blocks: names of the blocks that are kept; by default all.
 
     Raises:
         NoNonLocalBlocks: when the network has no block that a family knows.
@@ -57,4 +61,4 @@ def capture(
         prepare=prepare,
         output=output,
     )
-    return model.capture(clip)
+    return model.capture(clip, blocks=blocks)

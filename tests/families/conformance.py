@@ -103,7 +103,38 @@ def of_unknown_code() -> Live:
     return Net().eval(), InputSpec(size=48, multiple=8, layout="frames")
 
 
+def timm_attention() -> Live:
+    from timm.models.swin_transformer import SwinTransformer
+
+    torch.manual_seed(0)
+    size = {"img_size": (32, 48), "patch_size": 4, "window_size": 4, "embed_dim": 12}
+    net: Any = SwinTransformer(depths=(2, 2), num_heads=(2, 3), num_classes=5, **size)
+    net.pretrained_cfg = {}
+    for p in net.parameters():
+        p.data.add_(0.1 * torch.randn_like(p))
+    return net.eval(), InputSpec(sides=(32, 48), layout="frames")
+
+
+def torchvision_attention() -> Live:
+    from torchvision.models.video.swin_transformer import SwinTransformer3d
+
+    torch.manual_seed(0)
+    net = SwinTransformer3d(
+        patch_size=[1, 4, 4],
+        embed_dim=12,
+        depths=[2, 2],
+        num_heads=[2, 3],
+        window_size=[2, 4, 4],
+        num_classes=5,
+    )
+    for p in net.parameters():
+        p.data.add_(0.1 * torch.randn_like(p))
+    return net.eval(), InputSpec(sides=(32, 48), layout="clip")
+
+
 LIVE: dict[str, Callable[[], Live]] = {
+    "timm-attention": timm_attention,
+    "torchvision-attention": torchvision_attention,
     "attention": of_unknown_code,
     "lite-nl": lambda: (awake(LiteNL()).eval(), None),
     "torchvision-detection": detection,

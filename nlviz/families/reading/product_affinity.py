@@ -22,7 +22,7 @@ from nlviz.families.reading.term_tables import Terms, terms_of
 from nlviz.families.reading.token_layout import NoLayout, Side, TokenLayout
 from nlviz.networks.attention.products import KEPT, AttentionProduct
 
-CHECKED = 12  # queries whose rows are compared with those of the product
+CHECKED = 8  # queries whose rows are compared with those of the product
 MOST_SETS = 1 << 26  # numbers of a table of sets and keys
 LAYOUT_ERROR = 1e-4  # of the largest weight of a row
 
@@ -153,12 +153,16 @@ def _support(
     sets: dict[bytes, int] = {}
     rows: list[npt.NDArray[np.bool_]] = []
     set_of = np.zeros(all_queries, np.int64)
+    whole = np.ones((1, cell_k.shape[1]), bool), np.zeros(cell_q.shape[1], np.int64)
+    masks = None if reach is None else reach.cpu().numpy()
+    known: dict[bytes, tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]] = {}
     for g in range(groups):
-        if reach is None:
-            tables, of = np.ones((1, cell_k.shape[1]), bool), np.zeros(cell_q.shape[1], np.int64)
-        else:
-            tables, of = np.unique(reach[g].cpu().numpy(), axis=0, return_inverse=True)
-            of = of.reshape(-1)
+        tables, of = whole
+        if masks is not None:
+            key = masks[g].tobytes()
+            if key not in known:
+                known[key] = _distinct_rows(masks[g])
+            tables, of = known[key]
         numbers = []
         for table in tables:
             row = np.zeros(layout.keys.size, bool)
@@ -176,6 +180,16 @@ def _support(
         return Everything()
     reached = torch.from_numpy(np.stack(rows))
     return KeySets.of(torch.from_numpy(set_of), reached, _said(reached, keys))
+
+
+def _distinct_rows(
+    mask: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Return the rows of a mask, each once, and which of them each row is."""
+    numbers: dict[bytes, int] = {}
+    of = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in mask])
+    first = np.array([int(np.argmax(of == i)) for i in range(len(numbers))])
+    return mask[first], of
 
 
 def _by_frame(layout: TokenLayout) -> bool:
@@ -279,18 +293,22 @@ def _check(found: Affinity, product: AttentionProduct, layout: TokenLayout) -> N
     """
     groups, queries = layout.queries.cell.shape
     generator = torch.Generator().manual_seed(0)
-    for index in torch.randperm(groups * queries, generator=generator)[:CHECKED].tolist():
+    picked = torch.randperm(groups * queries, generator=generator)[:CHECKED].tolist()
+    prefix = layout.queries.prefix
+    cells = [int(layout.queries.cell[divmod(index, queries)]) for index in picked]
+    placed = found.rows([cell - prefix for cell in cells if cell >= prefix])
+    apart = found.token_rows() if min(cells) < prefix else None
+    at = 0
+    for index, cell in zip(picked, cells, strict=True):
         g, n = divmod(index, queries)
-        cell = int(layout.queries.cell[g, n])
-        prefix = layout.queries.prefix
         entries = torch.from_numpy(layout.entries[g])
         theirs = product.rows(entries, torch.tensor([n]))[:, 0]
         wanted = theirs.new_zeros(len(theirs), layout.keys.size)
         wanted[:, torch.from_numpy(layout.keys.cell[g])] = theirs
-        if cell < prefix:
-            ours = found.token_rows()[:, cell]
+        if cell < prefix and apart is not None:
+            ours = apart[:, cell]
         else:
-            ours = found.rows([cell - prefix])[:, 0]
+            ours, at = placed[:, at], at + 1
         largest = float(wanted.abs().max().clamp(min=1e-30))
         error = float((ours.to(wanted) - wanted).abs().max()) / largest
         if not error <= LAYOUT_ERROR:

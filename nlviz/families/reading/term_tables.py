@@ -164,7 +164,7 @@ def _by_offset(
     reached = [a[there] for a in away]
     if not len(reached[0]):
         return None
-    steps = tuple(max(int(np.gcd.reduce(np.unique(r.numpy()))), 1) for r in reached)
+    steps = tuple(_step(r) for r in reached)
     far = [int(r.abs().max()) // s for r, s in zip(reached, steps, strict=True)]
     sizes = [2 * n + 1 for n in far]
     index = torch.zeros_like(reached[0])
@@ -185,6 +185,12 @@ def _by_offset(
         if apart is None:
             return None
     return OffsetBias(table.reshape(-1, *sizes), (steps[0], steps[1], steps[2]), apart)
+
+
+def _step(offsets: Tensor) -> int:
+    """Return the largest number of which all offsets are multiples; 1 where all are 0."""
+    sizes = torch.bincount(offsets.abs()).nonzero()[:, 0].numpy()
+    return max(int(np.gcd.reduce(sizes)), 1)
 
 
 def _apart_keys(

@@ -1,0 +1,67 @@
+"""Rollout against the product of two small matrices, in the right order."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import nlviz
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.support import FrameGroups
+
+GRID = TokenGrid((2, 3, 5), (1, 8, 8), (0, 3.5, 3.5), prefix=4)
+NAMES = ("cls", "registers.0", "cls", "registers.0")
+
+
+def layer(name: str, grid: TokenGrid = GRID, heads: int = 3) -> EmbeddedAffinity:
+    theta, phi = torch.randn(2, heads, grid.size + grid.prefix, 7).unbind(0)
+    return EmbeddedAffinity(
+        name,
+        Pairwise("embedded_gaussian", 0.8),
+        theta,
+        phi,
+        grid,
+        grid,
+        support=FrameGroups(1, own_prefix=True),
+        clip_shape=(2, 24, 40),
+        token_names=NAMES,
+    )
+
+
+def dense(affinity: EmbeddedAffinity) -> torch.Tensor:
+    return torch.cat([affinity.token_rows(), affinity.dense()], 1).double().mean(0)
+
+
+@pytest.mark.parametrize("residual", [0.0, 0.3])
+def test_rollout_is_the_product_of_the_layers(residual: float) -> None:
+    torch.manual_seed(0)
+    first, last = layer("first"), layer("last")
+    eye = torch.eye(len(dense(first)), dtype=torch.float64)
+    a, b = (residual * eye + (1 - residual) * dense(each) for each in (first, last))
+    found = nlviz.rollout([first, last], frame=1, y=12, x=20, residual=residual)
+    row = (b @ a)[4 + GRID.nearest(frame=1, y=12, x=20)]
+    torch.testing.assert_close(torch.from_numpy(found.weights).flatten().double(), row[4:])
+    assert found.off_grid == pytest.approx(float(row[:4].sum()))
+    assert found.off_grid + found.weights.sum() == pytest.approx(1, abs=1e-5)
+    cls = nlviz.rollout([first, last], token="cls", residual=residual)
+    wanted = (b @ a)[[0, 2]].mean(0)
+    torch.testing.assert_close(torch.from_numpy(cls.weights).flatten().double(), wanted[4:])
+    other = nlviz.rollout([last, first], frame=1, y=12, x=20, residual=residual)
+    assert abs(other.weights - found.weights).max() > 1e-3
+
+
+def test_layers_of_other_tokens_and_other_shares_are_refused() -> None:
+    first = layer("first")
+    pooled = layer("pooled", TokenGrid((2, 3, 4), prefix=4))
+    with pytest.raises(nlviz.NlvizError, match="layers of one grid"):
+        nlviz.rollout([pooled, first], frame=0, y=0, x=0)
+    with pytest.raises(nlviz.NlvizError, match=r"in \[0, 1\), got 1"):
+        nlviz.rollout([first], frame=0, y=0, x=0, residual=1)
+    with pytest.raises(nlviz.NlvizError, match="a token is one of"):
+        nlviz.rollout([first], token="dist")
+    with pytest.raises(nlviz.NlvizError, match="a query is a place"):
+        nlviz.rollout([first], frame=0)
+    with pytest.raises(nlviz.NlvizError, match="got none"):
+        nlviz.rollout([], frame=0, y=0, x=0)
