@@ -3,7 +3,7 @@
 https://github.com/huggingface/pytorch-image-models (Apache-2.0). A frame is a picture of its own;
 each network's card says size, mean and deviation. What its attention is (windows, grids of far
 cells, pooled keys, tables of relative position) is read off the products, see
-``nlviz.families.attention``.
+``nlviz.families.reading.attention_adapter``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from torch import nn
 
-from nlviz.families.attention import AttentionAdapter
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.attention_adapter import AttentionAdapter
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -2,7 +2,7 @@
 
 https://github.com/pytorch/vision (BSD-3-Clause). Networks of pictures take the frames as a batch;
 those of videos take (1, 3, T, H, W) and were trained on Kinetics at a fixed number of frames. What
-their attention is, is read off the products, see ``nlviz.families.attention``.
+their attention is, is read off the products, see ``nlviz.families.reading.attention_adapter``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from torch import nn
 
 from nlviz.errors import NlvizError
-from nlviz.families.attention import AttentionAdapter
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.attention_adapter import AttentionAdapter
 
 _PLACE = "torchvision.models."
 _VIDEO = f"{_PLACE}video."
