@@ -1,6 +1,7 @@
 """The colour scale of a map, in multiples of uniform attention, and its numbers in words.
 
-Where the scale ends is ``AttentionMap.top_of_scale``'s rule; what lies beyond is marked.
+Where the scale ends is ``AttentionMap.top_of_scale``'s rule; what lies beyond is marked. A
+logarithmic one ends at the strongest key, three decades above its lower end.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.attention_map import AttentionMap, round_up
 from nlviz.errors import NlvizError
 from nlviz.words.numbers import (
     multiple_text,
     number_text,
 )
 
+DECADES = 3  # of a logarithmic scale; the live view has the same
 Unit = Literal["uniform", "absolute", "logit"]
 Weights = npt.NDArray[np.float32]
 
@@ -34,6 +36,7 @@ class ColourScale:
         most, least: extreme weights, the query's own cell aside.
         planes: own end for every frame of the key grid, or None for one scale over all.
         fixed: whether the end was given rather than found.
+        floor: of a logarithmic scale the least weight that has a colour, else 0.
     """
 
     lo: float
@@ -44,6 +47,7 @@ class ColourScale:
     least: float
     planes: tuple[float, ...] | None = None
     fixed: bool = False
+    floor: float = 0.0
 
     @property
     def diverging(self) -> bool:
@@ -62,6 +66,11 @@ class ColourScale:
 
     def shares(self, weights: Weights, plane: int) -> Weights:
         """Return the weights of one frame of the key grid as shares, in [0, 1] or [-1, 1]."""
+        if self.floor:
+            sizes = np.maximum(np.abs(weights.astype(np.float64)), self.floor)
+            shares = np.log(sizes / self.floor) / math.log(self.hi / self.floor)
+            signed: Weights = (np.sign(weights) * shares.clip(0, 1)).astype(np.float32)
+            return signed
         if self.planes is not None:
             return (weights / np.float32(self.planes[plane])).astype(np.float32)
         if self.diverging:
@@ -77,6 +86,12 @@ class ColourScale:
         return number_text(weight)
 
     @property
+    def _floor_text(self) -> str:
+        if self.unit != "uniform":
+            return number_text(self.floor)
+        return f"{float(f'{self.floor / self.uniform:.2g}'):g}×"  # two digits, however small
+
+    @property
     def title(self) -> str:
         """What the colour bar shows."""
         what = {
@@ -86,6 +101,8 @@ class ColourScale:
         }[self.unit]
         if self.planes is not None:
             return f"{what} · own scale per frame"
+        if self.floor:
+            return f"{what} · logarithmic"
         return f"{what} · scale locked" if self.fixed else what
 
     @property
@@ -93,8 +110,21 @@ class ColourScale:
         """The labels of both ends, the clipped ones marked."""
         if self.planes is not None:
             return ("-" if self.lo < 0 else "0"), "each frame's strongest"
+        if self.floor and not self.diverging:
+            return f"≤{self._floor_text}", self.text(self.hi)
         below, above = "<" * self.clipped_below, ">" * self.clipped
         return below + self.text(self.lo), above + self.text(self.hi)
+
+    @property
+    def middle(self) -> str:
+        """The label in the middle; empty where each frame has a scale of its own."""
+        if self.planes is not None:
+            return ""
+        if not self.floor:
+            return self.text((self.lo + self.hi) / 2)
+        if self.diverging:
+            return f"within ±{self._floor_text}"
+        return self.text(math.sqrt(self.floor * self.hi))
 
 
 def scale_of(
@@ -102,6 +132,7 @@ def scale_of(
     *,
     top: float | None = None,
     per_frame: bool = False,
+    logarithmic: bool = False,
     unit: Unit = "uniform",
 ) -> ColourScale:
     """Return the colour scale of a map.
@@ -110,6 +141,8 @@ def scale_of(
         attention: the map.
         top: end of the scale in multiples of uniform attention; None to find it.
         per_frame: whether every frame has its own scale.
+        logarithmic: whether equal colours apart are equal factors, over three decades up to the
+            strongest key; weights below, and 0, have no colour. Raw logits stay linear.
         unit: of the numbers at the ends; ``logit`` spans all values.
 
     Raises:
@@ -139,10 +172,14 @@ def scale_of(
         return ColourScale(lo, hi, uniform, unit, most, least)
     diverging = attention.signed and least < 0
     hi = attention.top_of_scale() if top is None else uniform * top
-    planes = None
+    floor, planes = 0.0, None
+    if logarithmic:
+        size = max(most, -least) if diverging else most
+        hi = uniform * max(1.0 if attention.normalised else 0.0, round_up(size / uniform))
+        floor = hi / 10**DECADES
     if per_frame:
         shown = np.where(keep, attention.weights, 0.0)
         planes = tuple(max(float((np.abs(p) if diverging else p).max()), 1e-30) for p in shown)
     return ColourScale(
-        -hi if diverging else 0.0, hi, uniform, unit, most, least, planes, top is not None
+        -hi if diverging else 0.0, hi, uniform, unit, most, least, planes, top is not None, floor
     )

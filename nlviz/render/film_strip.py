@@ -328,6 +328,4 @@ def _bar(sheet: Sheet, drawn: Shown, plan: Plan, top: int) -> None:
     y = top + 86
     sheet.text((MARGIN, y), low, 21, INK)
     sheet.text((MARGIN + long, y), high, 21, INK, align="r")
-    if scale.planes is None:
-        middle = scale.text((scale.lo + scale.hi) / 2)
-        sheet.text((MARGIN + long / 2, y), middle, 21, INK, align="m")
+    sheet.text((MARGIN + long / 2, y), scale.middle, 21, INK, align="m")

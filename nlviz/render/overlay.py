@@ -100,7 +100,7 @@ def overlay(
     smooth: bool = False,
     strength: float = 0.85,
     top: float | None = None,
-    scale: Literal["map", "frame"] = "map",
+    scale: Literal["map", "frame", "log"] = "map",
     links: int = 0,
 ) -> Overlay:
     """Lay a map over its clip.
@@ -111,7 +111,8 @@ def overlay(
         smooth: interpolate between the centres of the keys rather than show them as cells.
         strength: opacity of the strongest weight, in [0, 1].
         top: end of the colour scale in multiples of uniform attention; None finds one.
-        scale: one colour scale for the whole map, or one per frame.
+        scale: one colour scale for the whole map, one per frame, or a logarithmic one over three
+            decades up to the strongest key.
         links: how many of the strongest links a film strip shows as arrows.
 
     Raises:
@@ -127,10 +128,12 @@ def overlay(
     """
     if not 0 <= strength <= 1:
         raise NlvizError(f"strength must be between 0 and 1, got {strength}")
-    if scale not in ("map", "frame"):
-        raise NlvizError(f"scale must be 'map' or 'frame', got {scale!r}")
+    if scale not in ("map", "frame", "log"):
+        raise NlvizError(f"scale must be 'map', 'frame' or 'log', got {scale!r}")
+    if scale == "log" and top is not None:
+        raise NlvizError("a logarithmic scale ends at the strongest key; leave top out")
     if links < 0:
         raise NlvizError(f"links must be 0 or more, got {links}")
-    colours = scale_of(attention, top=top, per_frame=scale == "frame")
+    colours = scale_of(attention, top=top, per_frame=scale == "frame", logarithmic=scale == "log")
     look = Look(colours, smooth=smooth, strength=strength, links=links)
     return Overlay(clip, attention, look, title=f"{clip.name} · {attention.title}")

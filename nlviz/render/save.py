@@ -144,6 +144,7 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         attention,
         top=display.top if display.scale == "locked" else None,
         per_frame=display.scale == "frame",
+        logarithmic=display.scale == "log",
         unit=unit,
     )
     asked = affinity.queries if display.direction == "from" else affinity.keys

@@ -36,7 +36,8 @@ class Display:
         strength: opacity of the strongest weight, in [0, 1].
         values: normalised rows or raw logits.
         leave_out: the query's own cell or frame, with the rest renormalised.
-        scale: one colour scale for the query, one ``locked`` at ``top``, or one per frame.
+        scale: one colour scale for the query, one ``locked`` at ``top``, one per frame, or a
+            logarithmic one over three decades up to the strongest key.
         top: end of the locked scale in multiples of uniform attention.
         unit: weights as multiples of uniform attention or absolute.
         objects: whether what a detection network found is drawn over the frames.
@@ -48,7 +49,7 @@ class Display:
     {'links': 5}
     >>> Display(scale="frames")
     Traceback (most recent call last):
-    nlviz.errors.InvalidView: scale must be query, locked or frame, got 'frames'
+    nlviz.errors.InvalidView: scale must be query, locked, frame or log, got 'frames'
     """
 
     source: str = LEARNED.key
@@ -60,7 +61,7 @@ class Display:
     strength: Share = 0.85
     values: Literal["rows", "logits"] = "rows"
     leave_out: Literal["nothing", "cell", "frame"] = "nothing"
-    scale: Literal["query", "locked", "frame"] = "query"
+    scale: Literal["query", "locked", "frame", "log"] = "query"
     top: Positive | None = None
     unit: Literal["uniform", "absolute"] = "uniform"
     objects: Literal["shown", "hidden"] = "shown"

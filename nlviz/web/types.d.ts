@@ -48,7 +48,7 @@ interface Lut { sequential: Uint8Array; diverging: Uint8Array; ground: Ground }
 interface Filled { from: number; to: number; logC: number; apart?: number }
 type Compute = (out: Float32Array, token: number, head: number | "mean" | "max", values: string, box: Box | null) => Filled;
 interface Rows { row: Compute; column: Compute | null; apart?: (here: number[], there: number[]) => number }
-interface Scale { lo: number; hi: number; diverging: boolean; clipped: boolean; clippedBelow: boolean }
+interface Scale { lo: number; hi: number; floor: number; diverging: boolean; clipped: boolean; clippedBelow: boolean }
 /** What the engine computes for a query, see pure/engine.js and pure/measure.js. */
 interface Result {
   waiting: boolean; spec: Spec; token: number; asked: Grid; column: boolean; logits: boolean; own: number; box: Box | null;

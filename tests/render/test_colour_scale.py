@@ -7,6 +7,8 @@ from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.grid import TokenGrid
 from nlviz.errors import NlvizError
 from nlviz.render.colour_scale import scale_of
+from nlviz.render.overlay import overlay
+from tests.fixtures import make_clip
 
 GRID = TokenGrid((3, 5, 7), (1, 8, 8))
 
@@ -39,6 +41,26 @@ def test_a_given_top_is_kept_and_said() -> None:
     assert "locked" in scale.title
     with pytest.raises(NlvizError, match="above 0"):
         scale_of(attention_of(np.ones(GRID.shape)), top=0)
+
+
+def test_a_logarithmic_scale_shows_factors_and_says_its_ends() -> None:
+    weights = np.full(GRID.shape, 0.0)
+    weights[0, 1, :4] = np.array([7.99, 0.8, 0.08, 0.0009]) / GRID.size
+    attention = attention_of(weights)
+    scale = scale_of(attention, logarithmic=True)
+    assert scale.ends == ("≤0.008×", "8×") and scale.middle == "0.25×"
+    assert "logarithmic" in scale.title and not scale.clipped
+    shares = scale.shares(attention.weights[0], 0)
+    np.testing.assert_allclose(shares[1, :4], [1, 2 / 3, 1 / 3, 0], atol=1e-3)
+    assert (shares[2:] == 0).all()  # zero is no colour, and not minus infinity
+    signed = scale_of(attention_of(weights - 0.001, signed=True), logarithmic=True)
+    assert signed.diverging and signed.shares(attention.weights[0], 0)[1, 0] > 0
+    assert signed.shares(-attention.weights[0], 0)[1, 0] < 0
+    clip = make_clip(3, 40, 56)
+    pictures = overlay(clip, attention, scale="log").frames
+    assert (pictures != overlay(clip, attention).frames).any()
+    with pytest.raises(NlvizError, match="strongest key; leave top out"):
+        overlay(clip, attention, scale="log", top=3)
 
 
 def test_signed_rows_get_a_scale_around_zero() -> None:

@@ -35,7 +35,7 @@ def test_frames_are_the_clips_with_the_query_outlined(
     ("options", "message"),
     [
         ({"strength": 1.2}, "strength must be between 0 and 1"),
-        ({"scale": "own"}, "'map' or 'frame'"),
+        ({"scale": "own"}, "'map', 'frame' or 'log'"),
         ({"links": -1}, "links must be 0 or more"),
         ({"top": -3.0}, "must be above 0"),
     ],

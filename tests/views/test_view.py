@@ -121,7 +121,7 @@ def edited(*path: str, value: Any) -> str:
         (edited("display", "links", value=2.5), "links must be a whole number"),
         (edited("display", "links", value=10**6), "links must be a whole number"),
         (edited("display", "source", value=["learned"]), "source must be learned"),
-        (edited("display", "scale", value="own"), "scale must be query, locked or frame"),
+        (edited("display", "scale", value="own"), "scale must be query, locked, frame or log"),
         (edited("display", "top", value=0), "top must be a number above 0"),
     ],
 )

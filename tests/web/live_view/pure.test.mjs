@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 const home = new URL("../../../nlviz/web/", import.meta.url);
 const module = (name) => import(new URL(`${name}.js`, home));
-const { tableOf, logitScale, paintCells, roundUp, rowScale } = await module("live_view/pure/colour");
+const { tableOf, logitScale, paintCells, roundUp, rowScale, shareOf } = await module("live_view/pure/colour");
 const grid = await module("live_view/pure/grid");
 const { CAPTION, pictureAt, planStage } = await module("live_view/pure/layout");
 const { arcControl, arrowHead, linkWidth } = await module("live_view/draw/links");
@@ -162,6 +162,18 @@ test("scales end at round numbers and mark what they clip", () => {
   assert.deepEqual([signed.lo, signed.hi, signed.diverging], [-3, 3, true]);
 });
 
+test("a logarithmic scale ends at the strongest key and gives equal factors equal steps", () => {
+  const about = { sorted: [864, 3, 2, 1], rank: 3, least: 0, most: 864, unit: 2, signed: false, fixed: null, logarithmic: true };
+  const scale = rowScale(about);
+  assert.deepEqual([scale.lo, scale.hi, scale.floor, scale.clipped], [0, 1000, 1, false]);
+  const shares = [0, 0.5, 1, 10, 100, 1000].map((value) => shareOf(value, scale));
+  [0, 0, 0, 1 / 3, 2 / 3, 1].forEach((share, n) => { assert.ok(Math.abs(shares[n] - share) < 1e-12); });
+  const signed = rowScale({ ...about, least: -900, signed: true });
+  assert.deepEqual([signed.lo, signed.hi], [-1000, 1000]);
+  assert.equal(shareOf(0, signed), 0.5);
+  assert.ok(Math.abs(shareOf(-10, signed) + shareOf(10, signed) - 1) < 1e-12);
+});
+
 test("logits are drawn around zero only where they change sign", () => {
   assert.deepEqual([logitScale(-2, 6).lo, logitScale(-2, 6).hi], [-6, 6]);
   assert.deepEqual([logitScale(-9, -1).lo, logitScale(-9, -1).hi], [-9, -1]);
@@ -184,7 +196,7 @@ test("own, skipped and unreachable cells stay clear", () => {
   const table = new Uint32Array(256).fill(9);
   const cells = new Uint32Array(6);
   const limits = { reachFrom: 0, reachTo: 9, skipFrom: 6, skipTo: 7, own: 5 };
-  paintCells(cells, new Float32Array(12).fill(1), 4, 10, table, 0, 1, limits);
+  paintCells(cells, new Float32Array(12).fill(1), 4, 10, table, { lo: 0, hi: 1, floor: 0, diverging: false }, limits);
   assert.deepEqual([...cells], [9, 0, 0, 9, 9, 0]);
 });
 

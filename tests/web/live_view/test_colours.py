@@ -51,10 +51,13 @@ def flat_cells(seed: int) -> npt.NDArray[np.uint8]:
     ).astype(np.uint8)
 
 
-def known(signed: bool, strength: float) -> tuple[bytes, npt.NDArray[np.uint8]]:
+def known(
+    signed: bool, strength: float, scale: str = "locked"
+) -> tuple[bytes, npt.NDArray[np.uint8]]:
     """Return a container whose row is known, and what Python draws of it, (rows, columns, 3)."""
     frame = flat_cells(11)
-    shares = np.linspace(-1 if signed else 0, 1, KEYS)
+    most = 1 if scale == "locked" else 0.99  # which a logarithmic one rounds up to 1
+    shares = most * np.linspace(-1 if signed else 0, 1, KEYS)
     shares = np.random.default_rng(4).permutation(shares).astype(np.float32)
     tokens = grid((1, ROWS, COLUMNS), (1, CELL, CELL))
     # A dot product is divided by the number of keys: a share of 1 is as much as uniform attention.
@@ -66,13 +69,13 @@ def known(signed: bool, strength: float) -> tuple[bytes, npt.NDArray[np.uint8]]:
         "learned.theta": np.ones((1, KEYS, 1), np.float32),
         "learned.phi": shares[None, :, None],
     }
-    view = {"show": "map", "scale": "locked", "top": 1.0, "strength": strength}
+    view = {"show": "map", "scale": scale, "top": 1.0, "strength": strength}
     row, column = divmod(OWN, COLUMNS)
     query = {"frame": 0, "y": row * CELL + 7.5, "x": column * CELL + 7.5}
     blob = pack(header(frame[None], [source], view=view, query=query), sections)
     seen = np.asarray(Image.open(io.BytesIO(sections["frame0"].tobytes())))
     laid = spread(
-        shares.reshape(ROWS, COLUMNS),
+        (shares if scale == "locked" else logarithmic(shares)).reshape(ROWS, COLUMNS),
         size=frame.shape[:2],
         stride=(CELL, CELL),
         origin=tokens["origin"][1:],
@@ -83,12 +86,19 @@ def known(signed: bool, strength: float) -> tuple[bytes, npt.NDArray[np.uint8]]:
     return blob, drawn[CELL // 2 :: CELL, CELL // 2 :: CELL]
 
 
+def logarithmic(shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return shares of three decades below 1, with their sign."""
+    sizes = 1 + np.log10(np.maximum(np.abs(shares), 1e-3)) / 3
+    return (np.sign(shares) * sizes).astype(np.float32)
+
+
+@pytest.mark.parametrize("scale", ["locked", "log"])
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("strength", [0.85, 0.35])
 def test_screen_and_file_agree_to_one_grey_level(
-    browser: Browser, tmp_path: Path, signed: bool, strength: float
+    browser: Browser, tmp_path: Path, signed: bool, strength: float, scale: str
 ) -> None:
-    blob, drawn = known(signed, strength)
+    blob, drawn = known(signed, strength, scale)
     path = tmp_path / "known.html"
     path.write_text(LIVE_VIEW.page(blob, title="known"), encoding="utf-8")
     page = browser.new_page(viewport={"width": 900, "height": 1300})

@@ -2,6 +2,7 @@
 // counts, the patches that match best, and the weighted mean y = sum_j f g / C as it comes about.
 
 import { setText } from "../../shared/dom.js";
+import { shareOf } from "../pure/colour.js";
 import { clipFrame, gridBox, nearestToken, tokenCentre } from "../pure/grid.js";
 import { mirrored } from "../pure/patch_rows.js";
 import { runningMean } from "../pure/running_mean.js";
@@ -37,10 +38,9 @@ function createSquares(panel, picture, noisy, lut) {
   }
 
   function drawCounts({ result, query, region }) {
-    const { lo, hi } = result.scale;
     const context = paintSquare(counts, region, noisy.shape, (y, x) => {
       const value = result.values[nearestToken(result.grid, { frame: query.frame, y, x })];
-      const at = 4 * Math.min(255, Math.max(0, Math.round((255 * (value - lo)) / (hi - lo))));
+      const at = 4 * Math.round(255 * shareOf(value, result.scale));
       return lut.sequential.subarray(at, at + 3);
     });
     outlinePixels(context, region, query, 0, QUERY);

@@ -93,7 +93,7 @@ export function drawTileMap(tile, result, view, table, limits) {
     hi = Math.max(result.side.planeMost[a], 1e-30);
     lo = result.scale.diverging ? -hi : 0;
   }
-  paintCells(tile.words, result.values, from, from + plane, table, lo, hi, limits);
+  paintCells(tile.words, result.values, from, from + plane, table, { ...result.scale, lo, hi }, limits);
   tile.mapContext.putImageData(tile.image, 0, 0);
 }
 

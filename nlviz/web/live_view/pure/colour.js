@@ -2,6 +2,7 @@
 
 const STEPS = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 const MOST_CLIPPED = 16;
+const DECADES = 3; // of a logarithmic scale, as in render/colour_scale.py
 
 /** The smallest round number that is not below a positive value: ends of scales stay readable. */
 export function roundUp(value) {
@@ -44,14 +45,29 @@ export function toGround(pixels, { kept, veil, ink }) {
 }
 
 /**
+ * Where a value lies on a scale, from 0 to 1.
+ * @param {number} value
+ * @param {Scale} scale
+ */
+export function shareOf(value, { lo, hi, floor, diverging }) {
+  let share = (value - lo) / (hi - lo);
+  if (floor > 0) {
+    const size = Math.log(Math.max(Math.abs(value), floor) / floor) / Math.log(hi / floor);
+    share = diverging ? (1 + Math.sign(value) * size) / 2 : value > 0 ? size : 0;
+  }
+  return Math.min(1, Math.max(0, share));
+}
+
+/**
  * Colours cells [from, to) of a row into `words`, which starts at cell `from`.
  * Cells outside [reachFrom, reachTo) or inside [skipFrom, skipTo), and `own`, stay clear.
  */
-export function paintCells(words, values, from, to, table, lo, hi, limits) {
+export function paintCells(words, values, from, to, table, scale, limits) {
   const { reachFrom, reachTo, skipFrom, skipTo, own } = limits;
+  const { lo, hi, floor } = scale;
   const factor = hi > lo ? 255 / (hi - lo) : 0;
   for (let j = from; j < to; j++) {
-    const u = (values[j] - lo) * factor;
+    const u = floor > 0 ? 255 * shareOf(values[j], scale) : (values[j] - lo) * factor;
     words[j - from] = table[u > 0 ? (u < 255 ? (u + 0.5) | 0 : 255) : 0];
   }
   for (let j = from; j < to; j++) {
@@ -64,25 +80,26 @@ export function paintCells(words, values, from, to, table, lo, hi, limits) {
 /**
  * The scale of one row.
  * @param {{sorted: number[], rank: number, least: number, most: number, unit: number, signed: boolean,
- *   fixed: number|null, floor?: number}} about sorted: strongest values without the own cell, largest first;
+ *   fixed: number|null, floor?: number, logarithmic?: boolean}} about sorted: strongest values without the own cell, largest first;
  *   rank: which of them ends the scale; least and most: extremes; unit: what one multiple is;
  *   signed; fixed: top in units, or null; floor: the lowest top in units, so that next to nothing
- *   looks like next to nothing
+ *   looks like next to nothing; logarithmic: up to the strongest, three decades above its lower end
  * @returns {Scale} in the row's own values
  */
-export function rowScale({ sorted, rank, least, most, unit, signed, fixed, floor = 0 }) {
+export function rowScale({ sorted, rank, least, most, unit, signed, fixed, floor = 0, logarithmic = false }) {
   const diverging = signed && least < 0;
   const size = diverging ? Math.max(most, -least) : most;
   const ranked = sorted.length ? sorted[Math.min(rank, sorted.length - 1)] : size;
   // Where a handful of keys take everything the ranked one is next to nothing.
   const asked = Math.max(ranked, size / MOST_CLIPPED);
   // A few cells may stand far above the rest; they are clipped and marked, unless they barely do.
-  const wanted = size <= 1.6 * asked ? size : asked;
+  const wanted = logarithmic || size <= 1.6 * asked ? size : asked;
   const hi = unit * (fixed ?? Math.max(floor, roundUp(wanted / unit)));
   const slack = 1 + 1e-6;
   return {
     lo: diverging ? -hi : 0,
     hi,
+    floor: logarithmic ? hi / 10 ** DECADES : 0,
     diverging,
     clipped: most > hi * slack,
     clippedBelow: diverging ? least < -hi * slack : least < -1e-12,
@@ -93,8 +110,8 @@ export function rowScale({ sorted, rank, least, most, unit, signed, fixed, floor
 export function logitScale(least, most) {
   if (least < 0 && most > 0) {
     const hi = Math.max(-least, most);
-    return { lo: -hi, hi, diverging: true, clipped: false, clippedBelow: false };
+    return { lo: -hi, hi, floor: 0, diverging: true, clipped: false, clippedBelow: false };
   }
   const hi = most > least ? most : least + 1;
-  return { lo: least, hi, diverging: false, clipped: false, clippedBelow: false };
+  return { lo: least, hi, floor: 0, diverging: false, clipped: false, clippedBelow: false };
 }

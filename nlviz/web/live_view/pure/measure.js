@@ -146,6 +146,6 @@ export function scaleOf(result, view) {
   return rowScale({
     sorted: side.sorted, rank, least: result.least, most: result.most,
     unit: uniform, signed, fixed: view.scale === "locked" ? view.top : null,
-    floor: result.spec.softmax ? 1 : 0,
+    floor: result.spec.softmax ? 1 : 0, logarithmic: view.scale === "log",
   });
 }

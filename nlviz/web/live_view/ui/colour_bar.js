@@ -1,6 +1,6 @@
 // The colour bar: what a colour stands for, with its clipped end marked.
 
-import { roundUp, tableOf, toGround } from "../pure/colour.js";
+import { roundUp, shareOf, tableOf, toGround } from "../pure/colour.js";
 import { contextOf, element, setText } from "../../shared/dom.js";
 import { valueText } from "../pure/words.js";
 
@@ -34,7 +34,7 @@ export function createBar(lut, onWhole, signal) {
     if (result.logits) return "Raw logit";
     const weight = result.difference ? "Difference" : "Weight";
     const what = view.unit === "absolute" ? weight : `${weight}, × uniform attention`;
-    const how = { query: "", locked: " · scale locked", frame: " · own scale per frame" }[view.scale];
+    const how = { query: "", locked: " · scale locked", frame: " · own scale per frame", log: " · logarithmic" }[view.scale];
     return what + how;
   }
 
@@ -58,22 +58,28 @@ export function createBar(lut, onWhole, signal) {
       setText(high, "each frame's strongest");
       return;
     }
-    setText(low, (scale.clippedBelow ? "<" : "") + text(scale.lo));
-    setText(middle, text((scale.lo + scale.hi) / 2));
+    const least = scale.floor > 0 && !scale.diverging ? scale.floor : scale.lo;
+    const floor = view.unit === "absolute" ? text(scale.floor) : `${Number((scale.floor / result.uniform).toPrecision(2))}×`;
+    setText(low, least > scale.lo ? `≤${floor}` : (scale.clippedBelow ? "<" : "") + text(least));
+    setText(middle, middleOf(scale, text, floor));
     setText(high, (scale.clipped ? ">" : "") + text(scale.hi));
     const end = beyond.textContent ? `, ${beyond.textContent}` : "";
-    colours.setAttribute("aria-label", `${title.textContent}: colours from ${text(scale.lo)} to ${text(scale.hi)}${end}`);
+    colours.setAttribute("aria-label", `${title.textContent}: colours from ${text(least)} to ${text(scale.hi)}${end}`);
   }
 
   /** Point the needle at a value, or hide it for null. */
   function point(value, scale) {
     needle.hidden = value === null;
     if (value === null) return;
-    const u = Math.min(1, Math.max(0, (value - scale.lo) / (scale.hi - scale.lo)));
-    needle.style.left = `${100 * u}%`;
+    needle.style.left = `${100 * shareOf(value, scale)}%`;
   }
 
   return { element: bar, update, point };
+}
+
+function middleOf({ lo, hi, floor, diverging }, text, least) {
+  if (!(floor > 0)) return text((lo + hi) / 2);
+  return diverging ? `within ±${least}` : text(Math.sqrt(floor * hi));
 }
 
 /** Top of a result's scale in multiples of uniform attention: what locking keeps. */

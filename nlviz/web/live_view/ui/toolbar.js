@@ -7,7 +7,7 @@ const TIPS = {
   show: "Cells coloured by weight, arrows to the strongest keys, or both",
   direction: "From: where this query looks. To: who looks at this key",
   leave_out: "Hide the query's own cell or frame, so that the rest shows better; the rest is scaled to 100 %",
-  scale: "What the colours mean: fitted to this query, kept the same across queries so that two can be compared, or fitted to each frame by itself",
+  scale: "What the colours mean: fitted to this query, kept the same across queries so that two can be compared, the same for equal factors, so that weak and strong keys differ, or fitted to each frame by itself",
   head: "A block with several heads has one affinity for each: show one, their mean, or the largest",
   links: "How many of the strongest keys get an arrow",
   cells: "A cell is the area of the picture that one key stands for",
@@ -78,7 +78,7 @@ export function createToolbar(head, onChange, signal) {
   const controls = element("div", { class: "nlv-controls" },
     wrapped("Show", "show", show), directionField, objectsField, headField,
     labelled("Hide", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
-    labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["frame", "per frame"]])),
+    labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["log", "logarithmic"], ["frame", "per frame"]])),
     more);
   const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
   const bar = element("div", { class: "nlv-toolbar", role: "group", "aria-label": "How it is shown" }, partsField, fold);
