@@ -16,6 +16,7 @@ from nlviz.families.reading.adapter import AnyAdapter, Prepared
 from nlviz.families.reading.product_affinity import product_affinity
 from nlviz.families.reading.token_layout import NoLayout, token_layout
 from nlviz.networks.acting_hooks import with_hooks
+from nlviz.networks.attention.out_of_sight import out_of_sight
 from nlviz.networks.attention.places import Factors, TokenPlaces, places_of_products
 from nlviz.networks.attention.products import AttentionProduct
 from nlviz.networks.attention.watch import PART, Seen
@@ -79,7 +80,8 @@ def read_attention(
             if product.fault:
                 raise BlockRefused(f"{name} is not shown: {product.fault}")
             q, k = _places(product, factors)
-            layout = token_layout(q, k, size)
+            values = None if isinstance(factors, str) else factors.values.get(product.number)
+            layout = token_layout(q, k, size, values)
             affinity = product_affinity(
                 name, product, layout, prepared, token_names=names, prefix_name=_called(names)
             )
@@ -99,8 +101,10 @@ def read_attention(
             found.affinities[name] = affinity
             found.blocks[name] = modules[block_and_run(product.module)[0]]
     for module, why in seen.unread.items():
-        if module not in found.affinities and module not in found.refused:
-            found.refused[module] = f"{module} is not shown: it computes {why}"
+        name = _free(module or "network", found)
+        found.refused[name] = f"{name} is not shown: it computes {why}"
+    for module, why in out_of_sight(net).items():
+        found.refused[_free(module, found)] = f"{module} is not shown: {why}"
     if not found.affinities:
         if not found.refused:
             raise NlvizError(
@@ -128,6 +132,13 @@ def named(products: list[AttentionProduct]) -> dict[str, AttentionProduct]:
     return found
 
 
+def _free(module: str, found: Readings) -> str:
+    """Return a name for one more attention of a module."""
+    taken = found.affinities.keys() | found.refused.keys()
+    names = (module, *(f"{module}{PART}{n}" for n in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
+
+
 def wanted(blocks: Container[str] | None) -> set[str] | None:
     """Return the modules that hold the blocks which are asked for; None for all."""
     if blocks is None:
@@ -140,12 +151,12 @@ def _places(product: AttentionProduct, factors: Factors | str) -> tuple[TokenPla
         raise NoLayout(f"where its tokens lie could not be followed ({factors})")
     if product.number < 0:
         raise NoLayout(
-            "its weights come from a layer of their own and not from queries and keys, so which "
-            "pixel a row is about is not known"
+            "its weights come from no product of queries and keys (from a layer of their own, or a "
+            "distance), so which pixel a row is about is not known"
         )
-    if product.number not in factors:
+    if product.number not in factors.of:
         raise NoLayout("where its tokens lie could not be followed to it")
-    q, k = factors[product.number]
+    q, k = factors.of[product.number]
     return (k, q) if product.swapped else (q, k)
 
 

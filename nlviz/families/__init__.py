@@ -81,6 +81,8 @@ def family_of(net: nn.Module, *, family: str | None = None) -> Family:
                 f"the family {named.name} reads files of weights, not live networks; take one of "
                 f"{', '.join(f.name for f in FAMILIES if f.blocks is not None)}"
             )
+        if getattr(named.blocks, "watches", False) and not unseen(net):
+            return named  # what it reads is seen as it runs, whatever the code looks like
         tried = (named,)
     for one in tried:
         if one.blocks is not None and one.in_use and one.blocks.blocks(net):

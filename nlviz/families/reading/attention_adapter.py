@@ -8,8 +8,7 @@ tokens are found by running it on positions.
 
 from __future__ import annotations
 
-import inspect
-import re
+import types
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -24,8 +23,9 @@ from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared,
 from nlviz.networks.attention.watch import PART, watched
 from nlviz.networks.calls import block_and_run
 
-_PRODUCTS = re.compile(
-    r"softmax|scaled_dot_product_attention|multi_head_attention_forward|attention_interface"
+_PRODUCTS = frozenset(
+    "softmax scaled_dot_product_attention multi_head_attention_forward attention_interface "
+    "flex_attention".split()
 )
 _TOKENS = (
     ("cls", ("cls_token", "class_token", "class_embedding", "cls_embedding", "cls")),
@@ -112,8 +112,21 @@ def _attends_by_its_code(kind: Any) -> bool:
     ):
         return False
     try:
-        source = inspect.getsource(kind.forward)
-    except (OSError, TypeError, AttributeError):
+        called = _called(kind.forward)
+    except AttributeError:
         return False
     name = kind.__name__.lower()
-    return bool(_PRODUCTS.search(source)) or "attention" in name or "attn" in name
+    return not _PRODUCTS.isdisjoint(called) or "attention" in name or "attn" in name
+
+
+def _called(function: Any, deep: int = 1) -> set[str]:
+    """Return the names that a function uses, and functions beside it that it calls."""
+    if not isinstance(function, types.FunctionType):
+        return set()
+    code = function.__code__
+    names = {*code.co_names, *code.co_varnames}
+    for name in sorted(names) if deep else ():
+        value = function.__globals__.get(name)
+        if isinstance(value, types.FunctionType) and value.__module__ == function.__module__:
+            names |= _called(value, deep - 1)
+    return names

@@ -88,13 +88,19 @@ class TokenLayout:
     note: str = field(default="")
 
 
-def token_layout(q: TokenPlaces, k: TokenPlaces, size: tuple[int, int, int]) -> TokenLayout:
+def token_layout(
+    q: TokenPlaces,
+    k: TokenPlaces,
+    size: tuple[int, int, int],
+    values: TokenPlaces | None = None,
+) -> TokenLayout:
     """Return how the tokens of a product lie.
 
     Args:
         q: places of its queries.
         k: places of its keys.
         size: frames, rows and columns of the network's input.
+        values: places of what is summed, one for each key, where they are known.
 
     Raises:
         NoLayout: when they lie on no grid, or the product is not one of places.
@@ -105,12 +111,29 @@ def token_layout(q: TokenPlaces, k: TokenPlaces, size: tuple[int, int, int]) -> 
         )
     if np.isnan(k.at).all():
         raise NoLayout("none of its keys has a place in the picture")
+    if values is not None and not _as_keys(values.at, k.at):
+        raise NoLayout(
+            "its values lie at other places than its keys, so a weight is about two places at once"
+        )
     entries = _groups(q.at, k.at)
     first = entries[:, 0]
     q_at, k_at = q.at[first], _inside(k.at[first], q.at[first], size)
     queries = _queries(q_at, size)
     keys = _keys(k_at, size)
     return TokenLayout(entries, queries, keys)
+
+
+def _as_keys(values: Array, k: Array) -> bool:
+    """Check whether the values of keys lie where the keys lie, up to half a cell."""
+    if values.shape != k.shape:
+        return True  # heads that were mixed, or shared: whose places are compared is not known
+    both = ~(np.isnan(values) | np.isnan(k)).any(-1)
+    for axis in range(3):
+        lines = _lines(k[..., axis][~np.isnan(k[..., axis])])
+        half = float(np.diff(lines).min()) / 2 if len(lines) > 1 else np.inf
+        if (np.abs(values - k)[both][:, axis] > max(half, SAME)).any():
+            return False
+    return True
 
 
 def _groups(q: Array, k: Array) -> Whole:
@@ -150,7 +173,7 @@ def _queries(at: Array, size: tuple[int, int, int]) -> Side:
     if len(flat) != np.prod(shape):
         raise NoLayout(
             f"its {len(flat)} queries do not fill a grid of {shape[0]} x {shape[1]} x {shape[2]}: "
-            "the network drops, merges or moves patches"
+            "the network drops, merges or moves patches, or attends to them in parts"
         )
     return _side(at, placed, flat, shape, size)
 

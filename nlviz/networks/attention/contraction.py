@@ -10,27 +10,12 @@ axes of its own. One form for all of them:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
-_MATMULS: frozenset[Callable[..., Any]] = frozenset(
-    (
-        torch.matmul,
-        torch.bmm,
-        torch.mm,
-        Tensor.matmul,
-        Tensor.bmm,
-        Tensor.mm,
-        Tensor.__matmul__,
-        Tensor.__rmatmul__,
-    )
-)
-_WITH_SUMMAND: frozenset[Callable[..., Any]] = frozenset((torch.baddbmm, Tensor.baddbmm))
-_EINSUM = torch.functional.einsum
+PRODUCTS = frozenset(("matmul", "rmatmul", "bmm", "mm", "baddbmm", "einsum"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +28,8 @@ class Contraction:
         summand: what the product was added to, or None.
         factor: of the product before that.
 
-    >>> found = contraction(torch.matmul, (torch.zeros(2, 3, 5), torch.zeros(2, 5, 7)), {})
+    >>> import torch
+    >>> found = contraction("matmul", (torch.zeros(2, 3, 5), torch.zeros(2, 5, 7)), {})
     >>> found.batch, found.rows, found.columns, found.summed
     (('b0',), ('i',), ('j',), ('c',))
     """
@@ -108,6 +94,7 @@ def arranged(
 ) -> Tensor:
     """Return a tensor with labelled axes in another order, groups of them as one axis.
 
+    >>> import torch
     >>> x = torch.arange(12.0).reshape(2, 3, 2)
     >>> arranged(x, ("a", "b", "c"), ((), ("c", "b"), ("a",)), {"a": 2, "b": 3, "c": 2}).shape
     torch.Size([6, 2])
@@ -120,35 +107,34 @@ def arranged(
     return x.reshape(*shape, *(math.prod(sizes[axis] for axis in group) for group in rest))
 
 
-def contraction(
-    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Contraction | None:
+def contraction(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Contraction | None:
     """Return the product that a function of torch computes; None where it is none of two tensors.
 
+    Args:
+        name: of the function, one of ``PRODUCTS``.
+        args: of the call, in order.
+        kwargs: the rest of them.
+
+    >>> import torch
     >>> a, b = torch.zeros(2, 3, 4, 5), torch.zeros(2, 6, 4, 5)
-    >>> found = contraction(torch.einsum, ("nchw,nkhw->nck", a, b), {})
+    >>> found = contraction("einsum", ("nchw,nkhw->nck", a, b), {})
     >>> found.rows, found.columns, found.summed
     (('c',), ('k',), ('h', 'w'))
     """
-    if func in _MATMULS:
-        factors = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
-        if len(factors) != 2:
+    if name == "einsum":
+        return _einsum(args)
+    if name == "baddbmm":
+        if len(args) < 3:
             return None
-        x, y = reversed(factors) if func is Tensor.__rmatmul__ else factors
-        return _matmul(x, y)
-    if func in _WITH_SUMMAND:
-        given = {**dict(zip(("input", "batch1", "batch2"), args, strict=False)), **kwargs}
-        found = _matmul(given["batch1"], given["batch2"])
-        beta, alpha = float(given.get("beta", 1)), float(given.get("alpha", 1))
+        beta, alpha = float(kwargs.get("beta", 1)), float(kwargs.get("alpha", 1))
+        found = _matmul(args[1], args[2])
         if found is None:
             return None
-        summand = given["input"] * beta if beta else None
-        return Contraction(
-            found.x, found.y, found.x_axes, found.y_axes, found.out_axes, summand, alpha
-        )
-    if func is _EINSUM:
-        return _einsum(args)
-    return None
+        return replace(found, summand=args[0] * beta if beta else None, factor=alpha)
+    if len(args) != 2 or not all(isinstance(a, Tensor) for a in args):
+        return None
+    x, y = reversed(args) if name == "rmatmul" else args
+    return _matmul(x, y)
 
 
 def _matmul(x: Tensor, y: Tensor) -> Contraction | None:
@@ -159,8 +145,11 @@ def _matmul(x: Tensor, y: Tensor) -> Contraction | None:
     batch = tuple(f"b{i}" for i in range(most))
     of_x, of_y = batch[most - x.dim() + 2 :], batch[most - y.dim() + 2 :]
     if of_x != of_y:
-        longest = (1,) * (most - x.dim() + 2), (1,) * (most - y.dim() + 2)
-        x, y = x.reshape(*longest[0], *x.shape), y.reshape(*longest[1], *y.shape)
+        # The longer one stays itself: what is known of it is known of this very tensor.
+        if x.dim() < y.dim():
+            x = x.reshape((1,) * (y.dim() - x.dim()) + tuple(x.shape))
+        else:
+            y = y.reshape((1,) * (x.dim() - y.dim()) + tuple(y.shape))
     return Contraction(x, y, (*batch, "i", "c"), (*batch, "c", "j"), (*batch, "i", "j"))
 
 

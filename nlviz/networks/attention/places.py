@@ -41,7 +41,17 @@ class TokenPlaces:
     of_channels: bool = False
 
 
-Factors = Mapping[int, tuple[TokenPlaces, TokenPlaces]]
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """Where the tokens of all products of a pass lie, by their numbers.
+
+    Attributes:
+        of: queries and keys of each product.
+        values: what each attention sums; missing where no product with values was seen.
+    """
+
+    of: Mapping[int, tuple[TokenPlaces, TokenPlaces]]
+    values: Mapping[int, TokenPlaces]
 
 
 def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor: Tensor) -> Factors:
@@ -63,11 +73,11 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     ...         x = self.patch(x).flatten(2).mT
     ...         return (x @ x.mT).softmax(-1) @ x
     >>> net = Net()
-    >>> q, k = places_of_products(net, net, torch.zeros(1, 3, 8, 12))[0]
+    >>> q, k = places_of_products(net, net, torch.zeros(1, 3, 8, 12)).of[0]
     >>> q.at[0, :, 2]
     array([1.5, 5.5, 9.5, 1.5, 5.5, 9.5])
     """
-    passes: dict[str, dict[int, tuple[Tensor, Tensor]]] = {}
+    passes: dict[str, dict[int, tuple[Tensor, ...]]] = {}
     ramp_of = ramps(tensor)
     # Which products are of channels is seen where all places differ, and told to the other passes.
     of_channels: set[int] = set()
@@ -86,20 +96,20 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
                     if isinstance(error, NotFollowed):
                         raise
                     raise NotFollowed(f"{type(error).__name__}: {error}") from None
-        passes[name] = dict(watch.seen.factors)
+        values = watch.seen.values
+        passes[name] = {
+            number: (*pair, *((values[number],) if number in values else ()))
+            for number, pair in watch.seen.factors.items()
+        }
     del passes["all"]
-    numbers = set.intersection(*(set(found) for found in passes.values()))
-    return {
-        number: (
-            _placed(
-                {name: found[number][0] for name, found in passes.items()}, number in of_channels
-            ),
-            _placed(
-                {name: found[number][1] for name, found in passes.items()}, number in of_channels
-            ),
-        )
-        for number in sorted(numbers)
-    }
+    numbers = sorted(set.intersection(*(set(found) for found in passes.values())))
+
+    def part(number: int, which: int) -> TokenPlaces:
+        each = {name: found[number][which] for name, found in passes.items()}
+        return _placed(each, number in of_channels)
+
+    summed = [n for n in numbers if all(len(found[n]) == 3 for found in passes.values())]
+    return Factors({n: (part(n, 0), part(n, 1)) for n in numbers}, {n: part(n, 2) for n in summed})
 
 
 def _all_apart(ramp_of: Mapping[str, Tensor]) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +15,8 @@ from nlviz.networks.attention.tags import Tag, Term
 ROWS = 2048  # of all entries together that are checked, and of one entry at most:
 ROWS_OF_ONE = 16
 KEPT = 64 << 20  # bytes of weights that are kept of a product whose q and k do not tell them
+WHOLE = 1 << 20  # numbers up to which weights are kept in single precision
+LOW, HIGH = 2.0**-10, 2.0**15  # the largest weight, for half precision to hold its row
 HALF = 2e-3  # what half precision does to weights, of the size of y
 
 
@@ -34,7 +35,7 @@ class AttentionProduct:
         terms: what was added to the logits, and masked.
         softmax: whether rows are normalised by a softmax.
         causal: whether a query reaches no key behind it in the order of the network.
-        weights: (entries, queries, keys) in half precision, where q and k do not tell them.
+        weights: (entries, queries, keys), where q and k do not tell them; many in half precision.
         error, tolerance, queries: of the check against y; see ``nlviz.affinity.receipt``.
         precision: the coarsest type of number that took part.
         note: what a reader must know of it, or empty.
@@ -157,15 +158,30 @@ def checked(
 def _by_weights(
     product: AttentionProduct, v: Tensor, y: Tensor, weights: Tensor, why: str
 ) -> AttentionProduct:
-    if weights.numel() * 2 > KEPT:
+    most = KEPT // 2 if weights.numel() * 2 <= KEPT else 0
+    kept, kind = weights.detach(), "in half precision"
+    largest = float(kept.abs().max()) if kept.numel() else 0.0
+    if weights.numel() <= WHOLE or not LOW <= largest <= HIGH:
+        # Few are kept as they are; so are numbers that half precision has no room for.
+        most //= 2 if weights.numel() > WHOLE else 1
+        kept, kind = kept.float().clone(), "as they are"
+    if weights.numel() > most:
         return replace(
             product,
             fault=f"{why or 'no q and k were seen'}, and its weights take "
             f"{weights.numel() * 2 >> 20} MiB in half precision, where {KEPT >> 20} are kept at "
             "most; a smaller clip may do",
         )
-    kept = weights.detach().half()
-    note = "Its weights are kept as the network computed them, in half precision"
+    half = kind != "as they are"
+    kept = kept.half() if half else kept
+    note = (
+        f"Its weights are kept as the network computed them{', in half precision' if half else ''}"
+    )
+    rest = (
+        ""
+        if product.softmax
+        else " Rows are what its values are summed with and need not sum to 1."
+    )
     found = replace(
         product,
         q=None,
@@ -175,10 +191,10 @@ def _by_weights(
         terms=(),
         weights=kept,
         fault="",
-        note=f"{note}: {why}." if why else f"{note}.",
+        note=f"{note}: {why}.{rest}" if why else f"{note}.{rest}",
     )
     found = _receipt(found, v, y)
-    return replace(found, tolerance=max(found.tolerance, HALF))
+    return replace(found, tolerance=max(found.tolerance, HALF)) if half else found
 
 
 def _receipt(product: AttentionProduct, v: Tensor, y: Tensor) -> AttentionProduct:
@@ -233,6 +249,3 @@ def flat(x: Tensor, batch: tuple[int, ...]) -> Tensor:
     """Return (*batch, n, d) as (entries, n, d), copied."""
     found = x.expand(*batch, *x.shape[-2:]).reshape(-1, *x.shape[-2:])
     return found.detach().clone(memory_format=torch.contiguous_format)
-
-
-Given = dict[str, Any]

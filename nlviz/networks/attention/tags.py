@@ -21,17 +21,17 @@ Axes = tuple[tuple[int, int], ...]  # size and stride of each, in the product
 
 _SCALED = frozenset("mul imul rmul multiply div idiv truediv itruediv divide true_divide".split())
 _DIVIDED = frozenset("div idiv truediv itruediv divide true_divide".split())
-_ADDED = frozenset("add iadd radd sub isub subtract".split())
+_ADDED = frozenset("add iadd radd sub isub subtract rsub".split())
 _SUBTRACTED = frozenset("sub isub subtract".split())
-_SAME = frozenset(
+_REFLECTED = frozenset("add radd mul imul rmul multiply".split())  # the same either way round
+SAME = frozenset(
     """contiguous clone to float half double bfloat16 type type_as detach dropout cpu cuda
-    nan_to_num alias feature_dropout requires_grad""".split()
+    alias data requires_grad positive""".split()
 )
 _MOVED = frozenset(
     """view reshape permute transpose swapaxes swapdims unsqueeze squeeze flatten unflatten movedim
-    moveaxis view_as reshape_as t adjoint unsafe_view get""".split()
+    moveaxis view_as reshape_as t adjoint unsafe_view mT T H mH""".split()
 )
-_SOFTMAXES = frozenset(("softmax", "_softmax"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,43 +220,89 @@ def tag_of_weights(output: Tensor, dim: int, module: str) -> Tag:
     return Tag(first, shadow, normalised="columns")
 
 
-def changed(name: str, tag: Tag, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tag | None:
+def heads_mixed(found: Contraction, weights: str, tag: Tag) -> Tag | None:
+    """Return the tag behind a product that mixes heads: talking heads. None where it is none.
+
+    Args:
+        found: the product.
+        weights: its factor that is tagged, ``x`` or ``y``.
+        tag: of that factor.
+    """
+    tensor, axes = (found.x, found.x_axes) if weights == "x" else (found.y, found.y_axes)
+    other = found.y_axes if weights == "x" else found.x_axes
+    own = tuple(a for a in other if a not in axes)
+    summed = found.summed
+    if tensor.dim() != tag.shadow.dim() or len(summed) != 1 or len(own) != 1:
+        return None
+    roles = dict(zip(axes, tag.roles(), strict=True))
+    sizes = found.sizes()
+    if roles[summed[0]] != "batch" or sizes[summed[0]] != sizes[own[0]]:
+        return None
+    if set(found.out_axes) != {*axes, *own} - set(summed):
+        return None
+    order = (own[0] if a == summed[0] else a for a in axes)
+    at = {axis: i for i, axis in enumerate(order)}
+    shadow = tag.shadow.permute(*(at[a] for a in found.out_axes))
+    return replace(tag, shadow=shadow, unknown=tag.unknown or "heads are mixed")
+
+
+def changed(
+    name: str, at: int, tag: Tag, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Tag | None:
     """Return the tag behind an operation on its tensor; None where no tensor of its kind is left.
 
     Args:
         name: of the operation, without marks of being in place or a method.
-        tag: of the first argument.
-        args: of the operation, the tagged tensor first.
-        kwargs: of the operation.
+        at: which of the arguments is tagged.
+        tag: of it.
+        args: of the operation, in order.
+        kwargs: the rest of them.
     """
-    others = [a for a in (*args[1:], *kwargs.values()) if isinstance(a, Tensor)]
-    if name in _SAME:
+    came = f"{name} came {'behind the softmax' if tag.normalised else 'between'}"
+    unknown = replace(tag, unknown=tag.unknown or came)
+    if name == "where" and not tag.normalised and len(args) == 3:
+        if at == 1:
+            return _filled(tag, ~args[0], args[2])
+        return _filled(tag, args[0], args[1]) if at == 2 else unknown
+    if at == 1 and name in ("sub", "subtract", "rsub") and not tag.normalised:
+        # What is scaled by alpha is taken away: the tagged one, or the other from it.
+        alpha = float(kwargs.get("alpha", 1))
+        scaled = tag if name == "rsub" else _scaled("mul", tag, -alpha)
+        return _added(scaled, args[0], -alpha if name == "rsub" else 1.0)
+    if at == 1 and name == "add" and not tag.normalised:
+        return _added(_scaled("mul", tag, float(kwargs.get("alpha", 1))), args[0], 1.0)
+    if at == 1 and name in _REFLECTED:
+        at, args = 0, (args[1], args[0], *args[2:])
+    if at:
+        return unknown
+    if name in SAME:
         if name == "dropout" and _drops(args, kwargs):
             return replace(tag, unknown="dropout was left on")
         return tag
+    if name == "nan_to_num" and tag.normalised:
+        return tag  # rows in which all is masked are 0, as they are taken here
     if name in _MOVED:
         return _moved(name, tag, args, kwargs)
     if tag.normalised:
-        return replace(tag, unknown=_behind(name))
+        return unknown
     if name in _SCALED:
         return _scaled(name, tag, args[1] if len(args) > 1 else kwargs.get("other"))
+    if name == "neg":
+        return _scaled("mul", tag, -1.0)
     if name in _ADDED and len(args) > 1:
-        sign = -1.0 if name in _SUBTRACTED else 1.0
-        sign *= float(kwargs.get("alpha", 1))
-        if not isinstance(args[1], Tensor):
-            return tag  # a number for all alike
-        term = tag.term(args[1], factor=sign)
-        return _with_term(tag, term, name)
-    if name == "masked_fill":
-        return _filled(tag, args[1], args[2] if len(args) > 2 else kwargs.get("value"))
-    if name in _SOFTMAXES or name == "clamp" or not others:
-        return replace(tag, unknown=f"{name} came between")
-    return replace(tag, unknown=f"{name} came between")
+        alpha = float(kwargs.get("alpha", 1))
+        if name == "rsub":
+            return _added(_scaled("mul", tag, -alpha), args[1], 1.0)
+        return _added(tag, args[1], -alpha if name in _SUBTRACTED else alpha)
+    if name == "masked_fill" and len(args) == 3:
+        return _filled(tag, args[1], args[2])
+    return unknown
 
 
-def kept_where(tag: Tag, mask: Tensor, value: Any) -> Tag:
-    """Return the tag behind ``where(mask, product, value)``."""
-    return _filled(tag, ~mask, value)
+def _added(tag: Tag, other: Any, factor: float) -> Tag:
+    if not isinstance(other, Tensor):
+        return tag  # a number for all alike
+    return _with_term(tag, tag.term(other, factor=factor), "a sum")
 
 
 def normalised(tag: Tag, dim: int) -> Tag | None:
@@ -270,10 +316,6 @@ def normalised(tag: Tag, dim: int) -> Tag | None:
     return replace(tag, normalised=role)
 
 
-def _behind(name: str) -> str:
-    return f"{name} came behind the softmax"
-
-
 def _drops(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     given = dict(zip(("input", "p", "training"), args, strict=False)) | kwargs
     return bool(given.get("training", True)) and float(given.get("p", 0.5)) > 0
@@ -282,11 +324,10 @@ def _drops(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 def _moved(name: str, tag: Tag, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tag | None:
     rest = [a.shape if isinstance(a, Tensor) else a for a in args[1:]]
     given = {k: v.shape if isinstance(v, Tensor) else v for k, v in kwargs.items()}
-    if name == "get":  # x.T, x.mT, x.H: the attribute's getter is called with the tensor alone
-        return None
     how = {"view_as": "view", "reshape_as": "reshape", "unsafe_view": "view"}.get(name, name)
     try:
-        shadow = getattr(tag.shadow, how)(*rest, **given)
+        found = getattr(tag.shadow, how)
+        shadow = found if isinstance(found, Tensor) else found(*rest, **given)
     except (RuntimeError, TypeError, AttributeError):
         return None
     if not isinstance(shadow, Tensor) or shadow.untyped_storage()._cdata != (
@@ -303,14 +344,32 @@ def _scaled(name: str, tag: Tag, by: Any) -> Tag:
         factor = 1 / by if name in _DIVIDED else float(by)
         terms = tuple(replace(t, factor=t.factor * (1 if t.masks else factor)) for t in tag.terms)
         return replace(tag, scale=tag.scale * factor, terms=terms)
-    if isinstance(by, Tensor) and by.is_floating_point() and not tag.terms:
-        term = tag.term(by)
+    if isinstance(by, Tensor) and by.is_floating_point():
+        term = tag.term(1 / by if name in _DIVIDED else by)
         if term is not None and not term.by_row and not term.by_column:
             entries = torch.arange(tag.first.size[0], device=by.device)
             each = term.at(entries, torch.zeros_like(entries))[:, 0]
-            each = 1 / each if name in _DIVIDED else each
-            return replace(tag, scales=each if tag.scales is None else tag.scales * each)
+            terms = [_times(t, term) for t in tag.terms]
+            if all(t is not None for t in terms):
+                return replace(
+                    tag,
+                    scales=each if tag.scales is None else tag.scales * each,
+                    terms=tuple(t for t in terms if t is not None),
+                )
     return replace(tag, unknown="it was multiplied by a tensor")
+
+
+def _times(term: Term, by: Term) -> Term | None:
+    """Return a term times a number for each entry; None where their axes are others."""
+    if term.masks:
+        return term
+    if (term.batch, len(term.rows), len(term.columns)) != (
+        by.batch,
+        len(by.rows),
+        len(by.columns),
+    ):
+        return None
+    return replace(term, tensor=term.tensor * by.tensor)
 
 
 def _with_term(tag: Tag, term: Term | None, name: str) -> Tag:
@@ -321,7 +380,8 @@ def _with_term(tag: Tag, term: Term | None, name: str) -> Tag:
 
 def _filled(tag: Tag, mask: Any, value: Any) -> Tag:
     """Return the tag behind a fill of what a mask says; a low value masks, another is unknown."""
-    number = float(value) if not isinstance(value, Tensor) or value.numel() == 1 else 0.0
+    several = isinstance(value, Tensor) and value.numel() != 1
+    number = 0.0 if several or value is None else float(value)
     if not isinstance(mask, Tensor) or number > -1e4:
         return replace(tag, unknown="it was filled with numbers")
     return _with_term(tag, tag.term(~mask.bool(), masks=True), "a mask")

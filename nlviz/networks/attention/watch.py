@@ -14,8 +14,8 @@ copied as it enters, so a network may change it in place afterwards.
 
 from __future__ import annotations
 
+import sys
 import types
-import weakref
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from nlviz.networks.attention.contraction import Contraction, contraction
+from nlviz.networks.attention.beside import Beside
+from nlviz.networks.attention.called import in_order, name_of, one_operation
+from nlviz.networks.attention.contraction import PRODUCTS, Contraction, contraction
+from nlviz.networks.attention.joined import JoinedTags
 from nlviz.networks.attention.products import (
     AttentionProduct,
     checked,
@@ -36,10 +39,12 @@ from nlviz.networks.attention.products import (
     product_of,
 )
 from nlviz.networks.attention.tags import (
+    SAME,
+    First,
     Tag,
     Term,
     changed,
-    kept_where,
+    heads_mixed,
     normalised,
     tag_of,
     tag_of_weights,
@@ -48,7 +53,7 @@ from nlviz.networks.attention.values_product import values_product
 from nlviz.networks.calls import block_and_run, in_backward, run_name
 
 _FUSED = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
-_SOFTMAXES = frozenset((torch.softmax, Tensor.softmax, F.softmax))
+WRITTEN = "a part of it was written in place"
 _IN_SIGHT: dict[str, Any] = {}
 PART = "/"  # between a module's name and the number of a product in it
 
@@ -60,11 +65,13 @@ class Seen:
     Attributes:
         products: in the order in which they ended.
         factors: of a pass on positions: of each product its factors, by its number.
-        unread: modules in which a softmax was seen that no product of a known form followed.
+        values: of a pass on positions: what each attention sums, by the same number.
+        unread: by module, what was seen in it of an attention that cannot be read.
     """
 
     products: list[AttentionProduct] = field(default_factory=list)
     factors: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    values: dict[int, Tensor] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
 
 
@@ -101,7 +108,9 @@ class WatchAttention(TorchFunctionMode):
         self.by_channel: Callable[[Tensor], bool] | None = None
         self.of_channels: set[int] = set()
         self.path: list[str] = []
-        self._tags: dict[int, tuple[weakref.ref[Tensor], Tag]] = {}
+        self._tags: Beside[Tag] = Beside()
+        self._joined = JoinedTags()
+        self._open: dict[int, First] = {}
         self._calls: Counter[str] = Counter()
         self._products = 0
 
@@ -125,57 +134,48 @@ class WatchAttention(TorchFunctionMode):
         given = dict(kwargs or {})
         if in_backward():
             return func(*args, **given)
-        if func is F.scaled_dot_product_attention:
-            return self._fused(args, given)
+        name = name_of(func)
+        if name == "scaled_dot_product_attention":
+            return self._fused(func, args, given)
         if func is F.multi_head_attention_forward:
             with self:
                 return _body_in_sight(func)(*args, **given)
-        found = contraction(func, args, given)
-        if found is not None:
-            return self._product(found, func, args, given)
-        tag = self._tag(args[0]) if args else None
-        if func in _SOFTMAXES:
-            return self._softmax(tag, func, args, given)
-        if tag is None and len(args) > 1:
-            return self._second(func, args, given)
+        ordered, options = in_order(func, name, args, given)
+        if name in PRODUCTS:
+            found = contraction(name, ordered, options)
+            if found is not None:
+                return self._product(found, func, args, given)
+        if name == "softmax":
+            return self._softmax(func, args, given, ordered, options)
         output = func(*args, **given)
-        if tag is not None and isinstance(output, Tensor):
-            self._follow(_name(func), tag, args, given, output)
+        if self._tags or self._joined:
+            self._follow(name, ordered, options, output)
+        if not self.positions:
+            whole = one_operation(func)
+            if whole and self._wanted(self.module):
+                why = f"{whole}, which computes attention in one operation that cannot be seen into"
+                self.seen.unread.setdefault(self.module, why)
         return output
 
-    def _second(
-        self, func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any]
+    def _fused(
+        self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
-        """Run what may have a tagged tensor behind its first argument: ``where(m, x, -inf)``."""
-        tag = self._tag(args[1])
-        output = func(*args, **given)
-        if tag is None or not isinstance(output, Tensor):
-            return output
-        name = _name(func)
-        if name == "where" and len(args) > 2 and not isinstance(args[2], Tensor):
-            self._set(output, kept_where(tag, args[0], args[2]))
-        elif name == "where" and len(args) > 2 and args[2].numel() == 1:
-            self._set(output, kept_where(tag, args[0], args[2]))
-        elif name in ("add", "radd", "mul", "rmul", "multiply"):
-            self._follow(name, tag, (args[1], args[0], *args[2:]), given, output)
-        return output
-
-    def _fused(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         given = {**dict(zip(_FUSED, args, strict=False)), **options}
         q, k, v = (given[name] for name in _FUSED[:3])
         if self._silent():
-            return torch.zeros_like(F.scaled_dot_product_attention(*args, **options))
+            return torch.zeros_like(func(*args, **options))
         number, self._products = self._products, self._products + 1
+        if given.get("enable_gqa") and k.shape[-3] != q.shape[-3]:
+            k, v = grouped(k, v, q.shape[-3])
         if self.positions:
             self.seen.factors[number] = (q, k)
+            self.seen.values[number] = v
             if self._of_channels(number, q):
-                return F.scaled_dot_product_attention(*args, **options)
+                return func(*args, **options)
             # What attention returns lies where its query lies.
             return q.mean(-1, keepdim=True).expand(*q.shape[:-1], v.shape[-1])
         if not self._wanted(self.module):
-            return F.scaled_dot_product_attention(*args, **options)
-        if given.get("enable_gqa") and k.shape[-3] != q.shape[-3]:
-            k, v = grouped(k, v, q.shape[-3])
+            return func(*args, **options)
         batch: tuple[int, ...] = tuple(
             torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])  # type: ignore[no-untyped-call]
         )
@@ -195,7 +195,7 @@ class WatchAttention(TorchFunctionMode):
         )
         # The values are looked at behind the product, so they are copied before it.
         values = v.expand(*batch, *v.shape[-2:]).reshape(-1, *v.shape[-2:])
-        output = F.scaled_dot_product_attention(*args, **options)
+        output = func(*args, **options)
         if given.get("dropout_p"):
             note = "Dropout was left on in its product: these are the weights before it."
             self.seen.products.append(replace(product, note=note))
@@ -228,6 +228,10 @@ class WatchAttention(TorchFunctionMode):
                 return placed
             if left is not None and right is not None:
                 return output
+            mixed = heads_mixed(found, weights, tag)
+            if mixed is not None:
+                self._set(output, mixed)
+                return output
         else:
             output = None
         learned = isinstance(found.x, nn.Parameter) and isinstance(found.y, nn.Parameter)
@@ -241,39 +245,52 @@ class WatchAttention(TorchFunctionMode):
 
     def _softmax(
         self,
-        tag: Tag | None,
         func: Callable[..., Any],
         args: tuple[Any, ...],
         given: dict[str, Any],
+        ordered: tuple[Any, ...],
+        options: dict[str, Any],
     ) -> Any:
-        dim = given.get("dim", args[1] if len(args) > 1 else None)
+        logits = ordered[0] if ordered else None
+        dim = options.get("dim", ordered[1] if len(ordered) > 1 else None)
+        tag, joined = self._tag(logits), self._joined.of(logits)
         output = func(*args, **given)
         if not isinstance(dim, int) or not isinstance(output, Tensor):
             return output
-        logits = args[0] if args else given.get("input")
-        if tag is not None and isinstance(logits, Tensor):
+        if joined is not None:
+            found = joined.normalised(dim)
+            if found is not None:
+                self._joined.set(output, found)
+                for part in found.parts:
+                    self._open[id(part.tag.first)] = part.tag.first
+                return output
+        if tag is not None and tag.normalised:
+            tag = replace(tag, unknown="a second softmax came behind the first")
+        elif tag is not None and isinstance(logits, Tensor):
             tag = self._read_off(logits, tag)
             tag = normalised(tag, dim)
-        if tag is None and output.dim() > 2 and self._wanted(self.module):
+        square = output.dim() == 2 and output.shape[0] == output.shape[1]
+        if tag is None and (output.dim() > 2 or square) and self._wanted(self.module):
             tag = tag_of_weights(output, dim, self.module)
-            self.seen.unread.setdefault(self.module, "a softmax of what was no product")
         if tag is not None:
             self._set(output, tag)
+            if output.dim() > 2 or tag.first.size[1] == tag.first.size[2]:
+                self._open[id(tag.first)] = tag.first
         return output
 
     def _read_off(self, logits: Tensor, tag: Tag) -> Tag:
         """Return the tag of logits with what was added to them read off their numbers.
 
-        Where an operation was not known, or a view of the logits was written, all that was done is
-        a term: logits minus scaled q k^T.
+        Where a view of the logits was written, all that was done is a term: logits minus scaled
+        q k^T.
         """
         written = not logits.is_inference() and logits._version != tag.version
-        if not (written or tag.unknown) or self.positions or logits.device.type == "meta":
-            return tag
+        if tag.unknown or not written or self.positions or logits.device.type == "meta":
+            return tag  # what is not a sum cannot be told from its numbers
         now = tag.in_order(logits)
         q, k = tag.first.q, tag.first.k
         if now is None or q is None or k is None:
-            return tag
+            return replace(tag, unknown=WRITTEN)
         base = (q @ k.mT) * tag.scale
         if tag.scales is not None:
             base = base * tag.scales[:, None, None]
@@ -290,13 +307,19 @@ class WatchAttention(TorchFunctionMode):
         read = values_product(found, weights, tag)
         if read is None:
             return None
+        if tag.normalised or not _learned(found):
+            self._open.pop(id(tag.first), None)
         if self.positions:
+            self.seen.values[tag.first.number] = read.v()
             q = tag.first.k if read.role == "rows" else tag.first.q
             if q is None or self._of_channels(tag.first.number, q):
                 return output
             return read.at_queries(q.mean(-1), output)
         if self._silent():
             return torch.zeros_like(output)
+        tensor = found.x if weights == "x" else found.y
+        if not tag.unknown and not tensor.is_inference() and tensor._version != tag.version:
+            tag = replace(tag, unknown=WRITTEN)
         product = product_of(tag, read.role, self.module)
         if not self._wanted(product.module):
             return output
@@ -305,26 +328,60 @@ class WatchAttention(TorchFunctionMode):
         w = read.w()
         if product.q is not None and product.q.shape[:2] != w.shape[:2]:
             return None
-        self.seen.unread.pop(product.module, None)
         self.seen.products.append(checked(product, read.v(), read.y(output), w))
         return output
 
     def _follow(
-        self,
-        name: str,
-        tag: Tag,
-        args: tuple[Any, ...],
-        given: dict[str, Any],
-        output: Tensor,
+        self, name: str, args: tuple[Any, ...], options: dict[str, Any], output: Any
     ) -> None:
-        tensor = args[0]
-        if not tensor.is_inference() and output is not tensor and tensor._version != tag.version:
-            tag = replace(tag, unknown="a part of it was written in place")
-        if output.numel() != tensor.numel():
+        """Give what an operation returned the tag of what went in."""
+        if name == "cat":
+            if isinstance(output, Tensor) and not self.positions:
+                found = self._joined.joined(args, options, output, self._tag)
+                if found is not None:
+                    self._joined.set(output, found)
             return
-        found = changed(name, tag, args, given)
-        if found is not None:
-            self._set(output, found)
+        source = args[0] if args else None
+        joined = self._joined.of(source)
+        if joined is not None:
+            for part, tag in joined.views(source, output):
+                self._set(part, tag)
+            if name in SAME and isinstance(output, Tensor):
+                self._joined.set(output, joined)
+            return
+        at = next((i for i, x in enumerate(args[:3]) if self._tag(x) is not None), None)
+        if at is None:
+            return
+        tensor = args[at]
+        tag = self._tag(tensor)
+        assert tag is not None
+        if name == "setitem" and at == 0:
+            if tensor.is_inference() and not tag.unknown:
+                self._set(tensor, replace(tag, unknown=WRITTEN))
+            return
+        if not isinstance(output, Tensor):
+            return
+        if not tensor.is_inference() and output is not tensor and tensor._version != tag.version:
+            tag = replace(tag, unknown=tag.unknown or WRITTEN)
+        if output.numel() != tensor.numel():
+            if tensor.is_inference() and not self.positions and _of_one_memory(output, tensor):
+                # Inference tensors count no writes: what a view of them is for is not seen.
+                self._set(tensor, replace(tag, unknown=WRITTEN))
+            return
+        try:
+            found_tag = changed(name, at, tag, args, options)
+        except (IndexError, KeyError, TypeError, ValueError, RuntimeError):
+            found_tag = replace(tag, unknown=f"{name} came between")
+        if found_tag is not None:
+            self._set(output, found_tag)
+
+    def end(self) -> None:
+        """Say of each softmax that no product with values followed that it is not read."""
+        for first in self._open.values():
+            what = "a product" if first.number >= 0 else "what is no product of queries and keys"
+            self.seen.unread.setdefault(
+                first.module, f"a softmax of {what}, and sums no values with it in a known form"
+            )
 
     def _of_channels(self, number: int, q: Tensor) -> bool:
         """Check whether a product is one of channels, on positions."""
@@ -343,21 +400,11 @@ class WatchAttention(TorchFunctionMode):
         return self.keep is None or module in self.keep or block_and_run(module)[0] in self.keep
 
     def _tag(self, x: Any) -> Tag | None:
-        if not isinstance(x, Tensor):
-            return None
-        held = self._tags.get(id(x))
-        return held[1] if held is not None and held[0]() is x else None
+        return self._tags.of(x)
 
     def _set(self, x: Tensor, tag: Tag) -> None:
-        number = id(x)
-
-        def gone(ref: weakref.ref[Tensor]) -> None:
-            held = self._tags.get(number)
-            if held is not None and held[0] is ref:
-                del self._tags[number]
-
         version = 0 if x.is_inference() else x._version
-        self._tags[number] = (weakref.ref(x, gone), replace(tag, version=version))
+        self._tags.set(x, replace(tag, version=version))
 
 
 @contextmanager
@@ -397,18 +444,28 @@ def watched(
             watch.path.pop()
 
         handles.append(module.register_forward_pre_hook(enter))
-        handles.append(module.register_forward_hook(leave))
+        handles.append(module.register_forward_hook(leave, always_call=True))
     try:
-        with watch:
+        with as_written_in_python(), watch:
             yield watch
+        watch.end()
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _name(func: Callable[..., Any]) -> str:
-    """Return the name of a function without marks of being in place, reflected or a method."""
-    return str(getattr(func, "__name__", "")).strip("_")
+def _of_one_memory(x: Tensor, y: Tensor) -> bool:
+    return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
+
+
+@contextmanager
+def as_written_in_python() -> Iterator[None]:
+    """Let functions that were compiled run as they were written, where there can be any."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
 def _term_of_mask(mask: Tensor, full: tuple[int, ...]) -> Term:

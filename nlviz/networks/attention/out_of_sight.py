@@ -1,0 +1,60 @@
+"""Attention that runs where nothing of Python sees it: parts that were scripted or traced."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+_IN_GRAPH = ("aten::softmax", "aten::_softmax", "aten::scaled_dot_product_attention")
+_DEEP = 2  # functions that functions of a module call
+
+
+def out_of_sight(net: nn.Module) -> dict[str, str]:
+    """Return why attention in some modules cannot be seen, by module.
+
+    >>> attend = torch.nn.Softmax(-1)
+    >>> net = nn.ModuleDict({"a": torch.jit.trace(attend, torch.zeros(2, 3)), "b": attend})
+    >>> out_of_sight(net)
+    {'a': 'it is a graph of torch.jit, inside which attention is not seen'}
+    """
+    found: dict[str, str] = {}
+    for name, module in net.named_modules():
+        name = name or "network"
+        if any(name.startswith(f"{other}.") for other in found):
+            continue
+        if isinstance(module, torch.jit.ScriptModule):
+            if _attends(module):
+                found[name] = "it is a graph of torch.jit, inside which attention is not seen"
+            continue
+        function = next(iter(_scripted(type(module).forward, _DEEP)), "")
+        if function:
+            found[name] = (
+                f"it calls {function}, a graph of torch.jit, inside which attention is not seen"
+            )
+    return found
+
+
+def _attends(graph: Any) -> bool:
+    try:
+        said = str(graph.inlined_graph)
+    except (RuntimeError, AttributeError):
+        return False
+    return any(word in said for word in _IN_GRAPH)
+
+
+def _scripted(function: Any, deep: int) -> Iterator[str]:
+    """Yield names of scripted functions that attend, which a function calls by a global name."""
+    if not isinstance(function, types.FunctionType) or function.__module__.startswith("torch."):
+        return
+    held = vars(sys.modules.get(function.__module__, types.SimpleNamespace()))
+    for name in function.__code__.co_names:
+        value = held.get(name)
+        if isinstance(value, torch.jit.ScriptFunction) and _attends(value):
+            yield name
+        elif isinstance(value, types.FunctionType) and deep:
+            yield from _scripted(value, deep - 1)
