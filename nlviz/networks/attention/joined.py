@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from nlviz.networks.attention.beside import Beside
-from nlviz.networks.attention.tags import Tag, normalised
+from nlviz.networks.attention.tags import SAME, Tag, normalised
 
 MORE = "more logits than those of its keys took part in its softmax"
 
@@ -93,16 +93,16 @@ class JoinedTags:
         """Keep how a tensor was put together."""
         self._beside.set(x, joined)
 
-    def joined(
+    def join(
         self,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         output: Tensor,
         tag_of: Callable[[Any], Tag | None],
-    ) -> Joined | None:
-        """Return what putting tensors side by side made of their tags; None without any."""
+    ) -> None:
+        """Keep what putting tensors side by side made of their tags, if they have any."""
         if not args or not isinstance(args[0], (tuple, list)):
-            return None
+            return
         dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
         dim = int(dim) % output.dim()
         parts, first = [], 0
@@ -111,7 +111,18 @@ class JoinedTags:
             if tag is not None and not tag.normalised:
                 parts.append(Part(tag, first, length))
             first += length
-        return Joined(dim, tuple(parts)) if parts else None
+        if parts:
+            self.set(output, Joined(dim, tuple(parts)))
+
+    def taken(self, name: str, args: tuple[Any, ...], output: Any) -> Iterator[tuple[Tensor, Tag]]:
+        """Yield what an operation took out of a joined tensor, with its tag."""
+        source = args[0] if args else None
+        joined = self.of(source)
+        if joined is None:
+            return
+        yield from joined.views(source, output)
+        if name in SAME and isinstance(output, Tensor):
+            self.set(output, joined)
 
     def __bool__(self) -> bool:
         return bool(self._beside)

@@ -349,13 +349,10 @@ def _scaled(name: str, tag: Tag, by: Any) -> Tag:
         if term is not None and not term.by_row and not term.by_column:
             entries = torch.arange(tag.first.size[0], device=by.device)
             each = term.at(entries, torch.zeros_like(entries))[:, 0]
-            terms = [_times(t, term) for t in tag.terms]
-            if all(t is not None for t in terms):
-                return replace(
-                    tag,
-                    scales=each if tag.scales is None else tag.scales * each,
-                    terms=tuple(t for t in terms if t is not None),
-                )
+            scaled = [t for t in (_times(t, term) for t in tag.terms) if t is not None]
+            if len(scaled) == len(tag.terms):
+                scales = each if tag.scales is None else tag.scales * each
+                return replace(tag, scales=scales, terms=tuple(scaled))
     return replace(tag, unknown="it was multiplied by a tensor")
 
 

@@ -14,8 +14,6 @@ copied as it enters, so a network may change it in place afterwards.
 
 from __future__ import annotations
 
-import sys
-import types
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +28,13 @@ from torch.overrides import TorchFunctionMode
 from nlviz.networks.attention.beside import Beside
 from nlviz.networks.attention.called import in_order, name_of, one_operation
 from nlviz.networks.attention.contraction import PRODUCTS, Contraction, contraction
+from nlviz.networks.attention.in_sight import (
+    as_written_in_python,
+    body_in_sight,
+    learned,
+    of_one_memory,
+    term_of_mask,
+)
 from nlviz.networks.attention.joined import JoinedTags
 from nlviz.networks.attention.products import (
     AttentionProduct,
@@ -39,7 +44,6 @@ from nlviz.networks.attention.products import (
     product_of,
 )
 from nlviz.networks.attention.tags import (
-    SAME,
     First,
     Tag,
     Term,
@@ -54,7 +58,6 @@ from nlviz.networks.calls import block_and_run, in_backward, run_name
 
 _FUSED = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
 WRITTEN = "a part of it was written in place"
-_IN_SIGHT: dict[str, Any] = {}
 PART = "/"  # between a module's name and the number of a product in it
 
 
@@ -139,7 +142,7 @@ class WatchAttention(TorchFunctionMode):
             return self._fused(func, args, given)
         if func is F.multi_head_attention_forward:
             with self:
-                return _body_in_sight(func)(*args, **given)
+                return body_in_sight(func)(*args, **given)
         ordered, options = in_order(func, name, args, given)
         if name in PRODUCTS:
             found = contraction(name, ordered, options)
@@ -182,7 +185,7 @@ class WatchAttention(TorchFunctionMode):
         mask = given.get("attn_mask")
         terms: tuple[Term, ...] = ()
         if mask is not None:
-            terms = (_term_of_mask(mask, (*batch, q.shape[-2], k.shape[-2])),)
+            terms = (term_of_mask(mask, (*batch, q.shape[-2], k.shape[-2])),)
         scale = given.get("scale")
         product = AttentionProduct(
             number,
@@ -234,8 +237,8 @@ class WatchAttention(TorchFunctionMode):
                 return output
         else:
             output = None
-        learned = isinstance(found.x, nn.Parameter) and isinstance(found.y, nn.Parameter)
-        wanted = found.plain and not learned and self._wanted(self.module)
+        fixed = isinstance(found.x, nn.Parameter) and isinstance(found.y, nn.Parameter)
+        wanted = found.plain and not fixed and self._wanted(self.module)
         tag = tag_of(found, number, self.module, copy=not self.positions) if wanted else None
         if output is None:
             output = func(*args, **given)
@@ -307,7 +310,7 @@ class WatchAttention(TorchFunctionMode):
         read = values_product(found, weights, tag)
         if read is None:
             return None
-        if tag.normalised or not _learned(found):
+        if tag.normalised or not learned(found):
             self._open.pop(id(tag.first), None)
         if self.positions:
             self.seen.values[tag.first.number] = read.v()
@@ -323,7 +326,7 @@ class WatchAttention(TorchFunctionMode):
         product = product_of(tag, read.role, self.module)
         if not self._wanted(product.module):
             return output
-        if not tag.normalised and _learned(found):
+        if not tag.normalised and learned(found):
             return None
         w = read.w()
         if product.q is not None and product.q.shape[:2] != w.shape[:2]:
@@ -335,20 +338,11 @@ class WatchAttention(TorchFunctionMode):
         self, name: str, args: tuple[Any, ...], options: dict[str, Any], output: Any
     ) -> None:
         """Give what an operation returned the tag of what went in."""
-        if name == "cat":
-            if isinstance(output, Tensor) and not self.positions:
-                found = self._joined.joined(args, options, output, self._tag)
-                if found is not None:
-                    self._joined.set(output, found)
+        if isinstance(output, Tensor) and name == "cat" and not self.positions:
+            self._joined.join(args, options, output, self._tag)
             return
-        source = args[0] if args else None
-        joined = self._joined.of(source)
-        if joined is not None:
-            for part, tag in joined.views(source, output):
-                self._set(part, tag)
-            if name in SAME and isinstance(output, Tensor):
-                self._joined.set(output, joined)
-            return
+        for part, own in self._joined.taken(name, args, output):
+            self._set(part, own)
         at = next((i for i, x in enumerate(args[:3]) if self._tag(x) is not None), None)
         if at is None:
             return
@@ -364,7 +358,7 @@ class WatchAttention(TorchFunctionMode):
         if not tensor.is_inference() and output is not tensor and tensor._version != tag.version:
             tag = replace(tag, unknown=tag.unknown or WRITTEN)
         if output.numel() != tensor.numel():
-            if tensor.is_inference() and not self.positions and _of_one_memory(output, tensor):
+            if tensor.is_inference() and not self.positions and of_one_memory(output, tensor):
                 # Inference tensors count no writes: what a view of them is for is not seen.
                 self._set(tensor, replace(tag, unknown=WRITTEN))
             return
@@ -452,48 +446,3 @@ def watched(
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _of_one_memory(x: Tensor, y: Tensor) -> bool:
-    return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
-
-
-@contextmanager
-def as_written_in_python() -> Iterator[None]:
-    """Let functions that were compiled run as they were written, where there can be any."""
-    if "torch._dynamo" not in sys.modules:
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield
-
-
-def _term_of_mask(mask: Tensor, full: tuple[int, ...]) -> Term:
-    """Return what a mask of fused attention adds to the logits, or keeps of them."""
-    x = mask.reshape((1,) * (len(full) - mask.dim()) + tuple(mask.shape))
-    for axis, stride in enumerate(x.stride()):
-        if stride == 0 and x.shape[axis] > 1:
-            x = x.narrow(axis, 0, 1)
-    kept = x.detach().clone(memory_format=torch.contiguous_format)
-    return Term(kept, full[:-2], full[-2:-1], full[-1:], masks=mask.dtype == torch.bool)
-
-
-def _learned(found: Contraction) -> bool:
-    """Check whether a chain without a softmax is two layers of fixed weights, as of an adapter."""
-    return isinstance(found.x, nn.Parameter) or isinstance(found.y, nn.Parameter)
-
-
-def _body_in_sight(func: Any) -> Any:
-    """Return a function of torch whose own calls are seen, too.
-
-    Its body is the same code; it asks whether somebody else wants to handle it, which is answered
-    with no, else the mode would be asked again without end.
-    """
-    if func.__name__ not in _IN_SIGHT:
-        names = {**func.__globals__, "has_torch_function": lambda tensors: False}
-        found = types.FunctionType(
-            func.__code__, names, func.__name__, func.__defaults__, func.__closure__
-        )
-        found.__kwdefaults__ = func.__kwdefaults__
-        _IN_SIGHT[func.__name__] = found
-    return _IN_SIGHT[func.__name__]
