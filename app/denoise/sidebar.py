@@ -57,8 +57,8 @@ def choose_picture() -> None:
         )
 
 
-def _keep(file: Any) -> None:
-    STATE.act(Chose("upload", None if file is None else uploads.keep(file.name, file.getvalue())))
+def _keep(files: Any) -> None:
+    STATE.act(Chose("upload", uploads.keep_all(files)))
 
 
 def source_of(now: Choices) -> Source | None:

@@ -88,9 +88,9 @@ def choice_of(now: Choices) -> Choice | Missing:
     return Choice(now.name, upload, sampling, chosen.name, device, None, chosen.flags, half)
 
 
-def keep(file: Any) -> None:
+def keep(files: Any) -> None:
     """Take over what was dropped into the field for an upload."""
-    STATE.act(Chose("upload", None if file is None else uploads.keep(file.name, file.getvalue())))
+    STATE.act(Chose("upload", uploads.keep_all(files)))
 
 
 def upload_field(fields: Any, open_now: uploads.Upload | None, label: str, emit: Any) -> None:
@@ -100,15 +100,16 @@ def upload_field(fields: Any, open_now: uploads.Upload | None, label: str, emit:
         fields: of the page.
         open_now: the upload that is open, or None.
         label: of the field.
-        emit: called with the file, or None where it was taken away.
+        emit: called with the files.
     """
-    fields.upload(
+    fields.drop(
         label,
         "upload",
         emit=emit,
         help="Videos: whatever FFmpeg decodes. Pictures: PNG, JPEG, WebP, TIFF, HEIC, AVIF; stacks "
-        "and moving pictures are clips. The file is kept on this machine while the app runs; only "
-        "who has its address sees it.",
+        "and moving pictures are clips, and so are several pictures dropped at once, in the order "
+        "of the numbers in their names. Files are kept on this machine while the app runs; only "
+        "who has their address sees them.",
     )
     if open_now is not None:
         st.caption(

@@ -103,6 +103,28 @@ class Fields:
         changed = {"on_change": self._changed, "args": (name, key, emit)}
         widget(label, *limits, value=initial, key=key, **changed, **more)
 
+    def drop(self, label: str, name: str, *, emit: Emit, help: str) -> None:
+        """Draw a field for one or several files; ``emit`` hears of those that came at once.
+
+        What was dropped is the page's from then on: the field is empty again.
+        """
+        place = self._of(name)
+        key = self._key(name, place)
+        st.file_uploader(
+            label,
+            key=key,
+            help=help,
+            accept_multiple_files=True,
+            on_change=self._dropped,
+            args=(name, key, emit),
+        )
+
+    def _dropped(self, name: str, key: str, emit: Emit) -> None:
+        place, files = self._of(name), st.session_state.get(key)
+        if files and key == self._key(name, place):  # not what an older field still shows
+            place.revision += 1
+            emit(files)
+
     def upload(self, label: str, name: str, *, emit: Emit, help: str) -> None:
         """Draw a field for a file; ``emit`` hears of it, and of None where it was taken away."""
         place = self._of(name)

@@ -10,9 +10,11 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import nlviz
 
@@ -24,11 +26,11 @@ _sizes: OrderedDict[tuple[str, str], int] = OrderedDict()
 
 @dataclass(frozen=True)
 class Upload:
-    """A visitor's file.
+    """A visitor's file, or pictures that were dropped together and are one clip.
 
     Attributes:
-        name: of the file.
-        digest: sha256 of its bytes.
+        name: of the file; of several, of the first, and how many more.
+        digest: sha256 of its bytes; of several, of their names and digests.
     """
 
     name: str
@@ -52,7 +54,7 @@ class Upload:
         return cls(_file_name(name) or "upload", digest if digest.isalnum() else "none")
 
     def path(self) -> Path:
-        """Return where its copy lies.
+        """Return where its copy lies; of several, their folder.
 
         Raises:
             NlvizError: when it is no longer kept, or was sent to another server.
@@ -81,14 +83,43 @@ def keep(name: str, content: bytes) -> Upload:
         content: its bytes.
     """
     upload = Upload(_file_name(name), nlviz.digest_of(content))
+    return _kept(upload, content)
+
+
+def keep_all(files: Sequence[Any]) -> Upload:
+    """Keep what was dropped at once: a file, or several, which ``nlviz.read_clip`` takes as a clip.
+
+    Args:
+        files: of Streamlit, each with a ``name`` and ``getvalue()``.
+    """
+    if len(files) == 1:
+        return keep(files[0].name, files[0].getvalue())
+    contents: dict[str, bytes] = {}
+    for file in files:
+        name = Path(_file_name(file.name))
+        same = sum(Path(n).stem.partition(" again ")[0] == name.stem for n in contents)
+        contents[f"{name.stem} again {same}{name.suffix}" if same else name.name] = file.getvalue()
+    names = sorted(contents)
+    text = "".join(f"{name}\n{nlviz.digest_of(contents[name])}\n" for name in names)
+    upload = Upload(f"{names[0]} and {len(names) - 1} more", nlviz.digest_of(text.encode()))
+    return _kept(upload, contents)
+
+
+def _kept(upload: Upload, content: bytes | Mapping[str, bytes]) -> Upload:
     with _LOCK:
         path = _place(upload)
-        if not path.is_file():
+        if not path.exists():
             path.parent.mkdir(exist_ok=True)
             part = path.with_name(path.name + ".part")
-            part.write_bytes(content)
+            if isinstance(content, bytes):
+                part.write_bytes(content)
+            else:
+                part.mkdir(exist_ok=True)
+                for name, each in content.items():
+                    (part / name).write_bytes(each)
             part.replace(path)
-        _sizes[upload.digest, upload.name] = len(content)
+        whole = [content] if isinstance(content, bytes) else content.values()
+        _sizes[upload.digest, upload.name] = sum(len(each) for each in whole)
         _sizes.move_to_end((upload.digest, upload.name))
         while sum(_sizes.values()) > ROOM and len(_sizes) > 1:
             (digest, other), _ = _sizes.popitem(last=False)

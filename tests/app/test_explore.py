@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import nlviz
 from tests.app.widgets import the
 
 ENTRY = str(Path(__file__).parents[2] / "nlviz" / "cli" / "app_entry.py")
@@ -128,6 +129,28 @@ def test_an_upload_is_shown_and_opens_again_from_its_address() -> None:
     assert "noise.png is not on this server" in error.value
     assert the(gone.file_uploader, "upload")
     assert "Open the first view" in [button.label for button in gone.button]
+
+
+def test_pictures_that_are_dropped_at_once_are_one_clip_in_natural_order() -> None:
+    from nlviz.picture import encode
+
+    levels = {"p10.png": 200, "p9.png": 90, "p1.png": 10}
+    frames = {n: np.full((40, 60, 3), level, np.uint8) for n, level in levels.items()}
+    files = [(name, encode(frame), "image/png") for name, frame in frames.items()]
+    test = app(clip="cat.jpg", frames="3")
+    the(test.segmented_control, "kind").set_value("Upload").run()
+    the(test.file_uploader, "upload").set_value(files).run()
+    assert not test.error and not test.exception
+    clip = test.session_state["shown"]
+    assert clip.name == "p1.png and 2 more"
+    read = nlviz.read_clip(clip.upload.path())
+    assert [int(frame[0, 0, 0]) for frame in read.frames] == [10, 90, 200]
+    assert any("25 a second are assumed" in note for note in read.notes)
+    the(test.file_uploader, "upload").set_value(files[:1]).run()  # what comes next is another
+    assert test.session_state["shown"].name == "p10.png"
+    again = app(clip=clip.upload.text, frames="3")
+    assert not again.error
+    assert again.session_state["shown"].upload == clip.upload
 
 
 def test_rows_too_large_for_the_browser_come_with_each_pin(
