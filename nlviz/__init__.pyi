@@ -33,6 +33,7 @@ from .analysis.instance_masses import InstanceMasses as InstanceMasses
 from .analysis.instance_masses import instance_masses as instance_masses
 from .analysis.opening_query import averaging_query as averaging_query
 from .analysis.opening_query import opening_query as opening_query
+from .analysis.rollout import RolloutAffinity as RolloutAffinity
 from .analysis.rollout import rollout as rollout
 from .analysis.statistics import BlockStatistics as BlockStatistics
 from .analysis.statistics import RowStatistics as RowStatistics

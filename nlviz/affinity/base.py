@@ -197,7 +197,7 @@ class Affinity(ABC):
         head: Head = None,
         direction: Direction = "from",
         values: Values = "weights",
-        token: str | None = None,
+        token: str | int | None = None,
     ) -> AttentionMap:
         """Return the row of the query at a place of the clip, laid on the key grid.
 
@@ -211,7 +211,7 @@ class Affinity(ABC):
             values: ``"weights"`` are the rows, ``"logits"`` what they are before C, and
                 ``"difference"`` the rows minus the mean row of all queries.
             token: name of a query without a place in the stead of one: ``"cls"``, or
-                ``"registers.2"``. Where each frame has its own, ``frame`` chooses; without it the
+                ``"registers.2"``; or its number among those of a frame. Where each frame has its own, ``frame`` chooses; without it the
                 map holds the row of each frame's token in that frame, all together summing to 1.
 
         Raises:
@@ -269,12 +269,21 @@ class Affinity(ABC):
         )
 
     def _token_map(
-        self, token: str, frame: float | None, head: Head, direction: Direction, values: Values
+        self,
+        token: str | int,
+        frame: float | None,
+        head: Head,
+        direction: Direction,
+        values: Values,
     ) -> AttentionMap:
         """Return the row of a query without a place, or of one in every frame together."""
         names = self.token_names
-        if token not in names:
-            known = ", ".join(dict.fromkeys(names)) or "no tokens without a place as queries"
+        of_one = list(dict.fromkeys(names))
+        if isinstance(token, int) and 0 <= token < len(of_one):
+            token = of_one[token]
+        token = "cls" if token == "class" and "cls" in names else token
+        if token not in names or isinstance(token, int):
+            known = ", ".join(of_one) or "no tokens without a place as queries"
             raise NlvizError(
                 f"a token is one of those that {self.name} has: {known}; got {token!r}"
             )

@@ -9,84 +9,126 @@ are gone through a chunk of rows at a time and never held.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nlviz.affinity.attention_map import AttentionMap
-from nlviz.affinity.base import CHUNK, Affinity
-from nlviz.clips.point import Point
-from nlviz.errors import NlvizError
+from nlviz.affinity.base import CHUNK, Affinity, Indices
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.support import ALL_KEYS, Support
+from nlviz.captures.capture import Capture
+from nlviz.clips.point import Shape
+from nlviz.errors import NlvizError, OutsideClip
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RolloutAffinity(Affinity):
+    """The composition of layers, as an affinity; it is none of the network's own maps.
+
+    Attributes:
+        layers: affinities in the order in which they ran, all on the same tokens.
+        residual: share of the residual path.
+        name: what it is called.
+        pairwise: in name only: rows sum to 1.
+        queries, keys: the tokens of the layers.
+        support: every key; what no layer reaches has the weight 0.
+        clip_shape: frames, height and width of the clip, where known; places outside are refused.
+        note: a sentence on what it is.
+        prefix_name: what the tokens without a place are, "the class token" for instance.
+        token_names: names of the queries without a place.
+    """
+
+    layers: tuple[Affinity, ...]
+    residual: float
+    name: str
+    pairwise: Pairwise
+    queries: TokenGrid
+    keys: TokenGrid
+    support: Support = ALL_KEYS
+    clip_shape: Shape | None = None
+    note: str = ""
+    prefix_name: str = "tokens without a place"
+    token_names: tuple[str, ...] = ()
+
+    def rows(self, indices: Indices) -> Float[Tensor, "1 n all_keys"]:
+        """Return the rows of these queries: one pass through all layers for all of them together.
+
+        Raises:
+            OutsideClip: when an index is not on the grid.
+        """
+        index = torch.as_tensor(indices, dtype=torch.long)
+        if index.numel() and not (0 <= int(index.min()) and int(index.max()) < self.queries.size):
+            raise OutsideClip(
+                f"a query must be between 0 and {self.queries.size - 1} on this grid, "
+                f"got {int(index.min())} to {int(index.max())}"
+            )
+        return self._through(index + self.queries.prefix)
+
+    def token_rows(self) -> Float[Tensor, "1 prefix all_keys"]:
+        """Return the rows of the queries without a place, class token and registers."""
+        return self._through(torch.arange(self.queries.prefix))
+
+    def _through(self, tokens: Tensor) -> Tensor:
+        size = self.queries.size + self.queries.prefix
+        weights = torch.zeros(len(tokens), size, dtype=torch.float64)
+        weights[torch.arange(len(tokens)), tokens] = 1
+        for layer in reversed(self.layers):
+            weights = self.residual * weights + (1 - self.residual) * _times(weights, layer)
+        return weights.float()[None]
 
 
 def rollout(
-    layers: Sequence[Affinity],
-    *,
-    frame: float | None = None,
-    y: float | None = None,
-    x: float | None = None,
-    token: str | None = None,
-    residual: float = 0.5,
-) -> AttentionMap:
-    """Return what a query of the last layer is made of, through all layers.
+    layers: Capture | Sequence[Affinity], *, upto: str | None = None, residual: float = 0.5
+) -> RolloutAffinity:
+    """Return what the queries of the last layer are made of, through all layers.
 
-    It is a composition of rows, not one of the network's own maps: values, projections and the
+    It is a composition of rows, and none of the network's own maps: values, projections and the
     layers between are left out.
 
     Args:
-        layers: affinities of the layers in the order in which they ran; all on the same tokens.
-        frame: 0-based index of a sampled frame.
-        y: row of pixels in the clip.
-        x: column of pixels in the clip.
-        token: name of a query without a place in the stead of a place, ``"cls"`` for instance.
+        layers: a capture, or affinities of layers in the order in which they ran; all on the same
+            tokens.
+        upto: name of the last layer; by default the last there is.
         residual: share of the residual path in [0, 1); 0.5 as in the paper.
 
     Raises:
-        NlvizError: when layers have other tokens than each other, queries other than keys, or the
-            share is not in [0, 1).
-        OutsideClip: when the place is not in the clip.
+        NlvizError: when layers have other tokens than each other, queries other than keys, rows
+            that do not sum to 1, or the share is not in [0, 1).
 
     >>> from nlviz.affinity.embedded import EmbeddedAffinity
-    >>> from nlviz.affinity.grid import TokenGrid
-    >>> from nlviz.affinity.pairwise import Pairwise
     >>> line, f = TokenGrid((1, 1, 3)), Pairwise("gaussian")
     >>> first, last = (EmbeddedAffinity("l", f, *torch.randn(2, 1, 3, 4), line, line) for _ in "ab")
-    >>> found = rollout([first, last], frame=0, y=0, x=1)
+    >>> found = rollout([first, last])
     >>> a, b = (0.5 * torch.eye(3) + 0.5 * layer.dense()[0] for layer in (first, last))
-    >>> torch.allclose(torch.from_numpy(found.weights[0, 0]), (b @ a)[1], atol=1e-6)
+    >>> torch.allclose(found.dense()[0], b @ a, atol=1e-6)
     True
     """
     if not 0 <= residual < 1:
         raise NlvizError(f"residual is a share of the residual path in [0, 1), got {residual}")
-    last = _checked(layers)
-    composed = f"rollout of {layers[0].name} to {last.name}, {residual:g} of each residual"
-    prefix = last.queries.prefix
-    if token is not None:
-        if token not in last.token_names:
-            known = ", ".join(dict.fromkeys(last.token_names)) or "none"
-            raise NlvizError(f"a token is one of those of {last.name}: {known}; got {token!r}")
-        starts = [i for i, name in enumerate(last.token_names) if name == token]
-        centre = last.keys.centre(0)
-    else:
-        if frame is None or y is None or x is None:
-            raise NlvizError("a query is a place, frame=, y= and x=, or a token, token='cls'")
-        if last.clip_shape is not None:
-            Point(frame, y, x).inside(last.clip_shape)
-        index = last.queries.nearest(frame=frame, y=y, x=x)
-        starts, centre = [prefix + index], last.queries.centre(index)
-    weights = torch.zeros(last.queries.size + prefix, dtype=torch.float64)
-    weights[starts] = 1 / len(starts)
-    for layer in reversed(layers):
-        weights = residual * weights + (1 - residual) * _through(weights, layer)
-    return AttentionMap(
-        weights=weights[prefix:].reshape(last.keys.shape).float().numpy(),
-        query=centre,
+    taken = tuple(layers.affinities.values() if isinstance(layers, Capture) else layers)
+    if upto is not None:
+        names = [layer.name for layer in taken]
+        if upto not in names:
+            raise NlvizError(f"the last layer is one of {', '.join(names)}; got {upto!r}")
+        taken = taken[: names.index(upto) + 1]
+    last = _checked(taken)
+    return RolloutAffinity(
+        layers=taken,
+        residual=residual,
+        name=f"rollout of {taken[0].name} to {last.name}",
+        pairwise=Pairwise("embedded_gaussian"),
+        queries=last.queries,
         keys=last.keys,
-        off_grid=float(weights[:prefix].sum()),
-        title=composed,
-        name=last.name,
-        token=token or "",
+        clip_shape=last.clip_shape,
+        note=(
+            f"A composition of {len(taken)} layers, {100 * residual:.0f} % of each by its residual "
+            "path; values and projections are left out."
+        ),
+        prefix_name=last.prefix_name,
+        token_names=last.token_names,
     )
 
 
@@ -110,15 +152,15 @@ def _checked(layers: Sequence[Affinity]) -> Affinity:
     return last
 
 
-def _through(weights: Float[Tensor, " tokens"], layer: Affinity) -> Float[Tensor, " tokens"]:
-    """Return weights times the mean attention of a layer's heads, rows that have none left out."""
+def _times(weights: Float[Tensor, "n tokens"], layer: Affinity) -> Float[Tensor, "n tokens"]:
+    """Return weights times the mean attention of a layer's heads, rows of no weight left out."""
     prefix = layer.queries.prefix
     found = torch.zeros_like(weights)
-    if prefix and bool(weights[:prefix].any()):
-        found += weights[:prefix] @ layer.token_rows().double().mean(0).cpu()
-    used = weights[prefix:].nonzero()[:, 0]
+    if prefix and bool(weights[:, :prefix].any()):
+        found += weights[:, :prefix] @ layer.token_rows().double().mean(0).cpu()
+    used = weights[:, prefix:].any(0).nonzero()[:, 0]
     keys = layer.heads * (layer.keys.size + layer.keys.prefix)
     for part in torch.split(used, max(CHUNK // keys, 16)):
-        rows = layer.rows(part).double().mean(0).cpu()
-        found += weights[prefix + part] @ rows
+        rows = layer.rows(part.to(layer.device)).double().mean(0).cpu()
+        found += weights[:, prefix + part] @ rows
     return found

@@ -116,6 +116,7 @@ def read(
             "called as a module in the network's forward, in the thread that captures it, to have "
             "an affinity"
         )
+    names = adapter.token_names(net)
     for run in runs_of(blocks, calls, walked):
         named = {run.name: blocks[run.block]}
         if isinstance(adapter, Detector):
@@ -124,6 +125,7 @@ def read(
             own = run.block if run.name in named else name
             try:
                 affinity = adapter.read(own, block, run.calls, prepared)
+                affinity = _with_token_names(affinity, names)
                 _read_one(found, name, affinity, run, prepared, adapter.traces)
                 if name in found.affinities:
                     found.features[name] = adapter.features(own, block, run.calls)
@@ -166,6 +168,17 @@ def _read_one(
             found.receipts[name] = checked
         affinity = affinity.in_full()
     found.affinities[name] = affinity
+
+
+def _with_token_names(affinity: Affinity, names: tuple[str, ...]) -> Affinity:
+    """Return an affinity whose queries without a place have names, each frame's the same."""
+    prefix, support = affinity.queries.prefix, affinity.support
+    if not (names and prefix and isinstance(affinity, EmbeddedAffinity)):
+        return affinity
+    groups = affinity.queries.shape[0] if support.own_prefix else 1
+    each = prefix // groups
+    of_one = [names[i] if i < len(names) else f"token.{i}" for i in range(each)]
+    return replace(affinity, token_names=tuple(of_one) * groups)
 
 
 def _few(affinity: Affinity, frames: int) -> str:

@@ -81,6 +81,8 @@ def test_a_token_is_a_query_by_its_name() -> None:
     np.testing.assert_allclose(found.weights.ravel(), wanted[2, 1, 5:], rtol=1e-5)
     assert found.off_grid == pytest.approx(float(wanted[2, 1, :5].sum()), rel=1e-5)
     assert found.token == "registers.0"
+    assert np.array_equal(a.map(token=1, head=2).weights, found.weights)
+    assert np.array_equal(a.map(token="class").weights, a.map(token="cls").weights)
     assert found.reachable is not None
     assert np.array_equal(found.reachable.ravel(), wanted[2, 1, 5:].numpy() > 0)
     with pytest.raises(NlvizError, match=r"cls, registers\.0; got 'dist'"):

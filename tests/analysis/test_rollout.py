@@ -40,28 +40,32 @@ def test_rollout_is_the_product_of_the_layers(residual: float) -> None:
     first, last = layer("first"), layer("last")
     eye = torch.eye(len(dense(first)), dtype=torch.float64)
     a, b = (residual * eye + (1 - residual) * dense(each) for each in (first, last))
-    found = nlviz.rollout([first, last], frame=1, y=12, x=20, residual=residual)
-    row = (b @ a)[4 + GRID.nearest(frame=1, y=12, x=20)]
-    torch.testing.assert_close(torch.from_numpy(found.weights).flatten().double(), row[4:])
-    assert found.off_grid == pytest.approx(float(row[:4].sum()))
-    assert found.off_grid + found.weights.sum() == pytest.approx(1, abs=1e-5)
-    cls = nlviz.rollout([first, last], token="cls", residual=residual)
-    wanted = (b @ a)[[0, 2]].mean(0)
-    torch.testing.assert_close(torch.from_numpy(cls.weights).flatten().double(), wanted[4:])
-    other = nlviz.rollout([last, first], frame=1, y=12, x=20, residual=residual)
-    assert abs(other.weights - found.weights).max() > 1e-3
+    wanted = (b @ a).float()
+    found = nlviz.rollout([first, last], residual=residual)
+    torch.testing.assert_close(found.dense()[0], wanted[4:])
+    torch.testing.assert_close(found.token_rows()[0], wanted[:4])
+    row = wanted[4 + GRID.nearest(frame=1, y=12, x=20)]
+    one = found.map(frame=1, y=12, x=20)
+    torch.testing.assert_close(torch.from_numpy(one.weights).flatten(), row[4:])
+    assert one.off_grid == pytest.approx(float(row[:4].sum()))
+    cls = found.map(token="cls")
+    torch.testing.assert_close(torch.from_numpy(cls.weights).flatten(), wanted[[0, 2], 4:].mean(0))
+    other = nlviz.rollout([last, first], residual=residual)
+    assert float((other.dense() - found.dense()).abs().max()) > 1e-3
+    alone = nlviz.rollout([first, last], upto="first", residual=residual)
+    torch.testing.assert_close(alone.dense()[0], a[4:].float())
 
 
 def test_layers_of_other_tokens_and_other_shares_are_refused() -> None:
     first = layer("first")
     pooled = layer("pooled", TokenGrid((2, 3, 4), prefix=4))
     with pytest.raises(nlviz.NlvizError, match="layers of one grid"):
-        nlviz.rollout([pooled, first], frame=0, y=0, x=0)
+        nlviz.rollout([pooled, first])
     with pytest.raises(nlviz.NlvizError, match=r"in \[0, 1\), got 1"):
-        nlviz.rollout([first], frame=0, y=0, x=0, residual=1)
-    with pytest.raises(nlviz.NlvizError, match="a token is one of"):
-        nlviz.rollout([first], token="dist")
-    with pytest.raises(nlviz.NlvizError, match="a query is a place"):
-        nlviz.rollout([first], frame=0)
+        nlviz.rollout([first], residual=1)
+    with pytest.raises(nlviz.NlvizError, match="the last layer is one of first"):
+        nlviz.rollout([first], upto="second")
     with pytest.raises(nlviz.NlvizError, match="got none"):
-        nlviz.rollout([], frame=0, y=0, x=0)
+        nlviz.rollout([])
+    with pytest.raises(nlviz.NlvizError, match="a token is one of"):
+        nlviz.rollout([first]).map(token="dist")

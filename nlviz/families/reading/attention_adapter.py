@@ -71,17 +71,7 @@ class AttentionAdapter(Adapter[nn.Module]):
 
     def token_names(self, net: nn.Module) -> tuple[str, ...]:
         """Return ``cls``, ``dist`` and ``registers.0`` ... as the network's parameters say."""
-        names: list[str] = []
-        own = {n.rpartition(".")[2]: p for n, p in net.named_parameters()}
-        for kind, spellings in _TOKENS:
-            for parameter in (own[s] for s in spellings if s in own):
-                count = parameter.shape[-2] if parameter.dim() > 2 else 1
-                if kind == "registers":
-                    names += [f"registers.{i}" for i in range(count)]
-                else:
-                    names.append(kind)
-                break
-        return tuple(names)
+        return token_names_of(net)
 
     @contextmanager
     def bypass(self, net: nn.Module, name: str) -> Iterator[None]:
@@ -96,6 +86,28 @@ class AttentionAdapter(Adapter[nn.Module]):
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return None: where the attention is added is not known."""
         return None
+
+
+def token_names_of(net: nn.Module) -> tuple[str, ...]:
+    """Return the names of a picture's tokens without a place, as a network's parameters are called.
+
+    >>> import torch
+    >>> net = nn.Module()
+    >>> net.cls_token, net.reg_token = (nn.Parameter(torch.zeros(1, n, 6)) for n in (1, 2))
+    >>> token_names_of(net)
+    ('cls', 'registers.0', 'registers.1')
+    """
+    names: list[str] = []
+    own = {n.rpartition(".")[2]: p for n, p in net.named_parameters()}
+    for kind, spellings in _TOKENS:
+        for parameter in (own[s] for s in spellings if s in own):
+            count = parameter.shape[-2] if parameter.dim() > 2 else 1
+            if kind == "registers":
+                names += [f"registers.{i}" for i in range(count)]
+            else:
+                names.append(kind)
+            break
+    return tuple(names)
 
 
 def _may_attend(kind: type[nn.Module]) -> bool:

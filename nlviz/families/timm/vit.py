@@ -33,6 +33,7 @@ from nlviz.families.reading.attention import (
     only_product,
     patch_tokens,
 )
+from nlviz.families.reading.attention_adapter import token_names_of
 from nlviz.families.timm.checkpoint import TimmViTLayout
 from nlviz.networks.hooks import Call, block_and_run, replaced
 
@@ -82,6 +83,10 @@ class TimmViTAdapter(Adapter[nn.Module]):
         tokens = _tokens(name, calls, product.q.shape[2], prepared)
         prefix_name = "the class token" if tokens.prefix == 1 else "class token and registers"
         return attention_affinity(name, product, tokens, prepared, prefix_name=prefix_name)
+
+    def token_names(self, net: nn.Module) -> tuple[str, ...]:
+        """Return ``cls`` and ``registers.0`` ... as the transformer's parameters say."""
+        return token_names_of(_trunk(net)[1])
 
     def features(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
         """Return what entered the attention, behind ``norm1``, patches only."""
