@@ -211,8 +211,9 @@ class Affinity(ABC):
             values: ``"weights"`` are the rows, ``"logits"`` what they are before C, and
                 ``"difference"`` the rows minus the mean row of all queries.
             token: name of a query without a place in the stead of one: ``"cls"``, or
-                ``"registers.2"``; or its number among those of a frame. Where each frame has its own, ``frame`` chooses; without it the
-                map holds the row of each frame's token in that frame, all together summing to 1.
+                ``"registers.2"``; or its number among those of a frame. Where each frame has its
+                own, ``frame`` chooses; without it the map holds the row of each frame's token in
+                that frame, all together summing to 1.
 
         Raises:
             OutsideClip: when the place is not in the clip, or there is no such head.
