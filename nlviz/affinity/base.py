@@ -163,7 +163,7 @@ class Affinity(ABC):
         """
         keys = self.heads * (self.keys.size + self.keys.prefix)
         group = self.query_groups
-        groups = int(group[-1]) + 1
+        groups = int(group.max()) + 1
         most = max(PAIRS // keys // groups, LEAST)
         chunk = max(CHUNK // keys, 16)
         means, counted = [], 0
@@ -259,7 +259,7 @@ class Affinity(ABC):
             reachable=None if reached is None else reached.reshape(grid.shape).numpy(),
             signed=self.pairwise.signed or not rows,
             normalised=rows and self.pairwise.softmax and direction == "from" and head != "max",
-            choices=self._choices() if direction == "to" else None,
+            choices=self._choices(index) if direction == "to" else None,
             balanced=shown == "difference"
             and (self.balanced or self.pairwise.softmax)
             and direction == "from"
@@ -360,9 +360,14 @@ class Affinity(ABC):
         mask = self.support.mask(self.queries, self.keys, torch.tensor([index]))
         return None if mask is None else mask[0]
 
-    def _choices(self) -> int:
-        """Return how many keys a query reaches."""
-        mask = self._reached(0, "from")
+    def _choices(self, key: int) -> int:
+        """Return how many keys each query that reaches this key may choose from, at most."""
+        reaching = self._reached(key, "to")
+        if reaching is None:
+            return self.keys.size
+        counts = self.support.counts(self.queries, self.keys)
+        most = counts.where(reaching, -1).argmax()
+        mask = self._reached(int(most), "from")
         return self.keys.size if mask is None else int(mask.sum())
 
     def _chunks(self, chunk: int) -> Iterator[range]:

@@ -95,6 +95,19 @@ is not kept
             indices: (n,) flat indices on the grid of the queries.
         """
 
+    def between(
+        self, queries: TokenGrid, keys: TokenGrid, indices: Tensor, every_key: Tensor
+    ) -> Float[Tensor, "heads_or_1 n_or_1 m"]:
+        """Return what is added to the logits of these queries with these keys alone.
+
+        Args:
+            queries: where the queries lie.
+            keys: where the keys lie.
+            indices: (n,) flat indices on the grid of the queries.
+            every_key: (m,) keys, counted from the first one without a place.
+        """
+        return self.at(queries, keys, indices)[..., every_key]
+
     @abstractmethod
     def column(
         self, queries: TokenGrid, keys: TokenGrid, key: int
@@ -211,6 +224,20 @@ class OffsetBias(Bias):
         if self.apart is not None:
             apart = apart + self.apart[:, None]
         return torch.cat([apart, placed], 2)
+
+    def between(
+        self, queries: TokenGrid, keys: TokenGrid, indices: Tensor, every_key: Tensor
+    ) -> Float[Tensor, "heads_or_1 n m"]:
+        """Return what is added to the logits of these queries with these keys alone."""
+        placed = every_key >= keys.prefix
+        away = self._offsets(keys, indices[:, None], (every_key - keys.prefix).clamp(min=0)[None])
+        if bool(placed.all()):
+            return away
+        apart = self.apart
+        if apart is None:
+            apart = away.new_zeros(len(away), keys.prefix)
+        before = apart[:, None, every_key.clamp(max=keys.prefix - 1)]
+        return torch.where(placed, away, before)
 
     def column(
         self, queries: TokenGrid, keys: TokenGrid, key: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
@@ -10,9 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nlviz.affinity.base import Affinity, Indices
+from nlviz.affinity.base import Affinity, Indices, MeanRows
 from nlviz.affinity.bias import Bias
 from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.parity import coarsest, relative_error
 from nlviz.affinity.support import ALL_KEYS, Support
@@ -150,10 +152,39 @@ class EmbeddedAffinity(Affinity):
         """Log C of every query for softmax rows (one pass over all rows, kept), else None."""
         if not self.pairwise.softmax:
             return None
-        chunk = 256
         n = self.queries.size
+        if isinstance(self.support, KeySets):
+            whole = self.theta.new_empty(self.heads, n)
+            for index, _, logits in self._logits_of_sets():
+                whole[:, index] = logits.logsumexp(-1)
+            return whole
+        chunk = 256
         parts = [self.logits(range(i, min(i + chunk, n))).logsumexp(-1) for i in range(0, n, chunk)]
         return torch.cat(parts, dim=1)
+
+    @cached_property
+    def mean_rows(self) -> MeanRows:
+        """The mean row of each group of queries; computed once, kept."""
+        if not (isinstance(self.support, KeySets) and self.pairwise.softmax):
+            return super().mean_rows
+        groups = int(self.query_groups.max()) + 1
+        size = self.keys.size + self.keys.prefix
+        means = torch.zeros(self.heads, groups, size, device=self.device)
+        for index, every_key, logits in self._logits_of_sets():
+            mean = logits.softmax(-1).mean(1, dtype=torch.float64)
+            means[:, int(self.query_groups[index[0]]), every_key] = mean.to(means.dtype)
+        return MeanRows(means, self.queries.size)
+
+    def _logits_of_sets(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield queries, keys and logits between them of each set: O(its queries x its keys)."""
+        assert isinstance(self.support, KeySets)
+        for some, reached in self.support.each(self.queries, self.keys):
+            index, every_key = some.to(self.device), reached.to(self.device)
+            theta = self.theta[:, index + self.queries.prefix]
+            logits = self.pairwise.logits(theta, self.phi[:, every_key])
+            if self.bias is not None:
+                logits = logits + self.bias.between(self.queries, self.keys, index, every_key)
+            yield index, every_key, logits
 
     def parity_error(self, *, sample: int = 256) -> float | None:
         """Return how far the block's own output is from rows times values.

@@ -6,7 +6,7 @@ are windows; a set is the runs of keys that it holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -119,6 +119,12 @@ class KeySets(Ungrouped):
         sets = self._sets[queries.prefix :]
         found: Tensor = torch.unique(sets, return_inverse=True)[1]
         return found
+
+    def each(self, queries: TokenGrid, keys: TokenGrid) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the queries of each set that any has, and its keys, those without a place first."""
+        of_query = self._sets[queries.prefix :]
+        for reached in torch.unique(of_query).tolist():
+            yield (of_query == reached).nonzero()[:, 0], self._reach(keys)[reached].nonzero()[:, 0]
 
     def between_placed(self, queries: TokenGrid, keys: TokenGrid) -> KeySets:
         """Return the support between the tokens that have a place."""

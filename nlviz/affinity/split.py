@@ -31,6 +31,7 @@ from nlviz.affinity.base import Affinity, Indices
 from nlviz.affinity.bias import KeyBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support
 from nlviz.clips.point import Shape
@@ -130,8 +131,14 @@ def unary_normaliser(unary: EmbeddedAffinity) -> Float[Tensor, "heads queries"]:
     >>> torch.allclose(unary_normaliser(unary), unary.log_normaliser)
     True
     """
+    if isinstance(unary.support, KeySets):
+        whole = unary.log_normaliser
+        assert whole is not None  # a softmax has one
+        return whole
     group = unary.query_groups
-    first = torch.searchsorted(group, torch.arange(int(group[-1]) + 1, device=group.device))
+    order = group.argsort(stable=True)
+    every = torch.arange(int(group.max()) + 1, device=group.device)
+    first = order[torch.searchsorted(group[order], every)]
     return unary.logits(first).logsumexp(-1)[:, group]
 
 
@@ -153,7 +160,7 @@ def centres(affinity: EmbeddedAffinity) -> Centres:
     if theta.dtype not in (torch.float32, torch.float64):
         theta, phi = theta.float(), phi.float()
     group = affinity.query_groups
-    return Centres(_group_means(theta, group, int(group[-1]) + 1), phi.mean(1, keepdim=True))
+    return Centres(_group_means(theta, group, int(group.max()) + 1), phi.mean(1, keepdim=True))
 
 
 def _group_means(

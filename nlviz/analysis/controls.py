@@ -41,6 +41,7 @@ from nlviz.errors import UnknownBlock
 from nlviz.networks.block import NonLocalBlock
 from nlviz.picture import resized, scaled
 
+MOST_MEANS = 1 << 26  # numbers in the mean rows of all groups of queries
 SAMPLE = 32  # queries by which concentrations are matched
 PATCH_SIDE = 160  # shorter side of the picture that non-local means compares, in pixels
 
@@ -78,6 +79,11 @@ def variants(capture: Capture, block: str) -> list[Variant]:
         missing.add(UNTRAINED)
     if not can_split(affinity):
         missing |= {variant for variant in VARIANTS if variant.split}
+    groups = int(affinity.query_groups.max()) + 1
+    rows = groups * affinity.heads * (affinity.keys.size + affinity.keys.prefix)
+    if affinity.queries.size > 1 and (groups == affinity.queries.size or rows > MOST_MEANS):
+        # The mean row of a query that shares its keys with no other is its own.
+        missing |= {variant for variant in VARIANTS if variant.part}
     return [variant for variant in VARIANTS if variant not in missing]
 
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import KINDS, Everything, FrameGroups, Support, Window
 from nlviz.errors import NlvizError
@@ -28,6 +30,27 @@ LONG, SHORT = TokenGrid((7, 2, 3), prefix=4), TokenGrid((3, 1, 2), prefix=8)
 EVEN, HALF = TokenGrid((8, 3, 2), prefix=2), TokenGrid((4, 1, 2), prefix=8)
 FLAT = TokenGrid((1, 9, 11))
 
+SHIFTED, SHORT_LINE = TokenGrid((2, 5, 7), prefix=3), TokenGrid((2, 3, 4), prefix=1)
+
+
+def sets(queries: TokenGrid, keys: TokenGrid, of: Callable[..., Any], apart: Tensor) -> KeySets:
+    """Queries reach the keys of their own name; apart: which keys without a place each set has."""
+    names = sorted({of(*queries.unravel(q)) for q in range(queries.size)})
+    own = torch.tensor([names.index(of(*queries.unravel(q))) for q in range(queries.size)])
+    named = [of(*keys.unravel(k)) for k in range(keys.size)]
+    placed = torch.tensor([[name == one for one in named] for name in names])
+    before = torch.arange(queries.prefix) % len(names)
+    reach = torch.cat([apart.expand(len(names), keys.prefix), placed], 1)
+    return KeySets.of(torch.cat([before, own]), reach, "A query reaches the keys of its set.")
+
+
+def causal(grid: TokenGrid) -> KeySets:
+    size = grid.size + grid.prefix
+    reach = torch.ones(size, size).tril().bool()
+    return KeySets.of(torch.arange(size), reach, "A query reaches what comes before it.")
+
+
+NONE, ALL, SOME = (torch.tensor(v, dtype=torch.bool) for v in ([0, 0, 0], [1, 1, 1], [1, 0, 1]))
 CASES: dict[str, tuple[Support, TokenGrid, TokenGrid]] = {
     "everything": (Everything(), GRID, GRID),
     "everything, pooled": (Everything(), GRID, POOLED),
@@ -43,6 +66,19 @@ CASES: dict[str, tuple[Support, TokenGrid, TokenGrid]] = {
     "window of blocks without a margin": (Window(rows=0, columns=0, block=4), FLAT, FLAT),
     "window of one cell": (Window(rows=0, columns=0, frames=0), GRID, GRID),
     "window wider than the picture": (Window(rows=8, columns=12, block=2), FLAT, FLAT),
+    "sets: shifted windows": (
+        sets(SHIFTED, SHIFTED, lambda t, y, x: ((y + 1) // 3, (x + 2) // 4), NONE),
+        SHIFTED,
+        SHIFTED,
+    ),
+    "sets: one place over time": (sets(GRID, GRID, lambda t, y, x: (y, x), ALL), GRID, GRID),
+    "sets: far cells": (sets(GRID, GRID, lambda t, y, x: (y % 2, x % 3), SOME), GRID, GRID),
+    "sets: coarse keys": (
+        sets(GRID, POOLED, lambda t, y, x: t % 2, torch.ones(5, dtype=torch.bool)),
+        GRID,
+        POOLED,
+    ),
+    "sets: all before": (causal(SHORT_LINE), SHORT_LINE, SHORT_LINE),
 }
 every = pytest.mark.parametrize("case", CASES)
 
@@ -63,10 +99,17 @@ def in_window(s: Window, queries: TokenGrid, keys: TokenGrid, q: int, k: int) ->
     )
 
 
+def in_set(s: KeySets, queries: TokenGrid, keys: TokenGrid, q: int, k: int) -> bool:
+    runs = s.runs[s.set_of[q + queries.prefix]]
+    key = k + keys.prefix
+    return any(first <= key < first + n for first, n in zip(runs[::2], runs[1::2], strict=True))
+
+
 RULES: dict[type[Support], Callable[..., bool]] = {
     Everything: lambda *_: True,
     FrameGroups: in_groups,
     Window: in_window,
+    KeySets: in_set,
 }
 
 
@@ -85,6 +128,12 @@ def reached(case: str) -> torch.Tensor:
 def apart(case: str) -> torch.Tensor:
     """Which keys without a place each query reaches, by the rule."""
     support, queries, keys = CASES[case]
+    if isinstance(support, KeySets):
+        pairs = [
+            [in_set(support, queries, keys, q, k - keys.prefix) for k in range(keys.prefix)]
+            for q in range(queries.size)
+        ]
+        return torch.tensor(pairs, dtype=torch.bool).reshape(queries.size, keys.prefix)
     if not (isinstance(support, FrameGroups) and support.own_prefix):
         return torch.ones(queries.size, keys.prefix, dtype=torch.bool)
     groups = -(-queries.shape[0] // support.frames_per_group)
@@ -94,7 +143,7 @@ def apart(case: str) -> torch.Tensor:
 
 
 def test_every_kind_has_its_cases_and_its_rule() -> None:
-    assert {type(support) for support, _, _ in CASES.values()} == set(KINDS) == set(RULES)
+    assert {type(support) for support, _, _ in CASES.values()} == {*KINDS, KeySets} == set(RULES)
 
 
 @every
@@ -125,8 +174,8 @@ def test_columns_and_counts_are_those_of_the_mask(case: str) -> None:
 def test_queries_of_a_group_reach_the_same_frames(case: str) -> None:
     support, queries, _ = CASES[case]
     group = support.groups(queries)
-    assert sorted(set(group.tolist())) == list(range(int(group[-1]) + 1))
-    if isinstance(support, FrameGroups):
+    assert sorted(set(group.tolist())) == list(range(int(group.max()) + 1))
+    if isinstance(support, (FrameGroups, KeySets)):
         wanted = reached(case)
         for g in set(group.tolist()):
             of_group = wanted[group == g]
@@ -156,6 +205,7 @@ def test_the_browser_reaches_the_same_cells(tmp_path: Path) -> None:
                     "prefix": keys.prefix,
                 },
                 "local": isinstance(support, Window),
+                "listed": isinstance(support, KeySets),
                 "rows": ["".join("01"[v] for v in row) for row in whole.int().tolist()],
                 "most": int(reached(name).sum(1).max()),
                 "groups": support.groups(queries).tolist(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,9 +15,11 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.bias import Bias, KeyBias, OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.patches import PatchAffinity
+from nlviz.affinity.position_terms import AxisBias, PairBias
 from nlviz.affinity.split import SAME_RANKING, MinusMean, centres, unary_normaliser
-from nlviz.affinity.support import ALL_KEYS
+from nlviz.affinity.support import ALL_KEYS, KINDS, Support
 from nlviz.affinity.variants import Variant
 from nlviz.analysis.controls import variant_affinity, variants
 from nlviz.analysis.opening_query import opening_query
@@ -31,6 +33,7 @@ from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.objects import for_live_view
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
+MOST_RUNS = 1 << 18  # numbers by which sets of keys are told
 FEW = 1 << 16  # numbers that are sent as float32 rather than float16
 COLUMN_LIMIT = 1 << 28  # queries x keys up to which normalisers are computed, for columns
 PICTURE_SIDE = 480  # shorter side of the frames on the screen, in pixels
@@ -79,19 +82,13 @@ def live_view(
         query, rule = opening_query(capture.clip, learned)
     arrays: Arrays = {}
     shown = on_screen(capture.clip, arrays)
-    packed: list[dict[str, Any]] = []
-    left: float = LIMIT if limit is None else limit
+    found: list[tuple[Variant, Affinity]] = []
     for variant in variants(capture, block):
         affinity = (affinities or {}).get(variant.key)
         if affinity is None:
             affinity = variant_affinity(variant, capture, block)
-        entry = _entry(variant, affinity, learned.prefix_name)
-        shared = _of_learned(entry, learned, affinity, packed[0], arrays) if packed else None
-        if shared is None:
-            fits = _size(affinity) <= left
-            left -= _size(affinity) if fits else 0
-            shared = _source(entry, affinity, query, arrays, fits=fits)
-        packed.append(shared)
+        found.append((variant, affinity))
+    packed = packed_sources(found, arrays, query=query, limit=limit)
     header = {
         **shown,
         "model": {
@@ -158,6 +155,40 @@ def display_options() -> dict[str, Any]:
     }
 
 
+def packed_sources(
+    shown: Sequence[tuple[Variant, Affinity]],
+    arrays: Arrays,
+    *,
+    query: Point | Triple = (0.0, 0.0, 0.0),
+    limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """Pack what the browser needs for an affinity and its variants; return their entries.
+
+    Args:
+        shown: variants with their affinities, the block's own first.
+        arrays: where sections go.
+        query: whose row is sent where the browser cannot derive rows.
+        limit: bytes of embeddings, 16 MiB by default; sources take from it in order.
+    """
+    learned = shown[0][1]
+    packed: list[dict[str, Any]] = []
+    left: float = LIMIT if limit is None else limit
+    for variant, affinity in shown:
+        entry = _entry(variant, affinity, learned.prefix_name)
+        if packed and isinstance(affinity.support, KeySets) and affinity.support == learned.support:
+            entry["support"] = {"of": packed[0]["key"]}  # as long as its queries are many
+        derived = _of_learned(entry, learned, affinity, packed[0], arrays) if packed else None
+        if derived is None:
+            size = _size(affinity)
+            if _by_set(entry, affinity):
+                size = 2 * affinity.heads * (affinity.queries.size + 3 * affinity.keys.size)
+            fits = size <= left
+            left -= size if fits else 0
+            derived = _source(entry, affinity, query, arrays, fits=fits)
+        packed.append(derived)
+    return packed
+
+
 def packed_source(variant: Variant, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
     """Pack what the browser needs for any row of an affinity; return the source's entry.
 
@@ -208,8 +239,13 @@ def _of_learned(
         return None
     key = entry["key"]
     if isinstance(affinity, MinusMean):
-        arrays[f"{key}.mean"] = affinity.mean[..., affinity.keys.prefix :].float().cpu().numpy()
-        more = {}
+        mean, more = affinity.mean[..., affinity.keys.prefix :].float().cpu(), {}
+        if isinstance(affinity.support, KeySets):
+            # Of each set its own keys alone, one set after the other.
+            queries = _one_of_each(affinity.support, affinity.queries)
+            mask = affinity.support.mask(affinity.queries, affinity.keys, queries)
+            mean, more = mean[:, mask], {"mean_cells": True}
+        arrays[f"{key}.mean"] = mean.numpy()
         if affinity.keys.prefix:
             apart = affinity.mean[..., : affinity.keys.prefix].sum(-1)
             more["mean_apart"] = f"{key}.mean_apart"
@@ -226,9 +262,18 @@ def _of_learned(
         **{k: first[k] for k in ("kind", "scale", "theta", "phi")},
         "theta_mean": f"{key}.theta_mean",
         "phi_mean": f"{key}.phi_mean",
-        "bias": _bias(entry, affinity.bias, arrays),
+        "bias": first["bias"]
+        if affinity.bias is learned.bias
+        else packed_bias(entry["key"], affinity.bias, arrays),
         "log_normaliser": _normaliser(entry, affinity, arrays),
     }
+
+
+def _one_of_each(support: Support, queries: TokenGrid) -> torch.Tensor:
+    """Return a query of each group, in the groups' order."""
+    groups = support.groups(queries)
+    order = groups.argsort(stable=True)
+    return order[torch.searchsorted(groups[order], torch.arange(int(groups.max()) + 1))]
 
 
 def _source(
@@ -243,12 +288,16 @@ def _source(
     if isinstance(affinity, PatchAffinity) and fits:
         return {**entry, **_patches(key, affinity, arrays)}
     if isinstance(affinity, EmbeddedAffinity) and fits:
-        return {**entry, **_embeddings(entry, affinity, arrays)}
+        packed = _sets if _by_set(entry, affinity) else _embeddings
+        return {**entry, **packed(entry, affinity, arrays)}
     name = f"{key}.row"
     frame, y, x = query
     index = affinity.queries.nearest(frame=frame, y=y, x=x)
     row = affinity.rows([index])[:, 0].float().cpu()
-    arrays[name] = row[:, affinity.keys.prefix :].numpy()
+    placed = row[:, affinity.keys.prefix :]
+    mask = affinity.support.mask(affinity.queries, affinity.keys, torch.tensor([index]))
+    # Keys that the query does not reach have no weight rather than none at all: they are hatched.
+    arrays[name] = (placed if mask is None else placed.where(mask.cpu(), torch.nan)).numpy()
     return {
         **entry,
         "support": ALL_KEYS.to_json(),  # the row is laid on all keys
@@ -266,19 +315,45 @@ def _size(affinity: Affinity) -> float:
         return 4 * affinity.picture.numel()
     if not isinstance(affinity, EmbeddedAffinity) or not _derived(affinity):
         return math.inf
-    return 2 * (affinity.theta.numel() + affinity.phi.numel())
+    size = 2 * (affinity.theta.numel() + affinity.phi.numel())
+    return size if affinity.bias is None else size + 4 * affinity.bias.tensor.numel()
 
 
 def _derived(affinity: EmbeddedAffinity) -> bool:
     """Whether the browser knows the support and the bias of an affinity."""
-    bias = affinity.bias
-    plain = isinstance(bias, OffsetBias) and bias.apart is None and bias.step == (1, 1, 1)
-    whole = plain and all(
-        n == 2 * m - 1
-        for n, m in zip(bias.tensor.shape[1:], affinity.keys.shape, strict=True)  # type: ignore[union-attr]
-    )
-    known = bias is None or isinstance(bias, KeyBias) or whole
-    return known and affinity.support.kind in ("all", "frame_groups", "window")
+    support, bias = affinity.support, affinity.bias
+    if isinstance(support, KeySets) and sum(map(len, support.runs)) > MOST_RUNS:
+        return False
+    known = bias is None or isinstance(bias, (KeyBias, OffsetBias, AxisBias, PairBias))
+    return known and isinstance(support, (*KINDS, KeySets))
+
+
+def _by_set(entry: dict[str, Any], affinity: Affinity) -> bool:
+    """Whether logits are a number for each set of keys and each of its keys: a unary part's."""
+    return entry["split"] == "shared" and isinstance(affinity.support, KeySets)
+
+
+def _sets(entry: dict[str, Any], affinity: EmbeddedAffinity, arrays: Arrays) -> dict[str, Any]:
+    """Pack logits that depend on the key and on the set that a query reaches, without theta."""
+    support, key, prefix = affinity.support, entry["key"], affinity.keys.prefix
+    queries = _one_of_each(support, affinity.queries)
+    mask = support.mask(affinity.queries, affinity.keys, queries)
+    logits = affinity.logits(queries).float().cpu()
+    zeros = {
+        "theta": (affinity.heads, affinity.queries.size, 1),
+        "phi": (affinity.heads, affinity.keys.size + prefix, 1),
+    }
+    arrays |= {f"{key}.{name}": np.zeros(shape, np.float16) for name, shape in zeros.items()}
+    arrays[f"{key}.bias"] = logits[..., prefix:][:, mask].numpy()
+    arrays[f"{key}.bias_apart"] = logits[..., :prefix].numpy()
+    return {
+        "kind": "embedded",
+        "scale": 1.0,
+        "theta": f"{key}.theta",
+        "phi": f"{key}.phi",
+        "bias": {"kind": "sets", "values": f"{key}.bias", "apart": f"{key}.bias_apart"},
+        "log_normaliser": _normaliser(entry, affinity, arrays),
+    }
 
 
 def _embeddings(
@@ -301,26 +376,39 @@ def _embeddings(
         "scale": affinity.pairwise.scale,
         "theta": f"{key}.theta",
         "phi": f"{key}.phi",
-        "bias": _bias(entry, affinity.bias, arrays),
+        "bias": packed_bias(entry["key"], affinity.bias, arrays),
         "log_normaliser": _normaliser(entry, affinity, arrays),
     }
 
 
-def _bias(entry: dict[str, Any], bias: Bias | None, arrays: Arrays) -> dict[str, Any] | None:
-    """Pack what is added to the logits; return its kind and its section, or None."""
+def packed_bias(key: str, bias: Bias | None, arrays: Arrays) -> dict[str, Any] | None:
+    """Pack what is added to the logits; return its kind and its sections, or None."""
     if bias is None:
         return None
-    name = f"{entry['key']}.bias"
+    name = f"{key}.bias"
     numbers = bias.values if isinstance(bias, KeyBias) else bias.tensor
     arrays[name] = numbers.float().cpu().numpy()
-    return {"kind": bias.kind, "values": name}
+    told: dict[str, Any] = {"kind": bias.kind, "values": name}
+    if isinstance(bias, OffsetBias):
+        told["step"] = bias.step
+        if bias.apart is not None:
+            told["apart"] = f"{name}_apart"
+            arrays[told["apart"]] = bias.apart.float().cpu().numpy()
+    if isinstance(bias, PairBias):
+        for part, of in (("rows", bias.row_of), ("columns", bias.column_of)):
+            told[part] = f"{name}_{part}"
+            arrays[told[part]] = of.int().cpu().numpy()
+    return told
 
 
 def _normaliser(entry: dict[str, Any], affinity: Affinity, arrays: Arrays) -> str | None:
     """Pack log C of every query, which columns need; return the section's name, or None."""
     if not isinstance(affinity, EmbeddedAffinity) or not affinity.pairwise.softmax:
         return None
-    if affinity.queries.size * affinity.keys.size > COLUMN_LIMIT:
+    pairs = affinity.queries.size * affinity.keys.size
+    if isinstance(affinity.support, KeySets):
+        pairs = int(affinity.support.counts(affinity.queries, affinity.keys).sum())
+    if pairs > COLUMN_LIMIT:
         return None
     shared = entry["split"] == "shared"
     lse = unary_normaliser(affinity) if shared else affinity.log_normaliser

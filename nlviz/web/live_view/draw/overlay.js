@@ -11,6 +11,24 @@ const FULL_WIDTH_FROM = 4;
 
 const middle = (box) => ({ x: box.x + box.w / 2, y: box.y + box.h / 2 });
 
+/** The stripes of a frame that is not reached, for cells. */
+function hatchOf(context) {
+  const side = 10;
+  const tile = element("canvas", { width: side, height: side });
+  const stripes = contextOf(tile);
+  stripes.fillStyle = "rgb(10 12 16 / 0.5)";
+  stripes.fillRect(0, 0, side, side);
+  stripes.strokeStyle = "rgb(255 255 255 / 0.24)";
+  stripes.lineWidth = 1.5;
+  for (const shift of [-side, 0, side]) {
+    stripes.beginPath();
+    stripes.moveTo(shift - 1, side + 1);
+    stripes.lineTo(shift + side + 1, -1);
+    stripes.stroke();
+  }
+  return context.createPattern(tile, "repeat");
+}
+
 /**
  * Build the layer.
  * @param {Clip} clip
@@ -22,6 +40,8 @@ export function createOverlay(clip, large, strip) {
   const context = contextOf(canvas);
   let width = 0;
   let height = 0;
+  /** @type {CanvasPattern|null} */
+  let hatch = null;
 
   /** @param {Plan} plan */
   function resize(plan) {
@@ -41,6 +61,7 @@ export function createOverlay(clip, large, strip) {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     const { view, lit } = state;
+    hatchBeyond(result);
     const key = litKey(state);
     if (view.show !== "map" || lit === "f" || key >= 0) drawArrows(result, state);
     if (lit === "keys" || lit === "g") {
@@ -101,6 +122,26 @@ export function createOverlay(clip, large, strip) {
     const strong = state.hovered ? 0.34 : 0.92;
     const slim = width < 520 ? 0.65 : 1;
     drawLinks(context, links, slim, state.lit === "f" ? 1 : key >= 0 ? 0.2 : strong);
+  }
+
+  /** Hatch the cells that the query does not reach, in frames where it reaches others. */
+  function hatchBeyond({ side, grid, values, from, to }) {
+    const [, h, w] = grid.shape;
+    for (const tile of [large, ...strip]) {
+      const a = side.covers[tile.frame];
+      if (a < 0 || side.planeKeys[a] === 0 || side.planeKeys[a] === h * w) continue;
+      context.fillStyle = hatch ??= hatchOf(context);
+      for (let b = 0; b < h; b++) {
+        for (let c = 0; c < w; c++) {
+          const first = c;
+          const at = (a * h + b) * w;
+          while (c < w && (at + c < from || at + c >= to || Number.isNaN(values[at + c]))) c++;
+          if (c === first) continue;
+          const [left, right] = [boxIn(tile, grid, at + first), boxIn(tile, grid, at + c - 1)];
+          context.fillRect(left.x, left.y, right.x + right.w - left.x, left.h);
+        }
+      }
+    }
   }
 
   /** The window of keys, and the patch around the query where patches are compared. */

@@ -82,7 +82,7 @@ export function drawTileMap(tile, result, view, table, limits) {
   const visible = view.show !== "links" && a >= 0;
   tile.map.style.visibility = visible ? "visible" : "hidden";
   const from = a * plane;
-  const outside = a < 0 || from >= result.to || from + plane <= result.from;
+  const outside = a < 0 || result.side.planeKeys[a] === 0;
   const skipped = !outside && result.skipFrom <= from && result.skipTo >= from + plane;
   tile.hatch.hidden = !(outside || skipped);
   tile.hatch.classList.toggle("nlv-skipped", skipped);

@@ -60,7 +60,8 @@ export function shareOf(value, { lo, hi, floor, diverging }) {
 
 /**
  * Colours cells [from, to) of a row into `words`, which starts at cell `from`.
- * Cells outside [reachFrom, reachTo) or inside [skipFrom, skipTo), and `own`, stay clear.
+ * Cells outside [reachFrom, reachTo) or inside [skipFrom, skipTo), those without a number, and
+ * `own`, stay clear.
  */
 export function paintCells(words, values, from, to, table, scale, limits) {
   const { reachFrom, reachTo, skipFrom, skipTo, own } = limits;
@@ -71,7 +72,7 @@ export function paintCells(words, values, from, to, table, scale, limits) {
     words[j - from] = table[u > 0 ? (u < 255 ? (u + 0.5) | 0 : 255) : 0];
   }
   for (let j = from; j < to; j++) {
-    if (j === own || j < reachFrom || j >= reachTo || (j >= skipFrom && j < skipTo)) {
+    if (j === own || Number.isNaN(values[j]) || j < reachFrom || j >= reachTo || (j >= skipFrom && j < skipTo)) {
       words[j - from] = 0;
     }
   }

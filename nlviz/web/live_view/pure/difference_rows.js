@@ -33,23 +33,28 @@ export function centredVectors(vectors, means, group) {
  * @returns {Rows}
  */
 export function differenceRows(spec, base, array) {
-  const { data, shape: [heads, groups, keys] } = array(spec.mean);
-  const { group } = supportOf(spec);
+  const { data, shape } = array(spec.mean);
+  const [heads] = shape;
+  const support = supportOf(spec);
+  const { group } = support;
+  const place = spec.mean_cells ? support.placeInGroup : (g, key) => g * shape[2] + key;
+  const size = data.length / heads;
+  const groups = spec.mean_cells ? support.groups : shape[1];
   let scratch = new Float32Array(0);
 
   const apart = spec.mean_apart ? array(spec.mean_apart).data : null;
 
-  /** A number of one head, or its mean over heads; `at` is its place within a head of `size`. */
-  function overHeads(numbers, size, head, at) {
+  /** A number of one head, or its mean over heads; `at` is its place within `each` head. */
+  function overHeads(numbers, each, head, at) {
     if (heads === 1) return numbers[at];
-    if (typeof head === "number") return numbers[Math.min(head, heads - 1) * size + at];
+    if (typeof head === "number") return numbers[Math.min(head, heads - 1) * each + at];
     let sum = 0;
-    for (let n = 0; n < heads; n++) sum += numbers[n * size + at];
+    for (let n = 0; n < heads; n++) sum += numbers[n * each + at];
     return sum / heads;
   }
 
   /** Mean row at a key: of one head, or over heads. */
-  const mean = (head, query, key) => overHeads(data, groups * keys, head, group(query) * keys + key);
+  const mean = (head, query, key) => overHeads(data, size, head, place(group(query), key));
   /** What the mean row gives to keys without a place. */
   const meanApart = (head, query) => (apart ? overHeads(apart, groups, head, group(query)) : 0);
 

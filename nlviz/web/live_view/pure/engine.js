@@ -1,6 +1,6 @@
 // From a query and a view to everything that is drawn: the row, its scale, its strongest keys.
 
-import { clipFrame, gridSize, nearestToken, tokenCentre } from "./grid.js";
+import { clipFrame, nearestToken, tokenCentre } from "./grid.js";
 import { differenceRows } from "./difference_rows.js";
 import { measure, scaleOf, skipOwn } from "./measure.js";
 import { patchRows } from "./patch_rows.js";
@@ -8,6 +8,13 @@ import { roomFor, sideOf } from "./room.js";
 import { embeddedRows } from "./rows.js";
 import { gridOfBox, supportOf } from "./support.js";
 import { windowRows } from "./window_rows.js";
+
+/** How many values of a part are those of keys that are reached. */
+function reachedIn(values, from, to) {
+  let count = 0;
+  for (let j = from; j < to; j++) if (!Number.isNaN(values[j])) count++;
+  return count;
+}
 
 /**
  * Compute rows of a container, reusing arrays from call to call.
@@ -17,6 +24,10 @@ import { windowRows } from "./window_rows.js";
 export function createEngine(container) {
   const { head, array } = container;
   const frames = head.clip.frames;
+  // What several sources have in common is sent with the first of them.
+  for (const spec of head.sources) {
+    if (spec.support?.of) spec.support = head.sources.find(({ key }) => key === spec.support.of)?.support;
+  }
   /** @type {Map<string, any>} */
   const sources = new Map();
 
@@ -88,10 +99,11 @@ export function createEngine(container) {
       balanced: Boolean(spec.balanced) && !column && (view.head !== "max" || spec.heads === 1),
     });
     skipOwn(result, view.leave_out);
-    const keysReached = column ? gridSize(spec.keys) : result.to - result.from;
-    const skipped = column || result.difference ? 0 : result.skipTo - result.skipFrom;
-    result.uniform = 1 / Math.max(1, keysReached - skipped);
-    result.count = result.to - result.from - (result.skipTo - result.skipFrom);
+    const reached = reachedIn(result.values, result.from, result.to);
+    const left = reached - reachedIn(result.values, result.skipFrom, result.skipTo);
+    const choices = column ? support.choices(token) : result.difference ? reached : left;
+    result.uniform = 1 / Math.max(1, choices);
+    result.count = left;
     measure(result, view);
     result.scale = scaleOf(result, view);
     return result;

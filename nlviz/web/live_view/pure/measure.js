@@ -31,8 +31,8 @@ export function skipOwn(result, what) {
   }
   let out = 0;
   let all = 0;
-  for (let j = from; j < to; j++) all += Math.abs(values[j]);
-  for (let j = skipFrom; j < skipTo; j++) out += Math.abs(values[j]);
+  for (let j = from; j < to; j++) all += Math.abs(values[j]) || 0;
+  for (let j = skipFrom; j < skipTo; j++) out += Math.abs(values[j]) || 0;
   result.excluded = all > 0 ? out / all : 0;
 }
 
@@ -48,7 +48,7 @@ export function measure(result, view) {
   result.apartShare = total > 0 && !result.logits ? result.apart / (result.balanced ? 1 : total) : 0;
   result.moved = gain + Math.max(result.apart, 0);
   const ownSkipped = own >= skipFrom && own < skipTo;
-  const ownSize = ownSkipped || own < from || own >= to ? 0 : Math.abs(values[own]);
+  const ownSize = ownSkipped || own < from || own >= to ? 0 : Math.abs(values[own]) || 0;
   result.ownShare = total > 0 && !result.logits && !result.difference ? ownSize / total : 0;
   measureFrames(result);
   const limits = { from, to, skipFrom, skipTo, own };
@@ -57,7 +57,7 @@ export function measure(result, view) {
   result.half = frames === 1 && !result.logits ? halfCount(result) : NaN;
 }
 
-/** Mass, strongest key and its weight for every frame of the keys; the extremes of all. */
+/** Keys that are reached, mass, strongest key and its weight for every frame; the extremes of all. */
 function measurePlanes(result) {
   const { side, values, from, to, skipFrom, skipTo, own, grid } = result;
   const plane = grid.shape[1] * grid.shape[2];
@@ -69,11 +69,14 @@ function measurePlanes(result) {
     let mass = 0;
     let net = 0;
     let best = -1;
+    let keys = 0;
     let high = -Infinity;
     const end = Math.min((a + 1) * plane, to);
     for (let j = Math.max(a * plane, from); j < end; j++) {
-      if (j >= skipFrom && j < skipTo) continue;
       const value = values[j];
+      if (Number.isNaN(value)) continue;
+      keys++;
+      if (j >= skipFrom && j < skipTo) continue;
       mass += value < 0 ? -value : value;
       net += value;
       if (j === own) continue;
@@ -87,6 +90,7 @@ function measurePlanes(result) {
     total += mass;
     gain += (mass + net) / 2;
     side.planeMass[a] = result.balanced ? net : mass;
+    side.planeKeys[a] = keys;
     side.planeBest[a] = best;
     side.planeMost[a] = high;
   }
@@ -116,7 +120,7 @@ function measureFrames(result) {
 function halfCount({ side, values, from, to, total, apart, skipFrom, skipTo }) {
   let kept = 0;
   for (let j = from; j < to; j++) {
-    if (j < skipFrom || j >= skipTo) side.sizes[kept++] = Math.abs(values[j]);
+    if ((j < skipFrom || j >= skipTo) && !Number.isNaN(values[j])) side.sizes[kept++] = Math.abs(values[j]);
   }
   const sizes = side.sizes.subarray(0, kept).sort(); // ascending, without a comparison in script
   let sum = 0;

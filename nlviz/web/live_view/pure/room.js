@@ -10,6 +10,7 @@ export function roomFor(size, planes, frames) {
   return {
     values: new Float32Array(size),
     sizes: new Float32Array(size),
+    planeKeys: new Int32Array(planes),
     planeMass: new Float64Array(planes),
     planeBest: new Int32Array(planes),
     planeMost: new Float64Array(planes),

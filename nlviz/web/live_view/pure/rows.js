@@ -9,13 +9,16 @@
 
 import { biasOf } from "./bias.js";
 import { centredVectors } from "./difference_rows.js";
-import { boxSize, rangeOfBox, supportOf } from "./support.js";
+import { rangeOfBox, supportOf } from "./support.js";
 
-/** out[j] = scale * q . vectors[j] for j in [from, to); four sums at a time keep the unit busy. */
-function dotProducts(out, q, vectors, base, d, scale, from, to) {
+/**
+ * out[j] = scale * q . vectors[j] for j in [from, to), or vectors[cells[j]]; four sums at a time
+ * keep the unit busy.
+ */
+function dotProducts(out, q, vectors, base, d, scale, from, to, cells = null) {
   const even = d - (d % 4);
   for (let j = from; j < to; j++) {
-    let at = base + j * d;
+    let at = base + (cells ? cells[j] : j) * d;
     let s0 = 0;
     let s1 = 0;
     let s2 = 0;
@@ -62,8 +65,8 @@ function expInPlace(values, from, to, top) {
  * Rows and columns of an embedded source.
  * @param {Spec} spec
  * @param {ArrayOf} array
- * @returns {Rows} both fill `out` and return
- *   {from, to, logC, apart}: the reachable part, log C(x) where there is one head and a softmax,
+ * @returns {Rows} both fill `out` (NaN within the reachable part where a key is not reached) and
+ *   return {from, to, logC, apart}: the reachable part, log C(x) where there is one head and a softmax,
  *   and what a row gives to keys without a place
  */
 export function embeddedRows(spec, array) {
@@ -78,58 +81,80 @@ export function embeddedRows(spec, array) {
   const lse = spec.log_normaliser ? array(spec.log_normaliser).data : null;
   const q = new Float32Array(d);
   const scratch = new Float32Array(Math.max(allKeys, queries));
+  // Rows of sets of keys are computed for these alone, one after the other, and then laid out.
+  const compact = support.cells ? new Float32Array(Math.max(allKeys, queries)) : scratch;
   const apart = new Float32Array(prefix);
   const mostApart = new Float32Array(prefix);
   const scale = spec.scale ?? 1;
   const concatenation = spec.pairwise === "concatenation";
 
-  /** Logits of `own` token `index` with `other` tokens [from, to), which begin at `skipped`. */
-  function logits(target, head, index, own, other, skipped, from, to) {
+  /**
+   * Logits of `own` token `index` with `other` tokens [from, to), which begin at `skipped`, or with
+   * those of a list.
+   */
+  function logits(target, head, index, own, other, skipped, from, to, cells = null) {
     const first = head * other.shape[1] + skipped;
     const at = head * own.shape[1] + index;
     if (concatenation) {
-      for (let j = from; j < to; j++) target[j] = own.data[at] + other.data[first + j];
+      for (let j = from; j < to; j++) target[j] = own.data[at] + other.data[first + (cells ? cells[j] : j)];
       return;
     }
     for (let k = 0; k < d; k++) q[k] = own.data[at * d + k];
-    dotProducts(target, q, other.data, first * d, d, scale, from, to);
+    dotProducts(target, q, other.data, first * d, d, scale, from, to, cells);
   }
 
-  function rowOfHead(target, index, head, values, from, to) {
-    logits(target, head, index, theta, phi, prefix, from, to);
-    if (bias) for (let j = from; j < to; j++) target[j] += bias.at(head, index, j);
+  function rowOfHead(target, index, head, values, from, to, cells) {
+    logits(target, head, index, theta, phi, prefix, from, to, cells);
+    if (bias) for (let j = from; j < to; j++) target[j] += bias.at(head, index, cells ? cells[j] : j);
     if (values === "logits") return NaN;
     const [a, b] = support.apart(index);
     logits(apart, head, index, theta, phi, 0, a, b);
-    if (bias) for (let j = a; j < b; j++) apart[j] += bias.apart(head, j);
+    if (bias) for (let j = a; j < b; j++) apart[j] += bias.apart(head, j, index);
+    // Keys that are not reached get nothing: exp(-Infinity), or 0 of a sum divided by its count.
+    const none = spec.softmax ? -Infinity : 0;
+    if (support.misses) for (let j = a; j < b; j++) if (support.misses(index, j)) apart[j] = none;
     if (spec.softmax) return softmaxInPlace(target, from, to, apart, a, b);
-    const count = to - from + b - a;
+    const count = support.counted(index);
     divideByCount(apart, count, concatenation, a, b);
     return divideByCount(target, count, concatenation, from, to);
   }
 
-  function columnOfHead(target, key, head, values, from, to) {
-    logits(target, head, key + prefix, phi, theta, 0, from, to);
-    if (bias) for (let i = from; i < to; i++) target[i] += bias.at(head, i, key);
+  function columnOfHead(target, key, head, values, from, to, cells) {
+    logits(target, head, key + prefix, phi, theta, 0, from, to, cells);
+    const queryAt = (i) => (cells ? cells[i] : i);
+    if (bias) for (let i = from; i < to; i++) target[i] += bias.at(head, queryAt(i), key);
     if (values === "logits") return NaN;
     if (!spec.softmax) {
-      const [a, b] = support.apart(from);
-      const count = boxSize(support.reached(from)) + b - a;
-      return divideByCount(target, count, concatenation, from, to);
+      if (!cells) return divideByCount(target, support.counted(from), concatenation, from, to);
+      for (let i = from; i < to; i++) divideByCount(target, support.counted(cells[i]), concatenation, i, i + 1);
+      return NaN;
     }
     const base = head * queries;
-    for (let i = from; i < to; i++) target[i] = Math.exp(target[i] - lse[base + i]);
+    for (let i = from; i < to; i++) target[i] = Math.exp(target[i] - lse[base + queryAt(i)]);
     return NaN;
   }
 
-  function overHeads(one, out, index, head, values, from, to) {
-    out.fill(0);
+  /** A row or column of one head, their mean or maximum; where `cells` are listed, of these alone. */
+  function listed(one, out, index, head, values, box, grid, cells) {
+    if (!cells) {
+      const [from, to] = rangeOfBox(box, grid);
+      return overHeads(one, out, index, head, values, from, to, null);
+    }
+    const { logC } = overHeads(one, compact, index, head, values, 0, cells.length, cells);
+    out.fill(NaN);
+    for (let n = 0; n < cells.length; n++) out[cells[n]] = compact[n];
+    return { from: cells.length ? cells[0] : 0, to: cells.length ? cells[cells.length - 1] + 1 : 0, logC };
+  }
+
+  function overHeads(one, out, index, head, values, from, to, cells) {
+    if (cells) out.fill(0, from, to);
+    else out.fill(0);
     if (typeof head === "number" || heads === 1) {
-      const logC = one(out, index, Math.min(heads === 1 ? 0 : head, heads - 1), values, from, to);
+      const logC = one(out, index, Math.min(heads === 1 ? 0 : head, heads - 1), values, from, to, cells);
       return { from, to, logC };
     }
     for (let n = 0; n < heads; n++) {
-      one(scratch, index, n, values, from, to);
+      one(scratch, index, n, values, from, to, cells);
       overOne(out, scratch, n, head, from, to);
       overOne(mostApart, apart, n, head, 0, prefix);
     }
@@ -146,8 +171,8 @@ export function embeddedRows(spec, array) {
   }
 
   function row(out, query, head, values) {
-    const [from, to] = rangeOfBox(support.reached(query), spec.keys);
-    const found = overHeads(rowOfHead, out, query, head, values, from, to);
+    const cells = support.cells?.(query) ?? null;
+    const found = listed(rowOfHead, out, query, head, values, support.reached(query), spec.keys, cells);
     let sum = 0;
     const [a, b] = support.apart(query);
     for (let j = a; j < b; j++) sum += apart[j];
@@ -155,8 +180,8 @@ export function embeddedRows(spec, array) {
   }
 
   function column(out, key, head, values) {
-    const [from, to] = rangeOfBox(support.reaching(key), spec.queries);
-    return { ...overHeads(columnOfHead, out, key, head, values, from, to), apart: 0 };
+    const cells = support.cellsBack?.(key) ?? null;
+    return { ...listed(columnOfHead, out, key, head, values, support.reaching(key), spec.queries, cells), apart: 0 };
   }
 
   const hasColumn = !spec.softmax || lse !== null;
@@ -184,17 +209,20 @@ export function leaveOut(values, reachFrom, reachTo, from, to, softmax, apart = 
   let out = 0;
   let sum = apart;
   let sumLeft = apart;
+  let count = 0;
+  let left = 0;
   for (let j = reachFrom; j < reachTo; j++) {
     const size = Math.abs(values[j]);
+    if (Number.isNaN(size)) continue;
+    count++;
+    if (j < from || j >= to) left++;
     total += size;
     sum += values[j];
     if (j >= from && j < to) out += size;
     else sumLeft += values[j];
   }
-  const count = reachTo - reachFrom;
-  const left = count - Math.max(0, Math.min(to, reachTo) - Math.max(from, reachFrom));
   const factor = softmax ? sum / sumLeft : count / left;
   const scale = Number.isFinite(factor) ? factor : 0;
-  for (let j = reachFrom; j < reachTo; j++) values[j] = j >= from && j < to ? 0 : values[j] * scale;
+  for (let j = reachFrom; j < reachTo; j++) values[j] = j >= from && j < to && !Number.isNaN(values[j]) ? 0 : values[j] * scale;
   return { excluded: total > 0 ? out / total : 0, scale };
 }

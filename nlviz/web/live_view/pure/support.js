@@ -1,8 +1,9 @@
 // Which keys a query may reach: the twin of nlviz/affinity/support.py, kind by kind.
-// What a query reaches, and which queries reach a key, is a box of cells; keys without a place
-// (class token, registers) are a range of their own.
+// What a query reaches, and which queries reach a key, is a box of cells, or a list of cells within
+// a box of whole frames (key_sets.js); keys without a place (class token, registers) are a range.
 
 import { gridSize } from "./grid.js";
+import { keySets } from "./key_sets.js";
 
 /**
  * @typedef {{a0: number, a1: number, b0: number, b1: number, c0: number, c1: number}} Box
@@ -16,20 +17,39 @@ import { gridSize } from "./grid.js";
  * @property {(key: number) => Box} reaching the queries that reach a key
  * @property {(query: number) => number[]} apart first key without a place that a query reaches, and
  *   the one behind the last
+ * @property {(query: number, apart: number) => boolean} [misses] whether a query does not reach a key
+ *   without a place in that range
+ * @property {(query: number) => Int32Array} [cells] the keys that a query reaches, where they are
+ *   not a whole box
+ * @property {(key: number) => Int32Array} [cellsBack] the queries that reach a key, likewise
+ * @property {number} [groups] how many groups there are, where keys are listed
+ * @property {(group: number, key: number) => number} [placeInGroup] where a key of a group stands in
+ *   a list of the keys of all groups
+ * @property {(query: number) => number} counted keys that a query reaches, those without a place too
+ * @property {(key: number) => number} choices keys with a place that each query reaching this key has
  * @property {(query: number) => number} group of queries that share a mean row, from 0
  */
 
-const KINDS = { all: everything, frame_groups: frameGroups, window: localWindow };
+const KINDS = { all: everything, frame_groups: frameGroups, window: localWindow, key_sets: keySets };
 
 /**
  * The support of a source of the header; without one, every query reaches every key.
  * @returns {Support}
  */
-export function supportOf({ support, queries, keys, prefix = 0 }) {
+export function supportOf(spec) {
+  const { support, queries, keys, prefix = 0 } = spec;
   const kind = support?.kind ?? "all";
   if (!(kind in KINDS)) throw new Error(`a support of kind ${kind} is not known here`);
-  return KINDS[kind](support, queries, keys, prefix);
+  const known = made.get(spec);
+  if (known) return known;
+  const found = KINDS[kind](support, queries, keys, prefix);
+  found.counted ??= (query) => boxSize(found.reached(query)) + found.apart(query)[1] - found.apart(query)[0];
+  made.set(spec, found);
+  return found;
 }
+
+/** @type {WeakMap<object, Support>} */
+const made = new WeakMap();
 
 /**
  * The part [from, to) of a grid that a box of whole frames is.
@@ -66,6 +86,7 @@ function everything(_, queries, keys, prefix) {
     reaching: () => framesOf(queries, 0, queries.shape[0]),
     apart: () => [0, prefix],
     group: () => 0,
+    choices: () => gridSize(keys),
   };
 }
 
@@ -77,14 +98,17 @@ function frameGroups({ frames_per_group: size, own_prefix: own }, queries, keys,
   const group = (query) => Math.floor(frameOfToken(queries, query) / size);
   // Keys may be pooled in time; key frame a stands for query frame floor(a t / of).
   const firstKey = (g) => Math.min(Math.ceil((g * size * of) / t), of);
+  const groupOfKey = (key) => Math.floor(Math.floor((frameOfToken(keys, key) * t) / of) / size);
+  const keysOf = (g) => framesOf(keys, firstKey(g), firstKey(g + 1));
   return {
     local: false,
     most: gridSize(keys),
-    reached: (query) => framesOf(keys, firstKey(group(query)), firstKey(group(query) + 1)),
+    reached: (query) => keysOf(group(query)),
     reaching(key) {
-      const g = Math.floor(Math.floor((frameOfToken(keys, key) * t) / of) / size);
+      const g = groupOfKey(key);
       return framesOf(queries, Math.min(g * size, t), Math.min((g + 1) * size, t));
     },
+    choices: (key) => boxSize(keysOf(groupOfKey(key))),
     apart: (query) => (own ? [group(query) * each, (group(query) + 1) * each] : [0, prefix]),
     group,
   };
@@ -121,5 +145,6 @@ function localWindow({ rows, columns, frames, block }, _queries, keys, prefix) {
     reaching: (key) => boxAround(key, spanBack),
     apart: () => [0, prefix],
     group: () => 0,
+    choices: (key) => boxSize(boxAround(key, span)),
   };
 }

@@ -69,8 +69,8 @@ export function createReadout(clip) {
     node.hidden = cursor === null;
     if (cursor === null) return null;
     const token = nearestToken(row.grid, cursor);
-    const outside = token < row.from || token >= row.to || (row.box && !onGrid(row.grid, cursor));
     const weight = row.values[token];
+    const outside = token < row.from || token >= row.to || Number.isNaN(weight) || (row.box && !onGrid(row.grid, cursor));
     let text = outside ? "not reachable" : token >= row.skipFrom && token < row.skipTo ? "hidden" : "";
     if (!text) {
       text = valueText(weight, row, unit);
