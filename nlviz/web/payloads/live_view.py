@@ -239,7 +239,8 @@ def _of_learned(
         return None
     key = entry["key"]
     if isinstance(affinity, MinusMean):
-        mean, more = affinity.mean[..., affinity.keys.prefix :].float().cpu(), {}
+        more: dict[str, Any] = {}
+        mean = affinity.mean[..., affinity.keys.prefix :].float().cpu()
         if isinstance(affinity.support, KeySets):
             # Of each set its own keys alone, one set after the other.
             queries = _one_of_each(affinity.support, affinity.queries)
