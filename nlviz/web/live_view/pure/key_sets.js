@@ -10,7 +10,7 @@ export function keySets({ set_of: setOf, runs }, queries, keys, prefix) {
   const sets = runs.map((set) => ({ set, cells: null, apart: null }));
   const used = Array.from(new Set(setOf.slice(before))).sort((a, b) => a - b);
   const groups = new Map(used.map((set, n) => [set, n]));
-  const ofQuery = (query) => read(sets[setOf[before + query]], prefix);
+  const ofQuery = (query) => readSet(sets[setOf[before + query]], prefix);
   const whole = ({ shape: [, h, w] }, cells) => {
     const plane = h * w;
     if (!cells.length) return { a0: 0, a1: 0, b0: 0, b1: h, c0: 0, c1: w };
@@ -18,7 +18,7 @@ export function keySets({ set_of: setOf, runs }, queries, keys, prefix) {
   };
 
   function cellsBack(key) {
-    const has = sets.map((set) => within(set.set, prefix + key));
+    const has = sets.map((set) => inRuns(set.set, prefix + key));
     const found = [];
     for (let query = 0; query < size; query++) if (has[setOf[before + query]]) found.push(query);
     return Int32Array.from(found);
@@ -27,12 +27,12 @@ export function keySets({ set_of: setOf, runs }, queries, keys, prefix) {
   /** Where each group's keys begin in a list of all groups' keys. */
   const starts = new Int32Array(used.length + 1);
   used.forEach((set, g) => {
-    starts[g + 1] = starts[g] + read(sets[set], prefix).cells.length;
+    starts[g + 1] = starts[g] + readSet(sets[set], prefix).cells.length;
   });
 
   /** Where a key of a group stands in that list. */
   function placeInGroup(g, key) {
-    const own = read(sets[used[g]], prefix).cells;
+    const own = readSet(sets[used[g]], prefix).cells;
     let [low, high] = [0, own.length - 1];
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -45,7 +45,7 @@ export function keySets({ set_of: setOf, runs }, queries, keys, prefix) {
   const cells = (query) => ofQuery(query).cells;
   return {
     local: false,
-    most: used.reduce((most, set) => Math.max(most, read(sets[set], prefix).cells.length), 0),
+    most: used.reduce((most, set) => Math.max(most, readSet(sets[set], prefix).cells.length), 0),
     cells,
     cellsBack,
     reached: (query) => whole(keys, cells(query)),
@@ -61,7 +61,7 @@ export function keySets({ set_of: setOf, runs }, queries, keys, prefix) {
 }
 
 /** The cells of a set, read off its runs once. */
-function read(kept, prefix) {
+function readSet(kept, prefix) {
   if (kept.cells) return kept;
   kept.apart = new Uint8Array(prefix);
   const cells = [];
@@ -78,7 +78,7 @@ function read(kept, prefix) {
   return kept;
 }
 
-function within(runs, key) {
+function inRuns(runs, key) {
   for (let n = 0; n < runs.length; n += 2) if (key >= runs[n] && key < runs[n] + runs[n + 1]) return true;
   return false;
 }

@@ -40,16 +40,16 @@ export function supportOf(spec) {
   const { support, queries, keys, prefix = 0 } = spec;
   const kind = support?.kind ?? "all";
   if (!(kind in KINDS)) throw new Error(`a support of kind ${kind} is not known here`);
-  const known = made.get(spec);
+  const known = supports.get(spec);
   if (known) return known;
   const found = KINDS[kind](support, queries, keys, prefix);
   found.counted ??= (query) => boxSize(found.reached(query)) + found.apart(query)[1] - found.apart(query)[0];
-  made.set(spec, found);
+  supports.set(spec, found);
   return found;
 }
 
 /** @type {WeakMap<object, Support>} */
-const made = new WeakMap();
+const supports = new WeakMap();
 
 /**
  * The part [from, to) of a grid that a box of whole frames is.
