@@ -3,8 +3,8 @@
 The metadata of the file are ``format`` ("nlviz.capture"), ``version`` ("1") and ``capture``, JSON:
 clip, about, labels and, per block in forward order, everything that is not a tensor. The tensors
 are ``clip.frames`` (T, H, W, 3) uint8, ``clip.times`` (T,) seconds, ``logits``, ``detections``
-(UTF-8 bytes of JSON) and, for the n-th block, ``n.theta``, ``n.phi``, ``n.features`` and, where the
-block has them, ``n.bias``, ``n.values``, ``n.output``; numbers keep their type.
+(UTF-8 bytes of JSON) and, for the n-th block, those of its affinity (``affinity_format``) and,
+where it is there, ``n.features``; numbers keep their type.
 """
 
 from __future__ import annotations
@@ -25,18 +25,14 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from nlviz.affinity.base import Affinity
-from nlviz.affinity.bias import Bias
-from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.affinity.grid import TokenGrid
-from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.affinity.receipt import Receipt
-from nlviz.affinity.support import Support, Window
+from nlviz.captures.affinity_format import Block, Cells, affinity_of, described_affinity
+from nlviz.captures.file_tensors import fits, require, tensor_of
 from nlviz.clips.clip import Clip, Sampling
 from nlviz.clips.detections import Detection
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
 from nlviz.files.checked_json import (
-    HUGE,
     Count,
     Finite,
     FromZero,
@@ -49,9 +45,6 @@ from nlviz.files.checked_json import (
 FORMAT = "nlviz.capture"
 VERSION = 1
 MOST_HEADER = 8 << 20  # bytes of JSON; a capture of a hundred blocks has some 100,000
-_OPTIONAL = ("bias", "values", "output")
-
-Cells = Annotated[int, Meta(ge=1, le=HUGE)]
 
 
 @dataclass(frozen=True)
@@ -99,47 +92,6 @@ class _Clip(Record):
     reader: str = ""
 
 
-class _Pairwise(Record):
-    name: PairwiseName
-    scale: Finite
-
-
-class _Grid(Record):
-    shape: tuple[Cells, Cells, Cells]
-    stride: tuple[Positive, Positive, Positive]
-    origin: tuple[Finite, Finite, Finite]
-    prefix: Count
-    off: tuple[FromZero, FromZero, FromZero] = (0.0, 0.0, 0.0)  # from 0.4 on
-
-
-class _Window(Record):
-    rows: Count
-    columns: Count
-    frames: Count | None
-    block: Cells
-
-
-class _Support03(Record):
-    """How 0.3 wrote a support: all kinds in one record."""
-
-    frames_per_group: Cells | None
-    own_prefix: bool
-    window: _Window | None = None
-
-
-class _Block(Record):
-    name: str
-    affinity: str
-    pairwise: _Pairwise
-    queries: _Grid
-    keys: _Grid
-    support: dict[str, Any]
-    clip_shape: tuple[Cells, Cells, Cells] | None
-    note: str
-    prefix_name: str
-    tensors: list[str]
-
-
 class _Receipt(Record):
     block: str
     error: FromZero
@@ -154,7 +106,7 @@ class _Header(Record):
     clip: _Clip
     about: dict[str, Any]
     labels: tuple[str, ...]
-    blocks: Annotated[list[_Block], Meta(min_length=1)]
+    blocks: Annotated[list[Block], Meta(min_length=1)]
     notes: tuple[str, ...] = ()  # from 0.4 on
     receipts: tuple[_Receipt, ...] = ()
     refused: dict[str, str] = msgspec.field(default_factory=dict)
@@ -197,7 +149,7 @@ def encode(parts: Parts) -> bytes:
     """Return the bytes of the file that holds these parts.
 
     Raises:
-        NlvizError: when an affinity is not held as embeddings.
+        NlvizError: when an affinity is held neither as embeddings nor as weights.
     """
     clip = parts.clip
     tensors: dict[str, Tensor] = {
@@ -211,16 +163,12 @@ def encode(parts: Parts) -> bytes:
         tensors["detections"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     blocks = []
     for n, (name, affinity) in enumerate(parts.affinities.items()):
-        if not isinstance(affinity, EmbeddedAffinity):
-            raise NlvizError(
-                f"a saved capture holds embeddings, the affinity of {name} is a "
-                f"{type(affinity).__name__}; save its rows as .npz instead"
-            )
-        found = {key: getattr(affinity, key) for key in ("theta", "phi", *_OPTIONAL)}
-        found["bias"] = None if affinity.bias is None else affinity.bias.tensor
-        found["features"] = parts.features[name]
-        tensors |= {f"{n}.{key}": value for key, value in found.items() if value is not None}
-        blocks.append(_described(name, affinity))
+        found: dict[str, Tensor] = {}
+        described = described_affinity(name, affinity, found)
+        if name in parts.features:
+            found["features"] = parts.features[name]
+        tensors |= {f"{n}.{key}": value for key, value in found.items()}
+        blocks.append({**described, "features": name in parts.features})
     header = {
         "clip": {
             "name": clip.name,
@@ -246,21 +194,6 @@ def encode(parts: Parts) -> bytes:
     )
 
 
-def _described(name: str, affinity: EmbeddedAffinity) -> dict[str, Any]:
-    return {
-        "name": name,
-        "affinity": affinity.name,
-        "pairwise": asdict(affinity.pairwise),
-        "queries": asdict(affinity.queries),
-        "keys": asdict(affinity.keys),
-        "support": affinity.support.to_json(),
-        "clip_shape": affinity.clip_shape,
-        "note": affinity.note,
-        "prefix_name": affinity.prefix_name,
-        "tensors": [key for key in _OPTIONAL if getattr(affinity, key) is not None],
-    }
-
-
 def decode(content: bytes) -> Parts:
     """Return the parts that the bytes of a file hold; tensors are bit for bit those encoded.
 
@@ -277,18 +210,19 @@ def decode(content: bytes) -> Parts:
     affinities: dict[str, Affinity] = {}
     features = {}
     for n, block in enumerate(header.blocks):
-        _require(block.name not in affinities, f"two blocks are called {block.name!r}")
-        affinity = _affinity(n, block, tensors, clip.shape)
+        require(block.name not in affinities, f"two blocks are called {block.name!r}")
+        affinity = affinity_of(n, block, tensors, clip.shape)
         affinities[block.name] = affinity
-        features[block.name] = _tensor(tensors, f"{n}.features", 4)
-        _fits(f"{n}.features", features[block.name], (None, *affinity.queries.shape))
-    logits = _tensor(tensors, "logits", 1) if "logits" in tensors else None
-    _require(logits is None or logits.numel() > 0, "logits must have at least one class")
+        if block.features:
+            features[block.name] = tensor_of(tensors, f"{n}.features", 4)
+            fits(f"{n}.features", features[block.name], (None, *affinity.queries.shape))
+    logits = tensor_of(tensors, "logits", 1) if "logits" in tensors else None
+    require(logits is None or logits.numel() > 0, "logits must have at least one class")
     detections = _detections(tensors["detections"], clip.shape) if "detections" in tensors else ()
     receipts = {r.block: Receipt(**msgspec.structs.asdict(r)) for r in header.receipts}
     for name, receipt in receipts.items():
-        _require(name in affinities, f"a receipt is of a block, there is no {name[:40]!r}")
-        _require(receipt.holds, f"a receipt must hold, that of {name[:40]!r} does not")
+        require(name in affinities, f"a receipt is of a block, there is no {name[:40]!r}")
+        require(receipt.holds, f"a receipt must hold, that of {name[:40]!r} does not")
     return Parts(
         clip=clip,
         affinities=affinities,
@@ -326,9 +260,9 @@ def _metadata(content: bytes) -> str:
 
 
 def _clip(found: _Clip, tensors: Mapping[str, Tensor]) -> Clip:
-    frames, times = (_tensor(tensors, f"clip.{name}") for name in ("frames", "times"))
-    _require(times.dtype == torch.float64, "clip.times must be float64")
-    _require(bool(times.isfinite().all()), "clip.times must be finite")
+    frames, times = (tensor_of(tensors, f"clip.{name}") for name in ("frames", "times"))
+    require(times.dtype == torch.float64, "clip.times must be float64")
+    require(bool(times.isfinite().all()), "clip.times must be finite")
     sampling = Sampling(**msgspec.structs.asdict(found.sampling))
     return Clip(
         frames.numpy(),
@@ -341,91 +275,16 @@ def _clip(found: _Clip, tensors: Mapping[str, Tensor]) -> Clip:
     )
 
 
-def _affinity(
-    n: int, block: _Block, tensors: Mapping[str, Tensor], clip_shape: Shape
-) -> EmbeddedAffinity:
-    queries, keys = (TokenGrid(**msgspec.structs.asdict(g)) for g in (block.queries, block.keys))
-    theta, phi = _tensor(tensors, f"{n}.theta", 3), _tensor(tensors, f"{n}.phi", 3)
-    all_queries, all_keys = queries.size + queries.prefix, keys.size + keys.prefix
-    heads, _, d = theta.shape
-    _require(heads > 0 and d > 0, f"{n}.theta must have heads and numbers, it has {[*theta.shape]}")
-    _fits(f"{n}.theta", theta, (None, all_queries, None))
-    _fits(f"{n}.phi", phi, (heads, all_keys, d))
-    _require(theta.dtype == phi.dtype, f"{n}.theta and {n}.phi must be of one type")
-    kept: dict[str, Tensor | None] = dict.fromkeys(_OPTIONAL)
-    for key in block.tensors:
-        _require(key in _OPTIONAL, f"a block keeps {', '.join(_OPTIONAL)}, got {key[:40]!r}")
-        kept[key] = _tensor(tensors, f"{n}.{key}", None if key == "bias" else 3)
-    bias, values, output = kept["bias"], kept["values"], kept["output"]
-    if bias is not None:
-        _require(bias.is_floating_point(), f"{n}.bias must hold floats, it holds {bias.dtype}")
-        whose = Bias.of(bias).heads
-        _require(whose in (1, heads), f"{n}.bias must be of 1 or {heads} heads, it is of {whose}")
-    if values is not None:
-        _fits(f"{n}.values", values, (heads, all_keys, None))
-    if output is not None:
-        dv = None if values is None else values.shape[2]
-        _fits(f"{n}.output", output, (heads, all_queries, dv))
-    shape = block.clip_shape
-    _require(shape in (None, clip_shape), f"the clip is {clip_shape}, a block saw {shape}")
-    return EmbeddedAffinity(
-        block.affinity,
-        Pairwise(block.pairwise.name, block.pairwise.scale),
-        theta,
-        phi,
-        queries,
-        keys,
-        support=_support(block.support, queries, keys),
-        bias=None if bias is None else Bias.of(bias),
-        values=values,
-        output=output,
-        clip_shape=shape,
-        note=block.note,
-        prefix_name=block.prefix_name,
-    )
-
-
-def _support(given: dict[str, Any], queries: TokenGrid, keys: TokenGrid) -> Support:
-    if "kind" in given:
-        support = Support.from_json(given)
-    else:
-        found = checked(given, _Support03, of="a support's")
-        window = None if found.window is None else Window(**msgspec.structs.asdict(found.window))
-        support = Support(found.frames_per_group, found.own_prefix, window)
-    support.check(queries, keys)
-    return support
-
-
 def _detections(found: Tensor, clip_shape: Shape) -> tuple[Detection, ...]:
-    _require(found.dtype == torch.uint8 and found.dim() == 1, "detections must be bytes")
+    require(found.dtype == torch.uint8 and found.dim() == 1, "detections must be bytes")
     whole = parsed_json(found.numpy().tobytes())
     frames, height, width = clip_shape
     for n, one in enumerate(checked(whole, list[_Detection], of="its detections")):
-        _require(one.frame < frames, f"detection {n} is on frame {one.frame} of {frames}")
+        require(one.frame < frames, f"detection {n} is on frame {one.frame} of {frames}")
         if one.mask is not None:  # before a claim of it becomes memory
-            _require(one.mask.shape == (height, width), "a mask must be as large as the clip")
-            _require(sum(one.mask.runs) == height * width, "a mask's runs must fill the clip")
+            require(one.mask.shape == (height, width), "a mask must be as large as the clip")
+            require(sum(one.mask.runs) == height * width, "a mask's runs must fill the clip")
     return tuple(Detection.from_dict(one) for one in whole)
-
-
-def _tensor(tensors: Mapping[str, Tensor], key: str, axes: int | None = None) -> Tensor:
-    _require(key in tensors, f"the tensor {key} is missing")
-    found = tensors[key]
-    if axes is not None:
-        _require(found.dim() == axes, f"{key} must have {axes} axes, it is {[*found.shape]}")
-        _require(found.is_floating_point(), f"{key} must hold floats, it holds {found.dtype}")
-    return found
-
-
-def _fits(key: str, tensor: Tensor, shape: tuple[int | None, ...]) -> None:
-    same = all(b is None or a == b for a, b in zip(tensor.shape, shape, strict=True))
-    wanted = " x ".join("any" if n is None else str(n) for n in shape)
-    _require(same, f"{key} must be {wanted}, it is {' x '.join(map(str, tensor.shape))}")
-
-
-def _require(fine: bool, rule: str) -> None:
-    if not fine:
-        raise NlvizError(rule)
 
 
 def _length(start: bytes) -> int:
