@@ -194,7 +194,9 @@ def _embedded(n: int, block: Block, tensors: Tensors, common: dict[str, Any]) ->
     require(theta.dtype == phi.dtype, f"{n}.theta and {n}.phi must be of one type")
     for key in block.tensors:
         require(key in _OPTIONAL, f"a block keeps {', '.join(_OPTIONAL)}, got {key[:40]!r}")
-    kept = {k: tensor_of(tensors, f"{n}.{k}", 3) for k in block.tensors if k != "bias"}
+    kept: dict[str, Any] = {
+        k: tensor_of(tensors, f"{n}.{k}", 3) for k in block.tensors if k != "bias"
+    }
     if "values" in kept:
         fits(f"{n}.values", kept["values"], (heads, all_keys, None))
     if "output" in kept:
@@ -217,7 +219,7 @@ def _stored(n: int, block: Block, tensors: Tensors, common: dict[str, Any]) -> S
     groups, heads, places, columns = weights.shape
     require(min(weights.shape) > 0, f"{n}.weights must hold numbers, it is {[*weights.shape]}")
     all_queries, all_keys = queries.size + queries.prefix, keys.size + keys.prefix
-    found = {
+    found: dict[str, Any] = {
         "group_of": _indices(tensors, f"{n}.group_of", (all_queries,), 0, groups),
         "place_of": _indices(tensors, f"{n}.place_of", (all_queries,), 0, places),
         "key_of": _indices(tensors, f"{n}.key_of", (groups, columns), -1, all_keys),
@@ -260,7 +262,7 @@ def _support(
         runs = _indices(tensors, f"{n}.runs", (None,), 0, most + 1)
         counts = _indices(tensors, f"{n}.run_counts", (None,), 0, HUGE)
         require(int(counts.sum()) == len(runs), f"{n}.run_counts must be those of {n}.runs")
-        of_sets = tuple(tuple(part.tolist()) for part in runs.split(counts.tolist()))
+        of_sets = tuple(tuple(part.tolist()) for part in torch.split(runs, counts.tolist()))
         said = checked(given.get("said", ""), str, of="a support's said")
         support = KeySets(tuple(set_of.tolist()), of_sets, said)
     elif "kind" in given:
