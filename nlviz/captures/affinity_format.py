@@ -216,7 +216,7 @@ def _embedded(n: int, block: Block, tensors: Tensors, common: dict[str, Any]) ->
 def _stored(n: int, block: Block, tensors: Tensors, common: dict[str, Any]) -> StoredAffinity:
     queries, keys = common["queries"], common["keys"]
     weights = tensor_of(tensors, f"{n}.weights", 4)
-    groups, heads, places, columns = weights.shape
+    groups, _, places, columns = weights.shape
     require(min(weights.shape) > 0, f"{n}.weights must hold numbers, it is {[*weights.shape]}")
     all_queries, all_keys = queries.size + queries.prefix, keys.size + keys.prefix
     found: dict[str, Any] = {
