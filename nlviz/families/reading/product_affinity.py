@@ -88,6 +88,7 @@ def product_affinity(
             )
         scale = product.scale * int(counts[0])
         found = replace(found, pairwise=Pairwise("dot_product", scale))
+    found = found.in_full()
     _check(found, product, layout)
     return found
 

@@ -349,6 +349,8 @@ class WatchAttention(TorchFunctionMode):
         tensor = args[at]
         tag = self._tag(tensor)
         assert tag is not None
+        for other in filter(None, map(self._tag, args[at + 1 : 3])):
+            self._open.pop(id(other.first), None)  # two sets of weights in one: read as the first
         if name == "setitem" and at == 0:
             if tensor.is_inference() and not tag.unknown:
                 self._set(tensor, replace(tag, unknown=WRITTEN))
