@@ -71,8 +71,8 @@ def picture(source: Source, progress: nlviz.Progress) -> Picture:
     if height * width * (len(clip.frames) if whole else 1) > LIMIT:
         raise nlviz.NlvizError(
             f"this page takes pictures of up to {LIMIT // 10**6} megapixels, {source.name} has "
-            f"{height * width / 1e6:.1f} in each frame; choose a smaller size, or run "
-            f"nlviz denoise {source.name}"
+            f"{height * width / 1e6:.1f} megapixels{' in each frame' if whole else ''}; choose a "
+            f"smaller size, or run nlviz denoise {source.name}"
         )
     frame = min(source.frame, len(clip.frames) - 1)
     image = clip.frames if whole else nlviz.denoise.picture_of(clip.frames[frame], grey=source.grey)

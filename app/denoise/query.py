@@ -58,7 +58,7 @@ def _alike(live: Live) -> None:
                 label_visibility="collapsed",
             )
     frame, y, x = query
-    where = f"pixel y {y:.0f}, x {x:.0f}" + (f" of frame {frame:.0f}" if _moves(live) else "")
+    where = f"pixel y {y:.0f}, x {x:.0f}" + (f" of frame {frame + 1:.0f}" if _moves(live) else "")
     try:
         found = nlviz.common_ground(
             live.affinities[one], live.affinities[other], frame=frame, y=y, x=x

@@ -116,8 +116,16 @@ def choose_frame(picture: Picture | None) -> None:
             help="Non-local means then also reaches into the frames around each pixel's own",
         )
         if not now.whole:
-            last = picture.frames - 1
-            fields.enter(st.slider, "Frame", "frame", 0, last, value=min(now.frame, last))
+            count = picture.frames
+            fields.enter(
+                st.slider,
+                "Frame",
+                "frame",
+                1,
+                count,
+                value=min(now.frame + 1, count),
+                emit=lambda number: STATE.act(Chose("frame", number - 1)),
+            )
     if now.kind != EXPLORE and (now.start or (picture is not None and picture.frames > 1)):
         tip = "Where in the video the frames begin"
         value = float(now.start)

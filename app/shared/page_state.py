@@ -149,25 +149,30 @@ class PageState(Generic[C]):
             self.act(Said(str(said["of"]), said["n"], query, bool(said["pinned"]), view))
 
     def number_inputs(self, clip: nlviz.Clip) -> None:
-        """Draw fields that move the query, for keyboards; a clip of one frame needs no frame."""
+        """Draw fields that move the query, for keyboards; a clip of one frame needs no frame.
+
+        All that a page says counts frames from 1; addresses, files and Python count from 0.
+        """
         query = self.now.where
         axes = [axis for axis in zip(_FIELDS, query, clip.shape, strict=True) if axis[2] > 1]
         for column, ((name, label), value, size) in zip(
             st.columns(len(axes) or 1), axes, strict=False
         ):
+            first = 1 if name == "frame" else 0
             with column:
                 self.fields.enter(
                     st.number_input,
                     label,
                     f"query_{name[0]}",
-                    0,
-                    size - 1,
-                    value=round(min(max(value, 0), size - 1)),
+                    first,
+                    size - 1 + first,
+                    value=round(min(max(value, 0), size - 1)) + first,
                     emit=partial(self._typed, name),
                 )
 
     def _typed(self, axis: str, value: float) -> None:
-        self.act(Moved(self.now.where._replace(**{axis: float(value)})))
+        at = float(value) - (axis == "frame")
+        self.act(Moved(self.now.where._replace(**{axis: at})))
 
 
 _FIELDS = (("frame", "Frame"), ("y", "y (px)"), ("x", "x (px)"))

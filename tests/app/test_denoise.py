@@ -328,7 +328,11 @@ def test_explore_lends_its_clip_and_a_block_of_its_network() -> None:
     well(test)
     assert "composed-twins.mp4" in texts(test)
     assert address(test) == {}  # without a view of Explore, none that would open it
-    assert the(test.slider, "dn_frame").max == 1
+    frame = the(test.slider, "dn_frame")
+    assert (frame.min, frame.max, frame.value) == (1, 2, 1)
+    frame.set_value(2).run()
+    well(test)
+    assert test.session_state["denoise"].frame == 1
 
 
 def test_the_command_on_the_page_prints_its_table() -> None:

@@ -131,6 +131,16 @@ def test_an_upload_is_shown_and_opens_again_from_its_address() -> None:
     assert "Open the first view" in [button.label for button in gone.button]
 
 
+def test_a_page_counts_frames_from_1_and_its_address_from_0() -> None:
+    test = app(clip="composed-twins.mp4", frames="3", at="1,40,50")
+    field = the(test.number_input, "query_f")
+    assert (field.min, field.max, field.value) == (1, 3, 2)
+    field.set_value(3).run()
+    assert not test.error and not test.exception
+    assert test.session_state["explore"].where == (2, 40, 50)
+    assert str(test.query_params["at"]).lstrip("['").startswith("2,")
+
+
 def test_pictures_that_are_dropped_at_once_are_one_clip_in_natural_order() -> None:
     from nlviz.picture import encode
 

@@ -46,7 +46,7 @@ class Flags:
         """
         found = self._settle(name, value, origin, note)
         if found not in (True, False):
-            raise NlvizError(f"the flag {name} is True or False, got {found!r}")
+            raise NlvizError(f"the flag {name} is true or false, got {found!r}")
         return bool(found)
 
     def number(

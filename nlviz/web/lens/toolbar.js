@@ -46,9 +46,9 @@ export function createToolbar(lens, on) {
   const zoom = element("span", { class: "nlens-zoom" }, "Lens", less, times, more);
   const state = element("span", { class: "nlv-state" });
   const place = element("span", { class: "nlens-place" });
-  const free = element("button", { type: "button", class: "nlv-button", text: "Free" });
+  const free = element("button", { type: "button", class: "nlv-button", text: "Unpin" });
   const hint = element("span", { class: "nlv-hint", html:
-    "<kbd>click</kbd> pins <kbd>Esc</kbd> frees <kbd>←</kbd><kbd>→</kbd><kbd>↑</kbd><kbd>↓</kbd> move <kbd>wheel</kbd> zooms" });
+    "<kbd>click</kbd> pins <kbd>Esc</kbd> unpins <kbd>←</kbd><kbd>→</kbd><kbd>↑</kbd><kbd>↓</kbd> move <kbd>wheel</kbd> zooms" });
   const where = element("div", { class: "nlens-where" }, zoom, place, state, free, hint);
   const note = element("p", { class: "nlens-note" });
   less.addEventListener("click", () => on.zoom(-1));

@@ -33,7 +33,7 @@ function createShown(root, lens, items, store, everywhere) {
   const tiles = items.map((item) => createTile(item, lens));
   const grid = element("div", {
     class: "nlens-grid", tabindex: "0", role: "group",
-    "aria-label": "Pictures with one lens. Arrow keys move it, Enter pins it, Escape frees it, plus and minus magnify.",
+    "aria-label": "Pictures with one lens. Arrow keys move it, Enter pins it, Escape unpins it, plus and minus magnify.",
   }, ...tiles.map((tile) => tile.node));
   const divider = createDivider(items, lens, view);
   const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
@@ -78,7 +78,7 @@ function createShown(root, lens, items, store, everywhere) {
   function speak() {
     const at = store.point();
     const values = tiles.map((tile) => tile.text()).join(", ");
-    setText(spoken, at ? `Row ${at.y}, column ${at.x}: ${values}` : "The lens is free.");
+    setText(spoken, at ? `Row ${at.y}, column ${at.x}: ${values}` : "The lens is not pinned.");
   }
 
   return { arrange, refresh, speak, stop: () => end.abort() };

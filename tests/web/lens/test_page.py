@@ -132,7 +132,7 @@ def test_a_click_pins_arrows_move_and_escape_frees(page: Page) -> None:
     is_at(page, 70, 100)
     page.mouse.click(*place(page, "clean", 70, 100))
     is_at(page, 70, 100, pinned=True)
-    page.get_by_role("button", name="Free").click()
+    page.get_by_role("button", name="Unpin").click()
     expect(root(page)).to_have_attribute("data-pinned", "false")
 
 
