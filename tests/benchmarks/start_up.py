@@ -1,11 +1,11 @@
 """How soon a visitor sees something, and whether it stays: ``python -m tests.benchmarks start_up``.
 
-A fresh server each round, for a wide screen and for a phone in turn; the clock starts when it
-answers. Painted: the browser's own first contentful paint. First map: the sentence under the map is
-there, which is written after the map is drawn. Layout shift: the browser's own sum, from the first
-byte until the panels are there and nothing is on its way. Panels: after a pin, until they name its
-point and the page is at rest; what they said before stands until then, or counts as a blank. The
-peer is Streamlit's own demonstration, `streamlit hello`.
+A fresh server each round, for a wide screen and for a phone in turn. The clock is the browser's own
+and starts with the navigation, once the server answers. Painted: first contentful paint. First map:
+the map is drawn and on the screen, with the sentence over it. Layout shift: the browser's own sum
+until the panels are there and nothing is on its way. Panels: after a pin, until they name its point
+and the page is at rest; what they said before stands until then, or counts as a blank. The peer is
+Streamlit's own demonstration, `streamlit hello`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,20 @@ window.__shift = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.__shift += entry.value;
 }).observe({ type: "layout-shift", buffered: true });
+"""
+# By the browser's own clock, as its paint is. A view is shown two frames after its map is drawn.
+FIRST_MAP = """
+window.__firstMap = null;
+const look = () => {
+  if (!window.__nlvizChannels?.get("explore")?.timings.length) return requestAnimationFrame(look);
+  let frames = 3;
+  const shown = () => {
+    if (frames--) requestAnimationFrame(shown);
+    else window.__firstMap = performance.now();
+  };
+  shown();
+};
+look();
 """
 # In each frame: are the table and the chart of the panels there, and is nothing a placeholder?
 BLANKS = """() => {
@@ -117,11 +131,12 @@ def visit(browser: Browser, server: Server, screen: str) -> Seen:
     """Return what a visitor saw who touched nothing."""
     page = opened(browser, screen)
     page.add_init_script(SHIFT)
+    page.add_init_script(FIRST_MAP)
     before = processor_seconds(server.pid)
-    start = time.perf_counter()
     page.goto(server.url, wait_until="commit")
+    page.wait_for_function("window.__firstMap")
     page.locator(".nlv-sentence").first.wait_for()
-    first_map = time.perf_counter() - start
+    first_map = float(page.evaluate("window.__firstMap")) / 1000
     work = processor_seconds(server.pid) - before
     paint = page.evaluate(PAINT)
     page.get_by_text(LAST).first.wait_for()

@@ -41,10 +41,10 @@ class Visit:
         self.page.locator(".nlv-large .nlv-map").wait_for()
         self.page.locator(".nlv-large").evaluate("tile => { tile.dataset.mounted = 'once'; }")
 
-    def stays(self) -> None:
+    def stays(self, last: str = "Save this view") -> None:
         """Wait for all that follows; what was on the screen must be there still, and in place."""
         page = self.page
-        page.get_by_text("Save this view").wait_for()
+        page.get_by_text(last).first.wait_for()
         page.wait_for_function(f"!document.querySelector('{BUSY}')")
         assert page.locator(".nlv-large").get_attribute("data-mounted") == "once"
         shifts = page.evaluate("window.__shifts")
@@ -60,3 +60,4 @@ def test_nothing_jumps_on_a_first_visit_or_a_later_one(browser: Browser, tmp_pat
             visit.stays()
         for screen in SCREENS:
             Visit(browser, server.url, screen).stays()
+            Visit(browser, f"{server.url}/denoise", screen).stays("How good are the results?")
