@@ -20,10 +20,13 @@ SECONDS = 0.5
 
 _lock = threading.Lock()
 _last = float("-inf")
+_later: threading.Timer | None = None
 
 
 def give_back() -> bool:
     """Hand memory that was freed back to the system, at most twice a second.
+
+    What is asked for sooner is done once the half second is over, also if nothing asks again.
 
     Returns:
         Whether it was done now; False where the C library has no such call.
@@ -32,17 +35,29 @@ def give_back() -> bool:
     >>> give_back() in ((True, False) if sys.platform == "linux" else (False,))
     True
     """
-    global _last
+    global _last, _later
     trim = _trim()
     if trim is None:
         return False
     with _lock:
         now = time.monotonic()
-        if now - _last < SECONDS:
+        wait = _last + SECONDS - now
+        if wait > 0:
+            if _later is None:
+                _later = threading.Timer(wait, _give_back_later)
+                _later.daemon = True  # nothing waits for it at the end
+                _later.start()
             return False
         _last = now
     trim(0)
     return True
+
+
+def _give_back_later() -> None:
+    global _later
+    with _lock:
+        _later = None
+    give_back()
 
 
 @cache

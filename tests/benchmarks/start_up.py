@@ -216,7 +216,8 @@ CONDITIONS = (
 def main(*, quick: bool = False) -> list[Figure]:
     """Measure, save and print."""
     # What else the machine does is in every figure: by the clock there is no way around it.
-    conditions = f"{CONDITIONS}; load before {os.getloadavg()[0]:.1f}; {processor()}"
+    load = f"load before {os.getloadavg()[0]:.1f}" + (f" at nice {n}" if (n := os.nice(0)) else "")
+    conditions = f"{CONDITIONS}; {load}; {processor()}"
     figures = measure(quick=quick)
     save("start_up", figures, conditions)
     print(f"### Start of the app\n\n{conditions}\n\n{table(figures)}\n")
