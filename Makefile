@@ -24,9 +24,9 @@ install: .venv/installed
 app: install
 	$(BIN)/nlviz app
 
-# Peers that a user installs on request, as one of them forbids commercial use.
+# What a user installs on request: transformers, and peers, one of which forbids commercial use.
 .venv/peers: .venv/installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,denoise]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,denoise,hf]"
 	touch $@
 
 # Type checker and linter of the browser's modules; they only check, so that tests go on without npm.

@@ -178,6 +178,8 @@ def _called(names: tuple[str, ...]) -> str:
         return "the class token"
     if any(name.startswith("registers") for name in names):
         return "class token and registers"
+    if any(name.startswith("object") for name in names):
+        return "object queries"
     return "tokens without a place"
 
 

@@ -83,8 +83,10 @@ class Model:
         self.net = net = as_written(net)
         self.adapter = adapter or adapter_for(net)
         self.about = about or About(type(net).__name__)
-        self.labels = labels
+        self.labels = labels or self.adapter.labels(net)
         self.input_spec = input_spec
+        if input_spec is None and prepare is None:
+            self.input_spec = self.adapter.input_spec(net)
         self.report = report  # of the file that the weights came from
         self.autocast = autocast  # what products are computed in; None: as the weights
         self.prepare = prepare

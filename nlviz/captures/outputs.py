@@ -23,7 +23,7 @@ _SCORES: tuple[str, ...] = (
     *("logits", "class_logits", "cls_logits", "class_scores", "scores", "cls_score"),
     *("prediction", "predictions", "preds", "pred", "out", "output", "y_hat"),
 )
-_OTHERS = ("hidden", "feature", "embed", "pool", "attention", "loss", "box", "mask", "past")
+_OTHERS = ("iou", "hidden", "feature", "embed", "pool", "attention", "loss", "box", "mask", "past")
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ _FILES = (
     "timm.non_local",
     "timm.vit",
     "tushar_n",
+    "transformers",
     "timm.attention",
     "torchvision.attention",
 )

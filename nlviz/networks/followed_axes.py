@@ -201,7 +201,8 @@ def _padding(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         before, after = pad[2 * (n - 1 - i) : 2 * (n - 1 - i) + 2]
         shape[x.dim() - n + i] += before + after
         lines.append((1.0, -float(before)))
-    if n >= x.dim() - 1 and x.dim() > 2:  # channels, too: these have no place
+    channels_last = alike([x], x.dim() - 1) and not alike([x], 1)
+    if n >= x.dim() - 1 and x.dim() > 2 and not channels_last:  # channels, too: without a place
         inside = pad[: 2 * (x.dim() - 2)]
         y = _padding(func, (x, inside), {}) if any(inside) else x
         return torch.nn.functional.pad(y, [0] * len(inside) + pad[len(inside) :])

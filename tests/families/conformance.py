@@ -25,6 +25,7 @@ from nlviz.families.reading.adapter import InputSpec
 from nlviz.networks.lite_nl import LiteNL
 from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
 from tests.families.references import assert_close
+from tests.families.small_transformers import small
 from tests.families.stand_ins import (
     Around,
     NLBlockND,
@@ -147,6 +148,7 @@ LIVE: dict[str, Callable[[], Live]] = {
     "tea1528": lambda: around(NLBlockND(6, 3, "dot")),
     "timm-non-local": timm_non_local,
     "timm-vit": timm_vit,
+    "transformers": lambda: (small("timesformer"), None),
 }
 
 

@@ -82,6 +82,14 @@ class Adapter(ABC, Generic[BlockT]):
     ) -> Affinity:
         """Return one block's affinity from what was recorded."""
 
+    def labels(self, net: nn.Module) -> tuple[str, ...]:
+        """Return a name for each class, where the network itself says it."""
+        return ()
+
+    def input_spec(self, net: nn.Module) -> InputSpec | None:
+        """Return how the network takes a clip, where the network itself says it."""
+        return None
+
     def token_names(self, net: nn.Module) -> tuple[str, ...]:
         """Return the names of a picture's tokens without a place, in the order of the network."""
         return ()

@@ -54,6 +54,8 @@ def product_affinity(
     product, terms = _with_terms(product, layout)
     support = _support(layout, terms.reach, queries, keys)
     names = _names(layout.queries, token_names)
+    if layout.keys.padding:
+        prefix_name = "padding beyond the picture"
     if product.weights is not None:
         return _stored(name, product, layout, queries, keys, support, prepared, names, prefix_name)
     assert product.q is not None
@@ -246,8 +248,12 @@ def _names(side: Side, given: Sequence[str]) -> tuple[str, ...]:
     """Return a name for each token without a place, the same in every group."""
     names = [""] * side.prefix
     for cells in side.cell:
-        for i, cell in enumerate(cells[cells < side.prefix]):
+        own = cells[cells < side.prefix]
+        padding = np.isin(own, list(side.padding))
+        for i, cell in enumerate(own[~padding]):
             names[cell] = given[i] if i < len(given) else f"token.{i}"
+        for i, cell in enumerate(own[padding]):
+            names[cell] = f"padding.{i}"
     return tuple(names)
 
 

@@ -8,7 +8,7 @@ groups together hold the queries, each once, and the keys, as often as groups lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,12 +39,14 @@ class Side:
         shape: of the grid.
         prefix: number of tokens without a place.
         cells: where the cells lie in the network's input; None for tokens that have no place.
+        padding: those of the tokens without a place that lie beyond the picture.
     """
 
     cell: Whole
     shape: tuple[int, int, int]
     prefix: int
     cells: Cells | None
+    padding: frozenset[int] = frozenset()
 
     @property
     def size(self) -> int:
@@ -117,9 +119,8 @@ def token_layout(
         )
     entries = _groups(q.at, k.at)
     first = entries[:, 0]
-    q_at, k_at = q.at[first], _inside(k.at[first], q.at[first], size)
-    queries = _queries(q_at, size)
-    keys = _keys(k_at, size)
+    queries = _with_padding(_queries(_inside(q.at[first], size), size), q.at[first])
+    keys = _with_padding(_keys(_inside(k.at[first], size), size), k.at[first])
     return TokenLayout(entries, queries, keys)
 
 
@@ -148,18 +149,26 @@ def _groups(q: Array, k: Array) -> Whole:
     return np.array(list(found.values()), np.int64)
 
 
-def _inside(k: Array, q: Array, size: tuple[int, int, int]) -> Array:
-    """Return keys without a place for those beyond the picture, where no query lies: padding."""
+def _with_padding(side: Side, at: Array) -> Side:
+    """Return a side with the tokens marked that lie somewhere, but not in the picture."""
+    beyond = ~np.isnan(at[..., 0]) & (side.cell < side.prefix)
+    return replace(side, padding=frozenset(side.cell[beyond].tolist()))
 
-    def beyond(x: Array) -> npt.NDArray[np.bool_]:
+
+def _inside(at: Array, size: tuple[int, int, int]) -> Array:
+    """Return tokens without a place for those of which no pixel lies in the picture: padding."""
+    found = at.copy()
+    for axis, length in enumerate(size):
+        x = at[..., axis]
+        placed = x[~np.isnan(x)]
+        gaps = np.diff(_lines(placed)) if len(placed) else placed
+        if not len(gaps):
+            continue
+        half = float(np.median(gaps)) / 2
+        beyond = half - min(half, 0.5) / 2  # of the edge: a cell of one pixel inside lies nearer
         with np.errstate(invalid="ignore"):
-            low = x < -0.5 - 1e-6
-            high = x > np.array(size) - 0.5 + 1e-6
-        return np.asarray((low | high).any(-1))
-
-    if beyond(q).any():
-        return k
-    return np.where(beyond(k)[..., None], np.nan, k)
+            found[(x < -0.5 - beyond) | (x > length - 0.5 + beyond)] = np.nan
+    return found
 
 
 def _queries(at: Array, size: tuple[int, int, int]) -> Side:
