@@ -9,19 +9,19 @@ seen as it runs, see ``nlviz.families.reading.attention_adapter``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
-from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputSpec, Prepared, prepare
+from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.reading.picture_card import (
     PROCESSORS,
     input_spec_of,
@@ -132,7 +132,7 @@ def spec_of(trunk: Any, processor: Mapping[str, Any]) -> InputSpec:
         sides,
         patch,
         _frames(config) if video else None,
-        processor or _default_processor(type(trunk.config)),
+        processor or _default_processor(cast(Hashable, type(trunk.config))),
         video=video,
         any_size=any_size,
         least_frames=(frames_of_training(trunk) or _tubelet(config)[0]) if video else 1,
@@ -246,7 +246,7 @@ def _processor(trunk: Any) -> Mapping[str, Any]:
 
 
 @cache
-def _default_processor(kind: type[Any]) -> Mapping[str, Any]:
+def _default_processor(kind: Any) -> Mapping[str, Any]:
     """Return mean and deviation of the processor that the library has for a configuration."""
     from transformers import AutoImageProcessor, AutoVideoProcessor  # noqa: F401  # fills the map
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING

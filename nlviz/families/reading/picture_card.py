@@ -133,15 +133,15 @@ def _size_of(processor: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return height and width of what a processor makes; equal where it names the shorter side."""
     kinds = ("crop_size", "size") if processor.get("do_center_crop", True) else ("size",)
     for kind in kinds:
-        value = processor.get(kind)
+        value: Any = processor.get(kind)
         if isinstance(value, dict):
             sides = value.get("height"), value.get("width")
             edge = value.get("shortest_edge")
             value = list(sides) if all(sides) else edge
         if _whole(value):
-            return value, value
+            return int(value), int(value)
         if isinstance(value, list) and len(value) == 2 and all(map(_whole, value)):
-            return value[0], value[1]
+            return int(value[0]), int(value[1])
     return None
 
 
