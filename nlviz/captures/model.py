@@ -205,7 +205,7 @@ class Model:
             about=replace(self.about, device=str(self.device), independent=scores.independent),
             labels=self.labels,
             detections=done.detections,
-            notes=(*coverage(clip, self.input_spec), *prepared.notes, *scores.notes),
+            notes=(*coverage(clip, self.input_spec), *prepared.notes, *scores.notes, *done.notes),
             receipts=MappingProxyType(found.receipts),
         )
 

@@ -30,11 +30,13 @@ class Pass:
         output: what the network returned.
         readings: what was read of its blocks.
         detections: what it detected.
+        notes: one sentence for each thing that a user must know of it.
     """
 
     output: object
     readings: Readings
     detections: tuple[Detection, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ class Runner:
                 output = self.run(prepared, None)
             factors = factors_of(net, prepared, acting, settings(net))
         found = read_attention(self.adapter, net, watch.seen, factors, prepared)
-        return Pass(output, found)
+        return Pass(output, found, notes=_plain_form(net))
 
     def _read(self, prepared: Prepared) -> Pass:
         with self.hold(), torch.no_grad():
@@ -106,6 +108,19 @@ class Runner:
             return again
 
         return walked(blocks, calls, prepared.tensor, prepared.clip_shape[0], rerun)
+
+
+def _plain_form(net: nn.Module) -> tuple[str, ...]:
+    """Return what to tell where torch would have taken its fused encoder, which has no rows."""
+    fused = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+    if not torch.backends.mha.get_fastpath_enabled():  # type: ignore[no-untyped-call]
+        return ()
+    if not any(isinstance(module, fused) for module in net.modules()):
+        return ()
+    return (
+        "torch's fused encoder has no rows, so its plain form ran: the output differs from the "
+        "fused one by rounding.",
+    )
 
 
 def _keep(found: Readings, blocks: Sequence[str]) -> None:
