@@ -113,7 +113,7 @@ class Runner:
 def _plain_form(net: nn.Module) -> tuple[str, ...]:
     """Return what to tell where torch would have taken its fused encoder, which has no rows."""
     fused = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
-    if not torch.backends.mha.get_fastpath_enabled():  # type: ignore[no-untyped-call]
+    if not torch.backends.mha.get_fastpath_enabled():
         return ()
     if not any(isinstance(module, fused) for module in net.modules()):
         return ()
