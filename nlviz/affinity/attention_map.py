@@ -211,7 +211,8 @@ class AttentionMap:
             np.ones(self.weights.shape, bool) if self.reachable is None else self.reachable.copy()
         )
         count = int(keep.sum())
-        keep[self.keys.unravel(self.own)] = False
+        if not self.token:
+            keep[self.keys.unravel(self.own)] = False
         others = self.weights[keep].astype(np.float64)
         diverging = self.signed and others.size > 0 and others.min() < 0
         sizes = np.sort(np.abs(others) if diverging else others)[::-1]

@@ -278,16 +278,7 @@ class Affinity(ABC):
         values: Values,
     ) -> AttentionMap:
         """Return the row of a query without a place, or of one in every frame together."""
-        names = self.token_names
-        of_one = list(dict.fromkeys(names))
-        if isinstance(token, int) and 0 <= token < len(of_one):
-            token = of_one[token]
-        token = "cls" if token == "class" and "cls" in names else token
-        if token not in names or isinstance(token, int):
-            known = ", ".join(of_one) or "no tokens without a place as queries"
-            raise NlvizError(
-                f"a token is one of those that {self.name} has: {known}; got {token!r}"
-            )
+        token, names = self.named_token(token), self.token_names
         if direction != "from" or values != "weights":
             raise NlvizError(
                 "a token without a place is asked for its own row of weights; leave out direction "
@@ -317,6 +308,23 @@ class Affinity(ABC):
             name=self.name,
             token=token,
         )
+
+    def named_token(self, token: str | int) -> str:
+        """Return the name of a query without a place that is given by name or number.
+
+        Raises:
+            NlvizError: when there is no such token; the sentence lists those there are.
+        """
+        names = list(dict.fromkeys(self.token_names))
+        if isinstance(token, int) and 0 <= token < len(names):
+            token = names[token]
+        token = "cls" if token == "class" and "cls" in names else token
+        if token not in names or isinstance(token, int):
+            known = ", ".join(names) or "no tokens without a place as queries"
+            raise NlvizError(
+                f"a token is one of those that {self.name} has: {known}; got {token!r}"
+            )
+        return token
 
     def map_to(self, *, frame: float, y: float, x: float, head: Head = None) -> AttentionMap:
         """Return who looks at the key at a place of the clip: ``map(direction="to")``.

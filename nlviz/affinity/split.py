@@ -102,6 +102,8 @@ def split(affinity: Affinity) -> Split:
         bias=None if by_key is not None else affinity.bias,
         values=None,
         output=None,
+        token_names=(),
+        apart_bias=None,
     )
     # One logit for each key and group of queries; theta picks the group.
     logits = affinity.pairwise.scale * centre.theta @ affinity.phi.to(wide).mT
@@ -117,6 +119,8 @@ def split(affinity: Affinity) -> Split:
         bias=None,
         values=None,
         output=None,
+        token_names=(),
+        apart_bias=None,
     )
     return Split(pairwise, unary)
 

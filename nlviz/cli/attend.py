@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +36,8 @@ def attend(
         str | None,
         typer.Option(
             metavar="FRAME,Y,X",
-            help="Sampled frame and pixel, from 0. By default the centre of the middle frame.",
+            help="Sampled frame and pixel, from 0, or a token without a place: cls, registers.2. "
+            "By default the centre of the middle frame.",
         ),
     ] = None,
     model: ModelOption = "lite-nl",
@@ -87,6 +90,8 @@ def attend(
     from nlviz.views.display import Display, parsed
     from nlviz.views.view import View
 
+    named = query is not None and re.fullmatch(r"[A-Za-z_][\w.]*", query) is not None
+    token = query if query is not None and named else ""
     # What is wrong with the options is reported before seconds of work.
     display = Display(
         source=source,
@@ -96,10 +101,11 @@ def attend(
         links=top,
         cells="smooth" if smooth else "cells",
         leave_out=leave_out,  # type: ignore[arg-type]
+        token=token,
     )
     if output is not None:
         suffix_of(output, KINDS, what="a view")
-    point = None if query is None else Point.parse(query)
+    point = None if query is None or named else Point.parse(query)
     with ProgressBar() as tell:
         if is_capture(clip):
             capture = read_capture(clip)
@@ -134,8 +140,11 @@ def attend(
             t, height, width = capture.clip.shape
             point = Point(t // 2, (height - 1) / 2, (width - 1) / 2)
         name = list(capture.affinities)[-1] if block == "LAST" else block
+        if token:
+            token = capture.affinities[name].named_token(token)
+            display = replace(display, token=token)
         view = View.of(capture, name, frame=point.frame, y=point.y, x=point.x, display=display)
         if output is None:
-            at = "-".join(f"{value:.0f}" for value in point)
+            at = token or "-".join(f"{value:.0f}" for value in point)
             output = Path(f"{Path(capture.clip.name).stem}-{name}-{at}.png")
         draw(output, capture, view, tell.part(0.8, 1.0))

@@ -31,7 +31,7 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
     if attention.balanced and len(clip.frames) > 1:
         notes.append("Bars: what each frame gains or loses of a row's weight.")
     elif len(clip.frames) > 1 and look.scale.unit != "logit":
-        of = "weight" if look.marked else "size of all values"
+        of = "weight" if look.marked or attention.token else "size of all values"
         notes.append(f"Bars: share of the {of} in each frame.")
     if shown < len(clip.frames):
         notes.append(f"{shown} of {len(clip.frames)} frames are shown.")

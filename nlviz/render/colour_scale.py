@@ -160,7 +160,8 @@ def scale_of(
     keep = np.ones(attention.weights.shape, bool)
     if attention.reachable is not None:
         keep &= attention.reachable
-    keep[np.unravel_index(attention.own, keep.shape)] = False
+    if not attention.token:
+        keep[np.unravel_index(attention.own, keep.shape)] = False
     others = attention.weights[keep].astype(np.float64)
     most, least = (float(others.max()), float(others.min())) if others.size else (0.0, 0.0)
     uniform = attention.uniform

@@ -22,6 +22,7 @@ from nlviz.render.overlay import Overlay
 from nlviz.views.display import Display
 from nlviz.views.view import View
 from nlviz.words.receipt import receipt_caption
+from nlviz.words.tokens import token_sentence
 
 
 def save(
@@ -89,6 +90,8 @@ def save_view(
         raise InvalidView(
             f"{view.block} has no source {source!r}{did_you_mean(source, affinities)}"
         )
+    if view.display.token:
+        capture.affinities[view.block].named_token(view.display.token)
     return save(path, capture, affinities[source], view, progress=progress)
 
 
@@ -120,6 +123,8 @@ def render_bytes(
 def attention_of(affinity: Affinity, view: View) -> AttentionMap:
     """Return the map that a view shows: its direction, head, values and what it leaves out."""
     display, at = _shown(affinity, view.display), view.query
+    if display.token:
+        return affinity.map(token=display.token, head=display.head)
     logits = display.values == "logits"
     attention = affinity.map(
         frame=at.frame,
@@ -153,7 +158,8 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         smooth=display.cells == "smooth",
         strength=display.strength,
         show_map=display.show != "links",
-        links=0 if display.show == "map" else display.links,
+        links=0 if display.show == "map" or display.token else display.links,
+        marked=not display.token,
         cell=(asked.stride[1], asked.stride[2]),
     )
     return Overlay(
@@ -168,8 +174,15 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
 
 
 def _shown(affinity: Affinity, display: Display) -> Display:
-    """Return the display, with rows in place of logits for differences, which have no logits."""
-    return replace(display, values="rows") if affinity.row_values == "difference" else display
+    """Return the display as far as an affinity has it: differences have no logits.
+
+    A token without a place is asked for its row; an affinity without it shows the point.
+    """
+    if affinity.row_values == "difference":
+        display = replace(display, values="rows")
+    if display.token in affinity.token_names:
+        return replace(display, values="rows", direction="from", leave_out="nothing")
+    return replace(display, token="")
 
 
 def _about(capture: Capture, display: Display) -> str:
@@ -182,6 +195,8 @@ def _about(capture: Capture, display: Display) -> str:
 
 def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
     notes = []
+    if display.token:
+        notes.append(token_sentence(display.token, affinity.token_names))
     if display.direction == "to":
         notes.append("Weight that every query gives to this key.")
     if affinity.heads > 1:
@@ -204,13 +219,17 @@ def _npz(capture: Capture, affinity: Affinity, view: View) -> bytes:
     ``grid_stride``, ``grid_origin`` of the grid they lie on, ``query`` (frame, y, x) of the token,
     ``times`` (T,) seconds of the clip's frames, ``direction`` and ``view`` (JSON).
     """
-    at, direction = view.query, view.display.direction
+    display = _shown(affinity, view.display)
+    at, direction = view.query, display.direction
     asked, grid = affinity.queries, affinity.keys
     if direction == "to":
         asked, grid = grid, asked
     index = asked.nearest(frame=at.frame, y=at.y, x=at.x)
     prefix = 0
-    if direction == "from":
+    if display.token:
+        own = [n for n, name in enumerate(affinity.token_names) if name == display.token]
+        rows, prefix = affinity.token_rows()[:, own].mean(1), grid.prefix
+    elif direction == "from":
         rows, prefix = affinity.rows([index])[:, 0], grid.prefix
     else:
         rows = affinity.column(index)

@@ -20,6 +20,7 @@ Source: Any = Literal[SOURCES]
 Head = Annotated[int, Meta(ge=0)] | Literal["mean", "max"]
 Links = Annotated[int, Meta(ge=0, le=MOST_LINKS)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Token = Annotated[str, Meta(max_length=60)]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Display:
         top: end of the locked scale in multiples of uniform attention.
         unit: weights as multiples of uniform attention or absolute.
         objects: whether what a detection network found is drawn over the frames.
+        token: name of a token without a place that is the query, ``cls`` for instance, in the
+            place of a point; empty for none, and passed over where the affinity has no such token.
 
     Raises:
         InvalidView: when a value is not one of those.
@@ -65,6 +68,7 @@ class Display:
     top: Positive | None = None
     unit: Literal["uniform", "absolute"] = "uniform"
     objects: Literal["shown", "hidden"] = "shown"
+    token: Token = ""
 
     def __post_init__(self) -> None:
         check_value(self.source, Source, name="source", error=InvalidView)

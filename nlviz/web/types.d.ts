@@ -19,11 +19,11 @@ type ArrayOf = (name: string) => Section;
 /** How a view is shown: the fields of nlviz.views.display.Display. */
 interface View {
   source: string; head: number | "mean" | "max"; direction: string; show: string; links: number; cells: string;
-  strength: number; values: string; leave_out: string; scale: string; top: number | null; unit: string; objects: string;
+  strength: number; values: string; leave_out: string; scale: string; top: number | null; unit: string; objects: string; token?: string;
 }
 interface Display { defaults: View; choices: Record<string, string[]>; most_links: number }
 
-/** A source of the header: how its rows are made, see payloads/live_view.py. */
+/** A source of the header: how its rows are made, see payloads/sources.py. */
 interface Spec {
   key: string; label: string; note: string; kind: string; pairwise: string; signed: boolean; softmax: boolean;
   part: boolean; split: "query" | "shared" | null; reach: string; bias?: { kind: string; values: string } | null; difference: boolean; balanced: boolean; heads: number; queries: Grid; keys: Grid; support: any;
@@ -55,7 +55,7 @@ interface Result {
   side: any; grid: Grid; values: Float32Array; logC: number; from: number; to: number; skipFrom: number; skipTo: number;
   apart: number; apartShare: number; leftOut: string; excluded: number; signed: boolean; difference: boolean; balanced: boolean;
   uniform: number; count: number; total: number; moved: number; least: number; most: number; ownShare: number;
-  mass: Float64Array; best: Int32Array; barUnit: number; order: Int32Array; found: number; half: number; scale: Scale;
+  mass: Float64Array; best: Int32Array; barUnit: number; order: Int32Array; found: number; half: number; scale: Scale; named?: { name: string; own: boolean };
 }
 interface Engine {
   head: Head; array: ArrayOf; source: (key: string) => any; compute: (query: Query, view: View) => Result;

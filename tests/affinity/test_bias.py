@@ -20,7 +20,7 @@ from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.position_terms import AxisBias, PairBias
 from nlviz.affinity.support import FrameGroups, Support, Window
 from nlviz.errors import NlvizError
-from nlviz.web.payloads.live_view import packed_bias
+from nlviz.web.payloads.sources import packed_bias
 from tests.web.live_view.test_rows import run_node
 
 GRID = TokenGrid((2, 3, 5), prefix=2)

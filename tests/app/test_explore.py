@@ -166,7 +166,7 @@ def test_pictures_that_are_dropped_at_once_are_one_clip_in_natural_order() -> No
 def test_rows_too_large_for_the_browser_come_with_each_pin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from nlviz.web.payloads import live_view as assemble
+    from nlviz.web.payloads import sources as assemble
     from nlviz.web.payloads.container import unpack
 
     sent: list[bytes] = []

@@ -12,7 +12,7 @@ import { createQueryBar } from "./ui/query_bar.js";
 import { createInspector, createReadout, createSentence } from "./ui/readout.js";
 import { createStage } from "./draw/stage.js";
 import { GAP } from "./pure/layout.js";
-import { activeQuery } from "./pure/state.js";
+import { activeQuery, tokenOf } from "./pure/state.js";
 import { createTelling } from "../shared/telling.js";
 import { createTitle } from "./ui/title.js";
 import { createToolbar } from "./ui/toolbar.js";
@@ -42,7 +42,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   let width = 0;
 
   const { hover, unpin, move, large, light, read, peek } = store;
-  const on = { hover, pin, unpin, large, lit: light, inspect, place: store.pin, play, read, peek, move, source };
+  const on = { hover, pin, unpin, large, lit: light, inspect, place: store.pin, play, read, peek, move, source, token };
   const stage = createStage(clip, pictures, on, signal, head.objects);
   const equation = createEquation(clip, pictures, on, signal);
   const toolbar = createToolbar(head, choose, signal);
@@ -130,9 +130,15 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     if (n < head.sources.length) choose({ source: head.sources[n].key });
   }
 
+  /** A token without a place as the query; pressed again, the point. */
+  function token(name) {
+    const same = state.view.token === name && tokenOf(store.spec(), state.view) >= 0;
+    choose({ token: same ? "" : name, source: head.sources[0].key });
+  }
+
   function inspect(index) {
     const { result } = painter;
-    if (result) inspector.show(result, state.shown, index, engine.frameOf(result, index), state.view.unit, stage.plan.large);
+    if (result && !result.named) inspector.show(result, state.shown, index, engine.frameOf(result, index), state.view.unit, stage.plan.large);
   }
 
   function play() {

@@ -2,7 +2,7 @@
 // and draws, speaks or reports it.
 
 import { insideClip, movedQuery, nearestToken } from "./pure/grid.js";
-import { activeQuery, mergedView, sameQuery } from "./pure/state.js";
+import { activeQuery, mergedView, sameQuery, tokenOf } from "./pure/state.js";
 
 const sameClip = (a, b) => a.name === b.name && a.frames === b.frames
   && a.width === b.width && a.height === b.height && a.times[0] === b.times[0];
@@ -57,12 +57,16 @@ export function createStore(head, before = null) {
   /** The source that is shown, and the grid on which its query lies. */
   const spec = () => head.sources.find((each) => each.key === state.view.source) ?? head.sources[0];
   const grid = () => (state.view.direction === "to" ? spec().keys : spec().queries);
+  /** Whether a token without a place is the query. */
+  const named = () => tokenOf(spec(), state.view) >= 0;
+  /** A point becomes the query again; what a change says of that. */
+  const leaveToken = () => (named() && merge({ token: "" }) ? { view: true } : {});
   const sameToken = (a, b) => a.frame === b.frame && nearestToken(grid(), a) === nearestToken(grid(), b);
 
   /** Follow the pointer to a place of the clip, or to null where it left. */
   function hover(place) {
     state.cursor = place;
-    let next = place && !state.reading ? { frame: place.frame, y: place.y, x: place.x } : null;
+    let next = place && !state.reading && !named() ? { frame: place.frame, y: place.y, x: place.x } : null;
     if (next && state.pinned && sameToken(next, state.pinned)) next = null;
     if (!sameQuery(next, state.hovered)) state.hovered = next;
     emit({});
@@ -70,15 +74,17 @@ export function createStore(head, before = null) {
 
   /** Pin the query here. */
   function pin(query) {
+    const left = leaveToken();
     state.pinned = insideClip(query, clip);
     state.resting = state.pinned;
     state.hovered = null;
     state.large = null;
     state.rule = "";
-    emit({ pin: true });
+    emit({ pin: true, ...left });
   }
 
   function unpin() {
+    if (named()) return choose({ token: "" });
     if (!state.pinned) return;
     state.resting = state.pinned;
     state.pinned = null;
@@ -93,9 +99,10 @@ export function createStore(head, before = null) {
       pin(next);
       return;
     }
+    const left = leaveToken();
     state.resting = next;
     state.hovered = null;
-    emit({ step: true });
+    emit({ step: true, ...left });
   }
 
   /** Show a frame large; asked for twice, the query's again. */

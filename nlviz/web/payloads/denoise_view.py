@@ -17,7 +17,8 @@ from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 from nlviz.web.payloads.container import pack
-from nlviz.web.payloads.live_view import Arrays, on_screen, packed_source
+from nlviz.web.payloads.live_view import on_screen
+from nlviz.web.payloads.sources import Arrays, packed_source
 
 
 def denoise_view(

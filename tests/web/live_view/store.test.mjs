@@ -157,3 +157,25 @@ test("what is lit is drawn once, and listeners can leave", () => {
   store.light(null);
   assert.equal(state.lit, null);
 });
+
+test("a token is the query until a point is pinned, a key moves it or Escape is pressed", () => {
+  const sources = [{ key: "a", queries: GRID, keys: COARSE, tokens: [{ name: "cls", own: false }] }, { key: "b", queries: GRID, keys: GRID }];
+  const leave = [
+    (store) => store.pin({ frame: 0, y: 3.5, x: 11.5 }),
+    (store) => store.move({ dx: 1 }),
+    (store) => store.unpin(),
+  ];
+  for (const act of leave) {
+    const { store, state, heard } = opened({ sources, view: { token: "cls" } });
+    store.hover({ frame: 0, y: 3.5, x: 3.5, px: 1, py: 1, large: true });
+    assert.equal(state.hovered, null);
+    assert.equal(state.view.token, "cls");
+    act(store);
+    assert.equal(state.view.token, "");
+    assert.ok(heard.at(-1).view);
+  }
+  // A source without the token shows the point.
+  const { store, state } = opened({ sources, view: { token: "cls", source: "b" } });
+  store.hover({ frame: 0, y: 3.5, x: 3.5, px: 1, py: 1, large: true });
+  assert.deepEqual(state.hovered, { frame: 0, y: 3.5, x: 3.5 });
+});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,22 @@ def test_every_source_is_computed_as_in_python(tmp_path: Path, frames: int) -> N
                         "apart": float(one[:prefix].sum()),
                     }
                 )
+    learned = affinities["learned"]
+    for name, head in itertools.product(dict.fromkeys(learned.token_names), ("mean", "max", 1)):
+        shown = learned.map(token=name, head=head)  # type: ignore[arg-type]
+        reached = True if shown.reachable is None else shown.reachable
+        sections[f"expected{len(cases)}"] = np.where(reached, shown.weights, np.nan).ravel()
+        cases.append(
+            {
+                "name": f"{name}, head {head}",
+                "query": {"frame": 0, "y": 5.0, "x": 9.0},
+                "token": 0,
+                "view": {"token": name, "head": head, "direction": "to", "values": "logits"},
+                "expected": f"expected{len(cases)}",
+                "tolerance": 1e-5,
+                "apart": shown.off_grid,
+            }
+        )
     path = tmp_path / "prefix.nlviz"
     path.write_bytes(pack({**header, "cases": cases}, sections))
     run_node("rows.test.mjs", NLVIZ_CONTAINER=str(path))

@@ -23,7 +23,7 @@ from nlviz.affinity.patches import patch_affinity
 from nlviz.affinity.support import Support, Window
 from nlviz.affinity.variants import Variant
 from nlviz.web.payloads.container import pack
-from nlviz.web.payloads.live_view import packed_source
+from nlviz.web.payloads.sources import packed_source
 from tests.web.live_view.containers import embedded, frame_sections, grid, header, square_clip
 
 Array = npt.NDArray[Any]

@@ -19,7 +19,7 @@ from nlviz.affinity.position_terms import PairBias
 from nlviz.affinity.split import minus_mean, split
 from nlviz.affinity.variants import Variant
 from nlviz.web.payloads.container import pack
-from nlviz.web.payloads.live_view import packed_sources
+from nlviz.web.payloads.sources import packed_sources
 from tests.web.live_view.containers import header
 from tests.web.live_view.test_rows import Array, Cases, run_node
 

@@ -16,9 +16,9 @@ function hatchOf(context) {
   const side = 10;
   const tile = element("canvas", { width: side, height: side });
   const stripes = contextOf(tile);
-  stripes.fillStyle = "rgb(10 12 16 / 0.5)";
+  stripes.fillStyle = "rgb(10 12 16 / 0.36)";
   stripes.fillRect(0, 0, side, side);
-  stripes.strokeStyle = "rgb(255 255 255 / 0.24)";
+  stripes.strokeStyle = "rgb(255 255 255 / 0.2)";
   stripes.lineWidth = 1.5;
   for (const shift of [-side, 0, side]) {
     stripes.beginPath();
@@ -108,6 +108,7 @@ export function createOverlay(clip, large, strip) {
   }
 
   function drawArrows(result, state) {
+    if (result.named) return; // it stands nowhere
     const home = middle(boxIn(tileOf(state.shown.frame), result.asked, result.token));
     // Keys that get less than a few times uniform attention are no strong links, whatever the rest.
     const floor = result.spec.softmax && !result.logits ? FULL_WIDTH_FROM * result.uniform : 0;
@@ -162,6 +163,15 @@ export function createOverlay(clip, large, strip) {
 
   function markQueries(result, state) {
     const { pinned, shown: query, cursor } = state;
+    if (!result.named) markPlaces(result, state, pinned, query);
+    if (cursor && state.reading && !(result.box && !onGrid(result.grid, cursor))) {
+      const token = nearestToken(result.grid, cursor);
+      const box = boxIn(cursor.large ? large : strip[cursor.frame] ?? large, result.grid, token);
+      drawMark(context, box, { colour: KEY, width: 1.5 });
+    }
+  }
+
+  function markPlaces(result, state, pinned, query) {
     const showsPin = pinned !== null && query === pinned;
     if (pinned && !showsPin) {
       const token = nearestToken(result.asked, pinned);
@@ -172,11 +182,6 @@ export function createOverlay(clip, large, strip) {
       drawMark(context, box, { dashed: !showsPin, colour: showsPin ? PIN : "#fff", width: tile.large ? 2.5 : 2 });
       if (state.lit === "query" || state.lit === "output") drawRing(context, box, PIN);
     });
-    if (cursor && state.reading && !(result.box && !onGrid(result.grid, cursor))) {
-      const token = nearestToken(result.grid, cursor);
-      const box = boxIn(cursor.large ? large : strip[cursor.frame] ?? large, result.grid, token);
-      drawMark(context, box, { colour: KEY, width: 1.5 });
-    }
   }
 
   return { element: canvas, resize, draw };

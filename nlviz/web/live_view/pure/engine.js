@@ -3,6 +3,7 @@
 import { clipFrame, nearestToken, tokenCentre } from "./grid.js";
 import { differenceRows } from "./difference_rows.js";
 import { measure, scaleOf, skipOwn } from "./measure.js";
+import { tokenOf } from "./state.js";
 import { patchRows } from "./patch_rows.js";
 import { roomFor, sideOf } from "./room.js";
 import { embeddedRows } from "./rows.js";
@@ -75,9 +76,46 @@ export function createEngine(container) {
     return { from: 0, to: size, logC: NaN, apart: spec.row_apart ?? 0 };
   }
 
+  /** The row of a token without a place: it came as it is, and no cell is its own. */
+  function rowOfToken(made, n, view) {
+    const { spec } = made;
+    const side = made.from ?? sideOf(spec.keys, frames);
+    made.from = side;
+    const { data, shape: [heads, names, size] } = array(spec.token_rows);
+    const { data: given, shape: [, , prefix] } = array(spec.token_apart);
+    const most = view.head === "max";
+    const chosen = typeof view.head === "number" ? [Math.min(view.head, heads - 1)] : Array.from({ length: heads }, (_, h) => h);
+    const over = (values, at, each) => chosen.reduce((sum, h, k) => {
+      const value = values[h * each + at];
+      return most ? (k === 0 || value > sum ? value : sum) : sum + value / chosen.length;
+    }, 0);
+    let apart = 0;
+    for (let j = 0; j < prefix; j++) apart += over(given, n * prefix + j, names * prefix);
+    for (let j = 0; j < size; j++) side.values[j] = over(data, n * size + j, names * size);
+    const result = /** @type {Result} */ ({
+      waiting: false, spec, token: 0, asked: spec.queries, column: false, logits: false, own: -1, box: null,
+      side, grid: side.grid, values: side.values, logC: NaN, from: 0, to: size, skipFrom: 0, skipTo: 0,
+      apart, leftOut: "nothing", excluded: 0, signed: spec.signed, difference: false,
+      balanced: false, named: spec.tokens[n],
+    });
+    return finished(result, reachedIn(side.values, 0, size), view);
+  }
+
+  /** Measures a row whose keys, or queries, are `choices` in number for each that has one. */
+  function finished(result, choices, view) {
+    result.uniform = 1 / Math.max(1, choices);
+    const skipped = reachedIn(result.values, result.skipFrom, result.skipTo);
+    result.count = reachedIn(result.values, result.from, result.to) - skipped;
+    measure(result, view);
+    result.scale = scaleOf(result, view);
+    return result;
+  }
+
   function compute(query, view) {
     const made = source(view.source);
     const { spec, support } = made;
+    const named = tokenOf(spec, view);
+    if (named >= 0) return rowOfToken(made, named, view);
     const column = view.direction === "to" && made.canColumn;
     const asked = column ? spec.keys : spec.queries;
     const token = nearestToken(asked, query);
@@ -101,12 +139,7 @@ export function createEngine(container) {
     skipOwn(result, view.leave_out);
     const reached = reachedIn(result.values, result.from, result.to);
     const left = reached - reachedIn(result.values, result.skipFrom, result.skipTo);
-    const choices = column ? support.choices(token) : result.difference ? reached : left;
-    result.uniform = 1 / Math.max(1, choices);
-    result.count = left;
-    measure(result, view);
-    result.scale = scaleOf(result, view);
-    return result;
+    return finished(result, column ? support.choices(token) : result.difference ? reached : left, view);
   }
 
   /** Frame of the clip in which a token of the map is shown. */

@@ -22,6 +22,8 @@ function allowed(field, value, display, sources) {
       return Number.isInteger(value) && value >= 0 && value <= mostLinks;
     case "strength":
       return isNumber(value) && value >= 0 && value <= 1;
+    case "token":
+      return typeof value === "string" && value.length <= 60;
     case "top":
       return value === null || (isNumber(value) && value > 0);
     default:
@@ -44,6 +46,15 @@ export function mergedView(view, change, display, sources) {
   }
   if (!sources.includes(next.source)) [next.source] = sources;
   return next;
+}
+
+/**
+ * The token without a place whose row a view shows, as an index of the source's tokens, or -1.
+ * @param {Spec} spec
+ * @param {{token?: string}} view
+ */
+export function tokenOf(spec, view) {
+  return view.token ? (spec.tokens ?? []).findIndex(({ name }) => name === view.token) : -1;
 }
 
 /**

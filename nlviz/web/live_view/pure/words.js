@@ -142,6 +142,7 @@ export function rowSentence(result, query, clip) {
     const span = `from ${numberText(result.least)} to ${numberText(result.most)}`;
     return `Raw logits of this point run ${span}: likeness before C(x) turns it into weights.`;
   }
+  if (result.named) return tokenSentence(result, clip);
   if (result.difference) return differenceSentence(result, query, clip);
   const shared = result.spec.split === "shared" && !result.column; // the same for all queries
   if (result.ownShare >= ALL && !shared && !result.column) {
@@ -165,6 +166,25 @@ export function rowSentence(result, query, clip) {
   if (result.column) whole = `Of the attention this point${atText(query, clip)} receives, ${unsaid ? "nothing comes from any frame" : list("comes from")}`;
   else if (shared) whole = `The part that all queries share puts ${unsaid ? "no weight on any frame" : list("on")}`;
   return `${whole}.${apartText(result)}${leftOutText(result)}`;
+}
+
+/** A token without a place by its name; `own` where each frame has one. */
+export function tokenText(name, own) {
+  const called = name === "cls" ? "class token (cls)" : `token ${name}`;
+  return own ? `Each frame’s own ${called}` : `The ${called}`;
+}
+
+/** Where a token without a place looks. */
+function tokenSentence(result, clip) {
+  const { name, own } = result.named;
+  const who = tokenText(name, own);
+  if (clip.frames === 1 || own) {
+    const cells = clip.frames === 1 ? ` from ${result.half.toLocaleString("en")} of ${counted(result.count, unitOf(result))}` : "";
+    const whole = own ? `${who}, over its frame` : `${who} takes half of its weight on the picture${cells}`;
+    return `${whole}.${apartText(result)}`;
+  }
+  const parts = framesByMass(result).slice(0, 2).map((f) => `${percentText(result.mass[f])} of its weight from the frame at ${timeText(f, clip)}`);
+  return `${who} takes ${joined(parts)}.${apartText(result)}`;
 }
 
 /** When the query is, where that is not plain. */

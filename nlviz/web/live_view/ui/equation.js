@@ -117,7 +117,9 @@ export function createEquation(clip, pictures, on, signal) {
 
   function normaliserText(result) {
     const { spec } = result;
-    const keys = (result.box ? result.grid : result.spec.keys).shape.join("×");
+    const { shape } = result.box ? result.grid : result.spec.keys;
+    const whole = result.box || result.count === shape.reduce((a, b) => a * b, 1);
+    const keys = `${whole ? "" : "of "}${shape.join("×")}`;
     if (!spec.softmax) return `C(x) = ${result.count}, the number of keys (${keys})`;
     if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${result.count} keys (${keys}), for each head`;
     return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${result.count} keys (${keys})`;
@@ -176,6 +178,7 @@ export function createEquation(clip, pictures, on, signal) {
     const side = cropSide(result.grid);
     const crop = (context, grid, index, frame, size) => drawCrop(
       context, pictures[frame].colour, clip, tokenCentre(grid, index), side, 0, 0, size);
+    query.style.visibility = result.named ? "hidden" : "";
     crop(query.getContext("2d"), result.asked, result.token, shownQuery.frame, query.width);
     listed.forEach((index, n) => {
       crop(terms[n].context, result.grid, index, frameOf(result, index), terms[n].canvas.width);

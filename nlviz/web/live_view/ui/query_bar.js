@@ -1,7 +1,8 @@
 // The query in numbers, for keyboards and touch: frame slider, y and x, play, pin.
 
 import { element, focusedIn, setText } from "../../shared/dom.js";
-import { timeText } from "../pure/words.js";
+import { tokenOf } from "../pure/state.js";
+import { timeText, tokenText } from "../pure/words.js";
 
 export function createQueryBar(head, on, signal) {
   const { clip } = head;
@@ -26,11 +27,18 @@ export function createQueryBar(head, on, signal) {
     class: "nlv-hint",
     html: `<kbd>←</kbd><kbd>↑</kbd><kbd>↓</kbd><kbd>→</kbd> cell${frames} · <kbd>Esc</kbd> unpins`,
   });
+  const tokens = (head.sources[0].tokens ?? []).map(({ name, own }) => button("nlv-token", {
+    text: name, "aria-pressed": "false", "data-name": name,
+    "data-tip": `${tokenText(name, own)} as the query, in the place of a point; a click on the picture goes back to points`,
+  }));
+  const named = element("div", { class: "nlv-tokens", role: "group", "aria-label": "Tokens without a place as the query" }, ...tokens);
+  named.hidden = tokens.length === 0;
+  for (const one of tokens) one.addEventListener("click", () => on.token(one.dataset.name), { signal });
   const bar = element("div", { class: "nlv-query", role: "group", "aria-label": "Query" }, chip,
     moving ? element("label", { class: "nlv-field nlv-frame" }, element("span", { text: "Frame" }), frame, frameText) : null,
     element("label", { class: "nlv-field" }, element("span", { text: "y" }), y),
     element("label", { class: "nlv-field" }, element("span", { text: "x" }), x),
-    pin, moving ? play : null, read, hint);
+    pin, named, moving ? play : null, read, hint);
   let shown = { frame: 0, y: 0, x: 0 };
   let pinned = false;
 
@@ -71,12 +79,15 @@ export function createQueryBar(head, on, signal) {
       const typing = unfinished.has(field) || (hovering && field === focusedIn(bar));
       if (field.value !== text && !typing) field.value = text;
     }
-    const what = hovering ? "hover" : pinned ? "pinned" : "free";
+    const spec = head.sources.find(({ key }) => key === state.view.source) ?? head.sources[0];
+    const token = tokenOf(spec, state.view) >= 0 ? state.view.token : null;
+    for (const one of tokens) one.setAttribute("aria-pressed", String(one.dataset.name === token));
+    const what = token ? `token ${token}` : hovering ? "hover" : pinned ? "pinned" : "free";
     if (chip.dataset.state !== what || chip.dataset.rule !== rule) {
       chip.dataset.state = what;
       chip.dataset.rule = rule;
       const hover = "Hovered";
-      chip.textContent = { hover, pinned: "Pinned", free: "Not pinned" }[what];
+      chip.textContent = { hover, pinned: "Pinned", free: "Not pinned" }[what] ?? `Query: ${token}`;
       if (rule && rule !== "as asked for") chip.dataset.tip = `Opening query: ${rule}`;
       else delete chip.dataset.tip;
     }

@@ -1,0 +1,343 @@
+"""Packs affinities into sections from which the browser derives any of their rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.bias import Bias, KeyBias, OffsetBias
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.key_sets import KeySets
+from nlviz.affinity.patches import PatchAffinity
+from nlviz.affinity.position_terms import AxisBias, PairBias
+from nlviz.affinity.split import MinusMean, centres, unary_normaliser
+from nlviz.affinity.support import ALL_KEYS, KINDS, Support
+from nlviz.affinity.variants import Variant
+from nlviz.clips.point import Point, Triple
+from nlviz.errors import NlvizError
+
+LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
+MOST_RUNS = 1 << 18  # numbers by which sets of keys are told
+FEW = 1 << 16  # numbers that are sent as float32 rather than float16
+COLUMN_LIMIT = 1 << 28  # queries x keys up to which normalisers are computed, for columns
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def packed_sources(
+    shown: Sequence[tuple[Variant, Affinity]],
+    arrays: Arrays,
+    *,
+    query: Point | Triple = (0.0, 0.0, 0.0),
+    limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """Pack what the browser needs for an affinity and its variants; return their entries.
+
+    Args:
+        shown: variants with their affinities, the block's own first.
+        arrays: where sections go.
+        query: whose row is sent where the browser cannot derive rows.
+        limit: bytes of embeddings, 16 MiB by default; sources take from it in order.
+    """
+    learned = shown[0][1]
+    packed: list[dict[str, Any]] = []
+    left: float = LIMIT if limit is None else limit
+    for variant, affinity in shown:
+        entry = _entry(variant, affinity, learned.prefix_name)
+        if packed and isinstance(affinity.support, KeySets) and affinity.support == learned.support:
+            entry["support"] = {"of": packed[0]["key"]}  # as long as its queries are many
+        derived = _of_learned(entry, learned, affinity, packed[0], arrays) if packed else None
+        if derived is None:
+            size = _size(affinity)
+            if _by_set(entry, affinity):
+                size = 2 * affinity.heads * (affinity.queries.size + 3 * affinity.keys.size)
+            fits = size <= left
+            left -= size if fits else 0
+            derived = _source(entry, affinity, query, arrays, fits=fits)
+        packed.append(derived)
+    return packed
+
+
+def packed_source(variant: Variant, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
+    """Pack what the browser needs for any row of an affinity; return the source's entry.
+
+    Raises:
+        NlvizError: when the browser cannot derive its rows.
+    """
+    if math.isinf(_size(affinity)):
+        raise NlvizError(f"rows of {affinity!r} are not derived in a browser; send them one by one")
+    return _source(_entry(variant, affinity, ""), affinity, (0.0, 0.0, 0.0), arrays, fits=True)
+
+
+def _entry(variant: Variant, affinity: Affinity, prefix_name: str) -> dict[str, Any]:
+    """Return what the header says of every variant, whichever way its rows are made."""
+    return {
+        "key": variant.key,
+        "label": variant.label,
+        "note": variant.note,
+        "pairwise": affinity.pairwise.name,
+        "signed": affinity.pairwise.signed,
+        "softmax": affinity.pairwise.softmax,
+        "part": variant.part,
+        "split": variant.split,
+        "difference": affinity.row_values == "difference",
+        "balanced": affinity.balanced,
+        "heads": affinity.heads,
+        "queries": _grid(affinity.queries),
+        "keys": _grid(affinity.keys),
+        "support": affinity.support.to_json(),
+        "reach": affinity.support.sentence(affinity.keys),
+        "prefix": affinity.keys.prefix,
+        "prefix_name": prefix_name,
+        "server": False,
+    }
+
+
+def _of_learned(
+    entry: dict[str, Any],
+    learned: Affinity,
+    affinity: Affinity,
+    first: dict[str, Any],
+    arrays: Arrays,
+) -> dict[str, Any] | None:
+    """Return a part that the browser derives from the block's own embeddings, or None.
+
+    They are sent once; what is added is a mean row, or the means that are subtracted.
+    """
+    if first["server"]:
+        return None
+    key = entry["key"]
+    if isinstance(affinity, MinusMean):
+        more: dict[str, Any] = {}
+        mean = affinity.mean[..., affinity.keys.prefix :].float().cpu()
+        if isinstance(affinity.support, KeySets):
+            # Of each set its own keys alone, one set after the other.
+            queries = _one_of_each(affinity.support, affinity.queries)
+            mask = affinity.support.mask(affinity.queries, affinity.keys, queries)
+            mean, more = mean[:, mask], {"mean_cells": True}
+        arrays[f"{key}.mean"] = mean.numpy()
+        if affinity.keys.prefix:
+            apart = affinity.mean[..., : affinity.keys.prefix].sum(-1)
+            more["mean_apart"] = f"{key}.mean_apart"
+            arrays[more["mean_apart"]] = apart.float().cpu().numpy()
+        return {**entry, "kind": "difference", "of": first["key"], "mean": f"{key}.mean", **more}
+    if entry["split"] != "query":
+        return None
+    if not (isinstance(learned, EmbeddedAffinity) and isinstance(affinity, EmbeddedAffinity)):
+        return None
+    for name, mean in centres(learned)._asdict().items():
+        arrays[f"{key}.{name}_mean"] = mean.float().cpu().numpy()
+    return {
+        **entry,
+        **{k: first[k] for k in ("kind", "scale", "theta", "phi")},
+        "theta_mean": f"{key}.theta_mean",
+        "phi_mean": f"{key}.phi_mean",
+        "bias": first["bias"]
+        if affinity.bias is learned.bias
+        else packed_bias(entry["key"], affinity.bias, arrays),
+        "log_normaliser": _normaliser(entry, affinity, arrays),
+    }
+
+
+def _one_of_each(support: Support, queries: TokenGrid) -> torch.Tensor:
+    """Return a query of each group, in the groups' order."""
+    groups = support.groups(queries)
+    order = groups.argsort(stable=True)
+    return order[torch.searchsorted(groups[order], torch.arange(int(groups.max()) + 1))]
+
+
+def _source(
+    entry: dict[str, Any],
+    affinity: Affinity,
+    query: Point | Triple,
+    arrays: Arrays,
+    *,
+    fits: bool,
+) -> dict[str, Any]:
+    key = entry["key"]
+    if isinstance(affinity, PatchAffinity) and fits:
+        return {**entry, **_patches(key, affinity, arrays)}
+    if isinstance(affinity, EmbeddedAffinity) and fits:
+        packed = _sets if _by_set(entry, affinity) else _embeddings
+        return {**entry, **packed(entry, affinity, arrays)}
+    name = f"{key}.row"
+    frame, y, x = query
+    index = affinity.queries.nearest(frame=frame, y=y, x=x)
+    row = affinity.rows([index])[:, 0].float().cpu()
+    placed = row[:, affinity.keys.prefix :]
+    mask = affinity.support.mask(affinity.queries, affinity.keys, torch.tensor([index]))
+    # Keys that the query does not reach have no weight rather than none at all: they are hatched.
+    arrays[name] = (placed if mask is None else placed.where(mask.cpu(), torch.nan)).numpy()
+    return {
+        **entry,
+        "support": ALL_KEYS.to_json(),  # the row is laid on all keys
+        "kind": "embedded",
+        "server": True,
+        "row": name,
+        "row_apart": float(row[:, : affinity.keys.prefix].sum(-1).mean()),
+        "scale": 1.0,
+    }
+
+
+def _size(affinity: Affinity) -> float:
+    """Return the bytes that the browser needs for rows; infinite where it cannot derive them."""
+    if isinstance(affinity, PatchAffinity):
+        return 4 * affinity.picture.numel()
+    if not isinstance(affinity, EmbeddedAffinity) or not _derived(affinity):
+        return math.inf
+    size = 2 * (affinity.theta.numel() + affinity.phi.numel())
+    return size if affinity.bias is None else size + 4 * affinity.bias.tensor.numel()
+
+
+def _derived(affinity: EmbeddedAffinity) -> bool:
+    """Whether the browser knows the support and the bias of an affinity."""
+    support, bias = affinity.support, affinity.bias
+    if isinstance(support, KeySets) and sum(map(len, support.runs)) > MOST_RUNS:
+        return False
+    known = bias is None or isinstance(bias, (KeyBias, OffsetBias, AxisBias, PairBias))
+    return known and isinstance(support, (*KINDS, KeySets))
+
+
+def _by_set(entry: dict[str, Any], affinity: Affinity) -> bool:
+    """Whether logits are a number for each set of keys and each of its keys: a unary part's."""
+    return entry["split"] == "shared" and isinstance(affinity.support, KeySets)
+
+
+def _sets(entry: dict[str, Any], affinity: EmbeddedAffinity, arrays: Arrays) -> dict[str, Any]:
+    """Pack logits that depend on the key and on the set that a query reaches, without theta."""
+    support, key, prefix = affinity.support, entry["key"], affinity.keys.prefix
+    queries = _one_of_each(support, affinity.queries)
+    mask = support.mask(affinity.queries, affinity.keys, queries)
+    logits = affinity.logits(queries).float().cpu()
+    zeros = {
+        "theta": (affinity.heads, affinity.queries.size, 1),
+        "phi": (affinity.heads, affinity.keys.size + prefix, 1),
+    }
+    arrays |= {f"{key}.{name}": np.zeros(shape, np.float16) for name, shape in zeros.items()}
+    arrays[f"{key}.bias"] = logits[..., prefix:][:, mask].numpy()
+    arrays[f"{key}.bias_apart"] = logits[..., :prefix].numpy()
+    return {
+        "kind": "embedded",
+        "scale": 1.0,
+        "theta": f"{key}.theta",
+        "phi": f"{key}.phi",
+        "bias": {"kind": "sets", "values": f"{key}.bias", "apart": f"{key}.bias_apart"},
+        "log_normaliser": _normaliser(entry, affinity, arrays),
+    }
+
+
+def _embeddings(
+    entry: dict[str, Any], affinity: EmbeddedAffinity, arrays: Arrays
+) -> dict[str, Any]:
+    key = entry["key"]
+    # Where they are few they keep their digits: places in pixels, the two vectors of a
+    # concatenation, the unary logits, small grids.
+    few = affinity.theta.shape[-1] <= 4 or entry["split"] == "shared"
+    few = few or affinity.theta.numel() + affinity.phi.numel() <= FEW
+    kind = torch.float32 if few else torch.float16
+    if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > 6e4:
+        kind = torch.float32
+    # Nobody points at a query without a place; keys without one take part in C.
+    names = {"theta": affinity.theta[:, affinity.queries.prefix :], "phi": affinity.phi}
+    for name, tensor in names.items():
+        arrays[f"{key}.{name}"] = tensor.to(kind).cpu().numpy()
+    return {
+        "kind": "embedded",
+        "scale": affinity.pairwise.scale,
+        "theta": f"{key}.theta",
+        "phi": f"{key}.phi",
+        "bias": packed_bias(entry["key"], affinity.bias, arrays),
+        "log_normaliser": _normaliser(entry, affinity, arrays),
+    }
+
+
+def packed_bias(key: str, bias: Bias | None, arrays: Arrays) -> dict[str, Any] | None:
+    """Pack what is added to the logits; return its kind and its sections, or None."""
+    if bias is None:
+        return None
+    name = f"{key}.bias"
+    numbers = bias.values if isinstance(bias, KeyBias) else bias.tensor
+    arrays[name] = numbers.float().cpu().numpy()
+    told: dict[str, Any] = {"kind": bias.kind, "values": name}
+    if isinstance(bias, OffsetBias):
+        told["step"] = bias.step
+        if bias.apart is not None:
+            told["apart"] = f"{name}_apart"
+            arrays[told["apart"]] = bias.apart.float().cpu().numpy()
+    if isinstance(bias, PairBias):
+        for part, of in (("rows", bias.row_of), ("columns", bias.column_of)):
+            told[part] = f"{name}_{part}"
+            arrays[told[part]] = of.int().cpu().numpy()
+    return told
+
+
+def packed_tokens(key: str, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
+    """Pack the rows of the queries without a place, as ``Affinity.map(token=...)`` has them."""
+    names, prefix = list(dict.fromkeys(affinity.token_names)), affinity.keys.prefix
+    if not names or 4 * affinity.heads * len(names) * affinity.keys.size > LIMIT:
+        return {}
+    rows = affinity.token_rows().float().cpu()
+    mask = affinity.support.mask_apart(affinity.queries, affinity.keys)
+    placed, apart, told = [], [], []
+    for name in names:
+        own = [n for n, one in enumerate(affinity.token_names) if one == name]
+        row = rows[:, own].mean(1)
+        reached = torch.ones(affinity.keys.size) > 0
+        if mask is not None:
+            reached = mask[own].any(0)[prefix:].cpu()
+        placed.append(row[:, prefix:].where(reached, torch.nan))
+        apart.append(row[:, :prefix])
+        told.append({"name": name, "own": len(own) > 1})
+    arrays[f"{key}.token_rows"] = torch.stack(placed, 1).numpy()
+    arrays[f"{key}.token_apart"] = torch.stack(apart, 1).numpy()
+    sections = {"token_rows": f"{key}.token_rows", "token_apart": f"{key}.token_apart"}
+    return {"tokens": told, **sections}
+
+
+def _normaliser(entry: dict[str, Any], affinity: Affinity, arrays: Arrays) -> str | None:
+    """Pack log C of every query, which columns need; return the section's name, or None."""
+    if not isinstance(affinity, EmbeddedAffinity) or not affinity.pairwise.softmax:
+        return None
+    pairs = affinity.queries.size * affinity.keys.size
+    if isinstance(affinity.support, KeySets):
+        pairs = int(affinity.support.counts(affinity.queries, affinity.keys).sum())
+    if pairs > COLUMN_LIMIT:
+        return None
+    shared = entry["split"] == "shared"
+    lse = unary_normaliser(affinity) if shared else affinity.log_normaliser
+    assert lse is not None  # softmax rows have one
+    name = f"{entry['key']}.log_normaliser"
+    arrays[name] = lse.float().cpu().numpy()
+    return name
+
+
+def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any]:
+    picture = affinity.picture
+    whole = bool((picture == picture.to(torch.uint8)).all())
+    arrays[f"{key}.picture"] = picture.to(torch.uint8 if whole else torch.float32).numpy()
+    shares = None
+    if affinity.patch_sigma is not None:
+        shares = f"{key}.shares"
+        arrays[shares] = affinity.shares.float().numpy()
+    return {
+        "kind": "patch",
+        "picture": f"{key}.picture",
+        "patch": affinity.patch,
+        "h": affinity.h if math.isfinite(affinity.h) else None,  # JSON has no infinity
+        "step": affinity.step,
+        "offset": affinity.offset,
+        "noise_bias": 2 * affinity.sigma**2,
+        "spatial": affinity.spatial,
+        "shares": shares,
+    }
+
+
+def _grid(grid: TokenGrid) -> dict[str, Any]:
+    return {"shape": grid.shape, "stride": grid.stride, "origin": grid.origin}

@@ -1,0 +1,23 @@
+"""What is said of a token without a place whose row is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def token_sentence(token: str, names: Sequence[str]) -> str:
+    """Return what a map is that holds the row of a token without a place.
+
+    Args:
+        token: its name.
+        names: of all such tokens; where each frame has its own, a name stands there again.
+
+    >>> token_sentence("cls", ["cls", "registers.0"])
+    'From the class token (cls).'
+    >>> token_sentence("registers.0", ["cls", "cls", "registers.0", "registers.0"])
+    "From each frame's own token registers.0, over its frame."
+    """
+    if names.count(token) > 1:
+        called = "class token (cls)" if token == "cls" else f"token {token}"
+        return f"From each frame's own {called}, over its frame."
+    return f"From the {'class token (cls)' if token == 'cls' else f'token {token}'}."
