@@ -31,7 +31,7 @@ HOMONYMS = {
         "nlviz/web/payloads/denoise_view.py",
     },
     "pairwise": {
-        *("nlviz/captures/file_format.py", "nlviz/web/payloads/live_view.py"),
+        *("nlviz/captures/affinity_format.py", "nlviz/web/payloads/sources.py"),
         *("nlviz/zoo/warnings.py", "nlviz/networks/*", "nlviz/families/*"),
     },
 }
