@@ -25,9 +25,10 @@ class Variant:
             with.
         split: for the parts of the exact split, whether it is about the ``query`` or ``shared`` by
             all queries; None for all others.
+        term: which term of the logits is shown alone, where one is.
 
     >>> [variant.label for variant in VARIANTS if variant.part]
-    ['Pairwise', 'Unary', 'Minus mean']
+    ['Pairwise', 'Unary', 'Minus mean', 'Content', 'Position']
     """
 
     key: str
@@ -36,6 +37,7 @@ class Variant:
     caption: str = ""
     part: bool = False
     split: Literal["query", "shared"] | None = None
+    term: Literal["content", "position"] | None = None
 
 
 LEARNED = Variant("learned", "Learned", "f as the block computes it.")
@@ -89,7 +91,28 @@ MINUS_MEAN = Variant(
     part=True,
 )
 
-VARIANTS = (LEARNED, FEATURES, POSITION, UNTRAINED, PIXELS, PAIRWISE, UNARY, MINUS_MEAN)
+CONTENT_PART = Variant(
+    "content_part",
+    "Content",
+    "What queries and keys say alone: the block's rows without what is added for positions.",
+    "The block's rows without their position term",
+    part=True,
+    term="content",
+)
+POSITION_PART = Variant(
+    "position_part",
+    "Position",
+    "What the block adds for positions alone: its rows as if queries and keys said nothing.",
+    "The block's position term alone",
+    part=True,
+    term="position",
+)
+
+# New ones come last, so that number keys stay those that users know.
+VARIANTS = (
+    *(LEARNED, FEATURES, POSITION, UNTRAINED, PIXELS, PAIRWISE, UNARY, MINUS_MEAN),
+    *(CONTENT_PART, POSITION_PART),
+)
 
 
 def variant_of(key: str) -> Variant | None:

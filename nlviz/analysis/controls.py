@@ -23,14 +23,17 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.patches import patch_affinity
+from nlviz.affinity.position_share import has_terms, terms
 from nlviz.affinity.split import can_split, minus_mean, split
 from nlviz.affinity.variants import (
+    CONTENT_PART,
     FEATURES,
     LEARNED,
     MINUS_MEAN,
     PAIRWISE,
     PIXELS,
     POSITION,
+    POSITION_PART,
     UNARY,
     UNTRAINED,
     VARIANTS,
@@ -83,7 +86,9 @@ def variants(capture: Capture, block: str) -> list[Variant]:
     rows = groups * affinity.heads * (affinity.keys.size + affinity.keys.prefix)
     if affinity.queries.size > 1 and (groups == affinity.queries.size or rows > MOST_MEANS):
         # The mean row of a query that shares its keys with no other is its own.
-        missing |= {variant for variant in VARIANTS if variant.part}
+        missing |= {PAIRWISE, UNARY, MINUS_MEAN}
+    if not has_terms(affinity):
+        missing |= {CONTENT_PART, POSITION_PART}
     return [variant for variant in VARIANTS if variant not in missing]
 
 
@@ -205,6 +210,8 @@ _MAKERS: dict[Variant, Callable[[Capture, str], Affinity]] = {
     PAIRWISE: lambda capture, block: split(capture.affinities[block]).pairwise,
     UNARY: lambda capture, block: split(capture.affinities[block]).unary,
     MINUS_MEAN: lambda capture, block: minus_mean(capture.affinities[block]),
+    CONTENT_PART: lambda capture, block: terms(capture.affinities[block]).content,
+    POSITION_PART: lambda capture, block: terms(capture.affinities[block]).position,
 }
 
 

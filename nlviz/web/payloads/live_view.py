@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.position_share import position_share
 from nlviz.affinity.split import SAME_RANKING
 from nlviz.affinity.variants import Variant
 from nlviz.analysis.controls import variant_affinity, variants
@@ -145,6 +146,12 @@ def _note(affinity: Affinity) -> str | None:
     """Return what a reader must know of the block's affinity, if anything."""
     told = [SAME_RANKING] if affinity.pairwise.name == "concatenation" else []
     told += [affinity.note] if affinity.note else []
+    share = position_share(affinity)
+    if share is not None:
+        told.append(
+            f"Of what varies in the logits of a row, {100 * share:.0f} % is position (what is "
+            f"added) and {100 - round(100 * share)} % content (queries and keys)."
+        )
     return " ".join(told) or None
 
 

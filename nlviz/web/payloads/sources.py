@@ -61,8 +61,32 @@ def packed_sources(
             fits = size <= left
             left -= size if fits else 0
             derived = _source(entry, affinity, query, arrays, fits=fits)
+            _share_sections(derived, affinity, learned, packed, arrays)
         packed.append(derived)
     return packed
+
+
+def _share_sections(
+    derived: dict[str, Any],
+    affinity: Affinity,
+    learned: Affinity,
+    packed: Sequence[dict[str, Any]],
+    arrays: Arrays,
+) -> None:
+    """Leave out sections that were sent with the block's own affinity, the same tensors."""
+    if not (isinstance(affinity, EmbeddedAffinity) and isinstance(learned, EmbeddedAffinity)):
+        return
+    if not packed or packed[0]["server"] or derived["server"] or derived["split"]:
+        return
+    own = packed[0]
+    for name in ("theta", "phi"):
+        if getattr(affinity, name) is getattr(learned, name):
+            del arrays[derived[name]]
+            derived[name] = own[name]
+    if affinity.bias is not None and affinity.bias is learned.bias:
+        for section in [v for v in derived["bias"].values() if v in arrays]:
+            del arrays[section]
+        derived["bias"] = own["bias"]
 
 
 def packed_source(variant: Variant, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
@@ -87,6 +111,7 @@ def _entry(variant: Variant, affinity: Affinity, prefix_name: str) -> dict[str, 
         "softmax": affinity.pairwise.softmax,
         "part": variant.part,
         "split": variant.split,
+        "term": variant.term,
         "difference": affinity.row_values == "difference",
         "balanced": affinity.balanced,
         "heads": affinity.heads,

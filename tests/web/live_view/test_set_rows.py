@@ -15,6 +15,7 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.position_share import terms
 from nlviz.affinity.position_terms import PairBias
 from nlviz.affinity.split import minus_mean, split
 from nlviz.affinity.variants import Variant
@@ -49,6 +50,8 @@ def add_sets(cases: Cases) -> None:
     for learned in made:
         parts: dict[str, Affinity] = {learned.name: learned}
         if learned.pairwise.softmax:
+            content, position = terms(learned)
+            parts |= {"sets content": content, "sets position": position}
             parts |= {"sets pairwise": split(learned).pairwise, "sets unary": split(learned).unary}
         parts[f"{learned.name} minus mean"] = minus_mean(learned)
         kinds: dict[str, Literal["query", "shared"]] = {"pairwise": "query", "unary": "shared"}

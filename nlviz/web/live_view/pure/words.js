@@ -269,8 +269,10 @@ export function formulaOf(spec) {
   }
   // Features play no part there: a Gaussian of the distance, whose width is matched to the block's rows.
   if (spec.key === "position") return { f: "exp(−|i−j|²/2s²)", name: "Gaussian of the distance in the picture" };
+  if (spec.term === "position") return { f: "exp(b<sub>ij</sub>)", name: "position alone" };
   const kind = PAIRWISE[spec.pairwise] ?? { f: "f", name: spec.pairwise };
   const f = PARTS_F[spec.split]?.[spec.pairwise];
+  if (!f && spec.bias && spec.softmax) return { ...kind, f: kind.f.replace(/\)$/, " + b<sub>ij</sub>)") };
   return f ? { f, name: `${spec.label.toLowerCase()} part` } : kind;
 }
 
