@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,10 +14,10 @@ from nlviz.captures.reading import Readings
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import AnyAdapter, Prepared
 from nlviz.families.reading.product_affinity import product_affinity
-from nlviz.families.reading.token_layout import NoLayout, token_layout
+from nlviz.families.reading.token_layout import NoLayout, TokenLayout, token_layout
 from nlviz.networks.acting_hooks import with_hooks
 from nlviz.networks.attention.out_of_sight import out_of_sight
-from nlviz.networks.attention.places import Factors, TokenPlaces, places_of_products
+from nlviz.networks.attention.places import Factors, places_of_products
 from nlviz.networks.attention.products import AttentionProduct
 from nlviz.networks.attention.watch import PART, Seen
 from nlviz.networks.calls import block_and_run
@@ -79,9 +79,7 @@ def read_attention(
         try:
             if product.fault:
                 raise BlockRefused(f"{name} is not shown: {product.fault}")
-            q, k = _places(product, factors)
-            values = None if isinstance(factors, str) else factors.values.get(product.number)
-            layout = token_layout(q, k, size, values)
+            layout = _layout(product, factors, seen.order, size)
             affinity = product_affinity(
                 name, product, layout, prepared, token_names=names, prefix_name=_called(names)
             )
@@ -146,7 +144,17 @@ def wanted(blocks: Container[str] | None) -> set[str] | None:
     return {name.partition(PART)[0] for name in blocks}  # type: ignore[attr-defined]
 
 
-def _places(product: AttentionProduct, factors: Factors | str) -> tuple[TokenPlaces, TokenPlaces]:
+def _layout(
+    product: AttentionProduct,
+    factors: Factors | str,
+    order: Sequence[str],
+    size: tuple[int, int, int],
+) -> TokenLayout:
+    """Return where the tokens of a product lie; it is found once for a shape.
+
+    Raises:
+        NoLayout: when that is not known, or they are no map.
+    """
     if isinstance(factors, str):
         raise NoLayout(f"where its tokens lie could not be followed ({factors})")
     if product.number < 0:
@@ -154,10 +162,22 @@ def _places(product: AttentionProduct, factors: Factors | str) -> tuple[TokenPla
             "its weights come from no product of queries and keys (from a layer of their own, or a "
             "distance), so which pixel a row is about is not known"
         )
-    if product.number not in factors.of:
+    n = product.number
+    if n not in factors.of or factors.order[: n + 1] != tuple(order[: n + 1]):
         raise NoLayout("where its tokens lie could not be followed to it")
-    q, k = factors.of[product.number]
-    return (k, q) if product.swapped else (q, k)
+    kept = n, product.swapped
+    if kept not in factors.read:
+        q, k = factors.of[n]
+        q, k = (k, q) if product.swapped else (q, k)
+        try:
+            factors.read[kept] = token_layout(q, k, size, factors.values.get(n))
+        except NoLayout as error:
+            factors.read[kept] = str(error)
+    found = factors.read[kept]
+    if isinstance(found, str):
+        raise NoLayout(found)
+    assert isinstance(found, TokenLayout)
+    return found
 
 
 def _receipt(name: str, product: AttentionProduct, heads: int) -> Receipt | None:

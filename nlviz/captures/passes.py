@@ -83,7 +83,8 @@ class Runner:
         with self.hold(), torch.no_grad():
             with acting_hooks(net) as acting, watched(net, keep=wanted(blocks)) as watch:
                 output = self.run(prepared, None)
-            factors = factors_of(net, prepared, acting, settings(net))
+            key = settings(net), tuple(watch.seen.order)
+            factors = factors_of(net, prepared, acting, key)
         found = read_attention(self.adapter, net, watch.seen, factors, prepared)
         return Pass(output, found, notes=_plain_form(net))
 

@@ -101,10 +101,10 @@ def covered(architecture: Architecture) -> Covered:
     torch.manual_seed(0)
     net = architecture.build().eval()
     for name, parameter in net.named_parameters():
-        if parameter.numel() < SMALL:
-            parameter.data.add_(torch.randn_like(parameter) * 0.05)
-        elif _QUERIES.search(name):
+        if _QUERIES.search(name) and parameter.dim() > 1:
             parameter.data.mul_(SHARPER)
+        elif parameter.numel() < SMALL:
+            parameter.data.add_(torch.randn_like(parameter) * 0.05)
     assert architecture.spec.sides is not None
     size = (architecture.frames, *architecture.spec.sides, 3)
     clip = Clip.from_frames(np.random.default_rng(0).integers(0, 256, size, np.uint8))
@@ -113,11 +113,26 @@ def covered(architecture: Architecture) -> Covered:
         capture = model.capture(clip)
     except NlvizError as error:
         return Covered(architecture, None, {"": str(error)})
-    own = _own_weights(net, model, clip)
-    pairs = [(a, own[name]) for name, a in capture.affinities.items() if name in own]
-    differences = [_apart(a, weights) for a, weights in pairs]
+    differences = _differences(net, model, clip)
     largest = max(differences) if differences else None
     return Covered(architecture, capture, dict(capture.refused), largest, len(differences))
+
+
+def _differences(net: nn.Module, model: Model, clip: Clip) -> list[float]:
+    """Return how far each block's rows are from the network's own weights, in double precision.
+
+    Another order of sums rounds otherwise, and layer by layer that grows: in single precision
+    two ways to run one network differ by more than rows do from either.
+    """
+    net.double()
+    try:
+        found = model.capture(clip).affinities
+        own = _own_weights(net, model, clip)
+    except (NlvizError, RuntimeError):  # numbers that are written in single precision
+        net.float()
+        found = model.capture(clip).affinities
+        own = _own_weights(net, model, clip)
+    return [_apart(a, own[name]) for name, a in found.items() if name in own]
 
 
 def coverage_table(rows: Sequence[Covered]) -> str:
@@ -169,20 +184,20 @@ def _own_weights(net: Any, model: Model, clip: Clip) -> dict[str, Tensor]:
     """Return the weights that a network computes where it is told to give them, by block."""
     prepared = model.prepared(clip)
     found: dict[str, Tensor] = {}
+    tensor = prepared.tensor.to(next(net.parameters()).dtype)
     with torch.no_grad():
         if hasattr(net, "set_attn_implementation"):
             net.set_attn_implementation("eager")
             net.config.output_attentions = True
-            output = prepared.call(net, prepared.tensor)
+            output = prepared.call(net, tensor)
             given = [x for x in getattr(output, "attentions", None) or () if x is not None]
-            names = [
-                n for n in model.blocks if "temporal" not in n and not n.startswith("predictor")
-            ]
+            beside = ("temporal", "predictor", "head")  # what the output does not list
+            names = [n for n in model.blocks if not any(part in n for part in beside)]
             if len(given) == len(names):
                 found = dict(zip(names, given, strict=True))
         else:
             with _unfused(net, found):
-                prepared.call(net, prepared.tensor)
+                prepared.call(net, tensor)
     return found
 
 
@@ -224,12 +239,15 @@ def _apart(affinity: Affinity, weights: Tensor) -> float:
     rows = affinity.token_rows().double()
     if affinity.queries.size > 1:  # one cell for the whole picture stands for a class token
         rows = torch.cat([rows, affinity.rows(range(affinity.queries.size)).double()], 1)
+    if weights.dim() < 3:
+        return float("nan")
     if weights.shape[-3:] == rows.shape and weights.numel() == rows.numel():
         in_order = float((weights.reshape(rows.shape) - rows).abs().max())
         if in_order < 1e-3:
             return in_order
     ours = rows.flatten(1)
-    theirs = weights.transpose(0, 1).flatten(1).double()
+    axis = next((i for i in (-3, 1) if weights.shape[i] == affinity.heads), -3)
+    theirs = weights.movedim(axis, 0).flatten(1).double()
     if len(ours) != len(theirs):
         return float("nan")
     most = min(ours.shape[1], theirs.shape[1])

@@ -16,6 +16,7 @@ ALL = (
     "video_network",
     "loading",
     "capture",
+    "attention",
     "start_up",
     "hover",
     "correspondence",

@@ -15,6 +15,7 @@ SECTIONS = {
     "block": "The non-local block",
     "video_network": "A video network with five blocks",
     "capture": "Captures, and the command line",
+    "attention": "Attention of every layer",
     "loading": "Files of weights",
     "hover": "Hovering in the browser",
     "start_up": "The app's first page",

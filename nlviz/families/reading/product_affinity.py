@@ -306,10 +306,10 @@ def _check(found: Affinity, product: AttentionProduct, layout: TokenLayout) -> N
     placed = found.rows([cell - prefix for cell in cells if cell >= prefix])
     apart = found.token_rows() if min(cells) < prefix else None
     at = 0
+    own = _rows_of(product, layout, picked)
     for index, cell in zip(picked, cells, strict=True):
-        g, n = divmod(index, queries)
-        entries = torch.from_numpy(layout.entries[g])
-        theirs = product.rows(entries, torch.tensor([n]))[:, 0]
+        g = index // queries
+        theirs = own[index]
         wanted = theirs.new_zeros(len(theirs), layout.keys.size)
         wanted[:, torch.from_numpy(layout.keys.cell[g])] = theirs
         if cell < prefix and apart is not None:
@@ -323,3 +323,17 @@ def _check(found: Affinity, product: AttentionProduct, layout: TokenLayout) -> N
                 f"rows laid on the picture must be those that the network computed, they are off "
                 f"by {error:.1g} of their largest weight"
             )
+
+
+def _rows_of(
+    product: AttentionProduct, layout: TokenLayout, picked: Sequence[int]
+) -> dict[int, Tensor]:
+    """Return rows of a product, (heads, keys of a group), by group and query in one number."""
+    queries = layout.queries.cell.shape[1]
+    found: dict[int, Tensor] = {}
+    for g in sorted({index // queries for index in picked}):
+        numbers = [index for index in picked if index // queries == g]
+        entries = torch.from_numpy(layout.entries[g])
+        rows = product.rows(entries, torch.tensor(numbers) % queries)
+        found.update(zip(numbers, rows.unbind(1), strict=True))
+    return found

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from torch import Tensor
@@ -29,6 +30,7 @@ _ONE_OPERATION = ("attention", "flash", "attn", "xformers")
 _NOT_ONE = frozenset(("scaled_dot_product_attention", "multi_head_attention_forward"))
 
 
+@cache
 def name_of(func: Callable[..., Any]) -> str:
     """Return the name of a function without marks of being in place or a method.
 
@@ -72,6 +74,7 @@ def in_order(
     return tuple(found), rest
 
 
+@cache
 def one_operation(func: Callable[..., Any]) -> str:
     """Return the name of a function that computes attention in one operation, or nothing.
 

@@ -9,7 +9,7 @@ and rows do not, the product is one of channels, which is no map of places.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,10 +48,14 @@ class Factors:
     Attributes:
         of: queries and keys of each product.
         values: what each attention sums; missing where no product with values was seen.
+        order: which function computed each product in which module.
+        read: what was made of them, by number, where somebody keeps it.
     """
 
     of: Mapping[int, tuple[TokenPlaces, TokenPlaces]]
     values: Mapping[int, TokenPlaces]
+    order: tuple[str, ...] = ()
+    read: dict[Any, Any] = field(default_factory=dict)
 
 
 def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor: Tensor) -> Factors:
@@ -109,7 +113,11 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
         return _placed(each, number in of_channels)
 
     summed = [n for n in numbers if all(len(found[n]) == 3 for found in passes.values())]
-    return Factors({n: (part(n, 0), part(n, 1)) for n in numbers}, {n: part(n, 2) for n in summed})
+    return Factors(
+        {n: (part(n, 0), part(n, 1)) for n in numbers},
+        {n: part(n, 2) for n in summed},
+        tuple(watch.seen.order),
+    )
 
 
 def _all_apart(ramp_of: Mapping[str, Tensor]) -> Tensor:

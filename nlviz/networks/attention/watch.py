@@ -69,12 +69,14 @@ class Seen:
         products: in the order in which they ended.
         factors: of a pass on positions: of each product its factors, by its number.
         values: of a pass on positions: what each attention sums, by the same number.
+        order: of each product by its number, which function computed it in which module.
         unread: by module, what was seen in it of an attention that cannot be read.
     """
 
     products: list[AttentionProduct] = field(default_factory=list)
     factors: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     values: dict[int, Tensor] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
 
 
@@ -115,7 +117,6 @@ class WatchAttention(TorchFunctionMode):
         self._joined = JoinedTags()
         self._open: dict[int, First] = {}
         self._calls: Counter[str] = Counter()
-        self._products = 0
 
     @property
     def module(self) -> str:
@@ -167,7 +168,7 @@ class WatchAttention(TorchFunctionMode):
         q, k, v = (given[name] for name in _FUSED[:3])
         if self._silent():
             return torch.zeros_like(func(*args, **options))
-        number, self._products = self._products, self._products + 1
+        number = self._number(name_of(func))
         if given.get("enable_gqa") and k.shape[-3] != q.shape[-3]:
             k, v = grouped(k, v, q.shape[-3])
         if self.positions:
@@ -196,15 +197,14 @@ class WatchAttention(TorchFunctionMode):
             terms=terms,
             causal=bool(given.get("is_causal")),
         )
-        # The values are looked at behind the product, so they are copied before it.
         values = v.expand(*batch, *v.shape[-2:]).reshape(-1, *v.shape[-2:])
         output = func(*args, **options)
         if given.get("dropout_p"):
             note = "Dropout was left on in its product: these are the weights before it."
-            self.seen.products.append(replace(product, note=note))
-            return output
-        y = output.reshape(-1, *output.shape[-2:])
-        self.seen.products.append(checked(product, values, y))
+            found = replace(product, note=note)
+        else:
+            found = checked(product, values, output.reshape(-1, *output.shape[-2:]))
+        self.seen.products.append(found)
         return output
 
     def _product(
@@ -214,7 +214,7 @@ class WatchAttention(TorchFunctionMode):
         args: tuple[Any, ...],
         given: dict[str, Any],
     ) -> Any:
-        number, self._products = self._products, self._products + 1
+        number = self._number(name_of(func))
         if self.positions and found.plain:
             self.seen.factors[number] = (
                 found.laid_out("x", (found.batch, found.rows, found.summed)),
@@ -261,8 +261,7 @@ class WatchAttention(TorchFunctionMode):
         if not isinstance(dim, int) or not isinstance(output, Tensor):
             return output
         if joined is not None:
-            found = joined.normalised(dim)
-            if found is not None:
+            if (found := joined.normalised(dim)) is not None:
                 self._joined.set(output, found)
                 for part in found.parts:
                     self._open[id(part.tag.first)] = part.tag.first
@@ -272,12 +271,12 @@ class WatchAttention(TorchFunctionMode):
         elif tag is not None and isinstance(logits, Tensor):
             tag = self._read_off(logits, tag)
             tag = normalised(tag, dim)
-        square = output.dim() == 2 and output.shape[0] == output.shape[1]
-        if tag is None and (output.dim() > 2 or square) and self._wanted(self.module):
+        large = output.dim() > 2 or (output.dim() == 2 and output.shape[0] == output.shape[1])
+        if tag is None and large and self._wanted(self.module):
             tag = tag_of_weights(output, dim, self.module)
         if tag is not None:
             self._set(output, tag)
-            if output.dim() > 2 or tag.first.size[1] == tag.first.size[2]:
+            if large:
                 self._open[id(tag.first)] = tag.first
         return output
 
@@ -339,8 +338,7 @@ class WatchAttention(TorchFunctionMode):
     ) -> None:
         """Give what an operation returned the tag of what went in."""
         if isinstance(output, Tensor) and name == "cat" and not self.positions:
-            self._joined.join(args, options, output, self._tag)
-            return
+            return self._joined.join(args, options, output, self._tag)
         for part, own in self._joined.taken(name, args, output):
             self._set(part, own)
         at = next((i for i, x in enumerate(args[:3]) if self._tag(x) is not None), None)
@@ -375,15 +373,18 @@ class WatchAttention(TorchFunctionMode):
         """Say of each softmax that no product with values followed that it is not read."""
         for first in self._open.values():
             what = "a product" if first.number >= 0 else "what is no product of queries and keys"
-            self.seen.unread.setdefault(
-                first.module, f"a softmax of {what}, and sums no values with it in a known form"
-            )
+            why = f"a softmax of {what}, and sums no values with it in a known form"
+            self.seen.unread.setdefault(first.module, why)
 
     def _of_channels(self, number: int, q: Tensor) -> bool:
         """Check whether a product is one of channels, on positions."""
         if self.by_channel is not None and self.by_channel(q):
             self.of_channels.add(number)
         return number in self.of_channels
+
+    def _number(self, name: str) -> int:
+        self.seen.order.append(f"{name} in {self.module}")
+        return len(self.seen.order) - 1
 
     def _silent(self) -> bool:
         """Check whether the attention that runs returns zeros."""
@@ -399,8 +400,7 @@ class WatchAttention(TorchFunctionMode):
         return self._tags.of(x)
 
     def _set(self, x: Tensor, tag: Tag) -> None:
-        version = 0 if x.is_inference() else x._version
-        self._tags.set(x, replace(tag, version=version))
+        self._tags.set(x, replace(tag, version=0 if x.is_inference() else x._version))
 
 
 @contextmanager
