@@ -55,7 +55,7 @@ def chosen(now: Choices) -> Network | None:
         path = now.weights.path()
     elif now.weights_path:
         path = Path(now.weights_path).expanduser()
-        if not path.is_file():
+        if not (path.is_file() or nlviz.zoo.is_transformers(str(path))):
             raise nlviz.NlvizError(f"there is no file {now.weights_path}")
     else:
         return None
@@ -88,7 +88,8 @@ def _draw_named(now: Choices) -> None:
         format_func=_label,
         label_visibility="collapsed",
         accept_new_options=True,
-        help="A name of the list, or timm/ and the name of a transformer of timm, typed here",
+        help="A name of the list, timm/ and the name of a transformer of timm, or hf: and the name "
+        "of one of transformers, typed here",
     )
     if not (about := _question(now.model)):
         return
@@ -104,6 +105,8 @@ def _question(name: str) -> str:
     """Return what must be known before a network is downloaded; empty where it is here."""
     if nlviz.zoo.is_timm(name):
         return nlviz.zoo.timm_download(name)
+    if name.startswith("hf:"):
+        return nlviz.zoo.transformers_download(name)
     card = nlviz.zoo.CARDS.get(name)
     return "" if card is None or nlviz.zoo.is_here(card) else _about(card)
 

@@ -38,7 +38,11 @@ RateOption = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str, typer.Option(help="A name that `nlviz models` prints, or your own MODULE:FUNCTION.")
+    str,
+    typer.Option(
+        help="A name that `nlviz models` prints, hf:OWNER/NAME or the folder of a transformer, or "
+        "your own MODULE:FUNCTION."
+    ),
 ]
 WeightsOption = Annotated[
     str | None, typer.Option(help="A file of weights, in place of a model's name.")

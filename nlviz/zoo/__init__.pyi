@@ -12,5 +12,7 @@ from .load import parsed_flags as parsed_flags
 from .source import ModelSource as ModelSource
 from .timm import is_timm as is_timm
 from .timm import timm_download as timm_download
+from .transformers import is_transformers as is_transformers
+from .transformers import transformers_download as transformers_download
 
 __all__: list[str]

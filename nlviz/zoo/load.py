@@ -56,8 +56,9 @@ def load_model(
     Weights that are not bundled are downloaded when first asked for, and kept.
 
     Args:
-        name: one of ``list_models()``, ``timm/`` and the name of a transformer of timm, the path
-            of a file or of a folder with shards, or ``MODULE:FUNCTION``, a function that returns a
+        name: one of ``list_models()``, ``timm/`` and the name of a transformer of timm, ``hf:``
+            and the name of one of transformers, the path of a file or of a folder (of shards, or
+            that ``save_pretrained`` wrote), or ``MODULE:FUNCTION``, a function that returns a
             network.
         device: ``auto`` (default), ``cpu``, ``cuda`` or ``mps``.
         family: read the file in the layout of this family, rather than the first that knows it.

@@ -1,7 +1,7 @@
 """Names of models, and what they stand for: one switch for the library, the command line, the app.
 
-A name is read in this order: ``timm/NAME``, a name of the catalogue, an existing file, and
-``MODULE:FUNCTION``. Reading it loads nothing and runs nothing.
+A name is read in this order: ``timm/NAME``, a name of the catalogue, ``hf:NAME`` or a folder of
+transformers, an existing file, and ``MODULE:FUNCTION``. Reading it loads nothing and runs nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from nlviz.zoo.live_report import live_report
 from nlviz.zoo.published import card_for, completed, digest_fits, file_of
 from nlviz.zoo.python_models import built_by, is_function
 from nlviz.zoo.timm import is_timm, timm_model
+from nlviz.zoo.transformers import is_transformers, transformers_model
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class ModelSource(ABC):
         """Return what a model's name stands for; nothing is loaded.
 
         Args:
-            text: one of ``list_models()``, ``timm/`` and the name of a transformer of timm, the
-                path of a file or folder of weights, or ``MODULE:FUNCTION``.
+            text: one of ``list_models()``, ``timm/`` and the name of a transformer of timm, ``hf:``
+                and the name of one of transformers, the path of a file or folder of weights, or
+                ``MODULE:FUNCTION``.
 
         Raises:
             UnknownModel: when it is neither; the close names are listed.
@@ -73,6 +75,8 @@ class ModelSource(ABC):
             return Timm(name)
         if name in CARDS:
             return Bundled(name) if CARDS[name].weights else Published(name)
+        if is_transformers(name):
+            return Transformers(name)
         if Path(name).is_file():
             return WeightsFile(name)
         if is_function(name):
@@ -292,6 +296,18 @@ class Timm(_InMemory):
         to, half = pick_device(asked.device), half_precision(asked.autocast)
         self._without_flags(_given({"family": asked.family, **asked.flags}))
         model = timm_model(self.name, progress=asked.progress)
+        model.net.to(to)
+        model.autocast = half
+        return model
+
+
+class Transformers(_InMemory):
+    """A network of the library transformers: a folder that it saved, or ``hf:`` and a name."""
+
+    def _load(self, asked: _Request) -> Model:
+        to, half = pick_device(asked.device), half_precision(asked.autocast)
+        self._without_flags(_given({"family": asked.family, **asked.flags}))
+        model = transformers_model(self.name, progress=asked.progress)
         model.net.to(to)
         model.autocast = half
         return model
