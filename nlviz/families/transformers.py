@@ -37,8 +37,8 @@ _ANY_SIZE = frozenset(
     """dinov2 dinov2_with_registers dinov3_vit swin swinv2 maskformer-swin detr conditional_detr
     table-transformer rt_detr deformable_detr yolos hiera pvt_v2 segformer""".split()
 )
-# Their tables of positions have a row for each frame of training.
-_FRAMES_OF_TRAINING = frozenset(("videomae", "vivit"))
+# Their tables of positions, or their layers, hold the number of frames of training.
+_FRAMES_OF_TRAINING = frozenset(("timesformer", "videomae", "vivit"))
 _UNNAMED = "LABEL_"  # how the library calls classes that nobody named
 
 

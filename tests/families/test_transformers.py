@@ -248,6 +248,8 @@ def test_the_configuration_says_sizes_frames_and_labels() -> None:
     assert prepared.tensor.shape == (1, 3, 3, 30, 30) and prepared.order == (0, 2, 1, 3, 4)
     assert model.labels == ("swim", "run", "jump")
     assert capture.prediction(1)[0][0] in model.labels
+    with pytest.raises(NlvizError, match="takes clips of 3 frames, this one has 5"):
+        model.capture(noise_clip(5, 30, 40))
     videos = Model(small("videomae"))
     assert videos.input_spec is not None
     assert (videos.input_spec.sides, videos.input_spec.frames) == ((20, 28), 6)
