@@ -367,6 +367,8 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(_PRODUCTS, _product),
     **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), _nothing),
     **AXIS_RULES,
+    # Asked by an encoder that would drop padded tokens; where it is watched it does not.
+    "nested_tensor_from_mask_left_aligned": lambda func, args, kwargs: False,
     "setitem__": _written,
     "copy": _written,
 }

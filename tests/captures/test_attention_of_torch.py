@@ -76,9 +76,9 @@ def told(net: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
             handle.remove()
 
 
-def encoder(layers: int) -> nn.Module:
+def encoder(layers: int, *, nested: bool = False) -> nn.Module:
     layer = nn.TransformerEncoderLayer(WIDTH, HEADS, 24, batch_first=True)
-    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=nested)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,7 @@ def encoder(layers: int) -> nn.Module:
         (encoder(2), {}),
         (encoder(2), {"mask": CAUSAL, "is_causal": True}),
         (encoder(1), {"src_key_padding_mask": PADDING}),
+        (encoder(2, nested=True), {"src_key_padding_mask": PADDING}),
     ],
 )
 def test_rows_are_those_that_the_layer_gives_when_asked(
@@ -163,6 +164,17 @@ def test_windows_that_are_filled_up_hold_the_picture_alone(height: int, width: i
         assert max(affinity.queries.off) < 1e-6
         rows = torch.cat([affinity.token_rows(), affinity.rows(range(affinity.queries.size))], 1)
         assert np.allclose(rows.sum(-1), 1, atol=1e-5)
+
+
+def test_cells_that_are_cut_off_stay_and_what_fills_up_behind_them_does_not() -> None:
+    torch.manual_seed(0)
+    net = SwinTransformer([4, 4], 6, [1, 1, 2], [1, 2, 3], [7, 7], num_classes=2).eval()
+    spec = nlviz.InputSpec(sides=(100, 132), layout="frames")
+    model = Model(net, adapter=AttentionAdapter(), input_spec=spec)
+    capture = model.capture(noise_clip(1, 100, 132))
+    assert not capture.refused
+    shapes = [affinity.queries.shape for affinity in capture.affinities.values()]
+    assert shapes == [(1, 25, 33), (1, 13, 17), (1, 7, 9), (1, 7, 9)]
 
 
 def test_windows_of_a_clip_that_are_filled_up_hold_the_clip_alone() -> None:

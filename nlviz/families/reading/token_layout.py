@@ -164,7 +164,8 @@ def _inside(at: Array, size: tuple[int, int, int]) -> Array:
         gaps = np.diff(_lines(placed)) if len(placed) else placed
         if not len(gaps):
             continue
-        half = float(np.median(gaps)) / 2
+        # Where the last cell is cut off, what fills up behind it follows at its smaller gap.
+        half = float(gaps.min()) / 2
         beyond = half - min(half, 0.5) / 2  # of the edge: a cell of one pixel inside lies nearer
         with np.errstate(invalid="ignore"):
             found[(x < -0.5 - beyond) | (x > length - 0.5 + beyond)] = np.nan
