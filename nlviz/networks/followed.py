@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from nlviz.networks.followed_axes import AXIS_RULES, alike, on_meta, thin
+from nlviz.networks.followed_axes import AXIS_RULES, alike, on_meta, one_row, thin
 
 Rule = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -124,19 +124,14 @@ def _into(target: Any, found: Any) -> Any:
     if target.of_pairs:
         return target
     shared = [d for d in range(target.dim()) if alike([target], d)]
-    one_row = all(_one_row(found, d) for d in shared)
-    if not target.parts and not one_row:
+    same = all(one_row(found, d) for d in shared)
+    if not target.parts and not same:
         target.data = found.clone(memory_format=torch.contiguous_format)
         return target
-    if target.parts.intersection(shared) or not one_row:
+    if target.parts.intersection(shared) or not same:
         raise NotFollowed("writing into one row seen many times")
     thin(target, shared).copy_(thin(found, shared))
     return target
-
-
-def _one_row(x: Tensor, dim: int) -> bool:
-    """Check whether a tensor is the same all along an axis, whether or not it is stored so."""
-    return alike([x], dim) or bool((x == x.narrow(dim, 0, 1)).all())
 
 
 def _placed(value: Any, source: Placed | None = None) -> Any:

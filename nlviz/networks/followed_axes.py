@@ -12,7 +12,9 @@ computed once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -29,6 +31,17 @@ def alike(found: Sequence[Tensor], dim: int) -> bool:
     (True, False)
     """
     return all(x.dim() > dim and x.shape[dim] > 1 and x.stride(dim) == 0 for x in found)
+
+
+def one_row(x: Tensor, dim: int) -> bool:
+    """Return whether a tensor is the same all along an axis, whether or not it is stored so.
+
+    >>> one_row(torch.ones(3, 5), 0), one_row(torch.arange(3.0), 0)
+    (True, False)
+    """
+    if x.shape[dim] < 2 or alike([x], dim):
+        return x.shape[dim] > 1
+    return bool((x == x.narrow(dim, 0, 1)).all())
 
 
 def thin(x: Tensor, dims: Sequence[int]) -> Tensor:
@@ -196,17 +209,80 @@ def _padding(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x, pad = given["input"], [int(p) for p in given["pad"]]
     n = len(pad) // 2
     shape = list(x.shape)
-    lines = []
+    lines, bent = [], []
     for i in range(n):
         before, after = pad[2 * (n - 1 - i) : 2 * (n - 1 - i) + 2]
-        shape[x.dim() - n + i] += before + after
+        dim = x.dim() - n + i
+        if max(before, after) > 0 and not _straight(x, dim):
+            bent.append((dim, before, x.shape[dim]))
+        shape[dim] += before + after
         lines.append((1.0, -float(before)))
-    channels_last = alike([x], x.dim() - 1) and not alike([x], 1)
-    if n >= x.dim() - 1 and x.dim() > 2 and not channels_last:  # channels, too: without a place
+    if n >= x.dim() - 1 and x.dim() > 2 and not _channels_last(x):  # channels, too: no place
         inside = pad[: 2 * (x.dim() - 2)]
         y = _padding(func, (x, inside), {}) if any(inside) else x
         return torch.nn.functional.pad(y, [0] * len(inside) + pad[len(inside) :])
-    return _lines(x, shape, lines)
+    found = _lines(x, shape, lines)
+    for dim, before, count in bent:  # what is filled up there has no place
+        at = torch.arange(found.shape[dim], device=found.device) - before
+        kept = ((at >= 0) & (at < count)).to(found.dtype)
+        found = found * kept.reshape([-1 if d == dim else 1 for d in range(found.dim())])
+    return found
+
+
+class SameInAllPasses:
+    """Answers to questions that one pass on positions cannot answer by itself, in their order.
+
+    A pass in which every pixel has a number of its own is asked; the others are told.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[bool] = []
+        self._at = 0
+
+    @contextmanager
+    def one_pass(self) -> Iterator[None]:
+        """Answer as before, from the first question on, while the ``with`` block runs."""
+        self._at = 0
+        before = _ASKED.set(self)
+        try:
+            yield
+        finally:
+            _ASKED.reset(before)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the next question was answered in an earlier pass."""
+        return self._at < len(self.answers)
+
+    def answer(self, now: bool) -> bool:
+        """Return the answer to the next question: that of the first pass, or now's."""
+        if self._at == len(self.answers):
+            self.answers.append(now)
+        self._at += 1
+        return self.answers[self._at - 1]
+
+
+_ASKED: ContextVar[SameInAllPasses | None] = ContextVar("asked", default=None)
+
+
+def _channels_last(x: Tensor) -> bool:
+    """Whether channels come last, where all axes but the first are padded: they lie alike."""
+    asked = _ASKED.get()
+    if asked is not None and asked.answered:
+        return asked.answer(False)
+    now = one_row(x, x.dim() - 1) and not one_row(x, 1)
+    return now if asked is None else asked.answer(now)
+
+
+def _straight(x: Tensor, dim: int) -> bool:
+    """Whether places go on along an axis as they went; not where a roll joined its ends."""
+    asked = _ASKED.get()
+    if asked is not None and asked.answered:
+        return asked.answer(False)
+    steps = thin(x, [d for d in range(x.dim()) if d != dim and alike([x], d)]).diff(dim=dim)
+    limit = 1e-6 * float(steps.abs().max()) if steps.numel() else 0.0
+    now = steps.numel() == 0 or float((steps - steps.narrow(dim, 0, 1)).abs().max()) <= limit
+    return now if asked is None else asked.answer(now)
 
 
 def _patches(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

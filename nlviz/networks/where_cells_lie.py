@@ -22,6 +22,7 @@ from nlviz.affinity.grid import Axis
 from nlviz.networks.as_it_was import as_it_was
 from nlviz.networks.calls import Call, Calls, arguments
 from nlviz.networks.followed import NotFollowed, Placed
+from nlviz.networks.followed_axes import SameInAllPasses
 from nlviz.networks.hooks import recorded
 from nlviz.networks.places import Array, Cells, Places
 
@@ -54,11 +55,14 @@ class Walk:
         Raises:
             NotFollowed: when an operation's effect on positions is not known.
         """
-        self.passes: dict[str, Calls] = {}
-        for name, ramp in ramps(tensor).items():
+        ramp_of = ramps(tensor)
+        asked = SameInAllPasses()
+
+        def run(ramp: Tensor) -> Calls:
             with (
                 torch.no_grad(),
                 as_it_was(net, numbers=True),
+                asked.one_pass(),
                 recorded(net, modules) as calls,
                 entered(modules) as last,
             ):
@@ -71,8 +75,16 @@ class Walk:
                             raise
                         raise NotFollowed(f"{type(error).__name__}: {error}") from None
                     unended = {n: runs for n, runs in last.items() if n not in calls}
-                    calls = Calls({**{n: list(calls.runs(n)) for n in calls}, **unended})
-            self.passes[name] = calls
+                    return Calls({**{n: list(calls.runs(n)) for n in calls}, **unended})
+            return calls
+
+        first = run(ramp_of["mass"])
+        if asked.answers:
+            asked.answers.clear()
+            run(all_apart(ramp_of))
+            first = run(ramp_of["mass"])
+        rest = {name: run(ramp) for name, ramp in ramp_of.items() if name != "mass"}
+        self.passes: dict[str, Calls] = {"mass": first, **rest}
 
     def places(self, pick: Pick) -> Places:
         """Return where elements lie: of one call, its channels first."""
@@ -122,6 +134,19 @@ def ramps(tensor: Tensor) -> dict[str, Tensor]:
     one = torch.ones((1,) * len(shape), dtype=exact, device=tensor.device)
     ramps = {"mass": one, **lines, "yy": lines["y"] ** 2, "xx": lines["x"] ** 2}
     return {name: ramp.expand(shape).as_subclass(Placed) for name, ramp in ramps.items()}
+
+
+def all_apart(ramp_of: Mapping[str, Tensor]) -> Tensor:
+    """Return a picture in which every pixel has a number of its own.
+
+    >>> found = all_apart(ramps(torch.zeros(2, 3, 5, 7)))
+    >>> tuple(found.shape), len(found.as_subclass(Tensor).unique())
+    ((2, 3, 5, 7), 70)
+    """
+    t, y, x = (ramp_of[name].as_subclass(Tensor)[:, :1] for name in "tyx")  # of one channel
+    height, width = x.shape[-2:]
+    apart = x + y * width + t * width * height
+    return apart.expand(ramp_of["x"].shape).as_subclass(Placed)
 
 
 def measured(

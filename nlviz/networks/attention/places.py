@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from nlviz.networks.as_it_was import as_it_was
 from nlviz.networks.attention.watch import watched
 from nlviz.networks.followed import NotFollowed, Placed
-from nlviz.networks.followed_axes import alike, thin
+from nlviz.networks.followed_axes import SameInAllPasses, alike, thin
 from nlviz.networks.places import Array
-from nlviz.networks.where_cells_lie import ramps
+from nlviz.networks.where_cells_lie import all_apart, ramps
 
 APART = 1e-6  # positions of one token in two channels differ by less, in frames and pixels
 
@@ -85,10 +85,12 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     ramp_of = ramps(tensor)
     # Which products are of channels is seen where all places differ, and told to the other passes.
     of_channels: set[int] = set()
-    for name, ramp in {"all": _all_apart(ramp_of), **ramp_of}.items():
+    asked = SameInAllPasses()
+    for name, ramp in {"all": all_apart(ramp_of), **ramp_of}.items():
         with (
             torch.no_grad(),
             as_it_was(net, numbers=True),
+            asked.one_pass(),
             watched(net, positions=True) as watch,
         ):
             watch.of_channels = of_channels
@@ -118,14 +120,6 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
         {n: part(n, 2) for n in summed},
         tuple(watch.seen.order),
     )
-
-
-def _all_apart(ramp_of: Mapping[str, Tensor]) -> Tensor:
-    """Return a picture in which every pixel has a number of its own."""
-    x = ramp_of["x"]
-    _, w = x.shape[-2:]
-    y = ramp_of["y"] * w
-    return x + y + ramp_of["t"] * w * x.shape[-2]
 
 
 def _placed(found: Mapping[str, Tensor], of_channels: bool) -> TokenPlaces:

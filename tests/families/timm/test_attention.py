@@ -162,3 +162,38 @@ def test_the_output_is_the_same_bit_for_bit_and_a_silenced_block_changes_it() ->
     wanted = model.logits(CLIP)
     projection.weight.data.copy_(kept)
     torch.testing.assert_close(model.logits(CLIP, bypass=name), wanted)
+
+
+@pytest.mark.parametrize("of", ["timm", "torchvision"])
+def test_windows_at_sizes_that_they_do_not_divide(of: str) -> None:
+    """What fills windows up has no place, and merging an odd row goes on in its line."""
+    sides = (44, 60)
+    if of == "timm":
+        from timm.models.swin_transformer import SwinTransformer
+
+        net = stirred(
+            SwinTransformer(
+                img_size=sides,
+                patch_size=4,
+                window_size=4,
+                embed_dim=12,
+                depths=(2, 2),
+                num_heads=(2, 3),
+                num_classes=5,
+                strict_img_size=False,
+            )
+        )
+    else:
+        from torchvision.models.swin_transformer import SwinTransformer as Torchs
+
+        net = stirred(Torchs([4, 4], 12, [2, 2], [2, 3], [4, 4], num_classes=5))
+    spec = nlviz.InputSpec(sides=sides, layout="frames")
+    capture = nlviz.capture(net, noise_clip(1, *sides), input_spec=spec)
+    assert not capture.refused
+    found = [a.queries for a in capture.affinities.values()]
+    assert [q.shape for q in found] == 2 * [(1, 11, 15)] + 2 * [(1, 6, 8)]
+    assert [q.origin for q in found] == 2 * [(0, 1.5, 1.5)] + 2 * [(0, 3.5, 3.5)]
+    assert all(q.off == (0, 0, 0) for q in found)
+    for affinity in capture.affinities.values():
+        rows = affinity.rows(range(affinity.queries.size))
+        torch.testing.assert_close(rows.sum(-1), torch.ones(rows.shape[:2]))
