@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.captures.attention import factors_of, read_attention, wanted
-from nlviz.captures.placing import placed, settings
+from nlviz.captures.placing import found_before, placed, settings
 from nlviz.captures.reading import Readings, distinct, read
 from nlviz.captures.walking import walked
 from nlviz.clips.detections import Detection
@@ -90,6 +90,7 @@ class Runner:
 
     def _read(self, prepared: Prepared) -> Pass:
         with self.hold(), torch.no_grad():
+            found_before(self.adapter, self.net, prepared)
             with acting_hooks(self.net) as acting, self.recording() as calls:
                 output = self.run(prepared, None)
             calls = placed(self.adapter, self.net, calls, prepared, acting)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nlviz.families.reading.adapter import AnyAdapter
 from nlviz.families.reading.prepared import Prepared
-from nlviz.networks.acting_hooks import with_hooks
+from nlviz.networks.acting_hooks import has_hooks, with_hooks
 from nlviz.networks.calls import Call, Calls
 from nlviz.networks.followed import NotFollowed
 from nlviz.networks.places import Cells, NoLattice, Places, lattice
@@ -68,6 +68,16 @@ def placed(
         ]
 
     return Calls({name: with_place(name) for name in calls})
+
+
+def found_before(adapter: AnyAdapter, net: nn.Module, prepared: Prepared) -> None:
+    """Find where the cells of all blocks lie before the forward pass whose values count.
+
+    What a user's code keeps of the last pass is then of that one. A network with hooks must run
+    first, as only that shows which of them take part.
+    """
+    if adapter.traces and not has_hooks(net):
+        _known(adapter, net, prepared, set())
 
 
 def _known(adapter: AnyAdapter, net: nn.Module, prepared: Prepared, acting: set[int]) -> _Found:

@@ -88,6 +88,15 @@ def with_hooks(net: nn.Module, acting: set[int]) -> Iterator[None]:
             hooks.update(before)
 
 
+def has_hooks(net: nn.Module) -> bool:
+    """Check whether a network has hooks of its forward pass, anybody's.
+
+    >>> has_hooks(nn.ReLU())
+    False
+    """
+    return any(_hooks(net))
+
+
 def _hooks(net: nn.Module) -> list[dict[int, Callable[..., Any]]]:
     """Return the hooks of all modules; those of what was scripted are not Python's."""
     modules = [m for m in net.modules() if not isinstance(m, torch.jit.ScriptModule)]

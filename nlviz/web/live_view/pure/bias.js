@@ -93,7 +93,7 @@ function pairBias({ data, shape: [heads, rows, columns] }, _, prefix, bias, arra
 
 /** Numbers of all sets, each holding its own keys alone; what all queries of a set share. */
 function setBias({ data, shape: [heads, each] }, _keys, prefix, bias, array, spec) {
-  const { group, groups, placeInGroup } = supportOf(spec);
+  const { group, groups = 1, placeInGroup = (_, key) => key } = supportOf(spec);
   const before = array(bias.apart).data;
   const base = (head) => (heads === 1 ? 0 : head);
   return {

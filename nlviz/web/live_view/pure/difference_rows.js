@@ -36,8 +36,8 @@ export function differenceRows(spec, base, array) {
   const { data, shape } = array(spec.mean);
   const [heads] = shape;
   const support = supportOf(spec);
-  const { group } = support;
-  const place = spec.mean_cells ? support.placeInGroup : (g, key) => g * shape[2] + key;
+  const { group, placeInGroup } = support;
+  const place = spec.mean_cells && placeInGroup ? placeInGroup : (g, key) => g * shape[2] + key;
   const size = data.length / heads;
   const groups = spec.mean_cells ? support.groups : shape[1];
   let scratch = new Float32Array(0);
