@@ -19,7 +19,7 @@ from nlviz.networks.where_cells_lie import Walk, measured
 
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, _Found]] = weakref.WeakKeyDictionary()
 _MOST = 32  # input shapes of one network that are remembered
-_SETTINGS = tuple(
+_SETTINGS = dict.fromkeys(
     "kernel_size stride padding dilation output_padding scale_factor size output_size "
     "downscale_factor upscale_factor".split()
 )
@@ -170,7 +170,9 @@ def settings(net: nn.Module) -> int:
     """Return a number that changes with the strides and sizes of a network's layers."""
     return hash(
         tuple(
-            (id(m), *(str(getattr(m, name)) for name in _SETTINGS if hasattr(m, name)))
+            (id(m), *(str(m.__dict__[name]) for name in _SETTINGS if name in m.__dict__))
+            if m.__dict__.keys() & _SETTINGS
+            else id(m)
             for m in net.modules()
         )
     )

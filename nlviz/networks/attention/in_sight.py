@@ -61,3 +61,12 @@ def body_in_sight(func: Any) -> Any:
         found.__kwdefaults__ = func.__kwdefaults__
         _IN_SIGHT[func.__name__] = found
     return _IN_SIGHT[func.__name__]
+
+
+def is_a_leaf_of_torch(module: nn.Module) -> bool:
+    """Check whether a module is a layer of torch's own that holds no others: none attends.
+
+    >>> is_a_leaf_of_torch(nn.Linear(2, 3)), is_a_leaf_of_torch(nn.MultiheadAttention(4, 2))
+    (True, False)
+    """
+    return not module._modules and type(module).__module__.startswith("torch.nn.")

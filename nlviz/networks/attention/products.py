@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -200,13 +201,7 @@ def _by_weights(
 def _receipt(product: AttentionProduct, v: Tensor, y: Tensor) -> AttentionProduct:
     """Return the product with how far its rows times values are from y, at a few rows of each."""
     count, queries, _ = product.size
-    generator = torch.Generator().manual_seed(product.number + 2)
-    entries = torch.arange(count)
-    if count > ROWS:
-        entries = torch.randperm(count, generator=generator)[:ROWS]
-    each = max(1, min(ROWS_OF_ONE, ROWS // max(len(entries), 1), queries))
-    rows = torch.randperm(queries, generator=generator)[:each].sort().values
-    entries, rows = entries.to(v.device), rows.to(v.device)
+    entries, rows = (index.to(v.device) for index in _sample(product.number, count, queries))
     kept = [x for x in (product.q, product.k, v, y) if x is not None]
     precision = coarsest(*kept)
     base, unit = ROUNDING.get(precision, ROUNDING["float32"])
@@ -232,6 +227,17 @@ def _receipt(product: AttentionProduct, v: Tensor, y: Tensor) -> AttentionProduc
         queries=len(rows) * len(entries),
         precision=precision,
     )
+
+
+@lru_cache(maxsize=256)
+def _sample(number: int, count: int, queries: int) -> tuple[Tensor, Tensor]:
+    """Return the entries and the rows of each that are checked of a product."""
+    generator = torch.Generator().manual_seed(number + 2)
+    entries = torch.arange(count)
+    if count > ROWS:
+        entries = torch.randperm(count, generator=generator)[:ROWS]
+    each = max(1, min(ROWS_OF_ONE, ROWS // max(len(entries), 1), queries))
+    return entries, torch.randperm(queries, generator=generator)[:each].sort().values
 
 
 def _turned(term: Term) -> Term:

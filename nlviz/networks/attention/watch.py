@@ -8,8 +8,7 @@ name. Three forms are known:
     written   a product of two tensors; then whatever is done to it; then a product with the values
 
 What a written form did in between is followed where it is known (``tags``), and read off the
-numbers where it is not; either way rows are compared with what left the product. Everything is
-copied as it enters, so a network may change it in place afterwards.
+numbers where it is not; either way rows are compared with what left the product. All is a copy.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from nlviz.networks.attention.contraction import PRODUCTS, Contraction, contract
 from nlviz.networks.attention.in_sight import (
     as_written_in_python,
     body_in_sight,
+    is_a_leaf_of_torch,
     learned,
     of_one_memory,
     term_of_mask,
@@ -430,7 +430,7 @@ def watched(
     watch = WatchAttention(keep=keep, positions=positions, silenced=silenced)
     handles = []
     for name, module in net.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
+        if isinstance(module, torch.jit.ScriptModule) or is_a_leaf_of_torch(module):
             continue
 
         def enter(module: nn.Module, args: Any, name: str = name) -> None:
