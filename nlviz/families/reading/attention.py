@@ -144,9 +144,8 @@ def only_product(name: str, call: Call) -> Product:
         seen = f"{len(products)} were seen" if len(products) > 1 else "none was seen"
         raise NlvizError(
             f"{name} must compute one softmax(q k^T) v without a mask, "
-            f"{products[0].fault if len(products) == 1 else seen}; what stands between its two "
-            "products, or in another form than these, is not read, and what was scripted must be "
-            "captured as it was before"
+            f'{products[0].fault if len(products) == 1 else seen}; family="attention" reads other '
+            "forms, too, and what was scripted must be captured as it was before"
         )
     return products[0]
 
