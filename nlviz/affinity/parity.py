@@ -14,8 +14,9 @@ ROUNDING = {
     "bfloat16": (3e-2, 2.0**-8),
 }
 # Of the largest value: what sums over keys in float32 lose, at least and for each key. Values that
-# are nearly alike, as those of a still background, are all rounded to the same side.
-SUMMED, SUMMED_BY_KEY = 64 * 2.0**-24, 2.0**-26
+# are nearly alike, as those of a still background, are all rounded to the same side, and the fast
+# exponential of fused attention leaves sums of weights that are off by some 1e-5.
+SUMMED, SUMMED_BY_KEY = 192 * 2.0**-24, 2.0**-26
 
 
 def relative_error(
