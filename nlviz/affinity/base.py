@@ -94,6 +94,11 @@ class Affinity(ABC):
         return "weights"
 
     @property
+    def distributes(self) -> bool:
+        """Whether rows sum to 1, as those of a softmax that nothing changed behind it."""
+        return self.pairwise.softmax
+
+    @property
     def balanced(self) -> bool:
         """Whether rows sum to 0: those of a distribution minus the mean row do."""
         return False
@@ -258,10 +263,10 @@ class Affinity(ABC):
             off_grid=float(apart.sum()) if values != "logits" else 0.0,
             reachable=None if reached is None else reached.reshape(grid.shape).numpy(),
             signed=self.pairwise.signed or not rows,
-            normalised=rows and self.pairwise.softmax and direction == "from" and head != "max",
+            normalised=rows and self.distributes and direction == "from" and head != "max",
             choices=self._choices(index) if direction == "to" else None,
             balanced=shown == "difference"
-            and (self.balanced or self.pairwise.softmax)
+            and (self.balanced or self.distributes)
             and direction == "from"
             and head != "max",
             name=self.name,
@@ -303,7 +308,7 @@ class Affinity(ABC):
             off_grid=float(line[:prefix].sum()),
             reachable=None if reached is None else reached.reshape(self.keys.shape).numpy(),
             signed=self.pairwise.signed,
-            normalised=self.pairwise.softmax and head != "max",
+            normalised=self.distributes and head != "max",
             title=f"{self.name}, from {token}",
             name=self.name,
             token=token,

@@ -231,7 +231,7 @@ class MinusMean(Affinity):
     @property
     def balanced(self) -> bool:
         """Whether rows sum to 0."""
-        return self.of.pairwise.softmax
+        return self.of.distributes
 
     @property
     def mean(self) -> Float[Tensor, "heads groups all_keys"]:

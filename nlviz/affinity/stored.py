@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +15,8 @@ from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.clips.point import Shape
 from nlviz.errors import OutsideClip
+
+HALF = 5e-3  # sums of rows in half precision are off from 1 by less
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,6 +64,12 @@ class StoredAffinity(Affinity):
     def heads(self) -> int:
         """Number of heads."""
         return int(self.weights.shape[1])
+
+    @cached_property
+    def distributes(self) -> bool:
+        """Whether rows sum to 1: not where heads were mixed, gated, or a part was cut off."""
+        sums = self.weights.float().sum(-1)
+        return bool(((sums - 1).abs() < HALF).all())
 
     @property
     def device(self) -> torch.device:

@@ -217,7 +217,7 @@ _MAKERS: dict[Variant, Callable[[Capture, str], Affinity]] = {
 
 def _target(learned: Affinity) -> float:
     """Mean effective number of cells of the block's rows; a twentieth where rows are no softmax."""
-    if not learned.pairwise.softmax:
+    if not learned.distributes:
         return max(learned.keys.size / 20, 1.0)
     rows = learned.rows(learned.evenly(SAMPLE)).float()
     return float(effective_number(rows).mean())

@@ -145,7 +145,7 @@ def _checked(layers: Sequence[Affinity]) -> Affinity:
                 f"{layer.queries.shape} to {layer.keys.shape} and {last.name} is on "
                 f"{last.queries.shape}; give layers of one grid"
             )
-        if not layer.pairwise.softmax:
+        if not layer.distributes:
             raise NlvizError(
                 f"a rollout multiplies rows that sum to 1, those of {layer.name} do not"
             )

@@ -180,7 +180,7 @@ def block_statistics(
         distance_rows=average_distance(rows, groups),
         shared=float(torch.minimum(magnitude, mean).sum(-1).mean()),
         uniform=float(torch.minimum(magnitude, most).sum(-1).mean()),
-        effective=float(effective_number(rows).mean()) if affinity.pairwise.softmax else None,
+        effective=float(effective_number(rows).mean()) if affinity.distributes else None,
         parity=checked.error if checked is not None else affinity.parity_error(),
     )
 

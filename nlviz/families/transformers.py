@@ -69,7 +69,8 @@ class TransformersAdapter(AttentionAdapter):
         """
         trunk = _trunk(net)
         assert trunk is not None  # for the type checker
-        own = spec_of(trunk, _processor(trunk))
+        saved = _processor(trunk)
+        own = spec_of(trunk, saved)
         spec = own if spec is None else replace(spec, layout=own.layout)
         name = type(net).__name__
         frames, most = len(clip.frames), frames_of_training(trunk)
@@ -79,6 +80,14 @@ class TransformersAdapter(AttentionAdapter):
                 f"or take capture_windows(clip, frames={most})"
             )
         prepared = prepare(clip, spec, net)
+        if not saved and spec.normalisation() == own.normalisation():
+            mean, std = (", ".join(f"{v / 255:.3g}" for v in n) for n in own.normalisation())
+            told = (
+                "No processor was saved with this network: pixels in [0, 1] are taken minus "
+                f"({mean}), over ({std}), as the library does for its kind; give input_spec= where "
+                "it was trained with others."
+            )
+            prepared = replace(prepared, notes=(*prepared.notes, told))
         if net is not trunk:
             return prepared
         return replace(prepared, args=(), kwargs=_arguments(trunk, prepared))

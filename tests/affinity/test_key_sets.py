@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -166,4 +168,9 @@ def test_kept_weights_are_laid_on_the_grids_of_their_groups() -> None:
         wanted[:, order[g][:, None], key_of[g][None]] = weights[g].float()
     torch.testing.assert_close(a.dense(), wanted[:, 2:])
     torch.testing.assert_close(a.token_rows(), wanted[:, :2])
+    assert not a.distributes
+    assert not a.map(frame=0, y=0, x=0).normalised
+    sums = weights.float().sum(-1, keepdim=True)
+    whole = replace(a, weights=(weights.float() / sums).half())
+    assert whole.map(frame=0, y=0, x=0).normalised
     assert a.map(token="dist").off_grid == pytest.approx(float(wanted[:, 1, 0].mean()))

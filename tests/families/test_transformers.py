@@ -320,3 +320,13 @@ def test_the_processor_says_mean_and_deviation(tmp_path: Any) -> None:
     assert np.allclose(mean, (25.5, 51, 76.5), atol=1e-3) and np.allclose(
         std, (102, 127.5, 153), 1e-3
     )
+    capture = Model(again).capture(noise_clip(1, 44, 62))
+    assert not any("No processor" in note for note in capture.notes)
+
+
+def test_a_network_without_a_processor_says_which_mean_it_was_given() -> None:
+    _, model, _, capture = captured("vit")
+    assert any("No processor was saved" in note for note in capture.notes)
+    own = replace(model.input_spec, mean=(9, 9, 9), std=(7, 7, 7), white=255)  # type: ignore[type-var]
+    told = Model(model.net, input_spec=own).capture(noise_clip(2, 44, 62))
+    assert not any("No processor" in note for note in told.notes)
