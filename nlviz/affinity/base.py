@@ -399,6 +399,20 @@ class Affinity(ABC):
             )
         return rows[head]
 
+    def _indices(self, indices: Indices) -> Int[Tensor, " n"]:
+        """Return flat indices of queries as a tensor on the affinity's device.
+
+        Raises:
+            OutsideClip: when one is not on the grid.
+        """
+        index = torch.as_tensor(indices, dtype=torch.long, device=self.device)
+        if index.numel() and not (0 <= int(index.min()) and int(index.max()) < self.queries.size):
+            raise OutsideClip(
+                f"a query must be between 0 and {self.queries.size - 1} on this grid, "
+                f"got {int(index.min())} to {int(index.max())}"
+            )
+        return index
+
     @staticmethod
     def _check(index: int, grid: TokenGrid, what: str) -> None:
         if not 0 <= index < grid.size:

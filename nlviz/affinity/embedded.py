@@ -19,7 +19,6 @@ from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.parity import coarsest, relative_error
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.clips.point import Shape
-from nlviz.errors import OutsideClip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,12 +99,7 @@ class EmbeddedAffinity(Affinity):
 
     def logits(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:
         """Return what the rows are before C; -inf where the query may not reach."""
-        index = torch.as_tensor(indices, dtype=torch.long, device=self.theta.device)
-        if index.numel() and not (0 <= int(index.min()) and int(index.max()) < self.queries.size):
-            raise OutsideClip(
-                f"a query must be between 0 and {self.queries.size - 1} on this grid, "
-                f"got {int(index.min())} to {int(index.max())}"
-            )
+        index = self._indices(indices)
         logits = self.pairwise.logits(self.theta[:, index + self.queries.prefix], self.phi)
         if self.bias is not None:
             logits = logits + self.bias.at(self.queries, self.keys, index)

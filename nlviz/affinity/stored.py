@@ -14,7 +14,6 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.clips.point import Shape
-from nlviz.errors import OutsideClip
 
 HALF = 5e-3  # sums of rows in half precision are off from 1 by less
 
@@ -82,12 +81,7 @@ class StoredAffinity(Affinity):
         Raises:
             OutsideClip: when an index is not on the grid.
         """
-        index = torch.as_tensor(indices, dtype=torch.long, device=self.device)
-        if index.numel() and not (0 <= int(index.min()) and int(index.max()) < self.queries.size):
-            raise OutsideClip(
-                f"a query must be between 0 and {self.queries.size - 1} on this grid, "
-                f"got {int(index.min())} to {int(index.max())}"
-            )
+        index = self._indices(indices)
         return self._laid_out(index + self.queries.prefix)
 
     def token_rows(self) -> Float[Tensor, "heads prefix all_keys"]:

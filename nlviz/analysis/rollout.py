@@ -21,7 +21,7 @@ from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.captures.capture import Capture
 from nlviz.clips.point import Shape
-from nlviz.errors import NlvizError, OutsideClip
+from nlviz.errors import NlvizError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,12 +59,7 @@ class RolloutAffinity(Affinity):
         Raises:
             OutsideClip: when an index is not on the grid.
         """
-        index = torch.as_tensor(indices, dtype=torch.long)
-        if index.numel() and not (0 <= int(index.min()) and int(index.max()) < self.queries.size):
-            raise OutsideClip(
-                f"a query must be between 0 and {self.queries.size - 1} on this grid, "
-                f"got {int(index.min())} to {int(index.max())}"
-            )
+        index = self._indices(indices)
         return self._through(index + self.queries.prefix)
 
     def token_rows(self) -> Float[Tensor, "1 prefix all_keys"]:

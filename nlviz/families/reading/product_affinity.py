@@ -52,6 +52,9 @@ def product_affinity(
     """
     queries, keys = layout.queries.grid(prepared), layout.keys.grid(prepared)
     product, terms = _with_terms(product, layout)
+    if layout.queries.cells is None:
+        said = _placeless(layout, token_names)
+        product = replace(product, note=" ".join(n for n in (product.note, said) if n))
     support = _support(layout, terms.reach, queries, keys)
     names = _names(layout.queries, token_names)
     if layout.keys.padding:
@@ -93,6 +96,15 @@ def product_affinity(
     found = found.in_full()
     _check(found, product, layout)
     return found
+
+
+def _placeless(layout: TokenLayout, token_names: Sequence[str]) -> str:
+    """Return what to tell of queries none of which has a place, as of class attention."""
+    first = _names(layout.queries, token_names)[0]
+    return (
+        "Its queries have no place in the picture: wherever you point, the row is that of "
+        f"{first}; token= asks for the others by name."
+    )
 
 
 def _with_terms(product: AttentionProduct, layout: TokenLayout) -> tuple[AttentionProduct, Terms]:
