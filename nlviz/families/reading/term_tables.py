@@ -39,6 +39,26 @@ class Terms:
     reach: Tensor | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Added:
+    """A matrix that was added to logits, and where its rows and columns stand.
+
+    Attributes:
+        matrix: (groups, heads or 1, queries, keys), 0 where masked.
+        reach: (groups, queries, keys) what is not masked.
+        cell_q, cell_k: (groups, tokens) places of queries and keys in the order of an affinity.
+        layout: of the tokens.
+        limit: what a table may be off.
+    """
+
+    matrix: Tensor
+    reach: Tensor
+    cell_q: Tensor
+    cell_k: Tensor
+    layout: TokenLayout
+    limit: float
+
+
 def terms_of(product: AttentionProduct, layout: TokenLayout) -> Terms:
     """Return what was added to the logits of a product, and masked.
 
@@ -99,9 +119,10 @@ def _tables(
                 )
     if layout.queries.cells is None:
         return None, apart
+    added = _Added(matrix, reach, cell_q, cell_k, layout, limit)
     tried = (_by_key, _by_offset, _by_axes, _by_pairs)
     for attempt in tried:
-        found = attempt(matrix, reach, cell_q, cell_k, layout, limit)
+        found = attempt(added)
         if found is not None:
             return found, apart
     raise NoLayout(
@@ -115,49 +136,37 @@ def _for_all_heads(matrix: Tensor) -> Tensor:
     return matrix[:, :1] if same else matrix
 
 
-def _by_key(
-    matrix: Tensor,
-    reach: Tensor,
-    cell_q: Tensor,
-    cell_k: Tensor,
-    layout: TokenLayout,
-    limit: float,
-) -> Bias | None:
+def _by_key(added: _Added) -> Bias | None:
     """A number for each key, the same for all queries."""
-    placed = cell_q >= layout.queries.prefix
-    there = reach & placed[..., None]
-    values = matrix.new_zeros(matrix.shape[1], layout.keys.size)
-    low = matrix.masked_fill(~there[:, None], torch.inf).amin(2)  # (groups, heads, keys)
-    high = matrix.masked_fill(~there[:, None], -torch.inf).amax(2)
-    if bool((high - low > limit).any()):
+    placed = added.cell_q >= added.layout.queries.prefix
+    there = added.reach & placed[..., None]
+    values = added.matrix.new_zeros(added.matrix.shape[1], added.layout.keys.size)
+    low = added.matrix.masked_fill(~there[:, None], torch.inf).amin(2)  # (groups, heads, keys)
+    high = added.matrix.masked_fill(~there[:, None], -torch.inf).amax(2)
+    if bool((high - low > added.limit).any()):
         return None
-    for g in range(len(matrix)):
+    for g in range(len(added.matrix)):
         seen = low[g].isfinite().all(0)
-        values[:, cell_k[g, seen]] = low[g][:, seen]
-    found = values[:, cell_k].transpose(0, 1)  # (groups, heads, keys)
-    off = (found[:, :, None] - matrix).abs().masked_fill(~there[:, None], 0.0)
-    return KeyBias(values) if float(off.max()) <= limit else None
+        values[:, added.cell_k[g, seen]] = low[g][:, seen]
+    found = values[:, added.cell_k].transpose(0, 1)  # (groups, heads, keys)
+    off = (found[:, :, None] - added.matrix).abs().masked_fill(~there[:, None], 0.0)
+    return KeyBias(values) if float(off.max()) <= added.limit else None
 
 
-def _by_offset(
-    matrix: Tensor,
-    reach: Tensor,
-    cell_q: Tensor,
-    cell_k: Tensor,
-    layout: TokenLayout,
-    limit: float,
-) -> Bias | None:
+def _by_offset(added: _Added) -> Bias | None:
     """A number for each offset from a query to a key."""
-    if layout.queries.shape != layout.keys.shape:
+    if added.layout.queries.shape != added.layout.keys.shape:
         return None
-    prefix_q, prefix_k = layout.queries.prefix, layout.keys.prefix
-    shape = layout.keys.shape
-    there = reach & (cell_q >= prefix_q)[..., None] & (cell_k >= prefix_k)[:, None]
+    prefix_q, prefix_k = added.layout.queries.prefix, added.layout.keys.prefix
+    shape = added.layout.keys.shape
+    there = (
+        added.reach & (added.cell_q >= prefix_q)[..., None] & (added.cell_k >= prefix_k)[:, None]
+    )
     away = [
         k[:, None, :] - q[:, :, None]
         for k, q in zip(
-            _unravelled(cell_k - prefix_k, shape),
-            _unravelled(cell_q - prefix_q, shape),
+            _unravelled(added.cell_k - prefix_k, shape),
+            _unravelled(added.cell_q - prefix_q, shape),
             strict=True,
         )
     ]
@@ -170,18 +179,18 @@ def _by_offset(
     index = torch.zeros_like(reached[0])
     for r, s, n, size in zip(reached, steps, far, sizes, strict=True):
         index = index * size + r // s + n
-    values = matrix.transpose(0, 1)[:, there]  # (heads, pairs)
-    total = matrix.new_zeros(matrix.shape[1], int(np.prod(sizes)), dtype=torch.float64)
+    values = added.matrix.transpose(0, 1)[:, there]  # (heads, pairs)
+    total = added.matrix.new_zeros(added.matrix.shape[1], int(np.prod(sizes)), dtype=torch.float64)
     total.index_add_(1, index, values.double())
     count = torch.zeros(total.shape[1], dtype=torch.float64).index_add_(
         0, index, torch.ones(len(index), dtype=torch.float64)
     )
-    table = (total / count.clamp(min=1)).to(matrix.dtype)
-    if float((table[:, index] - values).abs().max()) > limit:
+    table = (total / count.clamp(min=1)).to(added.matrix.dtype)
+    if float((table[:, index] - values).abs().max()) > added.limit:
         return None
     apart = None
     if prefix_k:
-        apart = _apart_keys(matrix, reach, cell_q, cell_k, layout, limit)
+        apart = _apart_keys(added)
         if apart is None:
             return None
     return OffsetBias(table.reshape(-1, *sizes), (steps[0], steps[1], steps[2]), apart)
@@ -193,49 +202,35 @@ def _step(offsets: Tensor) -> int:
     return max(int(np.gcd.reduce(sizes)), 1)
 
 
-def _apart_keys(
-    matrix: Tensor,
-    reach: Tensor,
-    cell_q: Tensor,
-    cell_k: Tensor,
-    layout: TokenLayout,
-    limit: float,
-) -> Tensor | None:
+def _apart_keys(added: _Added) -> Tensor | None:
     """Return a number for each key without a place; None where queries have their own."""
-    prefix = layout.keys.prefix
-    values = matrix.new_zeros(matrix.shape[1], prefix)
-    placed = cell_q >= layout.queries.prefix
-    for g in range(len(matrix)):
-        own = (cell_k[g] < prefix).nonzero()[:, 0]
-        part = matrix[g][:, placed[g]][..., own]
-        if part.numel() and float((part - part[:, :1]).abs().max()) > limit:
+    prefix = added.layout.keys.prefix
+    values = added.matrix.new_zeros(added.matrix.shape[1], prefix)
+    placed = added.cell_q >= added.layout.queries.prefix
+    for g in range(len(added.matrix)):
+        own = (added.cell_k[g] < prefix).nonzero()[:, 0]
+        part = added.matrix[g][:, placed[g]][..., own]
+        if part.numel() and float((part - part[:, :1]).abs().max()) > added.limit:
             return None
         if part.numel():
-            values[:, cell_k[g, own]] = part[:, 0]
+            values[:, added.cell_k[g, own]] = part[:, 0]
     return values
 
 
-def _by_axes(
-    matrix: Tensor,
-    reach: Tensor,
-    cell_q: Tensor,
-    cell_k: Tensor,
-    layout: TokenLayout,
-    limit: float,
-) -> Bias | None:
+def _by_axes(added: _Added) -> Bias | None:
     """For each query a number for each frame, row and column of the keys."""
-    shape = layout.keys.shape
-    prefix_q, prefix_k = layout.queries.prefix, layout.keys.prefix
-    if len(matrix) > 1 or not bool(reach.all()):
+    shape = added.layout.keys.shape
+    prefix_q, prefix_k = added.layout.queries.prefix, added.layout.keys.prefix
+    if len(added.matrix) > 1 or not bool(added.reach.all()):
         return None
-    placed_q, placed_k = (cell_q[0] >= prefix_q), (cell_k[0] >= prefix_k)
-    part = matrix[0][:, placed_q][..., placed_k]
+    placed_q, placed_k = (added.cell_q[0] >= prefix_q), (added.cell_k[0] >= prefix_k)
+    part = added.matrix[0][:, placed_q][..., placed_k]
     on_grid = torch.empty_like(part)
-    order_q, order_k = cell_q[0][placed_q] - prefix_q, cell_k[0][placed_k] - prefix_k
+    order_q, order_k = added.cell_q[0][placed_q] - prefix_q, added.cell_k[0][placed_k] - prefix_k
     on_grid[:, order_q[:, None], order_k[None]] = part
     if prefix_k:
-        rest = matrix[0][:, placed_q][..., ~placed_k]
-        if float(rest.abs().max()) > limit:
+        rest = added.matrix[0][:, placed_q][..., ~placed_k]
+        if float(rest.abs().max()) > added.limit:
             return None
     grid = on_grid.reshape(*on_grid.shape[:2], *shape)
     t, y, x = grid.mean((3, 4)), grid.mean((2, 4)), grid.mean((2, 3))
@@ -243,46 +238,39 @@ def _by_axes(
     t, y = t - mean, y - mean
     found = AxisBias(t, y, x)
     total = t[..., :, None, None] + y[..., None, :, None] + x[..., None, None, :]
-    return found if float((total - grid).abs().max()) <= 4 * limit else None
+    return found if float((total - grid).abs().max()) <= 4 * added.limit else None
 
 
-def _by_pairs(
-    matrix: Tensor,
-    reach: Tensor,
-    cell_q: Tensor,
-    cell_k: Tensor,
-    layout: TokenLayout,
-    limit: float,
-) -> Bias | None:
+def _by_pairs(added: _Added) -> Bias | None:
     """A number for each pair of places in a group, the same in all groups or of each group."""
-    prefix_q = layout.queries.prefix
-    groups, heads, rows, columns = matrix.shape
-    partition = len(torch.unique(cell_k)) == cell_k.numel()
+    prefix_q = added.layout.queries.prefix
+    groups, heads, rows, columns = added.matrix.shape
+    partition = len(torch.unique(added.cell_k)) == added.cell_k.numel()
     if not partition:
         return None
-    merged = matrix[0]
-    seen = reach[0]
+    merged = added.matrix[0]
+    seen = added.reach[0]
     alike = True
     for g in range(1, groups):
-        both = seen & reach[g]
-        if float(((matrix[g] - merged).abs() * both).max()) > limit:
+        both = seen & added.reach[g]
+        if float(((added.matrix[g] - merged).abs() * both).max()) > added.limit:
             alike = False
             break
-        merged = torch.where(seen[None], merged, matrix[g])
-        seen = seen | reach[g]
+        merged = torch.where(seen[None], merged, added.matrix[g])
+        seen = seen | added.reach[g]
     local_q = torch.arange(rows).expand(groups, rows)
     local_k = torch.arange(columns).expand(groups, columns)
-    row_of = torch.zeros(layout.queries.size, dtype=torch.long)
-    column_of = torch.zeros(layout.keys.size, dtype=torch.long)
+    row_of = torch.zeros(added.layout.queries.size, dtype=torch.long)
+    column_of = torch.zeros(added.layout.keys.size, dtype=torch.long)
     if not alike:
         if heads * groups * rows * columns > MOST:
             return None
-        merged = matrix.transpose(0, 1).reshape(heads, groups * rows, columns)
+        merged = added.matrix.transpose(0, 1).reshape(heads, groups * rows, columns)
         local_q = local_q + rows * torch.arange(groups)[:, None]
     elif heads * rows * columns > MOST:
         return None
-    row_of[cell_q] = local_q
-    column_of[cell_k] = local_k
+    row_of[added.cell_q] = local_q
+    column_of[added.cell_k] = local_k
     return PairBias(merged, row_of[prefix_q:], column_of)
 
 
