@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Literal
 
@@ -18,6 +18,27 @@ def listed(names: Iterable[str], word: Literal["or", "and"] = "or") -> str:
     """
     *others, last = names
     return f"{', '.join(others)} {word} {last}" if others else last
+
+
+def refusals(refused: Mapping[str, str], most: int = 3) -> list[tuple[str, str]]:
+    """Return why blocks are not shown: (names, reason), each reason once.
+
+    Args:
+        refused: a sentence by name; where it begins with the name, that is left out.
+        most: names that are listed; of more the number is said.
+
+    >>> said = {f"b.{n}": f"b.{n} is not shown: it attends to channels" for n in range(5)}
+    >>> refusals(said)
+    [('b.0, b.1, b.2 and 2 more', 'it attends to channels')]
+    """
+    by_reason: dict[str, list[str]] = {}
+    for name, sentence in refused.items():
+        reason = sentence.removeprefix(f"{name} is not shown: ").rstrip(".")
+        by_reason.setdefault(reason, []).append(name)
+    return [
+        (", ".join(names[:most]) + (f" and {len(names) - most} more" * (len(names) > most)), reason)
+        for reason, names in by_reason.items()
+    ]
 
 
 def counted(count: int, word: str, words: str | None = None) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+import nlviz
+
 from ..shared import lead
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 QUESTION = "Where does it look?"
-SENTENCES = (
-    "A *non-local block* (attention) makes each point a **weighted mean of all points, in all "
-    "frames**. Point at the picture to see which points count, and how much; a click pins."
-)
+_POINT = "Point at the picture to see which points count, and how much; a click pins."
+_SAID = "lead_says"  # in the session: the sentences on the screen
 _TRY = """
 1. **Point at a cup.** Does the block find its twin, and the same cup in the other frames? The
    arrows go to the places with the most weight.
@@ -33,6 +40,41 @@ _WORDS = r"""
 """
 
 
-def draw() -> None:
-    """Draw the head of the page."""
-    lead.draw(QUESTION, SENTENCES, {"What to try": _TRY, "Words": _WORDS})
+def draw() -> DeltaGenerator:
+    """Draw the head of the page; return where its sentences stand."""
+    said = st.session_state.get(_SAID) or sentences("all keys in all frames", of_places=True)
+    return lead.draw(QUESTION, said, {"What to try": _TRY, "Words": _WORDS})
+
+
+def say(place: DeltaGenerator, affinity: nlviz.Affinity) -> None:
+    """Say in the head what this affinity's queries reach."""
+    reach = nlviz.words.reached(affinity)
+    said = sentences(reach, of_places=not nlviz.words.asks_without_place(affinity))
+    if said != st.session_state.get(_SAID):
+        st.session_state[_SAID] = said
+        place.markdown(said)
+
+
+def sentences(reach: str, *, of_places: bool) -> str:
+    """Return what one sees, in two sentences, in Markdown.
+
+    Args:
+        reach: what a query reaches.
+        of_places: whether points of the picture are queries.
+    """
+    if not of_places:
+        return (
+            "Here tokens without a place, as a class token is, are **weighted means of points**, "
+            f"and reach {reach}. The map shows which points count, and how much."
+        )
+    if reach == "all keys in all frames":
+        return (
+            "A *non-local block* (attention) makes each point a **weighted mean of all points, in "
+            f"all frames**. {_POINT}"
+        )
+    if reach == "all keys of the picture":
+        return f"Attention makes each point a **weighted mean of all points**. {_POINT}"
+    return (
+        "Attention makes each point a **weighted mean of the points that it reaches**, here "
+        f"{reach}. {_POINT}"
+    )

@@ -37,13 +37,13 @@ CURE = "Another input or block may work."
 
 def page() -> None:
     """Draw the page; an error is shown as a sentence, beside the ways that lead on."""
-    explain.draw()
+    said = explain.draw()
     waiting = place()
     with errors_shown("Explore", waiting, cure=CURE, ways_on=_ways_on):
-        _draw(waiting)
+        _draw(waiting, said)
 
 
-def _draw(waiting: DeltaGenerator) -> None:
+def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
     question = st.empty()
     STATE.begin()
     if first_view.draw():
@@ -81,12 +81,12 @@ def _draw(waiting: DeltaGenerator) -> None:
     names = list(capture.affinities)
     _in_block(capture, names)
     with st.sidebar:
-        sidebar.choose_block(names)
+        sidebar.choose_block(dict(capture.affinities))
         st.session_state.block_drawn = True
         block = STATE.now.block or names[-1]
-        t, h, w = capture.affinities[block].queries.shape
-        st.caption(f"{t} × {h} × {w} cells")
+        sidebar.about_block(capture, block)
         below = st.container()
+    explain.say(said, capture.affinities[block])
     with waiting.container():
         st.progress(0.97, "Preparing the view")
     data = cached.block_data(choice, capture, block, channel=STATE.name)
@@ -111,7 +111,7 @@ def _ways_on(*, again: bool = True) -> None:
     names = st.session_state.get("blocks", {}).get(STATE.now.network_text, ())
     if STATE.now.block in names and not st.session_state.block_drawn:
         with st.sidebar:
-            sidebar.choose_block(names)
+            sidebar.choose_block(dict.fromkeys(names))
     with st.container(horizontal=True):
         if again:
             st.button("Try again", key="again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,9 +118,65 @@ def upload_field(fields: Any, open_now: uploads.Upload | None, label: str, emit:
         )
 
 
-def choose_block(names: Sequence[str]) -> None:
-    """Draw the choice of the block; its grid is said below, as a label must not change."""
-    STATE.fields.pick(st.selectbox, "Block", "block", list(names), STATE.now.block)
+def choose_block(affinities: Mapping[str, nlviz.Affinity | None]) -> None:
+    """Draw the choice of the block, by layer where layers hold several.
+
+    Args:
+        affinities: by the block's name; None where they are not there.
+    """
+    layers = nlviz.words.layers(affinities)
+    chosen = next((layer for layer in layers if STATE.now.block in layer.names), layers[-1])
+    kinds = {name: _kind(affinity) for name, affinity in affinities.items()}
+    if len(set(kinds.values())) == 1:
+        kinds = dict.fromkeys(kinds, "")  # alike in all: said below of the one on the screen
+    pick = STATE.fields.pick
+    if len(layers) == len(affinities):
+        labels = {layer.names[0]: _joined(layer.title, kinds[layer.names[0]]) for layer in layers}
+        pick(
+            st.selectbox,
+            "Block",
+            "block",
+            list(affinities),
+            STATE.now.block,
+            format_func=labels.__getitem__,
+        )
+        return
+    titles = {layer.title: layer for layer in layers}
+    at = chosen.names.index(STATE.now.block) if STATE.now.block in chosen.names else 0
+
+    def emit(title: str) -> None:
+        # The same place in the other layer: from spatial attention to spatial attention.
+        names = titles[title].names
+        STATE.act(Chose("block", names[min(at, len(names) - 1)]))
+
+    pick(st.selectbox, "Layer", "layer", list(titles), chosen.title, emit=emit)
+    pick(
+        st.selectbox,
+        "Block",
+        "block",
+        list(chosen.names),
+        STATE.now.block,
+        format_func=lambda name: kinds[name] or name,
+    )
+
+
+def about_block(capture: nlviz.Capture, block: str) -> None:
+    """Say grid and keys of the block on the screen, and which blocks are not shown, and why."""
+    st.caption(nlviz.words.block_text(capture.affinities[block]))
+    if not capture.refused:
+        return
+    count = len(capture.refused)
+    with st.expander(f"{count} block{'s are' if count > 1 else ' is'} not shown"):
+        for names, reason in nlviz.words.refusals(capture.refused):
+            st.caption(f"**{plain(names)}**: {plain(reason)}")
+
+
+def _kind(affinity: nlviz.Affinity | None) -> str:
+    return "" if affinity is None else nlviz.words.kind_text(affinity)
+
+
+def _joined(title: str, kind: str) -> str:
+    return f"{title} · {kind}" if kind else title
 
 
 def _bundled(now: Choices) -> None:

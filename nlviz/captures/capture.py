@@ -24,6 +24,7 @@ from nlviz.errors import (
 )
 from nlviz.files.checked_json import checked
 from nlviz.files.local import write_whole
+from nlviz.sentences import refusals
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,10 @@ class Capture:
     @property
     def all_notes(self) -> tuple[str, ...]:
         """What a user must know of the frames, of the pass and of what is not shown, each once."""
-        refused = (f"{name} is not shown: {why}." for name, why in self.refused.items())
+        refused = (
+            f"{names} {'are' if ', ' in names else 'is'} not shown: {why}."
+            for names, why in refusals(self.refused)
+        )
         return tuple(dict.fromkeys((*self.clip.notes, *self.notes, *refused)))
 
     def prediction(self, k: int = 5) -> list[tuple[str, float]]:

@@ -5,6 +5,12 @@ from .attribution import agreement_lines as agreement_lines
 from .attribution import converged_text as converged_text
 from .attribution import cost_text as cost_text
 from .attribution import method_text as method_text
+from .blocks import asks_without_place as asks_without_place
+from .blocks import block_text as block_text
+from .blocks import kind_text as kind_text
+from .blocks import layers as layers
+from .blocks import reached as reached
+from .blocks import refusals as refusals
 from .health import Line as Line
 from .health import health_lines as health_lines
 from .health import keys_heading as keys_heading

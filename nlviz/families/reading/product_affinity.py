@@ -252,7 +252,7 @@ def _said(reach: Tensor, keys: TokenGrid) -> str:
     apart = max(step[1:])
     if apart > 1:
         return f"A query reaches a grid of {h} x {w} keys, {apart} cells apart{times}."
-    cut = "" if len(set(sizes)) == 1 else ", or the part of one that a shift leaves together"
+    cut = "" if len(set(sizes)) == 1 else ", or what the border, or a shift, leaves of one"
     return f"A query reaches a window of {h} x {w} keys{times}{cut}."
 
 

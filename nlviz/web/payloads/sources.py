@@ -17,6 +17,7 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.patches import PatchAffinity
 from nlviz.affinity.position_terms import AxisBias, PairBias
+from nlviz.affinity.reach import reached
 from nlviz.affinity.split import MinusMean, centres, unary_normaliser
 from nlviz.affinity.support import ALL_KEYS, KINDS, Support
 from nlviz.affinity.variants import Variant
@@ -119,6 +120,7 @@ def _entry(variant: Variant, affinity: Affinity, prefix_name: str) -> dict[str, 
         "keys": _grid(affinity.keys),
         "support": affinity.support.to_json(),
         "reach": affinity.support.sentence(affinity.keys),
+        "reached": reached(affinity),
         "prefix": affinity.keys.prefix,
         "prefix_name": prefix_name,
         "server": False,

@@ -257,7 +257,9 @@ test("parts are told as what they are", () => {
   assert.equal(said(shares), "Of what sets this point at 1.60 s apart from the average query, 40 % lies in the frame at 3.74 s and 30 % lies in the frame at 2.67 s.");
   assert.match(said({ ...shares, column: true }), /^Of what tells apart who looks at this point/);
   assert.match(words.formulaOf({ split: "shared", label: "Unary", pairwise: "gaussian" }).f, /μ/);
-  assert.equal(words.formulaOf({ split: null, pairwise: "gaussian" }), words.PAIRWISE.gaussian);
+  assert.deepEqual(words.formulaOf({ split: null, pairwise: "gaussian" }), words.PAIRWISE.gaussian);
+  assert.match(words.formulaOf({ split: null, pairwise: "embedded_gaussian", scale: 0.125 }).f, /^exp\(0\.125 θ/);
+  assert.match(words.formulaOf({ split: null, pairwise: "dot_product", scale: 0.5 }).f, /^0\.500? θ/);
   assert.doesNotMatch(words.formulaOf({ key: "position", split: null, pairwise: "gaussian" }).f, /x<sub>/);
 });
 

@@ -51,7 +51,7 @@ def run_node(script: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("script", ["pure.test.mjs", "store.test.mjs"])
+@pytest.mark.parametrize("script", ["pure.test.mjs", "store.test.mjs", "key_words.test.mjs"])
 def test_modules_without_a_page(script: str) -> None:
     run_node(script)
 

@@ -270,11 +270,23 @@ export function formulaOf(spec) {
   // Features play no part there: a Gaussian of the distance, whose width is matched to the block's rows.
   if (spec.key === "position") return { f: "exp(−|i−j|²/2s²)", name: "Gaussian of the distance in the picture" };
   if (spec.term === "position") return { f: "exp(b<sub>ij</sub>)", name: "position alone" };
-  const kind = PAIRWISE[spec.pairwise] ?? { f: "f", name: spec.pairwise };
+  const kind = scaledKind(spec);
   const f = PARTS_F[spec.split]?.[spec.pairwise];
-  if (!f && spec.bias && spec.softmax) return { ...kind, f: kind.f.replace(/\)$/, " + b<sub>ij</sub>)") };
+  if (!f && spec.bias && spec.softmax) {
+    return { name: kind.name, f: kind.f.replace(/\)$/, " + b<sub>ij</sub>)"), means: `${kind.means ?? ""}; b<sub>ij</sub> is what the network adds to the logits, for places or to hide keys` };
+  }
   return f ? { f, name: `${spec.label.toLowerCase()} part` } : kind;
 }
+
+/** f of a pairwise function with the factor of its logits, where that is not 1. */
+function scaledKind({ pairwise, scale }) {
+  const kind = PAIRWISE[pairwise] ?? { f: "f", name: pairwise };
+  const means = pairwise === "embedded_gaussian" ? { means: ", the form of self-attention: θ makes queries and φ keys" } : {};
+  const plain = !LINEAR.has(pairwise) || !Number.isFinite(scale) || Math.abs(scale - 1) < 1e-6;
+  return { ...kind, ...means, f: plain ? kind.f : kind.f.replace(/^(exp\()?/, `$1${numberText(scale)} `) };
+}
+
+const LINEAR = new Set(["gaussian", "embedded_gaussian", "dot_product"]);
 
 /** What to say while the row of the query is not there: it is too large for the browser. */
 export function waitingFor(state, alone) {

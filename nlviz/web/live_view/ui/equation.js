@@ -4,7 +4,8 @@
 import { element, heard, setText } from "../../shared/dom.js";
 import { cropSide, drawCrop } from "../draw/marks.js";
 import { tokenCentre } from "../pure/grid.js";
-import { formulaOf, numberText, percentText, valueText, weightText } from "../pure/words.js";
+import { overKeys, sumText } from "../pure/key_words.js";
+import { formulaOf, numberText, percentText, tokenText, valueText, weightText } from "../pure/words.js";
 
 const MOST_TERMS = 5;
 const SPOKEN = "y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j";
@@ -13,7 +14,6 @@ const SIZE = 36;
 const PARTS = {
   output: "y<sub>i</sub>, the output here: the weighted mean of the values at all keys.",
   normaliser: "C(x), the normalisation",
-  sum: "Σ<sub>j</sub> runs over every key the query may reach, in all frames.",
   f: "f, the pairwise function: how alike query and key are",
   query: "x<sub>i</sub>, the query: the position you point at.",
   keys: "x<sub>j</sub>, the keys: the positions it compares itself with. The strongest are ringed.",
@@ -116,13 +116,10 @@ export function createEquation(clip, pictures, on, signal) {
   }, { signal });
 
   function normaliserText(result) {
-    const { spec } = result;
-    const { shape } = result.box ? result.grid : result.spec.keys;
-    const whole = result.box || result.count === shape.reduce((a, b) => a * b, 1);
-    const keys = `${whole ? "" : "of "}${shape.join("×")}`;
-    if (!spec.softmax) return `C(x) = ${result.count}, the number of keys (${keys})`;
-    if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${result.count} keys (${keys}), for each head`;
-    return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${result.count} keys (${keys})`;
+    const over = overKeys(result);
+    if (!result.spec.softmax) return `C(x) = ${result.count}, the number of keys: ${over}`;
+    if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${over}${result.spec.heads > 1 ? ", for each head" : ""}`;
+    return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${over}`;
   }
 
   /** @param {Result} row */
@@ -133,6 +130,7 @@ export function createEquation(clip, pictures, on, signal) {
     if (row.column) {
       return `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${f}.`;
     }
+    if (row.named) return `${tokenText(row.named.name, row.named.own)} in the place of x<sub>i</sub>: f = ${f}, ${normaliserText(row)}.`;
     if (row.logits) return `The logits, before f and C(x): f = ${f}.`;
     return `f = ${f}, ${normaliserText(row)}. Point at a symbol to see its part.`;
   }
@@ -143,7 +141,8 @@ export function createEquation(clip, pictures, on, signal) {
     const f = `${kind.f} (${kind.name})`;
     const text = part === null ? restingLegend(shown, f)
       : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}.`
-        : part === "f" ? `${PARTS.f}, here ${f}.` : PARTS[part] ?? "";
+        : part === "f" ? `${PARTS.f}, here ${f}${kind.means ?? ""}.`
+          : part === "sum" ? sumText(shown) : PARTS[part] ?? "";
     if (legend.dataset.text !== text) {
       legend.dataset.text = text;
       legend.innerHTML = text;

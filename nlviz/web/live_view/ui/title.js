@@ -1,7 +1,7 @@
 // The title line: clip, model, block, what the model was trained for, and the sizes in plain words.
 
 import { element, term } from "../../shared/dom.js";
-import { supportOf } from "../pure/support.js";
+import { blockName, cellText, networkName, reachedText, sizesText } from "../pure/key_words.js";
 import { counted, powerText } from "../pure/words.js";
 
 /**
@@ -10,12 +10,9 @@ import { counted, powerText } from "../pure/words.js";
  */
 export function createTitle(head) {
   const { clip, model, block, sources } = head;
-  const { queries, keys, reach } = sources[0];
-  const { local, most } = supportOf(sources[0]);
-  const near = local ? `the ${counted(most, "key")} around each` : null;
-  const size = (grid) => grid.shape.reduce((a, b) => a * b, 1);
-  const [st, sy] = queries.stride;
-  const stride = Number(sy.toFixed(1));
+  const [own] = sources;
+  const { asking, asked } = sizesText(own);
+  const [st, sy] = own.queries.stride;
   const checked = block.parity === null || block.parity === undefined ? null : term(
     `verified: recomputed from these weights, the output differs by ${powerText(block.parity)}`,
     "At capture the block's output was recomputed from these weights, at a few queries of every head, and compared with what the block itself put out: the largest difference, relative to its size. A block that differs is not shown.",
@@ -23,17 +20,17 @@ export function createTitle(head) {
   const where = st > 1 ? ` and ${Number(st.toFixed(1))} frames` : "";
   const heading = element("header", { class: "nlv-title" },
     element("h2", {}, clip.name, element("span", { class: "nlv-dim", text: " · " }),
-      element("span", { text: `${model.name} ${block.name}`.trim() })));
+      element("span", { title: `${model.name} ${block.name}`, text: `${networkName(model.name)} ${blockName(block.name)}`.trim() })));
   const about = element("p", { class: "nlv-facts" },
     model.about ? element("span", { class: "nlv-about", text: model.about }) : null, model.about ? " · " : "",
       block.note ? term(block.about, block.note) : block.about ?? "",
       block.about ? " · " : "",
       clip.frames > 1 ? `${counted(clip.frames, "frame")} · ` : "",
-      term(counted(size(queries), "query", "queries"), "Queries are the positions that look: one for each cell of the grid, in every frame"),
+      term(asking, "Queries are the positions that look: one for each cell of their grid"),
       " × ",
-      term(near ?? `${counted(size(keys), "key")} (${keys.shape.join("×")})`, `Keys are the positions that are looked at: frames × rows × columns of cells.${reach ? ` ${reach}` : ""}`),
-      " · ",
-      stride === 1 ? "one query a pixel" : term(`one cell = ${stride} px`, `One cell stands for ${stride} pixels of the clip${where}, each way`),
+      term(asked, "Keys are the positions that are looked at: frames × rows × columns of cells"),
+      ` · a query reaches ${reachedText(own)} · `,
+      sy === 1 ? "one query a pixel" : term(cellText(own), `What one cell stands for in the clip${where}, each way`),
       model.device ? element("span", { class: "nlv-chip", text: model.device.replace(/^cpu$/i, "CPU") }) : null,
       checked);
   const notes = head.notes?.length ? element("ul", { class: "nlv-notes", "aria-label": "Notes on the clip" },

@@ -1,0 +1,77 @@
+"""What the queries of an affinity reach, in words: the set of keys that C is taken over."""
+
+from __future__ import annotations
+
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.key_sets import KeySets
+
+_BEGINS = "A query reaches "
+
+
+def asks_without_place(affinity: Affinity) -> bool:
+    """Return whether no query has a place: a class token asks, or what a decoder looks for."""
+    queries = affinity.queries
+    return queries.shape == (1, 1, 1) and queries.prefix > 0
+
+
+def reached(affinity: Affinity) -> str:
+    """Return what a query reaches, to go behind "reaches".
+
+    >>> import torch
+    >>> from nlviz.affinity.embedded import EmbeddedAffinity
+    >>> from nlviz.affinity.pairwise import Pairwise
+    >>> from nlviz.affinity.support import Support
+    >>> fine, coarse = TokenGrid((2, 4, 6)), TokenGrid((2, 2, 3))
+    >>> f = Pairwise("gaussian")
+    >>> own = Support(1)
+    >>> a = EmbeddedAffinity("a", f, torch.ones(1, 48, 1), torch.ones(1, 48, 1), fine, fine, own)
+    >>> reached(a)
+    'the keys of its own frame alone'
+    >>> reached(EmbeddedAffinity("b", f, torch.ones(1, 48, 1), torch.ones(1, 12, 1), fine, coarse))
+    'all keys in all frames, pooled: one for 2×2 cells'
+    """
+    sentence = affinity.support.sentence(affinity.keys).rstrip(".")
+    if not sentence:
+        frames = affinity.keys.shape[0]
+        found = "all keys in all frames" if frames > 1 else "all keys of the picture"
+    elif sentence.startswith(_BEGINS):
+        found = sentence.removeprefix(_BEGINS)
+    else:
+        found = sentence[0].lower() + sentence[1:]
+    return ", ".join(part for part in (found, _pooled(affinity)) if part)
+
+
+def _pooled(affinity: Affinity) -> str:
+    """Return how many cells of queries one key stands for, where keys were pooled."""
+    if asks_without_place(affinity):
+        return ""
+    t, h, w = (
+        _times(q, k) for q, k in zip(affinity.queries.shape, affinity.keys.shape, strict=True)
+    )
+    if (t, h, w) == (1, 1, 1):
+        return ""
+    times = f" in {t} frames" if t > 1 else ""
+    return f"pooled: one for {h}×{w} cells{times}"
+
+
+def _times(queries: int, keys: int) -> int:
+    return max(round(queries / keys), 1)
+
+
+def shifted(affinity: Affinity) -> bool:
+    """Return whether windows were shifted: the one in the first corner is smaller than others."""
+    support = affinity.support
+    if not isinstance(support, KeySets):
+        return False
+    sizes = support.counts(affinity.queries, affinity.keys)
+    return int(sizes[0]) < int(sizes.max())
+
+
+def grid_text(grid: TokenGrid) -> str:
+    """Return frames, rows and columns of a grid.
+
+    >>> grid_text(TokenGrid((8, 14, 16)))
+    '8×14×16'
+    """
+    return "×".join(map(str, grid.shape))
