@@ -8,6 +8,8 @@ from .affinity.attention_map import AttentionMap as AttentionMap
 from .affinity.attention_map import Link as Link
 from .affinity.base import Affinity as Affinity
 from .affinity.embedded import EmbeddedAffinity as EmbeddedAffinity
+from .affinity.feature_map import FeatureMap as FeatureMap
+from .affinity.feature_map import keys_as_features as keys_as_features
 from .affinity.grid import TokenGrid as TokenGrid
 from .affinity.key_sets import KeySets as KeySets
 from .affinity.pairwise import Pairwise as Pairwise
@@ -33,6 +35,9 @@ from .analysis.instance_masses import InstanceMasses as InstanceMasses
 from .analysis.instance_masses import instance_masses as instance_masses
 from .analysis.opening_query import averaging_query as averaging_query
 from .analysis.opening_query import opening_query as opening_query
+from .analysis.principal_components import Foreground as Foreground
+from .analysis.principal_components import PrincipalComponents as PrincipalComponents
+from .analysis.principal_components import principal_components as principal_components
 from .analysis.rollout import RolloutAffinity as RolloutAffinity
 from .analysis.rollout import rollout as rollout
 from .analysis.statistics import BlockStatistics as BlockStatistics
@@ -43,6 +48,8 @@ from .captures.capture import About as About
 from .captures.capture import Capture as Capture
 from .captures.capture import read_capture as read_capture
 from .captures.file_format import is_capture as is_capture
+from .captures.layer_features import features as features
+from .captures.layer_features import with_features as with_features
 from .captures.model import Model as Model
 from .captures.thirty_views import ThirtyViews as ThirtyViews
 from .captures.thirty_views import thirty_views as thirty_views

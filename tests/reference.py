@@ -49,7 +49,7 @@ def affinity_rows(
             c = f[reached].sum()
         else:
             f = np.maximum(logits, 0.0) if pairwise == "concatenation" else logits
-            c = float(reached.sum())
+            c = 1.0 if pairwise == "cosine" else float(reached.sum())
         rows[head, i, reached] = f[reached] / c
     return rows
 

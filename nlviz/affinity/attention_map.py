@@ -19,7 +19,7 @@ from nlviz.errors import NlvizError
 from nlviz.sentences import fixed
 
 Weights = npt.NDArray[np.float32]
-Values = Literal["weights", "logits", "difference", "attribution"]
+Values = Literal["weights", "logits", "difference", "attribution", "similarity"]
 Direction = Literal["from", "to"]
 
 _STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
@@ -59,7 +59,8 @@ class AttentionMap:
         reachable: (t, h, w) bool, False for keys outside the query's support.
         signed: whether weights may be negative.
         values: what the weights are: ``weights`` f / C, ``logits`` before C, a ``difference`` from
-            the mean row, or an ``attribution`` of a class score to cells.
+            the mean row, an ``attribution`` of a class score to cells, or a ``similarity``, f with
+            C = 1.
         direction: ``from`` the query to its keys, or ``to`` one key from all queries.
         normalised: whether weights and ``off_grid`` sum to 1.
         left_out: mass that ``without`` removed before renormalising, 0 otherwise.
@@ -228,6 +229,8 @@ class AttentionMap:
         frame, y, x = self.query
         best = self.top(1)
         strongest = f", strongest {best[0].multiple:.0f}x uniform" if best else ""
+        if self.values == "similarity" and best:
+            strongest = f", up to {best[0].weight:.2f}"
         shape = "x".join(map(str, self.keys.shape))
         return f"AttentionMap({self.title}, query ({frame:g}, {y:g}, {x:g}), {shape}{strongest})"
 
@@ -249,6 +252,8 @@ class AttentionMap:
             for i, m in enumerate(self.per_frame())
         ]
         title = f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform"
+        if self.values == "similarity":
+            title, captions = repr(self), [text.partition(":")[0] for text in captions]
         return strip_html(frames, captions=captions, title=title)
 
 
@@ -278,7 +283,11 @@ def caption(name: str, direction: Direction, values: Values) -> str:
     'stage4, to this key, minus the mean row'
     """
     which_way = {"from": "from this query", "to": "to this key"}[direction]
-    of_values = {"logits": "raw logits", "difference": "minus the mean row"}
+    of_values = {
+        "logits": "raw logits",
+        "difference": "minus the mean row",
+        "similarity": "cosine similarity",
+    }
     parts = [name, which_way, *([of_values[values]] if values in of_values else [])]
     return ", ".join(parts)
 

@@ -90,8 +90,8 @@ class Affinity(ABC):
 
     @property
     def row_values(self) -> Values:
-        """What rows hold: ``weights``, or a ``difference`` from the mean row."""
-        return "weights"
+        """What rows hold: ``weights``, a ``similarity``, or a ``difference`` from the mean row."""
+        return "similarity" if self.pairwise.similarity else "weights"
 
     @property
     def distributes(self) -> bool:
@@ -255,7 +255,7 @@ class Affinity(ABC):
         else:
             reached = self._reached(index, direction)
         shown = self.row_values if values == "weights" else values
-        rows = shown == "weights"
+        rows, whole = shown == "weights", direction == "from" and head != "max"
         return AttentionMap(
             weights=weights.reshape(grid.shape).numpy(),
             query=asked.centre(index),
@@ -263,12 +263,9 @@ class Affinity(ABC):
             off_grid=float(apart.sum()) if values != "logits" else 0.0,
             reachable=None if reached is None else reached.reshape(grid.shape).numpy(),
             signed=self.pairwise.signed or not rows,
-            normalised=rows and self.distributes and direction == "from" and head != "max",
-            choices=self._choices(index) if direction == "to" else None,
-            balanced=shown == "difference"
-            and (self.balanced or self.distributes)
-            and direction == "from"
-            and head != "max",
+            normalised=rows and self.distributes and whole,
+            choices=self._shared_by(index, direction),
+            balanced=shown == "difference" and (self.balanced or self.distributes) and whole,
             name=self.name,
             values=shown,
             direction=direction,
@@ -285,10 +282,7 @@ class Affinity(ABC):
         """Return the row of a query without a place, or of one in every frame together."""
         token, names = self.named_token(token), self.token_names
         if direction != "from" or values != "weights":
-            raise NlvizError(
-                "a token without a place is asked for its own row of weights; leave out direction "
-                "and values"
-            )
+            raise NlvizError("a token without a place has one row; leave out direction and values")
         rows = self.token_rows()
         own = [i for i, name in enumerate(names) if name == token]
         if frame is not None and len(own) > 1:
@@ -309,8 +303,10 @@ class Affinity(ABC):
             reachable=None if reached is None else reached.reshape(self.keys.shape).numpy(),
             signed=self.pairwise.signed,
             normalised=self.distributes and head != "max",
+            choices=self._shared_by(0, direction),
             title=f"{self.name}, from {token}",
             name=self.name,
+            values=self.row_values,
             token=token,
         )
 
@@ -361,7 +357,7 @@ class Affinity(ABC):
                 return self.logits([index])[:, 0]
             return torch.cat([self.logits(part)[..., at] for part in self._chunks(128)], 1)
         line = self.rows([index])[:, 0] if direction == "from" else self.column(index)
-        if values == "weights" or self.row_values == "difference":
+        if values in ("weights", self.row_values) or self.row_values == "difference":
             return line
         mean, group = self.mean_rows.rows, self.query_groups.to(self.mean_rows.rows.device)
         return line - (mean[:, group[index]] if direction == "from" else mean[:, group, at])
@@ -373,8 +369,12 @@ class Affinity(ABC):
         mask = self.support.mask(self.queries, self.keys, torch.tensor([index]))
         return None if mask is None else mask[0]
 
-    def _choices(self, key: int) -> int:
-        """Return how many keys each query that reaches this key may choose from, at most."""
+    def _shared_by(self, key: int, direction: Direction) -> int | None:
+        """Return over how many a row is shared out, at most; None for the number of its keys."""
+        if self.pairwise.similarity:
+            return 1
+        if direction == "from":
+            return None
         reaching = self._reached(key, "to")
         if reaching is None:
             return self.keys.size

@@ -135,6 +135,8 @@ class EmbeddedAffinity(Affinity):
             logits = logits + self.bias.column(self.queries, self.keys, key)
         if self.log_normaliser is not None:
             column = (logits - self.log_normaliser).exp()
+        elif self.pairwise.similarity:
+            column = self.pairwise.numerator(logits)
         else:
             counts = self.support.counts(self.queries, self.keys)
             column = self.pairwise.numerator(logits) / counts.clamp(min=1).to(logits)

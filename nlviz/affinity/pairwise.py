@@ -11,6 +11,7 @@ arXiv 1711.07971, and non-local means, which has the same form
     concatenation        relu(w_f . [theta_i ; phi_j])    keys       non-negative
     nl_means             exp(-distance_ij / h^2)          sum_j f    sums to 1
     bilateral            the same, of pixels, times exp(-|i - j|^2 / 2 spatial^2)
+    cosine               x_i . x_j, both of unit length   1          in [-1, 1]
 
 code                paper
 ``theta``, ``phi``  theta(x_i), phi(x_j); x itself in ``gaussian``
@@ -34,7 +35,13 @@ from torch import Tensor
 from nlviz.errors import NlvizError
 
 PairwiseName = Literal[
-    "gaussian", "embedded_gaussian", "dot_product", "concatenation", "nl_means", "bilateral"
+    "gaussian",
+    "embedded_gaussian",
+    "dot_product",
+    "concatenation",
+    "nl_means",
+    "bilateral",
+    "cosine",
 ]
 PAIRWISE_NAMES: tuple[PairwiseName, ...] = get_args(PairwiseName)
 SOFTMAX_NAMES = frozenset({"gaussian", "embedded_gaussian", "nl_means", "bilateral"})
@@ -66,7 +73,12 @@ class Pairwise:
     @property
     def signed(self) -> bool:
         """Whether rows may be negative."""
-        return self.name == "dot_product"
+        return self.name in ("dot_product", "cosine")
+
+    @property
+    def similarity(self) -> bool:
+        """Whether a row is f itself, C = 1: how alike two are, which nothing is shared out of."""
+        return self.name == "cosine"
 
     @property
     def softmax(self) -> bool:
@@ -98,10 +110,14 @@ class Pairwise:
             return rows
         reachable = ~logits.isneginf()
         f = self.numerator(torch.where(reachable, logits, 0.0))
+        if self.similarity:
+            return f
         return f / reachable.sum(-1, keepdim=True).clamp(min=1)
 
     def numerator(self, logits: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """Return f of equation (1) from the logits."""
         if self.softmax:
             return logits.exp()
+        if self.similarity:  # of vectors of unit length, up to rounding
+            return logits.clamp(-1, 1)
         return logits.relu() if self.name == "concatenation" else logits

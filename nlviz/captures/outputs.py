@@ -95,7 +95,7 @@ def class_scores(
     known = _known_classes(net, labels)
     most = max(frames, batch)
     if choice is not None:
-        taken, name = _chosen(output, choice)
+        taken, name = chosen_of(output, choice)
         rows = _rows(taken, most, known) if isinstance(taken, Tensor) else None
         if rows is None:
             raise NlvizError(
@@ -103,7 +103,7 @@ def class_scores(
                 f"{described(taken)}"
             )
         return _settled(net, rows, f"Logits are {name}." if name else "")
-    parts = list(_parts(output))
+    parts = list(parts_of(output))
     scores = [(name, found) for name, x in parts if (found := _scores(name, x, most, known))]
     if not scores:
         return ClassScores(
@@ -131,7 +131,7 @@ def described(output: Any) -> str:
         return "None"
     if isinstance(output, Tensor):
         return f"a tensor {tuple(output.shape)}"
-    parts = list(_parts(output))
+    parts = list(parts_of(output))
     if not parts:
         return f"{_kind(output)} without tensors"
     told = ", ".join(f"{_shown(n)} {tuple(x.shape)}" for n, x in parts[:6])
@@ -143,13 +143,13 @@ def _kind(output: Any) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _parts(output: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+def parts_of(output: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors in an output by dotted name."""
     if isinstance(output, Tensor):
         yield name, output
         return
     for key, value in _items(output):
-        yield from _parts(value, f"{name}.{key}" if name else key)
+        yield from parts_of(value, f"{name}.{key}" if name else key)
 
 
 def _items(output: Any) -> list[tuple[str, Any]]:
@@ -164,7 +164,12 @@ def _items(output: Any) -> list[tuple[str, Any]]:
     return []
 
 
-def _chosen(output: Any, choice: Choice) -> tuple[Any, str]:
+def chosen_of(output: Any, choice: Choice) -> tuple[Any, str]:
+    """Return the part of an output that a choice names, and what to call it.
+
+    Raises:
+        NlvizError: when it names nothing.
+    """
     if not isinstance(choice, (str, int)):
         return choice(output), ""
     at = output

@@ -10,6 +10,7 @@ from torch import nn
 from nlviz.errors import NlvizError, NoNonLocalBlocks, did_you_mean
 from nlviz.families.family import Family
 from nlviz.families.reading.adapter import AnyAdapter
+from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Layout
 from nlviz.networks.as_written import as_written, unseen
@@ -111,6 +112,25 @@ def adapter_for(net: nn.Module, *, family: str | None = None) -> AnyAdapter:
     adapter = family_of(net, family=family).blocks
     assert adapter is not None  # family_of returns no other
     return adapter
+
+
+def adapter_of_any(net: nn.Module) -> AnyAdapter:
+    """Return the adapter of a network, also of one without a block that a family knows.
+
+    That one knows how the network takes a clip, where anybody does, and reads no affinity.
+
+    >>> adapter_of_any(nn.Conv2d(3, 5, 1)).blocks(nn.Conv2d(3, 5, 1))
+    {}
+    """
+    try:
+        return adapter_for(net)
+    except NoNonLocalBlocks:
+        if unseen(as_written(net)):
+            raise
+    for family in FAMILIES:
+        if family.blocks is not None and family.in_use and family.blocks.takes(as_written(net)):
+            return family.blocks
+    return AttentionAdapter()
 
 
 def recognised(checkpoint: Checkpoint) -> list[tuple[Family, str]]:

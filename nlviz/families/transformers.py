@@ -49,6 +49,10 @@ class TransformersAdapter(AttentionAdapter):
         """Return the innermost modules whose code computes attention; none without the library."""
         return {} if _trunk(net) is None else super().blocks(net)
 
+    def takes(self, net: nn.Module) -> bool:
+        """Check whether a network, or its trunk, is one of transformers."""
+        return _trunk(net) is not None
+
     def input_spec(self, net: nn.Module) -> InputSpec | None:
         """Return how the network takes a clip, from its configuration and its processor.
 

@@ -17,6 +17,8 @@ def test_rows_equal_the_formulas(name: str, scale: float) -> None:
     rng = np.random.default_rng(1)
     d = 1 if name == "concatenation" else 5
     theta, phi = rng.normal(size=(3, 7, d)), rng.normal(size=(3, 11, d))
+    if name == "cosine":  # of vectors of unit length
+        theta, phi = (x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (theta, phi))
     f = Pairwise(name, scale)
     rows = f.normalise(f.logits(torch.from_numpy(theta), torch.from_numpy(phi)))
     np.testing.assert_allclose(
@@ -32,6 +34,8 @@ def test_unreachable_keys_are_zero_and_do_not_count(name: str) -> None:
     assert rows[1].tolist() == [0.0, 0.0, 0.0]
     if Pairwise(name).softmax:
         assert rows[0].sum() == pytest.approx(1)
+    elif name == "cosine":  # no more than 1, which is shared out over nothing
+        assert rows[0].tolist() == [1.0, 0.0, 1.0]
     else:
         assert rows[0].tolist() == [0.5, 0.0, 1.5]
 
@@ -68,7 +72,7 @@ def test_scaling_does_not_write_into_theta() -> None:
 
 
 def test_which_rows_are_signed_and_which_sum_to_one() -> None:
-    assert [n for n in PAIRWISE_NAMES if Pairwise(n).signed] == ["dot_product"]
+    assert [n for n in PAIRWISE_NAMES if Pairwise(n).signed] == ["dot_product", "cosine"]
     assert {n for n in PAIRWISE_NAMES if Pairwise(n).softmax} == {
         "gaussian",
         "embedded_gaussian",

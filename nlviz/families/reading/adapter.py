@@ -72,6 +72,10 @@ class Adapter(ABC, Generic[BlockT]):
         """Return the smallest number of frames that the network takes, ``frames`` or more."""
         return frames
 
+    def takes(self, net: nn.Module) -> bool:
+        """Check whether it is known how a network takes a clip, also where it has no such block."""
+        return False
+
     def completed(self, net: nn.Module, prepared: Prepared) -> Prepared:
         """Return an input that the caller made, with what only the family knows of it."""
         return prepared

@@ -124,6 +124,24 @@ def token_layout(
     return TokenLayout(entries, queries, keys)
 
 
+def cells_of(at: Array, size: tuple[int, int, int]) -> Side:
+    """Return how elements lie that are each there once: the cells of a grid, and what has no place.
+
+    Args:
+        at: (elements, 3) frame, row and column of the input; NaN for what has no place.
+        size: frames, rows and columns of the network's input.
+
+    Raises:
+        NoLayout: when they lie on no grid.
+
+    >>> at = np.stack(np.meshgrid(0, [1.5, 5.5], [1.5, 5.5, 9.5], indexing="ij"), -1)
+    >>> cells_of(at.reshape(6, 3), (1, 8, 12)).shape
+    (1, 2, 3)
+    """
+    side = _queries(_inside(at[None], size), size, "cells")
+    return _with_padding(side, at[None])
+
+
 def _as_keys(values: Array, k: Array) -> bool:
     """Check whether the values of keys lie where the keys lie, up to half a cell."""
     if values.shape != k.shape:
@@ -172,17 +190,17 @@ def _inside(at: Array, size: tuple[int, int, int]) -> Array:
     return found
 
 
-def _queries(at: Array, size: tuple[int, int, int]) -> Side:
+def _queries(at: Array, size: tuple[int, int, int], what: str = "queries") -> Side:
     placed = ~np.isnan(at[..., 0])
     if not placed.any():
         return Side(_numbered(placed), (1, 1, 1), at[..., 0].size, None)
     coordinates, shape = _lattice_coordinates(at, placed)
     flat = np.ravel_multi_index(tuple(coordinates[placed].T), shape)
     if len(np.unique(flat)) != len(flat):
-        raise NoLayout("some of its queries lie at the same place, so they are no map of it")
+        raise NoLayout(f"some of its {what} lie at the same place, so they are no map of it")
     if len(flat) != np.prod(shape):
         raise NoLayout(
-            f"its {len(flat)} queries do not fill a grid of {shape[0]} x {shape[1]} x {shape[2]}: "
+            f"its {len(flat)} {what} do not fill a grid of {shape[0]} x {shape[1]} x {shape[2]}: "
             "the network drops, merges or moves patches, or attends to them in parts"
         )
     return _side(at, placed, flat, shape, size)

@@ -26,6 +26,10 @@ class TimmAttentionAdapter(AttentionAdapter):
         """Return the modules whose code computes attention, of a network of timm."""
         return super().blocks(net) if _is_timms(net) else {}
 
+    def takes(self, net: nn.Module) -> bool:
+        """Check whether timm built a network, which then has a card."""
+        return _is_timms(net)
+
     def input_spec(self, net: nn.Module) -> InputSpec:
         """Return how a clip becomes the input: the size of its card, frames as a batch."""
         card: dict[str, Any] = getattr(net, "pretrained_cfg", None) or {}

@@ -29,6 +29,11 @@ class TorchvisionAttentionAdapter(AttentionAdapter):
         """Return the modules whose code computes attention, of a network of torchvision."""
         return super().blocks(net) if type(net).__module__.startswith(_PLACE) else {}
 
+    def takes(self, net: nn.Module) -> bool:
+        """Check whether a network is one of pictures of torchvision, all trained alike."""
+        kind = type(net).__module__
+        return kind.startswith(_PLACE) and not kind.startswith((_VIDEO, f"{_PLACE}detection"))
+
     def input_spec(self, net: nn.Module) -> InputSpec:
         """Return how a clip becomes the input: the size that the network was built for."""
         if type(net).__module__.startswith(_VIDEO):
