@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 # By type: what its products leave of the size of y, measured and doubled; and its unit roundoff.
@@ -31,10 +32,17 @@ def relative_error(
         softmax: whether rows sum to 1.
         of: the type that the block computed in; see ``coarsest``.
     """
+    return float(relative_errors(rows, values, output, softmax=softmax, of=of).max())
+
+
+def relative_errors(
+    rows: Tensor, values: Tensor, output: Tensor, *, softmax: bool, of: str
+) -> Float[Tensor, " heads"]:
+    """Return ``relative_error`` of each head by itself."""
     base, unit = ROUNDING.get(of, ROUNDING["float32"])
     summed = max(SUMMED, values.shape[1] * SUMMED_BY_KEY)
     size = _size(rows, values, softmax, (4 * unit + summed) / base)
-    return float(((rows @ values - output).abs().amax((1, 2)) / size).max())
+    return (rows @ values - output).abs().amax((1, 2)) / size
 
 
 def _size(rows: Tensor, values: Tensor, softmax: bool, common: float) -> Tensor:

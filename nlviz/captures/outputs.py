@@ -231,8 +231,9 @@ def _known_classes(net: nn.Module, labels: int) -> tuple[int, ...]:
     found = [labels] if labels else []
     if isinstance(declared := getattr(net, "num_classes", None), int):
         found.append(declared)
-    widths = [w for m in net.modules() if (w := getattr(m, "out_features", None) or 0)]
-    return (*found, *(w for w in widths[-1:] if isinstance(w, int)))
+    named = (m for m in reversed(list(net.modules())) if hasattr(m, "out_features"))
+    last = next((w for m in named if (w := m.out_features)), None)
+    return (*found, last) if isinstance(last, int) else tuple(found)
 
 
 def _rank(name: str, rows: _Rows, labels: int) -> tuple[int, int]:

@@ -33,7 +33,8 @@ def held(net: nn.Module) -> Iterator[None]:
             stack.enter_context(lock)
         modes = [(m, m.training) for m in modules if m.training]
         try:
-            net.eval()
+            if modes:  # else it is in eval mode, and asking each module takes its time
+                net.eval()
             yield
         finally:
             for module, mode in modes:
@@ -55,9 +56,13 @@ def input_type(net: nn.Module) -> torch.dtype:
     >>> input_type(nn.Conv2d(3, 4, 1).double()), input_type(nn.ReLU())
     (torch.float64, torch.float32)
     """
-    weights = [p for p in net.parameters() if p.is_floating_point()]
-    first = next((p for p in weights if p.dim() > 1), weights[0] if weights else None)
-    return torch.float32 if first is None else first.dtype
+    found = None
+    for parameter in net.parameters():
+        if parameter.is_floating_point():
+            if parameter.dim() > 1:
+                return parameter.dtype
+            found = found or parameter.dtype
+    return found or torch.float32
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def acting_hooks(net: nn.Module) -> Iterator[set[int]]:
 
         return run
 
-    held = [(hooks, dict(hooks)) for hooks in _hooks(net)]
+    held = [(hooks, dict(hooks)) for hooks in _hooks(net) if hooks]
     instead = [{number: seen(number, hook) for number, hook in all_.items()} for _, all_ in held]
     for (hooks, _), watched in zip(held, instead, strict=True):
         hooks.update(watched)

@@ -32,6 +32,7 @@ _TOKENS = (
     ("dist", ("dist_token", "distillation_token")),
     ("registers", ("reg_token", "register_tokens", "registers", "reg_tokens", "storage_tokens")),
 )
+_SPELLINGS = frozenset(spelling for _, spellings in _TOKENS for spelling in spellings)
 
 
 class AttentionAdapter(Adapter[nn.Module]):
@@ -98,7 +99,12 @@ def token_names_of(net: nn.Module) -> tuple[str, ...]:
     ('cls', 'registers.0', 'registers.1')
     """
     names: list[str] = []
-    own = {n.rpartition(".")[2]: p for n, p in net.named_parameters()}
+    own = {
+        n: p
+        for m in net.modules()
+        for n, p in m._parameters.items()
+        if n in _SPELLINGS and p is not None
+    }
     for kind, spellings in _TOKENS:
         for parameter in (own[s] for s in spellings if s in own):
             count = parameter.shape[-2] if parameter.dim() > 2 else 1

@@ -20,7 +20,7 @@ from nlviz.affinity.support import Everything, FrameGroups, Support
 from nlviz.families.reading.prepared import Prepared
 from nlviz.families.reading.term_tables import Terms, terms_of
 from nlviz.families.reading.token_layout import NoLayout, Side, TokenLayout
-from nlviz.networks.attention.products import KEPT, AttentionProduct
+from nlviz.networks.attention.products import KEPT, AttentionProduct, of_entries
 
 CHECKED = 8  # queries whose rows are compared with those of the product
 MOST_SETS = 1 << 26  # numbers of a table of sets and keys
@@ -94,7 +94,13 @@ def product_affinity(
         scale = product.scale * int(counts[0])
         found = replace(found, pairwise=Pairwise("dot_product", scale))
     found = found.in_full()
+    # Where nothing was added, all but numbers follows from the layout, for which it was shown once.
+    follows = not product.terms and not product.causal and product.scales is None
+    if follows and product.softmax in layout.shown:
+        return found
     _check(found, product, layout)
+    if follows:
+        layout.shown.add(product.softmax)
     return found
 
 
@@ -132,13 +138,10 @@ def _with_terms(product: AttentionProduct, layout: TokenLayout) -> tuple[Attenti
 
 def _gathered(x: Tensor, layout: TokenLayout, side: Side) -> Tensor:
     """Return (heads, tokens, d) in the order of an affinity, from (entries, tokens, d)."""
-    size = side.prefix + (int(np.prod(side.shape)) if side.cells is not None else 0)
-    group = np.zeros(size, np.int64)
-    token = np.zeros(size, np.int64)
-    groups = np.broadcast_to(np.arange(len(side.cell))[:, None], side.cell.shape)
-    tokens = np.broadcast_to(np.arange(side.cell.shape[1])[None], side.cell.shape)
-    group[side.cell.reshape(-1)] = groups.reshape(-1)
-    token[side.cell.reshape(-1)] = tokens.reshape(-1)
+    group, token = side.order
+    one = len(layout.entries) == 1
+    if one and len(token) == x.shape[1] and bool((token == np.arange(len(token))).all()):
+        return of_entries(x, torch.from_numpy(layout.entries[0]).to(x.device))
     entries = torch.from_numpy(layout.entries[group].T.copy()).to(x.device)
     return x[entries, torch.from_numpy(token).to(x.device)[None]]
 

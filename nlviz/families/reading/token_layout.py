@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,15 @@ class Side:
         """Number of tokens, those without a place among them."""
         return self.prefix + int(np.prod(self.shape))
 
+    @cached_property
+    def order(self) -> tuple[Whole, Whole]:
+        """Group and number in it of each token, in the order of an affinity."""
+        size = self.prefix + (int(np.prod(self.shape)) if self.cells is not None else 0)
+        group, token = np.zeros((2, size), np.int64)
+        for g, cells in enumerate(self.cell):
+            group[cells], token[cells] = g, np.arange(len(cells))
+        return group, token
+
     def grid(self, prepared: Prepared) -> TokenGrid:
         """Return the grid of the cells in the clip; one cell for all where none has a place."""
         if self.cells is None:
@@ -82,12 +92,15 @@ class TokenLayout:
         entries: (groups, heads) entry of the batch that each head of each group is.
         queries, keys: their tokens.
         note: what a reader must know, or empty.
+        shown: for products with a softmax, or without, to which nothing was added: whether rows
+            laid out by it were those of the product.
     """
 
     entries: Whole
     queries: Side
     keys: Side
     note: str = field(default="")
+    shown: set[bool] = field(default_factory=set, repr=False)
 
 
 def token_layout(

@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+from nlviz.networks.attention.contraction import PRODUCTS
+
 _TWO = ("input", "other")
 _ORDER: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
@@ -72,6 +74,18 @@ def in_order(
             break
         found.append(rest.pop(key))
     return tuple(found), rest
+
+
+@cache
+def computes_none(func: Callable[..., Any]) -> bool:
+    """Check whether a function is no part of attention, as long as no weights go into it.
+
+    >>> import torch
+    >>> computes_none(torch.nn.functional.linear), computes_none(torch.bmm)
+    (True, False)
+    """
+    name = name_of(func)
+    return not (name in PRODUCTS or name in _NOT_ONE or name == "softmax" or one_operation(func))
 
 
 @cache

@@ -64,9 +64,11 @@ def body_in_sight(func: Any) -> Any:
 
 
 def is_a_leaf_of_torch(module: nn.Module) -> bool:
-    """Check whether a module is a layer of torch's own that holds no others: none attends.
+    """Check whether a module is a layer of torch's own without others in it, or a norm.
 
     >>> is_a_leaf_of_torch(nn.Linear(2, 3)), is_a_leaf_of_torch(nn.MultiheadAttention(4, 2))
     (True, False)
     """
-    return not module._modules and type(module).__module__.startswith("torch.nn.")
+    if module._modules:
+        return False
+    return type(module).__module__.startswith("torch.nn.") or isinstance(module, nn.LayerNorm)

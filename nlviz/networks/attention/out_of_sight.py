@@ -21,16 +21,19 @@ def out_of_sight(net: nn.Module) -> dict[str, str]:
     {}
     """
     found: dict[str, str] = {}
+    known: dict[type, str] = {}  # a network has many modules of few kinds
     for name, module in net.named_modules():
         name = name or "network"
-        if any(name.startswith(f"{other}.") for other in found):
+        if found and any(name.startswith(f"{other}.") for other in found):
             continue
         if isinstance(module, torch.jit.ScriptModule):
             if _attends(module):
                 found[name] = "it is a graph of torch.jit, inside which attention is not seen"
             continue
-        function = next(iter(_scripted(type(module).forward, _DEEP)), "")
-        if function:
+        kind = type(module)
+        if kind not in known:
+            known[kind] = next(iter(_scripted(kind.forward, _DEEP)), "")
+        if function := known[kind]:
             found[name] = (
                 f"it calls {function}, a graph of torch.jit, inside which attention is not seen"
             )

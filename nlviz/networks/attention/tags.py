@@ -24,6 +24,7 @@ _DIVIDED = frozenset("div idiv truediv itruediv divide true_divide".split())
 _ADDED = frozenset("add iadd radd sub isub subtract rsub".split())
 _SUBTRACTED = frozenset("sub isub subtract".split())
 _REFLECTED = frozenset("add radd mul imul rmul multiply".split())  # the same either way round
+WRITTEN = "a part of it was written in place"
 SAME = frozenset(
     """contiguous clone to float half double bfloat16 type type_as detach dropout cpu cuda
     alias data requires_grad positive""".split()
@@ -314,6 +315,27 @@ def normalised(tag: Tag, dim: int) -> Tag | None:
             return replace(tag, normalised="columns")
         return None
     return replace(tag, normalised=role)
+
+
+def read_off(logits: Tensor, tag: Tag) -> Tag:
+    """Return the tag of logits with what was added to them read off their numbers.
+
+    Where a view of the logits was written, all that was done is a term: logits minus scaled
+    q k^T.
+    """
+    written = not logits.is_inference() and logits._version != tag.version
+    if tag.unknown or not written or logits.device.type == "meta":
+        return tag  # what is not a sum cannot be told from its numbers
+    now = tag.in_order(logits)
+    q, k = tag.first.q, tag.first.k
+    if now is None or q is None or k is None:
+        return replace(tag, unknown=WRITTEN)
+    base = (q @ k.mT) * tag.scale
+    if tag.scales is not None:
+        base = base * tag.scales[:, None, None]
+    batch, rows, columns = tag.first.size
+    rest = Term((now - base).detach(), (batch,), (rows,), (columns,))
+    return replace(tag, terms=(rest,), unknown="")
 
 
 def _drops(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from nlviz.networks.attention.beside import Beside
-from nlviz.networks.attention.called import in_order, name_of, one_operation
+from nlviz.networks.attention.called import computes_none, in_order, name_of, one_operation
 from nlviz.networks.attention.contraction import PRODUCTS, Contraction, contraction
 from nlviz.networks.attention.in_sight import (
     as_written_in_python,
@@ -38,18 +38,21 @@ from nlviz.networks.attention.in_sight import (
 from nlviz.networks.attention.joined import JoinedTags
 from nlviz.networks.attention.products import (
     AttentionProduct,
-    checked,
     flat,
     grouped,
+    joint_batch,
     product_of,
 )
+from nlviz.networks.attention.receipts import Receipts, checked
 from nlviz.networks.attention.tags import (
+    WRITTEN,
     First,
     Tag,
     Term,
     changed,
     heads_mixed,
     normalised,
+    read_off,
     tag_of,
     tag_of_weights,
 )
@@ -57,7 +60,6 @@ from nlviz.networks.attention.values_product import values_product
 from nlviz.networks.calls import block_and_run, in_backward, run_name
 
 _FUSED = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
-WRITTEN = "a part of it was written in place"
 PART = "/"  # between a module's name and the number of a product in it
 
 
@@ -115,6 +117,8 @@ class WatchAttention(TorchFunctionMode):
         self.path: list[str] = []
         self._tags: Beside[Tag] = Beside()
         self._joined = JoinedTags()
+        self._receipts = Receipts(self.seen.products)
+        self._entered = 0
         self._open: dict[int, First] = {}
         self._calls: Counter[str] = Counter()
 
@@ -128,6 +132,17 @@ class WatchAttention(TorchFunctionMode):
         self._calls[name] += 1
         self.path.append(run_name(name, self._calls[name]))
 
+    def __enter__(self) -> WatchAttention:
+        self._entered += 1
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
+        self._entered -= 1
+        if not self._entered and raised[0] is None:
+            self._receipts.settle()
+
     def __torch_function__(
         self,
         func: Callable[..., Any],
@@ -136,7 +151,7 @@ class WatchAttention(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = dict(kwargs or {})
-        if in_backward():
+        if (not (self._tags or self._joined) and computes_none(func)) or in_backward():
             return func(*args, **given)
         name = name_of(func)
         if name == "scaled_dot_product_attention":
@@ -180,9 +195,7 @@ class WatchAttention(TorchFunctionMode):
             return q.mean(-1, keepdim=True).expand(*q.shape[:-1], v.shape[-1])
         if not self._wanted(self.module):
             return func(*args, **options)
-        batch: tuple[int, ...] = tuple(
-            torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])  # type: ignore[no-untyped-call]
-        )
+        batch = joint_batch(q, k, v)
         mask = given.get("attn_mask")
         terms: tuple[Term, ...] = ()
         if mask is not None:
@@ -197,14 +210,12 @@ class WatchAttention(TorchFunctionMode):
             terms=terms,
             causal=bool(given.get("is_causal")),
         )
-        values = v.expand(*batch, *v.shape[-2:]).reshape(-1, *v.shape[-2:])
         output = func(*args, **options)
         if given.get("dropout_p"):
             note = "Dropout was left on in its product: these are the weights before it."
-            found = replace(product, note=note)
+            self.seen.products.append(replace(product, note=note))
         else:
-            found = checked(product, values, output.reshape(-1, *output.shape[-2:]))
-        self.seen.products.append(found)
+            self._receipts.add(product, v, output, batch)
         return output
 
     def _product(
@@ -269,8 +280,7 @@ class WatchAttention(TorchFunctionMode):
         if tag is not None and tag.normalised:
             tag = replace(tag, unknown="a second softmax came behind the first")
         elif tag is not None and isinstance(logits, Tensor):
-            tag = self._read_off(logits, tag)
-            tag = normalised(tag, dim)
+            tag = normalised(tag if self.positions else read_off(logits, tag), dim)
         large = output.dim() > 2 or (output.dim() == 2 and output.shape[0] == output.shape[1])
         if tag is None and large and self._wanted(self.module):
             tag = tag_of_weights(output, dim, self.module)
@@ -279,26 +289,6 @@ class WatchAttention(TorchFunctionMode):
             if large:
                 self._open[id(tag.first)] = tag.first
         return output
-
-    def _read_off(self, logits: Tensor, tag: Tag) -> Tag:
-        """Return the tag of logits with what was added to them read off their numbers.
-
-        Where a view of the logits was written, all that was done is a term: logits minus scaled
-        q k^T.
-        """
-        written = not logits.is_inference() and logits._version != tag.version
-        if tag.unknown or not written or self.positions or logits.device.type == "meta":
-            return tag  # what is not a sum cannot be told from its numbers
-        now = tag.in_order(logits)
-        q, k = tag.first.q, tag.first.k
-        if now is None or q is None or k is None:
-            return replace(tag, unknown=WRITTEN)
-        base = (q @ k.mT) * tag.scale
-        if tag.scales is not None:
-            base = base * tag.scales[:, None, None]
-        batch, rows, columns = tag.first.size
-        rest = Term((now - base).detach(), (batch,), (rows,), (columns,))
-        return replace(tag, terms=(rest,), unknown="")
 
     def _attention(self, found: Contraction, weights: str, tag: Tag, output: Any) -> Any:
         """Record an attention where a product sums over the keys of tagged weights.
