@@ -12,6 +12,7 @@ from .affinity.feature_map import FeatureMap as FeatureMap
 from .affinity.feature_map import keys_as_features as keys_as_features
 from .affinity.grid import TokenGrid as TokenGrid
 from .affinity.key_sets import KeySets as KeySets
+from .affinity.lines import Lines as Lines
 from .affinity.pairwise import Pairwise as Pairwise
 from .affinity.patches import PatchAffinity as PatchAffinity
 from .affinity.patches import patch_affinity as patch_affinity

@@ -5,12 +5,16 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
+from nlviz.affinity.base import Affinity
 from nlviz.affinity.receipt import Receipt
 from nlviz.captures.reading import Readings
+from nlviz.captures.sharing import units
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import AnyAdapter, Prepared
 from nlviz.families.reading.product_affinity import product_affinity
@@ -24,6 +28,11 @@ from nlviz.networks.calls import block_and_run
 from nlviz.networks.followed import NotFollowed
 
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, Factors | str]] = weakref.WeakKeyDictionary()
+OF_A_LAYER = (
+    "its weights come from no product of queries and keys (from a layer of their own, or a "
+    "distance), so which pixel a row is about is not known"
+)
+APART = 0.05  # frames and pixels within which a weight and what it weighs lie at one place
 _MOST = 32  # input shapes of one network that are remembered
 
 
@@ -75,14 +84,24 @@ def read_attention(
     tensor = prepared.tensor
     frames = tensor.shape[2] if tensor.dim() == 5 else len(tensor)
     size = (int(frames), int(tensor.shape[-2]), int(tensor.shape[-1]))
-    for name, product in named(seen.products).items():
+    called = _called(names)
+
+    def part(product: AttentionProduct) -> TokenLayout:
+        return _layout(product, factors, seen.order, size, alone=False)
+
+    whole = units(seen.products, part, prepared, token_names=names, prefix_name=called)
+    of_names = named([unit.product for unit in whole])
+    for unit, (name, product) in zip(whole, of_names.items(), strict=True):
         try:
             if product.fault:
                 raise BlockRefused(f"{name} is not shown: {product.fault}")
-            layout = _layout(product, factors, seen.order, size)
-            affinity = product_affinity(
-                name, product, layout, prepared, token_names=names, prefix_name=_called(names)
-            )
+            if unit.affinity is not None:
+                affinity: Affinity = replace(unit.affinity, name=name)
+            else:
+                layout = _layout(product, factors, seen.order, size)
+                affinity = product_affinity(
+                    name, product, layout, prepared, token_names=names, prefix_name=called
+                )
             last = affinity.queries.centre(affinity.queries.size - 1)[0]
             if last > prepared.clip_shape[0] - 0.5:
                 raise NoLayout(f"its tokens lie on frame {last:g} of {prepared.clip_shape[0]}")
@@ -149,28 +168,30 @@ def _layout(
     factors: Factors | str,
     order: Sequence[str],
     size: tuple[int, int, int],
+    *,
+    alone: bool = True,
 ) -> TokenLayout:
     """Return where the tokens of a product lie; it is found once for a shape.
+
+    ``alone`` is whether its keys are all that its queries reach.
 
     Raises:
         NoLayout: when that is not known, or they are no map.
     """
     if isinstance(factors, str):
         raise NoLayout(f"where its tokens lie could not be followed ({factors})")
-    if product.number < 0:
-        raise NoLayout(
-            "its weights come from no product of queries and keys (from a layer of their own, or a "
-            "distance), so which pixel a row is about is not known"
-        )
     n = product.number
-    if n not in factors.of or factors.order[: n + 1] != tuple(order[: n + 1]):
-        raise NoLayout("where its tokens lie could not be followed to it")
-    kept = n, product.swapped
+    ran = n + 1 if n >= 0 else -n  # how many products and softmaxes there were by then
+    if n not in factors.of or factors.order[:ran] != tuple(order[:ran]):
+        raise NoLayout(OF_A_LAYER if n < 0 else "where its tokens lie could not be followed to it")
+    if n < 0 and not of_its_own_places(factors, n):
+        raise NoLayout(OF_A_LAYER)
+    kept = n, product.swapped, alone
     if kept not in factors.read:
         q, k = factors.of[n]
         q, k = (k, q) if product.swapped else (q, k)
         try:
-            factors.read[kept] = token_layout(q, k, size, factors.values.get(n))
+            factors.read[kept] = token_layout(q, k, size, factors.values.get(n), alone=alone)
         except NoLayout as error:
             factors.read[kept] = str(error)
     found = factors.read[kept]
@@ -178,6 +199,19 @@ def _layout(
         raise NoLayout(found)
     assert isinstance(found, TokenLayout)
     return found
+
+
+def of_its_own_places(factors: Factors, number: int) -> bool:
+    """Check whether weights that come from no product say each something of its own key alone.
+
+    A softmax over a picture is so, as of a global context; a layer that gives a query the weights
+    of all keys is not.
+    """
+    own, values = factors.of[number][1], factors.values.get(number)
+    if values is None or own.at.shape != values.at.shape:
+        return False
+    off = np.abs(own.at - values.at)
+    return bool((off <= APART).all())
 
 
 def _receipt(name: str, product: AttentionProduct, heads: int) -> Receipt | None:

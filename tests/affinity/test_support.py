@@ -19,6 +19,7 @@ from torch import Tensor
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
+from nlviz.affinity.lines import Lines
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import KINDS, Everything, FrameGroups, Support, Window
 from nlviz.errors import NlvizError
@@ -66,6 +67,10 @@ CASES: dict[str, tuple[Support, TokenGrid, TokenGrid]] = {
     "window of blocks without a margin": (Window(rows=0, columns=0, block=4), FLAT, FLAT),
     "window of one cell": (Window(rows=0, columns=0, frames=0), GRID, GRID),
     "window wider than the picture": (Window(rows=8, columns=12, block=2), FLAT, FLAT),
+    "lines: row and column": (Lines(("y", "x")), GRID, GRID),
+    "lines: one place over time, its column too": (Lines(("t", "y")), SHIFTED, SHIFTED),
+    "lines: three": (Lines(("t", "y", "x")), SHORT_LINE, SHORT_LINE),
+    "lines: a row alone": (Lines(("x",)), FLAT, FLAT),
     "sets: shifted windows": (
         sets(SHIFTED, SHIFTED, lambda t, y, x: ((y + 1) // 3, (x + 2) // 4), NONE),
         SHIFTED,
@@ -105,11 +110,19 @@ def in_set(s: KeySets, queries: TokenGrid, keys: TokenGrid, q: int, k: int) -> b
     return any(first <= key < first + n for first, n in zip(runs[::2], runs[1::2], strict=True))
 
 
+def on_lines(s: Lines, queries: TokenGrid, keys: TokenGrid, q: int, k: int) -> bool:
+    other = [
+        a for a, m, n in zip("tyx", queries.unravel(q), keys.unravel(k), strict=True) if m != n
+    ]
+    return not other or (len(other) == 1 and other[0] in s.axes)
+
+
 RULES: dict[type[Support], Callable[..., bool]] = {
     Everything: lambda *_: True,
     FrameGroups: in_groups,
     Window: in_window,
     KeySets: in_set,
+    Lines: on_lines,
 }
 
 
@@ -143,7 +156,11 @@ def apart(case: str) -> torch.Tensor:
 
 
 def test_every_kind_has_its_cases_and_its_rule() -> None:
-    assert {type(support) for support, _, _ in CASES.values()} == {*KINDS, KeySets} == set(RULES)
+    assert (
+        {type(support) for support, _, _ in CASES.values()}
+        == {*KINDS, KeySets, Lines}
+        == set(RULES)
+    )
 
 
 @every
@@ -205,7 +222,7 @@ def test_the_browser_reaches_the_same_cells(tmp_path: Path) -> None:
                     "prefix": keys.prefix,
                 },
                 "local": isinstance(support, Window),
-                "listed": isinstance(support, KeySets),
+                "listed": isinstance(support, (KeySets, Lines)),
                 "rows": ["".join("01"[v] for v in row) for row in whole.int().tolist()],
                 "most": int(reached(name).sum(1).max()),
                 "groups": support.groups(queries).tolist(),
@@ -266,10 +283,12 @@ def test_what_makes_no_sense_is_told() -> None:
 @pytest.mark.parametrize(
     ("told", "rule"),
     [
-        ({"kind": "ring"}, "one of all, frame_groups, window, key_sets, got 'ring'"),
+        ({"kind": "ring"}, "one of all, frame_groups, window, key_sets, lines, got 'ring'"),
         ({}, "got 'None'"),
         ({"kind": "all", "rows": 1}, "all has no field 'rows'"),
         ({"kind": "frame_groups"}, "frames_per_group is missing"),
+        ({"kind": "lines", "axes": ["x", "y"]}, "each once and in this order; got x, y"),
+        ({"kind": "lines", "axes": ["z"]}, "axes"),
         ({"kind": "window", "rows": 1, "columns": True}, "columns must be a whole number"),
         (
             {"kind": "window", "rows": 1, "columns": 1, "frames": -1},

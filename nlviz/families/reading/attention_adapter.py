@@ -8,6 +8,7 @@ tokens are found by running it on positions.
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
@@ -130,21 +131,26 @@ def _attends_by_its_code(kind: Any) -> bool:
     ):
         return False
     try:
-        called = _called(kind.forward)
+        called = _called(kind.forward, kind)
     except AttributeError:
         return False
     name = kind.__name__.lower()
     return not _PRODUCTS.isdisjoint(called) or "attention" in name or "attn" in name
 
 
-def _called(function: Any, deep: int = 1) -> set[str]:
-    """Return the names that a function uses, and functions beside it that it calls."""
+def _called(function: Any, kind: type, deep: int = 1) -> set[str]:
+    """Return the names that a function uses, and what it calls beside it: functions and methods."""
     if not isinstance(function, types.FunctionType):
         return set()
     code = function.__code__
     names = {*code.co_names, *code.co_varnames}
+    package = str(function.__module__).partition(".")[0]
     for name in sorted(names) if deep else ():
         value = function.__globals__.get(name)
-        if isinstance(value, types.FunctionType) and value.__module__ == function.__module__:
-            names |= _called(value, deep - 1)
+        near = isinstance(value, types.FunctionType) and (
+            str(value.__module__).partition(".")[0] == package
+        )
+        names |= _called(value, kind, deep - 1) if near else set()
+        own = inspect.getattr_static(kind, name, None)
+        names |= _called(getattr(own, "__func__", own), kind, deep - 1)
     return names

@@ -52,22 +52,24 @@ def product_affinity(
     """
     queries, keys = layout.queries.grid(prepared), layout.keys.grid(prepared)
     product, terms = _with_terms(product, layout)
+    if product.number < 0 and layout.queries.cells is None:
+        token_names = ("context",)
     if layout.queries.cells is None:
-        said = _placeless(layout, token_names)
+        said = _placeless(product, layout, token_names)
         product = replace(product, note=" ".join(n for n in (product.note, said) if n))
     support = _support(layout, terms.reach, queries, keys)
-    names = _names(layout.queries, token_names)
+    names = names_of(layout.queries, token_names)
     if layout.keys.padding:
         prefix_name = "padding beyond the picture"
     if product.weights is not None:
         return _stored(name, product, layout, queries, keys, support, prepared, names, prefix_name)
     assert product.q is not None
     assert product.k is not None
-    theta = _gathered(product.q, layout, layout.queries)
-    phi = _gathered(product.k, layout, layout.keys)
+    theta = gathered(product.q, layout, layout.queries)
+    phi = gathered(product.k, layout, layout.keys)
     theta = _scaled(theta, product, layout)
-    if layout.queries.cells is None:  # one cell for the whole picture: the first token
-        theta = torch.cat([theta, theta[:, :1]], 1)
+    if layout.queries.cells is None:  # cells that stand for the picture, or for each frame
+        theta = torch.cat([theta, theta[:, list(layout.queries.stand_in)]], 1)
     bias = terms.bias
     found = EmbeddedAffinity(
         name=name,
@@ -104,12 +106,21 @@ def product_affinity(
     return found
 
 
-def _placeless(layout: TokenLayout, token_names: Sequence[str]) -> str:
+def _placeless(product: AttentionProduct, layout: TokenLayout, names: Sequence[str]) -> str:
     """Return what to tell of queries none of which has a place, as of class attention."""
-    first = _names(layout.queries, token_names)[0]
+    one = len(layout.queries.stand_in) == 1
+    where = "wherever you point" if one else "wherever you point in a frame"
+    if product.number < 0:
+        rows = "the row is the same" if one else "the row is that of the frame"
+        return (
+            f"Its weights come from no queries, they are one softmax over all places, a global "
+            f"context: {where}, {rows}."
+        )
+    first = names_of(layout.queries, names)[layout.queries.stand_in[0]]
+    whose = first if one else f"its {first}"
     return (
-        "Its queries have no place in the picture: wherever you point, the row is that of "
-        f"{first}; token= asks for the others by name."
+        f"Its queries have no place in the picture: {where}, the row is that of {whose}; token= "
+        "asks for the others by name."
     )
 
 
@@ -136,7 +147,7 @@ def _with_terms(product: AttentionProduct, layout: TokenLayout) -> tuple[Attenti
     ), Terms()
 
 
-def _gathered(x: Tensor, layout: TokenLayout, side: Side) -> Tensor:
+def gathered(x: Tensor, layout: TokenLayout, side: Side) -> Tensor:
     """Return (heads, tokens, d) in the order of an affinity, from (entries, tokens, d)."""
     group, token = side.order
     one = len(layout.entries) == 1
@@ -193,11 +204,12 @@ def _support(
             raise NoLayout("every query reaches keys of its own, which are too many to hold")
         set_of[cell_q[g]] = np.array(numbers)[of]
     if layout.queries.cells is None:
-        set_of[-1] = set_of[0]
+        stand_in = list(layout.queries.stand_in)
+        set_of[-len(stand_in) :] = set_of[stand_in]
     if len(rows) == 1 and rows[0].all():
         return Everything()
     reached = torch.from_numpy(np.stack(rows))
-    return KeySets.of(torch.from_numpy(set_of), reached, _said(reached, keys))
+    return KeySets.of(torch.from_numpy(set_of), reached, said_of(reached, keys))
 
 
 def _distinct_rows(
@@ -225,7 +237,7 @@ def _by_frame(layout: TokenLayout) -> bool:
     return layout.queries.prefix in (0, layout.keys.prefix)
 
 
-def _said(reach: Tensor, keys: TokenGrid) -> str:
+def said_of(reach: Tensor, keys: TokenGrid) -> str:
     """Return what a query reaches as a sentence, from the sets of keys themselves."""
     sizes, steps = [], []
     for row in reach[:: max(len(reach) // 64, 1)]:
@@ -250,6 +262,9 @@ def _said(reach: Tensor, keys: TokenGrid) -> str:
     if (h, w) == (1, 1) and t == frames:
         return f"A query reaches the keys of its own place in all {frames} frames."
     times = "" if frames == 1 else (f" in {t} frames" if t > 1 else " in its own frame")
+    if 1 in (h, w) and (h, w) in ((1, columns), (rows, 1)) and rows > 1 and columns > 1:
+        line = f"row of {w}" if h == 1 else f"column of {h}"
+        return f"A query reaches its {line} keys{times}."
     if (h, w) == (rows, columns):
         return f"A query reaches all keys{times}."
     apart = max(step[1:])
@@ -259,7 +274,7 @@ def _said(reach: Tensor, keys: TokenGrid) -> str:
     return f"A query reaches a window of {h} x {w} keys{times}{cut}."
 
 
-def _names(side: Side, given: Sequence[str]) -> tuple[str, ...]:
+def names_of(side: Side, given: Sequence[str]) -> tuple[str, ...]:
     """Return a name for each token without a place, the same in every group."""
     names = [""] * side.prefix
     for cells in side.cell:
@@ -284,10 +299,14 @@ def _stored(
     prefix_name: str,
 ) -> StoredAffinity:
     assert product.weights is not None
-    size = layout.queries.size if layout.queries.cells is not None else layout.queries.prefix + 1
+    size = layout.queries.size
     group_of, place_of = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for g, cells in enumerate(layout.queries.cell):
         group_of[cells], place_of[cells] = g, np.arange(len(cells))
+    if layout.queries.cells is None:
+        stand_in = list(layout.queries.stand_in)
+        for places in (group_of, place_of):
+            places[-len(stand_in) :] = places[stand_in]
     found = StoredAffinity(
         name=name,
         pairwise=Pairwise("embedded_gaussian" if product.softmax else "dot_product"),

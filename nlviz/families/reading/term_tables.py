@@ -118,7 +118,11 @@ def _tables(
                     1, cell_k[g], matrix[g, :, n]
                 )
     if layout.queries.cells is None:
-        return None, apart
+        # Each cell stands for a token without a place, and has the row of it.
+        assert apart is not None
+        stand_in = list(layout.queries.stand_in)
+        columns = torch.arange(layout.keys.size)
+        return PairBias(apart[:, stand_in], torch.arange(len(stand_in)), columns), apart
     added = _Added(matrix, reach, cell_q, cell_k, layout, limit)
     tried = (_by_key, _by_offset, _by_axes, _by_pairs)
     for attempt in tried:

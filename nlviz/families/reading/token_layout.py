@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.families.reading.adapter import place
 from nlviz.families.reading.prepared import Prepared
 from nlviz.networks.attention.places import TokenPlaces
@@ -41,6 +41,9 @@ class Side:
         prefix: number of tokens without a place.
         cells: where the cells lie in the network's input; None for tokens that have no place.
         padding: those of the tokens without a place that lie beyond the picture.
+        stand_in: where no token has a place, the token that is shown in the place of each cell: one
+            for the whole picture, or one for each frame.
+        time: where such frames lie, or None.
     """
 
     cell: Whole
@@ -48,6 +51,8 @@ class Side:
     prefix: int
     cells: Cells | None
     padding: frozenset[int] = frozenset()
+    stand_in: tuple[int, ...] = (0,)
+    time: Axis | None = None
 
     @property
     def size(self) -> int:
@@ -67,8 +72,12 @@ class Side:
         """Return the grid of the cells in the clip; one cell for all where none has a place."""
         if self.cells is None:
             t, h, w = prepared.clip_shape
+            step, first = float(t), (t - 1) / 2
+            if self.time is not None:
+                frames = place(self.time, prepared.t)
+                step, first = frames.stride, frames.origin
             return TokenGrid(
-                (1, 1, 1), (t, h, w), ((t - 1) / 2, (h - 1) / 2, (w - 1) / 2), self.prefix
+                self.shape, (step, h, w), (first, (h - 1) / 2, (w - 1) / 2), self.prefix
             )
         axes = self.cells.t, self.cells.y, self.cells.x
         t_, y, x = (
@@ -108,6 +117,8 @@ def token_layout(
     k: TokenPlaces,
     size: tuple[int, int, int],
     values: TokenPlaces | None = None,
+    *,
+    alone: bool = True,
 ) -> TokenLayout:
     """Return how the tokens of a product lie.
 
@@ -116,6 +127,7 @@ def token_layout(
         k: places of its keys.
         size: frames, rows and columns of the network's input.
         values: places of what is summed, one for each key, where they are known.
+        alone: whether its keys are all that its queries reach: then some must have a place.
 
     Raises:
         NoLayout: when they lie on no grid, or the product is not one of places.
@@ -124,7 +136,7 @@ def token_layout(
         raise NoLayout(
             "it is attention between channels, summed over places, so it has no map of the picture"
         )
-    if np.isnan(k.at).all():
+    if alone and np.isnan(k.at).all():
         raise NoLayout("none of its keys has a place in the picture")
     if values is not None and not _as_keys(values.at, k.at):
         raise NoLayout(
@@ -134,6 +146,8 @@ def token_layout(
     first = entries[:, 0]
     queries = _with_padding(_queries(_inside(q.at[first], size), size), q.at[first])
     keys = _with_padding(_keys(_inside(k.at[first], size), size), k.at[first])
+    if queries.cells is None:
+        queries = _by_frame(queries, keys)
     return TokenLayout(entries, queries, keys)
 
 
@@ -155,9 +169,23 @@ def cells_of(at: Array, size: tuple[int, int, int]) -> Side:
     return _with_padding(side, at[None])
 
 
+def _by_frame(queries: Side, keys: Side) -> Side:
+    """Return queries without a place, those of each frame apart where each frame has its own."""
+    frames, h, w = keys.shape
+    if keys.cells is None or frames != len(queries.cell) or frames == 1:
+        return queries
+    placed = [cells[cells >= keys.prefix] - keys.prefix for cells in keys.cell]
+    own = [np.unique(cells // (h * w)) for cells in placed]
+    if any(len(frame) != 1 for frame in own) or len({int(frame[0]) for frame in own}) != frames:
+        return queries
+    order = np.argsort([int(frame[0]) for frame in own])
+    first = tuple(int(queries.cell[g, 0]) for g in order)
+    return replace(queries, shape=(frames, 1, 1), stand_in=first, time=keys.cells.t)
+
+
 def _as_keys(values: Array, k: Array) -> bool:
     """Check whether the values of keys lie where the keys lie, up to half a cell."""
-    if values.shape != k.shape:
+    if values.shape != k.shape or np.isnan(k).all():
         return True  # heads that were mixed, or shared: whose places are compared is not known
     both = ~(np.isnan(values) | np.isnan(k)).any(-1)
     for axis in range(3):
@@ -221,6 +249,8 @@ def _queries(at: Array, size: tuple[int, int, int], what: str = "queries") -> Si
 
 def _keys(at: Array, size: tuple[int, int, int]) -> Side:
     placed = ~np.isnan(at[..., 0])
+    if not placed.any():
+        return Side(_numbered(placed), (1, 1, 1), at[..., 0].size, None)
     coordinates, shape = _lattice_coordinates(at, placed)
     flat = np.ravel_multi_index(tuple(coordinates[placed].T), shape)
     if len(np.unique(flat)) != np.prod(shape):

@@ -2,21 +2,37 @@
 
 An attention sink is one more logit that is cut off afterwards; criss-cross attention has a softmax
 over the keys of a column and of a row. Rows then sum to less than 1 in each part, and follow from
-no q and k alone: the weights themselves are kept.
+no q and k of its own: the weights themselves are kept, and which products share the softmax.
+
+Which part an operation takes out is read off a shadow of the whole, a tensor without data that is
+cut and moved in the same way.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nlviz.networks.attention.beside import Beside
-from nlviz.networks.attention.tags import SAME, Tag, normalised
+from nlviz.networks.attention.tags import MOVED, SAME, Share, Tag, changed, normalised
 
 MORE = "more logits than those of its keys took part in its softmax"
+_TAKEN = {
+    **{name: name for name in MOVED | frozenset(("narrow", "split", "chunk", "tensor_split"))},
+    "getitem": "__getitem__",
+    "split_with_sizes": "split",
+    "unsafe_split": "split",
+    "unsafe_chunk": "chunk",
+    "unsafe_view": "view",
+}
+_CHANGED = frozenset(
+    "mul imul multiply div idiv truediv itruediv add iadd sub isub masked_fill where".split()
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,41 +57,110 @@ class Joined:
     Attributes:
         dim: the axis, from 0.
         parts: those of its parts that are products.
+        shape: of the tensor as it was put together.
+        shadow: a tensor without data, cut and moved as the tensor was since.
+        complete: whether these are all of its parts.
         done: whether a softmax was taken over all of it.
     """
 
     dim: int
     parts: tuple[Part, ...]
+    shape: tuple[int, ...]
+    shadow: Tensor
+    complete: bool = True
     done: bool = False
 
     def normalised(self, dim: int) -> Joined | None:
         """Return it behind a softmax along the axis; None where that is another one."""
-        found = []
+        found, whole = [], object()
+        axes = self._axes(self.shadow)
+        if axes is None or axes[dim] != self.dim or self.shadow.numel() != math.prod(self.shape):
+            return None
         for part in self.parts:
-            if dim % part.tag.shadow.dim() != self.dim:
-                return None
-            tag = normalised(part.tag, dim)
+            tag = normalised(part.tag, self.dim)
             if tag is None:
                 return None
-            found.append(replace(part, tag=replace(tag, unknown=MORE)))
+            share = Share(whole, len(self.parts), self.complete, part.tag)
+            found.append(replace(part, tag=replace(tag, unknown=MORE, share=share)))
         return replace(self, parts=tuple(found), done=True)
 
-    def views(self, whole: Any, output: Any) -> Iterator[tuple[Tensor, Tag]]:
-        """Yield each part that an operation took out of the whole, with its tag.
+    def changed(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Joined | None:
+        """Return it behind what was done to all of it before the softmax; None if not known."""
+        whole = tuple(self.shadow.shape) == self.shape
+        if self.done or not whole or self._axes(self.shadow) != [*range(len(self.shape))]:
+            return None
+        found = []
+        for part in self.parts:
+            own = [self._cut(x, part) if isinstance(x, Tensor) else x for x in args[1:]]
+            tag = changed(name, 0, part.tag, (args[0], *own), kwargs)
+            if tag is None:
+                return None
+            found.append(replace(part, tag=tag))
+        return replace(self, parts=tuple(found))
 
-        Args:
-            whole: the joined tensor.
-            output: what the operation returned, a tensor or several.
+    def _cut(self, x: Tensor, part: Part) -> Tensor:
+        """Return what of another tensor met a part."""
+        axis = self.dim - len(self.shape) + x.dim()
+        if axis < 0 or x.shape[axis] != self.shape[self.dim]:
+            return x
+        return x.narrow(axis, part.first, part.length)
+
+    def taken(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+        """Return shadows of what an operation took out of the tensor, or made of all of it.
+
+        One that is no view of it is empty.
         """
-        several = output if isinstance(output, (tuple, list)) else (output,)
-        for x in several if self.done else ():
-            if not isinstance(x, Tensor) or x.stride() != whole.stride():
-                continue
-            first = (x.storage_offset() - whole.storage_offset()) / whole.stride(self.dim)
-            for part in self.parts:
-                same = x.shape == part.tag.shadow.shape and first == part.first
-                if same and x.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr():
-                    yield x, part.tag
+        if name in SAME:
+            return [self.shadow]
+        try:
+            found = getattr(self.shadow, _TAKEN[name])
+            found = found(*args[1:], **kwargs) if callable(found) else found
+        except (RuntimeError, TypeError, IndexError, AttributeError):
+            return []
+        several = found if isinstance(found, (tuple, list)) else (found,)
+        memory = self.shadow.untyped_storage()._cdata
+        return [
+            x if isinstance(x, Tensor) and x.untyped_storage()._cdata == memory else torch.empty(0)
+            for x in several
+        ]
+
+    def part(self, shadow: Tensor) -> Tag | None:
+        """Return the tag of a part that was taken out whole, by its shadow; None for others."""
+        axes = self._axes(shadow)
+        if axes is None:
+            return None
+        step = _strides(self.shape)[self.dim]
+        for part in self.parts if self.done else ():
+            sizes = [*self.shape]
+            sizes[self.dim] = part.length
+            same = [*shadow.shape] == [sizes[axis] for axis in axes]
+            if same and shadow.storage_offset() == part.first * step:
+                return replace(part.tag, shadow=part.tag.shadow.permute(*axes))
+        return None
+
+    def _axes(self, shadow: Tensor) -> list[int] | None:
+        """Return which axis of the tensor as it was put together each of a shadow is, or None."""
+        strides = _strides(self.shape)
+        if shadow.dim() != len(self.shape):
+            return None
+        left = [*range(len(self.shape))]
+        found: list[int | None] = []
+        for n, stride in zip(shadow.shape, shadow.stride(), strict=True):
+            own = [a for a in left if strides[a] == stride and self.shape[a] > 1] if n > 1 else []
+            found.append(own[0] if own else None)
+            if n > 1 and not own:
+                return None
+            left = [a for a in left if a not in own[:1]]
+        # Axes of one cell are alike; one along which a single cell was taken is the axis itself.
+        left.sort(key=lambda a: self.shape[a] == 1)
+        return [left.pop(0) if a is None else a for a in found]
+
+
+def _strides(shape: tuple[int, ...]) -> list[int]:
+    found = [1]
+    for n in reversed(shape[1:]):
+        found.insert(0, found[0] * n)
+    return found
 
 
 class JoinedTags:
@@ -105,24 +190,42 @@ class JoinedTags:
             return
         dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
         dim = int(dim) % output.dim()
-        parts, first = [], 0
+        parts, first, others = [], 0, False
         for x in args[0]:
             tag, length = tag_of(x), int(x.shape[dim]) if x.dim() == output.dim() else 0
             if tag is not None and not tag.normalised:
                 parts.append(Part(tag, first, length))
+            else:
+                others = others or length > 0
             first += length
         if parts:
-            self.set(output, Joined(dim, tuple(parts)))
+            shape = tuple(output.shape)
+            shadow = torch.empty(shape, device="meta")
+            self.set(output, Joined(dim, tuple(parts), shape, shadow, not others))
 
-    def taken(self, name: str, args: tuple[Any, ...], output: Any) -> Iterator[tuple[Tensor, Tag]]:
+    def taken(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> Iterator[tuple[Tensor, Tag]]:
         """Yield what an operation took out of a joined tensor, with its tag."""
-        source = args[0] if args else None
-        joined = self.of(source)
+        joined = self.of(args[0] if args else None)
         if joined is None:
             return
-        yield from joined.views(source, output)
-        if name in SAME and isinstance(output, Tensor):
-            self.set(output, joined)
+        if name in _CHANGED and isinstance(output, Tensor):
+            found = joined.changed(name, args, kwargs) if output.shape == args[0].shape else None
+            if found is not None:
+                self.set(output, found)
+            return
+        if name not in _TAKEN and name not in SAME:
+            return
+        several = output if isinstance(output, (tuple, list)) else (output,)
+        for x, shadow in zip(several, joined.taken(name, args, kwargs), strict=False):
+            if not isinstance(x, Tensor) or x.shape != shadow.shape or not shadow.numel():
+                continue
+            tag = joined.part(shadow)
+            if tag is not None:
+                yield x, tag
+            else:
+                self.set(x, replace(joined, shadow=shadow))
 
     def __bool__(self) -> bool:
         return bool(self._beside)

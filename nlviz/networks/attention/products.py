@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from nlviz.networks.attention.tags import Tag, Term
+from nlviz.networks.attention.tags import Share, Tag, Term
 
 KEPT = 64 << 20  # bytes of weights that are kept of a product whose q and k do not tell them
 
@@ -19,7 +19,7 @@ class AttentionProduct:
     """An attention product, y = f(q k^T) v, each entry of a batch and each head by itself.
 
     Attributes:
-        number: of its first product among those of the pass; -1 where there was none.
+        number: of its first product among those of the pass; below 0 where there was none.
         module: name of the innermost module that it ran in.
         q: (entries, queries, d), or None where weights are kept.
         k: (entries, keys, d), or None.
@@ -34,7 +34,8 @@ class AttentionProduct:
         precision: the coarsest type of number that took part.
         note: what a reader must know of it, or empty.
         fault: why it is not shown, or empty.
-
+        share: of a softmax over several products side by side, which of them this is; or None.
+        role: axis of its first product that holds its keys, ``columns`` or ``rows``.
     """
 
     number: int
@@ -54,6 +55,8 @@ class AttentionProduct:
     precision: str = "float32"
     note: str = ""
     fault: str = ""
+    share: Share | None = None
+    role: str = "columns"
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -127,7 +130,18 @@ def product_of(tag: Tag, role: str, module: str) -> AttentionProduct:
         terms if not tag.normalised else tuple(t for t in terms if t.by_column),
         softmax=bool(tag.normalised),
         fault=fault,
+        share=tag.share,
+        role=role,
     )
+
+
+def before_softmax(product: AttentionProduct) -> AttentionProduct | None:
+    """Return one of several products that share a softmax as it was before; None if not known."""
+    share = product.share
+    if share is None or share.before.unknown or share.before.normalised:
+        return None
+    found = product_of(share.before, product.role, product.module)
+    return None if found.q is None or found.k is None else found
 
 
 def of_entries(x: Tensor, entries: Tensor) -> Tensor:

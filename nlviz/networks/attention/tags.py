@@ -29,7 +29,7 @@ SAME = frozenset(
     """contiguous clone to float half double bfloat16 type type_as detach dropout cpu cuda
     alias data requires_grad positive""".split()
 )
-_MOVED = frozenset(
+MOVED = frozenset(
     """view reshape permute transpose swapaxes swapdims unsqueeze squeeze flatten unflatten movedim
     moveaxis view_as reshape_as t adjoint unsafe_view mT T H mH""".split()
 )
@@ -89,7 +89,8 @@ class First:
     """The product that a tensor began as; or what a softmax was taken of, if it was none.
 
     Attributes:
-        number: of the product among those of the pass; -1 where there was none.
+        number: of the product among those of the pass; of what was none, below 0: -1 minus the
+            number of its softmax.
         module: name of the module that it ran in.
         q: (entries, rows, d), or None.
         k: (entries, columns, d), or None.
@@ -111,6 +112,23 @@ class First:
 
 
 @dataclass(frozen=True, eq=False)
+class Share:
+    """One of several products that one softmax is taken over together.
+
+    Attributes:
+        whole: what all of them have in common, and no others.
+        of: number of these products.
+        complete: whether the softmax is over nothing else.
+        before: tag of this one before the softmax.
+    """
+
+    whole: object
+    of: int
+    complete: bool
+    before: Tag
+
+
+@dataclass(frozen=True, eq=False)
 class Tag:
     """What became of a product.
 
@@ -123,6 +141,7 @@ class Tag:
         normalised: ``columns`` or ``rows``, whichever sum to 1, or empty.
         unknown: what else was done to it, in words: its numbers are not those that this tag tells.
         version: of the tensor when it was tagged; another one says that a view of it was written.
+        share: of a softmax over several products side by side, which of them this is; or None.
     """
 
     first: First
@@ -133,6 +152,7 @@ class Tag:
     normalised: str = ""
     unknown: str = ""
     version: int = field(default=0)
+    share: Share | None = None
 
     def roles(self, sizes: Axes | None = None) -> list[str]:
         """Return what each axis is in the product: batch, rows, columns, any, or mixed."""
@@ -212,13 +232,23 @@ def tag_of(found: Contraction, number: int, module: str, *, copy: bool = True) -
     return replace(tag, terms=(term,))
 
 
-def tag_of_weights(output: Tensor, dim: int, module: str) -> Tag:
+def tag_of_weights(output: Tensor, dim: int, number: int, module: str) -> Tag:
     """Return the tag of a softmax of what was no product."""
     dim %= output.dim()
     others = [n for i, n in enumerate(output.shape) if i != dim]
-    first = First(-1, module, None, None, tuple(others), (1,), (output.shape[dim],))
+    size = tuple(others), (1,), (output.shape[dim],)
+    first = First(-1 - number, module, None, None, *size)
     shadow = torch.empty((*others, output.shape[dim]), device="meta").movedim(-1, dim)
     return Tag(first, shadow, normalised="columns")
+
+
+def factors_of_weights(logits: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Return positions of queries, which have none, and of keys, of a softmax of no product.
+
+    A logit that lies at one place says something of that place alone, whatever the query.
+    """
+    own = logits.movedim(dim, -1).reshape(-1, logits.shape[dim], 1)
+    return torch.zeros(len(own), 1, 1), own
 
 
 def heads_mixed(found: Contraction, weights: str, tag: Tag) -> Tag | None:
@@ -282,7 +312,7 @@ def changed(
         return tag
     if name == "nan_to_num" and tag.normalised:
         return tag  # rows in which all is masked are 0, as they are taken here
-    if name in _MOVED:
+    if name in MOVED:
         return _moved(name, tag, args, kwargs)
     if tag.normalised:
         return unknown

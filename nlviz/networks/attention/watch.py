@@ -48,8 +48,8 @@ from nlviz.networks.attention.tags import (
     WRITTEN,
     First,
     Tag,
-    Term,
     changed,
+    factors_of_weights,
     heads_mixed,
     normalised,
     read_off,
@@ -71,7 +71,7 @@ class Seen:
         products: in the order in which they ended.
         factors: of a pass on positions: of each product its factors, by its number.
         values: of a pass on positions: what each attention sums, by the same number.
-        order: of each product by its number, which function computed it in which module.
+        order: of each product, and each softmax, by its number: which function in which module.
         unread: by module, what was seen in it of an attention that cannot be read.
     """
 
@@ -197,9 +197,7 @@ class WatchAttention(TorchFunctionMode):
             return func(*args, **options)
         batch = joint_batch(q, k, v)
         mask = given.get("attn_mask")
-        terms: tuple[Term, ...] = ()
-        if mask is not None:
-            terms = (term_of_mask(mask, (*batch, q.shape[-2], k.shape[-2])),)
+        terms = () if mask is None else (term_of_mask(mask, (*batch, q.shape[-2], k.shape[-2])),)
         scale = given.get("scale")
         product = AttentionProduct(
             number,
@@ -274,16 +272,18 @@ class WatchAttention(TorchFunctionMode):
         if joined is not None:
             if (found := joined.normalised(dim)) is not None:
                 self._joined.set(output, found)
-                for part in found.parts:
-                    self._open[id(part.tag.first)] = part.tag.first
+                self._open |= {id(part.tag.first): part.tag.first for part in found.parts}
                 return output
         if tag is not None and tag.normalised:
             tag = replace(tag, unknown="a second softmax came behind the first")
         elif tag is not None and isinstance(logits, Tensor):
             tag = normalised(tag if self.positions else read_off(logits, tag), dim)
         large = output.dim() > 2 or (output.dim() == 2 and output.shape[0] == output.shape[1])
+        number = self._number("softmax") if large else 0
         if tag is None and large and self._wanted(self.module):
-            tag = tag_of_weights(output, dim, self.module)
+            tag = tag_of_weights(output, dim, number, self.module)
+            if self.positions and isinstance(logits, Tensor):
+                self.seen.factors[tag.first.number] = factors_of_weights(logits, dim)
         if tag is not None:
             self._set(output, tag)
             if large:
@@ -327,9 +327,9 @@ class WatchAttention(TorchFunctionMode):
         self, name: str, args: tuple[Any, ...], options: dict[str, Any], output: Any
     ) -> None:
         """Give what an operation returned the tag of what went in."""
-        if isinstance(output, Tensor) and name == "cat" and not self.positions:
+        if isinstance(output, Tensor) and name == "cat":
             return self._joined.join(args, options, output, self._tag)
-        for part, own in self._joined.taken(name, args, output):
+        for part, own in self._joined.taken(name, args, options, output):
             self._set(part, own)
         at = next((i for i, x in enumerate(args[:3]) if self._tag(x) is not None), None)
         if at is None:

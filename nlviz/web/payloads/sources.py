@@ -15,6 +15,7 @@ from nlviz.affinity.bias import Bias, KeyBias, OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
+from nlviz.affinity.lines import Lines
 from nlviz.affinity.patches import PatchAffinity
 from nlviz.affinity.position_terms import AxisBias, PairBias
 from nlviz.affinity.reach import reached
@@ -229,7 +230,7 @@ def _derived(affinity: EmbeddedAffinity) -> bool:
     if isinstance(support, KeySets) and sum(map(len, support.runs)) > MOST_RUNS:
         return False
     known = bias is None or isinstance(bias, (KeyBias, OffsetBias, AxisBias, PairBias))
-    return known and isinstance(support, (*KINDS, KeySets))
+    return known and isinstance(support, (*KINDS, KeySets, Lines))
 
 
 def _by_set(entry: dict[str, Any], affinity: Affinity) -> bool:

@@ -4,6 +4,7 @@
 
 import { gridSize } from "./grid.js";
 import { keySets } from "./key_sets.js";
+import { lines } from "./lines.js";
 
 /**
  * @typedef {{a0: number, a1: number, b0: number, b1: number, c0: number, c1: number}} Box
@@ -30,7 +31,7 @@ import { keySets } from "./key_sets.js";
  * @property {(query: number) => number} group of queries that share a mean row, from 0
  */
 
-const KINDS = { all: everything, frame_groups: frameGroups, window: localWindow, key_sets: keySets };
+const KINDS = { all: everything, frame_groups: frameGroups, window: localWindow, key_sets: keySets, lines };
 
 /**
  * The support of a source of the header; without one, every query reaches every key.
