@@ -64,6 +64,17 @@ class InBlock:
 
 
 @dataclass(frozen=True)
+class Heads(InBlock):
+    """All heads of a block are asked for side by side, for a token without a place.
+
+    Attributes:
+        token: its name.
+    """
+
+    token: str = ""
+
+
+@dataclass(frozen=True)
 class Choices(PageChoices):
     """Choices of the Explore page; each kind of input and of network keeps its own.
 
@@ -143,6 +154,10 @@ class Choices(PageChoices):
             )
         if isinstance(event, Agreed):
             return replace(self, agreed=self.agreed | {event.to}, notes=())
+        if isinstance(event, Heads):
+            shown = {**self.display, "token": event.token, "heads": "all"}
+            shown.pop("source", None)  # parts and controls have no such token
+            return replace(self, block=event.name, display=shown, notes=())
         if isinstance(event, InBlock):
             notes = (*self.notes, event.note) if event.note else self.notes
             return replace(self, block=event.name, notes=notes)

@@ -59,19 +59,21 @@ def _row(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
     clip = capture.clip
     s = nlviz.row_statistics(attention, clip.times)
     st.markdown(f"##### {nlviz.words.row_heading(attention)}")
-    st.caption(nlviz.words.place_text(clip, attention, bare=True))
+    placed = not attention.token
+    if placed:
+        st.caption(nlviz.words.place_text(clip, attention, bare=True))
     if len(s.per_frame) > 1:
         own, _, _ = attention.keys.unravel(attention.own)
         bars.columns(
             [float(mass) for mass in s.per_frame],
             nlviz.words.times_text([float(time) for time in s.frame_times], space="\u00a0"),
             [nlviz.words.share_text(attention, float(mass)) for mass in s.per_frame],
-            own=int(own),
+            own=int(own) if placed else -1,
             about="Weight by frame.",
         )
     if s.left_out:
         st.caption(f"Without what is hidden: {s.left_out:.0%} of the weight.")
-    for line in nlviz.words.row_lines(s, column=attention.direction == "to"):
+    for line in nlviz.words.row_lines(s, column=attention.direction == "to", placed=placed):
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
     if (own_cell := nlviz.words.own_line(attention)) is not None:
         st.markdown(f"**{own_cell.value}** &nbsp; {own_cell.label}", help=own_cell.help)

@@ -14,7 +14,7 @@ from ..shared import uploads
 from ..shared.choices import Chose
 from ..shared.markdown import plain
 from . import network
-from .choices import BUNDLED, SAVED, SIZES, UPLOAD, Choices
+from .choices import BUNDLED, SAVED, SIZES, UPLOAD, Choices, Heads
 from .state import STATE, Choice, saved_choice
 
 
@@ -163,6 +163,15 @@ def choose_block(affinities: Mapping[str, nlviz.Affinity | None]) -> None:
 def about_block(capture: nlviz.Capture, block: str) -> None:
     """Say grid and keys of the block on the screen, and which blocks are not shown, and why."""
     st.caption(nlviz.words.block_text(capture.affinities[block]))
+    last = nlviz.words.last_of_classes(capture.affinities)
+    if last is not None:
+        st.button(
+            "Class token, every head",
+            key="every-head",
+            help=f"The maps of all heads of the last layer, {last}, side by side",
+            on_click=STATE.act,
+            args=(Heads(last, token="cls"),),
+        )
     if not capture.refused:
         return
     count = len(capture.refused)

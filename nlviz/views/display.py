@@ -44,6 +44,7 @@ class Display:
         objects: whether what a detection network found is drawn over the frames.
         token: name of a token without a place that is the query, ``cls`` for instance, in the
             place of a point; empty for none, and passed over where the affinity has no such token.
+        heads: whether a live view also shows ``all`` heads side by side, in one colour scale.
 
     Raises:
         InvalidView: when a value is not one of those.
@@ -69,6 +70,7 @@ class Display:
     unit: Literal["uniform", "absolute"] = "uniform"
     objects: Literal["shown", "hidden"] = "shown"
     token: Token = ""
+    heads: Literal["one", "all"] = "one"
 
     def __post_init__(self) -> None:
         check_value(self.source, Source, name="source", error=InvalidView)

@@ -8,6 +8,7 @@ from .attribution import method_text as method_text
 from .blocks import asks_without_place as asks_without_place
 from .blocks import block_text as block_text
 from .blocks import kind_text as kind_text
+from .blocks import last_of_classes as last_of_classes
 from .blocks import layers as layers
 from .blocks import reached as reached
 from .blocks import refusals as refusals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nlviz.affinity.base import Affinity
@@ -45,6 +45,12 @@ def layers(names: Iterable[str]) -> list[Layer]:
         groups[_layer_of(name)].append(name)
     titles = _titles(list(groups))
     return [Layer(titles[key], tuple(found)) for key, found in groups.items()]
+
+
+def last_of_classes(affinities: Mapping[str, Affinity]) -> str | None:
+    """Return the last block in which a class token asks with several heads, or None."""
+    found = [n for n, a in affinities.items() if a.heads > 1 and "cls" in a.token_names]
+    return found[-1] if found else None
 
 
 def _layer_of(name: str) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from nlviz.words.numbers import (
     percent_text,
 )
 from nlviz.words.receipt import receipt_text
+from nlviz.words.tokens import token_called
 
 
 def top_keys(
@@ -54,7 +55,7 @@ def top_keys(
     side = max(round(1.5 * max(attention.keys.stride[1:])), 16)
     rows = []
     labels = times_text([float(time) for time in clip.times])
-    for link in attention.top(k, without=() if own else (attention.own,)):
+    for link in attention.top(k, without=() if own or attention.token else (attention.own,)):
         frame = shown_frame(link.frame, len(clip.times))
         patch = clip.thumbnail(frame=frame, y=link.y, x=link.x, side=side)
         rows.append(
@@ -88,12 +89,13 @@ class Line:
     help: str = ""
 
 
-def row_lines(s: RowStatistics, *, column: bool = False) -> list[Line]:
+def row_lines(s: RowStatistics, *, column: bool = False, placed: bool = True) -> list[Line]:
     """Return what one query's row does, in words.
 
     Args:
         s: what was counted.
         column: whether it is a key's column: who looks at it.
+        placed: whether the query has a place, from which distances are counted.
 
     >>> import numpy as np
     >>> mass = np.array([0.25, 0.75])
@@ -112,6 +114,8 @@ def row_lines(s: RowStatistics, *, column: bool = False) -> list[Line]:
                 "same",
             )
         )
+    if not placed:
+        return lines
     if s.moved is not None:
         return [
             Line(
@@ -140,6 +144,8 @@ def row_heading(attention: AttentionMap) -> str:
     >>> row_heading(AttentionMap(np.ones((1, 1, 2), np.float32) / 2, (0, 0, 0), grid))
     'Where this point looks'
     """
+    if attention.token:
+        return f"Where {token_called(attention.token)} looks"
     if attention.values == "difference":
         return "What sets this point apart"
     return "Who looks at this point" if attention.direction == "to" else "Where this point looks"
@@ -158,7 +164,7 @@ def keys_heading(attention: AttentionMap) -> str:
         return "Keys with more weight than on average"
     if attention.direction == "to":
         return "The other points that look at it most"
-    return "Its strongest other keys"
+    return "Its strongest keys" if attention.token else "Its strongest other keys"
 
 
 def unit_text(attention: AttentionMap) -> str:
@@ -176,7 +182,9 @@ def own_line(attention: AttentionMap) -> Line | None:
     >>> own_line(row).value
     '1.5×'
     """
-    if attention.values != "weights" or attention.left_out or not attention.normalised:
+    if attention.token or attention.values != "weights":
+        return None
+    if attention.left_out or not attention.normalised:
         return None
     weight = float(attention.weights.flat[attention.own])
     return Line(

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def token_called(token: str) -> str:
+    """Return what a token without a place is called in a sentence.
+
+    >>> token_called("cls"), token_called("registers.2")
+    ('the class token (cls)', 'the token registers.2')
+    """
+    return "the class token (cls)" if token == "cls" else f"the token {token}"
+
+
 def token_sentence(token: str, names: Sequence[str]) -> str:
     """Return what a map is that holds the row of a token without a place.
 
@@ -20,4 +29,4 @@ def token_sentence(token: str, names: Sequence[str]) -> str:
     if names.count(token) > 1:
         called = "class token (cls)" if token == "cls" else f"token {token}"
         return f"From each frame's own {called}, over its frame."
-    return f"From the {'class token (cls)' if token == 'cls' else f'token {token}'}."
+    return f"From {token_called(token)}."

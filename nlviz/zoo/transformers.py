@@ -100,6 +100,9 @@ def transformers_model(name: str, *, progress: Listener | None = None) -> Model:
     labels = labels_of(net.config)
     video = "videos" in net.main_input_name or _takes_frames(net)
     processor = processor_in(folder, video=video)
+    for part in net.modules():
+        if hasattr(part, "name_or_path"):
+            part.name_or_path = str(folder)  # as the library itself notes; its processor lies there
     net = _that_sees(net)
     return Model(
         net,

@@ -7,12 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nlviz.affinity.attention_map import AttentionMap
+from nlviz.affinity.grid import TokenGrid
 from nlviz.analysis.controls import controls
 from nlviz.analysis.health import BlockHealth, Effect, block_health
 from nlviz.analysis.statistics import block_statistics, moved, row_statistics
 from nlviz.captures.model import Capture
+from nlviz.clips.clip import Clip
 from nlviz.render.charts import mass_over_time
-from nlviz.words.health import health_lines, row_lines, top_keys, trust
+from nlviz.words.health import (
+    health_lines,
+    keys_heading,
+    own_line,
+    row_heading,
+    row_lines,
+    top_keys,
+    trust,
+)
 from tests.fixtures import BLOCK, make_capture, make_clip
 
 HEALTH = BlockHealth(
@@ -104,3 +115,16 @@ def test_concatenation_is_said_to_rank_keys_alike(pairwise: str) -> None:
     assert lines[0].value == "verified"
     assert lines[0].label.startswith("recomputed from these weights, the output differs by ")
     assert all(np.isfinite(health.distance_rows) and line.meaning for line in lines)
+
+
+def test_the_row_of_a_token_without_a_place_has_no_place() -> None:
+    weights = np.full((1, 2, 3), 0.15, np.float32)
+    grid = TokenGrid((1, 2, 3), (1, 10, 10), (0, 4.5, 4.5))
+    row = AttentionMap(weights, (0, 4.5, 4.5), grid, off_grid=0.1, token="cls")
+    assert row_heading(row) == "Where the class token (cls) looks"
+    assert keys_heading(row) == "Its strongest keys"
+    assert own_line(row) is None
+    said = [line.label for line in row_lines(row_statistics(row, np.zeros(1)), placed=False)]
+    assert said == ["cells share its weight"]
+    clip = Clip.from_frames(np.zeros((1, 20, 30, 3), np.uint8))
+    assert len(top_keys(clip, row, own=False)) == 6

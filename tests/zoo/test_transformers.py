@@ -62,6 +62,7 @@ def test_a_saved_folder_is_the_network(tmp_path: Path, prefix: str) -> None:
     assert spec.normalisation()[0] == pytest.approx((51, 76.5, 102))
     assert model.labels == ("swim", "run", "jump") and model.about.digest
     ours = model.capture(noise_clip(3, 44, 62))
+    assert not any("No processor" in note for note in ours.notes)
     block = "timesformer.encoder.layer.1.temporal_attention.attention"
     assert ours.affinities[block].queries.shape == (3, 5, 5)
     report = nlviz.inspect_weights(folder)

@@ -10,14 +10,14 @@ const DETAILS_EVERY = 80; // milliseconds
  * @param {HTMLElement} root
  * @param {Store} store
  * @param {Engine} engine
- * @param {Parts} parts stage, bar, readout, sentence, equation, queryBar, closeup (or null)
+ * @param {Parts} parts stage, bar, readout, sentence, equation, queryBar, headMaps, closeup (or null)
  * @param {{lut: Lut, served: boolean, timings: number[]}} how served: whether rows that the browser
  *   cannot compute come when they are asked for
  */
 export function createPainter(root, store, engine, parts, { lut, served, timings }) {
   const { head, state } = store;
   const { clip } = head;
-  const { stage, bar, readout, sentence, equation, queryBar, closeup } = parts;
+  const { stage, bar, readout, sentence, equation, queryBar, headMaps, closeup } = parts;
   /** @type {Result|null} */
   let result = null;
   /** @type {Result|null} */
@@ -121,6 +121,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     equation.drawThumbs(result, state.shown, engine.frameOf);
     sentence.update(result, state.shown, clip, waitingFor(state, !served));
     queryBar.update(activeQuery(state), state);
+    headMaps.update(result, state);
     closeup?.update(result, state.shown, state.hovered !== null);
   }
 

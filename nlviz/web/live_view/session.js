@@ -6,7 +6,9 @@ import { attachTips, element } from "../shared/dom.js";
 import { createEngine } from "./pure/engine.js";
 import { createEquation } from "./ui/equation.js";
 import { attachKeys } from "./ui/keyboard.js";
+import { createHeadMaps } from "./draw/head_maps.js";
 import { createPainter } from "./painter.js";
+import { headAfter } from "./ui/head_chips.js";
 import { createPlayer } from "./ui/player.js";
 import { createQueryBar } from "./ui/query_bar.js";
 import { createInspector, createReadout, createSentence } from "./ui/readout.js";
@@ -19,6 +21,8 @@ import { createToolbar } from "./ui/toolbar.js";
 
 const NARROW = 700; // CSS pixels
 const LEAST_SIDE = 300;
+const HEADS_SHARE = 0.6; // of the height that pictures have elsewhere
+const SIDE_GAP = 14; // of the controls beside the pictures, beyond that between pictures
 const PIN_RESTS = 60; // milliseconds at rest before a pin is reported
 const VIEW_RESTS = 250;
 
@@ -40,9 +44,10 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   const { sequential, diverging, ground } = head.colours;
   const lut = { sequential: container.array(sequential).data, diverging: container.array(diverging).data, ground };
   let width = 0;
+  let besideHeads = false;
 
   const { hover, unpin, move, large, light, read, peek } = store;
-  const on = { hover, pin, unpin, large, lit: light, inspect, place: store.pin, play, read, peek, move, source, token };
+  const on = { hover, pin, unpin, large, lit: light, inspect, place: store.pin, play, read, peek, move, source, token, everyHead, head: nextHead };
   const stage = createStage(clip, pictures, on, signal, head.objects);
   const equation = createEquation(clip, pictures, on, signal);
   const toolbar = createToolbar(head, choose, signal);
@@ -52,16 +57,17 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   const readout = createReadout(clip);
   const player = createPlayer(clip, store.advance);
   const closeup = head.pixels ? createCloseup(head, container.array, lut, engine, signal) : null;
+  const headMaps = createHeadMaps(container, pictures, lut, choose, signal);
   const inspector = createInspector(clip, pictures, on, signal);
   const telling = createTelling(root, onSaid && say);
-  const parts = { stage, bar, readout, sentence, equation, queryBar, closeup };
+  const parts = { stage, bar, readout, sentence, equation, queryBar, headMaps, closeup };
   const painter = createPainter(root, store, engine, parts, { lut, served: onSaid !== null, timings });
 
   stage.element.append(readout.element, inspector.element);
   // The picture comes first; above it stands only what never changes its height, so that it stays where it is.
   const title = createTitle(head);
   const body = element("div", { class: "nlv-body" }, stage.element,
-    element("div", { class: "nlv-side" }, queryBar.element, title.notes, toolbar.element, equation.element, title.about));
+    element("div", { class: "nlv-side" }, queryBar.element, title.notes, headMaps.element, toolbar.element, equation.element, title.about));
   root.replaceChildren(element("div", { class: "nlv-head" }, title.heading, toolbar.sources),
     element("div", { class: "nlv-top" }, sentence.element, bar.element), body, closeup?.element ?? "");
   attachTips(root, signal);
@@ -80,7 +86,14 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
       sentence.speak();
       telling.acted(PIN_RESTS);
     }
-    if (change.view) toolbar.sync(state.view, engine.source(state.view.source));
+    if (change.view) {
+      toolbar.sync(state.view, engine.source(state.view.source));
+      const side = headMaps.wanted(state.view, store.spec());
+      if (side !== besideHeads) {
+        besideHeads = side;
+        resize(true);
+      }
+    }
     if (change.chosen) telling.acted(VIEW_RESTS);
     if (change.reading) painter.redraw();
     painter.request();
@@ -92,13 +105,14 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     width = now;
     root.classList.toggle("nlv-small", now < NARROW);
     sentence.fit();
-    stage.resize(now);
+    stage.resize(now, headMaps.wanted(state.view, store.spec()) ? HEADS_SHARE : 1);
     // What the pictures leave free beside them is for the controls.
     const free = now - stage.plan.width - GAP;
     const beside = free >= LEAST_SIDE;
     root.classList.toggle("nlv-beside", beside);
     toolbar.setNarrow(now < NARROW || beside, now < NARROW && !beside);
     equation.setWidth(beside ? free : now);
+    headMaps.resize(beside ? free - SIDE_GAP : now);
     painter.redraw(stage.plan.width);
   }
 
@@ -128,6 +142,17 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
 
   function source(n) {
     if (n < head.sources.length) choose({ source: head.sources[n].key });
+  }
+
+  /** The next head, or the one before. */
+  function nextHead(step) {
+    const { heads } = store.spec();
+    if (heads > 1) choose({ head: headAfter(state.view.head, heads, step) });
+  }
+
+  /** All heads side by side, of a token without a place. */
+  function everyHead(name) {
+    choose({ token: name, heads: "all", source: head.sources[0].key });
   }
 
   /** A token without a place as the query; pressed again, the point. */

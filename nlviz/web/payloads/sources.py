@@ -201,6 +201,7 @@ def _source(
     row = affinity.rows([index])[:, 0].float().cpu()
     placed = row[:, affinity.keys.prefix :]
     mask = affinity.support.mask(affinity.queries, affinity.keys, torch.tensor([index]))
+    arrays[f"{name}_apart"] = row[:, : affinity.keys.prefix].numpy()
     # Keys that the query does not reach have no weight rather than none at all: they are hatched.
     arrays[name] = (placed if mask is None else placed.where(mask.cpu(), torch.nan)).numpy()
     return {
@@ -209,7 +210,7 @@ def _source(
         "kind": "embedded",
         "server": True,
         "row": name,
-        "row_apart": float(row[:, : affinity.keys.prefix].sum(-1).mean()),
+        "row_apart": f"{name}_apart",
         "scale": 1.0,
     }
 

@@ -297,11 +297,11 @@ def test_show_head_and_scale_controls(page: Page) -> None:
         page.locator(".nlv-map").first.evaluate("e => getComputedStyle(e).visibility") == "hidden"
     )
     page.get_by_role("radio", name="Map").click()
-    assert not page.locator("select[name=head]").is_visible()
+    assert not page.locator(".nlv-heads").is_visible()
     page.keyboard.press("4")
     rest(page)
     mean = map_of(page, 2)
-    page.locator("select[name=head]").select_option("1")
+    page.get_by_role("radio", name="head 2 of 2").click()
     rest(page)
     assert map_of(page, 2) != mean
     page.locator("select[name=scale]").select_option("locked")

@@ -94,11 +94,15 @@ export function createStage(clip, pictures, on, signal, found = []) {
     return objects.at(frame, inLarge ? plan.large : plan.tiles[frame], px, py);
   }
 
-  /** Fit the pictures into this width and, where that leaves enough, into the first screen. */
-  function resize(width) {
+  /**
+   * Fit the pictures into this width and, where that leaves enough, into the first screen.
+   * @param {number} width
+   * @param {number} share of the height that they may take, where something else is to be seen beside
+   */
+  function resize(width, share = 1) {
     const aspect = clip.width / clip.height;
     const free = window.innerHeight - topOfPage(stage) - CAPTION - 12;
-    const maxHeight = Math.max(180, 0.36 * window.innerHeight, Math.min(free, 0.8 * window.innerHeight));
+    const maxHeight = share * Math.max(180, 0.36 * window.innerHeight, Math.min(free, 0.8 * window.innerHeight));
     plan = planStage({ width, frames: clip.frames, aspect, maxHeight });
     stage.style.height = `${plan.height}px`;
     stage.style.width = `${plan.width}px`;

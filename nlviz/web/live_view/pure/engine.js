@@ -3,6 +3,7 @@
 import { clipFrame, nearestToken, tokenCentre } from "./grid.js";
 import { differenceRows } from "./difference_rows.js";
 import { measure, scaleOf, skipOwn } from "./measure.js";
+import { headsAsOne } from "./heads_as_one.js";
 import { tokenOf } from "./state.js";
 import { patchRows } from "./patch_rows.js";
 import { roomFor, sideOf } from "./room.js";
@@ -69,11 +70,15 @@ export function createEngine(container) {
     if (!carried) return null;
     const size = side.values.length;
     const heads = carried.data.length / size;
-    side.values.fill(0);
-    for (let n = 0; n < heads; n++) {
-      for (let j = 0; j < size; j++) side.values[j] += carried.data[n * size + j] / heads;
-    }
-    return { from: 0, to: size, logC: NaN, apart: spec.row_apart ?? 0 };
+    headsAsOne(side.values, carried.data, { heads, each: size, at: 0 }, view.head);
+    return { from: 0, to: size, logC: NaN, apart: spec.row_apart ? apartOf(array(spec.row_apart), view.head) : 0 };
+  }
+
+  /** What goes to keys without a place, of (heads, keys) shares. */
+  function apartOf({ data, shape: [heads, prefix] }, head, at = 0, each = prefix) {
+    const given = new Float32Array(prefix);
+    headsAsOne(given, data, { heads, each, at }, head);
+    return given.reduce((sum, share) => sum + share, 0);
   }
 
   /** The row of a token without a place: it came as it is, and no cell is its own. */
@@ -82,16 +87,10 @@ export function createEngine(container) {
     const side = made.from ?? sideOf(spec.keys, frames);
     made.from = side;
     const { data, shape: [heads, names, size] } = array(spec.token_rows);
-    const { data: given, shape: [, , prefix] } = array(spec.token_apart);
-    const most = view.head === "max";
-    const chosen = typeof view.head === "number" ? [Math.min(view.head, heads - 1)] : Array.from({ length: heads }, (_, h) => h);
-    const over = (values, at, each) => chosen.reduce((sum, h, k) => {
-      const value = values[h * each + at];
-      return most ? (k === 0 || value > sum ? value : sum) : sum + value / chosen.length;
-    }, 0);
-    let apart = 0;
-    for (let j = 0; j < prefix; j++) apart += over(given, n * prefix + j, names * prefix);
-    for (let j = 0; j < size; j++) side.values[j] = over(data, n * size + j, names * size);
+    const given = array(spec.token_apart);
+    const prefix = given.shape[2];
+    headsAsOne(side.values, data, { heads, each: names * size, at: n * size }, view.head);
+    const apart = apartOf({ data: given.data, shape: [heads, prefix] }, view.head, n * prefix, names * prefix);
     const result = /** @type {Result} */ ({
       waiting: false, spec, token: 0, asked: spec.queries, column: false, logits: false, own: -1, box: null,
       side, grid: side.grid, values: side.values, logC: NaN, from: 0, to: size, skipFrom: 0, skipTo: 0,

@@ -24,7 +24,7 @@ function pressing(event) {
 /**
  * Listen for keys.
  * @param {HTMLElement} root the live view
- * @param {Handlers} on move({dx|dy|df}), pin(), unpin(), close() of an open panel, source(number), play(), peek(boolean)
+ * @param {Handlers} on move({dx|dy|df}), pin(), unpin(), close() of an open panel, source(number), head(step), play(), peek(boolean)
  * @param {boolean} everywhere whether keys count wherever the focus is
  * @param {AbortSignal} signal
  */
@@ -46,6 +46,7 @@ export function attachKeys(root, on, everywhere, signal) {
   function act(event) {
     if (MOVES[event.key]) on.move(MOVES[event.key]);
     else if (/^[1-9]$/.test(event.key)) on.source(Number(event.key) - 1);
+    else if (/^h$/i.test(event.key)) on.head(event.key === "h" ? 1 : -1);
     else if (event.key === "Enter" && !pressing(event)) on.pin();
     else if (event.key === " " && !pressing(event)) on.play();
     else return false;

@@ -31,7 +31,14 @@ export function createQueryBar(head, on, signal) {
     text: name, "aria-pressed": "false", "data-name": name,
     "data-tip": `${tokenText(name, own)} as the query, in the place of a point; a click on the picture goes back to points`,
   }));
-  const named = element("div", { class: "nlv-tokens", role: "group", "aria-label": "Tokens without a place as the query" }, ...tokens);
+  const several = head.sources[0].heads > 1 && tokens.length > 0;
+  const first = several ? tokens[0].dataset.name ?? "" : "";
+  const every = button("nlv-every-head", {
+    text: `${first}, every head`, hidden: !several,
+    "data-tip": `Where ${first} looks, the maps of all heads side by side`,
+  });
+  every.addEventListener("click", () => on.everyHead(first), { signal });
+  const named = element("div", { class: "nlv-tokens", role: "group", "aria-label": "Tokens without a place as the query" }, ...tokens, every);
   named.hidden = tokens.length === 0;
   for (const one of tokens) one.addEventListener("click", () => on.token(one.dataset.name), { signal });
   const bar = element("div", { class: "nlv-query", role: "group", "aria-label": "Query" }, chip,

@@ -1,6 +1,7 @@
 // The controls: sources by number key, and how the row is shown.
 
 import { element, focusedIn } from "../../shared/dom.js";
+import { createHeadChips } from "./head_chips.js";
 
 const TIPS = {
   parts: "The learned affinity taken apart: what is about this query, what every query shares, and what sets this row apart from that of the average query",
@@ -8,7 +9,6 @@ const TIPS = {
   direction: "From: where this query looks. To: who looks at this key",
   leave_out: "Hide the query's own cell or frame, so that the rest shows better; the rest is scaled to 100 %",
   scale: "What the colours mean: fitted to this query, kept the same across queries so that two can be compared, the same for equal factors, so that weak and strong keys differ, or fitted to each frame by itself",
-  head: "A block with several heads has one affinity for each: show one, their mean, or the largest",
   links: "How many of the strongest keys get an arrow",
   cells: "A cell is the area of the picture that one key stands for",
   strength: "How strongly the map covers the picture",
@@ -55,8 +55,7 @@ export function createToolbar(head, onChange, signal) {
   const partsField = element("div", { class: "nlv-field nlv-parts", "data-tip": TIPS.parts },
     element("span", { text: "Parts" }), parts);
   partsField.hidden = parts.children.length === 0;
-  const heads = select("head", []);
-  const headField = labelled("Head", "head", heads);
+  const heads = createHeadChips(onChange, signal);
   const show = segments("show", [["map", "Map"], ["links", "Links"], ["both", "Both"]], "Show");
   const direction = segments("direction", [
     ["from", "From query"], ["to", "To key"],
@@ -76,21 +75,25 @@ export function createToolbar(head, onChange, signal) {
       labelled("Unit", "unit", select("unit", [["uniform", "× uniform"], ["absolute", "absolute"]])),
       top));
   const controls = element("div", { class: "nlv-controls" },
-    wrapped("Show", "show", show), directionField, objectsField, headField,
+    wrapped("Show", "show", show), directionField, objectsField,
     labelled("Hide", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
     labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["log", "logarithmic"], ["frame", "per frame"]])),
     more);
   const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
-  const bar = element("div", { class: "nlv-toolbar", role: "group", "aria-label": "How it is shown" }, partsField, fold);
+  const bar = element("div", { class: "nlv-toolbar", role: "group", "aria-label": "How it is shown" }, partsField, heads.element, fold);
 
   function wrapped(text, field, control) {
     return element("div", { class: "nlv-field", "data-tip": TIPS[field] }, element("span", { text }), control);
   }
 
+  function changed(field, value) {
+    onChange({ [field]: field === "head" && /^\d+$/.test(value) ? Number(value) : value });
+  }
+
   /** @param {Event} event */
   function pressed(event) {
     const button = radioOf(event);
-    if (button) onChange({ [fieldOf(button)]: button.value });
+    if (button) changed(fieldOf(button), button.value);
   }
 
   /** @param {KeyboardEvent} event */
@@ -115,20 +118,12 @@ export function createToolbar(head, onChange, signal) {
   bar.addEventListener("input", (event) => {
     if (!(event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)) return;
     const { name, value, type } = event.target;
-    if (name === "head") onChange({ head: /^\d+$/.test(value) ? Number(value) : value });
-    else if (type === "number" || type === "range") value !== "" && onChange({ [name]: Number(value) });
-    else onChange({ [name]: value });
+    if (type === "number" || type === "range") value !== "" && onChange({ [name]: Number(value) });
+    else changed(name, value);
   }, { signal });
   document.addEventListener("pointerdown", (event) => {
     if (more.open && !bar.classList.contains("nlv-narrow") && !event.composedPath().includes(more)) more.open = false;
   }, { signal });
-
-  function fillHeads(count) {
-    if (Number(heads.dataset.count) === count) return;
-    heads.dataset.count = String(count);
-    heads.replaceChildren(element("option", { value: "mean", text: "mean of all" }), element("option", { value: "max", text: "max of all" }));
-    for (let n = 0; n < count; n++) heads.append(element("option", { value: String(n), text: `head ${n + 1}` }));
-  }
 
   /** @param {(value: string) => boolean} disabled */
   function check(group, value, disabled = (_) => false) {
@@ -152,9 +147,9 @@ export function createToolbar(head, onChange, signal) {
     check(objects, view.objects);
     check(direction, canColumn ? view.direction : "from", (value) => value === "to" && !canColumn);
     directionField.dataset.tip = canColumn ? TIPS.direction : "To this key: not available here, every row's C(x) would be needed";
-    fillHeads(spec.heads ?? 1);
-    headField.hidden = !(spec.heads > 1);
+    heads.sync(view, spec.heads ?? 1);
     for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (bar.querySelectorAll("[name]"))) {
+      if (input.name === "head") continue; // told by the chips
       const value = view[input.name];
       const text = value === null || value === undefined ? "" : String(value);
       if (input.value !== text && input !== focusedIn(bar)) input.value = text;
