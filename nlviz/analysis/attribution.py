@@ -30,6 +30,7 @@ from torch import Tensor
 
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.captures.model import Capture, Model
+from nlviz.captures.placing import placed
 from nlviz.captures.reading import runs_of
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Shape
@@ -244,6 +245,8 @@ class _Work:
 
         with gradients_at(blocks[own]) as seen:
             gradient(self.model.net, scored, x)
+        if adapter.watches:  # the order of tokens is the network's own
+            calls = placed(adapter, self.model.net, calls, self.prepared)
         entered = [run.args[0] for run in calls.runs(own)]
         # Several runs with one map saw parts of the clip, as the capture found out.
         walked = () if len(entered) == 1 or run_name(own, 2) in shown else (own,)

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from nlviz.affinity.base import Affinity
 from nlviz.affinity.receipt import Receipt
-from nlviz.captures.reading import Readings
+from nlviz.captures.reading import Readings, distinct
 from nlviz.captures.sharing import units
 from nlviz.errors import BlockRefused, NlvizError
-from nlviz.families.reading.adapter import AnyAdapter, Prepared
+from nlviz.families.reading.adapter import Prepared
+from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.reading.product_affinity import product_affinity
 from nlviz.families.reading.token_layout import NoLayout, TokenLayout, token_layout
 from nlviz.networks.acting_hooks import with_hooks
 from nlviz.networks.attention.out_of_sight import out_of_sight
 from nlviz.networks.attention.places import Factors, places_of_products
 from nlviz.networks.attention.products import AttentionProduct
-from nlviz.networks.attention.watch import PART, Seen
-from nlviz.networks.calls import block_and_run
+from nlviz.networks.attention.watch import PART, Seen, watched
+from nlviz.networks.calls import RUN, Calls, block_and_run
 from nlviz.networks.followed import NotFollowed
+from nlviz.networks.hooks import recorded
+from nlviz.networks.places import Places
 
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, Factors | str]] = weakref.WeakKeyDictionary()
 OF_A_LAYER = (
@@ -34,6 +37,27 @@ OF_A_LAYER = (
 )
 APART = 0.05  # frames and pixels within which a weight and what it weighs lie at one place
 _MOST = 32  # input shapes of one network that are remembered
+
+
+@contextmanager
+def seen_in(
+    adapter: AttentionAdapter, net: nn.Module, blocks: Sequence[str] | None = None
+) -> Iterator[tuple[Seen, Calls]]:
+    """See the attention of a network while the ``with`` block runs.
+
+    Args:
+        adapter: of its family, which says what is kept beside queries and keys.
+        net: the network.
+        blocks: names of those that are kept; None for all.
+    """
+    keep = wanted(blocks, adapter.block_names(net))
+    entered = {
+        name: module
+        for name, module in (distinct(adapter.blocks(net)) if adapter.keeps else {}).items()
+        if blocks is None or any(block_and_run(asked)[0] == name for asked in blocks)
+    }
+    with recorded(net, entered) as calls, watched(net, keep=keep, sums=adapter.keeps) as watch:
+        yield watch.seen, calls
 
 
 def factors_of(net: nn.Module, prepared: Prepared, acting: set[int], key: Any) -> Factors | str:
@@ -63,7 +87,12 @@ def factors_of(net: nn.Module, prepared: Prepared, acting: set[int], key: Any) -
 
 
 def read_attention(
-    adapter: AnyAdapter, net: nn.Module, seen: Seen, factors: Factors | str, prepared: Prepared
+    adapter: AttentionAdapter,
+    net: nn.Module,
+    seen: Seen,
+    factors: Factors | str,
+    prepared: Prepared,
+    calls: Calls,
 ) -> Readings:
     """Read every attention product that a pass showed.
 
@@ -73,6 +102,7 @@ def read_attention(
         seen: what was seen of the pass.
         factors: where its tokens lie, or why that is not known.
         prepared: the network's input.
+        calls: of the blocks, where the adapter keeps what entered them.
 
     Raises:
         NlvizError: when no product was seen.
@@ -81,6 +111,8 @@ def read_attention(
     found = Readings()
     modules = dict(net.named_modules())
     names = adapter.token_names(net)
+    blocks = adapter.block_names(net)
+    told = adapter.note(prepared)
     tensor = prepared.tensor
     frames = tensor.shape[2] if tensor.dim() == 5 else len(tensor)
     size = (int(frames), int(tensor.shape[-2]), int(tensor.shape[-1]))
@@ -91,12 +123,13 @@ def read_attention(
 
     whole = units(seen.products, part, prepared, token_names=names, prefix_name=called)
     of_names = named([unit.product for unit in whole])
-    for unit, (name, product) in zip(whole, of_names.items(), strict=True):
+    for unit, (own, product) in zip(whole, of_names.items(), strict=True):
+        name = renamed(own, blocks)
         try:
             if product.fault:
                 raise BlockRefused(f"{name} is not shown: {product.fault}")
             if unit.affinity is not None:
-                affinity: Affinity = replace(unit.affinity, name=name)
+                affinity = replace(unit.affinity, name=name)
             else:
                 layout = _layout(product, factors, seen.order, size)
                 affinity = product_affinity(
@@ -115,13 +148,19 @@ def read_attention(
         else:
             if receipt is not None:
                 found.receipts[name] = receipt
-            found.affinities[name] = affinity
+            note = " ".join(n for n in (affinity.note, told) if n)
+            found.affinities[name] = replace(affinity, note=note)
             found.blocks[name] = modules[block_and_run(product.module)[0]]
+            if adapter.keeps and own == product.module:
+                features = _features(adapter, name, found.blocks[name], product, calls, factors)
+                if features is not None:
+                    found.features[name] = features
     for module, why in seen.unread.items():
-        name = _free(module or "network", found)
+        name = _free(renamed(module, blocks) or "network", found)
         found.refused[name] = f"{name} is not shown: it computes {why}"
     for module, why in out_of_sight(net).items():
-        found.refused[_free(module, found)] = f"{module} is not shown: {why}"
+        name = _free(renamed(module, blocks), found)
+        found.refused[name] = f"{name} is not shown: {why}"
     if not found.affinities:
         if not found.refused:
             raise NlvizError(
@@ -149,6 +188,46 @@ def named(products: list[AttentionProduct]) -> dict[str, AttentionProduct]:
     return found
 
 
+def renamed(name: str, names: Mapping[str, str]) -> str:
+    """Return a name of a run or a product with its module's name exchanged.
+
+    >>> renamed("layer.attn#2/3", {"layer.attn": "layer"}), renamed("head", {"layer": "block"})
+    ('layer#2/3', 'head')
+    """
+    run, part, number = name.partition(PART)
+    module, mark, which = run.partition(RUN)
+    return f"{names.get(module, module)}{mark}{which}{part}{number}"
+
+
+def _features(
+    adapter: AttentionAdapter,
+    name: str,
+    module: nn.Module,
+    product: AttentionProduct,
+    calls: Calls,
+    factors: Factors | str,
+) -> Tensor | None:
+    """Return what entered a block, laid on the picture; None where that is not known."""
+    block, run = block_and_run(name)
+    runs = calls.runs(block)
+    if isinstance(factors, str) or len(runs) < (run or 1):
+        return None
+    call = runs[(run or 1) - 1]
+    queries = factors.of[product.number][int(product.swapped)].at
+    batch = len(call.args[0]) if call.args and isinstance(call.args[0], Tensor) else 0
+    if not batch or len(queries) % batch:
+        return None
+    kept = product.number, "of its input"
+    if kept not in factors.read:
+        t, y, x = queries[:: len(queries) // batch].transpose(2, 0, 1)  # heads are side by side
+        factors.read[kept] = Places(t, y, x, np.zeros(y.shape))
+    call = replace(call, places=factors.read[kept])
+    try:
+        return adapter.features(block, module, Calls({block: [call]}))
+    except NlvizError:
+        return None
+
+
 def _free(module: str, found: Readings) -> str:
     """Return a name for one more attention of a module."""
     taken = found.affinities.keys() | found.refused.keys()
@@ -156,11 +235,17 @@ def _free(module: str, found: Readings) -> str:
     return next(name for name in names if name not in taken)
 
 
-def wanted(blocks: Container[str] | None) -> set[str] | None:
-    """Return the modules that hold the blocks which are asked for; None for all."""
+def wanted(blocks: Iterable[str] | None, names: Mapping[str, str]) -> set[str] | None:
+    """Return the modules that hold the blocks which are asked for; None for all.
+
+    Args:
+        blocks: their names.
+        names: of the blocks by those of their modules.
+    """
     if blocks is None:
         return None
-    return {name.partition(PART)[0] for name in blocks}  # type: ignore[attr-defined]
+    modules = {name: module for module, name in names.items()}
+    return {renamed(name.partition(PART)[0], modules) for name in blocks}
 
 
 def _layout(

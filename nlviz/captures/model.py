@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nlviz.captures.attention import seen_in
 from nlviz.captures.capture import About as About
 from nlviz.captures.capture import Affinities as Affinities
 from nlviz.captures.capture import Capture as Capture
@@ -29,6 +30,7 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
 from nlviz.families.reading.adapter import AnyAdapter, Detector, InputSpec, Prepared
+from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.reading.report import LoadReport
 from nlviz.networks.as_written import as_written, name_as_written
 from nlviz.networks.calls import Calls, block_and_run
@@ -341,9 +343,16 @@ class Model:
     def _estimated(
         self, shape: tuple[int, ...], gradient: bool, like: Prepared | None
     ) -> Estimate | None:
+        adapter = self.adapter
+
+        def looking() -> AbstractContextManager[object]:
+            if isinstance(adapter, AttentionAdapter):
+                return seen_in(adapter, self.net)
+            return self.recording()
+
         def run(x: Tensor) -> object:
-            with self.recording() as calls:
-                return self._run(x.requires_grad_(gradient), like), calls
+            with looking() as kept:
+                return self._run(x.requires_grad_(gradient), like), kept
 
         with self._held(), torch.set_grad_enabled(gradient):
             try:
@@ -391,12 +400,7 @@ class Model:
 
     def recording(self) -> AbstractContextManager[Calls]:
         """Return a context that records the calls which the adapter reads affinities from."""
-        adapter = self.adapter
-        return recorded(
-            self.net,
-            adapter.modules(self.net),
-            products=adapter.products,
-        )
+        return recorded(self.net, self.adapter.modules(self.net))
 
     def run(self, prepared: Prepared, tensor: Tensor | None = None) -> object:
         """Run the network on an input, or with another picture in it; the caller holds the lock.

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from nlviz.captures.attention import factors_of, read_attention, wanted
+from nlviz.captures.attention import factors_of, read_attention, seen_in
 from nlviz.captures.placing import found_before, placed, settings
 from nlviz.captures.reading import Readings, distinct, read
 from nlviz.captures.walking import walked
 from nlviz.clips.detections import Detection
 from nlviz.errors import UnknownBlock, did_you_mean
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
+from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.networks.acting_hooks import acting_hooks
-from nlviz.networks.attention.watch import PART, watched
+from nlviz.networks.attention.watch import PART
 from nlviz.networks.calls import Calls, block_and_run
 from nlviz.networks.hooks import recorded
 
@@ -73,19 +75,19 @@ class Runner:
         return found
 
     def _watched(self, prepared: Prepared, blocks: Sequence[str] | None) -> Pass:
-        net = self.net
+        net, adapter = self.net, cast(AttentionAdapter, self.adapter)
         if blocks is not None:
-            known = dict(net.named_modules())
-            names = [*self.adapter.blocks(net)]
+            shown = [*adapter.blocks(net)]
+            known = {*dict(net.named_modules()), *shown}
             for name in blocks:
                 if block_and_run(name.partition(PART)[0])[0] not in known:
-                    raise UnknownBlock(f"no block is called {name!r}{did_you_mean(name, names)}")
+                    raise UnknownBlock(f"no block is called {name!r}{did_you_mean(name, shown)}")
         with self.hold(), torch.no_grad():
-            with acting_hooks(net) as acting, watched(net, keep=wanted(blocks)) as watch:
+            with acting_hooks(net) as acting, seen_in(adapter, net, blocks) as (seen, calls):
                 output = self.run(prepared, None)
-            key = settings(net), tuple(watch.seen.order)
+            key = settings(net), tuple(seen.order)
             factors = factors_of(net, prepared, acting, key)
-        found = read_attention(self.adapter, net, watch.seen, factors, prepared)
+        found = read_attention(adapter, net, seen, factors, prepared, calls)
         return Pass(output, found, notes=_plain_form(net))
 
     def _read(self, prepared: Prepared) -> Pass:

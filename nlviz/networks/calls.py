@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nlviz.errors import UnknownBlock
-from nlviz.networks.attention_calls import Product
 from nlviz.networks.places import Cells, Places
 
 RUN = "#"  # between a block's name and the number of its run
@@ -31,7 +31,6 @@ class Call:
             detached, as it entered.
         output: what it returned, detached, as it left.
         module: the module itself.
-        products: the attention products that ran inside it, where they were asked for.
         began, ended: when, on the clock of this forward pass.
         places: where the elements of its first argument lie in the network's input, where that was
             followed.
@@ -41,7 +40,6 @@ class Call:
     args: tuple[Any, ...]
     output: Any
     module: nn.Module | None = None
-    products: tuple[Product, ...] = ()
     began: int = 0
     ended: int = 0
     places: Places | None = None
@@ -151,11 +149,23 @@ def arguments(
     if not given:
         return args
     try:
-        bound = inspect.signature(module.forward).bind(*args, **given)
+        bound = _signature(module.forward).bind(*args, **given)
     except (TypeError, ValueError):
         return (*args, *given.values())
     bound.apply_defaults()
     return (*bound.args, *bound.kwargs.values())
+
+
+def _signature(forward: Any) -> inspect.Signature:
+    """Return a forward's signature without the module itself; that of a class is remembered."""
+    own = getattr(forward, "__func__", None)
+    return inspect.signature(forward) if own is None else _signature_of(own)
+
+
+@lru_cache(maxsize=256)
+def _signature_of(function: Any) -> inspect.Signature:
+    found = inspect.signature(function)
+    return found.replace(parameters=[*found.parameters.values()][1:])
 
 
 def in_backward() -> bool:
@@ -169,12 +179,6 @@ def _joined(calls: Sequence[Call]) -> Call:
         first,
         args=tuple(_batched(each) for each in zip(*(c.args for c in calls), strict=True)),
         output=_batched([c.output for c in calls]),
-        products=tuple(
-            Product(
-                **{f.name: _batched([getattr(p, f.name) for p in each]) for f in fields(Product)}
-            )
-            for each in zip(*(c.products for c in calls), strict=True)
-        ),
         ended=calls[-1].ended,
     )
 

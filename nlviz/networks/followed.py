@@ -177,7 +177,17 @@ def _described(
         return func(*args, **kwargs)
     if name.startswith(("is_", "has_", "get_", "storage", "element_", "data_ptr", "_is", "_has")):
         return func(*args, **kwargs)
+    found = _positions((args, kwargs))
+    if found and all(isinstance(x, Placed) and x.of_pairs for x in found):
+        # What is computed of weights has no place, as these have none: the largest of them, say.
+        return tree_map(_of_pairs, _placed(func(*args, **kwargs)))
     raise NotFollowed(name or str(func))
+
+
+def _of_pairs(value: Any) -> Any:
+    if isinstance(value, Placed):
+        value.of_pairs = True
+    return value
 
 
 def _positions(value: Any) -> list[Tensor]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.errors import NlvizError
-from nlviz.networks.attention_calls import WatchProducts
 from nlviz.networks.calls import Call as Call
 from nlviz.networks.calls import Calls as Calls
 from nlviz.networks.calls import arguments, in_backward
@@ -26,19 +25,12 @@ from nlviz.networks.calls import block_and_run as block_and_run
 
 
 @contextmanager
-def recorded(
-    net: nn.Module,
-    modules: Mapping[str, nn.Module],
-    *,
-    products: bool = False,
-) -> Iterator[Calls]:
+def recorded(net: nn.Module, modules: Mapping[str, nn.Module]) -> Iterator[Calls]:
     """Record the calls of some modules while the ``with`` block runs; only this thread's calls.
 
     Args:
         net: the network that will run.
         modules: the modules to record, by any name.
-        products: also keep what enters and leaves the attention products inside the modules, see
-            ``nlviz.networks.attention_calls``.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU())
     >>> with torch.no_grad(), recorded(net, {"relu": net[1]}) as calls:
@@ -49,29 +41,26 @@ def recorded(
     owner = threading.get_ident()
     clock = count()
     found: dict[str, list[Call]] = {}
-    watch = WatchProducts() if products else None
     handles = []
 
     def ours() -> bool:
         return threading.get_ident() == owner and not in_backward()
 
     def hooked(names: tuple[str, ...]) -> tuple[Any, Any]:
-        entered: list[tuple[int, tuple[Any, ...], int]] = []
+        entered: list[tuple[int, tuple[Any, ...]]] = []
 
         def enter(module: nn.Module, args: tuple[Any, ...], given: dict[str, Any]) -> None:
             if ours():
                 taken = arguments(module, args, given)
                 _refuse_transforms(names[0], taken)
-                depth = -1 if watch is None else watch.enter()
-                entered.append((next(clock), _copied(taken), depth))
+                entered.append((next(clock), _copied(taken)))
 
         def leave(
             module: nn.Module, args: tuple[Any, ...], given: dict[str, Any], output: Any
         ) -> None:
             if ours() and entered:
-                began, taken, depth = entered.pop()
-                inside = () if watch is None else watch.leave(depth)
-                call = Call(taken, _copied(output), module, inside, began, next(clock))
+                began, taken = entered.pop()
+                call = Call(taken, _copied(output), module, began, next(clock))
                 for name in names:
                     found.setdefault(name, []).append(call)
 
@@ -82,8 +71,7 @@ def recorded(
             enter, leave = hooked(tuple(n for n, m in modules.items() if m is module))
             handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
             handles.append(module.register_forward_hook(leave, with_kwargs=True))
-        with watch or nullcontext():
-            yield Calls(found)
+        yield Calls(found)
     finally:
         for handle in handles:
             handle.remove()

@@ -20,11 +20,12 @@ from tests.nets import FRAMES, awake, frame_net, noise_clip
 CLIP = noise_clip(2, 32, 48)
 HEADS, TOKENS = 3, 4 * 4 + 1
 
-Product = Callable[[Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor]]
+Rows = Callable[[], Tensor]
+Product = Callable[[Tensor, Tensor, Tensor, float], tuple[Rows, Tensor]]
 
 
 class Written(Attention):
-    """timm's attention with a product of one's own; keeps the rows that v was multiplied with."""
+    """timm's attention with a product of one's own; keeps how to get the rows of it."""
 
     product: Product
 
@@ -43,29 +44,39 @@ def by(
 ) -> Product:
     """Return a written product whose logits, and whose rows, are changed."""
 
-    def product(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    def product(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Rows, Tensor]:
         s = (q * scale) @ k.mT
         rows = change((s if logits is None else logits(s)).softmax(-1))
-        return rows, rows @ v
+        return rows.clone, rows @ v
 
     return product
 
 
-def fused(
-    q: Tensor, k: Tensor, v: Tensor, scale: float, **options: object
-) -> tuple[Tensor, Tensor]:
-    """Return the rows of plain attention, and torch's fused product."""
-    y = F.scaled_dot_product_attention(q, k, v, **options)
-    return (q @ k.mT * scale).softmax(-1), y
+def fused(mask: Tensor | None = None, **options: object) -> Product:
+    """Return torch's fused product, and its rows under a mask, computed when they are asked for."""
+
+    def product(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Rows, Tensor]:
+        def rows() -> Tensor:
+            s = q @ k.mT * scale
+            if mask is not None and mask.dtype != torch.bool:
+                s = s + mask
+            elif mask is not None:
+                s = s.masked_fill(~mask, -torch.inf)
+            return s.softmax(-1)
+
+        given = {} if "is_causal" in options else {"attn_mask": mask}
+        return rows, F.scaled_dot_product_attention(q, k, v, **given, **options)
+
+    return product
 
 
-def late_q(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def late_q(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Rows, Tensor]:
     """Multiply, then change q in place, which the logits do not see."""
     q = q.clone()
     s = q @ k.mT
     q.mul_(7)
     rows = s.softmax(-1)
-    return rows, rows @ v
+    return rows.clone, rows @ v
 
 
 DRAW = torch.Generator().manual_seed(4)
@@ -73,11 +84,14 @@ BIAS = torch.randn(1, 1, TOKENS, TOKENS, generator=DRAW)
 GATE = torch.rand(TOKENS, generator=DRAW)
 MIX = torch.randn(HEADS, HEADS, generator=DRAW)
 BAND = torch.ones(TOKENS, TOKENS).tril(5).bool()
+PADDING = torch.arange(TOKENS) < 12
+BY_HEAD = torch.rand(HEADS, TOKENS, TOKENS, generator=DRAW) < 0.6
+BY_HEAD[..., 0] = True
 
 PRODUCTS: dict[str, Product] = {
     "plain": by(lambda rows: rows),
     "in place, nothing": by(lambda rows: rows.mul_(1)),
-    "fused": fused,
+    "fused": fused(),
     "a bias": by(lambda rows: rows, lambda s: s + BIAS),
     "a bias in place": by(lambda rows: rows, lambda s: s.add_(BIAS)),
     "a scale in place": by(lambda rows: rows, lambda s: s.mul_(0.5)),
@@ -88,13 +102,17 @@ PRODUCTS: dict[str, Product] = {
     "talking heads": by(lambda rows: torch.einsum("bhnk,hm->bmnk", rows, MIX)),
     "dropout": by(lambda rows: F.dropout(rows, 0.3, training=True)),
     "top 3": by(lambda rows: rows.where(rows >= rows.topk(3, -1).values[..., -1:], 0.0)),
-    "a mask, fused": lambda *a: fused(*a, attn_mask=BAND),
-    "causal, fused": lambda *a: fused(*a, is_causal=True),
-    "dropout, fused": lambda *a: fused(*a, dropout_p=0.4),
-    "a mask that masks nothing, fused": lambda *a: fused(*a, attn_mask=BAND | True),
+    "a mask, fused": fused(BAND),
+    "causal, fused": fused(torch.ones(TOKENS, TOKENS).tril().bool(), is_causal=True),
+    "dropout, fused": fused(dropout_p=0.4),
+    "a mask that masks nothing, fused": fused(BAND | True),
+    "a mask of zeros, fused": fused(torch.zeros(TOKENS, TOKENS)),
+    "padding, fused": fused(PADDING.expand(TOKENS, TOKENS)),
+    "padding of each frame, fused": fused(torch.stack([PADDING, ~PADDING])[:, None, None]),
+    "a bias of each head, fused": fused(BIAS[0] * torch.rand(HEADS, 1, 1, generator=DRAW)),
+    "a mask of each head, fused": fused(BY_HEAD),
     "q changed late": late_q,
 }
-SHOWN = {"plain", "in place, nothing", "fused", "a mask that masks nothing, fused"}
 
 
 def transformer(product: Product) -> VisionTransformer:
@@ -110,31 +128,46 @@ def transformer(product: Product) -> VisionTransformer:
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
-def test_attention_written_by_hand_is_right_or_refused(name: str) -> None:
+def test_attention_written_by_hand_is_shown_as_it_was(name: str) -> None:
     net = transformer(PRODUCTS[name])
     capture = nlviz.capture(net, CLIP)
-    assert "blocks.1" in capture.affinities  # the other one is shown in any case
-    if name in SHOWN:
-        got = capture.affinities["blocks.0"]
-        rows = net.blocks[0].attn.rows
-        for frame in range(2):
-            mine = got.rows(range(16 * frame, 16 * (frame + 1)))
-            patches = mine[..., 2 + 16 * frame : 2 + 16 * (frame + 1)]
-            torch.testing.assert_close(patches, rows[frame, :, 1:, 1:])
-            torch.testing.assert_close(mine[..., frame], rows[frame, :, 1:, 0])
-        assert capture.refused == {}
+    assert list(capture.affinities) == ["blocks.0", "blocks.1"]
+    assert capture.refused == {}
+    got = capture.affinities["blocks.0"]
+    rows = net.blocks[0].attn.rows()
+    apart = got.token_rows()
+    for frame in range(2):
+        mine = got.rows(range(16 * frame, 16 * (frame + 1)))
+        patches = mine[..., 2 + 16 * frame : 2 + 16 * (frame + 1)]
+        torch.testing.assert_close(patches, rows[frame, :, 1:, 1:])
+        torch.testing.assert_close(mine[..., frame], rows[frame, :, 1:, 0])
+        of_class = apart[:, frame, 2 + 16 * frame : 2 + 16 * (frame + 1)]
+        torch.testing.assert_close(of_class, rows[frame, :, 0, 1:])
+    if name != "dropout, fused":
+        assert capture.receipts["blocks.0"].holds
     else:
-        assert list(capture.affinities) == ["blocks.1"]
-        with pytest.raises(BlockRefused, match=r"blocks\.0"):
-            capture.affinities["blocks.0"]
-        assert "blocks.0" not in capture.receipts
-        assert any("blocks.0 is not shown" in note for note in capture.all_notes)
+        assert "Dropout was left on" in got.note
+
+
+def squared(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Rows, Tensor]:
+    """Multiply with rows that a distance gives, of which no product shows where they belong."""
+    rows = (-torch.cdist(q, k)).softmax(-1)
+    return rows.clone, rows @ v
+
+
+def test_one_block_that_is_not_read_leaves_the_others() -> None:
+    capture = nlviz.capture(transformer(squared), CLIP)
+    assert list(capture.affinities) == ["blocks.1"]
+    with pytest.raises(BlockRefused, match=r"blocks\.0 is not shown"):
+        capture.affinities["blocks.0"]
+    assert "blocks.0" not in capture.receipts
+    assert any("blocks.0 is not shown" in note for note in capture.all_notes)
 
 
 def test_when_no_block_can_be_shown_the_first_reason_is_told() -> None:
-    net = transformer(PRODUCTS["a gate"])
+    net = transformer(squared)
     net.blocks[1].attn = net.blocks[0].attn
-    with pytest.raises(BlockRefused, match=r"they are off by .*and 1 more block"):
+    with pytest.raises(BlockRefused, match=r"from no product of .*and 1 more block"):
         nlviz.capture(net, CLIP)
 
 
@@ -154,13 +187,13 @@ def test_a_block_that_overflows_is_told() -> None:
 
 
 def test_receipts_and_refusals_are_saved_with_the_capture(tmp_path: object) -> None:
-    capture = nlviz.capture(transformer(PRODUCTS["a gate"]), CLIP)
+    capture = nlviz.capture(transformer(squared), CLIP)
     read = read_capture(capture.save(f"{tmp_path}/c.nlviz"))
     assert read.receipts == capture.receipts
     assert read.refused == capture.refused
     assert read.all_notes == capture.all_notes
     receipt = read.receipts["blocks.1"]
-    assert (receipt.heads, receipt.queries, receipt.precision) == (HEADS, 16, "float32")
+    assert (receipt.heads, receipt.queries, receipt.precision) == (HEADS, 2 * HEADS * 16, "float32")
     view = nlviz.View.of(read, "blocks.1", frame=0, y=3, x=4)
     assert view.to_dict()["receipt"]["error"] == receipt.error
     assert nlviz.View.from_json(view.to_json()) == view

@@ -178,7 +178,8 @@ def check_live(family: Family, live: Live) -> None:
     assert family.blocks is not None
     if family.blocks.watches:
         check_attention(model, capture)
-        return
+        if not family.blocks.keeps:
+            return
     for name, affinity in capture.affinities.items():
         assert isinstance(affinity, EmbeddedAffinity)
         check_rows(affinity)

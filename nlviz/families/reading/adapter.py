@@ -48,12 +48,11 @@ class Adapter(ABC, Generic[BlockT]):
         traces: whether ``read`` needs to know where cells lie in the network's input, which is
             found by following positions to the block; a family that knows its own geometry saves
             that.
-        products: whether ``read`` needs what enters the attention products inside the modules; a
-            family that finds theta and phi among a module's arguments does not.
+        watches: whether attention products are seen as they run, wherever they are; then ``read``
+            has no part, see ``nlviz.families.reading.attention_adapter``.
     """
 
     traces: bool = True
-    products: bool = False
     watches: bool = False
 
     @abstractmethod

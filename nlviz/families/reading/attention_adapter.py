@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any, cast
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare_for
+from nlviz.families.reading.token_features import token_features
 from nlviz.networks.attention.watch import PART, watched
-from nlviz.networks.calls import block_and_run
+from nlviz.networks.calls import Call, block_and_run
 
 _PRODUCTS = frozenset(
     "softmax scaled_dot_product_attention multi_head_attention_forward attention_interface "
@@ -37,9 +39,15 @@ _SPELLINGS = frozenset(spelling for _, spellings in _TOKENS for spelling in spel
 
 
 class AttentionAdapter(Adapter[nn.Module]):
-    """Reads every attention product of a network; families of networks say how it takes a clip."""
+    """Reads every attention product of a network; families of networks say how it takes a clip.
+
+    Attributes:
+        keeps: whether a capture also holds the values and the sums of each product, and what
+            entered each block; else it holds queries and keys alone.
+    """
 
     watches = True
+    keeps: bool = False
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return the innermost modules whose code computes attention, as far as it can be read.
@@ -55,6 +63,10 @@ class AttentionAdapter(Adapter[nn.Module]):
             )
         }
 
+    def block_names(self, net: nn.Module) -> dict[str, str]:
+        """Return what blocks are called, by the names of their modules, where the two differ."""
+        return {}
+
     def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
         """Return (1, 3, T, H, W) for a network of 3-D convolutions, (T, 3, H, W) else."""
         return prepare_for(net, clip, spec or self.input_spec(net), ())
@@ -62,6 +74,26 @@ class AttentionAdapter(Adapter[nn.Module]):
     def input_spec(self, net: nn.Module) -> InputSpec | None:
         """Return how the network takes a clip, where its own card says it."""
         return None
+
+    def note(self, prepared: Prepared) -> str:
+        """Return what a reader must know of every affinity of a pass, or an empty text."""
+        return aspect_note(prepared)
+
+    def features(
+        self, name: str, block: nn.Module, calls: Mapping[str, Call]
+    ) -> Float[Tensor, "channels t h w"]:
+        """Return what entered a block, laid on the grid of its tokens.
+
+        Raises:
+            NlvizError: when where they lie is not known, or they fill no grid.
+        """
+        call = calls[name]
+        return token_features(name, call.args[0], call.places)
+
+    def positions(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
+        """Return what entered a block, (channels, entries, tokens)."""
+        x: Tensor = calls[name].args[0]
+        return x.flatten(0, -3).permute(2, 0, 1)
 
     def read(self, name: str, block: nn.Module, calls: Any, prepared: Prepared) -> Affinity:
         """Refuse: what is read is what a pass has shown, see ``watches``.
@@ -75,19 +107,43 @@ class AttentionAdapter(Adapter[nn.Module]):
         """Return ``cls``, ``dist`` and ``registers.0`` ... as the network's parameters say."""
         return token_names_of(net)
 
-    @contextmanager
-    def bypass(self, net: nn.Module, name: str) -> Iterator[None]:
-        """Run the network with an attention that returns zeros in the place of y.
+    def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
+        """Return a context in which an attention returns zeros in the place of y.
 
         Where its output is added is not known, so the bias of its projection still is.
         """
-        module = name.partition(PART)[0]
-        with watched(net, keep=(block_and_run(module)[0],), silenced=module):
-            yield
+        return _silenced(net, name)
 
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return None: where the attention is added is not known."""
         return None
+
+
+@contextmanager
+def _silenced(net: nn.Module, name: str) -> Iterator[None]:
+    module = name.partition(PART)[0]
+    with watched(net, keep=(block_and_run(module)[0],), silenced=module):
+        yield
+
+
+def aspect_note(prepared: Prepared) -> str:
+    """Return what to tell of a picture that was resized without keeping its aspect.
+
+    >>> import torch
+    >>> from nlviz.affinity.grid import Axis
+    >>> picture = torch.zeros(1, 3, 32, 64)
+    >>> aspect_note(Prepared(picture, Axis(2.0), Axis(2.0), (1, 64, 128)))
+    ''
+    >>> aspect_note(Prepared(picture, Axis(3.0), Axis(2.0), (1, 96, 128)))[:42]
+    'The network is given pictures of 64×32 px:'
+    """
+    if not prepared.y.stride or abs(prepared.y.stride / prepared.x.stride - 1) <= 0.05:
+        return ""
+    height, width = prepared.tensor.shape[-2:]
+    return (
+        f"The network is given pictures of {width}×{height} px: the whole frame was resized to "
+        "that without keeping its aspect."
+    )
 
 
 def token_names_of(net: nn.Module) -> tuple[str, ...]:

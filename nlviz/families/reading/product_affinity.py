@@ -21,6 +21,7 @@ from nlviz.families.reading.prepared import Prepared
 from nlviz.families.reading.term_tables import Terms, terms_of
 from nlviz.families.reading.token_layout import NoLayout, Side, TokenLayout
 from nlviz.networks.attention.products import KEPT, AttentionProduct, of_entries
+from nlviz.networks.attention.receipts import WHOLE
 
 CHECKED = 8  # queries whose rows are compared with those of the product
 MOST_SETS = 1 << 26  # numbers of a table of sets and keys
@@ -35,7 +36,7 @@ def product_affinity(
     *,
     token_names: Sequence[str] = (),
     prefix_name: str = "tokens without a place",
-) -> Affinity:
+) -> EmbeddedAffinity | StoredAffinity:
     """Return the affinity of a product.
 
     Args:
@@ -70,6 +71,12 @@ def product_affinity(
     theta = _scaled(theta, product, layout)
     if layout.queries.cells is None:  # cells that stand for the picture, or for each frame
         theta = torch.cat([theta, theta[:, list(layout.queries.stand_in)]], 1)
+    values = output = None
+    if product.v is not None and product.y is not None:
+        values = gathered(product.v, layout, layout.keys)
+        output = gathered(product.y, layout, layout.queries)
+        if layout.queries.cells is None:
+            output = torch.cat([output, output[:, list(layout.queries.stand_in)]], 1)
     bias = terms.bias
     found = EmbeddedAffinity(
         name=name,
@@ -80,6 +87,8 @@ def product_affinity(
         keys=keys,
         support=support,
         bias=bias,
+        values=values,
+        output=output,
         clip_shape=prepared.clip_shape,
         note=product.note,
         prefix_name=prefix_name,
@@ -140,8 +149,10 @@ def _with_terms(product: AttentionProduct, layout: TokenLayout) -> tuple[Attenti
             raise
         why = str(error)
     every = torch.arange(queries)
-    rows = [product.rows(torch.tensor([e]), every).half() for e in range(entries)]
-    note = f"Its weights are kept in half precision: {why}."
+    whole = entries * queries * keys <= WHOLE
+    kept = [product.rows(torch.tensor([e]), every) for e in range(entries)]
+    rows = [row if whole else row.half() for row in kept]
+    note = f"Its weights are kept {'as they are' if whole else 'in half precision'}: {why}."
     return replace(
         product, q=None, k=None, scales=None, terms=(), weights=torch.cat(rows), note=note
     ), Terms()

@@ -235,7 +235,7 @@ def _queries(at: Array, size: tuple[int, int, int], what: str = "queries") -> Si
     placed = ~np.isnan(at[..., 0])
     if not placed.any():
         return Side(_numbered(placed), (1, 1, 1), at[..., 0].size, None)
-    coordinates, shape = _lattice_coordinates(at, placed)
+    coordinates, shape = lattice_coordinates(at, placed)
     flat = np.ravel_multi_index(tuple(coordinates[placed].T), shape)
     if len(np.unique(flat)) != len(flat):
         raise NoLayout(f"some of its {what} lie at the same place, so they are no map of it")
@@ -251,7 +251,7 @@ def _keys(at: Array, size: tuple[int, int, int]) -> Side:
     placed = ~np.isnan(at[..., 0])
     if not placed.any():
         return Side(_numbered(placed), (1, 1, 1), at[..., 0].size, None)
-    coordinates, shape = _lattice_coordinates(at, placed)
+    coordinates, shape = lattice_coordinates(at, placed)
     flat = np.ravel_multi_index(tuple(coordinates[placed].T), shape)
     if len(np.unique(flat)) != np.prod(shape):
         raise NoLayout(
@@ -291,7 +291,7 @@ def _numbered(placed: npt.NDArray[np.bool_]) -> Whole:
     return cell
 
 
-def _lattice_coordinates(
+def lattice_coordinates(
     at: Array, placed: npt.NDArray[np.bool_]
 ) -> tuple[Whole, tuple[int, int, int]]:
     """Return (groups, tokens, 3) frame, row and column of each token among all of them."""

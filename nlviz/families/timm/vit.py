@@ -15,88 +15,47 @@ place. The frames of a clip go through as a batch, so each frame sees its own to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from nlviz.affinity.base import Affinity
-from nlviz.clips.clip import Clip
-from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
-from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare
-from nlviz.families.reading.attention import (
-    PatchTokens,
-    attention_affinity,
-    only_product,
-    patch_tokens,
-)
-from nlviz.families.reading.attention_adapter import token_names_of
+from nlviz.families.reading.adapter import Branch, InputSpec, Prepared
+from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.timm.checkpoint import TimmViTLayout
-from nlviz.networks.hooks import Call, block_and_run, replaced
+from nlviz.networks.calls import block_and_run
+from nlviz.networks.hooks import replaced
 
-_EMBED = "patch_embed"
 
+class TimmViTAdapter(AttentionAdapter):
+    """Reads the attention of every block, ``blocks.0`` onwards, and whatever else attends."""
 
-class TimmViTAdapter(Adapter[nn.Module]):
-    """Reads the attention of every block, ``blocks.0`` onwards."""
-
-    products = True
+    keeps = True
 
     def blocks(self, net: nn.Module) -> dict[str, nn.Module]:
         """Return the attention of the blocks, also where the transformer is a part of ``net``."""
-        from timm.layers.attention import Attention, AttentionRope
-        from timm.models.eva import EvaAttention
+        return dict(_blocks(net))
 
-        known = (Attention, AttentionRope, EvaAttention)
-        name, trunk = _trunk(net)
-        before = f"{name}." if name else ""
-        return {
-            f"{before}blocks.{i}": block.attn
-            for i, block in enumerate(trunk.blocks if trunk is not None else ())
-            if isinstance(getattr(block, "attn", None), known)
-        }
+    def block_names(self, net: nn.Module) -> dict[str, str]:
+        """Return ``blocks.0`` for ``blocks.0.attn``, and so on."""
+        return {f"{name}.attn": name for name, _ in _blocks(net)}
 
-    def modules(self, net: nn.Module) -> dict[str, nn.Module]:
-        """Return the attention of the blocks, and the embedding, which gives the grid."""
-        return {_EMBED: _trunk(net)[1].patch_embed, **self.blocks(net)}
-
-    def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
-        """Return (T, 3, H, W), mean and deviation as the weights' card says.
+    def input_spec(self, net: nn.Module) -> InputSpec | None:
+        """Return how a clip becomes the input of the first transformer of a network.
 
         A network that takes other sizes than its own gets the clip in its aspect, the shorter side
         as in training; else the whole picture is resized to the one size that it takes.
         """
-        return prepare(clip, spec or input_spec(_trunk(net)[1]), net)
+        return next((input_spec(trunk) for _, trunk in _trunks(net)), None)
 
-    def read(
-        self, name: str, block: nn.Module, calls: Mapping[str, Call], prepared: Prepared
-    ) -> Affinity:
-        """Return the affinity: q, k, v and y as they entered and left the product.
-
-        Raises:
-            NlvizError: when no plain product of all tokens was seen, or tokens were dropped.
-        """
-        product = only_product(name, calls[name])
-        tokens = _tokens(name, calls, product.q.shape[2], prepared)
-        prefix_name = "the class token" if tokens.prefix == 1 else "class token and registers"
-        return attention_affinity(name, product, tokens, prepared, prefix_name=prefix_name)
-
-    def token_names(self, net: nn.Module) -> tuple[str, ...]:
-        """Return ``cls`` and ``registers.0`` ... as the transformer's parameters say."""
-        return token_names_of(_trunk(net)[1])
-
-    def features(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
-        """Return what entered the attention, behind ``norm1``, patches only."""
-        x: Tensor = calls[name].args[0]
-        return _tokens(name, calls, x.shape[1]).laid_out(x)
-
-    def positions(self, name: str, block: nn.Module, calls: Mapping[str, Call]) -> Tensor:
-        """Return what entered the attention, (channels, frames, tokens)."""
-        x: Tensor = calls[name].args[0]
-        return x.permute(2, 0, 1)
+    def note(self, prepared: Prepared) -> str:
+        """Return what a reader must know: frames are apart, and the aspect may not be kept."""
+        apart = "The network sees one frame at a time: a query reaches its own frame only."
+        said = (apart if prepared.clip_shape[0] > 1 else "", super().note(prepared))
+        return " ".join(s for s in said if s)
 
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which the attention adds nothing to its residual path."""
@@ -104,6 +63,8 @@ class TimmViTAdapter(Adapter[nn.Module]):
         from timm.models.vision_transformer import ResPostBlock
 
         path, run = block_and_run(name)
+        if path not in self.blocks(net):
+            return super().bypass(net, name)
         block: Any = net.get_submodule(path)
         # x + norm1(attn(x)) in these two: what is added leaves norm1.
         last = block.norm1 if isinstance(block, (ResPostBlock, EvaBlockPostNorm)) else block.attn
@@ -114,7 +75,10 @@ class TimmViTAdapter(Adapter[nn.Module]):
 
         It leaves ``drop_path1``, behind scale and normalisation, in every kind of block of timm.
         """
-        block = net.get_submodule(block_and_run(name)[0])
+        path = block_and_run(name)[0]
+        if path not in self.blocks(net):
+            return None
+        block = net.get_submodule(path)
         added = getattr(block, "drop_path1", None)
         if not isinstance(added, nn.Module):
             return None
@@ -147,40 +111,30 @@ def input_spec(net: Any) -> InputSpec:
     )
 
 
-def _trunk(net: nn.Module) -> tuple[str, Any]:
-    """Return the dotted name of the first transformer of timm in a network and itself, or None."""
+def _trunks(net: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Yield the transformers of timm in a network, each behind the beginning of its names."""
     from timm.models.eva import Eva
     from timm.models.vision_transformer import VisionTransformer
 
-    trunks = (VisionTransformer, Eva)
-    found = ((n, m) for n, m in net.named_modules() if isinstance(m, trunks))
-    return next(found, ("", None))
+    kinds = (VisionTransformer, Eva)
+    if isinstance(net, kinds):
+        yield "", net
+        return
+    for name, module in net.named_modules():
+        if isinstance(module, kinds):
+            yield f"{name}.", module
 
 
-def _tokens(
-    name: str, calls: Mapping[str, Call], tokens: int, prepared: Prepared | None = None
-) -> PatchTokens:
-    """Return where the tokens of an attention lie: followed to it, or as the embedding left them.
+def _blocks(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the attention of the blocks of all transformers of timm in a network, by name."""
+    from timm.layers.attention import Attention, AttentionRope
+    from timm.models.eva import EvaAttention
 
-    Raises:
-        NlvizError: when patches were dropped, merged or moved.
-    """
-    embed: Any = calls[_EMBED].module
-    patches: Tensor = calls[_EMBED].output
-    # (T, h, w, C) where sizes may change, (T, h w, C) where there is one
-    frames = patches.shape[0]
-    count = patches.shape[1] * (patches.shape[2] if patches.dim() == 4 else 1)
-    places = calls[name].places
-    if places is not None and places.y.shape == (frames, tokens):
-        size = (1, 1, 1) if prepared is None else (frames, *prepared.tensor.shape[-2:])
-        return patch_tokens(name, places, size, count)
-    h, w = patches.shape[1:3] if patches.dim() == 4 else embed.grid_size
-    if tokens < h * w:
-        raise NlvizError(
-            f"every patch must reach the attention, {name} saw {tokens} tokens of {h * w} patches; "
-            "a network that drops or merges patches has no map of the picture"
-        )
-    return PatchTokens(frames, int(h), int(w), tokens - int(h) * int(w))
+    for before, trunk in _trunks(net):
+        for i, block in enumerate(trunk.blocks):
+            attention = getattr(block, "attn", None)
+            if isinstance(attention, (Attention, AttentionRope, EvaAttention)):
+                yield f"{before}blocks.{i}", attention
 
 
 FAMILY = Family(

@@ -30,6 +30,8 @@ class AttentionProduct:
         softmax: whether rows are normalised by a softmax.
         causal: whether a query reaches no key behind it in the order of the network.
         weights: (entries, queries, keys), where q and k do not tell them; many in half precision.
+        v: (entries, keys, dv) what is summed, where it was asked for.
+        y: (entries, queries, dv) the sums that the network computed, where they were asked for.
         error, tolerance, queries: of the check against y; see ``receipts``.
         precision: the coarsest type of number that took part.
         note: what a reader must know of it, or empty.
@@ -49,6 +51,8 @@ class AttentionProduct:
     softmax: bool = True
     causal: bool = False
     weights: Tensor | None = None
+    v: Tensor | None = None
+    y: Tensor | None = None
     error: float = math.nan
     tolerance: float = 0.0
     queries: int = 0

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from nlviz.affinity.parity import ROUNDING, coarsest, relative_error, relative_errors
 from nlviz.affinity.receipt import MOST
@@ -38,7 +39,7 @@ def checked(
         y: (entries, queries, dv).
         weights: (entries, queries, keys) where the network computed them.
     """
-    if v.device.type == "meta":
+    if not _has_numbers(v):
         return product
     if weights is not None and (product.q is None or product.fault):
         return _by_weights(product, v, y, weights, product.fault)
@@ -85,6 +86,8 @@ def _by_weights(
         scales=None,
         terms=(),
         weights=kept,
+        v=None,
+        y=None,
         fault="",
         note=f"{note}: {why}.{rest}" if why else f"{note}.{rest}",
     )
@@ -123,6 +126,11 @@ def _receipt(product: AttentionProduct, v: Tensor, y: Tensor) -> AttentionProduc
         queries=len(rows) * len(entries),
         precision=precision,
     )
+
+
+def _has_numbers(x: Tensor) -> bool:
+    """Check whether a tensor is more than a shape, as those are of which memory is estimated."""
+    return x.device.type != "meta" and not isinstance(x, FakeTensor)
 
 
 class Waiting(NamedTuple):
@@ -172,7 +180,7 @@ class Receipts:
         assert product.k is not None
         count, queries, _ = product.size
         added = bool(product.terms) or product.causal
-        if v.device.type == "meta" or added or count > ROWS or product.k.numel() > SMALL:
+        if not _has_numbers(v) or added or count > ROWS or product.k.numel() > SMALL:
             v = v.expand(*batch, *v.shape[-2:]).reshape(-1, *v.shape[-2:])
             self.products.append(checked(product, v, y.reshape(-1, *y.shape[-2:])))
             return

@@ -100,6 +100,7 @@ class WatchAttention(TorchFunctionMode):
         keep: Container[str] | None = None,
         positions: bool = False,
         silenced: str | None = None,
+        sums: bool = False,
     ) -> None:
         """Begin to watch.
 
@@ -107,10 +108,11 @@ class WatchAttention(TorchFunctionMode):
             keep: names of the modules whose products are wanted; None for all.
             positions: whether tensors hold positions instead of values: then factors are kept.
             silenced: name of a module, or of a run of it, whose attention returns zeros.
+            sums: whether values and what leaves each product are kept, too.
         """
         super().__init__()
         self.seen = Seen()
-        self.keep, self.positions = keep, positions
+        self.keep, self.positions, self.sums = keep, positions, sums
         self.silenced = None if silenced is None else block_and_run(silenced)
         self.by_channel: Callable[[Tensor], bool] | None = None
         self.of_channels: set[int] = set()
@@ -213,6 +215,8 @@ class WatchAttention(TorchFunctionMode):
             note = "Dropout was left on in its product: these are the weights before it."
             self.seen.products.append(replace(product, note=note))
         else:
+            if self.sums:
+                product = replace(product, v=flat(v, batch), y=flat(output, batch))
             self._receipts.add(product, v, output, batch)
         return output
 
@@ -320,7 +324,10 @@ class WatchAttention(TorchFunctionMode):
         w = read.w()
         if product.q is not None and product.q.shape[:2] != w.shape[:2]:
             return None
-        self.seen.products.append(checked(product, read.v(), read.y(output), w))
+        v, y = read.v(), read.y(output)
+        if self.sums:
+            product = replace(product, v=flat(v, (len(v),)), y=flat(y, (len(y),)))
+        self.seen.products.append(checked(product, v, y, w))
         return output
 
     def _follow(
@@ -400,6 +407,7 @@ def watched(
     keep: Container[str] | None = None,
     positions: bool = False,
     silenced: str | None = None,
+    sums: bool = False,
 ) -> Iterator[WatchAttention]:
     """Watch the attention products of a network while the ``with`` block runs.
 
@@ -408,6 +416,7 @@ def watched(
         keep: names of the modules whose products are wanted; None for all.
         positions: whether it runs on positions.
         silenced: name of a module, or of a run of it, whose attention returns zeros.
+        sums: whether values and what leaves each product are kept, too.
 
     >>> layer = nn.MultiheadAttention(6, 2, batch_first=True).eval()
     >>> x = torch.randn(1, 5, 6)
@@ -417,7 +426,7 @@ def watched(
     >>> found.module, found.size, found.error <= found.tolerance
     ('a', (2, 5, 5), True)
     """
-    watch = WatchAttention(keep=keep, positions=positions, silenced=silenced)
+    watch = WatchAttention(keep=keep, positions=positions, silenced=silenced, sums=sums)
     handles = []
     for name, module in net.named_modules():
         if isinstance(module, torch.jit.ScriptModule) or is_a_leaf_of_torch(module):

@@ -254,7 +254,10 @@ def merged(x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("arrange", "told"),
-    [(dropped, "every patch must reach the attention"), (merged, "must lie on a grid")],
+    [
+        (dropped, "do not fill a grid of 2 x 4 x 7|drops, merges or moves"),
+        (merged, "fill a grid|straight lines|same place"),
+    ],
 )
 def test_tokens_that_are_no_picture_are_refused(arrange: Any, told: str) -> None:
     with pytest.raises(nlviz.NlvizError, match=told):
