@@ -29,6 +29,7 @@ from nlviz.networks.calls import RUN, Calls, block_and_run
 from nlviz.networks.followed import NotFollowed
 from nlviz.networks.hooks import recorded
 from nlviz.networks.places import Places
+from nlviz.networks.random_numbers import RandomNumbers
 
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, Factors | str]] = weakref.WeakKeyDictionary()
 OF_A_LAYER = (
@@ -60,7 +61,13 @@ def seen_in(
         yield watch.seen, calls
 
 
-def factors_of(net: nn.Module, prepared: Prepared, acting: set[int], key: Any) -> Factors | str:
+def factors_of(
+    net: nn.Module,
+    prepared: Prepared,
+    acting: set[int],
+    key: Any,
+    drawn: RandomNumbers | None = None,
+) -> Factors | str:
     """Return where the tokens of all products lie, found before or now; or why that is not known.
 
     Args:
@@ -68,22 +75,34 @@ def factors_of(net: nn.Module, prepared: Prepared, acting: set[int], key: Any) -
         prepared: its input.
         acting: the numbers of the hooks that take part in what the network computes.
         key: of what else tells one network from another: its settings, for instance.
+        drawn: what the pass drew at random, where it did: tokens may lie elsewhere in the next one,
+            so where they lie in this one is not remembered.
     """
+    if drawn is not None:
+        return _found(net, prepared, acting, drawn)
     known = _KNOWN.setdefault(net, {})
     own = (tuple(prepared.tensor.shape), prepared.order, frozenset(acting), key)
     if own not in known:
         if len(known) >= _MOST:
             known.clear()
+        known[own] = _found(net, prepared, acting, None)
+    return known[own]
 
-        def forward(x: Tensor) -> Any:
+
+def _found(
+    net: nn.Module, prepared: Prepared, acting: set[int], drawn: RandomNumbers | None
+) -> Factors | str:
+    def forward(x: Tensor) -> Any:
+        if drawn is None:
+            return prepared.call(net, x)
+        with drawn.again():
             return prepared.call(net, x)
 
-        try:
-            with with_hooks(net, acting):
-                known[own] = places_of_products(net, forward, prepared.tensor)
-        except NotFollowed as error:
-            known[own] = str(error)
-    return known[own]
+    try:
+        with with_hooks(net, acting):
+            return places_of_products(net, forward, prepared.tensor)
+    except NotFollowed as error:
+        return str(error)
 
 
 def read_attention(

@@ -22,6 +22,7 @@ from nlviz.networks.acting_hooks import acting_hooks
 from nlviz.networks.attention.watch import PART
 from nlviz.networks.calls import Calls, block_and_run
 from nlviz.networks.hooks import recorded
+from nlviz.networks.random_numbers import RandomNumbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +84,12 @@ class Runner:
                 if block_and_run(name.partition(PART)[0])[0] not in known:
                     raise UnknownBlock(f"no block is called {name!r}{did_you_mean(name, shown)}")
         with self.hold(), torch.no_grad():
+            numbers = RandomNumbers(next(net.parameters(), prepared.tensor).device)
             with acting_hooks(net) as acting, seen_in(adapter, net, blocks) as (seen, calls):
                 output = self.run(prepared, None)
             key = settings(net), tuple(seen.order)
-            factors = factors_of(net, prepared, acting, key)
+            drawn = numbers if numbers.drawn() else None
+            factors = factors_of(net, prepared, acting, key, drawn)
         found = read_attention(adapter, net, seen, factors, prepared, calls)
         return Pass(output, found, notes=_plain_form(net))
 

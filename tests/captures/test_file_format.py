@@ -253,7 +253,7 @@ EDITS: dict[str, tuple[Callable[..., None], str]] = {
     "a stride of 0": (block("queries", "stride", value=[1, 0, 8]), "above 0"),
     "a large prefix": (block("queries", "prefix", value=10**6), "0.theta must be"),
     "a text for a prefix": (block("queries", "prefix", value="2"), "whole number from 0"),
-    "an unknown f": (block("pairwise", "name", value="cosine"), "pairwise.name must be gaussian"),
+    "an unknown f": (block("pairwise", "name", value="sine"), "pairwise.name must be gaussian"),
     "an infinite scale": (block("pairwise", "scale", value=float("inf")), "finite"),
     "groups of no frames": (
         block("support", value={"kind": "frame_groups", "frames_per_group": 0}),

@@ -23,6 +23,7 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare_for
 from nlviz.families.reading.token_features import token_features
+from nlviz.networks.attention.token_names import token_names_of
 from nlviz.networks.attention.watch import PART, watched
 from nlviz.networks.calls import Call, block_and_run
 
@@ -30,12 +31,6 @@ _PRODUCTS = frozenset(
     "softmax scaled_dot_product_attention multi_head_attention_forward attention_interface "
     "flex_attention".split()
 )
-_TOKENS = (
-    ("cls", ("cls_token", "class_token", "class_embedding", "cls_embedding", "cls")),
-    ("dist", ("dist_token", "distillation_token")),
-    ("registers", ("reg_token", "register_tokens", "registers", "reg_tokens", "storage_tokens")),
-)
-_SPELLINGS = frozenset(spelling for _, spellings in _TOKENS for spelling in spellings)
 
 
 class AttentionAdapter(Adapter[nn.Module]):
@@ -144,33 +139,6 @@ def aspect_note(prepared: Prepared) -> str:
         f"The network is given pictures of {width}×{height} px: the whole frame was resized to "
         "that without keeping its aspect."
     )
-
-
-def token_names_of(net: nn.Module) -> tuple[str, ...]:
-    """Return the names of a picture's tokens without a place, as a network's parameters are called.
-
-    >>> import torch
-    >>> net = nn.Module()
-    >>> net.cls_token, net.reg_token = (nn.Parameter(torch.zeros(1, n, 6)) for n in (1, 2))
-    >>> token_names_of(net)
-    ('cls', 'registers.0', 'registers.1')
-    """
-    names: list[str] = []
-    own = {
-        n: p
-        for m in net.modules()
-        for n, p in m._parameters.items()
-        if n in _SPELLINGS and p is not None
-    }
-    for kind, spellings in _TOKENS:
-        for parameter in (own[s] for s in spellings if s in own):
-            count = parameter.shape[-2] if parameter.dim() > 2 else 1
-            if kind == "registers":
-                names += [f"registers.{i}" for i in range(count)]
-            else:
-                names.append(kind)
-            break
-    return tuple(names)
 
 
 def _may_attend(kind: type[nn.Module]) -> bool:

@@ -292,7 +292,10 @@ def names_of(side: Side, given: Sequence[str]) -> tuple[str, ...]:
         own = cells[cells < side.prefix]
         padding = np.isin(own, list(side.padding))
         for i, cell in enumerate(own[~padding]):
-            names[cell] = given[i] if i < len(given) else f"token.{i}"
+            if side.names is not None:
+                names[cell] = side.names[cell] or f"token.{i}"
+            else:
+                names[cell] = given[i] if i < len(given) else f"token.{i}"
         for i, cell in enumerate(own[padding]):
             names[cell] = f"padding.{i}"
     return tuple(names)

@@ -44,6 +44,8 @@ class Side:
         stand_in: where no token has a place, the token that is shown in the place of each cell: one
             for the whole picture, or one for each frame.
         time: where such frames lie, or None.
+        names: of the tokens without a place, empty for those of no known parameter; None where
+            that was not asked for.
     """
 
     cell: Whole
@@ -53,6 +55,7 @@ class Side:
     padding: frozenset[int] = frozenset()
     stand_in: tuple[int, ...] = (0,)
     time: Axis | None = None
+    names: tuple[str, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -146,6 +149,7 @@ def token_layout(
     first = entries[:, 0]
     queries = _with_padding(_queries(_inside(q.at[first], size), size), q.at[first])
     keys = _with_padding(_keys(_inside(k.at[first], size), size), k.at[first])
+    queries, keys = _with_names(queries, q, first), _with_names(keys, k, first)
     if queries.cells is None:
         queries = _by_frame(queries, keys)
     return TokenLayout(entries, queries, keys)
@@ -212,6 +216,18 @@ def _with_padding(side: Side, at: Array) -> Side:
     """Return a side with the tokens marked that lie somewhere, but not in the picture."""
     beyond = ~np.isnan(at[..., 0]) & (side.cell < side.prefix)
     return replace(side, padding=frozenset(side.cell[beyond].tolist()))
+
+
+def _with_names(side: Side, tokens: TokenPlaces, first: Whole) -> Side:
+    """Return a side with its tokens without a place called as what they come from."""
+    if tokens.names is None:
+        return side
+    names = [""] * side.prefix
+    for cells, entry in zip(side.cell, first, strict=True):
+        for token, cell in enumerate(cells):
+            if cell < side.prefix:
+                names[cell] = tokens.names[entry][token]
+    return replace(side, names=tuple(names))
 
 
 def _inside(at: Array, size: tuple[int, int, int]) -> Array:

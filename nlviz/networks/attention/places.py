@@ -8,8 +8,8 @@ and rows do not, the product is one of channels, which is no map of places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.networks.as_it_was import as_it_was
-from nlviz.networks.attention.watch import watched
+from nlviz.networks.attention.token_names import (
+    TokenParameter,
+    marks_in,
+    named_by_marks,
+    token_parameters,
+)
+from nlviz.networks.attention.watch import Seen, watched
 from nlviz.networks.followed import NotFollowed, Placed
 from nlviz.networks.followed_axes import SameInAllPasses, alike, thin
 from nlviz.networks.places import Array
@@ -32,6 +38,8 @@ class TokenPlaces:
 
     Attributes:
         at: (entries, tokens, 3) frame, row and column of the input; NaN for what has no place.
+        names: (entries, tokens) of what has no place, as parameters are called; empty for others.
+            None where that was not asked for.
         spread: pixels over which a token is a mean, at most.
         of_channels: whether the axis of its tokens is one of channels.
     """
@@ -39,6 +47,7 @@ class TokenPlaces:
     at: Array
     spread: float = 0.0
     of_channels: bool = False
+    names: tuple[tuple[str, ...], ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +90,14 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     >>> q.at[0, :, 2]
     array([1.5, 5.5, 9.5, 1.5, 5.5, 9.5])
     """
-    passes: dict[str, dict[int, tuple[Tensor, ...]]] = {}
     ramp_of = ramps(tensor)
     # Which products are of channels is seen where all places differ, and told to the other passes.
     of_channels: set[int] = set()
     asked = SameInAllPasses()
-    for name, ramp in {"all": all_apart(ramp_of), **ramp_of}.items():
+    seen = Seen()
+
+    def one_pass(picture: Tensor, *, first: bool = False) -> dict[int, tuple[Tensor, ...]]:
+        nonlocal seen
         with (
             torch.no_grad(),
             as_it_was(net, numbers=True),
@@ -94,32 +105,73 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
             watched(net, positions=True) as watch,
         ):
             watch.of_channels = of_channels
-            watch.by_channel = _by_channel if name == "all" else None
+            watch.by_channel = _by_channel if first else None
             try:
-                forward(ramp)
+                forward(picture)
             except Exception as error:
                 if not watch.seen.factors:
                     if isinstance(error, NotFollowed):
                         raise
                     raise NotFollowed(f"{type(error).__name__}: {error}") from None
-        values = watch.seen.values
-        passes[name] = {
-            number: (*pair, *((values[number],) if number in values else ()))
-            for number, pair in watch.seen.factors.items()
+        seen = watch.seen
+        return {
+            number: (*pair, *((seen.values[number],) if number in seen.values else ()))
+            for number, pair in seen.factors.items()
         }
-    del passes["all"]
+
+    one_pass(all_apart(ramp_of), first=True)
+    passes = {name: one_pass(ramp) for name, ramp in ramp_of.items()}
+    order = tuple(seen.order)
     numbers = sorted(set.intersection(*(set(found) for found in passes.values())))
 
     def part(number: int, which: int) -> TokenPlaces:
         each = {name: found[number][which] for name, found in passes.items()}
         return _placed(each, number in of_channels)
 
+    pairs = {n: (part(n, 0), part(n, 1)) for n in numbers}
+    tokens = token_parameters(net)
+    if _ambiguous(tokens, pairs.values()):
+        nothing = (ramp_of["mass"].as_subclass(Tensor) * 0).as_subclass(Placed)
+        with marks_in(tokens, nothing.dtype, alike=True):
+            mass = one_pass(nothing)
+        with marks_in(tokens, nothing.dtype):
+            marks = one_pass(nothing)
+        for n in pairs.keys() & marks.keys() & mass.keys():
+            pairs[n] = _named(pairs[n], marks[n], mass[n], tokens)
     summed = [n for n in numbers if all(len(found[n]) == 3 for found in passes.values())]
-    return Factors(
-        {n: (part(n, 0), part(n, 1)) for n in numbers},
-        {n: part(n, 2) for n in summed},
-        tuple(watch.seen.order),
-    )
+    return Factors(pairs, {n: part(n, 2) for n in summed}, order)
+
+
+def _ambiguous(
+    tokens: Sequence[TokenParameter], pairs: Iterable[tuple[TokenPlaces, TokenPlaces]]
+) -> bool:
+    """Check whether it is open which token without a place is which."""
+    names = sum(len(token.names) for token in tokens)
+    if names == 1:
+        counts = (np.isnan(side.at[..., 0]).sum(1) for pair in pairs for side in pair)
+        return any(bool((count > 1).any()) for count in counts)
+    return names > 1
+
+
+def _named(
+    pair: tuple[TokenPlaces, TokenPlaces],
+    marks: tuple[Tensor, ...],
+    mass: tuple[Tensor, ...],
+    tokens: Sequence[TokenParameter],
+) -> tuple[TokenPlaces, TokenPlaces]:
+    """Return queries and keys with the names that their marks stand for."""
+    found = []
+    for side, x, ones in zip(pair, marks, mass, strict=False):
+        count = side.at.shape[:2]
+        placed = isinstance(x, Placed) and isinstance(ones, Placed)
+        at, of = (_mean(p.as_subclass(Tensor)) if placed else np.zeros(count) for p in (x, ones))
+        if at.size != count[0] * count[1] or of.size != at.size:
+            found.append(side)
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            number = np.where(np.abs(of) > 1e-9, at / of, 0.0).reshape(count)
+        found.append(replace(side, names=named_by_marks(number, tokens)))
+    return found[0], found[1]
 
 
 def _placed(found: Mapping[str, Tensor], of_channels: bool) -> TokenPlaces:
