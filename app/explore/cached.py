@@ -279,7 +279,8 @@ def block_data(choice: Choice, capture: nlviz.Capture, block: str, *, channel: s
         payload = first_view.payload(choice, block) or _payload(
             capture, block, affinities, channel, None
         )
-        served = any(source["server"] for source in nlviz.web.unpack(payload)[0]["sources"])
+        sources = nlviz.web.unpack(payload)[0]["sources"]
+        served = any(source["server"] and "layers" not in source for source in sources)
         statistics = nlviz.block_statistics(capture, block)
         cheap = _capture_slot(capture_key(choice)).seconds < CHEAP
         test = HealthTest(
@@ -304,14 +305,34 @@ def payload_at(
     capture: nlviz.Capture,
     block: str,
     data: BlockData,
-    query: nlviz.Point,
+    view: nlviz.View,
     *,
     channel: str,
+    waiting: Callable[[], nlviz.Progress],
 ) -> bytes:
-    """Return the live view's bytes, with the query's row if the browser cannot compute it."""
-    return (
-        _payload(capture, block, data.affinities, channel, query) if data.served else data.payload
-    )
+    """Return the live view's bytes, with the query's row if the browser cannot compute it.
+
+    Args:
+        capture: of the clip.
+        block: on the screen.
+        data: of the block.
+        view: on the screen; where it shows a rollout, its row is computed and sent.
+        channel: of the live view.
+        waiting: shows the progress of a rollout; called where its row is not known yet.
+    """
+    shown = view.display
+    rolled = data.affinities.get(shown.source)
+    if isinstance(rolled, nlviz.RolloutAffinity):
+        rolled = rolled.with_residual(shown.residual)
+        frame, y, x = view.query
+        index = rolled.queries.nearest(frame=frame, y=y, x=x)
+        if not rolled.knows(index):
+            rolled.prepare(index, progress=waiting())
+        only = {"source": shown.source, "residual": shown.residual}
+        return _payload(capture, block, data.affinities, channel, view.query, only)
+    if not data.served:
+        return data.payload
+    return _payload(capture, block, data.affinities, channel, view.query)
 
 
 def _payload(
@@ -320,13 +341,16 @@ def _payload(
     affinities: dict[str, nlviz.Affinity],
     channel: str,
     query: nlviz.Point | None,
+    display: dict[str, Any] | None = None,
 ) -> bytes:
     return nlviz.web.live_view(
         capture,
         block,
         query=query,
+        display=display,
         channel=channel,
         affinities=affinities,
         # The device of a saved capture may be another machine's.
         device=nlviz.zoo.device_name(capture.about.device) if capture.blocks else None,
+        served=True,
     )

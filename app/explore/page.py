@@ -97,7 +97,7 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
     if STATE.now.notes != before:
         STATE.notes()
     model = None if loaded is None else partial(cached.model, choice)
-    _live(capture, block, data, model)
+    _live(capture, block, data, model, waiting)
     st.session_state.shown = choice  # the Denoise page offers it
     attribution.work(model, capture, block)
     with below:
@@ -182,21 +182,33 @@ def _live(
     block: str,
     data: cached.BlockData,
     model: Callable[[], nlviz.Model] | None,
+    waiting: DeltaGenerator,
 ) -> None:
     """Draw the live view and what belongs to the query; a pin reruns only this."""
     with errors_shown("Explore", cure=CURE):
-        view = _draw_live(capture, block, data)
+        view = _draw_live(capture, block, data, waiting)
         STATE.drawn()
         attribution.draw(model, capture, block, view)
 
 
-def _draw_live(capture: nlviz.Capture, block: str, data: cached.BlockData) -> nlviz.View:
+def _draw_live(
+    capture: nlviz.Capture, block: str, data: cached.BlockData, waiting: DeltaGenerator
+) -> nlviz.View:
     now = STATE.now
     query = now.where
     view = nlviz.View.of(
         capture, block, frame=query[0], y=query[1], x=query[2], display=now.display
     )
-    payload = cached.payload_at(capture, block, data, query, channel=STATE.name)
+    payload = cached.payload_at(
+        capture,
+        block,
+        data,
+        view,
+        channel=STATE.name,
+        # A fragment draws what it waits for where the page does, so that nothing moves.
+        waiting=lambda: progress_to(waiting.progress(0.0, "Rollout through the layers")),
+    )
+    waiting.empty()
     STATE.show(payload, display=view.display.to_dict())
     if data.served:
         st.caption(

@@ -172,6 +172,8 @@ def about_block(capture: nlviz.Capture, block: str) -> None:
             on_click=STATE.act,
             args=(Heads(last, token="cls"),),
         )
+    if why := nlviz.words.no_rollout(capture, block):
+        st.caption(f"No rollout here: {plain(why)}.")
     if not capture.refused:
         return
     count = len(capture.refused)

@@ -108,10 +108,18 @@ POSITION_PART = Variant(
     term="position",
 )
 
+ROLLOUT = Variant(
+    "rollout",
+    "Rollout",
+    "What this query is made of through all layers up to here: their mean maps multiplied, a share "
+    "of each passed on by its residual path. A composition, none of the network's own maps.",
+    "Attention rollout through the layers, none of the network's own maps",
+)
+
 # New ones come last, so that number keys stay those that users know.
 VARIANTS = (
     *(LEARNED, FEATURES, POSITION, UNTRAINED, PIXELS, PAIRWISE, UNARY, MINUS_MEAN),
-    *(CONTENT_PART, POSITION_PART),
+    *(CONTENT_PART, POSITION_PART, ROLLOUT),
 )
 
 

@@ -34,13 +34,15 @@ from nlviz.affinity.variants import (
     PIXELS,
     POSITION,
     POSITION_PART,
+    ROLLOUT,
     UNARY,
     UNTRAINED,
     VARIANTS,
     Variant,
 )
+from nlviz.analysis.rollout import can_roll, refusal, rollout
 from nlviz.captures.model import Capture
-from nlviz.errors import UnknownBlock
+from nlviz.errors import NlvizError, UnknownBlock
 from nlviz.networks.block import NonLocalBlock
 from nlviz.picture import resized, scaled
 
@@ -89,6 +91,8 @@ def variants(capture: Capture, block: str) -> list[Variant]:
         missing |= {PAIRWISE, UNARY, MINUS_MEAN}
     if not has_terms(affinity):
         missing |= {CONTENT_PART, POSITION_PART}
+    if not can_roll(capture, block) or refusal(capture, block):
+        missing.add(ROLLOUT)
     return [variant for variant in VARIANTS if variant not in missing]
 
 
@@ -105,6 +109,8 @@ def variant_affinity(variant: Variant, capture: Capture, block: str) -> Affinity
     Affinity(features, gaussian, 294 queries (1x14x21) x 294 keys)
     """
     known = variants(capture, block)
+    if variant not in known and variant is ROLLOUT and (why := refusal(capture, block)):
+        raise NlvizError(why)
     if variant not in known:
         names = ", ".join(found.key for found in known)
         raise UnknownBlock(f"the block {block} can be shown as {names}, got {variant.key!r}")
@@ -211,6 +217,7 @@ _MAKERS: dict[Variant, Callable[[Capture, str], Affinity]] = {
     UNARY: lambda capture, block: split(capture.affinities[block]).unary,
     MINUS_MEAN: lambda capture, block: minus_mean(capture.affinities[block]),
     CONTENT_PART: lambda capture, block: terms(capture.affinities[block]).content,
+    ROLLOUT: lambda capture, block: rollout(capture, upto=block),
     POSITION_PART: lambda capture, block: terms(capture.affinities[block]).position,
 }
 

@@ -9,7 +9,7 @@ are gone through a chunk of rows at a time and never held.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,9 @@ from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.captures.capture import Capture
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
+from nlviz.progress import Listener
+
+KEPT = 32  # rows of one question that are kept
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +42,8 @@ class RolloutAffinity(Affinity):
         note: a sentence on what it is.
         prefix_name: what the tokens without a place are, "the class token" for instance.
         token_names: names of the queries without a place.
+        progress: called with a sentence and a share before each layer; what it raises ends the
+            computation.
     """
 
     layers: tuple[Affinity, ...]
@@ -52,6 +57,40 @@ class RolloutAffinity(Affinity):
     note: str = ""
     prefix_name: str = "tokens without a place"
     token_names: tuple[str, ...] = ()
+    progress: Listener | None = None
+    _rows: dict[int, Tensor] = field(default_factory=dict)  # by token, those asked for one by one
+    _others: dict[float, RolloutAffinity] = field(default_factory=dict)  # by share
+
+    def with_residual(self, residual: float) -> RolloutAffinity:
+        """Return the rollout of the same layers with another share of the residual path.
+
+        Raises:
+            NlvizError: when it is not in [0, 1).
+        """
+        if residual == self.residual:
+            return self
+        if residual not in self._others:
+            self._others[residual] = rollout(self.layers, residual=residual)
+        return self._others[residual]
+
+    def knows(self, index: int) -> bool:
+        """Return whether the row of a query was computed before, and is kept."""
+        return index + self.queries.prefix in self._rows
+
+    def prepare(self, index: int, *, progress: Listener | None = None) -> None:
+        """Compute the row of a query, and of the class token and registers, in one pass; keep them.
+
+        Args:
+            index: flat, on the grid of the queries.
+            progress: called with a sentence and a share before each layer.
+
+        Raises:
+            OutsideClip: when the index is not on the grid.
+        """
+        (at,) = self._indices([index]).tolist()
+        prefix = self.queries.prefix if self.queries.prefix < KEPT else 0
+        tokens = torch.tensor([*range(prefix), at + self.queries.prefix])
+        replace(self, progress=progress)._known(tokens)
 
     def rows(self, indices: Indices) -> Float[Tensor, "1 n all_keys"]:
         """Return the rows of these queries: one pass through all layers for all of them together.
@@ -60,17 +99,30 @@ class RolloutAffinity(Affinity):
             OutsideClip: when an index is not on the grid.
         """
         index = self._indices(indices)
-        return self._through(index + self.queries.prefix)
+        return self._known(index + self.queries.prefix)
 
     def token_rows(self) -> Float[Tensor, "1 prefix all_keys"]:
         """Return the rows of the queries without a place, class token and registers."""
-        return self._through(torch.arange(self.queries.prefix))
+        return self._known(torch.arange(self.queries.prefix))
+
+    def _known(self, tokens: Tensor) -> Tensor:
+        """Return rows that were computed before, or compute them; few are kept."""
+        asked = tokens.tolist()
+        if len(asked) > KEPT or not asked:
+            return self._through(tokens)
+        if not all(token in self._rows for token in asked):
+            if len(self._rows) + len(asked) > 4 * KEPT:
+                self._rows.clear()
+            self._rows.update(zip(asked, self._through(tokens)[0].unbind(), strict=True))
+        return torch.stack([self._rows[token] for token in asked])[None]
 
     def _through(self, tokens: Tensor) -> Tensor:
         size = self.queries.size + self.queries.prefix
         weights = torch.zeros(len(tokens), size, dtype=torch.float64)
         weights[torch.arange(len(tokens)), tokens] = 1
-        for layer in reversed(self.layers):
+        for done, layer in enumerate(reversed(self.layers)):
+            if self.progress is not None:
+                self.progress(f"Rollout through {layer.name}", done / len(self.layers))
             weights = self.residual * weights + (1 - self.residual) * _times(weights, layer)
         return weights.float()[None]
 
@@ -127,6 +179,28 @@ def rollout(
     )
 
 
+def can_roll(capture: Capture, block: str) -> bool:
+    """Return whether blocks up to this one are several layers of a transformer.
+
+    Non-local blocks are none: between them convolutions move what their rows speak of.
+    """
+    names = list(capture.affinities)
+    upto = names[: names.index(block) + 1] if block in names else []
+    attends = any(n not in capture.features or capture.affinities[n].heads > 1 for n in upto)
+    return len(upto) > 1 and attends
+
+
+def refusal(capture: Capture, block: str) -> str:
+    """Return why the layers up to a block have no rollout, as a sentence; empty where they have."""
+    if not can_roll(capture, block):
+        return ""
+    try:
+        rollout(capture, upto=block)
+    except NlvizError as error:
+        return str(error)
+    return ""
+
+
 def _checked(layers: Sequence[Affinity]) -> Affinity:
     if not layers:
         raise NlvizError("a rollout goes through one layer at least, got none")
@@ -156,6 +230,6 @@ def _times(weights: Float[Tensor, "n tokens"], layer: Affinity) -> Float[Tensor,
     used = weights[:, prefix:].any(0).nonzero()[:, 0]
     keys = layer.heads * (layer.keys.size + layer.keys.prefix)
     for part in torch.split(used, max(CHUNK // keys, 16)):
-        rows = layer.rows(part.to(layer.device)).double().mean(0).cpu()
+        rows = layer.rows(part.to(layer.device)).mean(0).double().cpu()
         found += weights[:, prefix + part] @ rows
     return found

@@ -49,6 +49,9 @@ def attend(
         str, typer.Option(help=f"{', '.join(SOURCES[:-1])} or {SOURCES[-1]}.")
     ] = SOURCES[0],
     head: Annotated[str, typer.Option(help="A head from 0, mean or max.")] = "mean",
+    residual: Annotated[
+        float, typer.Option(help="Share of the residual path in a rollout, from 0 to below 1.")
+    ] = 0.5,
     direction: Annotated[
         str, typer.Option(help="from: where the query looks; to: who looks at it.")
     ] = "from",
@@ -102,6 +105,7 @@ def attend(
         cells="smooth" if smooth else "cells",
         leave_out=leave_out,  # type: ignore[arg-type]
         token=token,
+        residual=residual,
     )
     if output is not None:
         suffix_of(output, KINDS, what="a view")

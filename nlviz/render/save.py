@@ -12,6 +12,7 @@ from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.variants import LEARNED, variant_of
 from nlviz.analysis.controls import controls
+from nlviz.analysis.rollout import RolloutAffinity
 from nlviz.captures.model import Capture
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.files.local import KINDS, suffix_of, write_whole
@@ -122,6 +123,7 @@ def render_bytes(
 
 def attention_of(affinity: Affinity, view: View) -> AttentionMap:
     """Return the map that a view shows: its direction, head, values and what it leaves out."""
+    affinity = _of_display(affinity, view.display)
     display, at = _shown(affinity, view.display), view.query
     if display.token:
         return affinity.map(token=display.token, head=display.head)
@@ -142,6 +144,7 @@ def attention_of(affinity: Affinity, view: View) -> AttentionMap:
 
 def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
     """Return a view as an overlay with its title and caption."""
+    affinity = _of_display(affinity, view.display)
     display = _shown(affinity, view.display)
     attention = attention_of(affinity, view)
     unit: Unit = "logit" if display.values == "logits" else display.unit
@@ -173,6 +176,13 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
     )
 
 
+def _of_display(affinity: Affinity, display: Display) -> Affinity:
+    """Return the affinity that a display means: a rollout with its share of the residual path."""
+    if isinstance(affinity, RolloutAffinity):
+        return affinity.with_residual(display.residual)
+    return affinity
+
+
 def _shown(affinity: Affinity, display: Display) -> Display:
     """Return the display as far as an affinity has it: differences have no logits.
 
@@ -180,6 +190,8 @@ def _shown(affinity: Affinity, display: Display) -> Display:
     """
     if affinity.row_values == "difference":
         display = replace(display, values="rows")
+    if isinstance(affinity, RolloutAffinity):  # a column would take the rows of all queries
+        display = replace(display, values="rows", direction="from")
     if display.token in affinity.token_names:
         return replace(display, values="rows", direction="from", leave_out="nothing")
     return replace(display, token="")
@@ -197,11 +209,15 @@ def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
     notes = []
     if display.token:
         notes.append(token_sentence(display.token, affinity.token_names))
+    if isinstance(affinity, RolloutAffinity):
+        notes.append(affinity.note)
     if display.direction == "to":
         notes.append("Weight that every query gives to this key.")
     if affinity.heads > 1:
         head = display.head
-        notes.append(f"Head {head}." if isinstance(head, int) else f"{head.title()} over heads.")
+        count = affinity.heads
+        whole = f"{'Maximum' if head == 'max' else 'Mean'} over {count} heads."
+        notes.append(f"Head {head + 1} of {count}." if isinstance(head, int) else whole)
     return tuple(notes)
 
 
@@ -219,6 +235,7 @@ def _npz(capture: Capture, affinity: Affinity, view: View) -> bytes:
     ``grid_stride``, ``grid_origin`` of the grid they lie on, ``query`` (frame, y, x) of the token,
     ``times`` (T,) seconds of the clip's frames, ``direction`` and ``view`` (JSON).
     """
+    affinity = _of_display(affinity, view.display)
     display = _shown(affinity, view.display)
     at, direction = view.query, display.direction
     asked, grid = affinity.queries, affinity.keys

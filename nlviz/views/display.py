@@ -20,6 +20,7 @@ Source: Any = Literal[SOURCES]
 Head = Annotated[int, Meta(ge=0)] | Literal["mean", "max"]
 Links = Annotated[int, Meta(ge=0, le=MOST_LINKS)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Residual = Annotated[float, Meta(ge=0, lt=1)]
 Token = Annotated[str, Meta(max_length=60)]
 
 
@@ -45,6 +46,7 @@ class Display:
         token: name of a token without a place that is the query, ``cls`` for instance, in the
             place of a point; empty for none, and passed over where the affinity has no such token.
         heads: whether a live view also shows ``all`` heads side by side, in one colour scale.
+        residual: share of the residual path in a rollout.
 
     Raises:
         InvalidView: when a value is not one of those.
@@ -71,6 +73,7 @@ class Display:
     objects: Literal["shown", "hidden"] = "shown"
     token: Token = ""
     heads: Literal["one", "all"] = "one"
+    residual: Residual = 0.5
 
     def __post_init__(self) -> None:
         check_value(self.source, Source, name="source", error=InvalidView)
@@ -108,7 +111,13 @@ def _head(text: str) -> int | str:
 CHOICES: dict[str, tuple[str, ...]] = {"source": SOURCES} | {
     name: get_args(kind) for name, kind in hints_of(Display).items() if get_origin(kind) is Literal
 }
-_READ: dict[str, Any] = {"head": _head, "links": int, "strength": float, "top": float}
+_READ: dict[str, Any] = {
+    "head": _head,
+    "links": int,
+    "strength": float,
+    "top": float,
+    "residual": float,
+}
 DISPLAY_PARAMETERS = {
     name: Parameter(Source if name == "source" else kind, _READ.get(name, str))
     for name, kind in hints_of(Display).items()

@@ -19,7 +19,7 @@ type ArrayOf = (name: string) => Section;
 /** How a view is shown: the fields of nlviz.views.display.Display. */
 interface View {
   source: string; head: number | "mean" | "max"; direction: string; show: string; links: number; cells: string;
-  strength: number; values: string; leave_out: string; scale: string; top: number | null; unit: string; objects: string; token?: string; heads?: string;
+  strength: number; values: string; leave_out: string; scale: string; top: number | null; unit: string; objects: string; token?: string; heads?: string; residual?: number;
 }
 interface Display { defaults: View; choices: Record<string, string[]>; most_links: number }
 

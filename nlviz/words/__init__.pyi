@@ -10,6 +10,7 @@ from .blocks import block_text as block_text
 from .blocks import kind_text as kind_text
 from .blocks import last_of_classes as last_of_classes
 from .blocks import layers as layers
+from .blocks import no_rollout as no_rollout
 from .blocks import reached as reached
 from .blocks import refusals as refusals
 from .health import Line as Line

@@ -69,3 +69,22 @@ def test_layers_of_other_tokens_and_other_shares_are_refused() -> None:
         nlviz.rollout([])
     with pytest.raises(nlviz.NlvizError, match="a token is one of"):
         nlviz.rollout([first]).map(token="dist")
+
+
+def test_rows_are_kept_by_share_and_made_in_one_pass_with_progress() -> None:
+    rolled = nlviz.rollout([layer("first"), layer("last")])
+    assert not rolled.knows(7)
+    heard: list[tuple[str, float]] = []
+    rolled.prepare(7, progress=lambda sentence, share: heard.append((sentence, share)))
+    assert heard == [("Rollout through last", 0.0), ("Rollout through first", 0.5)]
+    assert rolled.knows(7) and not rolled.knows(8)
+    fresh = nlviz.rollout(rolled.layers)
+    torch.testing.assert_close(rolled.rows([7]), fresh.rows([7]))
+    torch.testing.assert_close(rolled.token_rows(), fresh.token_rows())
+    other = rolled.with_residual(0.25)
+    assert other is rolled.with_residual(0.25) and "25 %" in other.note
+    torch.testing.assert_close(
+        other.rows([7]), nlviz.rollout(rolled.layers, residual=0.25).rows([7])
+    )
+    with pytest.raises(nlviz.NlvizError, match="got 1"):
+        rolled.with_residual(1)

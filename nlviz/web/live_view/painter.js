@@ -88,7 +88,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
   /** A row that only the server knows, and has not sent: frames without a map. */
   function drawWithout(query) {
     stage.drawFrames(state);
-    sentence.update(null, query, clip, waitingFor(state, !served));
+    sentence.update(null, query, clip, waitingFor(state, !served, store.spec()));
   }
 
   /** The pinned row is kept, so that its values can be read while another is previewed. */
@@ -119,7 +119,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     stage.drawDetails(result);
     equation.update(result);
     equation.drawThumbs(result, state.shown, engine.frameOf);
-    sentence.update(result, state.shown, clip, waitingFor(state, !served));
+    sentence.update(result, state.shown, clip, waitingFor(state, !served, store.spec()));
     queryBar.update(activeQuery(state), state);
     headMaps.update(result, state);
     closeup?.update(result, state.shown, state.hovered !== null);

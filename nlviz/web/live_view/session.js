@@ -158,7 +158,8 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   /** A token without a place as the query; pressed again, the point. */
   function token(name) {
     const same = state.view.token === name && tokenOf(store.spec(), state.view) >= 0;
-    choose({ token: same ? "" : name, source: head.sources[0].key });
+    const has = (store.spec().tokens ?? []).some((one) => one.name === name);
+    choose({ token: same ? "" : name, source: (has ? store.spec() : head.sources[0]).key });
   }
 
   function inspect(index) {

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.position_share import position_share
 from nlviz.affinity.split import SAME_RANKING
-from nlviz.affinity.variants import Variant
+from nlviz.affinity.variants import ROLLOUT, Variant
 from nlviz.analysis.controls import variant_affinity, variants
 from nlviz.analysis.opening_query import opening_query
+from nlviz.analysis.rollout import RolloutAffinity
 from nlviz.captures.model import Capture
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point, Triple
@@ -24,6 +25,7 @@ from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.objects import for_live_view
 from nlviz.web.payloads.sources import Arrays, packed_sources, packed_tokens
 
+MOST_TOKENS = 32  # without a place, whose rows a rollout has
 PICTURE_SIDE = 480  # shorter side of the frames on the screen, in pixels
 
 
@@ -37,6 +39,7 @@ def live_view(
     affinities: Mapping[str, Affinity] | None = None,
     device: str | None = None,
     limit: int | None = None,
+    served: bool = False,
 ) -> bytes:
     """Return the bytes of one live view.
 
@@ -50,6 +53,8 @@ def live_view(
         device: what to call the device; the capture's own name for it when None.
         limit: bytes of embeddings for the browser, 16 MiB by default. Sources take from it in
             order, the block's own first; one that no longer fits sends the row of ``query`` alone.
+        served: whether rows come later where they are asked for: a rollout, which takes a while,
+            is offered then also where ``display`` does not show it.
 
     Raises:
         UnknownBlock: when there is no such block.
@@ -69,13 +74,21 @@ def live_view(
     arrays: Arrays = {}
     shown = on_screen(capture.clip, arrays)
     found: list[tuple[Variant, Affinity]] = []
+    source = (display or {}).get("source")
     for variant in variants(capture, block):
+        if variant is ROLLOUT and not served and source != ROLLOUT.key:
+            continue
         affinity = (affinities or {}).get(variant.key)
         if affinity is None:
             affinity = variant_affinity(variant, capture, block)
+        if isinstance(affinity, RolloutAffinity):
+            affinity = affinity.with_residual((display or {}).get("residual", affinity.residual))
         found.append((variant, affinity))
-    packed = packed_sources(found, arrays, query=query, limit=limit)
+    packed = packed_sources(found, arrays, query=query, limit=limit, asked=source)
     packed[0] |= packed_tokens(packed[0]["key"], learned, arrays)
+    for entry, (variant, affinity) in zip(packed, found, strict=True):
+        if isinstance(affinity, RolloutAffinity):
+            entry |= _rollout(entry, affinity, arrays, asked=variant.key == source)
     header = {
         **shown,
         "model": {
@@ -98,6 +111,23 @@ def live_view(
         "channel": channel,
     }
     return pack(header, arrays)
+
+
+def _rollout(
+    entry: dict[str, Any], rollout: RolloutAffinity, arrays: Arrays, *, asked: bool
+) -> dict[str, Any]:
+    """Return what a rollout's entry has beside others: its layers, its share, its tokens' rows."""
+    told = {
+        "layers": len(rollout.layers),
+        "residual": rollout.residual,
+        "waits": "A rollout goes through all layers",
+        "note": f"{entry['note']} {rollout.note}",
+    }
+    if asked and rollout.queries.prefix <= MOST_TOKENS:
+        return told | packed_tokens(entry["key"], rollout, arrays)
+    names = dict.fromkeys(rollout.token_names)
+    tokens = [{"name": n, "own": rollout.token_names.count(n) > 1} for n in names]
+    return told | ({"tokens": tokens} if tokens else {})
 
 
 def _parity(capture: Capture, block: str, learned: Affinity) -> float | None:

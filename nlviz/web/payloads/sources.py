@@ -21,7 +21,7 @@ from nlviz.affinity.position_terms import AxisBias, PairBias
 from nlviz.affinity.reach import reached
 from nlviz.affinity.split import MinusMean, centres, unary_normaliser
 from nlviz.affinity.support import ALL_KEYS, KINDS, Support
-from nlviz.affinity.variants import Variant
+from nlviz.affinity.variants import ROLLOUT, Variant
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 
@@ -39,6 +39,7 @@ def packed_sources(
     *,
     query: Point | Triple = (0.0, 0.0, 0.0),
     limit: int | None = None,
+    asked: str | None = None,
 ) -> list[dict[str, Any]]:
     """Pack what the browser needs for an affinity and its variants; return their entries.
 
@@ -47,6 +48,8 @@ def packed_sources(
         arrays: where sections go.
         query: whose row is sent where the browser cannot derive rows.
         limit: bytes of embeddings, 16 MiB by default; sources take from it in order.
+        asked: key of the source on the screen; a rollout's row is sent with that one alone, as it
+            goes through all layers.
     """
     learned = shown[0][1]
     packed: list[dict[str, Any]] = []
@@ -62,10 +65,16 @@ def packed_sources(
                 size = 2 * affinity.heads * (affinity.queries.size + 3 * affinity.keys.size)
             fits = size <= left
             left -= size if fits else 0
-            derived = _source(entry, affinity, query, arrays, fits=fits)
+            if variant is ROLLOUT and asked != variant.key:
+                derived = {**entry, **_ROW_LATER}
+            else:
+                derived = _source(entry, affinity, query, arrays, fits=fits)
             _share_sections(derived, affinity, learned, packed, arrays)
         packed.append(derived)
     return packed
+
+
+_ROW_LATER = {"kind": "embedded", "server": True, "support": ALL_KEYS.to_json(), "scale": 1.0}
 
 
 def _share_sections(
@@ -206,12 +215,9 @@ def _source(
     arrays[name] = (placed if mask is None else placed.where(mask.cpu(), torch.nan)).numpy()
     return {
         **entry,
-        "support": ALL_KEYS.to_json(),  # the row is laid on all keys
-        "kind": "embedded",
-        "server": True,
+        **_ROW_LATER,  # laid on all keys
         "row": name,
         "row_apart": f"{name}_apart",
-        "scale": 1.0,
     }
 
 

@@ -11,6 +11,7 @@ const { arcControl, arrowHead, linkWidth } = await module("live_view/draw/links"
 const { topIndices } = await module("live_view/pure/top_k");
 const { decodeByTable, decodeHalf, unpack } = await module("shared/unpack");
 const words = await module("live_view/pure/words");
+const formulas = await module("live_view/pure/formulas");
 const { leaveOut, softmaxInPlace } = await module("live_view/pure/rows");
 const { mirroredPicture } = await module("live_view/pure/patch_rows");
 const { runningMean } = await module("live_view/pure/running_mean");
@@ -256,11 +257,11 @@ test("parts are told as what they are", () => {
   const shares = { ...rest, balanced: false, mass: [0.1, 0.2, 0.3, 0.4] };
   assert.equal(said(shares), "Of what sets this point at 1.60 s apart from the average query, 40 % lies in the frame at 3.74 s and 30 % lies in the frame at 2.67 s.");
   assert.match(said({ ...shares, column: true }), /^Of what tells apart who looks at this point/);
-  assert.match(words.formulaOf({ split: "shared", label: "Unary", pairwise: "gaussian" }).f, /μ/);
-  assert.deepEqual(words.formulaOf({ split: null, pairwise: "gaussian" }), words.PAIRWISE.gaussian);
-  assert.match(words.formulaOf({ split: null, pairwise: "embedded_gaussian", scale: 0.125 }).f, /^exp\(0\.125 θ/);
-  assert.match(words.formulaOf({ split: null, pairwise: "dot_product", scale: 0.5 }).f, /^0\.500? θ/);
-  assert.doesNotMatch(words.formulaOf({ key: "position", split: null, pairwise: "gaussian" }).f, /x<sub>/);
+  assert.match(formulas.formulaOf({ split: "shared", label: "Unary", pairwise: "gaussian" }).f, /μ/);
+  assert.deepEqual(formulas.formulaOf({ split: null, pairwise: "gaussian" }), formulas.PAIRWISE.gaussian);
+  assert.match(formulas.formulaOf({ split: null, pairwise: "embedded_gaussian", scale: 0.125 }).f, /^exp\(0\.125 θ/);
+  assert.match(formulas.formulaOf({ split: null, pairwise: "dot_product", scale: 0.5 }).f, /^0\.500? θ/);
+  assert.doesNotMatch(formulas.formulaOf({ key: "position", split: null, pairwise: "gaussian" }).f, /x<sub>/);
 });
 
 test("numbers are short", () => {

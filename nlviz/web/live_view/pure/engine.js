@@ -55,8 +55,8 @@ export function createEngine(container) {
   }
 
   /** Row of a server source where the container carries it, else null. */
-  function carriedRow(spec, token) {
-    if (!spec.row || nearestToken(spec.queries, head.query) !== token) return null;
+  function carriedRow(spec, token, view) {
+    if (!spec.row || (spec.layers && spec.residual !== view.residual) || nearestToken(spec.queries, head.query) !== token) return null;
     return array(spec.row);
   }
 
@@ -66,7 +66,7 @@ export function createEngine(container) {
       const compute = column ? rows.column : rows.row;
       return compute(side.values, token, view.head, view.values, box);
     }
-    const carried = carriedRow(spec, token);
+    const carried = carriedRow(spec, token, view);
     if (!carried) return null;
     const size = side.values.length;
     const heads = carried.data.length / size;
@@ -114,7 +114,8 @@ export function createEngine(container) {
     const made = source(view.source);
     const { spec, support } = made;
     const named = tokenOf(spec, view);
-    if (named >= 0) return rowOfToken(made, named, view);
+    if (named >= 0 && spec.token_rows && !(spec.layers && spec.residual !== view.residual)) return rowOfToken(made, named, view);
+    if (named >= 0) return /** @type {Result} */ ({ waiting: true, spec, token: 0, asked: spec.queries });
     const column = view.direction === "to" && made.canColumn;
     const asked = column ? spec.keys : spec.queries;
     const token = nearestToken(asked, query);

@@ -22,6 +22,8 @@ function allowed(field, value, display, sources) {
       return Number.isInteger(value) && value >= 0 && value <= mostLinks;
     case "strength":
       return isNumber(value) && value >= 0 && value <= 1;
+    case "residual":
+      return isNumber(value) && value >= 0 && value < 1;
     case "token":
       return typeof value === "string" && value.length <= 60;
     case "top":

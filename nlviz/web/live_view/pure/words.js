@@ -138,6 +138,10 @@ function joined(parts) {
  * @param {Clip} clip
  */
 export function rowSentence(result, query, clip) {
+  return ownSentence(result, query, clip) + compositionText(result.spec);
+}
+
+function ownSentence(result, query, clip) {
   if (result.logits) {
     const span = `from ${numberText(result.least)} to ${numberText(result.most)}`;
     return `Raw logits of this point run ${span}: likeness before C(x) turns it into weights.`;
@@ -243,56 +247,18 @@ function leftOutText(result) {
   return ` Its ${what}${share} is hidden${scaled}.`;
 }
 
-/** f of each pairwise function, as HTML for the equation's legend. */
-export const PAIRWISE = {
-  gaussian: { f: "exp(x<sub>i</sub>·x<sub>j</sub>)", name: "Gaussian" },
-  embedded_gaussian: { f: "exp(θ<sub>i</sub>·φ<sub>j</sub>)", name: "embedded Gaussian" },
-  dot_product: { f: "θ<sub>i</sub>·φ<sub>j</sub>", name: "dot product" },
-  concatenation: { f: "ReLU(w·[θ<sub>i</sub>, φ<sub>j</sub>])", name: "concatenation" },
-  nl_means: { f: "exp(−|P<sub>i</sub>−P<sub>j</sub>|²/h²)", name: "non-local means" },
-  bilateral: { f: "exp(−|i−j|²/2s²) exp(−|x<sub>i</sub>−x<sub>j</sub>|²/h²)", name: "bilateral" },
-};
-
-/** f of the parts of the exact split, about the query or shared by all: mu are means over queries and over keys. */
-const PARTS_F = {
-  query: { gaussian: "exp((x<sub>i</sub>−μ)·(x<sub>j</sub>−μ′))", embedded_gaussian: "exp((θ<sub>i</sub>−μ<sub>θ</sub>)·(φ<sub>j</sub>−μ<sub>φ</sub>))" },
-  shared: { gaussian: "exp(μ·x<sub>j</sub>)", embedded_gaussian: "exp(μ<sub>θ</sub>·φ<sub>j</sub>)" },
-};
-
-/** {f, name} of a source, for the equation's legend. */
-export function formulaOf(spec) {
-  if (spec.kind === "patch" && !spec.h) {
-    return spec.spatial ? { f: "exp(−|i−j|²/2s²)", name: "Gaussian of the distance" } : { f: "1", name: "mean of the window" };
-  }
-  if (spec.kind === "patch" && spec.noise_bias) {
-    return { f: "exp(−max(|P<sub>i</sub>−P<sub>j</sub>|²−2σ², 0)/h²)", name: "non-local means" };
-  }
-  // Features play no part there: a Gaussian of the distance, whose width is matched to the block's rows.
-  if (spec.key === "position") return { f: "exp(−|i−j|²/2s²)", name: "Gaussian of the distance in the picture" };
-  if (spec.term === "position") return { f: "exp(b<sub>ij</sub>)", name: "position alone" };
-  const kind = scaledKind(spec);
-  const f = PARTS_F[spec.split]?.[spec.pairwise];
-  if (!f && spec.bias && spec.softmax) {
-    return { name: kind.name, f: kind.f.replace(/\)$/, " + b<sub>ij</sub>)"), means: `${kind.means ?? ""}; b<sub>ij</sub> is what the network adds to the logits, for places or to hide keys` };
-  }
-  return f ? { f, name: `${spec.label.toLowerCase()} part` } : kind;
-}
-
-/** f of a pairwise function with the factor of its logits, where that is not 1. */
-function scaledKind({ pairwise, scale }) {
-  const kind = PAIRWISE[pairwise] ?? { f: "f", name: pairwise };
-  const means = pairwise === "embedded_gaussian" ? { means: ", the form of self-attention: θ makes queries and φ keys" } : {};
-  const plain = !LINEAR.has(pairwise) || !Number.isFinite(scale) || Math.abs(scale - 1) < 1e-6;
-  return { ...kind, ...means, f: plain ? kind.f : kind.f.replace(/^(exp\()?/, `$1${numberText(scale)} `) };
-}
-
-const LINEAR = new Set(["gaussian", "embedded_gaussian", "dot_product"]);
-
-/** What to say while the row of the query is not there: it is too large for the browser. */
-export function waitingFor(state, alone) {
+/** What to say while the row of the query is not there: it is too large for the browser, or takes a while. */
+export function waitingFor(state, alone, { waits = "Too large to compute in the browser", layers = 0 } = {}) {
   if (!state.waiting) return null;
-  const sent = state.pinned && !state.hovered;
+  // What is chosen is told at once, also where the query is not pinned.
+  const sent = !state.hovered && (state.pinned || layers > 0);
   const where = alone ? "this page carries the row of its opening query only."
     : sent ? "the row is on its way from the server." : "the row comes from the server when you pin.";
-  return `Too large to compute in the browser: ${where}`;
+  return `${waits}: ${where}`;
+}
+
+/** What a composition of layers is, in a sentence; empty for a block's own rows. */
+export function compositionText({ layers, residual }) {
+  if (!layers) return "";
+  return ` Rollout: ${layers} layers multiplied, ${percentText(residual)} of each by its residual path.`;
 }

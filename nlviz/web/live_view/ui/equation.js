@@ -5,7 +5,8 @@ import { element, heard, setText } from "../../shared/dom.js";
 import { cropSide, drawCrop } from "../draw/marks.js";
 import { tokenCentre } from "../pure/grid.js";
 import { overKeys, sumText } from "../pure/key_words.js";
-import { formulaOf, numberText, percentText, tokenText, valueText, weightText } from "../pure/words.js";
+import { formulaOf } from "../pure/formulas.js";
+import { numberText, percentText, tokenText, valueText, weightText } from "../pure/words.js";
 
 const MOST_TERMS = 5;
 const SPOKEN = "y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j";

@@ -15,6 +15,7 @@ const TIPS = {
   values: "Rows: weights after C(x). Logits: the likeness before it",
   unit: "Uniform attention would give every key the same weight; 10× is ten times that",
   objects: "What the network detected: a label or a border pins the query at the middle of its object",
+  residual: "Share that each layer passes on by its residual path, as it came; the rest comes by its attention. 0.5 as in Abnar & Zuidema 2020",
   top: "Where the locked scale ends, in multiples of uniform attention",
 };
 
@@ -65,6 +66,7 @@ export function createToolbar(head, onChange, signal) {
   objectsField.hidden = !head.objects?.length;
   const directionField = wrapped("Direction", "direction", direction);
   const links = element("input", { type: "number", name: "links", min: 0, max: 200, step: 1 });
+  const residual = labelled("Residual", "residual", element("input", { type: "number", name: "residual", min: 0, max: 0.95, step: 0.05 }));
   const top = labelled("Top of scale", "top", element("input", { type: "number", name: "top", min: 0, step: "any" }));
   const more = element("details", { class: "nlv-more" }, element("summary", { text: "Display" }),
     element("div", { class: "nlv-panel" },
@@ -78,7 +80,7 @@ export function createToolbar(head, onChange, signal) {
     wrapped("Show", "show", show), directionField, objectsField,
     labelled("Hide", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
     labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["log", "logarithmic"], ["frame", "per frame"]])),
-    more);
+    residual, more);
   const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
   const bar = element("div", { class: "nlv-toolbar", role: "group", "aria-label": "How it is shown" }, partsField, heads.element, fold);
 
@@ -154,6 +156,7 @@ export function createToolbar(head, onChange, signal) {
       const text = value === null || value === undefined ? "" : String(value);
       if (input.value !== text && input !== focusedIn(bar)) input.value = text;
     }
+    residual.hidden = !spec.layers;
     top.hidden = view.scale !== "locked";
     links.disabled = view.show === "map";
   }
