@@ -40,7 +40,7 @@ from nlviz.affinity.variants import (
     VARIANTS,
     Variant,
 )
-from nlviz.analysis.rollout import can_roll, refusal, rollout
+from nlviz.analysis.rollout import can_roll, no_rollout, rollout
 from nlviz.captures.model import Capture
 from nlviz.errors import NlvizError, UnknownBlock
 from nlviz.networks.block import NonLocalBlock
@@ -91,7 +91,7 @@ def variants(capture: Capture, block: str) -> list[Variant]:
         missing |= {PAIRWISE, UNARY, MINUS_MEAN}
     if not has_terms(affinity):
         missing |= {CONTENT_PART, POSITION_PART}
-    if not can_roll(capture, block) or refusal(capture, block):
+    if not can_roll(capture, block) or no_rollout(capture, block):
         missing.add(ROLLOUT)
     return [variant for variant in VARIANTS if variant not in missing]
 
@@ -109,7 +109,7 @@ def variant_affinity(variant: Variant, capture: Capture, block: str) -> Affinity
     Affinity(features, gaussian, 294 queries (1x14x21) x 294 keys)
     """
     known = variants(capture, block)
-    if variant not in known and variant is ROLLOUT and (why := refusal(capture, block)):
+    if variant not in known and variant is ROLLOUT and (why := no_rollout(capture, block)):
         raise NlvizError(why)
     if variant not in known:
         names = ", ".join(found.key for found in known)

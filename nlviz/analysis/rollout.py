@@ -190,7 +190,7 @@ def can_roll(capture: Capture, block: str) -> bool:
     return len(upto) > 1 and attends
 
 
-def refusal(capture: Capture, block: str) -> str:
+def no_rollout(capture: Capture, block: str) -> str:
     """Return why the layers up to a block have no rollout, as a sentence; empty where they have."""
     if not can_roll(capture, block):
         return ""

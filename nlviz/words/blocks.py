@@ -11,7 +11,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.reach import asks_without_place as asks_without_place
 from nlviz.affinity.reach import grid_text, shifted
 from nlviz.affinity.reach import reached as reached
-from nlviz.analysis.rollout import refusal as no_rollout  # noqa: F401
+from nlviz.analysis.rollout import no_rollout as no_rollout
 from nlviz.sentences import refusals as refusals
 
 _SINGULAR = {"layers": "layer", "blocks": "block", "stages": "stage", "features": "feature"}

@@ -10,7 +10,7 @@ import pytest
 import nlviz
 from nlviz.affinity.variants import ROLLOUT
 from nlviz.analysis.controls import variant_affinity
-from nlviz.analysis.rollout import refusal
+from nlviz.analysis.rollout import no_rollout
 from nlviz.render.save import attention_of, overlay_of
 from nlviz.views.view import View
 from nlviz.web.payloads.container import pack, unpack
@@ -83,9 +83,9 @@ def test_layers_of_other_tokens_are_refused_in_a_sentence() -> None:
     capture = nlviz.capture(small("timesformer"), noise_clip(3, 30, 30))
     last = list(capture.affinities)[-1]
     assert "rollout" not in nlviz.controls(capture, last)
-    assert "multiplies layers on the same tokens" in refusal(capture, last)
+    assert "multiplies layers on the same tokens" in no_rollout(capture, last)
     with pytest.raises(nlviz.NlvizError, match="multiplies layers on the same tokens"):
         variant_affinity(ROLLOUT, capture, last)
     convolutions = nlviz.load_model("lite-nl").capture(noise_clip(2, 64, 64))
-    assert refusal(convolutions, "stage4") == ""
+    assert no_rollout(convolutions, "stage4") == ""
     assert "rollout" not in nlviz.controls(convolutions, "stage4")
