@@ -7,6 +7,7 @@ from nlviz.families import family_of
 from nlviz.families.reading.layout import Block
 from nlviz.families.reading.report import IN_MEMORY, LoadReport
 from nlviz.networks.block import NonLocalBlock
+from nlviz.zoo.positions import positions_of
 
 
 def live_report(model: Model, name: str) -> LoadReport:
@@ -36,6 +37,7 @@ def live_report(model: Model, name: str) -> LoadReport:
             else Block(block_name, 0, 0, type(block).__name__)
             for block_name, block in blocks.items()
         ),
+        flags=positions_of(model.net),
         input_spec=model.input_spec,
         trained_for=model.about.trained_for,
         matched=len(model.net.state_dict()),

@@ -22,6 +22,7 @@ from nlviz.zoo.checkpoints import inspect_checkpoint, load_checkpoint
 from nlviz.zoo.devices import pick_device
 from nlviz.zoo.labels import labels_named
 from nlviz.zoo.live_report import live_report
+from nlviz.zoo.positions import with_positions
 from nlviz.zoo.published import card_for, completed, digest_fits, file_of
 from nlviz.zoo.python_models import built_by, is_function
 from nlviz.zoo.timm import is_timm, timm_model
@@ -276,13 +277,24 @@ class _InMemory(ModelSource):
         model = self._load(asked)
         return live_report(model, self.name), model
 
+    def _finished(self, model: Model, asked: _Request) -> Model:
+        """Return a network where it was asked for, with positions as they were asked for."""
+        to, half = pick_device(asked.device), half_precision(asked.autocast)
+        if (way := asked.flags.get("positions")) is not None:
+            with_positions(model.net, self.name, way)
+        model.net.to(to)
+        model.autocast = half
+        return model
+
     def _without_flags(self, given: Mapping[str, object]) -> None:
-        """Refuse flags, which could change nothing.
+        """Refuse flags that could change nothing: all but that of positions.
 
         Raises:
             NlvizError: with the first flag's name.
         """
         for key in given:
+            if key == "positions":
+                continue
             raise NlvizError(
                 f"{self.name} tells its own computation, the flag {key} changes nothing; leave it "
                 "out"
@@ -293,24 +305,16 @@ class Timm(_InMemory):
     """A transformer of timm with its published weights."""
 
     def _load(self, asked: _Request) -> Model:
-        to, half = pick_device(asked.device), half_precision(asked.autocast)
         self._without_flags(_given({"family": asked.family, **asked.flags}))
-        model = timm_model(self.name, progress=asked.progress)
-        model.net.to(to)
-        model.autocast = half
-        return model
+        return self._finished(timm_model(self.name, progress=asked.progress), asked)
 
 
 class Transformers(_InMemory):
     """A network of the library transformers: a folder that it saved, or ``hf:`` and a name."""
 
     def _load(self, asked: _Request) -> Model:
-        to, half = pick_device(asked.device), half_precision(asked.autocast)
         self._without_flags(_given({"family": asked.family, **asked.flags}))
-        model = transformers_model(self.name, progress=asked.progress)
-        model.net.to(to)
-        model.autocast = half
-        return model
+        return self._finished(transformers_model(self.name, progress=asked.progress), asked)
 
 
 class PythonFunction(_InMemory):
@@ -325,6 +329,8 @@ class PythonFunction(_InMemory):
             )
         to, half = pick_device(asked.device), half_precision(asked.autocast)
         self._without_flags(asked.flags)
+        if "positions" in asked.flags:
+            raise NlvizError(f"{self.name} builds its network itself; leave out positions=")
         asked.progress(f"Running {self.name}", 0.0)
         model = built_by(self.name, family=asked.family)
         model.net.to(to)

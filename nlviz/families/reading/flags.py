@@ -74,6 +74,19 @@ class Flags:
             raise NlvizError(f"the flag {name} is a number of {least} or more, got {found!r}")
         return int(str(found))
 
+    def choice(
+        self, name: str, value: str, origin: Origin, note: str = "", *, choices: Iterable[str]
+    ) -> str:
+        """Settle a flag that is one of several words.
+
+        Raises:
+            NlvizError: when the override is another.
+        """
+        found, known = self._settle(name, value, origin, note), tuple(choices)
+        if found not in known:
+            raise NlvizError(f"the flag {name} is one of {', '.join(known)}, got {found!r}")
+        return str(found)
+
     def pairwise(self, value: PairwiseName, origin: Origin, note: str = "") -> PairwiseName:
         """Settle the name of f.
 

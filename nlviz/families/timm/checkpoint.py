@@ -13,8 +13,9 @@ Apache-2.0). Their names are timm's, but for these:
 DINOv2 puts its registers in behind the positions, timm keeps the positions of patches alone: that
 of the class token is added to the token itself.
 
-The network is timm's. Pictures of other sizes than in training get positions that timm resamples
-with antialiasing, as DINOv2 does; DINO does so without, and differs a little there.
+The network is timm's. For pictures of other sizes than in training, positions are resized as the
+authors of the weights do it, see ``nlviz.families.reading.positions``: DINO's way where the keys
+or the file's name show that it is theirs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -34,7 +35,8 @@ from nlviz.families.reading.adapter import InputSpec
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.key_map import stripped
-from nlviz.families.reading.layout import Block, Reading
+from nlviz.families.reading.layout import Block, Origin, Reading
+from nlviz.families.reading.positions import WAYS
 
 _WRAPPERS = ("module.", "model.", "backbone.")
 _CHUNKED = re.compile(r"blocks\.\d+\.(\d+)\.(.+)")
@@ -44,9 +46,10 @@ _RENAMED = (
     (re.compile(r"(blocks\.\d+)\.gamma_([12])$"), r"\1.ls\2.gamma"),
     (re.compile(r"^register_tokens$"), "reg_token"),
 )
+_OF_DINO = re.compile(r"(head\.(mlp2?|last_layer2?)|dino_head|ibot_head)\.")
 _DROPPED = (
     (
-        re.compile(r"(head\.(mlp2?|last_layer2?)|dino_head|ibot_head)\."),
+        _OF_DINO,
         "the projection of self-supervised training, not a classifier",
     ),
     (re.compile(r"(mask_token|masked_embed)$"), "stands for masked patches in training"),
@@ -99,6 +102,7 @@ class TimmViTLayout:
             "heads": "number of heads of each attention",
             "size": "shorter side of the pictures in pixels",
             "centred": "pixels enter as (value - 127.5) / 127.5, not by ImageNet's statistics",
+            "positions": "how they are resized for other sizes: timm, dino or transformers",
         }
     )
 
@@ -130,6 +134,7 @@ class TimmViTLayout:
         size = flags.number("size", shapes.grid * shapes.patch[0], "shape", least=shapes.patch[0])
         centred = flags.truth("centred", False, "preset")
         distilled = "dist_token" in by_name
+        positions = _positions(checkpoint, flags)
         change: dict[str, Callable[[Tensor], Tensor]] = {}
         theirs = {name: key for key, name in names.items()}
         if any(stripped(key, _WRAPPERS) == "register_tokens" for key in names):
@@ -142,7 +147,9 @@ class TimmViTLayout:
             )
         return Reading(
             architecture=_architecture(shapes, heads, distilled),
-            build=partial(_build, distilled, shapes.gated, _options(by_name, shapes, heads)),
+            build=partial(
+                _build, distilled, shapes.gated, positions, _options(by_name, shapes, heads)
+            ),
             names=names,
             change=change,
             dropped=dropped,
@@ -242,6 +249,23 @@ def _heads(by_name: Mapping[str, Tensor], shapes: _Shapes, flags: Flags, source:
     return heads
 
 
+def _positions(checkpoint: Checkpoint, flags: Flags) -> str:
+    """Return how positions are resized: as the authors of the weights do it, as far as is known."""
+    keys = {stripped(key, _WRAPPERS): tensor for key, tensor in checkpoint.tensors.items()}
+    way = "timm"
+    origin: Origin = "preset"
+    token = keys.get("mask_token", keys.get("masked_embed"))
+    if "register_tokens" in keys:
+        origin = "key"
+    elif (token is not None and token.dim() == 2) or any(map(_OF_DINO.match, keys)):
+        way, origin = "dino", "key"
+    elif re.search("dino(?!v3)", checkpoint.path.name.lower()) and "reg_token" not in keys:
+        way, origin = "dino", "file name"
+    way = flags.choice("positions", way, origin, choices=WAYS)
+    flags.found["positions"] = replace(flags.found["positions"], note=WAYS[way])
+    return way
+
+
 def _options(by_name: Mapping[str, Tensor], shapes: _Shapes, heads: int) -> dict[str, Any]:
     token = "cls_token" in by_name and "fc_norm.weight" not in by_name
     return {
@@ -292,11 +316,15 @@ def _without_first(positions: Tensor) -> Tensor:
     return positions[:, 1:]
 
 
-def _build(distilled: bool, gated: bool, options: Mapping[str, Any]) -> nn.Module:
+def _build(distilled: bool, gated: bool, positions: str, options: Mapping[str, Any]) -> nn.Module:
     from timm.layers.mlp import SwiGLUPacked
     from timm.models.deit import VisionTransformerDistilled
     from timm.models.vision_transformer import VisionTransformer
 
     given = {**options, **({"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU} if gated else {})}
     net: nn.Module = (VisionTransformerDistilled if distilled else VisionTransformer)(**given)
+    if positions != "timm":
+        from nlviz.families.timm.resized_vit import resized_vit
+
+        resized_vit(net, positions)
     return net

@@ -122,7 +122,7 @@ def test_class_attention_and_mixed_heads_of_cait() -> None:
     assert float((mixed.dense().sum(-1) - 1).abs().max()) > 0.01  # heads are mixed: no distribution
     own = capture.affinities["blocks_token_only.0.attn"]
     assert own.token_names == ("cls", "cls")
-    assert "wherever you point, the row is that of cls" in own.note
+    assert "the row is that of its cls" in own.note
     found = own.map(token="cls")
     assert found.weights.shape == (2, 4, 6)
     assert found.off_grid + found.weights.sum() == pytest.approx(1, abs=1e-5)
