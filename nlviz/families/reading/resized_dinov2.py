@@ -33,11 +33,11 @@ class _Resized(nn.Module):
         )
 
 
-class ResizedEmbeddings(_Resized, Dinov2Embeddings):
+class ResizedEmbeddings(_Resized, Dinov2Embeddings):  # type: ignore[misc]
     """The embeddings of DINOv2."""
 
 
-class ResizedWithRegisters(_Resized, Dinov2WithRegistersEmbeddings):
+class ResizedWithRegisters(_Resized, Dinov2WithRegistersEmbeddings):  # type: ignore[misc]
     """The embeddings of DINOv2 with registers."""
 
 

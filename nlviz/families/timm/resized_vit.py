@@ -55,7 +55,10 @@ def resized_vit(net: nn.Module, positions: str) -> bool:
     >>> resized_vit(net, "dino"), net.positions, resized_vit(nn.Linear(2, 2), "dino")
     (True, 'dino', False)
     """
-    known = {VisionTransformer: ResizedViT, VisionTransformerDistilled: ResizedDistilledViT}
+    known: dict[type[nn.Module], type[_Resized]] = {
+        VisionTransformer: ResizedViT,
+        VisionTransformerDistilled: ResizedDistilledViT,
+    }
     if isinstance(net, _Resized):
         net.positions = positions
         return True
