@@ -16,6 +16,10 @@ from .affinity.lines import Lines as Lines
 from .affinity.pairwise import Pairwise as Pairwise
 from .affinity.patches import PatchAffinity as PatchAffinity
 from .affinity.patches import patch_affinity as patch_affinity
+from .affinity.several import ComposedAffinity as ComposedAffinity
+from .affinity.several import CrossAffinity as CrossAffinity
+from .affinity.several import compose as compose
+from .affinity.several import cross as cross
 from .affinity.split import MinusMean as MinusMean
 from .affinity.split import Split as Split
 from .affinity.split import minus_mean as minus_mean
@@ -30,6 +34,7 @@ from .analysis.attribution import attribution as attribution
 from .analysis.common_ground import CommonGround as CommonGround
 from .analysis.common_ground import common_ground as common_ground
 from .analysis.controls import controls as controls
+from .analysis.divided import divided_layer as divided_layer
 from .analysis.health import BlockHealth as BlockHealth
 from .analysis.health import block_health as block_health
 from .analysis.instance_masses import InstanceMasses as InstanceMasses

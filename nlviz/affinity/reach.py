@@ -11,8 +11,11 @@ _BEGINS = "A query reaches "
 
 def asks_without_place(affinity: Affinity) -> bool:
     """Return whether no query has a place: a class token asks, or what a decoder looks for."""
-    queries = affinity.queries
-    return queries.shape == (1, 1, 1) and queries.prefix > 0
+    queries, keys = affinity.queries, affinity.keys
+    alone = queries.shape[1:] == (1, 1) and (
+        len(set(queries.shape)) == 1 or keys.shape[1:] != (1, 1)
+    )
+    return alone and queries.prefix > 0
 
 
 def reached(affinity: Affinity) -> str:

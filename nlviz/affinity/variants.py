@@ -26,9 +26,10 @@ class Variant:
         split: for the parts of the exact split, whether it is about the ``query`` or ``shared`` by
             all queries; None for all others.
         term: which term of the logits is shown alone, where one is.
+        several: whether it is made of several products of one layer.
 
     >>> [variant.label for variant in VARIANTS if variant.part]
-    ['Pairwise', 'Unary', 'Minus mean', 'Content', 'Position']
+    ['Pairwise', 'Unary', 'Minus mean', 'Content', 'Position', 'Cross', 'Composed']
     """
 
     key: str
@@ -38,6 +39,7 @@ class Variant:
     part: bool = False
     split: Literal["query", "shared"] | None = None
     term: Literal["content", "position"] | None = None
+    several: bool = False
 
 
 LEARNED = Variant("learned", "Learned", "f as the block computes it.")
@@ -115,11 +117,27 @@ ROLLOUT = Variant(
     "of each passed on by its residual path. A composition, none of the network's own maps.",
     "Attention rollout through the layers, none of the network's own maps",
 )
+CROSS = Variant(
+    "cross",
+    "Cross",
+    "The rows of both products of this layer for one query, in one picture and on one scale.",
+    "The rows of both products of a layer on one scale, each summing to 1",
+    part=True,
+    several=True,
+)
+COMPOSED = Variant(
+    "composed",
+    "Composed",
+    "The row of the layer's last product through the rows of the one before it.",
+    "A composition of both products of a layer, without residual path and projection between",
+    part=True,
+    several=True,
+)
 
 # New ones come last, so that number keys stay those that users know.
 VARIANTS = (
     *(LEARNED, FEATURES, POSITION, UNTRAINED, PIXELS, PAIRWISE, UNARY, MINUS_MEAN),
-    *(CONTENT_PART, POSITION_PART, ROLLOUT),
+    *(CONTENT_PART, POSITION_PART, ROLLOUT, CROSS, COMPOSED),
 )
 
 

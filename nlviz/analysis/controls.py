@@ -21,12 +21,16 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.bias import KeyBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.lines import Lines
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.patches import patch_affinity
 from nlviz.affinity.position_share import has_terms, terms
+from nlviz.affinity.several import compose, cross
 from nlviz.affinity.split import can_split, minus_mean, split
 from nlviz.affinity.variants import (
+    COMPOSED,
     CONTENT_PART,
+    CROSS,
     FEATURES,
     LEARNED,
     MINUS_MEAN,
@@ -40,6 +44,7 @@ from nlviz.affinity.variants import (
     VARIANTS,
     Variant,
 )
+from nlviz.analysis.divided import divided_layer
 from nlviz.analysis.rollout import can_roll, no_rollout, rollout
 from nlviz.captures.model import Capture
 from nlviz.errors import NlvizError, UnknownBlock
@@ -89,6 +94,10 @@ def variants(capture: Capture, block: str) -> list[Variant]:
     if affinity.queries.size > 1 and (groups == affinity.queries.size or rows > MOST_MEANS):
         # The mean row of a query that shares its keys with no other is its own.
         missing |= {PAIRWISE, UNARY, MINUS_MEAN}
+    if not divided_layer(capture.affinities, block):
+        missing |= {CROSS, COMPOSED}
+    if isinstance(affinity.support, Lines) and len(affinity.support.axes) > 1:
+        missing.add(MINUS_MEAN)  # of a query that shares its keys with no other
     if not has_terms(affinity):
         missing |= {CONTENT_PART, POSITION_PART}
     if not can_roll(capture, block) or no_rollout(capture, block):
@@ -219,7 +228,13 @@ _MAKERS: dict[Variant, Callable[[Capture, str], Affinity]] = {
     CONTENT_PART: lambda capture, block: terms(capture.affinities[block]).content,
     ROLLOUT: lambda capture, block: rollout(capture, upto=block),
     POSITION_PART: lambda capture, block: terms(capture.affinities[block]).position,
+    CROSS: lambda capture, block: cross(_layer(capture, block)),
+    COMPOSED: lambda capture, block: compose(_layer(capture, block)),
 }
+
+
+def _layer(capture: Capture, block: str) -> list[Affinity]:
+    return [capture.affinities[name] for name in divided_layer(capture.affinities, block)]
 
 
 def _target(learned: Affinity) -> float:

@@ -35,4 +35,5 @@ def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     receipt = capture.receipts.get(view.block)
     if receipt is not None:
         typer.echo(f"{view.block}: {receipt_text(receipt.error)}", err=True)
-    print_notes((*capture.all_notes, *filter(None, [capture.affinities[view.block].note])))
+    noted = affinity if variant.several else capture.affinities[view.block]
+    print_notes((*capture.all_notes, *filter(None, [noted.note])))

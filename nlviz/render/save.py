@@ -10,6 +10,7 @@ import numpy as np
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.several import ComposedAffinity, CrossAffinity
 from nlviz.affinity.variants import LEARNED, variant_of
 from nlviz.analysis.controls import controls
 from nlviz.analysis.rollout import RolloutAffinity
@@ -186,12 +187,17 @@ def _of_display(affinity: Affinity, display: Display) -> Affinity:
 def _shown(affinity: Affinity, display: Display) -> Display:
     """Return the display as far as an affinity has it: differences have no logits.
 
+    What is made of several products has none either, and a composition has no heads.
+
     A token without a place is asked for its row; an affinity without it shows the point.
     """
-    if affinity.row_values == "difference":
+    several = isinstance(affinity, (CrossAffinity, ComposedAffinity))
+    if affinity.row_values == "difference" or several:
         display = replace(display, values="rows")
     if isinstance(affinity, RolloutAffinity):  # a column would take the rows of all queries
         display = replace(display, values="rows", direction="from")
+    if several and isinstance(display.head, int) and display.head >= affinity.heads:
+        display = replace(display, head="mean")
     if display.token in affinity.token_names:
         return replace(display, values="rows", direction="from", leave_out="nothing")
     return replace(display, token="")
@@ -209,7 +215,7 @@ def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
     notes = []
     if display.token:
         notes.append(token_sentence(display.token, affinity.token_names))
-    if isinstance(affinity, RolloutAffinity):
+    if isinstance(affinity, (CrossAffinity, ComposedAffinity, RolloutAffinity)):
         notes.append(affinity.note)
     if display.direction == "to":
         notes.append("Weight that every query gives to this key.")

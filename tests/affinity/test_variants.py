@@ -20,7 +20,13 @@ PROJECT = Path(__file__).parents[2]
 HOMONYMS = {
     "learned": {"nlviz/recipes/training.py"},
     "position": {"nlviz/web/live_view/pure/formulas.js"},  # whose formula is its own
-    "features": {"nlviz/captures/*", "nlviz/render/save.py", "nlviz/words/blocks.py"},
+    "features": {
+        "nlviz/captures/*",
+        "nlviz/render/save.py",
+        "nlviz/recipes/feature_bank.py",
+        "nlviz/words/*",
+    },
+    "composed": {"nlviz/recipes/feature_bank.py"},  # clips that are put together
     "untrained": {"nlviz/analysis/health.py", "nlviz/words/health.py"},
     "nl_means": {
         *(

@@ -24,6 +24,7 @@ from nlviz.affinity.support import ALL_KEYS, KINDS, Support
 from nlviz.affinity.variants import ROLLOUT, Variant
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
+from nlviz.web.payloads.layer_parts import bytes_of_parts, packed_layer
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
 MOST_RUNS = 1 << 18  # numbers by which sets of keys are told
@@ -54,11 +55,23 @@ def packed_sources(
     learned = shown[0][1]
     packed: list[dict[str, Any]] = []
     left: float = LIMIT if limit is None else limit
+    sent: dict[int, dict[str, Any]] = {}
+
+    def pack_part(key: str, part: Affinity) -> dict[str, Any]:
+        assert isinstance(part, EmbeddedAffinity)
+        own = {**_entry(Variant(key, key, ""), part, part.prefix_name), "row_alone": True}
+        return {**own, **_embeddings(own, part, arrays)}
+
     for variant, affinity in shown:
-        entry = _entry(variant, affinity, learned.prefix_name)
+        entry = _entry(variant, affinity, (affinity if variant.several else learned).prefix_name)
         if packed and isinstance(affinity.support, KeySets) and affinity.support == learned.support:
             entry["support"] = {"of": packed[0]["key"]}  # as long as its queries are many
         derived = _of_learned(entry, learned, affinity, packed[0], arrays) if packed else None
+        if derived is None and variant.several and not packed[0]["server"]:
+            size = bytes_of_parts(affinity, learned, sent, _size)
+            if size <= left:
+                left -= size
+                derived = packed_layer(entry, affinity, learned, packed[0], sent, pack_part)
         if derived is None:
             size = _size(affinity)
             if _by_set(entry, affinity):
@@ -116,7 +129,7 @@ def _entry(variant: Variant, affinity: Affinity, prefix_name: str) -> dict[str, 
     return {
         "key": variant.key,
         "label": variant.label,
-        "note": variant.note,
+        "note": f"{variant.note} {affinity.note}" if variant.several else variant.note,
         "pairwise": affinity.pairwise.name,
         "signed": affinity.pairwise.signed,
         "softmax": affinity.distributes,
@@ -339,6 +352,8 @@ def packed_tokens(key: str, affinity: Affinity, arrays: Arrays) -> dict[str, Any
 def _normaliser(entry: dict[str, Any], affinity: Affinity, arrays: Arrays) -> str | None:
     """Pack log C of every query, which columns need; return the section's name, or None."""
     if not isinstance(affinity, EmbeddedAffinity) or not affinity.pairwise.softmax:
+        return None
+    if entry.get("row_alone"):
         return None
     pairs = affinity.queries.size * affinity.keys.size
     if isinstance(affinity.support, KeySets):

@@ -8,6 +8,7 @@ import { tokenOf } from "./state.js";
 import { patchRows } from "./patch_rows.js";
 import { roomFor, sideOf } from "./room.js";
 import { embeddedRows } from "./rows.js";
+import { anyOf, composedRows, crossRows } from "./several_rows.js";
 import { gridOfBox, supportOf } from "./support.js";
 import { windowRows } from "./window_rows.js";
 
@@ -32,13 +33,15 @@ export function createEngine(container) {
   }
   /** @type {Map<string, any>} */
   const sources = new Map();
+  /** @type {Map<string, Rows>} */
+  const parts = new Map();
 
   function source(key) {
     const spec = head.sources.find((s) => s.key === key) ?? head.sources[0];
     const known = sources.get(spec.key);
     if (known) return known;
     /** @type {Record<string, any>} */
-    const made = { spec, support: supportOf(spec), rows: rowsOf(spec), from: null, to: null, room: null };
+    const made = { spec, support: spec.kind === "together" ? anyOf(partsOf(spec), spec.prefix ?? 0) : supportOf(spec), rows: rowsOf(spec), from: null, to: null, room: null };
     made.canColumn = made.rows !== null && made.rows.column !== null;
     if (made.support.local) made.room = roomFor(made.support.most, spec.keys.shape[0], frames);
     else made.from = sideOf(spec.keys, frames);
@@ -51,7 +54,19 @@ export function createEngine(container) {
     if (spec.server) return null;
     if (spec.kind === "difference") return differenceRows(spec, source(spec.of).rows, array);
     if (spec.kind === "patch") return patchRows(spec, array);
+    if (spec.kind === "together") return crossRows(spec, partsOf(spec));
+    if (spec.kind === "in_turn") return composedRows(partsOf(spec));
     return supportOf(spec).local ? windowRows(spec, array) : embeddedRows(spec, array);
+  }
+
+  /** The parts of a source that is made of several, those sent for it alone among them. */
+  function partsOf(spec) {
+    return spec.parts.map((part) => {
+      if (part.of) return { ...source(part.of), along: part.along };
+      let rows = parts.get(part.key);
+      if (!rows) parts.set(part.key, (rows = embeddedRows(part, array)));
+      return { spec: part, rows, along: part.along };
+    });
   }
 
   /** Row of a server source where the container carries it, else null. */
@@ -124,7 +139,7 @@ export function createEngine(container) {
     const side = box ? sideOf(gridOfBox(spec.keys, box), frames, made.room) : column ? made.to : made.from;
     const filled = fill(made, side, token, view, column, box);
     if (!filled) return /** @type {Result} */ ({ waiting: true, spec, token, asked });
-    const logits = view.values === "logits" && !spec.server && !spec.difference;
+    const logits = view.values === "logits" && !spec.server && !spec.difference && !spec.parts;
     const own = nearestToken(side.grid, tokenCentre(asked, token));
     const result = /** @type {Result} */ ({
       waiting: false, spec, token, asked, column, logits, own, box,
@@ -132,6 +147,7 @@ export function createEngine(container) {
       from: filled.from, to: filled.to, skipFrom: 0, skipTo: 0,
       // What goes to keys without a place: class token, registers.
       apart: filled.apart ?? 0,
+      parts: filled.parts ?? null,
       leftOut: view.leave_out, excluded: 0, signed: spec.signed, difference: Boolean(spec.difference),
       // Differences of rows that sum to 1 sum to 0: what one key gains another loses.
       balanced: Boolean(spec.balanced) && !column && (view.head !== "max" || spec.heads === 1),

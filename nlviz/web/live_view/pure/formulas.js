@@ -32,6 +32,8 @@ export function formulaOf(spec) {
     const share = numberText(spec.residual);
     return { f: `[Π<sub>l</sub> (${share} I + ${numberText(1 - spec.residual)} A<sub>l</sub>)]<sub>ij</sub>`, name: `rollout of ${spec.layers} layers, A<sub>l</sub> the mean over heads` };
   }
+  if (spec.kind === "together") return { f: "exp(θ<sub>i</sub>·φ<sub>j</sub>)", name: `${alongText(spec, " and ")}: each with θ, φ and C of its own` };
+  if (spec.kind === "in_turn") return { f: "Σ<sub>k</sub> a<sub>ik</sub> b<sub>kj</sub>", name: `${alongText(spec, " after ")}, without residual path and projection between` };
   if (spec.term === "position") return { f: "exp(b<sub>ij</sub>)", name: "position alone" };
   const kind = scaledKind(spec);
   const f = PARTS_F[spec.split]?.[spec.pairwise];
@@ -39,6 +41,12 @@ export function formulaOf(spec) {
     return { name: kind.name, f: kind.f.replace(/\)$/, " + b<sub>ij</sub>)"), means: `${kind.means ?? ""}; b<sub>ij</sub> is what the network adds to the logits, for places or to hide keys` };
   }
   return f ? { f, name: `${spec.label.toLowerCase()} part` } : kind;
+}
+
+/** What the parts of a layer run along: in their order, or the last one first. */
+function alongText({ parts }, between) {
+  const names = parts.map(({ along }) => along);
+  return (between === " after " ? names.reverse() : names).join(between);
 }
 
 /** f of a pairwise function with the factor of its logits, where that is not 1. */

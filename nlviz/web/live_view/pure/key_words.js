@@ -8,7 +8,8 @@ import { counted, tokenText } from "./words.js";
 export const shapeText = ({ shape }) => shape.join("×");
 
 /** Whether no query has a place: a class token asks, or what a decoder looks for. */
-export const asksWithoutPlace = ({ queries, tokens }) => gridSize(queries) === 1 && (tokens ?? []).length > 0;
+export const asksWithoutPlace = ({ queries, keys, tokens }) => (tokens ?? []).length > 0
+  && queries.shape[1] * queries.shape[2] === 1 && (gridSize(queries) === 1 || keys.shape[1] * keys.shape[2] > 1);
 
 /** Keys with a place that a query reaches at most. */
 export function mostReached(spec) {

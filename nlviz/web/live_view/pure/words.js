@@ -147,6 +147,7 @@ function ownSentence(result, query, clip) {
     return `Raw logits of this point run ${span}: likeness before C(x) turns it into weights.`;
   }
   if (result.named) return tokenSentence(result, clip);
+  if (result.parts) return crossSentence(result, query, clip);
   if (result.difference) return differenceSentence(result, query, clip);
   const shared = result.spec.split === "shared" && !result.column; // the same for all queries
   if (result.ownShare >= ALL && !shared && !result.column) {
@@ -170,6 +171,17 @@ function ownSentence(result, query, clip) {
   if (result.column) whole = `Of the attention this point${atText(query, clip)} receives, ${unsaid ? "nothing comes from any frame" : list("comes from")}`;
   else if (shared) whole = `The part that all queries share puts ${unsaid ? "no weight on any frame" : list("on")}`;
   return `${whole}.${apartText(result)}${leftOutText(result)}`;
+}
+
+const HOW_MANY = ["No", "One", "Two", "Three"];
+
+/** Rows of several products at once: what each gives to tokens without a place, and to the own cell. */
+function crossSentence({ parts, spec, leftOut, ...result }, query, clip) {
+  const rows = parts.map(({ along, apart }) => (apart < 0.005 ? along : `${along} (${percentText(apart)} of it on ${spec.prefix_name})`));
+  const own = joined(parts.map(({ along, own: share }) => `${along} ${percentText(share)}`));
+  const whole = `${HOW_MANY[parts.length] ?? parts.length} rows of this point${atText(query, clip)} on one scale, 100${THIN}% each: ${joined(rows)}`;
+  const cell = leftOut === "nothing" ? ` Its own cell shows the sum: ${own}.` : "";
+  return `${whole}.${cell}${leftOutText({ ...result, parts, leftOut })}`;
 }
 
 /** A token without a place by its name; `own` where each frame has one. */
@@ -242,7 +254,7 @@ function pictureSentence(result) {
 function leftOutText(result) {
   if (result.leftOut === "nothing") return "";
   const what = result.leftOut === "cell" ? "own cell" : "own frame";
-  const scaled = result.column || result.logits || result.difference ? "" : "; the rest is scaled to 100 %";
+  const scaled = result.column || result.logits || result.difference || result.parts ? "" : "; the rest is scaled to 100 %";
   const share = result.logits ? "" : ` (${percentText(result.excluded)})`;
   return ` Its ${what}${share} is hidden${scaled}.`;
 }
