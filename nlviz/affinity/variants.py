@@ -29,7 +29,7 @@ class Variant:
         several: whether it is made of several products of one layer.
 
     >>> [variant.label for variant in VARIANTS if variant.part]
-    ['Pairwise', 'Unary', 'Minus mean', 'Content', 'Position', 'Cross', 'Composed']
+    ['Pairwise', 'Unary', 'Minus mean', 'Content', 'Position']
     """
 
     key: str
@@ -122,7 +122,6 @@ CROSS = Variant(
     "Cross",
     "The rows of both products of this layer for one query, in one picture and on one scale.",
     "The rows of both products of a layer on one scale, each summing to 1",
-    part=True,
     several=True,
 )
 COMPOSED = Variant(
@@ -130,7 +129,6 @@ COMPOSED = Variant(
     "Composed",
     "The row of the layer's last product through the rows of the one before it.",
     "A composition of both products of a layer, without residual path and projection between",
-    part=True,
     several=True,
 )
 

@@ -171,8 +171,8 @@ def test_a_view_file_is_read_and_a_bad_one_is_named(tmp_path: Path) -> None:
 
 
 def test_the_sources_are_those_of_the_controls(capture: Capture) -> None:
-    # Nothing is added to the logits there: no terms. Convolutions lie between: no rollout. The block
-    # is no part of a divided layer.
+    # Nothing is added to the logits there: no terms. Convolutions lie between: no rollout. No other
+    # block is of its layer: no cross.
     without = tuple(
         v.key for v in VARIANTS if v.term is None and not v.several and v is not ROLLOUT
     )
