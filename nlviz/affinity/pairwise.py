@@ -11,6 +11,8 @@ arXiv 1711.07971, and non-local means, which has the same form
     concatenation        relu(w_f . [theta_i ; phi_j])    keys       non-negative
     nl_means             exp(-distance_ij / h^2)          sum_j f    sums to 1
     bilateral            the same, of pixels, times exp(-|i - j|^2 / 2 spatial^2)
+    effective_operator   A_ij, as a layer made it of the query alone or of a wider part of the
+                         picture; C is a part of it, rows sum to what they sum to
     cosine               x_i . x_j, both of unit length   1          in [-1, 1]
 
 code                paper
@@ -42,6 +44,7 @@ PairwiseName = Literal[
     "nl_means",
     "bilateral",
     "cosine",
+    "effective_operator",
 ]
 PAIRWISE_NAMES: tuple[PairwiseName, ...] = get_args(PairwiseName)
 SOFTMAX_NAMES = frozenset({"gaussian", "embedded_gaussian", "nl_means", "bilateral"})
@@ -73,7 +76,7 @@ class Pairwise:
     @property
     def signed(self) -> bool:
         """Whether rows may be negative."""
-        return self.name in ("dot_product", "cosine")
+        return self.name in ("dot_product", "cosine", "effective_operator")
 
     @property
     def similarity(self) -> bool:

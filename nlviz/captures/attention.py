@@ -18,6 +18,7 @@ from nlviz.captures.sharing import units
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
+from nlviz.families.reading.operators import is_operator, operator_affinity, placed_operator
 from nlviz.families.reading.product_affinity import product_affinity
 from nlviz.families.reading.token_layout import NoLayout, TokenLayout, token_layout
 from nlviz.networks.acting_hooks import with_hooks
@@ -32,10 +33,6 @@ from nlviz.networks.places import Places
 from nlviz.networks.random_numbers import RandomNumbers
 
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, Factors | str]] = weakref.WeakKeyDictionary()
-OF_A_LAYER = (
-    "its weights come from no product of queries and keys (from a layer of their own, or a "
-    "distance), so which pixel a row is about is not known"
-)
 APART = 0.05  # frames and pixels within which a weight and what it weighs lie at one place
 _MOST = 32  # input shapes of one network that are remembered
 
@@ -140,7 +137,8 @@ def read_attention(
     def part(product: AttentionProduct) -> TokenLayout:
         return _layout(product, factors, seen.order, size, alone=False)
 
-    whole = units(seen.products, part, prepared, token_names=names, prefix_name=called)
+    products = [p for p in seen.products if p.sure or is_operator(p, factors)]
+    whole = units(products, part, prepared, token_names=names, prefix_name=called)
     of_names = named([unit.product for unit in whole])
     for unit, (own, product) in zip(whole, of_names.items(), strict=True):
         name = renamed(own, blocks)
@@ -149,7 +147,15 @@ def read_attention(
                 raise BlockRefused(f"{name} is not shown: {product.fault}")
             if unit.affinity is not None:
                 affinity = replace(unit.affinity, name=name)
+            elif product.operator >= 0 and not _of_a_picture(product, factors):
+                _followed(product.operator, factors, seen.order)
+                assert not isinstance(factors, str)
+                placed = placed_operator(product, factors, size)
+                affinity, product = operator_affinity(name, product, placed, prepared)
             else:
+                if product.operator >= 0 and product.weights is not None:
+                    flat = product.weights.flatten(0, 1)[:, None]  # each query by itself
+                    product = replace(product, weights=flat)
                 layout = _layout(product, factors, seen.order, size)
                 affinity = product_affinity(
                     name, product, layout, prepared, token_names=names, prefix_name=called
@@ -282,14 +288,9 @@ def _layout(
     Raises:
         NoLayout: when that is not known, or they are no map.
     """
-    if isinstance(factors, str):
-        raise NoLayout(f"where its tokens lie could not be followed ({factors})")
     n = product.number
-    ran = n + 1 if n >= 0 else -n  # how many products and softmaxes there were by then
-    if n not in factors.of or factors.order[:ran] != tuple(order[:ran]):
-        raise NoLayout(OF_A_LAYER if n < 0 else "where its tokens lie could not be followed to it")
-    if n < 0 and not of_its_own_places(factors, n):
-        raise NoLayout(OF_A_LAYER)
+    _followed(n, factors, order)
+    assert not isinstance(factors, str)
     kept = n, product.swapped, alone
     if kept not in factors.read:
         q, k = factors.of[n]
@@ -305,6 +306,26 @@ def _layout(
     return found
 
 
+def _followed(n: int, factors: Factors | str, order: Sequence[str]) -> None:
+    """Refuse a product that the passes on positions did not come to.
+
+    Raises:
+        NoLayout: when they did not.
+    """
+    if isinstance(factors, str):
+        raise NoLayout(f"where its tokens lie could not be followed ({factors})")
+    ran = n + 1 if n >= 0 else -n  # how many products and softmaxes there were by then
+    if n not in factors.of or factors.order[:ran] != tuple(order[:ran]):
+        raise NoLayout("where its tokens lie could not be followed to it")
+
+
+def _of_a_picture(product: AttentionProduct, factors: Factors | str) -> bool:
+    """Check whether weights are a softmax over a picture, the same for every query."""
+    if isinstance(factors, str) or product.number not in factors.of:
+        return False
+    return of_its_own_places(factors, product.number)
+
+
 def of_its_own_places(factors: Factors, number: int) -> bool:
     """Check whether weights that come from no product say each something of its own key alone.
 
@@ -315,7 +336,11 @@ def of_its_own_places(factors: Factors, number: int) -> bool:
     if values is None or own.at.shape != values.at.shape:
         return False
     off = np.abs(own.at - values.at)
-    return bool((off <= APART).all())
+    if not (off <= APART).all():
+        return False
+    # Weights of what lies around each place are a query's: their sets of keys overlap.
+    sets = np.unique(own.at.round(2).reshape(len(own.at), -1), axis=0).reshape(-1, 3)
+    return len(np.unique(sets, axis=0)) == len(sets)
 
 
 def _receipt(name: str, product: AttentionProduct, heads: int) -> Receipt | None:

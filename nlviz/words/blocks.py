@@ -115,6 +115,8 @@ def kind_text(affinity: Affinity) -> str:
     >>> kind_text(EmbeddedAffinity("a", Pairwise("gaussian"), theta, theta, grid, grid, own))
     'spatial attention'
     """
+    if affinity.pairwise.name == "effective_operator":
+        return "effective operator"
     said, moves = reached(affinity), affinity.keys.shape[0] > 1
     if asks_without_place(affinity):
         return "class attention" if "cls" in affinity.token_names else "tokens over the picture"

@@ -72,7 +72,11 @@ def test_scaling_does_not_write_into_theta() -> None:
 
 
 def test_which_rows_are_signed_and_which_sum_to_one() -> None:
-    assert [n for n in PAIRWISE_NAMES if Pairwise(n).signed] == ["dot_product", "cosine"]
+    assert [n for n in PAIRWISE_NAMES if Pairwise(n).signed] == [
+        "dot_product",
+        "cosine",
+        "effective_operator",
+    ]
     assert {n for n in PAIRWISE_NAMES if Pairwise(n).softmax} == {
         "gaussian",
         "embedded_gaussian",

@@ -395,12 +395,16 @@ def softmax_twice(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return (q @ k.mT * SCALE).softmax(-1).softmax(-1) @ v
 
 
-# What cannot be shown, and why.
+def near(q: Tensor, k: Tensor) -> Tensor:
+    return (-torch.cdist(q, k) * SCALE).softmax(-1)
 
 
-@refused("no product of queries and keys")
+@form(near, note="Effective operator")
 def of_distances(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return (-torch.cdist(q, k) * SCALE).softmax(-1) @ v
+    return near(q, k) @ v
+
+
+# What cannot be shown, and why.
 
 
 @refused("sums no values with it in a known form")

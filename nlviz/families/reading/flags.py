@@ -11,7 +11,8 @@ from nlviz.families.reading.layout import Flag, Origin
 from nlviz.named_values import named_value
 
 _ARGUMENTS = ("name", "device", "progress", "autocast", "allow_code")  # of load_model, no flags
-_PAIRWISE = tuple(n for n in get_args(PairwiseName) if n not in ("nl_means", "bilateral"))
+_NOT_OF_BLOCKS = ("nl_means", "bilateral", "effective_operator")
+_PAIRWISE = tuple(n for n in get_args(PairwiseName) if n not in _NOT_OF_BLOCKS)
 
 
 class Flags:

@@ -147,8 +147,8 @@ def token_layout(
         )
     entries = _groups(q.at, k.at)
     first = entries[:, 0]
-    queries = _with_padding(_queries(_inside(q.at[first], size), size), q.at[first])
-    keys = _with_padding(_keys(_inside(k.at[first], size), size), k.at[first])
+    queries = _with_padding(queries_on_grid(inside(q.at[first], size), size), q.at[first])
+    keys = _with_padding(keys_on_grid(inside(k.at[first], size), size), k.at[first])
     queries, keys = _with_names(queries, q, first), _with_names(keys, k, first)
     if queries.cells is None:
         queries = _by_frame(queries, keys)
@@ -169,7 +169,7 @@ def cells_of(at: Array, size: tuple[int, int, int]) -> Side:
     >>> cells_of(at.reshape(6, 3), (1, 8, 12)).shape
     (1, 2, 3)
     """
-    side = _queries(_inside(at[None], size), size, "cells")
+    side = queries_on_grid(inside(at[None], size), size, "cells")
     return _with_padding(side, at[None])
 
 
@@ -230,7 +230,7 @@ def _with_names(side: Side, tokens: TokenPlaces, first: Whole) -> Side:
     return replace(side, names=tuple(names))
 
 
-def _inside(at: Array, size: tuple[int, int, int]) -> Array:
+def inside(at: Array, size: tuple[int, int, int]) -> Array:
     """Return tokens without a place for those of which no pixel lies in the picture: padding."""
     found = at.copy()
     for axis, length in enumerate(size):
@@ -247,7 +247,17 @@ def _inside(at: Array, size: tuple[int, int, int]) -> Array:
     return found
 
 
-def _queries(at: Array, size: tuple[int, int, int], what: str = "queries") -> Side:
+def queries_on_grid(at: Array, size: tuple[int, int, int], what: str = "queries") -> Side:
+    """Return queries on their grid, each at a place of its own.
+
+    Args:
+        at: (groups, tokens, 3) where they lie; NaN for those without a place.
+        size: frames, rows and columns of the network's input.
+        what: what they are, for a refusal.
+
+    Raises:
+        NoLayout: when they fill no grid.
+    """
     placed = ~np.isnan(at[..., 0])
     if not placed.any():
         return Side(_numbered(placed), (1, 1, 1), at[..., 0].size, None)
@@ -263,7 +273,16 @@ def _queries(at: Array, size: tuple[int, int, int], what: str = "queries") -> Si
     return _side(at, placed, flat, shape, size)
 
 
-def _keys(at: Array, size: tuple[int, int, int]) -> Side:
+def keys_on_grid(at: Array, size: tuple[int, int, int]) -> Side:
+    """Return keys on their grid, which several groups may look at.
+
+    Args:
+        at: (groups, tokens, 3) where they lie; NaN for those without a place.
+        size: frames, rows and columns of the network's input.
+
+    Raises:
+        NoLayout: when they fill no grid.
+    """
     placed = ~np.isnan(at[..., 0])
     if not placed.any():
         return Side(_numbered(placed), (1, 1, 1), at[..., 0].size, None)

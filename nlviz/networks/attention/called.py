@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from nlviz.networks.attention.contraction import PRODUCTS
+from nlviz.networks.attention.sums import BEGINS
 
 _TWO = ("input", "other")
 _ORDER: dict[str, tuple[str, ...]] = {
@@ -85,7 +86,8 @@ def computes_none(func: Callable[..., Any]) -> bool:
     (True, False)
     """
     name = name_of(func)
-    return not (name in PRODUCTS or name in _NOT_ONE or name == "softmax" or one_operation(func))
+    of_attention = name in PRODUCTS or name in _NOT_ONE or name == "softmax" or name in BEGINS
+    return not (of_attention or one_operation(func))
 
 
 @cache

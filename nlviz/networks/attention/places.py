@@ -13,10 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from nlviz.networks.as_it_was import as_it_was
+from nlviz.networks.attention.landing import Landed, Landings, Way, landed
+from nlviz.networks.attention.landing import Seen as Met
 from nlviz.networks.attention.token_names import (
     TokenParameter,
     marks_in,
@@ -58,12 +61,16 @@ class Factors:
         of: queries and keys of each product.
         values: what each attention sums; missing where no product with values was seen.
         order: which function computed each product in which module.
+        lands: where what each attention computes goes, where that could be followed.
+        shared: numbers of those whose queries are handed to several groups of keys.
         read: what was made of them, by number, where somebody keeps it.
     """
 
     of: Mapping[int, tuple[TokenPlaces, TokenPlaces]]
     values: Mapping[int, TokenPlaces]
     order: tuple[str, ...] = ()
+    lands: Mapping[int, Landed] = field(default_factory=dict)
+    shared: frozenset[int] = frozenset()
     read: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -93,6 +100,11 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     ramp_of = ramps(tensor)
     # Which products are of channels is seen where all places differ, and told to the other passes.
     of_channels: set[int] = set()
+    groups: dict[int, npt.NDArray[np.int64]] = {}
+    shared: set[int] = set()
+    same: dict[int, list[int]] = {}
+    went: list[Mapping[int, Met]] = []
+    summed_by: dict[int, Way] = {}
     asked = SameInAllPasses()
     seen = Seen()
 
@@ -105,6 +117,7 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
             watched(net, positions=True) as watch,
         ):
             watch.of_channels = of_channels
+            watch.landings = Landings(groups, shared, same)
             watch.by_channel = _by_channel if first else None
             try:
                 forward(picture)
@@ -113,6 +126,8 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
                     if isinstance(error, NotFollowed):
                         raise
                     raise NotFollowed(f"{type(error).__name__}: {error}") from None
+        went.append(watch.landings.found)
+        summed_by.update(watch.landings.summed)
         seen = watch.seen
         return {
             number: (*pair, *((seen.values[number],) if number in seen.values else ()))
@@ -120,8 +135,10 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
         }
 
     one_pass(all_apart(ramp_of), first=True)
+    went.clear()
     passes = {name: one_pass(ramp) for name, ramp in ramp_of.items()}
     order = tuple(seen.order)
+    lands = _lands(dict(zip(passes, went, strict=True)), groups, summed_by)
     numbers = sorted(set.intersection(*(set(found) for found in passes.values())))
 
     def part(number: int, which: int) -> TokenPlaces:
@@ -139,7 +156,23 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
         for n in pairs.keys() & marks.keys() & mass.keys():
             pairs[n] = _named(pairs[n], marks[n], mass[n], tokens)
     summed = [n for n in numbers if all(len(found[n]) == 3 for found in passes.values())]
-    return Factors(pairs, {n: part(n, 2) for n in summed}, order)
+    return Factors(pairs, {n: part(n, 2) for n in summed}, order, lands, shared=frozenset(shared))
+
+
+def _lands(
+    went: Mapping[str, Mapping[int, Met]],
+    groups: Mapping[int, npt.NDArray[np.int64]],
+    summed: Mapping[int, Way],
+) -> dict[int, Landed]:
+    """Return where what each attention computes goes, by its number, as all passes say."""
+    met = set.intersection(*(set(of) for of in went.values()))
+    found = {}
+    for n in met | set(summed):
+        of = {name: of[n] for name, of in went.items()} if n in met else {}
+        to = landed(of, groups[n], summed.get(n))
+        if to is not None:
+            found[n] = to
+    return found
 
 
 def _ambiguous(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nlviz.networks.attention.tags import Share, Tag, Term
 
+MIXTURES = 3  # of channels, in which an operator is checked as a whole
 KEPT = 64 << 20  # bytes of weights that are kept of a product whose q and k do not tell them
 
 
@@ -38,6 +39,11 @@ class AttentionProduct:
         fault: why it is not shown, or empty.
         share: of a softmax over several products side by side, which of them this is; or None.
         role: axis of its first product that holds its keys, ``columns`` or ``rows``.
+        operator: where its weights come from no product of queries and keys, the number of the
+            product with the values: a linear operator on these; else -1.
+        sure: whether it was seen that its weights are such; else positions must say so.
+        probe: of an operator, its values and what it computed, each in a few random mixtures of
+            channels: (entries, keys, m) and (entries, queries, m).
     """
 
     number: int
@@ -61,6 +67,9 @@ class AttentionProduct:
     fault: str = ""
     share: Share | None = None
     role: str = "columns"
+    operator: int = -1
+    sure: bool = True
+    probe: tuple[Tensor, Tensor] | None = None
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -137,6 +146,25 @@ def product_of(tag: Tag, role: str, module: str) -> AttentionProduct:
         share=tag.share,
         role=role,
     )
+
+
+def as_operator(
+    product: AttentionProduct, number: int, v: Tensor, y: Tensor, *, sure: bool
+) -> AttentionProduct:
+    """Return a product whose weights come from no queries and keys, with what it summed.
+
+    Args:
+        product: as it was seen.
+        number: of the product with the values.
+        v: (entries, keys, dv).
+        y: (entries, queries, dv).
+        sure: whether its weights were seen to be such.
+    """
+    generator = torch.Generator().manual_seed(number + 3)
+    mix = torch.randn(v.shape[-1], MIXTURES, generator=generator, dtype=torch.float64)
+    mix = mix.to(v.device, torch.float32 if v.dtype != torch.float64 else v.dtype)
+    probe = (v.detach().to(mix.dtype) @ mix, y.detach().to(mix.dtype) @ mix)
+    return replace(product, operator=number, sure=sure, probe=probe)
 
 
 def before_softmax(product: AttentionProduct) -> AttentionProduct | None:

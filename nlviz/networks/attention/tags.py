@@ -95,6 +95,8 @@ class First:
         q: (entries, rows, d), or None.
         k: (entries, columns, d), or None.
         batch, rows, columns: sizes of its axes.
+        places: of weights that come from no product, on positions: where they lie, (entries,
+            columns); else None.
     """
 
     number: int
@@ -104,6 +106,7 @@ class First:
     batch: tuple[int, ...]
     rows: tuple[int, ...]
     columns: tuple[int, ...]
+    places: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -230,25 +233,6 @@ def tag_of(found: Contraction, number: int, module: str, *, copy: bool = True) -
     if term is None:
         return replace(tag, unknown="it was added to a product")
     return replace(tag, terms=(term,))
-
-
-def tag_of_weights(output: Tensor, dim: int, number: int, module: str) -> Tag:
-    """Return the tag of a softmax of what was no product."""
-    dim %= output.dim()
-    others = [n for i, n in enumerate(output.shape) if i != dim]
-    size = tuple(others), (1,), (output.shape[dim],)
-    first = First(-1 - number, module, None, None, *size)
-    shadow = torch.empty((*others, output.shape[dim]), device="meta").movedim(-1, dim)
-    return Tag(first, shadow, normalised="columns")
-
-
-def factors_of_weights(logits: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Return positions of queries, which have none, and of keys, of a softmax of no product.
-
-    A logit that lies at one place says something of that place alone, whatever the query.
-    """
-    own = logits.movedim(dim, -1).reshape(-1, logits.shape[dim], 1)
-    return torch.zeros(len(own), 1, 1), own
 
 
 def heads_mixed(found: Contraction, weights: str, tag: Tag) -> Tag | None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nlviz.networks.attention.contraction import Contraction, arranged
 from nlviz.networks.attention.tags import Tag
+from nlviz.networks.followed import Placed
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,15 @@ class ValuesProduct:
         found = self.found
         tensor, axes = (found.x, found.x_axes) if self.weights == "x" else (found.y, found.y_axes)
         return arranged(tensor, axes, ((), self.batch, self.queries, self.keys), found.sizes())
+
+    def where_weights_lie(self, tag: Tag) -> Tensor:
+        """Return where weights that come from no product lie, (entries, queries, keys)."""
+        held = tag.first.places
+        assert held is not None
+        laid = held.contiguous().as_strided(tag.shadow.shape, tag.shadow.stride())
+        axes = self.found.x_axes if self.weights == "x" else self.found.y_axes
+        groups = ((), self.batch, self.queries, self.keys)
+        return arranged(laid, axes, groups, self.found.sizes()).as_subclass(Placed)
 
     def y(self, output: Tensor) -> Tensor:
         """Return what was computed, (entries, queries, dv)."""
@@ -101,6 +111,8 @@ def values_product(found: Contraction, weights: str, tag: Tag) -> ValuesProduct 
 
     keys = outermost_first(list(found.summed))
     batch = outermost_first([a for a in axes if roles[a] in ("batch", "any") and a not in keys])
+    if tag.first.number < 0:  # of these only the values say which axes are entries
+        batch = tuple(a for a in batch if a in other or roles[a] == "any")
     queries = outermost_first([a for a in axes if a not in keys and a not in batch])
     if any(a not in found.out_axes for a in (*batch, *queries)):
         return None

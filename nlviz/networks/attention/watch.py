@@ -13,18 +13,16 @@ numbers where it is not; either way rows are compared with what left the product
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
-from nlviz.networks.attention.beside import Beside
 from nlviz.networks.attention.called import computes_none, in_order, name_of, one_operation
 from nlviz.networks.attention.contraction import PRODUCTS, Contraction, contraction
 from nlviz.networks.attention.in_sight import (
@@ -32,57 +30,38 @@ from nlviz.networks.attention.in_sight import (
     body_in_sight,
     is_a_leaf_of_torch,
     learned,
-    of_one_memory,
     term_of_mask,
 )
-from nlviz.networks.attention.joined import JoinedTags
+from nlviz.networks.attention.layer_weights import tag_of_weights
 from nlviz.networks.attention.products import (
     AttentionProduct,
+    as_operator,
     flat,
     grouped,
     joint_batch,
     product_of,
 )
-from nlviz.networks.attention.receipts import Receipts, checked
+from nlviz.networks.attention.receipts import checked
+from nlviz.networks.attention.sums import WEIGHTS
 from nlviz.networks.attention.tags import (
     WRITTEN,
-    First,
     Tag,
-    changed,
-    factors_of_weights,
     heads_mixed,
     normalised,
     read_off,
     tag_of,
-    tag_of_weights,
 )
 from nlviz.networks.attention.values_product import values_product
-from nlviz.networks.calls import block_and_run, in_backward, run_name
+from nlviz.networks.attention.watching import Seen as Seen
+from nlviz.networks.attention.watching import Watching
+from nlviz.networks.calls import in_backward
+from nlviz.networks.followed import Placed
 
 _FUSED = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
 PART = "/"  # between a module's name and the number of a product in it
 
 
-@dataclass
-class Seen:
-    """What was seen of one forward pass.
-
-    Attributes:
-        products: in the order in which they ended.
-        factors: of a pass on positions: of each product its factors, by its number.
-        values: of a pass on positions: what each attention sums, by the same number.
-        order: of each product, and each softmax, by its number: which function in which module.
-        unread: by module, what was seen in it of an attention that cannot be read.
-    """
-
-    products: list[AttentionProduct] = field(default_factory=list)
-    factors: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    values: dict[int, Tensor] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
-    unread: dict[str, str] = field(default_factory=dict)
-
-
-class WatchAttention(TorchFunctionMode):
+class WatchAttention(Watching):
     """Collects the attention products of this thread.
 
     >>> q, k, v = torch.randn(3, 2, 4, 5, 6).unbind(0)
@@ -94,57 +73,6 @@ class WatchAttention(TorchFunctionMode):
     (0.4082, 0.5, (8, 5, 5), True)
     """
 
-    def __init__(
-        self,
-        *,
-        keep: Container[str] | None = None,
-        positions: bool = False,
-        silenced: str | None = None,
-        sums: bool = False,
-    ) -> None:
-        """Begin to watch.
-
-        Args:
-            keep: names of the modules whose products are wanted; None for all.
-            positions: whether tensors hold positions instead of values: then factors are kept.
-            silenced: name of a module, or of a run of it, whose attention returns zeros.
-            sums: whether values and what leaves each product are kept, too.
-        """
-        super().__init__()
-        self.seen = Seen()
-        self.keep, self.positions, self.sums = keep, positions, sums
-        self.silenced = None if silenced is None else block_and_run(silenced)
-        self.by_channel: Callable[[Tensor], bool] | None = None
-        self.of_channels: set[int] = set()
-        self.path: list[str] = []
-        self._tags: Beside[Tag] = Beside()
-        self._joined = JoinedTags()
-        self._receipts = Receipts(self.seen.products)
-        self._entered = 0
-        self._open: dict[int, First] = {}
-        self._calls: Counter[str] = Counter()
-
-    @property
-    def module(self) -> str:
-        """Name of the run of the innermost module that runs: ``layer``, then ``layer#2``."""
-        return self.path[-1] if self.path else ""
-
-    def enter(self, name: str) -> None:
-        """Begin a call of a module."""
-        self._calls[name] += 1
-        self.path.append(run_name(name, self._calls[name]))
-
-    def __enter__(self) -> WatchAttention:
-        self._entered += 1
-        super().__enter__()  # type: ignore[no-untyped-call]
-        return self
-
-    def __exit__(self, *raised: Any) -> None:
-        super().__exit__(*raised)  # type: ignore[no-untyped-call]
-        self._entered -= 1
-        if not self._entered and raised[0] is None:
-            self._receipts.settle()
-
     def __torch_function__(
         self,
         func: Callable[..., Any],
@@ -153,7 +81,7 @@ class WatchAttention(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = dict(kwargs or {})
-        if (not (self._tags or self._joined) and computes_none(func)) or in_backward():
+        if (not self._following and computes_none(func)) or in_backward():
             return func(*args, **given)
         name = name_of(func)
         if name == "scaled_dot_product_attention":
@@ -165,13 +93,24 @@ class WatchAttention(TorchFunctionMode):
         if name in PRODUCTS:
             found = contraction(name, ordered, options)
             if found is not None:
-                return self._product(found, func, args, given)
+                output = self._product(found, func, args, given)
+                if self.landings and not self.landings.begun(output):
+                    self.landings.follow(func, name, args, given, output)
+                return output
+        if name == "sum" and self._sums:
+            found = self._sums.found(name, ordered, options, self._moved)
+            if found is not None:
+                return self._summed(found, func, args, given)
         if name == "softmax":
             return self._softmax(func, args, given, ordered, options)
         output = func(*args, **given)
         if self._tags or self._joined:
             self._follow(name, ordered, options, output)
-        if not self.positions:
+        self._sums.follow(name, ordered, output)
+        if self.positions:
+            if self.landings:
+                self.landings.follow(func, name, args, given, output)
+        else:
             whole = one_operation(func)
             if whole and self._wanted(self.module):
                 why = f"{whole}, which computes attention in one operation that cannot be seen into"
@@ -191,10 +130,17 @@ class WatchAttention(TorchFunctionMode):
         if self.positions:
             self.seen.factors[number] = (q, k)
             self.seen.values[number] = v
+            output = func(*args, **options)
             if self._of_channels(number, q):
-                return func(*args, **options)
-            # What attention returns lies where its query lies.
-            return q.mean(-1, keepdim=True).expand(*q.shape[:-1], v.shape[-1])
+                return output
+            batch = joint_batch(q, k, v)
+            values = v.expand(*batch, *v.shape[-2:]).reshape(-1, *v.shape[-2:])
+
+            def laid(of_queries: Tensor) -> Tensor:
+                return of_queries.reshape(*batch, -1, 1).expand(output.shape)
+
+            at = q.expand(*batch, *q.shape[-2:]).mean(-1).reshape(-1, q.shape[-2])
+            return self.landings.attended(number, at, values, laid, output)
         if not self._wanted(self.module):
             return func(*args, **options)
         batch = joint_batch(q, k, v)
@@ -239,7 +185,7 @@ class WatchAttention(TorchFunctionMode):
             weights = "y" if left is None or (right is not None and right.normalised) else "x"
             tag = right if weights == "y" else left
             assert tag is not None
-            placed = self._attention(found, weights, tag, output)
+            placed = self._attention(found, weights, tag, output, number)
             if placed is not None:
                 return placed
             if left is not None and right is not None:
@@ -248,6 +194,9 @@ class WatchAttention(TorchFunctionMode):
             if mixed is not None:
                 self._set(output, mixed)
                 return output
+        elif kernel := self._sums.kernel(found):
+            output = func(*args, **given)
+            output = self._weighed(found, kernel, output, number)
         else:
             output = None
         fixed = isinstance(found.x, nn.Parameter) and isinstance(found.y, nn.Parameter)
@@ -284,18 +233,54 @@ class WatchAttention(TorchFunctionMode):
             tag = normalised(tag if self.positions else read_off(logits, tag), dim)
         large = output.dim() > 2 or (output.dim() == 2 and output.shape[0] == output.shape[1])
         number = self._number("softmax") if large else 0
+        if tag is None and large:
+            self._sums.mark(output, WEIGHTS)
         if tag is None and large and self._wanted(self.module):
-            tag = tag_of_weights(output, dim, number, self.module)
-            if self.positions and isinstance(logits, Tensor):
-                self.seen.factors[tag.first.number] = factors_of_weights(logits, dim)
+            places = None
+            if self.positions:
+                places = logits if isinstance(logits, Placed) else torch.zeros(())
+            tag = tag_of_weights(output, (dim,), number, self.module, places=places)
         if tag is not None:
             self._set(output, tag)
             if large:
                 self._open[id(tag.first)] = tag.first
         return output
 
-    def _attention(self, found: Contraction, weights: str, tag: Tag, output: Any) -> Any:
+    def _summed(
+        self, found: Contraction, func: Callable[..., Any], args: tuple[Any, ...], given: Any
+    ) -> Any:
+        """Record an attention whose weights were multiplied with values, then summed."""
+        number = self._number(name_of(func))
+        output, tag = func(*args, **given), self._tag(found.x)
+        if tag is None:
+            return self._weighed(found, "x", output, number)
+        placed = self._attention(found, "x", tag, output, number)
+        return output if placed is None else placed
+
+    def _weighed(self, found: Contraction, weights: str, output: Any, number: int) -> Any:
+        """Record a sum of unfolded values with a kernel that a layer made, if it is one."""
+        if not self._wanted(self.module):
+            return output
+        tensor, axes = (found.x, found.x_axes) if weights == "x" else (found.y, found.y_axes)
+        places = tensor if self.positions and isinstance(tensor, Placed) else None
+        if self.positions and places is None:
+            return output
+        dims = [axes.index(a) for a in found.summed]
+        tag = tag_of_weights(tensor, dims, number, self.module, places=places, softmax=False)
+        placed = self._attention(found, weights, tag, output, number)
+        return output if placed is None else placed
+
+    def _attention(
+        self, found: Contraction, weights: str, tag: Tag, output: Any, number: int
+    ) -> Any:
         """Record an attention where a product sums over the keys of tagged weights.
+
+        Args:
+            found: the product.
+            weights: which of its factors they are.
+            tag: of them.
+            output: the product.
+            number: of it, which stands for an operator whose weights come from no product.
 
         Returns:
             The product, or on positions what lies where the queries lie; None where it is none.
@@ -306,11 +291,17 @@ class WatchAttention(TorchFunctionMode):
         if tag.normalised or not learned(found):
             self._open.pop(id(tag.first), None)
         if self.positions:
-            self.seen.values[tag.first.number] = read.v()
+            self.seen.values[tag.first.number] = v = read.v()
+            laid = partial(read.at_queries, output=output)
+            if tag.first.places is not None:
+                own = read.where_weights_lie(tag)
+                self._of_a_layer(tag.first.number, number, own, v)
+                at = own.mean(-1)
+                return self.landings.attended(number, at, v, laid, output, own=True)
             q = tag.first.k if read.role == "rows" else tag.first.q
             if q is None or self._of_channels(tag.first.number, q):
                 return output
-            return read.at_queries(q.mean(-1), output)
+            return self.landings.attended(tag.first.number, q.mean(-1), v, laid, output)
         if self._silent():
             return torch.zeros_like(output)
         tensor = found.x if weights == "x" else found.y
@@ -327,77 +318,10 @@ class WatchAttention(TorchFunctionMode):
         v, y = read.v(), read.y(output)
         if self.sums:
             product = replace(product, v=flat(v, (len(v),)), y=flat(y, (len(y),)))
+        if product.number < 0:
+            product = as_operator(product, number, v, y, sure=bool(tag.normalised))
         self.seen.products.append(checked(product, v, y, w))
         return output
-
-    def _follow(
-        self, name: str, args: tuple[Any, ...], options: dict[str, Any], output: Any
-    ) -> None:
-        """Give what an operation returned the tag of what went in."""
-        if isinstance(output, Tensor) and name == "cat":
-            return self._joined.join(args, options, output, self._tag)
-        for part, own in self._joined.taken(name, args, options, output):
-            self._set(part, own)
-        at = next((i for i, x in enumerate(args[:3]) if self._tag(x) is not None), None)
-        if at is None:
-            return
-        tensor = args[at]
-        tag = self._tag(tensor)
-        assert tag is not None
-        for other in filter(None, map(self._tag, args[at + 1 : 3])):
-            self._open.pop(id(other.first), None)  # two sets of weights in one: read as the first
-        if name == "setitem" and at == 0:
-            if tensor.is_inference() and not tag.unknown:
-                self._set(tensor, replace(tag, unknown=WRITTEN))
-            return
-        if not isinstance(output, Tensor):
-            return
-        if not tensor.is_inference() and output is not tensor and tensor._version != tag.version:
-            tag = replace(tag, unknown=tag.unknown or WRITTEN)
-        if output.numel() != tensor.numel():
-            if tensor.is_inference() and not self.positions and of_one_memory(output, tensor):
-                # Inference tensors count no writes: what a view of them is for is not seen.
-                self._set(tensor, replace(tag, unknown=WRITTEN))
-            return
-        try:
-            found_tag = changed(name, at, tag, args, options)
-        except (IndexError, KeyError, TypeError, ValueError, RuntimeError):
-            found_tag = replace(tag, unknown=f"{name} came between")
-        if found_tag is not None:
-            self._set(output, found_tag)
-
-    def end(self) -> None:
-        """Say of each softmax that no product with values followed that it is not read."""
-        for first in self._open.values():
-            what = "a product" if first.number >= 0 else "what is no product of queries and keys"
-            why = f"a softmax of {what}, and sums no values with it in a known form"
-            self.seen.unread.setdefault(first.module, why)
-
-    def _of_channels(self, number: int, q: Tensor) -> bool:
-        """Check whether a product is one of channels, on positions."""
-        if self.by_channel is not None and self.by_channel(q):
-            self.of_channels.add(number)
-        return number in self.of_channels
-
-    def _number(self, name: str) -> int:
-        self.seen.order.append(f"{name} in {self.module}")
-        return len(self.seen.order) - 1
-
-    def _silent(self) -> bool:
-        """Check whether the attention that runs returns zeros."""
-        if self.silenced is None:
-            return False
-        module, run = block_and_run(self.module)
-        return module == self.silenced[0] and self.silenced[1] in (None, run or 1)
-
-    def _wanted(self, module: str) -> bool:
-        return self.keep is None or module in self.keep or block_and_run(module)[0] in self.keep
-
-    def _tag(self, x: Any) -> Tag | None:
-        return self._tags.of(x)
-
-    def _set(self, x: Tensor, tag: Tag) -> None:
-        self._tags.set(x, replace(tag, version=0 if x.is_inference() else x._version))
 
 
 @contextmanager

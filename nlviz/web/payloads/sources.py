@@ -20,7 +20,8 @@ from nlviz.affinity.patches import PatchAffinity
 from nlviz.affinity.position_terms import AxisBias, PairBias
 from nlviz.affinity.reach import reached
 from nlviz.affinity.split import MinusMean, centres, unary_normaliser
-from nlviz.affinity.support import ALL_KEYS, KINDS, Support
+from nlviz.affinity.stored import StoredAffinity
+from nlviz.affinity.support import ALL_KEYS, KINDS, Support, Window
 from nlviz.affinity.variants import ROLLOUT, Variant
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
@@ -28,6 +29,7 @@ from nlviz.web.payloads.layer_parts import bytes_of_parts, packed_layer
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
 MOST_RUNS = 1 << 18  # numbers by which sets of keys are told
+HALF_MOST = 6e4  # the largest number that is sent in half precision
 FEW = 1 << 16  # numbers that are sent as float32 rather than float16
 COLUMN_LIMIT = 1 << 28  # queries x keys up to which normalisers are computed, for columns
 
@@ -214,6 +216,8 @@ def _source(
     key = entry["key"]
     if isinstance(affinity, PatchAffinity) and fits:
         return {**entry, **_patches(key, affinity, arrays)}
+    if isinstance(affinity, StoredAffinity) and fits:
+        return {**entry, **_stored(key, affinity, arrays)}
     if isinstance(affinity, EmbeddedAffinity) and fits:
         packed = _sets if _by_set(entry, affinity) else _embeddings
         return {**entry, **packed(entry, affinity, arrays)}
@@ -238,6 +242,9 @@ def _size(affinity: Affinity) -> float:
     """Return the bytes that the browser needs for rows; infinite where it cannot derive them."""
     if isinstance(affinity, PatchAffinity):
         return 4 * affinity.picture.numel()
+    if isinstance(affinity, StoredAffinity) and _known(affinity.support):
+        places = affinity.key_of.numel() + 2 * affinity.queries.size
+        return 2 * affinity.weights.numel() + 4 * places
     if not isinstance(affinity, EmbeddedAffinity) or not _derived(affinity):
         return math.inf
     size = 2 * (affinity.theta.numel() + affinity.phi.numel())
@@ -246,11 +253,16 @@ def _size(affinity: Affinity) -> float:
 
 def _derived(affinity: EmbeddedAffinity) -> bool:
     """Whether the browser knows the support and the bias of an affinity."""
-    support, bias = affinity.support, affinity.bias
-    if isinstance(support, KeySets) and sum(map(len, support.runs)) > MOST_RUNS:
-        return False
+    bias = affinity.bias
     known = bias is None or isinstance(bias, (KeyBias, OffsetBias, AxisBias, PairBias))
-    return known and isinstance(support, (*KINDS, KeySets, Lines))
+    return known and (_known(affinity.support) or isinstance(affinity.support, Window))
+
+
+def _known(support: Support) -> bool:
+    """Whether the browser knows which keys a support has, as parts of rows of all keys."""
+    if isinstance(support, KeySets):
+        return sum(map(len, support.runs)) <= MOST_RUNS
+    return isinstance(support, (*KINDS, Lines)) and not isinstance(support, Window)
 
 
 def _by_set(entry: dict[str, Any], affinity: Affinity) -> bool:
@@ -281,6 +293,22 @@ def _sets(entry: dict[str, Any], affinity: EmbeddedAffinity, arrays: Arrays) -> 
     }
 
 
+def _stored(key: str, affinity: StoredAffinity, arrays: Arrays) -> dict[str, Any]:
+    """Pack weights as they are kept, and which query and which key each is of."""
+    kind = torch.float32 if affinity.weights.numel() <= FEW else affinity.weights.dtype
+    if kind == torch.float32 and affinity.weights.numel() > FEW:
+        kind = torch.float16 if float(affinity.weights.abs().max()) < HALF_MOST else kind
+    prefix = affinity.queries.prefix  # nobody points at a query without a place
+    sections = {
+        "weights": affinity.weights.to(kind),
+        "group_of": affinity.group_of[prefix:].int(),
+        "place_of": affinity.place_of[prefix:].int(),
+        "key_of": affinity.key_of.int(),
+    }
+    arrays |= {f"{key}.{name}": of.cpu().contiguous().numpy() for name, of in sections.items()}
+    return {"kind": "stored", "scale": 1.0, **{name: f"{key}.{name}" for name in sections}}
+
+
 def _embeddings(
     entry: dict[str, Any], affinity: EmbeddedAffinity, arrays: Arrays
 ) -> dict[str, Any]:
@@ -290,7 +318,7 @@ def _embeddings(
     few = affinity.theta.shape[-1] <= 4 or entry["split"] == "shared"
     few = few or affinity.theta.numel() + affinity.phi.numel() <= FEW
     kind = torch.float32 if few else torch.float16
-    if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > 6e4:
+    if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > HALF_MOST:
         kind = torch.float32
     # Nobody points at a query without a place; keys without one take part in C.
     names = {"theta": affinity.theta[:, affinity.queries.prefix :], "phi": affinity.phi}

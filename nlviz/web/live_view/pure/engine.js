@@ -9,6 +9,7 @@ import { patchRows } from "./patch_rows.js";
 import { roomFor, sideOf } from "./room.js";
 import { embeddedRows } from "./rows.js";
 import { anyOf, composedRows, crossRows } from "./several_rows.js";
+import { storedRows } from "./stored_rows.js";
 import { gridOfBox, supportOf } from "./support.js";
 import { windowRows } from "./window_rows.js";
 
@@ -56,6 +57,7 @@ export function createEngine(container) {
     if (spec.kind === "patch") return patchRows(spec, array);
     if (spec.kind === "together") return crossRows(spec, partsOf(spec));
     if (spec.kind === "in_turn") return composedRows(partsOf(spec));
+    if (spec.kind === "stored") return storedRows(spec, array);
     return supportOf(spec).local ? windowRows(spec, array) : embeddedRows(spec, array);
   }
 
@@ -139,7 +141,7 @@ export function createEngine(container) {
     const side = box ? sideOf(gridOfBox(spec.keys, box), frames, made.room) : column ? made.to : made.from;
     const filled = fill(made, side, token, view, column, box);
     if (!filled) return /** @type {Result} */ ({ waiting: true, spec, token, asked });
-    const logits = view.values === "logits" && !spec.server && !spec.difference && !spec.parts;
+    const logits = view.values === "logits" && !spec.server && !spec.difference && !spec.parts && spec.kind !== "stored";
     const own = nearestToken(side.grid, tokenCentre(asked, token));
     const result = /** @type {Result} */ ({
       waiting: false, spec, token, asked, column, logits, own, box,

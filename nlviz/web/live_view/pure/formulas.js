@@ -9,6 +9,7 @@ export const PAIRWISE = {
   dot_product: { f: "θ<sub>i</sub>·φ<sub>j</sub>", name: "dot product" },
   concatenation: { f: "ReLU(w·[θ<sub>i</sub>, φ<sub>j</sub>])", name: "concatenation" },
   nl_means: { f: "exp(−|P<sub>i</sub>−P<sub>j</sub>|²/h²)", name: "non-local means" },
+  effective_operator: { f: "A<sub>ij</sub>", name: "effective operator", means: ": no likeness, but how much of the value at j the network's layer put into the output at i in this pass" },
   bilateral: { f: "exp(−|i−j|²/2s²) exp(−|x<sub>i</sub>−x<sub>j</sub>|²/h²)", name: "bilateral" },
 };
 

@@ -22,7 +22,7 @@ export function skipOwn(result, what) {
   if (result.logits) return;
   const { values, from, to, skipFrom, skipTo, spec, column } = result;
   if (!column && !result.difference && !result.parts) {
-    const left = leaveOut(values, from, to, skipFrom, skipTo, spec.softmax, result.apart);
+    const left = leaveOut(values, from, to, skipFrom, skipTo, spec.softmax, result.apart, spec.kind !== "stored");
     result.excluded = left.excluded;
     result.apart *= left.scale;
     // C(x) runs over the keys that are left.

@@ -202,9 +202,10 @@ function divideByCount(values, count, rectified, from, to) {
  * Leaves entries [from, to) out of a row and scales the rest so that the row keeps its sum.
  * Rows divided by a count are divided by the smaller count instead.
  * @param {number} apart what the row gives to keys without a place; it is scaled, too
+ * @param {boolean} divided whether rows that are no softmax were divided by a count; else they stay
  * @returns {{excluded: number, scale: number}} the share of |weight| that was left out, the factor
  */
-export function leaveOut(values, reachFrom, reachTo, from, to, softmax, apart = 0) {
+export function leaveOut(values, reachFrom, reachTo, from, to, softmax, apart = 0, divided = true) {
   let total = Math.abs(apart);
   let out = 0;
   let sum = apart;
@@ -221,7 +222,7 @@ export function leaveOut(values, reachFrom, reachTo, from, to, softmax, apart = 
     if (j >= from && j < to) out += size;
     else sumLeft += values[j];
   }
-  const factor = softmax ? sum / sumLeft : count / left;
+  const factor = softmax ? sum / sumLeft : divided ? count / left : 1;
   const scale = Number.isFinite(factor) ? factor : 0;
   for (let j = reachFrom; j < reachTo; j++) values[j] = j >= from && j < to && !Number.isNaN(values[j]) ? 0 : values[j] * scale;
   return { excluded: total > 0 ? out / total : 0, scale };

@@ -254,7 +254,8 @@ function pictureSentence(result) {
 function leftOutText(result) {
   if (result.leftOut === "nothing") return "";
   const what = result.leftOut === "cell" ? "own cell" : "own frame";
-  const scaled = result.column || result.logits || result.difference || result.parts ? "" : "; the rest is scaled to 100 %";
+  const asItWas = result.parts || (result.spec.kind === "stored" && !result.spec.softmax);
+  const scaled = result.column || result.logits || result.difference || asItWas ? "" : "; the rest is scaled to 100 %";
   const share = result.logits ? "" : ` (${percentText(result.excluded)})`;
   return ` Its ${what}${share} is hidden${scaled}.`;
 }

@@ -34,6 +34,9 @@ function patch(size, label) {
   return canvas;
 }
 
+/** Whether rows are what the network computed, with nothing to divide by. */
+const asComputed = ({ pairwise, kind, softmax }) => pairwise === "effective_operator" || (kind === "stored" && !softmax);
+
 /** The strongest keys, the own cell among them where it counts (it is apart in result.order). */
 function strongest(result, count) {
   const keys = Array.from(result.order.subarray(0, Math.min(count, result.found)));
@@ -120,6 +123,7 @@ export function createEquation(clip, pictures, on, signal) {
     const over = overKeys(result);
     if (result.spec.kind === "together") return "C(x) of each row is the sum of its own f, so that each sums to 1";
     if (result.spec.kind === "in_turn") return "both a and b have rows that sum to 1, and so has their product";
+    if (asComputed(result.spec)) return `C(x) = 1: rows are as the network computed them, over ${over}`;
     if (!result.spec.softmax) return `C(x) = ${result.count}, the number of keys: ${over}`;
     if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${over}${result.spec.heads > 1 ? ", for each head" : ""}`;
     return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${over}`;
@@ -143,8 +147,8 @@ export function createEquation(clip, pictures, on, signal) {
     const kind = formulaOf(shown.spec);
     const f = `${kind.f} (${kind.name})`;
     const text = part === null ? restingLegend(shown, f)
-      : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}${shown.spec.parts ? "" : `, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}`}.`
-        : part === "f" ? `${PARTS.f}, here ${f}${kind.means ?? ""}.`
+      : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}${shown.spec.parts || asComputed(shown.spec) ? "" : `, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}`}.`
+        : part === "f" ? `${shown.spec.pairwise === "effective_operator" ? "f, in the place of a pairwise function" : PARTS.f}, here ${f}${kind.means ?? ""}.`
           : part === "sum" ? sumText(shown) : PARTS[part] ?? "";
     if (legend.dataset.text !== text) {
       legend.dataset.text = text;
