@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -154,7 +155,7 @@ def _entries(group: Whole) -> Whole:
     return np.array([found[number] for number in sorted(found)], np.int64)
 
 
-def _without_padding(keys: Side, placed: np.ndarray) -> tuple[Side, Whole]:  # type: ignore[type-arg]
+def _without_padding(keys: Side, placed: npt.NDArray[np.bool_]) -> tuple[Side, Whole]:
     """Return keys without the tokens that lie beyond the picture, and the number of each key."""
     beyond = placed & (keys.cell < keys.prefix)
     apart = ~placed

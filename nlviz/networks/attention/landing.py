@@ -212,8 +212,8 @@ class Landings:
             for i, (one, x) in enumerate(zip(several, outputs, strict=False)):
                 if isinstance(one, Way) and isinstance(x, Tensor) and one.marks.shape == x.shape:
                     found.setdefault(i, []).append(one)
-        for i, ways in found.items():
-            self._ways.set(outputs[i], tuple(ways))
+        for i, moving in found.items():
+            self._ways.set(outputs[i], tuple(moving))
 
     def _marks(self, number: int, x: Any) -> Any:
         """Return the marks of an argument; nothing for positions that have none."""
@@ -266,8 +266,8 @@ class Landings:
             way.number,
             [d for d in range(marks.dim()) if one_row(marks, d) and one_row(places, d)],
         )
-        numbers = (thin(x, same).reshape(-1).double().cpu().numpy() for x in (marks, places))
-        return way, *numbers
+        own, met = (thin(x, same).reshape(-1).double().cpu().numpy() for x in (marks, places))
+        return way, own, met
 
 
 def _folded(way: Way, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Way | None:
