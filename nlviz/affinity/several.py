@@ -170,6 +170,16 @@ class CrossAffinity(Affinity):
             found.append(PartMass(along(part), float(placed.sum()), float(apart.sum()), own))
         return tuple(found)
 
+    def masses_text(self, index: int) -> str:
+        """Return what each part's row of a query gives, as a sentence."""
+        said = []
+        for mass in self.masses(index):
+            apart = (
+                f" and {mass.off_grid:.2f} on {self.prefix_name}" if mass.off_grid >= 5e-3 else ""
+            )
+            said.append(f"{mass.name} {mass.on_grid:.2f}{apart}")
+        return f"Mass: {', '.join(said)}."
+
     def map(self, **options: Any) -> AttentionMap:
         """Return the rows of the query at a place, as ``Affinity.map``; the title says masses."""
         found = super().map(**options)

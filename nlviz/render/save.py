@@ -15,6 +15,7 @@ from nlviz.affinity.variants import LEARNED, variant_of
 from nlviz.analysis.controls import controls
 from nlviz.analysis.rollout import RolloutAffinity
 from nlviz.captures.model import Capture
+from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.files.local import KINDS, suffix_of, write_whole
 from nlviz.progress import Listener
@@ -149,6 +150,8 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
     display = _shown(affinity, view.display)
     attention = attention_of(affinity, view)
     unit: Unit = "logit" if display.values == "logits" else display.unit
+    if isinstance(affinity, CrossAffinity):  # several rows have no common uniform attention
+        unit = "absolute"
     scale = scale_of(
         attention,
         top=display.top if display.scale == "locked" else None,
@@ -172,7 +175,7 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         look,
         title=f"{view.clip.name} · {view.model.name} · {view.block}",
         about=_about(capture, display),
-        notes=(*_notes(affinity, display), *_verified(capture, view), *capture.notes),
+        notes=(*_notes(affinity, display, view.query), *_verified(capture, view), *capture.notes),
         objects=capture.detections if display.objects == "shown" else (),
     )
 
@@ -211,12 +214,14 @@ def _about(capture: Capture, display: Display) -> str:
     return capture.about.training
 
 
-def _notes(affinity: Affinity, display: Display) -> tuple[str, ...]:
+def _notes(affinity: Affinity, display: Display, query: Point) -> tuple[str, ...]:
     notes = []
     if display.token:
         notes.append(token_sentence(display.token, affinity.token_names))
     if isinstance(affinity, (CrossAffinity, ComposedAffinity, RolloutAffinity)):
         notes.append(affinity.note)
+    if isinstance(affinity, CrossAffinity) and display.direction == "from":
+        notes.append(affinity.masses_text(affinity.queries.nearest(**query._asdict())))
     if display.direction == "to":
         notes.append("Weight that every query gives to this key.")
     if affinity.heads > 1:

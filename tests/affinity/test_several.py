@@ -77,6 +77,9 @@ def test_the_mass_of_each_row_is_stated() -> None:
     assert float(shown.weights.sum()) == pytest.approx(first.on_grid + second.on_grid, abs=1e-5)
     assert shown.off_grid == pytest.approx(second.off_grid, abs=1e-5)
     assert "each sums to 1" in both.note
+    assert both.masses_text(index).startswith(
+        f"Mass: temporal 1.00, spatial {second.on_grid:.2f} and"
+    )
 
 
 def test_heads_of_unequal_number_are_averaged() -> None:

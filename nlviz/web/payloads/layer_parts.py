@@ -48,15 +48,21 @@ def packed_layer(
         pack: packs a part under a key.
     """
     told = []
-    for part in layer_parts(affinity):
+    for part, name in zip(layer_parts(affinity), entry["layer"]["along"], strict=True):
         if part is learned:
-            told.append({"of": own["key"], "along": along(part)})
+            told.append({"of": own["key"], "along": name})
             continue
         if id(part) not in sent:
             sent[id(part)] = pack(f"part{len(sent)}", part)
-        told.append({**sent[id(part)], "along": along(part)})
+        told.append({**sent[id(part)], "along": name})
+    return {**entry, "kind": entry["layer"]["kind"], "parts": told, "scale": 1.0}
+
+
+def layer_words(affinity: Affinity) -> dict[str, Any]:
+    """Return how a cross or a composition puts its parts together, and what they run along."""
+    assert isinstance(affinity, (CrossAffinity, ComposedAffinity))
     kind = "together" if isinstance(affinity, CrossAffinity) else "in_turn"
-    return {**entry, "kind": kind, "parts": told, "scale": 1.0}
+    return {"kind": kind, "along": [along(part) for part in affinity.parts]}
 
 
 def bytes_of_parts(

@@ -25,7 +25,7 @@ from nlviz.affinity.support import ALL_KEYS, KINDS, Support, Window
 from nlviz.affinity.variants import ROLLOUT, Variant
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
-from nlviz.web.payloads.layer_parts import bytes_of_parts, packed_layer
+from nlviz.web.payloads.layer_parts import bytes_of_parts, layer_words, packed_layer
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
 MOST_RUNS = 1 << 18  # numbers by which sets of keys are told
@@ -149,6 +149,7 @@ def _entry(variant: Variant, affinity: Affinity, prefix_name: str) -> dict[str, 
         "prefix": affinity.keys.prefix,
         "prefix_name": prefix_name,
         "server": False,
+        **({"layer": layer_words(affinity)} if variant.several else {}),
     }
 
 

@@ -1,6 +1,6 @@
 // f of equation (1) as HTML, for every pairwise function and part.
 
-import { numberText } from "./words.js";
+import { alongText, numberText } from "./words.js";
 
 /** f of each pairwise function, as HTML for the equation's legend. */
 export const PAIRWISE = {
@@ -33,8 +33,8 @@ export function formulaOf(spec) {
     const share = numberText(spec.residual);
     return { f: `[Π<sub>l</sub> (${share} I + ${numberText(1 - spec.residual)} A<sub>l</sub>)]<sub>ij</sub>`, name: `rollout of ${spec.layers} layers, A<sub>l</sub> the mean over heads` };
   }
-  if (spec.kind === "together") return { f: "exp(θ<sub>i</sub>·φ<sub>j</sub>)", name: `${alongText(spec, " and ")}: each with θ, φ and C of its own` };
-  if (spec.kind === "in_turn") return { f: "Σ<sub>k</sub> a<sub>ik</sub> b<sub>kj</sub>", name: `${alongText(spec, " after ")}, without residual path and projection between` };
+  if (spec.layer?.kind === "together") return { f: "exp(θ<sub>i</sub>·φ<sub>j</sub>)", name: `${alongText(spec)}: each with θ, φ and C of its own` };
+  if (spec.layer?.kind === "in_turn") return { f: "Σ<sub>k</sub> a<sub>ik</sub> b<sub>kj</sub>", name: alongText(spec) };
   if (spec.term === "position") return { f: "exp(b<sub>ij</sub>)", name: "position alone" };
   const kind = scaledKind(spec);
   const f = PARTS_F[spec.split]?.[spec.pairwise];
@@ -42,12 +42,6 @@ export function formulaOf(spec) {
     return { name: kind.name, f: kind.f.replace(/\)$/, " + b<sub>ij</sub>)"), means: `${kind.means ?? ""}; b<sub>ij</sub> is what the network adds to the logits, for places or to hide keys` };
   }
   return f ? { f, name: `${spec.label.toLowerCase()} part` } : kind;
-}
-
-/** What the parts of a layer run along: in their order, or the last one first. */
-function alongText({ parts }, between) {
-  const names = parts.map(({ along }) => along);
-  return (between === " after " ? names.reverse() : names).join(between);
 }
 
 /** f of a pairwise function with the factor of its logits, where that is not 1. */

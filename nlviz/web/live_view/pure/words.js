@@ -109,10 +109,13 @@ export function timeText(frame, clip) {
 /** Words for a number of things: 1 key, 2 keys. */
 export const counted = (count, word, words = `${word}s`) => `${count.toLocaleString("en")} ${count === 1 ? word : words}`;
 
+/** Whether weights are said as they are: several rows at once have no common uniform attention. */
+export const isAbsolute = ({ spec }, unit) => unit === "absolute" || spec?.layer?.kind === "together";
+
 /** A key's weight as the reader asked for it. */
 export function valueText(value, result, unit) {
   if (result.logits) return numberText(value);
-  return unit === "absolute" ? numberText(value) : multipleText(value / result.uniform);
+  return isAbsolute(result, unit) ? numberText(value) : multipleText(value / result.uniform);
 }
 
 /** When and where: "1.60 s" for clips, "this picture" for one frame. */
@@ -138,6 +141,7 @@ function joined(parts) {
  * @param {Clip} clip
  */
 export function rowSentence(result, query, clip) {
+  if (result.parts) return crossSentence(result, query, clip);
   return ownSentence(result, query, clip) + compositionText(result.spec);
 }
 
@@ -147,7 +151,6 @@ function ownSentence(result, query, clip) {
     return `Raw logits of this point run ${span}: likeness before C(x) turns it into weights.`;
   }
   if (result.named) return tokenSentence(result, clip);
-  if (result.parts) return crossSentence(result, query, clip);
   if (result.difference) return differenceSentence(result, query, clip);
   const shared = result.spec.split === "shared" && !result.column; // the same for all queries
   if (result.ownShare >= ALL && !shared && !result.column) {
@@ -270,8 +273,16 @@ export function waitingFor(state, alone, { waits = "Too large to compute in the 
   return `${waits}: ${where}`;
 }
 
-/** What a composition of layers is, in a sentence; empty for a block's own rows. */
-export function compositionText({ layers, residual }) {
+/** What the products of a layer run along: side by side, or the last one after those before it. */
+export function alongText({ layer: { kind, along } }) {
+  if (kind === "together") return along.join(" and ");
+  return `${[...along].reverse().join(" after ")}, without residual path and projection between`;
+}
+
+/** What a composition is, in a sentence; empty for a block's own rows. */
+export function compositionText(spec) {
+  const { layers, residual, layer } = spec;
+  if (layer) return ` ${layer.kind === "together" ? "Together" : "Composed"}: ${alongText(spec)}.`;
   if (!layers) return "";
   return ` Rollout: ${layers} layers multiplied, ${percentText(residual)} of each by its residual path.`;
 }

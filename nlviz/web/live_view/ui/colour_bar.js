@@ -2,7 +2,7 @@
 
 import { roundUp, shareOf, tableOf, toGround } from "../pure/colour.js";
 import { contextOf, element, setText } from "../../shared/dom.js";
-import { valueText } from "../pure/words.js";
+import { isAbsolute, valueText } from "../pure/words.js";
 
 /**
  * Build the bar; it lies on what a mid-grey frame looks like below a map.
@@ -33,7 +33,7 @@ export function createBar(lut, onWhole, signal) {
   function titleOf(result, view) {
     if (result.logits) return "Raw logit";
     const weight = result.difference ? "Difference" : "Weight";
-    const what = view.unit === "absolute" ? weight : `${weight}, × uniform attention`;
+    const what = isAbsolute(result, view.unit) ? weight : `${weight}, × uniform attention`;
     const how = { query: "", locked: " · scale locked", frame: " · own scale per frame", log: " · logarithmic" }[view.scale];
     return what + how;
   }
@@ -59,7 +59,7 @@ export function createBar(lut, onWhole, signal) {
       return;
     }
     const least = scale.floor > 0 && !scale.diverging ? scale.floor : scale.lo;
-    const floor = view.unit === "absolute" ? text(scale.floor) : `${Number((scale.floor / result.uniform).toPrecision(2))}×`;
+    const floor = isAbsolute(result, view.unit) ? text(scale.floor) : `${Number((scale.floor / result.uniform).toPrecision(2))}×`;
     setText(low, least > scale.lo ? `≤${floor}` : (scale.clippedBelow ? "<" : "") + text(least));
     setText(middle, middleOf(scale, text, floor));
     setText(high, (scale.clipped ? ">" : "") + text(scale.hi));

@@ -121,8 +121,8 @@ export function createEquation(clip, pictures, on, signal) {
 
   function normaliserText(result) {
     const over = overKeys(result);
-    if (result.spec.kind === "together") return "C(x) of each row is the sum of its own f, so that each sums to 1";
-    if (result.spec.kind === "in_turn") return "both a and b have rows that sum to 1, and so has their product";
+    if (result.spec.layer?.kind === "together") return "C(x) of each row is the sum of its own f, so that each sums to 1";
+    if (result.spec.layer?.kind === "in_turn") return "both a and b have rows that sum to 1, and so has their product";
     if (asComputed(result.spec)) return `C(x) = 1: rows are as the network computed them, over ${over}`;
     if (!result.spec.softmax) return `C(x) = ${result.count}, the number of keys: ${over}`;
     if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${over}${result.spec.heads > 1 ? ", for each head" : ""}`;
@@ -147,7 +147,7 @@ export function createEquation(clip, pictures, on, signal) {
     const kind = formulaOf(shown.spec);
     const f = `${kind.f} (${kind.name})`;
     const text = part === null ? restingLegend(shown, f)
-      : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}${shown.spec.parts || asComputed(shown.spec) ? "" : `, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}`}.`
+      : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}${shown.spec.layer || asComputed(shown.spec) ? "" : `, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}`}.`
         : part === "f" ? `${shown.spec.pairwise === "effective_operator" ? "f, in the place of a pairwise function" : PARTS.f}, here ${f}${kind.means ?? ""}.`
           : part === "sum" ? sumText(shown) : PARTS[part] ?? "";
     if (legend.dataset.text !== text) {

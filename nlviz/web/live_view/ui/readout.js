@@ -3,7 +3,7 @@
 import { contextOf, element, setText } from "../../shared/dom.js";
 import { cropSide, drawCrop, drawMark } from "../draw/marks.js";
 import { nearestToken, onGrid, tokenCentre } from "../pure/grid.js";
-import { numberText, rowSentence, valueText, whenText } from "../pure/words.js";
+import { isAbsolute, numberText, rowSentence, valueText, whenText } from "../pure/words.js";
 
 const CLOSE = 132;
 const OFFER_FROM = 0.4;
@@ -74,7 +74,7 @@ export function createReadout(clip) {
     let text = outside ? "not reachable" : token >= row.skipFrom && token < row.skipTo ? "hidden" : "";
     if (!text) {
       text = valueText(weight, row, unit);
-      if (unit !== "absolute" && !row.logits && !text.startsWith("<")) text += ` · ${numberText(weight)}`;
+      if (!isAbsolute(row, unit) && !row.logits && !text.startsWith("<")) text += ` · ${numberText(weight)}`;
     }
     setText(value, label ? `${label} ${text}` : text);
     const seconds = clip.frames > 1 ? `${whenText(cursor.frame, clip)} · ` : "";
