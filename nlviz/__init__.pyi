@@ -53,9 +53,10 @@ from .analysis.statistics import row_statistics as row_statistics
 from .captures.capture import About as About
 from .captures.capture import Capture as Capture
 from .captures.capture import read_capture as read_capture
+from .captures.feature_captures import feature_capture as feature_capture
+from .captures.feature_captures import with_features as with_features
 from .captures.file_format import is_capture as is_capture
 from .captures.layer_features import features as features
-from .captures.layer_features import with_features as with_features
 from .captures.model import Model as Model
 from .captures.thirty_views import ThirtyViews as ThirtyViews
 from .captures.thirty_views import thirty_views as thirty_views
@@ -72,6 +73,8 @@ from .files.local import digest_of as digest_of
 from .networks.block import NonLocalBlock as NonLocalBlock
 from .networks.insert import insert as insert
 from .progress import Progress as Progress
+from .render.feature_colours import FeatureColours as FeatureColours
+from .render.feature_colours import feature_colours as feature_colours
 from .render.overlay import Overlay as Overlay
 from .render.overlay import overlay as overlay
 from .render.save import save_view as save_view

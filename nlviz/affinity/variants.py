@@ -132,10 +132,19 @@ COMPOSED = Variant(
     several=True,
 )
 
+COSINE = Variant(
+    "cosine",
+    "Features, cosine",
+    "How alike the features that enter the block are, from -1 to 1, over all frames: no softmax, "
+    "nothing learned in f.",
+    "For comparison: cosine of the features that enter the block, no softmax",
+)
+SIMILARITY = "How alike the features of this layer are, from -1 to 1, over all frames: no softmax."
+
 # New ones come last, so that number keys stay those that users know.
 VARIANTS = (
     *(LEARNED, FEATURES, POSITION, UNTRAINED, PIXELS, PAIRWISE, UNARY, MINUS_MEAN),
-    *(CONTENT_PART, POSITION_PART, ROLLOUT, CROSS, COMPOSED),
+    *(CONTENT_PART, POSITION_PART, ROLLOUT, CROSS, COMPOSED, COSINE),
 )
 
 

@@ -30,6 +30,7 @@ from nlviz.affinity.split import can_split, minus_mean, split
 from nlviz.affinity.variants import (
     COMPOSED,
     CONTENT_PART,
+    COSINE,
     CROSS,
     FEATURES,
     LEARNED,
@@ -69,7 +70,7 @@ def controls(capture: Capture, block: str) -> dict[str, Affinity]:
     >>> from nlviz.resources import asset
     >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=128)
     >>> print(*controls(nlviz.load_model("lite-nl").capture(clip), "stage4"))
-    learned features position untrained nl_means pairwise unary minus_mean
+    learned features position untrained nl_means pairwise unary minus_mean cosine
     """
     found = variants(capture, block)
     return {variant.key: variant_affinity(variant, capture, block) for variant in found}
@@ -82,9 +83,11 @@ def variants(capture: Capture, block: str) -> list[Variant]:
         UnknownBlock: when there is no such block.
     """
     affinity = capture.affinities[block]
-    missing = set()
+    missing: set[Variant] = set()
     if block not in capture.features:
-        missing |= {FEATURES, UNTRAINED}
+        missing |= {FEATURES, UNTRAINED, COSINE}
+    if affinity.pairwise.similarity:
+        missing.add(COSINE)  # it is one
     if not isinstance(capture.blocks.get(block), NonLocalBlock):
         missing.add(UNTRAINED)
     if not can_split(affinity):
@@ -133,8 +136,7 @@ def _learned(capture: Capture, block: str) -> Affinity:
 def _features(capture: Capture, block: str) -> Affinity:
     """Gaussian f of unit-length features, as they enter the block."""
     learned = capture.affinities[block]
-    x = F.normalize(capture.features[block].float(), dim=0)
-    theta = x.flatten(1).mT[None].contiguous()
+    theta, x = _unit_length(capture, block)
     phi = theta
     if learned.keys.shape != learned.queries.shape:
         # Keys are pooled as the block pools them.
@@ -142,6 +144,22 @@ def _features(capture: Capture, block: str) -> Affinity:
     raw = EmbeddedAffinity(FEATURES.key, Pairwise("gaussian"), theta, phi, *_placed(learned))
     scale = matched(raw.logits(raw.evenly(SAMPLE)), _target(learned))
     return replace(raw, pairwise=Pairwise("gaussian", scale))
+
+
+def _cosine(capture: Capture, block: str) -> Affinity:
+    """Cosine of the features that enter the block, each cell's with that of every other."""
+    learned = capture.affinities[block]
+    theta, _ = _unit_length(capture, block)
+    grid = replace(learned.queries, prefix=0)
+    return EmbeddedAffinity(
+        COSINE.key, Pairwise("cosine"), theta, theta, grid, grid, clip_shape=learned.clip_shape
+    )
+
+
+def _unit_length(capture: Capture, block: str) -> tuple[Tensor, Tensor]:
+    """Return features at unit length, (1, cells, channels) and (channels, t, h, w)."""
+    x = F.normalize(capture.features[block].float(), dim=0)
+    return x.flatten(1).mT[None].contiguous(), x
 
 
 def _position(capture: Capture, block: str) -> Affinity:
@@ -227,6 +245,7 @@ _MAKERS: dict[Variant, Callable[[Capture, str], Affinity]] = {
     MINUS_MEAN: lambda capture, block: minus_mean(capture.affinities[block]),
     CONTENT_PART: lambda capture, block: terms(capture.affinities[block]).content,
     ROLLOUT: lambda capture, block: rollout(capture, upto=block),
+    COSINE: _cosine,
     POSITION_PART: lambda capture, block: terms(capture.affinities[block]).position,
     CROSS: lambda capture, block: cross(_layer(capture, block)),
     COMPOSED: lambda capture, block: compose(_layer(capture, block)),

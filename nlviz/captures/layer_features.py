@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from torch import Tensor, nn
 
 from nlviz.affinity.feature_map import FeatureMap
 from nlviz.affinity.grid import Axis, TokenGrid
-from nlviz.captures.capture import Capture
 from nlviz.captures.model import Model
 from nlviz.captures.outputs import Choice, chosen_of, described, parts_of
 from nlviz.captures.own_input import Prepare
@@ -34,7 +32,7 @@ from nlviz.families.reading.prepared import Prepared, place
 from nlviz.families.reading.token_layout import NoLayout
 from nlviz.networks.acting_hooks import acting_hooks, with_hooks
 from nlviz.networks.as_written import name_as_written
-from nlviz.networks.attention.watch import PART, watched
+from nlviz.networks.attention.watch import watched
 from nlviz.networks.calls import block_and_run, run_name
 from nlviz.networks.followed import NotFollowed
 from nlviz.networks.layer_calls import Pick, Side, kept_of, places_of
@@ -132,58 +130,6 @@ def layer_named(net: nn.Module, name: str) -> tuple[str, int | None]:
                 f"{', '.join(ending[:4])}{', …' if len(ending) > 4 else ''}"
             )
     raise UnknownBlock(f"no layer is called {name!r}{did_you_mean(name, known[1:])}")
-
-
-def with_features(
-    model: Model, capture: Capture, blocks: Sequence[str], *, progress: Listener | None = None
-) -> Capture:
-    """Return a capture with what entered some of its blocks, for which the network runs again.
-
-    Blocks whose features are there already, or whose queries lie on another grid than what entered
-    them, cost or change nothing.
-
-    Args:
-        model: that the capture was made with.
-        capture: the capture.
-        blocks: names of blocks.
-        progress: called with a sentence and a share in [0, 1].
-
-    Raises:
-        UnknownBlock: when there is no such block.
-        NlvizError: when what entered a block does not lie on the picture.
-    """
-    found = dict(capture.features)
-    tell = Progress.of(progress)
-    for n, block in enumerate(blocks):
-        affinity = capture.affinities[block]
-        if block in found:
-            continue
-        entered = features(
-            model,
-            capture.clip,
-            _module_of(model, capture, block),
-            side="input",
-            progress=tell.part(n / len(blocks), (n + 1) / len(blocks)),
-        )
-        if entered.grid.shape != affinity.queries.shape:
-            raise NlvizError(
-                f"features of {block} must lie where its queries lie, on "
-                f"{' x '.join(map(str, affinity.queries.shape))} cells; what enters it has "
-                f"{' x '.join(map(str, entered.grid.shape))}: take the layer before it by its name"
-            )
-        found[block] = entered.values
-    return replace(capture, features=MappingProxyType(found))
-
-
-def _module_of(model: Model, capture: Capture, block: str) -> str:
-    """Return the name of the module that computes a block, and of its run.
-
-    A family may call a block by another name than its module has in the network.
-    """
-    own, run = block_and_run(block.partition(PART)[0])
-    module = capture.blocks.get(block)
-    name = next((n for n, m in model.net.named_modules() if m is module), own)
-    return run_name(name, run or 1)
 
 
 class _Look:

@@ -8,6 +8,7 @@ import typer
 
 from nlviz.cli.attend import attend
 from nlviz.cli.denoise import denoise
+from nlviz.cli.features import features
 from nlviz.cli.info import info
 from nlviz.cli.inspect import inspect
 from nlviz.cli.models import models
@@ -43,6 +44,7 @@ def _first(
 
 
 app.command("attend")(attend)
+app.command("features")(features)
 app.command("render")(render)
 app.command("predict")(predict)
 app.command("denoise")(denoise)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from nlviz.affinity.variants import COSINE
 from nlviz.cli.terminal import (
     AutocastOption,
     DeviceOption,
@@ -45,6 +46,13 @@ def attend(
     family: FamilyOption = None,
     flags: FlagsOption = None,
     block: Annotated[str, typer.Option(help="Name of the block; LAST is the last one.")] = "LAST",
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of a block any module by its dotted name, or the end of it: the cosine "
+            "of its features, over all frames."
+        ),
+    ] = None,
     source: Annotated[
         str, typer.Option(help=f"{', '.join(SOURCES[:-1])} or {SOURCES[-1]}.")
     ] = SOURCES[0],
@@ -83,12 +91,11 @@ def attend(
 ) -> None:
     """Show where a block looks from one position of a clip."""
     from nlviz.captures.capture import read_capture
+    from nlviz.captures.feature_captures import OF_FEATURES, feature_capture, with_features
     from nlviz.captures.file_format import is_capture
     from nlviz.cli.drawing import draw
-    from nlviz.cli.loading import loaded
-    from nlviz.clips.clip import read_clip
-    from nlviz.clips.inputs import find_input
-    from nlviz.families.reading.adapter import InputSpec
+    from nlviz.cli.loading import loaded, sampled_for
+    from nlviz.errors import NlvizError
     from nlviz.files.local import KINDS, suffix_of
     from nlviz.views.display import Display, parsed
     from nlviz.views.view import View
@@ -110,8 +117,20 @@ def attend(
     if output is not None:
         suffix_of(output, KINDS, what="a view")
     point = None if query is None or named else Point.parse(query)
+    if layer is not None:
+        if source not in (SOURCES[0], COSINE.key):
+            raise NlvizError(
+                f"a layer is shown by the cosine of its features, got --source {source}; leave one "
+                "of the two out"
+            )
+        display = replace(display, source=SOURCES[0])
+    net = None
     with ProgressBar() as tell:
         if is_capture(clip):
+            if layer is not None:
+                raise NlvizError(
+                    f"features of a layer need the network, {clip} holds none; give the clip itself"
+                )
             capture = read_capture(clip)
         else:
             net = loaded(
@@ -121,34 +140,36 @@ def attend(
                 family=family,
                 flags=flags,
                 autocast=autocast,
+                needs_blocks=layer is None,
             )
-            trained = (net.input_spec or InputSpec()).sampling()
-            if rate is not None and stride is None:
-                stride = trained.stride
-            if frames is None:
-                frames, stride = trained.frames, trained.stride if stride is None else stride
-            sampled = read_clip(
-                find_input(clip),
+            sampled = sampled_for(
+                net,
+                clip,
+                tell.part(0.3, 0.4),
                 start=start,
                 stride=stride,
                 frames=frames,
                 size=size,
                 fps=fps,
                 rate=rate,
-                progress=tell.part(0.3, 0.4),
             )
             if point is not None:  # before the network runs
                 point.inside(sampled.shape)
-            capture = net.capture(sampled, progress=tell.part(0.4, 0.8))
+            if layer is None:
+                capture = net.capture(sampled, progress=tell.part(0.4, 0.7))
+            else:
+                capture = feature_capture(net, sampled, [layer], progress=tell.part(0.4, 0.8))
         if point is None:
             t, height, width = capture.clip.shape
             point = Point(t // 2, (height - 1) / 2, (width - 1) / 2)
-        name = list(capture.affinities)[-1] if block == "LAST" else block
+        name = list(capture.affinities)[-1] if block == "LAST" or layer else block
+        if net is not None and source in OF_FEATURES and name not in capture.features:
+            capture = with_features(net, capture, [name], progress=tell.part(0.7, 0.8))
         if token:
             token = capture.affinities[name].named_token(token)
             display = replace(display, token=token)
         view = View.of(capture, name, frame=point.frame, y=point.y, x=point.x, display=display)
         if output is None:
             at = token or "-".join(f"{value:.0f}" for value in point)
-            output = Path(f"{Path(capture.clip.name).stem}-{name}-{at}.png")
+            output = Path(f"{Path(capture.clip.name).stem}-{name.replace(', ', '-')}-{at}.png")
         draw(output, capture, view, tell.part(0.8, 1.0))

@@ -35,6 +35,7 @@ def loaded(
     family: str | None,
     flags: Sequence[str] | None,
     autocast: str | None = None,
+    needs_blocks: bool = True,
 ) -> Model:
     """Load a model by a name from the command line, whose MODULE:FUNCTION may run code."""
     from nlviz.zoo.load import load_model
@@ -46,7 +47,42 @@ def loaded(
         autocast=autocast,
         progress=tell,
         allow_code=True,
+        needs_blocks=needs_blocks,
         **options(family, flags),
+    )
+
+
+def sampled_for(
+    model: Model,
+    clip: str,
+    tell: Progress,
+    *,
+    start: float,
+    stride: int | None,
+    frames: int | None,
+    size: int | None,
+    fps: float | None,
+    rate: float | None,
+) -> Clip:
+    """Read a clip by its path or bundled name; what the options leave open is as in training."""
+    from nlviz.clips.clip import read_clip
+    from nlviz.clips.inputs import find_input
+    from nlviz.families.reading.adapter import InputSpec
+
+    trained = (model.input_spec or InputSpec()).sampling()
+    if rate is not None and stride is None:
+        stride = trained.stride
+    if frames is None:
+        frames, stride = trained.frames, trained.stride if stride is None else stride
+    return read_clip(
+        find_input(clip),
+        start=start,
+        stride=stride,
+        frames=frames,
+        size=size,
+        fps=fps,
+        rate=rate,
+        progress=tell,
     )
 
 

@@ -38,6 +38,7 @@ def render(
     ] = None,
 ) -> None:
     """Draw a saved view again."""
+    from nlviz.captures.feature_captures import capture_for
     from nlviz.cli.drawing import draw
     from nlviz.clips.clip import read_clip
     from nlviz.errors import WeightsMismatch
@@ -64,7 +65,9 @@ def render(
             progress=tell.part(0.0, 0.2),
         )
         net = _model(wanted, weights, device, family, flags, tell.part(0.2, 0.4))
-        capture = net.capture(sampled, progress=tell.part(0.4, 0.8))
+        capture = capture_for(
+            net, sampled, wanted.block, wanted.display.source, progress=tell.part(0.4, 0.8)
+        )
         found = capture.about.digest
         if wanted.model.digest and found != wanted.model.digest:
             raise WeightsMismatch(
@@ -109,7 +112,14 @@ def _model(
     from nlviz.zoo.python_models import is_function
 
     if weights is not None:
-        return loaded(weights, tell, device=device, family=family, flags=flags)
+        return loaded(
+            weights,
+            tell,
+            device=device,
+            family=family,
+            flags=flags,
+            needs_blocks=", features" not in view.block,
+        )
     name = view.model.name
     tell("Loading the model", 0.0)
     try:

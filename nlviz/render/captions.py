@@ -16,7 +16,7 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         rest = "; the rest is scaled to 100\u00a0%" if attention.normalised else ""
         whole = "difference" if attention.balanced else "weight"
         notes.append(f"Its own {what} ({percent_text(share)} of the {whole}) is hidden{rest}.")
-    elif look.marked and look.show_map and look.scale.unit != "logit":
+    elif look.marked and look.show_map and look.scale.of_weights:
         own = float(attention.weights.flat[attention.own])
         notes.append(f"Its own cell, not coloured, has {look.scale.text(own)}.")
     if look.scale.clipped:
@@ -27,10 +27,13 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         off = share_text(attention, attention.off_grid)
         notes.append(f"{off} of the weight lies on tokens without a place.")
     if look.links:
-        notes.append(_arrows(len(attention.top(look.links, without=(attention.own,)))))
+        what = (
+            "most alike other cell" if attention.values == "similarity" else "strongest other key"
+        )
+        notes.append(_arrows(len(attention.top(look.links, without=(attention.own,))), what))
     if attention.balanced and len(clip.frames) > 1:
         notes.append("Bars: what each frame gains or loses of a row's weight.")
-    elif len(clip.frames) > 1 and look.scale.unit != "logit":
+    elif len(clip.frames) > 1 and look.scale.of_weights:
         of = "weight" if look.marked or attention.token else "size of all values"
         notes.append(f"Bars: share of the {of} in each frame.")
     if shown < len(clip.frames):
@@ -39,7 +42,7 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
     return [*notes, *(note for note in clip.notes if note not in drawn.notes)]
 
 
-def _arrows(count: int) -> str:
+def _arrows(count: int, what: str) -> str:
     if count == 1:
-        return "Arrow: to the strongest other key."
-    return f"Arrows: to the {count} strongest other keys, the thicker the stronger."
+        return f"Arrow: to the {what}."
+    return f"Arrows: to the {count} {what}s, the thicker the stronger."

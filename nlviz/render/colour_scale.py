@@ -21,7 +21,7 @@ from nlviz.words.numbers import (
 )
 
 DECADES = 3  # of a logarithmic scale; the live view has the same
-Unit = Literal["uniform", "absolute", "logit"]
+Unit = Literal["uniform", "absolute", "logit", "cosine"]
 Weights = npt.NDArray[np.float32]
 
 
@@ -64,6 +64,11 @@ class ColourScale:
         """Whether a key lies beyond the lower end."""
         return self.planes is None and self.least < self.lo - 1e-6 * abs(self.lo) - 1e-12
 
+    @property
+    def of_weights(self) -> bool:
+        """Whether what is shown is shared out among keys, so that each frame has a share."""
+        return self.unit in ("uniform", "absolute")
+
     def shares(self, weights: Weights, plane: int) -> Weights:
         """Return the weights of one frame of the key grid as shares, in [0, 1] or [-1, 1]."""
         if self.floor:
@@ -98,6 +103,7 @@ class ColourScale:
             "uniform": "Weight, × uniform attention",
             "absolute": "Weight",
             "logit": "Raw logit",
+            "cosine": "Cosine similarity",
         }[self.unit]
         if self.planes is not None:
             return f"{what} · own scale per frame"
@@ -143,7 +149,8 @@ def scale_of(
         per_frame: whether every frame has its own scale.
         logarithmic: whether equal colours apart are equal factors, over three decades up to the
             strongest key; weights below, and 0, have no colour. Raw logits stay linear.
-        unit: of the numbers at the ends; ``logit`` spans all values.
+        unit: of the numbers at the ends; ``logit`` spans all values, and so does ``cosine``, which
+            is taken for a map of similarities.
 
     Raises:
         NlvizError: when ``top`` is not above 0.
@@ -165,7 +172,9 @@ def scale_of(
     others = attention.weights[keep].astype(np.float64)
     most, least = (float(others.max()), float(others.min())) if others.size else (0.0, 0.0)
     uniform = attention.uniform
-    if unit == "logit":
+    if attention.values == "similarity":
+        unit = "cosine"
+    if unit in ("logit", "cosine"):
         lo, hi = (least, most) if most > least else (least, least + 1.0)
         if least < 0 < most:
             hi = max(-least, most)

@@ -263,7 +263,7 @@ def _captions(sheet: Sheet, drawn: Shown, plan: Plan, places: dict[int, tuple[in
     clip, attention = drawn.clip, drawn.attention
     shares = masses(attention, len(clip.frames))
     long = lengths(shares)
-    logits = drawn.look.scale.unit == "logit"
+    logits = not drawn.look.scale.of_weights
     digits = 2 if np.ptp(clip.times) < 100 else 1
     rows = []
     for index in places:

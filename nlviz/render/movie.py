@@ -6,16 +6,10 @@ bar, and what must be known of clip and map. The query's own frame wears a borde
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
-from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Iterator, Sequence
 
-import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from PIL import Image, ImageDraw
 
 from nlviz.affinity.by_frame import lengths, masses, nothing_there
@@ -29,6 +23,7 @@ from nlviz.render.frame_maps import (
     zoom_of,
     zoomed,
 )
+from nlviz.render.moving_pictures import gif_of, mp4_of
 from nlviz.render.objects import OBJECT, with_objects
 from nlviz.render.shown import ACCENT, Shown
 from nlviz.render.text_drawing import width, wrapped, write
@@ -42,9 +37,6 @@ LONGEST = (480, 960)  # least and most of the longer side, in pixels
 LEAST = (16, 240)  # height and width of the picture with the ground around it, in pixels
 FOOTER = 66
 SMALL, LINE = 12, 16  # size of the caption's letters, and height of its lines, in pixels
-PACE = (2.0, 6.0)  # frames per second
-COMMENT = 2000  # bytes of a GIF's
-STILL_SECONDS = 2.0  # how long a picture is shown as a video
 
 GROUND = (20, 23, 29)
 INK = (236, 240, 245)
@@ -68,59 +60,13 @@ def gif(drawn: Shown, *, progress: Listener | None = None) -> bytes:
     b'GIF89a'
     """
     pictures = [_indexed(p, drawn) for p in pages(drawn, progress=progress)]
-    buffer = BytesIO()
-    duration = round(1000 / pace(drawn) / 10) * 10  # GIFs count hundredths of a second
-    pictures[0].save(
-        buffer,
-        "GIF",
-        save_all=True,
-        append_images=pictures[1:],
-        duration=duration,
-        loop=0,
-        comment=" ".join(notes_of(drawn)).encode()[:COMMENT],
-    )
-    return buffer.getvalue()
+    return gif_of(pictures, drawn.clip, comment=" ".join(notes_of(drawn)))
 
 
 def mp4(drawn: Shown, *, progress: Listener | None = None) -> bytes:
-    """Return the clip under the map as an MP4 that browsers and QuickTime play.
-
-    H.264 of 8 bits in 4:2:0, even sides, a constant rate, BT.709 colours that stream and container
-    both name, and the index at the front, so that it shows before all of it is there.
-    """
-    rate = Fraction(pace(drawn)).limit_denominator(100)
-    still = len(drawn.clip.frames) == 1
-    with TemporaryDirectory() as folder:  # the index moves to the front in a second pass
-        path = Path(folder) / "movie.mp4"
-        with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            container.metadata["title"] = drawn.title
-            container.metadata["comment"] = " ".join(notes_of(drawn))
-            stream = container.add_stream("libx264", rate=rate)
-            stream.pix_fmt = "yuv420p"
-            codec = stream.codec_context
-            codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
-            codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-            stream.options = {"crf": "18", "preset": "medium", "x264-params": "threads=2"}
-            for page in pages(drawn, progress=progress):
-                if not codec.is_open:
-                    stream.height, stream.width = page.shape[:2]
-                for _ in range(round(STILL_SECONDS * rate) if still else 1):
-                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(page), format="rgb24")
-                    frame = frame.reformat(
-                        format="yuv420p",
-                        dst_colorspace=Colorspace.ITU709,
-                        dst_color_range=ColorRange.MPEG,
-                    )
-                    container.mux(stream.encode(frame))
-            container.mux(stream.encode())
-        return path.read_bytes()
-
-
-def pace(drawn: Shown) -> float:
-    """Return frames per second: the clip's own pace where that lies between 2 and 6."""
-    steps = np.diff(drawn.clip.times)
-    own = 1 / max(float(np.median(steps)), 1e-6) if steps.size else PACE[1]
-    return round(min(max(own, PACE[0]), PACE[1]), 2)
+    """Return the clip under the map as an MP4 that browsers and QuickTime play."""
+    comment = " ".join(notes_of(drawn))
+    return mp4_of(pages(drawn, progress=progress), drawn.clip, title=drawn.title, comment=comment)
 
 
 def pages(drawn: Shown, *, progress: Listener | None = None) -> Iterator[Picture]:
@@ -133,7 +79,7 @@ def pages(drawn: Shown, *, progress: Listener | None = None) -> Iterator[Picture
     # Even sides, and room for the footer: what is missing is ground, the picture keeps its shape.
     high, broad = max(h + h % 2, LEAST[0]), max(w + w % 2, LEAST[1])
     footer = _Footer(drawn, broad)
-    caption = _caption(drawn, broad)
+    caption = footnotes(notes_of(drawn), broad)
     for index, frame in enumerate(clip.frames):
         big = resized(frame, (h, w))
         page = map_frame(big, clip, attention, index, look)
@@ -154,9 +100,14 @@ def notes_of(drawn: Shown) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*drawn.clip.notes, *drawn.notes)))
 
 
-def _caption(drawn: Shown, wide: int) -> list[Picture]:
-    """Return the strip with the notes, of even height, below the footer; none where nothing is."""
-    lines = wrapped(" ".join(notes_of(drawn)), SMALL, wide - 16) if notes_of(drawn) else []
+def footnotes(notes: Sequence[str], wide: int) -> list[Picture]:
+    """Return the strip of a movie with these sentences, of even height; nothing for nothing.
+
+    Args:
+        notes: the sentences.
+        wide: width of the movie in pixels.
+    """
+    lines = wrapped(" ".join(notes), SMALL, wide - 16) if notes else []
     if not lines:
         return []
     page = Image.new("RGB", (wide * UNIT, (LINE * len(lines) + 8) * UNIT), GROUND)
@@ -231,7 +182,12 @@ class _Footer:
         ramp = colour_ramp(self.drawn.look, long * UNIT, 12 * UNIT)
         self.ground.paste(Image.fromarray(ramp), (left * UNIT, 26 * UNIT))
         ends = scale.ends
-        title = {"uniform": "× uniform attention", "absolute": "weight", "logit": "raw logit"}
+        title = {
+            "uniform": "× uniform attention",
+            "absolute": "weight",
+            "logit": "raw logit",
+            "cosine": "cosine similarity",
+        }
         write(draw, (left * UNIT, 19 * UNIT), title[scale.unit], 13 * UNIT, DIM)
         write(draw, (left * UNIT, 55 * UNIT), ends[0], 14 * UNIT, INK)
         write(draw, ((left + long) * UNIT, 55 * UNIT), ends[1], 14 * UNIT, INK, align="r")
@@ -249,7 +205,7 @@ class _Footer:
         time = labels[index]
         ink = ACCENT if index == here else INK
         x = self.left + write(draw, (self.left * UNIT, y), time, 17 * UNIT, ink) / UNIT + 12
-        logits = self.drawn.look.scale.unit == "logit"
+        logits = not self.drawn.look.scale.of_weights
         note = "query's frame" if index == here else f"query at {labels[here]}"
         nothing = nothing_there(self.drawn.attention, index, len(clip.frames))
         if nothing:

@@ -141,7 +141,8 @@ def attention_of(affinity: Affinity, view: View) -> AttentionMap:
     if display.leave_out == "nothing":
         return attention
     rest = attention.without(display.leave_out)
-    return replace(rest, left_out=0.0) if logits else rest  # logits have no mass
+    # Logits and similarities have no mass.
+    return replace(rest, left_out=0.0) if logits or attention.values == "similarity" else rest
 
 
 def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
@@ -174,7 +175,7 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         attention,
         look,
         title=f"{view.clip.name} · {view.model.name} · {view.block}",
-        about=_about(capture, display),
+        about=_about(capture, affinity, display),
         notes=(*_notes(affinity, display, view.query), *_verified(capture, view), *capture.notes),
         objects=capture.detections if display.objects == "shown" else (),
     )
@@ -206,11 +207,13 @@ def _shown(affinity: Affinity, display: Display) -> Display:
     return replace(display, token="")
 
 
-def _about(capture: Capture, display: Display) -> str:
+def _about(capture: Capture, affinity: Affinity, display: Display) -> str:
     """Return what the model was trained for, or that something else is shown than the model."""
     variant = variant_of(display.source)
     if variant is not None and variant.caption:
         return variant.caption
+    if affinity.pairwise.similarity:
+        return "Cosine of the features of this layer, no softmax"
     return capture.about.training
 
 

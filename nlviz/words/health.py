@@ -148,6 +148,8 @@ def row_heading(attention: AttentionMap) -> str:
         return f"Where {token_called(attention.token)} looks"
     if attention.values == "difference":
         return "What sets this point apart"
+    if attention.values == "similarity":
+        return "What is like this point"
     return "Who looks at this point" if attention.direction == "to" else "Where this point looks"
 
 
@@ -162,6 +164,8 @@ def keys_heading(attention: AttentionMap) -> str:
     """
     if attention.values == "difference":
         return "Keys with more weight than on average"
+    if attention.values == "similarity":
+        return "The other cells most like it"
     if attention.direction == "to":
         return "The other points that look at it most"
     return "Its strongest keys" if attention.token else "Its strongest other keys"
@@ -169,7 +173,7 @@ def keys_heading(attention: AttentionMap) -> str:
 
 def unit_text(attention: AttentionMap) -> str:
     """Return in what a row's strongest keys are counted."""
-    return "× uniform" if attention.values != "logits" else "logit"
+    return {"logits": "logit", "similarity": "cosine"}.get(attention.values, "× uniform")
 
 
 def own_line(attention: AttentionMap) -> Line | None:

@@ -61,7 +61,8 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
         cells = round(1 / attention.uniform)
         spread = max(round(attention.effective()), 1)
         parts.append(f"spread over about {spread:,} of {cells:,} cells")
-    if len(clip.frames) > 1:
+    alike = attention.values == "similarity"
+    if len(clip.frames) > 1 and not alike:
         own = masses(attention, len(clip.frames))[shown_frame(attention.query[0], len(clip.frames))]
         if attention.left_out:
             what, share = left_out(attention)
@@ -69,11 +70,12 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
         if not attention.left_out or own != 0:
             parts.append(f"{share_text(attention, own)} of its weight in its own frame")
     what = "largest gain" if attention.values == "difference" else "strongest other key"
+    what = "most alike other cell" if alike else what
     best = attention.top(1, without=() if attention.left_out else (attention.own,))
     if best:
         link = best[0]
         size = multiple_text(link.multiple) + " uniform"
-        if attention.values == "logits":
+        if attention.values == "logits" or alike:
             size = number_text(link.weight)
         labels = times_text([float(time) for time in clip.times])
         at = labels[shown_frame(link.frame, len(clip.times))]

@@ -49,6 +49,7 @@ def load_model(
     autocast: str | None = None,
     progress: Listener | None = None,
     allow_code: bool = False,
+    needs_blocks: bool = True,
     **flags: Any,
 ) -> Model:
     """Load a model by name, or from a file of weights in any layout that nlviz knows.
@@ -66,6 +67,7 @@ def load_model(
         progress: called with a sentence and a share in [0, 1].
         allow_code: import the module of a name ``MODULE:FUNCTION`` and call the function. Leave it
             False for names that others may have written, such as those in addresses and files.
+        needs_blocks: refuse a network without a block; False for ``features`` of any.
         **flags: what the keys of the file do not say, ``pairwise="dot_product"`` for instance;
             ``nlviz inspect FILE`` lists them. ``part="state_dict_ema"`` takes these weights of a
             file that holds several.
@@ -88,6 +90,7 @@ def load_model(
         autocast=autocast,
         progress=progress,
         allow_code=allow_code,
+        needs_blocks=needs_blocks,
         **flags,
     )
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from nlviz.captures.model import About, Model
 from nlviz.errors import NlvizError, did_you_mean
-from nlviz.families import adapter_for
+from nlviz.families import adapter_for, adapter_of_any
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -30,7 +30,7 @@ def is_function(name: str) -> bool:
     return _FUNCTION.fullmatch(name) is not None
 
 
-def built_by(name: str, *, family: str | None = None) -> Model:
+def built_by(name: str, *, family: str | None = None, needs_blocks: bool = True) -> Model:
     """Import a module of the user's, call a function of it, and return the network it builds.
 
     Args:
@@ -38,6 +38,7 @@ def built_by(name: str, *, family: str | None = None) -> Model:
             function takes nothing and returns an ``nn.Module`` or a ``Model``.
         family: read the blocks of an ``nn.Module`` as this family's, rather than the first's that
             finds some.
+        needs_blocks: refuse a network in which no family finds an affinity.
 
     Raises:
         NlvizError: when there is no such module or function, it raises, or it returns something
@@ -81,7 +82,9 @@ def built_by(name: str, *, family: str | None = None) -> Model:
         )
     return Model(
         built.eval(),
-        adapter=adapter_for(built, family=family),
+        adapter=adapter_for(built, family=family)
+        if needs_blocks or family
+        else adapter_of_any(built),
         about=About(name, "your own network"),
     )
 

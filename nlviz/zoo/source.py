@@ -15,6 +15,7 @@ from typing import Any
 from nlviz.captures.model import About, Model
 from nlviz.captures.precision import half_precision
 from nlviz.errors import NlvizError, NoNonLocalBlocks, UnknownModel, did_you_mean
+from nlviz.families import adapter_of_any
 from nlviz.families.reading.report import LoadReport
 from nlviz.progress import Listener, Progress
 from nlviz.zoo.cards import CARDS, ModelCard
@@ -39,6 +40,7 @@ class _Request:
     progress: Progress
     allow_code: bool
     flags: Mapping[str, object]  # none of them None
+    needs_blocks: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class ModelSource(ABC):
         autocast: str | None = None,
         progress: Listener | None = None,
         allow_code: bool = False,
+        needs_blocks: bool = True,
         **flags: Any,
     ) -> Model:
         """Load the model; arguments and errors are those of :func:`nlviz.load_model`.
@@ -108,7 +111,7 @@ class ModelSource(ABC):
         """
         given = _given(flags)
         tell = Progress.of(progress)
-        return self._load(_Request(device, family, autocast, tell, allow_code, given))
+        return self._load(_Request(device, family, autocast, tell, allow_code, given, needs_blocks))
 
     def inspect(
         self,
@@ -180,7 +183,7 @@ class _OfFile(ModelSource):
             **self._flags(asked),
         )
         report = completed(report, path, self.card, asked.flags)
-        if not report.blocks:
+        if not report.blocks and asked.needs_blocks:
             raise NoNonLocalBlocks(
                 f"{path.name} is a {report.architecture}; there is nothing to look into. Put a "
                 "block in with nlviz.insert(net, after=...), or take another file"
@@ -189,6 +192,7 @@ class _OfFile(ModelSource):
         net.eval().requires_grad_(False).to(to)
         return Model(
             net,
+            adapter=None if asked.needs_blocks else adapter_of_any(net),
             about=self._about(report),
             labels=labels_named(report.labels) if report.labels else (),
             input_spec=report.input_spec,
@@ -306,7 +310,8 @@ class Timm(_InMemory):
 
     def _load(self, asked: _Request) -> Model:
         self._without_flags(_given({"family": asked.family, **asked.flags}))
-        return self._finished(timm_model(self.name, progress=asked.progress), asked)
+        model = timm_model(self.name, progress=asked.progress, needs_blocks=asked.needs_blocks)
+        return self._finished(model, asked)
 
 
 class Transformers(_InMemory):
@@ -314,7 +319,10 @@ class Transformers(_InMemory):
 
     def _load(self, asked: _Request) -> Model:
         self._without_flags(_given({"family": asked.family, **asked.flags}))
-        return self._finished(transformers_model(self.name, progress=asked.progress), asked)
+        model = transformers_model(
+            self.name, progress=asked.progress, needs_blocks=asked.needs_blocks
+        )
+        return self._finished(model, asked)
 
 
 class PythonFunction(_InMemory):
@@ -332,7 +340,7 @@ class PythonFunction(_InMemory):
         if "positions" in asked.flags:
             raise NlvizError(f"{self.name} builds its network itself; leave out positions=")
         asked.progress(f"Running {self.name}", 0.0)
-        model = built_by(self.name, family=asked.family)
+        model = built_by(self.name, family=asked.family, needs_blocks=asked.needs_blocks)
         model.net.to(to)
         model.autocast = half or model.autocast
         return model

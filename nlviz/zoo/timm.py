@@ -21,7 +21,7 @@ from nlviz.errors import (
     WeightsMismatch,
     did_you_mean,
 )
-from nlviz.families import adapter_for
+from nlviz.families import adapter_for, adapter_of_any
 from nlviz.files.cache import cache_folder, is_offline
 from nlviz.files.local import bytes_in_words, digest_of
 from nlviz.progress import Listener, Progress
@@ -43,7 +43,7 @@ def is_timm(name: str) -> bool:
     return name.startswith(PREFIX) and not Path(name).is_file()
 
 
-def timm_model(name: str, *, progress: Listener | None = None) -> Model:
+def timm_model(name: str, *, progress: Listener | None = None, needs_blocks: bool = True) -> Model:
     """Return a transformer of timm with its weights, on the CPU and in eval mode.
 
     Where it can take pictures of any size it does, so that a clip keeps its aspect.
@@ -51,6 +51,7 @@ def timm_model(name: str, *, progress: Listener | None = None) -> Model:
     Args:
         name: ``timm/`` and a name of ``timm.list_pretrained()``.
         progress: called with a sentence and a share in [0, 1].
+        needs_blocks: refuse a network without attention.
 
     Raises:
         UnknownModel: when timm has no weights of that name.
@@ -71,10 +72,11 @@ def timm_model(name: str, *, progress: Listener | None = None) -> Model:
         with torch.device("meta"):
             adapter_for(_built(short))
     except NoNonLocalBlocks:
-        raise NoNonLocalBlocks(
-            f"of timm's networks the plain transformers (ViT, DeiT, DINO, EVA) are known, {short} "
-            "is something else; load it with timm and put a block in with nlviz.insert"
-        ) from None
+        if needs_blocks:
+            raise NoNonLocalBlocks(
+                f"of timm's networks the plain transformers (ViT, DeiT, DINO, EVA) are known, "
+                f"{short} is something else; load it with timm and put a block in with nlviz.insert"
+            ) from None
     path = _file(short, str(card.hf_hub_id), Progress.of(progress))
     try:
         net = _built(short, pretrained=True, pretrained_cfg_overlay={"file": str(path)})
@@ -86,6 +88,7 @@ def timm_model(name: str, *, progress: Listener | None = None) -> Model:
     trained = f"trained as {card.tag!r} tells (licence {card.license or 'unknown'})"
     return Model(
         net,
+        adapter=adapter_of_any(net),
         about=About(name, trained, digest_of(path)),
         labels=labels_named("imagenet") if getattr(net, "num_classes", None) == 1000 else (),
     )

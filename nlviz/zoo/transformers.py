@@ -25,6 +25,7 @@ from nlviz.errors import (
     UnreadableCheckpoint,
     WeightsMismatch,
 )
+from nlviz.families import adapter_of_any
 from nlviz.families.reading.picture_card import PROCESSORS, processor_in
 from nlviz.files.cache import cache_folder, is_offline, remembered_digest
 from nlviz.files.checked_json import parsed_json
@@ -67,12 +68,15 @@ def is_transformers(name: str) -> bool:
     return isinstance(found, dict) and isinstance(found.get("model_type"), str)
 
 
-def transformers_model(name: str, *, progress: Listener | None = None) -> Model:
+def transformers_model(
+    name: str, *, progress: Listener | None = None, needs_blocks: bool = True
+) -> Model:
     """Return a network of transformers with its weights, on the CPU and in eval mode.
 
     Args:
         name: ``hf:`` and a name or a path, or a path.
         progress: called with a sentence and a share in [0, 1].
+        needs_blocks: refuse a network without attention.
 
     Raises:
         NlvizError: when the library is not installed, or the configuration makes no network.
@@ -106,6 +110,7 @@ def transformers_model(name: str, *, progress: Listener | None = None) -> Model:
     net = _that_sees(net)
     return Model(
         net,
+        adapter=None if needs_blocks else adapter_of_any(net),
         about=About(name, "training unknown", _digest(folder)),
         labels=labels,
         input_spec=spec_of(net, processor),

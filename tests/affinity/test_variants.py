@@ -16,17 +16,22 @@ from nlviz.views.display import SOURCES, Display
 
 PROJECT = Path(__file__).parents[2]
 # Words that are keys of variants and also mean something else: a flag or part of a network, a kind
-# of tensor (and the example of a view), a pairwise function, a state of health.
+# of tensor (and the example of a view, and a command), a pairwise function and the unit of its
+# colours, a state of health.
 HOMONYMS = {
     "learned": {"nlviz/recipes/training.py"},
     "position": {"nlviz/web/live_view/pure/formulas.js"},  # whose formula is its own
     "features": {
-        "nlviz/captures/*",
-        "nlviz/render/save.py",
-        "nlviz/recipes/feature_bank.py",
-        "nlviz/words/*",
+        *("nlviz/captures/*", "nlviz/render/save.py", "nlviz/words/*"),
+        *("nlviz/cli/__init__.py", "nlviz/cli/features.py", "nlviz/zoo/load.py"),
+        *("nlviz/render/feature_colours.py", "nlviz/recipes/feature_bank.py"),
     },
     "composed": {"nlviz/recipes/feature_bank.py"},  # clips that are put together
+    "cosine": {
+        *("nlviz/affinity/pairwise.py", "nlviz/affinity/feature_map.py"),
+        *("nlviz/analysis/controls.py", "nlviz/render/colour_scale.py", "nlviz/render/movie.py"),
+        *("nlviz/words/health.py", "nlviz/web/live_view/pure/*.js"),
+    },
     "untrained": {"nlviz/analysis/health.py", "nlviz/words/health.py"},
     "nl_means": {
         *(

@@ -20,7 +20,7 @@ def captured(pairwise: str, **options: object) -> Capture:
 
 
 @pytest.mark.parametrize("pairwise", ["gaussian", "dot_product", "concatenation"])
-def test_parts_come_last_and_only_where_they_exist(pairwise: str) -> None:
+def test_variants_are_in_their_order_and_only_where_they_exist(pairwise: str) -> None:
     found = variants(captured(pairwise), "layer1")
     keys = [s.key for s in found]
     split = ["pairwise", "unary"] if pairwise == "gaussian" else []
@@ -28,6 +28,7 @@ def test_parts_come_last_and_only_where_they_exist(pairwise: str) -> None:
         *("learned", "features", "position", "untrained", "nl_means"),
         *split,
         "minus_mean",
+        "cosine",
     ]
     assert [s.key for s in found if s.part] == [*split, "minus_mean"]
     assert all(s.note.count(".") <= 2 and s.note.endswith(".") for s in found)
@@ -89,7 +90,7 @@ def test_controls_leave_tokens_without_a_place_out() -> None:
         attention = affinity.map(frame=1, y=20, x=30)
         assert attention.weights.shape == affinity.keys.shape
         assert key == "nl_means" or affinity.keys.shape == learned.keys.shape
-        of_controls = key in ("features", "position", "untrained", "nl_means")
+        of_controls = key in ("features", "position", "untrained", "nl_means", "cosine")
         assert (affinity.keys.prefix == 0) == of_controls
         if affinity.pairwise.softmax:
             assert attention.off_grid + attention.weights.sum() == pytest.approx(1, abs=1e-5)

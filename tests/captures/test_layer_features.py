@@ -15,7 +15,8 @@ from torchvision.models.swin_transformer import SwinTransformer
 from torchvision.models.vision_transformer import VisionTransformer
 
 import nlviz
-from nlviz.captures.layer_features import features, layer_named, with_features
+from nlviz.captures.feature_captures import with_features
+from nlviz.captures.layer_features import features, layer_named
 from nlviz.captures.model import Model
 from nlviz.errors import NlvizError, UnknownBlock
 from nlviz.families.reading.adapter import InputSpec

@@ -56,6 +56,42 @@ def test_attend_writes_the_file_and_says_what_the_row_does(somewhere: Path) -> N
     assert [p.name for p in somewhere.iterdir()] == ["look.png"]
 
 
+OWN = """
+import torch
+from torch import nn
+def plain():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 8, 8), nn.ReLU()).eval()
+"""
+
+
+def test_any_layer_by_the_similarity_of_its_features(somewhere: Path) -> None:
+    (somewhere / "own_layers.py").write_text(OWN, "utf-8")
+    own = ["--model", "own_layers:plain"]
+    result = run("attend", CLIP, "--layer", "1", *own, *QUICK, "-o", "look.npz")
+    assert result.exit_code == 0, result.output
+    assert "most alike other cell" in result.stderr
+    rows = np.load("look.npz")["rows"]
+    assert rows.shape[:2] == (1, 2) and rows.max() == pytest.approx(1, abs=1e-6)
+    assert run("attend", CLIP, "--layer", "0", *own, *QUICK, "-o", "v.json").exit_code == 0
+    again = run("render", "v.json", "--weights", "own_layers:plain", "-o", "again.png")
+    assert again.exit_code == 0, again.output
+    with Image.open("again.png") as image:
+        assert json.loads(image.info["nlviz.view"])["block"] == "0, features"
+
+
+def test_features_as_colours(somewhere: Path) -> None:
+    result = run("features", CLIP, "--layer", "stage4", *QUICK, "--foreground", "-0.5")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "composed-twins-stage4.png\n"
+    assert "principal components of 112 channels, one basis for the foreground" in result.stderr
+    raw = run("features", CLIP, "--layer", "stage4", *QUICK, "-o", "raw.npz")
+    assert raw.exit_code == 0, raw.output
+    kept = np.load("raw.npz")
+    assert kept["features"].shape[:2] == (112, 2)
+    assert kept["colours"].shape == (*kept["features"].shape[1:], 3)
+
+
 def test_pictures_are_a_clip_and_notes_are_told(somewhere: Path) -> None:
     folder = somewhere / "walk"
     folder.mkdir()
@@ -161,6 +197,10 @@ def test_a_views_clip_is_found_beside_it_and_its_digest_is_checked(somewhere: Pa
         (["attend", "empty.mp4"], "'empty.mp4' is empty"),
         (["attend", "cut.mp4"], "cut.mp4: "),
         (["attend", "."], "give the path of one video"),
+        (["features", CLIP, *QUICK, "--layer", "stage9"], "no layer is called 'stage9'; did you"),
+        (["features", CLIP, "--layer", "a", "--foreground", "2"], "threshold between 0 and 1"),
+        (["features", CLIP, "--layer", "a", "-o", "a.txt"], "features is saved as .png"),
+        (["attend", CLIP, "--layer", "a", "--source", "position"], "cosine of its features"),
         (["render", "missing.json"], "'missing.json' cannot be read"),
         (["render", "text.mp4"], "text.mp4: a view must be JSON text"),
         (["render", "v2.json"], "version 1, this one has version 2"),

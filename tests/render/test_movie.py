@@ -14,7 +14,7 @@ from PIL import Image
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.grid import TokenGrid
 from nlviz.clips.clip import Clip
-from nlviz.render import movie
+from nlviz.render import movie, moving_pictures
 from nlviz.render.overlay import Overlay, overlay
 from nlviz.render.shown import ACCENT
 from tests.fixtures import make_clip
@@ -86,7 +86,7 @@ def test_an_mp4_runs_at_one_rate(frames: int, pace: float) -> None:
     with av.open(BytesIO(movie.mp4(shown(frames, 30, 50)))) as container:
         stream = container.streams.video[0]
         times = [frame.time for frame in container.decode(stream)]
-        count = frames if frames > 1 else round(movie.STILL_SECONDS * pace)
+        count = frames if frames > 1 else round(moving_pictures.STILL_SECONDS * pace)
         np.testing.assert_allclose(times, np.arange(count) / pace, atol=1e-3)
         assert stream.duration is not None
         assert stream.time_base is not None
@@ -135,11 +135,11 @@ def test_the_querys_frame_is_marked() -> None:
 
 
 def test_the_pace_follows_the_clip_within_limits() -> None:
-    assert movie.pace(shown(4, 30, 50)) == 4.0
+    assert moving_pictures.pace(shown(4, 30, 50).clip) == 4.0
     slow = shown(2, 30, 50)
     slow.clip.times.flags.writeable = True
     slow.clip.times[:] = [0.0, 3.0]
-    assert movie.pace(slow) == 2.0
+    assert moving_pictures.pace(slow.clip) == 2.0
 
 
 def test_progress_is_told_and_may_stop_the_drawing() -> None:

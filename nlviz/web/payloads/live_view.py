@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.position_share import position_share
 from nlviz.affinity.split import SAME_RANKING
-from nlviz.affinity.variants import ROLLOUT, Variant
+from nlviz.affinity.variants import COSINE, LEARNED, ROLLOUT, SIMILARITY, VARIANTS, Variant
 from nlviz.analysis.controls import variant_affinity, variants
 from nlviz.analysis.opening_query import opening_query
 from nlviz.analysis.rollout import RolloutAffinity
@@ -23,9 +23,10 @@ from nlviz.picture import GROUND, colour_table, encode, resized, scaled
 from nlviz.views.display import CHOICES, MOST_LINKS, Display
 from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.objects import for_live_view
-from nlviz.web.payloads.sources import Arrays, packed_sources, packed_tokens
+from nlviz.web.payloads.sources import Arrays, packed_sources, packed_tokens, pending_source
 
 MOST_TOKENS = 32  # without a place, whose rows a rollout has
+_ORDER = {variant.key: n for n, variant in enumerate(VARIANTS)}
 PICTURE_SIDE = 480  # shorter side of the frames on the screen, in pixels
 
 
@@ -40,6 +41,7 @@ def live_view(
     device: str | None = None,
     limit: int | None = None,
     served: bool = False,
+    pending: Sequence[Variant] = (),
 ) -> bytes:
     """Return the bytes of one live view.
 
@@ -55,6 +57,7 @@ def live_view(
             order, the block's own first; one that no longer fits sends the row of ``query`` alone.
         served: whether rows come later where they are asked for: a rollout, which takes a while,
             is offered then also where ``display`` does not show it.
+        pending: variants that are made once they are asked for, of those that are not there.
 
     Raises:
         UnknownBlock: when there is no such block.
@@ -83,12 +86,16 @@ def live_view(
             affinity = variant_affinity(variant, capture, block)
         if isinstance(affinity, RolloutAffinity):
             affinity = affinity.with_residual((display or {}).get("residual", affinity.residual))
+        if variant is LEARNED and affinity.pairwise.similarity:  # of a layer, not of a block
+            variant = replace(variant, label=COSINE.label, note=SIMILARITY)
         found.append((variant, affinity))
     packed = packed_sources(found, arrays, query=query, limit=limit, asked=source)
     packed[0] |= packed_tokens(packed[0]["key"], learned, arrays)
     for entry, (variant, affinity) in zip(packed, found, strict=True):
         if isinstance(affinity, RolloutAffinity):
             entry |= _rollout(entry, affinity, arrays, asked=variant.key == source)
+    packed += [pending_source(v, learned) for v in pending if v not in dict(found)]
+    packed.sort(key=lambda entry: _ORDER[entry["key"]])
     header = {
         **shown,
         "model": {

@@ -75,7 +75,9 @@ def packed_sources(
                 left -= size
                 derived = packed_layer(entry, affinity, learned, packed[0], sent, pack_part)
         if derived is None:
-            size = _size(affinity)
+            size = _size(
+                affinity, [a for (_, a), s in zip(shown, packed, strict=False) if not s["server"]]
+            )
             if _by_set(entry, affinity):
                 size = 2 * affinity.heads * (affinity.queries.size + 3 * affinity.keys.size)
             fits = size <= left
@@ -85,11 +87,30 @@ def packed_sources(
             else:
                 derived = _source(entry, affinity, query, arrays, fits=fits)
             _share_sections(derived, affinity, learned, packed, arrays)
+            _share_vectors(derived, packed, arrays)
         packed.append(derived)
     return packed
 
 
 _ROW_LATER = {"kind": "embedded", "server": True, "support": ALL_KEYS.to_json(), "scale": 1.0}
+
+
+def _share_vectors(
+    derived: dict[str, Any], packed: Sequence[dict[str, Any]], arrays: Arrays
+) -> None:
+    """Leave out vectors that were sent before, as those of features of which f alone differs."""
+    if derived["server"] or "theta" not in derived:
+        return
+    known = [s[n] for s in packed for n in ("theta", "phi") if not s["server"] and n in s]
+    for name in ("theta", "phi"):
+        section = derived[name]
+        if section in known or section not in arrays:
+            continue
+        same = [n for n in known if np.array_equal(arrays[n], arrays[section])]
+        if same:
+            del arrays[section]
+            derived[name] = same[0]
+        known.append(derived[name])
 
 
 def _share_sections(
@@ -113,6 +134,22 @@ def _share_sections(
         for section in [v for v in derived["bias"].values() if v in arrays]:
             del arrays[section]
         derived["bias"] = own["bias"]
+
+
+def pending_source(variant: Variant, learned: Affinity) -> dict[str, Any]:
+    """Return the entry of a variant that is not there yet, and is made once it is asked for."""
+    return {
+        **_entry(variant, learned, ""),
+        "support": ALL_KEYS.to_json(),
+        "heads": 1,
+        "prefix": 0,
+        "kind": "embedded",
+        "server": True,
+        "pending": True,
+        "waits": "The network runs once more, for the features that enter this block",
+        "row": None,
+        "scale": 1.0,
+    }
 
 
 def packed_source(variant: Variant, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
@@ -239,8 +276,13 @@ def _source(
     }
 
 
-def _size(affinity: Affinity) -> float:
-    """Return the bytes that the browser needs for rows; infinite where it cannot derive them."""
+def _size(affinity: Affinity, sent: Sequence[Affinity] = ()) -> float:
+    """Return the bytes that the browser needs for rows; infinite where it cannot derive them.
+
+    Args:
+        affinity: whose rows.
+        sent: affinities whose vectors it has; the same ones need no room again.
+    """
     if isinstance(affinity, PatchAffinity):
         return 4 * affinity.picture.numel()
     if isinstance(affinity, StoredAffinity) and _known(affinity.support):
@@ -248,7 +290,12 @@ def _size(affinity: Affinity) -> float:
         return 2 * affinity.weights.numel() + 4 * places
     if not isinstance(affinity, EmbeddedAffinity) or not _derived(affinity):
         return math.inf
-    size = 2 * (affinity.theta.numel() + affinity.phi.numel())
+    known = [t for a in sent if isinstance(a, EmbeddedAffinity) for t in (a.theta, a.phi)]
+    size = 0
+    for vectors in (affinity.theta, affinity.phi):
+        if not any(vectors is t or torch.equal(vectors, t) for t in known):
+            size += 2 * vectors.numel()
+        known.append(vectors)
     return size if affinity.bias is None else size + 4 * affinity.bias.tensor.numel()
 
 

@@ -17,11 +17,12 @@ import torch
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.bias import OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.feature_map import FeatureMap
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.patches import patch_affinity
 from nlviz.affinity.support import Support, Window
-from nlviz.affinity.variants import Variant
+from nlviz.affinity.variants import COSINE, Variant
 from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.sources import packed_source
 from tests.web.live_view.containers import embedded, frame_sections, grid, header, square_clip
@@ -348,6 +349,25 @@ def add_patches(cases: Cases) -> None:
     )
 
 
+def add_cosines(cases: Cases) -> None:
+    """Add the cosine of features: rows and columns that nothing is shared out of."""
+    rng = np.random.default_rng(31)
+    values = torch.from_numpy(rng.normal(0.4, 1, size=(11, 4, 8, 7)).astype(np.float32))
+    fine = TokenGrid((4, 8, 7), (1.0, 10.0, 16.0), (0.0, 4.5, 7.5))
+    features = FeatureMap("cosine", values, fine)
+    affinity = features.cosine()
+    cases.sources.append(packed_source(COSINE, affinity, cases.sections))
+    assert cases.sources[-1]["pairwise"] == "cosine"
+    of = {"shape": fine.shape, "stride": fine.stride, "origin": fine.origin}
+    x = features.vectors.double().numpy()
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    for token in (0, 97, 223):
+        row, view = x @ x[token], {"source": "cosine"}
+        cases.expect(f"cosine {token}", token, row, view, 1e-5, of=of, signed=True)
+        back = {**view, "direction": "to"}
+        cases.expect(f"cosine column {token}", token, row, back, 1e-5, of=of)
+
+
 def add_affinities(cases: Cases) -> None:
     """Add windows of patches and of embeddings, packed as the page packs them."""
     rng = np.random.default_rng(21)
@@ -412,6 +432,7 @@ def test_rows_equal_numpy(tmp_path: Path) -> None:
     add_parts(cases, group=2)
     add_patches(cases)
     add_affinities(cases)
+    add_cosines(cases)
     path = tmp_path / "rows.bin"
     path.write_bytes(pack(header(cases.clip, cases.sources, cases=cases.cases), cases.sections))
     run_node("rows.test.mjs", NLVIZ_CONTAINER=str(path))

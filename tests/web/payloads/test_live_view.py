@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import nlviz
+from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.split import SAME_RANKING
+from nlviz.affinity.variants import COSINE, FEATURES
 from nlviz.analysis.controls import controls
 from nlviz.captures.model import Capture, Model
 from nlviz.errors import InvalidView
@@ -87,6 +89,32 @@ def test_parts_of_what_is_too_large_are_carried_for_the_opening_query() -> None:
         affinity = controls(capture, "layer1")[source["key"]]
         index = affinity.queries.nearest(frame=1, y=20, x=30)
         assert (arrays[source["row"]] == affinity.rows([index])[:, 0].numpy()).all()
+
+
+def test_features_are_sent_once_for_both_of_their_variants() -> None:
+    capture = Model(frame_net(), input_spec=FRAMES).capture(noise_clip(3, 48, 64))
+    header, arrays = unpack(live_view(capture, "layer1"))
+    sources = {source["key"]: source for source in header["sources"]}
+    for name in ("theta", "phi"):
+        assert sources["cosine"][name] == "features.theta"
+    assert "cosine.theta" not in arrays and "features.phi" not in arrays
+    own, raw = (controls(capture, "layer1")[key] for key in ("learned", "features"))
+    assert isinstance(own, EmbeddedAffinity) and isinstance(raw, EmbeddedAffinity)
+    room = 2 * (own.theta.numel() + own.phi.numel() + raw.theta.numel())
+    fits = unpack(live_view(capture, "layer1", limit=room + 2 * 2 * 3 * own.keys.size))[0]
+    assert not any(s["server"] for s in fits["sources"] if s["key"] in ("features", "cosine"))
+
+
+def test_what_is_made_once_it_is_asked_for_stands_in_its_place() -> None:
+    capture = Model(frame_net(), input_spec=FRAMES).capture(noise_clip(3, 48, 64))
+    bare = replace(capture, features={})
+    header, _ = unpack(live_view(bare, "layer1", pending=(FEATURES, COSINE)))
+    keys = [source["key"] for source in header["sources"]]
+    whole = [s["key"] for s in unpack(live_view(capture, "layer1"))[0]["sources"]]
+    assert keys == [key for key in whole if key != "untrained"]
+    pending = [source for source in header["sources"] if source.get("pending")]
+    assert [source["key"] for source in pending] == ["features", "cosine"]
+    assert all(source["server"] and source["row"] is None for source in pending)
 
 
 def test_the_header_carries_defaults_and_choices_of_a_display() -> None:

@@ -9,6 +9,7 @@ import { patchRows } from "./patch_rows.js";
 import { roomFor, sideOf } from "./room.js";
 import { embeddedRows } from "./rows.js";
 import { anyOf, composedRows, crossRows } from "./several_rows.js";
+import { isSimilarity } from "./similarity.js";
 import { storedRows } from "./stored_rows.js";
 import { gridOfBox, supportOf } from "./support.js";
 import { windowRows } from "./window_rows.js";
@@ -141,7 +142,10 @@ export function createEngine(container) {
     const side = box ? sideOf(gridOfBox(spec.keys, box), frames, made.room) : column ? made.to : made.from;
     const filled = fill(made, side, token, view, column, box);
     if (!filled) return /** @type {Result} */ ({ waiting: true, spec, token, asked });
-    const logits = view.values === "logits" && !spec.server && !spec.difference && !spec.parts && spec.kind !== "stored";
+    // Similarities are shown as logits are: as they are, without shares of a whole.
+    const alike = isSimilarity(spec);
+    const raw = view.values === "logits" && !spec.server && !spec.difference && !spec.parts && spec.kind !== "stored";
+    const logits = alike || raw;
     const own = nearestToken(side.grid, tokenCentre(asked, token));
     const result = /** @type {Result} */ ({
       waiting: false, spec, token, asked, column, logits, own, box,
@@ -157,7 +161,7 @@ export function createEngine(container) {
     skipOwn(result, view.leave_out);
     const reached = reachedIn(result.values, result.from, result.to);
     const left = reached - reachedIn(result.values, result.skipFrom, result.skipTo);
-    return finished(result, column ? support.choices(token) : result.difference ? reached : left, view);
+    return finished(result, alike ? 1 : column ? support.choices(token) : result.difference ? reached : left, view);
   }
 
   /** Frame of the clip in which a token of the map is shown. */

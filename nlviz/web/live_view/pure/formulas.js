@@ -7,6 +7,7 @@ export const PAIRWISE = {
   gaussian: { f: "exp(x<sub>i</sub>·x<sub>j</sub>)", name: "Gaussian" },
   embedded_gaussian: { f: "exp(θ<sub>i</sub>·φ<sub>j</sub>)", name: "embedded Gaussian" },
   dot_product: { f: "θ<sub>i</sub>·φ<sub>j</sub>", name: "dot product" },
+  cosine: { f: "x<sub>i</sub>·x<sub>j</sub> / |x<sub>i</sub>||x<sub>j</sub>|", name: "cosine similarity" },
   concatenation: { f: "ReLU(w·[θ<sub>i</sub>, φ<sub>j</sub>])", name: "concatenation" },
   nl_means: { f: "exp(−|P<sub>i</sub>−P<sub>j</sub>|²/h²)", name: "non-local means" },
   effective_operator: { f: "A<sub>ij</sub>", name: "effective operator", means: ": no likeness, but how much of the value at j the network's layer put into the output at i in this pass" },

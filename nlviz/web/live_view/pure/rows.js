@@ -3,6 +3,7 @@
 //   gaussian, embedded_gaussian   f = exp(logit), C = sum over the reachable keys   (softmax)
 //   dot_product                   f = logit,      C = number of reachable keys
 //   concatenation                 f = relu(logit), C = number of reachable keys
+//   cosine                        f = logit of vectors of unit length, C = 1: a similarity, no share
 // logit = scale * theta_i . phi_j + bias; for concatenation theta_i + phi_j.
 // phi begins with the keys without a place (class token, registers): they take part in C and get a
 // share of the row, but have no cell.
@@ -87,6 +88,7 @@ export function embeddedRows(spec, array) {
   const mostApart = new Float32Array(prefix);
   const scale = spec.scale ?? 1;
   const concatenation = spec.pairwise === "concatenation";
+  const similarity = spec.pairwise === "cosine";
 
   /**
    * Logits of `own` token `index` with `other` tokens [from, to), which begin at `skipped`, or with
@@ -114,6 +116,7 @@ export function embeddedRows(spec, array) {
     const none = spec.softmax ? -Infinity : 0;
     if (support.misses) for (let j = a; j < b; j++) if (support.misses(index, j)) apart[j] = none;
     if (spec.softmax) return softmaxInPlace(target, from, to, apart, a, b);
+    if (similarity) return withinOne(target, from, to);
     const count = support.counted(index);
     divideByCount(apart, count, concatenation, a, b);
     return divideByCount(target, count, concatenation, from, to);
@@ -124,6 +127,7 @@ export function embeddedRows(spec, array) {
     const queryAt = (i) => (cells ? cells[i] : i);
     if (bias) for (let i = from; i < to; i++) target[i] += bias.at(head, queryAt(i), key);
     if (values === "logits") return NaN;
+    if (similarity) return withinOne(target, from, to);
     if (!spec.softmax) {
       if (!cells) return divideByCount(target, support.counted(from), concatenation, from, to);
       for (let i = from; i < to; i++) divideByCount(target, support.counted(cells[i]), concatenation, i, i + 1);
@@ -186,6 +190,12 @@ export function embeddedRows(spec, array) {
 
   const hasColumn = !spec.softmax || lse !== null;
   return { row, column: hasColumn ? column : null };
+}
+
+/** A cosine is no more than 1, up to rounding, and is shared out over nothing: C = 1. */
+function withinOne(values, from, to) {
+  for (let j = from; j < to; j++) values[j] = Math.min(Math.max(values[j], -1), 1);
+  return 0;
 }
 
 /** The normalisation of dot product and concatenation: divide by the number of keys. */

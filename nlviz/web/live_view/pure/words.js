@@ -1,5 +1,7 @@
 // Numbers and rows in plain words. The numbers are rounded as in nlviz/words/numbers.py.
 
+import { isSimilarity, similaritySentence } from "./similarity.js";
+
 const THIN = "\u202f";
 /** At or above this weight on its own cell, a row is described as attending to itself. */
 const OWN_TELLS = 0.05;
@@ -146,6 +148,7 @@ export function rowSentence(result, query, clip) {
 }
 
 function ownSentence(result, query, clip) {
+  if (isSimilarity(result.spec)) return similaritySentence(result, query.frame, numberText, (f) => timeText(f, clip)) + leftOutText(result);
   if (result.logits) {
     const span = `from ${numberText(result.least)} to ${numberText(result.most)}`;
     return `Raw logits of this point run ${span}: likeness before C(x) turns it into weights.`;
@@ -264,10 +267,10 @@ function leftOutText(result) {
 }
 
 /** What to say while the row of the query is not there: it is too large for the browser, or takes a while. */
-export function waitingFor(state, alone, { waits = "Too large to compute in the browser", layers = 0 } = {}) {
+export function waitingFor(state, alone, { waits = "Too large to compute in the browser", layers = 0, pending = false } = {}) {
   if (!state.waiting) return null;
   // What is chosen is told at once, also where the query is not pinned.
-  const sent = !state.hovered && (state.pinned || layers > 0);
+  const sent = !state.hovered && (state.pinned || layers > 0 || pending);
   const where = alone ? "this page carries the row of its opening query only."
     : sent ? "the row is on its way from the server." : "the row comes from the server when you pin.";
   return `${waits}: ${where}`;

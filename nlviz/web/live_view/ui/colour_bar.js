@@ -2,6 +2,7 @@
 
 import { roundUp, shareOf, tableOf, toGround } from "../pure/colour.js";
 import { contextOf, element, setText } from "../../shared/dom.js";
+import { isSimilarity } from "../pure/similarity.js";
 import { isAbsolute, valueText } from "../pure/words.js";
 
 /**
@@ -31,7 +32,7 @@ export function createBar(lut, onWhole, signal) {
   let drawn = "";
 
   function titleOf(result, view) {
-    if (result.logits) return "Raw logit";
+    if (result.logits) return isSimilarity(result.spec) ? "Cosine similarity" : "Raw logit";
     const weight = result.difference ? "Difference" : "Weight";
     const what = isAbsolute(result, view.unit) ? weight : `${weight}, × uniform attention`;
     const how = { query: "", locked: " · scale locked", frame: " · own scale per frame", log: " · logarithmic" }[view.scale];

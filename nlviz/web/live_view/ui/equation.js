@@ -6,6 +6,7 @@ import { cropSide, drawCrop } from "../draw/marks.js";
 import { tokenCentre } from "../pure/grid.js";
 import { overKeys, sumText } from "../pure/key_words.js";
 import { formulaOf } from "../pure/formulas.js";
+import { isSimilarity } from "../pure/similarity.js";
 import { numberText, percentText, tokenText, valueText, weightText } from "../pure/words.js";
 
 const MOST_TERMS = 5;
@@ -124,9 +125,17 @@ export function createEquation(clip, pictures, on, signal) {
     if (result.spec.layer?.kind === "together") return "C(x) of each row is the sum of its own f, so that each sums to 1";
     if (result.spec.layer?.kind === "in_turn") return "both a and b have rows that sum to 1, and so has their product";
     if (asComputed(result.spec)) return `C(x) = 1: rows are as the network computed them, over ${over}`;
+    if (isSimilarity(result.spec)) return "C(x) = 1";
     if (!result.spec.softmax) return `C(x) = ${result.count}, the number of keys: ${over}`;
     if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${over}${result.spec.heads > 1 ? ", for each head" : ""}`;
     return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${over}`;
+  }
+
+  /** What C(x) is good for. */
+  function whyText(spec) {
+    if (spec.layer || asComputed(spec)) return "";
+    if (isSimilarity(spec)) return ", f itself is shown";
+    return `, so that the weights f / C ${spec.softmax ? "sum to 1" : "do not grow with the number of keys"}`;
   }
 
   /** @param {Result} row */
@@ -134,6 +143,7 @@ export function createEquation(clip, pictures, on, signal) {
     if (row.difference) {
       return `${row.column ? "A column" : "A row"} f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = ${f}. Above 0: more than the average query gives.`;
     }
+    if (isSimilarity(row.spec)) return `f = ${f} of features x, C(x) = 1: how alike two are, no share of a whole.`;
     if (row.column) {
       return `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${f}.`;
     }
@@ -147,7 +157,7 @@ export function createEquation(clip, pictures, on, signal) {
     const kind = formulaOf(shown.spec);
     const f = `${kind.f} (${kind.name})`;
     const text = part === null ? restingLegend(shown, f)
-      : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}${shown.spec.layer || asComputed(shown.spec) ? "" : `, so that the weights f / C ${shown.spec.softmax ? "sum to 1" : "do not grow with the number of keys"}`}.`
+      : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}${whyText(shown.spec)}.`
         : part === "f" ? `${shown.spec.pairwise === "effective_operator" ? "f, in the place of a pairwise function" : PARTS.f}, here ${f}${kind.means ?? ""}.`
           : part === "sum" ? sumText(shown) : PARTS[part] ?? "";
     if (legend.dataset.text !== text) {

@@ -45,7 +45,7 @@ export function attachKeys(root, on, everywhere, signal) {
 
   function act(event) {
     if (MOVES[event.key]) on.move(MOVES[event.key]);
-    else if (/^[1-9]$/.test(event.key)) on.source(Number(event.key) - 1);
+    else if (/^[0-9]$/.test(event.key)) on.source((Number(event.key) + 9) % 10);
     else if (/^h$/i.test(event.key)) on.head(event.key === "h" ? 1 : -1);
     else if (event.key === "Enter" && !pressing(event)) on.pin();
     else if (event.key === " " && !pressing(event)) on.play();

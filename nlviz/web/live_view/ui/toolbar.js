@@ -49,7 +49,7 @@ const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`
 
 /** Build the toolbar; `onChange(change)` gets the fields of the view that the reader changed. */
 export function createToolbar(head, onChange, signal) {
-  const buttons = head.sources.map((s, n) => [s.key, `<kbd aria-hidden="true">${n + 1}</kbd>${escaped(s.label)}`, s.note ?? null]);
+  const buttons = head.sources.map((s, n) => [s.key, `${n < 10 ? `<kbd aria-hidden="true">${(n + 1) % 10}</kbd>` : ""}${escaped(s.label)}`, s.note ?? null]);
   const among = (part) => buttons.filter((_, n) => Boolean(head.sources[n].part) === part);
   const sources = segments("source", among(false), "What is shown for the same query");
   const parts = segments("source", among(true), "Parts of the learned affinity");
