@@ -176,4 +176,4 @@ def test_the_sources_are_those_of_the_controls(capture: Capture) -> None:
     without = tuple(
         v.key for v in VARIANTS if v.term is None and not v.several and v is not ROLLOUT
     )
-    assert tuple(s.key for s in variants(capture, BLOCK)) == without == SOURCES[:8]
+    assert tuple(s.key for s in variants(capture, BLOCK)) == without == (*SOURCES[:8], SOURCES[-1])
