@@ -26,6 +26,7 @@ from nlviz.affinity.variants import ROLLOUT, Variant
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 from nlviz.web.payloads.layer_parts import bytes_of_parts, layer_words, packed_layer
+from nlviz.web.payloads.sharing import share_sections, share_vectors
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
 MOST_RUNS = 1 << 18  # numbers by which sets of keys are told
@@ -86,54 +87,13 @@ def packed_sources(
                 derived = {**entry, **_ROW_LATER}
             else:
                 derived = _source(entry, affinity, query, arrays, fits=fits)
-            _share_sections(derived, affinity, learned, packed, arrays)
-            _share_vectors(derived, packed, arrays)
+            share_sections(derived, affinity, learned, packed, arrays)
+            share_vectors(derived, packed, arrays)
         packed.append(derived)
     return packed
 
 
 _ROW_LATER = {"kind": "embedded", "server": True, "support": ALL_KEYS.to_json(), "scale": 1.0}
-
-
-def _share_vectors(
-    derived: dict[str, Any], packed: Sequence[dict[str, Any]], arrays: Arrays
-) -> None:
-    """Leave out vectors that were sent before, as those of features of which f alone differs."""
-    if derived["server"] or "theta" not in derived:
-        return
-    known = [s[n] for s in packed for n in ("theta", "phi") if not s["server"] and n in s]
-    for name in ("theta", "phi"):
-        section = derived[name]
-        if section in known or section not in arrays:
-            continue
-        same = [n for n in known if np.array_equal(arrays[n], arrays[section])]
-        if same:
-            del arrays[section]
-            derived[name] = same[0]
-        known.append(derived[name])
-
-
-def _share_sections(
-    derived: dict[str, Any],
-    affinity: Affinity,
-    learned: Affinity,
-    packed: Sequence[dict[str, Any]],
-    arrays: Arrays,
-) -> None:
-    """Leave out sections that were sent with the block's own affinity, the same tensors."""
-    if not (isinstance(affinity, EmbeddedAffinity) and isinstance(learned, EmbeddedAffinity)):
-        return
-    if not packed or packed[0]["server"] or derived["server"] or derived["split"]:
-        return
-    own = packed[0]
-    for name in ("theta", "phi"):
-        if getattr(affinity, name) is getattr(learned, name):
-            del arrays[derived[name]]
-            derived[name] = own[name]
-    if affinity.bias is not None and affinity.bias is learned.bias:
-        for section in [v for v in derived["bias"].values() if v in arrays]:
-            del arrays[section]
-        derived["bias"] = own["bias"]
 
 
 def pending_source(variant: Variant, learned: Affinity) -> dict[str, Any]:
