@@ -20,7 +20,12 @@ from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.reading.operators import is_operator, operator_affinity, placed_operator
 from nlviz.families.reading.product_affinity import product_affinity
-from nlviz.families.reading.token_layout import NoLayout, TokenLayout, token_layout
+from nlviz.families.reading.token_layout import (
+    NoLayout,
+    TokenLayout,
+    token_layout,
+    where_output_goes,
+)
 from nlviz.networks.acting_hooks import with_hooks
 from nlviz.networks.attention.out_of_sight import out_of_sight
 from nlviz.networks.attention.places import Factors, places_of_products
@@ -33,6 +38,10 @@ from nlviz.networks.places import Places
 from nlviz.networks.random_numbers import RandomNumbers
 
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, Factors | str]] = weakref.WeakKeyDictionary()
+GOES = (
+    "Its queries are handed to several sets of keys; a query is shown at the place that what is "
+    "computed for it is added to."
+)
 APART = 0.05  # frames and pixels within which a weight and what it weighs lie at one place
 _MOST = 32  # input shapes of one network that are remembered
 
@@ -157,6 +166,7 @@ def read_attention(
                     flat = product.weights.flatten(0, 1)[:, None]  # each query by itself
                     product = replace(product, weights=flat)
                 layout = _layout(product, factors, seen.order, size)
+                product = replace(product, note=f"{product.note} {layout.note}".strip())
                 affinity = product_affinity(
                     name, product, layout, prepared, token_names=names, prefix_name=called
                 )
@@ -295,8 +305,12 @@ def _layout(
     if kept not in factors.read:
         q, k = factors.of[n]
         q, k = (k, q) if product.swapped else (q, k)
+        goes = None
+        if n in factors.shared and n in factors.lands:
+            goes = where_output_goes(q, factors.lands[n])
         try:
-            factors.read[kept] = token_layout(q, k, size, factors.values.get(n), alone=alone)
+            layout = token_layout(goes or q, k, size, factors.values.get(n), alone=alone)
+            factors.read[kept] = layout if goes is None else replace(layout, note=GOES)
         except NoLayout as error:
             factors.read[kept] = str(error)
     found = factors.read[kept]
@@ -323,6 +337,12 @@ def _of_a_picture(product: AttentionProduct, factors: Factors | str) -> bool:
     """Check whether weights are a softmax over a picture, the same for every query."""
     if isinstance(factors, str) or product.number not in factors.of:
         return False
+    lands = factors.lands.get(product.operator)
+    if lands is not None and not np.isnan(lands.at).any():
+        group = lands.slots // product.size[1]
+        rows = np.unique(np.stack([group, lands.at[:, 0]], 1), axis=0)
+        if len(np.unique(rows[:, 1])) < len(rows):  # several rows in a frame, each for its places
+            return False
     return of_its_own_places(factors, product.number)
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.families.reading.adapter import place
 from nlviz.families.reading.prepared import Prepared
+from nlviz.networks.attention.landing import Landed
 from nlviz.networks.attention.places import TokenPlaces
 from nlviz.networks.places import Cells, NoLattice, Places, lattice
 
@@ -185,6 +186,21 @@ def _by_frame(queries: Side, keys: Side) -> Side:
     order = np.argsort([int(frame[0]) for frame in own])
     first = tuple(int(queries.cell[g, 0]) for g in order)
     return replace(queries, shape=(frames, 1, 1), stand_in=first, time=keys.cells.t)
+
+
+def where_output_goes(q: TokenPlaces, lands: Landed) -> TokenPlaces | None:
+    """Return queries as the places that what is computed for them goes to; None if not one each.
+
+    Args:
+        q: places of queries that are the same for several groups of keys.
+        lands: where what is computed goes.
+    """
+    count = (int(lands.group.max(initial=0)) + 1) * q.at.shape[1]
+    if len(np.unique(lands.slots)) != len(lands.slots) or len(lands.group) != len(q.at):
+        return None
+    at = np.full((count, 3), np.nan)
+    at[lands.slots] = lands.at
+    return replace(q, at=at.reshape(-1, q.at.shape[1], 3)[lands.group])
 
 
 def _as_keys(values: Array, k: Array) -> bool:

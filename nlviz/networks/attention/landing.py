@@ -87,22 +87,23 @@ class Landings:
         groups: of each attention, by its number, the group of each entry; found where every pixel
             has a number of its own, and told to the other passes.
         shared: numbers of those whose queries several groups share.
+        everywhere: numbers of those whose weights, of a layer, lie with the keys.
         same: of each attention the axes along which what met is the same in every pass.
         found: of each attention marks and positions that met first.
         summed: of those whose slots were summed, how.
     """
 
-    def __init__(
-        self, groups: dict[int, Whole], shared: set[int], same: dict[int, list[int]]
-    ) -> None:
+    def __init__(self, before: Landings | None = None) -> None:
         """Begin a pass.
 
         Args:
-            groups: those that are known.
-            shared: those that are known.
-            same: those that are known.
+            before: another pass, in which every pixel had a number of its own; None for such a one.
         """
-        self.groups, self.shared, self.same = groups, shared, same
+        self.first = before is None
+        self.groups: dict[int, Whole] = {} if before is None else before.groups
+        self.shared: set[int] = set() if before is None else before.shared
+        self.everywhere: set[int] = set() if before is None else before.everywhere
+        self.same: dict[int, list[int]] = {} if before is None else before.same
         self.found: dict[int, Seen] = {}
         self.summed: dict[int, Way] = {}
         self._ways: Beside[tuple[Way, ...]] = Beside()
@@ -123,6 +124,7 @@ class Landings:
         output: Tensor,
         *,
         own: bool = False,
+        spread: Tensor | None = None,
     ) -> Tensor:
         """Return where what an attention computed lies: where its queries lie, if that is known.
 
@@ -133,11 +135,17 @@ class Landings:
             laid: lays (entries, queries) out in the axes of the output.
             output: positions that it has without them.
             own: whether its weights come from no product of queries and keys.
+            spread: (entries, queries, keys) positions of such weights: where they lie with the keys
+                they are no query's, and what is summed with them is a mean over everywhere.
         """
         if not isinstance(v, Placed) or not isinstance(q, Placed):
             return output if own or not isinstance(output, Placed) else laid(q)
         self.group(number, q, v)
+        if spread is not None and self.first and _differ(spread):
+            self.everywhere.add(number)
         y = output if own or number in self.shared else laid(q)
+        if number in self.everywhere:
+            y = _nowhere(output)
         self.begin(number, q.shape[1], laid, y)
         return y
 
@@ -359,6 +367,20 @@ def _rows(x: Tensor) -> Array:
     x = thin(x, [2]) if x.shape[-1] == 1 or x.stride(-1) == 0 else x.mean(-1, keepdim=True)
     found: Array = x[..., 0].double().cpu().numpy().round(6) + 0.0
     return found
+
+
+def _nowhere(x: Tensor) -> Placed:
+    """Return what has no place, of the shape of a tensor, as a mean over everywhere."""
+    nothing = torch.zeros((), dtype=x.dtype, device=x.device)
+    found = nothing.expand(x.shape).as_subclass(Placed)
+    found.of_pairs = True
+    return found
+
+
+def _differ(x: Tensor) -> bool:
+    """Check whether positions differ along the last axis."""
+    x = x.as_subclass(Tensor)
+    return bool((x.amax(-1) - x.amin(-1)).max() > 1e-6)
 
 
 def _numbers(rows: Array) -> Whole:

@@ -100,16 +100,14 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     ramp_of = ramps(tensor)
     # Which products are of channels is seen where all places differ, and told to the other passes.
     of_channels: set[int] = set()
-    groups: dict[int, npt.NDArray[np.int64]] = {}
-    shared: set[int] = set()
-    same: dict[int, list[int]] = {}
+    landings: Landings | None = None
     went: list[Mapping[int, Met]] = []
     summed_by: dict[int, Way] = {}
     asked = SameInAllPasses()
     seen = Seen()
 
     def one_pass(picture: Tensor, *, first: bool = False) -> dict[int, tuple[Tensor, ...]]:
-        nonlocal seen
+        nonlocal seen, landings
         with (
             torch.no_grad(),
             as_it_was(net, numbers=True),
@@ -117,7 +115,8 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
             watched(net, positions=True) as watch,
         ):
             watch.of_channels = of_channels
-            watch.landings = Landings(groups, shared, same)
+            watch.landings = Landings(landings)
+            landings = landings or watch.landings
             watch.by_channel = _by_channel if first else None
             try:
                 forward(picture)
@@ -138,7 +137,8 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     went.clear()
     passes = {name: one_pass(ramp) for name, ramp in ramp_of.items()}
     order = tuple(seen.order)
-    lands = _lands(dict(zip(passes, went, strict=True)), groups, summed_by)
+    assert landings is not None
+    lands = _lands(dict(zip(passes, went, strict=True)), landings.groups, summed_by)
     numbers = sorted(set.intersection(*(set(found) for found in passes.values())))
 
     def part(number: int, which: int) -> TokenPlaces:
@@ -156,7 +156,9 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
         for n in pairs.keys() & marks.keys() & mass.keys():
             pairs[n] = _named(pairs[n], marks[n], mass[n], tokens)
     summed = [n for n in numbers if all(len(found[n]) == 3 for found in passes.values())]
-    return Factors(pairs, {n: part(n, 2) for n in summed}, order, lands, shared=frozenset(shared))
+    return Factors(
+        pairs, {n: part(n, 2) for n in summed}, order, lands, shared=frozenset(landings.shared)
+    )
 
 
 def _lands(

@@ -297,7 +297,7 @@ class WatchAttention(Watching):
                 own = read.where_weights_lie(tag)
                 self._of_a_layer(tag.first.number, number, own, v)
                 at = own.mean(-1)
-                return self.landings.attended(number, at, v, laid, output, own=True)
+                return self.landings.attended(number, at, v, laid, output, own=True, spread=own)
             q = tag.first.k if read.role == "rows" else tag.first.q
             if q is None or self._of_channels(tag.first.number, q):
                 return output

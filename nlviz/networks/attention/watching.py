@@ -66,7 +66,7 @@ class Watching(TorchFunctionMode):
         self.silenced = None if silenced is None else block_and_run(silenced)
         self.by_channel: Callable[[Tensor], bool] | None = None
         self.of_channels: set[int] = set()
-        self.landings = Landings({}, set(), {})
+        self.landings = Landings()
         self.path: list[str] = []
         self._tags: Beside[Tag] = Beside()
         self._joined = JoinedTags()
