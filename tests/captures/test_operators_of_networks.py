@@ -1,4 +1,4 @@
-"""Operators as networks have them: outlook attention, shared contexts, queries handed to windows."""
+"""Operators as networks have them: outlook attention, shared contexts, handed queries."""
 
 from __future__ import annotations
 
