@@ -256,13 +256,19 @@ def _account(
     misshapen: list[str] = []
     wrong: set[str] = set()
     matched = 0
+    parts = {part for others in reading.joined.values() for part in others}
     for key, tensor in checkpoint.tensors.items():
         target = reading.names.get(key)
-        if key in reading.dropped:
+        if key in parts:
+            matched += 1
+        elif key in reading.dropped:
             dropped[key] = reading.dropped[key]
         elif target is None or target not in own or target in state or target in wrong:
             unexpected.append(key)
         else:
+            if key in reading.joined:
+                others = (checkpoint.tensors[other] for other in reading.joined[key])
+                tensor = torch.cat([tensor, *others])
             change = reading.change.get(key)
             changed = tensor if change is None else change(tensor)
             fault = _fault(key, changed, own[target])

@@ -14,13 +14,20 @@ from typing import Any
 
 from nlviz.captures.model import About, Model
 from nlviz.captures.precision import half_precision
-from nlviz.errors import NlvizError, NoNonLocalBlocks, UnknownModel, did_you_mean
-from nlviz.families import adapter_of_any
+from nlviz.errors import (
+    NlvizError,
+    NoNonLocalBlocks,
+    UnknownModel,
+    UnreadableCheckpoint,
+    did_you_mean,
+)
+from nlviz.families import adapter_of_any, recognised
 from nlviz.families.reading.report import LoadReport
 from nlviz.progress import Listener, Progress
 from nlviz.zoo.cards import CARDS, ModelCard
 from nlviz.zoo.checkpoints import inspect_checkpoint, load_checkpoint
 from nlviz.zoo.devices import pick_device
+from nlviz.zoo.files import read_checkpoint
 from nlviz.zoo.labels import labels_named
 from nlviz.zoo.live_report import live_report
 from nlviz.zoo.positions import with_positions
@@ -315,14 +322,39 @@ class Timm(_InMemory):
 
 
 class Transformers(_InMemory):
-    """A network of the library transformers: a folder that it saved, or ``hf:`` and a name."""
+    """A network of the library transformers: a folder that it saved, or ``hf:`` and a name.
+
+    The configuration says all; where flags are given nevertheless, the weights are read as any
+    other file, in a layout that has them.
+    """
 
     def _load(self, asked: _Request) -> Model:
+        if (file := self._weights(asked)) is not None:
+            return file._load(asked)
         self._without_flags(_given({"family": asked.family, **asked.flags}))
         model = transformers_model(
             self.name, progress=asked.progress, needs_blocks=asked.needs_blocks
         )
         return self._finished(model, asked)
+
+    def _inspect(self, asked: _Request) -> LoadReport:
+        file = self._weights(asked)
+        return super()._inspect(asked) if file is None else file._inspect(asked)
+
+    def _examine(self, asked: _Request) -> tuple[LoadReport, Model | None]:
+        file = self._weights(asked)
+        return super()._examine(asked) if file is None else file._examine(asked)
+
+    def _weights(self, asked: _Request) -> WeightsFile | None:
+        """Return the weights as a file of their own, where flags ask for a layout that knows it."""
+        given = _given({"family": asked.family, **asked.flags})
+        if not set(given) - {"positions"} or not Path(self.name).exists():
+            return None
+        try:
+            known = recognised(read_checkpoint(Path(self.name)))
+        except UnreadableCheckpoint:
+            return None
+        return WeightsFile(self.name) if known else None
 
 
 class PythonFunction(_InMemory):

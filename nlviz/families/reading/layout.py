@@ -57,6 +57,8 @@ class Reading:
         names: key in the file -> key of the network.
         change: key in the file -> function of its tensor, where a tensor changes on its way.
         dropped: key in the file -> why it is not used.
+        joined: key in the file -> further keys whose tensors follow its own along their first axis,
+            as where the network has one layer for queries, keys and values.
         filled: key of the network -> (tensor, why), for what the file need not hold.
         blocks: the non-local blocks, in forward order.
         flags: by name; see ``Flag``.
@@ -76,6 +78,7 @@ class Reading:
     input_note: str
     change: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
+    joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     filled: Mapping[str, tuple[Tensor, str]] = field(default_factory=dict)
     labels: str = ""
     trained_for: str = "training unknown"

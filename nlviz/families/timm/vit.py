@@ -144,7 +144,7 @@ FAMILY = Family(
         networks="ViT, DeiT, DINO, DINOv2; as `timm/NAME` also DINOv3 and EVA",
         live="the attention of these transformers",
         recognised_by="`patch_embed`, `attn.qkv`; `VisionTransformer`, `Eva`",
-        not_told="number of heads, centring of pixels",
+        not_told="number of heads, centring of pixels, how positions are resized",
     ),
     blocks=TimmViTAdapter(),
     checkpoint=TimmViTLayout(),

@@ -9,6 +9,7 @@ from tests.families.writers import (
     alexhex7,
     caffe2,
     gluoncv,
+    hugging_face,
     lite_nl,
     mit_tsm,
     open_mmlab,
@@ -31,4 +32,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "alexhex7": alexhex7.written_to,
     "tea1528": tea1528.written_to,
     "timm-vit": timm_vit.written_to,
+    "transformers": hugging_face.written_to,
 }
