@@ -267,8 +267,7 @@ def _account(
             unexpected.append(key)
         else:
             if key in reading.joined:
-                others = (checkpoint.tensors[other] for other in reading.joined[key])
-                tensor = torch.cat([tensor, *others])
+                tensor = torch.cat([tensor, *(checkpoint.tensors[k] for k in reading.joined[key])])
             change = reading.change.get(key)
             changed = tensor if change is None else change(tensor)
             fault = _fault(key, changed, own[target])
