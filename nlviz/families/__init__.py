@@ -31,6 +31,7 @@ _FILES = (
     "tea1528",
     "timm.non_local",
     "timm.vit",
+    "timm.hugging_face",
     "tushar_n",
     "transformers",
     "timm.attention",

@@ -29,7 +29,6 @@ from nlviz.families.reading.picture_card import (
     read_processor,
 )
 from nlviz.families.reading.prepared import PICTURE
-from nlviz.families.timm.hugging_face import HuggingFaceViTLayout
 
 _PICTURES = ("pixel_values", "pixel_values_videos")
 # Their code takes pictures of any size without being asked to: positions are resampled or rotated,
@@ -283,15 +282,13 @@ FAMILY = Family(
     name="transformers",
     row=TableRow(
         source="https://github.com/huggingface/transformers",
-        networks="ViT, DeiT, DINOv2 from a file of weights without its `config.json`",
         live="the attention of TimeSformer, VideoMAE, ViViT, V-JEPA 2, ViT, DeiT, BEiT, DINOv2, "
         "DINOv3, Swin, CLIP, SigLIP, SAM, DETR; as a folder of `save_pretrained`, or `hf:NAME`",
-        recognised_by="`embeddings.patch_embeddings`, `attention.query`; `PreTrainedModel`",
+        recognised_by="`config.json`; `PreTrainedModel`",
         not_told="mean and deviation, where no processor was saved",
         parity="rows against `output_attentions=True`",
         health="without size and γ",
     ),
     blocks=TransformersAdapter(),
-    checkpoint=HuggingFaceViTLayout(),
     needs="transformers",
 )

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.errors import NlvizError, WeightsMismatch
+from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.input_spec import InputSpec
 from nlviz.families.reading.layout import Flag, Reading
@@ -250,3 +251,17 @@ class _WithEpsilon:
             if isinstance(module, nn.LayerNorm):
                 module.eps = self.epsilon
         return net
+
+
+FAMILY = Family(
+    name="timm-hugging-face",
+    row=TableRow(
+        source="https://github.com/huggingface/transformers",
+        networks="ViT, DeiT, DINOv2 from a file of weights alone, as networks of timm",
+        recognised_by="`embeddings.patch_embeddings`, `attention.attention.query`",
+        not_told="number of heads, mean and deviation (what lies beside it)",
+        parity="rows, logits against `output_attentions=True`",
+    ),
+    checkpoint=HuggingFaceViTLayout(),
+    needs="timm",
+)

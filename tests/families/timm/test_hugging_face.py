@@ -72,7 +72,7 @@ def test_rows_are_those_of_the_library(kind: str, tmp_path: Path) -> None:
     net = KINDS[kind]()
     path = alone(net, tmp_path)
     report = nlviz.inspect_weights(path)
-    assert (report.family, report.faults, report.complete) == ("transformers", "", True)
+    assert (report.family, report.faults, report.complete) == ("timm-hugging-face", "", True)
     sizes = [(SIDE, SIDE)] + ([(3, 7), (8, 4)] if "DINOv2" in kind else [])
     for rows, columns in sizes:
         model = nlviz.load_model(path, device="cpu", heads=HEADS)
@@ -128,7 +128,7 @@ def test_a_folder_with_a_flag_is_read_as_weights_and_without_one_by_the_library(
     assert [len(theirs), list(ours)] == [DEPTH, ["blocks.0", "blocks.1"]]
     for one, other in zip(theirs.values(), ours.values(), strict=True):
         torch.testing.assert_close(one.dense(), other.dense(), atol=1e-5, rtol=1e-3)
-    assert nlviz.inspect_weights(tmp_path, heads=HEADS).family == "transformers"
+    assert nlviz.inspect_weights(tmp_path, heads=HEADS).family == "timm-hugging-face"
 
 
 def test_flags_that_no_layout_knows_are_refused(tmp_path: Path) -> None:

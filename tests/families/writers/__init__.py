@@ -32,5 +32,5 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "alexhex7": alexhex7.written_to,
     "tea1528": tea1528.written_to,
     "timm-vit": timm_vit.written_to,
-    "transformers": hugging_face.written_to,
+    "timm-hugging-face": hugging_face.written_to,
 }
