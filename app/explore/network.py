@@ -55,8 +55,10 @@ def chosen(now: Choices) -> Network | None:
         path = now.weights.path()
     elif now.weights_path:
         path = Path(now.weights_path).expanduser()
-        if not (path.is_file() or nlviz.zoo.is_transformers(str(path))):
-            raise nlviz.NlvizError(f"there is no file {now.weights_path}")
+        if not path.exists():
+            raise nlviz.NlvizError(
+                f"there is no file and no folder {now.weights_path} on this machine"
+            )
     else:
         return None
     flags = nlviz.zoo.parsed_flags(now.flags.replace(",", " ").split())
@@ -118,7 +120,8 @@ def _draw_file(now: Choices) -> None:
         "weights_upload",
         emit=_keep,
         help="A checkpoint in any of the layouts that `nlviz models` and the README list; its kind "
-        "is told by its content. Nothing in it is run.",
+        "is told by its content. Nothing in it is run. A folder that save_pretrained of "
+        "transformers wrote goes by its path: configuration, labels and image processor are read.",
     )
     if now.weights is not None:
         st.caption(f"Open: **{plain(now.weights.name)}**, kept on this machine while the app runs.")

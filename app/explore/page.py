@@ -131,7 +131,11 @@ def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> nlviz.Model | None
     except (nlviz.errors.WeightsMismatch, nlviz.errors.NoNonLocalBlocks) as error:
         waiting.empty()
         show_error(error, page="Explore", cure=CURE)
-        network.report(cached.report(choice))
+        try:
+            found = cached.report(choice)
+        except type(error):  # there is nothing more to say of it
+            return None
+        network.report(found)
         return None
 
 

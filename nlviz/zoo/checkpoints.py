@@ -18,6 +18,7 @@ from nlviz.families.reading.report import UNKNOWN, LoadReport
 from nlviz.progress import Listener
 from nlviz.zoo.beside import accounted, without_training
 from nlviz.zoo.files import read_checkpoint
+from nlviz.zoo.transformers import why_no_transformers
 from nlviz.zoo.unknown_keys import find_blocks
 from nlviz.zoo.warnings import NEVER_SAVED, says_non_local, traps
 from nlviz.zoo.wrappings import Unwrapped, ways_to_read
@@ -66,7 +67,7 @@ def load_checkpoint(
     found = _found(checkpoint, family, part, overrides)
     if found is None:
         report = _unknown(checkpoint, part)
-        raise WeightsMismatch(f"{checkpoint.path.name} {_unknown_in_words(report)}; {_CURE}")
+        raise WeightsMismatch(_unknown_sentence(checkpoint.path, report))
     if isinstance(found, NlvizError):
         raise found
     report, net = found.report, found.net
@@ -347,6 +348,13 @@ def _unknown(checkpoint: Checkpoint, part: str | None) -> LoadReport:
     if not blocks and says_non_local(report.file):
         told.append(NEVER_SAVED.format(name=report.file))
     return replace(report, warnings=tuple(told))
+
+
+def _unknown_sentence(path: Path, report: LoadReport) -> str:
+    name = f"the folder {path.name}" if path.is_dir() else path.name
+    why = why_no_transformers(path)
+    told = f", and {why}" if why else ""
+    return f"{name} {_unknown_in_words(report)}{told}; {_CURE}"
 
 
 def _unknown_in_words(report: LoadReport) -> str:

@@ -68,6 +68,30 @@ def is_transformers(name: str) -> bool:
     return isinstance(found, dict) and isinstance(found.get("model_type"), str)
 
 
+def why_no_transformers(path: Path) -> str:
+    """Return why a folder, or a file of the usual name, is none of transformers, as a clause.
+
+    Empty where nothing speaks of that library.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     why_no_transformers(Path(folder))
+    'it has no config.json, which save_pretrained of transformers writes beside the weights'
+    """
+    folder = path if path.is_dir() else path.parent
+    if not path.is_dir() and not _WEIGHTS.fullmatch(path.name):
+        return ""
+    config = folder / _CONFIG
+    if not config.is_file():
+        where = "it has no" if path.is_dir() else "there is no"
+        return f"{where} {_CONFIG}, which save_pretrained of transformers writes beside the weights"
+    try:
+        _configuration(folder)
+    except NlvizError as error:
+        return f"its {_CONFIG} is none of transformers ({error})"
+    return ""
+
+
 def transformers_model(
     name: str, *, progress: Listener | None = None, needs_blocks: bool = True
 ) -> Model:
@@ -246,12 +270,12 @@ def _built(folder: Path, given: dict[str, Any], tensors: Mapping[str, Tensor]) -
     try:
         clean = _cleaned(given)
     except NlvizError as error:
-        raise NlvizError(f"{folder.name} is not loaded: {error}") from None
+        raise NlvizError(f"the folder {folder.name} is not loaded: {error}") from None
     layers = sum(_layers(clean))
     if layers > len(tensors):
         raise WeightsMismatch(
-            f"{folder.name} is not loaded: its {_CONFIG} speaks of {layers} layers, its weights "
-            f"are {len(tensors)} tensors"
+            f"the folder {folder.name} is not loaded: its {_CONFIG} speaks of {layers} layers, its "
+            f"weights are {len(tensors)} tensors"
         )
     try:
         config = kind.config_class.from_dict(clean)
@@ -259,13 +283,14 @@ def _built(folder: Path, given: dict[str, Any], tensors: Mapping[str, Tensor]) -
             needs = sum(p.numel() for p in kind(config).parameters())
     except Exception as error:  # whatever the library says of a configuration
         raise NlvizError(
-            f"{folder.name} is not loaded: its {_CONFIG} makes no {kind.__name__} ({_first(error)})"
+            f"the folder {folder.name} is not loaded: its {_CONFIG} makes no {kind.__name__} "
+            f"({_first(error)})"
         ) from error
     there = sum(t.numel() for t in tensors.values())
     if needs > _GROWTH * there + _FREE:
         raise WeightsMismatch(
-            f"{folder.name} is not loaded: {kind.__name__} needs {needs:,} parameters, its files "
-            f"hold {there:,}"
+            f"the folder {folder.name} is not loaded: {kind.__name__} needs {needs:,} parameters, "
+            f"its files hold {there:,}"
         )
     try:
         net, info = kind.from_pretrained(
@@ -277,14 +302,15 @@ def _built(folder: Path, given: dict[str, Any], tensors: Mapping[str, Tensor]) -
         )
     except Exception as error:  # whatever the library says of tensors
         raise WeightsMismatch(
-            f"{folder.name} does not hold the weights of {kind.__name__} ({_first(error)})"
+            f"the folder {folder.name} does not hold the weights of {kind.__name__} "
+            f"({_first(error)})"
         ) from error
     missing = sorted(n for n in info["missing_keys"] if "pooler.dense" not in n)
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise WeightsMismatch(
-            f"{folder.name} does not hold the weights of {kind.__name__}: {len(missing)} are "
-            f"missing ({shown})"
+            f"the folder {folder.name} does not hold the weights of {kind.__name__}, which its "
+            f"{_CONFIG} names: {len(missing)} are missing ({shown})"
         )
     return net
 
@@ -307,9 +333,9 @@ def _kind(folder: Path, given: Mapping[str, Any]) -> Any:
         return MODEL_MAPPING[CONFIG_MAPPING[given["model_type"]]]
     named = names[0] if names else given["model_type"]
     raise UnknownModel(
-        f"{folder.name} is a network {named[:80]!r}, which is none of the library transformers "
-        f"{transformers.__version__}; code of a repository is not run: build the network yourself "
-        "and take nlviz.capture(net, clip)"
+        f"the folder {folder.name} holds a network {named[:80]!r}, which is none of the library "
+        f"transformers {transformers.__version__}; code of a repository is not run: build the "
+        "network yourself and take nlviz.capture(net, clip)"
     )
 
 

@@ -161,7 +161,7 @@ def test_a_page_that_cannot_draw_offers_the_way_back(page: Page, app_url: str) -
     field = page.get_by_label("or the path of a file on this machine")
     field.fill("/nowhere/net.pth")
     field.press("Enter")
-    expect(page.get_by_text("There is no file /nowhere/net.pth")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("no file and no folder /nowhere/net.pth")).to_be_visible(timeout=LONG)
     assert page.get_by_role("combobox", name=re.compile("Device$")).count()
     page.get_by_role("button", name="Go back to coffee.jpg").click()
     expect(page.locator(".nlv-title")).to_contain_text("coffee.jpg", timeout=LONG)

@@ -173,3 +173,23 @@ def test_kernels_and_code_that_a_configuration_names_are_not_taken(tmp_path: Pat
     model = nlviz.load_model(folder, device="cpu")
     same(model.net, small("vit"))
     assert model.net.config._attn_implementation in ("sdpa", "eager")
+
+
+def test_a_folder_that_lacks_something_says_what(tmp_path: Path) -> None:
+    outer = tmp_path / "runs"
+    folder = saved(outer / "checkpoint-500", "vit")
+    with pytest.raises(UnreadableCheckpoint, match=r"in it checkpoint-500; name that folder"):
+        nlviz.load_model(str(outer))
+    config = (folder / "config.json").read_text("utf-8")
+    (folder / "config.json").write_text(config[:40])
+    with pytest.raises(WeightsMismatch, match=r"folder checkpoint-500 .*its config\.json is none"):
+        nlviz.load_model(str(folder))
+    (folder / "config.json").unlink()
+    with pytest.raises(WeightsMismatch, match=r"and it has no config\.json, which save_pretrained"):
+        nlviz.load_model(str(folder))
+    with pytest.raises(WeightsMismatch, match=r"and there is no config\.json, which save_pret"):
+        nlviz.load_model(str(folder / "model.safetensors"))
+    (folder / "config.json").write_text(config)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UnreadableCheckpoint, match="holds no weights"):
+        nlviz.load_model(str(folder))

@@ -62,6 +62,12 @@ def parts_of(path: Path) -> list[Path]:
     for ending, told in _FOREIGN:
         if any(name.endswith(ending) for name in names):
             raise UnreadableCheckpoint(f"the folder {path.name} holds {told}")
+    inside = sorted(p.name for p in path.iterdir() if (p / "config.json").is_file())
+    if inside:
+        raise UnreadableCheckpoint(
+            f"the folder {path.name} holds no weights itself, but in it "
+            f"{', '.join(inside[:5])}{', ...' * (len(inside) > 5)}; name that folder"
+        )
     shown = ", ".join(names[:5]) or "no file"
     raise UnreadableCheckpoint(
         f"the folder {path.name} holds no weights ({shown}); name a folder with a safetensors or "
