@@ -65,8 +65,8 @@ def checked_input(net: nn.Module, prepared: Prepared, *, own: bool) -> Iterator[
             yield
     except (NlvizError, torch.OutOfMemoryError):
         raise
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        if is_out_of_memory(error) or of_types(error) or not _OF_SHAPE.search(str(error)):
+    except (RuntimeError, ValueError, TypeError, LookupError, AssertionError) as error:
+        if is_out_of_memory(error) or of_types(error) or not _of_shape(error):
             raise
         first = (str(error).strip().splitlines() or [""])[0][:300]
         raise NlvizError(
@@ -74,6 +74,17 @@ def checked_input(net: nn.Module, prepared: Prepared, *, own: bool) -> Iterator[
             f"raised {type(error).__name__}: {first}; say what it takes with input_spec= (layout, "
             "channels, size), or make it with prepare="
         ) from error
+
+
+def _of_shape(error: Exception) -> bool:
+    """Check whether an error may be about the shape of an input.
+
+    >>> _of_shape(KeyError(4)), _of_shape(KeyError("weights"))  # einops knows recipes by their axes
+    (True, False)
+    """
+    if isinstance(error, KeyError):
+        return bool(error.args) and isinstance(error.args[0], int)
+    return bool(_OF_SHAPE.search(str(error)))
 
 
 def _channels(n: int) -> str:

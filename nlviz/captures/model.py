@@ -24,7 +24,7 @@ from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
 from nlviz.captures.passes import Pass, Runner
 from nlviz.captures.precision import full
-from nlviz.captures.running import held, input_type, told
+from nlviz.captures.running import held, told
 from nlviz.captures.time_covered import coverage, lengthened
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
@@ -34,6 +34,7 @@ from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.reading.report import LoadReport
 from nlviz.networks.as_written import as_written, name_as_written
 from nlviz.networks.calls import Calls, block_and_run
+from nlviz.networks.first_layer import input_type
 from nlviz.networks.hooks import recorded
 from nlviz.networks.memory import (
     SURELY,

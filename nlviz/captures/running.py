@@ -50,21 +50,6 @@ def _locks_of(modules: list[nn.Module]) -> list[threading.RLock]:
         return [lock for _, lock in sorted((_LOCKS[m] for m in modules), key=lambda e: e[0])]
 
 
-def input_type(net: nn.Module) -> torch.dtype:
-    """Return the type that a network's input must have: that of the first weights it meets.
-
-    >>> input_type(nn.Conv2d(3, 4, 1).double()), input_type(nn.ReLU())
-    (torch.float64, torch.float32)
-    """
-    found = None
-    for parameter in net.parameters():
-        if parameter.is_floating_point():
-            if parameter.dim() > 1:
-                return parameter.dtype
-            found = found or parameter.dtype
-    return found or torch.float32
-
-
 @contextmanager
 def told(net: nn.Module, where: str, clip_shape: tuple[int, int, int]) -> Iterator[None]:
     """Turn what devices and types of numbers complain about into sentences.

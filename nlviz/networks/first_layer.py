@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -20,6 +21,21 @@ def first_channels(net: nn.Module) -> int | None:
     """
     first = next((m for m in net.modules() if isinstance(m, Convolution)), None)
     return None if first is None else first.in_channels
+
+
+def input_type(net: nn.Module) -> torch.dtype:
+    """Return the type that a network's input must have: that of the first weights it meets.
+
+    >>> input_type(nn.Conv2d(3, 4, 1).double()), input_type(nn.ReLU())
+    (torch.float64, torch.float32)
+    """
+    found = None
+    for parameter in net.parameters():
+        if parameter.is_floating_point():
+            if parameter.dim() > 1:
+                return parameter.dtype
+            found = found or parameter.dtype
+    return found or torch.float32
 
 
 @contextmanager

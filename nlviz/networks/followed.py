@@ -10,13 +10,17 @@ the walk with ``NotFollowed``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from nlviz.networks.as_it_was import as_it_was
+from nlviz.networks.first_layer import input_type
 from nlviz.networks.followed_axes import AXIS_RULES, alike, on_meta, one_row, thin
 
 Rule = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
@@ -64,6 +68,35 @@ _MASKS = frozenset(
 )
 
 
+_SAID: ContextVar[torch.dtype | None] = ContextVar("dtype of positions", default=None)
+
+
+@contextmanager
+def said_to_be(dtype: torch.dtype) -> Iterator[None]:
+    """Let positions say that they are of another type of number inside the ``with`` block.
+
+    They are doubles whatever the network computes in; what it makes in the type of its input, an
+    embedding of the time step for instance, must still fit its weights.
+
+    >>> x = torch.zeros(3, dtype=torch.float64).as_subclass(Placed)
+    >>> with said_to_be(torch.float16):
+    ...     x.dtype, x.as_subclass(Tensor).dtype
+    (torch.float16, torch.float64)
+    """
+    token = _SAID.set(dtype)
+    try:
+        yield
+    finally:
+        _SAID.reset(token)
+
+
+@contextmanager
+def on_positions(net: nn.Module) -> Iterator[None]:
+    """Run a network on positions inside the ``with`` block; it is left as it was."""
+    with torch.no_grad(), as_it_was(net, numbers=True), said_to_be(input_type(net)):
+        yield
+
+
 class NotFollowed(Exception):
     """An operation whose effect on positions is not known."""
 
@@ -97,6 +130,10 @@ class Placed(Tensor):
             target = args[0]
         if bare in ("to", "type_as") and not isinstance(args[0], Placed):
             return args[0]  # numbers in the type of positions stay numbers
+        if name == "__get__" and getattr(func, "__self__", None) is Tensor.dtype:
+            said = _SAID.get()
+            if said is not None:
+                return said
         with torch._C.DisableTorchFunctionSubclass():
             rule = _RULES.get(bare)
             if rule is None:

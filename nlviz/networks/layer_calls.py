@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from nlviz.networks.as_it_was import as_it_was
 from nlviz.networks.calls import arguments, in_backward
-from nlviz.networks.followed import NotFollowed, Placed
+from nlviz.networks.followed import NotFollowed, Placed, on_positions
 from nlviz.networks.followed_axes import SameInAllPasses, alike, thin
 from nlviz.networks.places import Array
 from nlviz.networks.where_cells_lie import all_apart, ramps
@@ -96,8 +94,7 @@ def places_of(
 
     def run(ramp: Tensor) -> list[Tensor]:
         with (
-            torch.no_grad(),
-            as_it_was(net, numbers=True),
+            on_positions(net),
             asked.one_pass(),
             kept_of(layer, side, pick) as found,
         ):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from nlviz.affinity.grid import Axis
 from nlviz.networks.as_it_was import as_it_was
 from nlviz.networks.calls import Call, Calls, arguments
-from nlviz.networks.followed import NotFollowed, Placed
+from nlviz.networks.followed import NotFollowed, Placed, on_positions
 from nlviz.networks.followed_axes import SameInAllPasses
 from nlviz.networks.hooks import recorded
 from nlviz.networks.places import Array, Cells, Places
@@ -60,8 +60,7 @@ class Walk:
 
         def run(ramp: Tensor) -> Calls:
             with (
-                torch.no_grad(),
-                as_it_was(net, numbers=True),
+                on_positions(net),
                 asked.one_pass(),
                 recorded(net, modules) as calls,
                 entered(modules) as last,

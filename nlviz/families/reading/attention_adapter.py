@@ -8,6 +8,7 @@ tokens are found by running it on positions.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import types
 from collections.abc import Hashable, Iterator, Mapping
@@ -32,6 +33,8 @@ _PRODUCTS = frozenset(
     "flex_attention".split()
 )
 
+_TENSOR_PRODUCTS = frozenset("einsum matmul bmm baddbmm".split())
+
 
 class AttentionAdapter(Adapter[nn.Module]):
     """Reads every attention product of a network; families of networks say how it takes a clip.
@@ -49,13 +52,13 @@ class AttentionAdapter(Adapter[nn.Module]):
 
         Which of them do, and whether others do, a forward pass shows.
         """
-        found = {n or "network": m for n, m in net.named_modules() if _may_attend(type(m))}
+        found = {n or "network": m for n, m in net.named_modules() if _may_attend(m)}
+        if not found:
+            found = _around_a_softmax(net)
         return {
             name: module
             for name, module in found.items()
-            if not any(
-                other is not module and _may_attend(type(other)) for other in module.modules()
-            )
+            if not any(other is not module and _may_attend(other) for other in module.modules())
         }
 
     def block_names(self, net: nn.Module) -> dict[str, str]:
@@ -141,7 +144,42 @@ def aspect_note(prepared: Prepared) -> str:
     )
 
 
-def _may_attend(kind: type[nn.Module]) -> bool:
+def _around_a_softmax(net: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules that multiply tensors and hold a softmax, inside containers too."""
+    modules = dict(net.named_modules())
+    found = {}
+    for name, module in modules.items():
+        if not isinstance(module, nn.Softmax):
+            continue
+        parts = name.split(".")
+        above = (".".join(parts[:n]) for n in range(len(parts) - 1, -1, -1))
+        for owner in (o for o in above if not type(modules[o]).__module__.startswith("torch.nn.")):
+            if _multiplies(type(modules[owner])):
+                found[owner or "network"] = modules[owner]
+            break
+    return found
+
+
+def _multiplies(kind: type[nn.Module]) -> bool:
+    """Check whether the code of a module multiplies tensors.
+
+    >>> class Written(nn.Module):
+    ...     def forward(self, x):
+    ...         return x @ x.mT
+    >>> _multiplies(Written), _multiplies(nn.Linear)
+    (True, False)
+    """
+    code = getattr(kind.forward, "__code__", None)
+    if code is None:
+        return False
+    written = any("@" in step.argrepr for step in dis.get_instructions(code))
+    return written or not _TENSOR_PRODUCTS.isdisjoint(_called(kind.forward, kind))
+
+
+def _may_attend(module: nn.Module) -> bool:
+    kind = type(module)
+    if any(isinstance(child, nn.Softmax) for child in module._modules.values()):
+        return not kind.__module__.startswith("torch.nn.")
     return _attends_by_its_code(cast(Hashable, kind))
 
 

@@ -290,12 +290,18 @@ def names_of(side: Side, given: Sequence[str]) -> tuple[str, ...]:
     names = [""] * side.prefix
     for cells in side.cell:
         own = cells[cells < side.prefix]
-        padding = np.isin(own, list(side.padding))
-        for i, cell in enumerate(own[~padding]):
+        padding, means = (np.isin(own, list(kind)) for kind in (side.padding, side.means))
+        for cell in own[means]:
+            names[cell] = "mean"
+        for i, cell in enumerate(own[~padding & ~means]):
             if side.names is not None:
                 names[cell] = side.names[cell] or f"token.{i}"
             else:
                 names[cell] = given[i] if i < len(given) else f"token.{i}"
+        of_group = [names[cell] for cell in own]
+        for name in {n for n in of_group if of_group.count(n) > 1}:  # one parameter, many tokens
+            for i, cell in enumerate(c for c in own if names[c] == name):
+                names[cell] = f"{name}.{i}"
         for i, cell in enumerate(own[padding]):
             names[cell] = f"padding.{i}"
     return tuple(names)

@@ -45,6 +45,7 @@ class Side:
         stand_in: where no token has a place, the token that is shown in the place of each cell: one
             for the whole picture, or one for each frame.
         time: where such frames lie, or None.
+        means: those of the tokens without a place that are the mean of all others.
         names: of the tokens without a place, empty for those of no known parameter; None where
             that was not asked for.
     """
@@ -56,6 +57,7 @@ class Side:
     padding: frozenset[int] = frozenset()
     stand_in: tuple[int, ...] = (0,)
     time: Axis | None = None
+    means: frozenset[int] = frozenset()
     names: tuple[str, ...] | None = None
 
     @property
@@ -236,14 +238,16 @@ def _with_padding(side: Side, at: Array) -> Side:
 
 def _with_names(side: Side, tokens: TokenPlaces, first: Whole) -> Side:
     """Return a side with its tokens without a place called as what they come from."""
-    if tokens.names is None:
-        return side
     names = [""] * side.prefix
+    means = set()
     for cells, entry in zip(side.cell, first, strict=True):
         for token, cell in enumerate(cells):
-            if cell < side.prefix:
+            if cell < side.prefix and tokens.names is not None:
                 names[cell] = tokens.names[entry][token]
-    return replace(side, names=tuple(names))
+            if cell < side.prefix and tokens.means is not None and tokens.means[entry, token]:
+                means.add(int(cell))
+    found = replace(side, means=frozenset(means))
+    return found if tokens.names is None else replace(found, names=tuple(names))
 
 
 def inside(at: Array, size: tuple[int, int, int]) -> Array:

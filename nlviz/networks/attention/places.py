@@ -14,20 +14,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 
-from nlviz.networks.as_it_was import as_it_was
 from nlviz.networks.attention.landing import Landed, Landings, Way, landed
 from nlviz.networks.attention.landing import Seen as Met
 from nlviz.networks.attention.token_names import (
     TokenParameter,
+    marked_parameters,
     marks_in,
     named_by_marks,
-    token_parameters,
 )
 from nlviz.networks.attention.watch import Seen, watched
-from nlviz.networks.followed import NotFollowed, Placed
+from nlviz.networks.followed import NotFollowed, Placed, on_positions
 from nlviz.networks.followed_axes import SameInAllPasses, alike, thin
 from nlviz.networks.places import Array
 from nlviz.networks.where_cells_lie import all_apart, ramps
@@ -41,6 +39,7 @@ class TokenPlaces:
 
     Attributes:
         at: (entries, tokens, 3) frame, row and column of the input; NaN for what has no place.
+        means: (entries, tokens) which are the mean of all others, and so have no place.
         names: (entries, tokens) of what has no place, as parameters are called; empty for others.
             None where that was not asked for.
         spread: pixels over which a token is a mean, at most.
@@ -50,6 +49,7 @@ class TokenPlaces:
     at: Array
     spread: float = 0.0
     of_channels: bool = False
+    means: npt.NDArray[np.bool_] | None = None
     names: tuple[tuple[str, ...], ...] | None = None
 
 
@@ -109,8 +109,7 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     def one_pass(picture: Tensor, *, first: bool = False) -> dict[int, tuple[Tensor, ...]]:
         nonlocal seen, landings
         with (
-            torch.no_grad(),
-            as_it_was(net, numbers=True),
+            on_positions(net),
             asked.one_pass(),
             watched(net, positions=True) as watch,
         ):
@@ -146,7 +145,7 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
         return _placed(each, number in of_channels)
 
     pairs = {n: (part(n, 0), part(n, 1)) for n in numbers}
-    tokens = token_parameters(net)
+    tokens = marked_parameters(net)
     if _ambiguous(tokens, pairs.values()):
         nothing = (ramp_of["mass"].as_subclass(Tensor) * 0).as_subclass(Placed)
         with marks_in(tokens, nothing.dtype, alike=True):
@@ -182,10 +181,8 @@ def _ambiguous(
 ) -> bool:
     """Check whether it is open which token without a place is which."""
     names = sum(len(token.names) for token in tokens)
-    if names == 1:
-        counts = (np.isnan(side.at[..., 0]).sum(1) for pair in pairs for side in pair)
-        return any(bool((count > 1).any()) for count in counts)
-    return names > 1
+    counts = (np.isnan(side.at[..., 0]).sum(1) for pair in pairs for side in pair)
+    return names > 0 and any(bool((count > (names == 1)).any()) for count in counts)
 
 
 def _named(
@@ -221,13 +218,39 @@ def _placed(found: Mapping[str, Tensor], of_channels: bool) -> TokenPlaces:
         there = np.where(np.abs(mass) > 1e-9, 1.0, np.nan) / mass
         t, y, x, yy, xx = (_mean(kept[name]) * there for name in ("t", "y", "x", "yy", "xx"))
     spread = np.sqrt(np.clip(yy - y * y, 0, None) + np.clip(xx - x * x, 0, None))
-    at = np.stack([t, y, x], -1)
-    finite = spread[~np.isnan(spread)]
-    return TokenPlaces(
-        at.reshape(count, shape[-2], 3),
-        float(finite.max()) if finite.size else 0.0,
-        of_channels,
+    at = np.stack([t, y, x], -1).reshape(count, shape[-2], 3)
+    means = _means(
+        np.concatenate([at, yy.reshape(*at.shape[:2], 1), xx.reshape(*at.shape[:2], 1)], -1)
     )
+    at[means] = np.nan
+    finite = spread.reshape(means.shape)[~means]
+    finite = finite[~np.isnan(finite)]
+    return TokenPlaces(at, float(finite.max()) if finite.size else 0.0, of_channels, means)
+
+
+def _means(moments: Array) -> npt.NDArray[np.bool_]:
+    """Return which tokens are the mean of all others, (entries, tokens).
+
+    Only a mean over the whole has the second moments of the whole, too: a token in the middle does
+    not, and one in padding, whose moments are continued lines, varies less than the others lie
+    apart.
+
+    Args:
+        moments: (entries, tokens, 5) first and second moments; NaN where a token has no place.
+    """
+    placed = np.array(~np.isnan(moments).any(-1))
+    count = placed.sum(1)[:, None]
+    known = np.where(placed[..., None], moments, 0.0)
+
+    def of_others(x: Array) -> Array:
+        return (x.sum(1, keepdims=True) - x) / np.maximum(count - 1, 1)[..., None]
+
+    others = of_others(known)
+    near = np.abs(known - others).max(-1) < 1e-5 * (1 + np.abs(others).max(-1))
+    apart = (of_others(known[..., 1:3] ** 2) - others[..., 1:3] ** 2).sum(-1)
+    own = (known[..., 3:] - known[..., 1:3] ** 2).sum(-1)
+    found = near & placed & (count > 3) & (apart > 1e-3) & (own > 0.99 * apart)
+    return np.array(found & (found.sum(1, keepdims=True) == 1))
 
 
 def _mean(x: Tensor) -> Array:

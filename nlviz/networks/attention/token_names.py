@@ -7,6 +7,7 @@ behind whatever else, the network puts it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ _TOKENS = (
     ("registers", ("reg_token", "register_tokens", "registers", "reg_tokens", "storage_tokens")),
 )
 _SPELLINGS = frozenset(spelling for _, spellings in _TOKENS for spelling in spellings)
+_LIKE_TOKENS = re.compile(r"token|cls|prompt|quer(y|ies)|latent|memor|regist|probe")
+_NO_TOKENS = re.compile(r"mask|pos(_|ition|$)|weight|bias|scale|gamma|norm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,32 @@ class TokenParameter:
     module: nn.Module
     attribute: str
     names: tuple[str, ...]
+
+
+def marked_parameters(net: nn.Module) -> tuple[TokenParameter, ...]:
+    """Return ``token_parameters``, and behind them whatever else is called like tokens.
+
+    >>> net = nn.Module()
+    >>> net.cls_token, net.prompts = (nn.Parameter(torch.zeros(1, n, 6)) for n in (1, 2))
+    >>> [token.names for token in marked_parameters(net)]
+    [('cls',), ('prompts.0', 'prompts.1')]
+    """
+    found = list(token_parameters(net))
+    known = {(id(token.module), token.attribute) for token in found}
+    taken = {name for token in found for name in token.names}
+    for module in net.modules():
+        for attribute, parameter in module._parameters.items():
+            named = attribute.lower()
+            if parameter is None or (id(module), attribute) in known or parameter.dim() > 3:
+                continue
+            if not _LIKE_TOKENS.search(named) or _NO_TOKENS.search(named):
+                continue
+            count = int(parameter.shape[-2]) if parameter.dim() > 1 else 1
+            names = tuple(f"{attribute}.{i}" for i in range(count)) if count > 1 else (attribute,)
+            if taken.isdisjoint(names):
+                taken.update(names)
+                found.append(TokenParameter(module, attribute, names))
+    return tuple(found)
 
 
 def token_parameters(net: nn.Module) -> tuple[TokenParameter, ...]:
