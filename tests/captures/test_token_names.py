@@ -74,6 +74,81 @@ def test_the_row_of_a_token_is_its_own() -> None:
     torch.testing.assert_close(torch.from_numpy(ours).flatten(), rows[1, 5, 6:])
 
 
+class Pooled(nn.Module):
+    """Attention that pools as CLIP's residual networks do: the mean of all, and all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, WIDTH, 8, 8)
+        self.attend = nn.MultiheadAttention(WIDTH, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).mT
+        x = torch.cat([x.mean(1, keepdim=True), x], 1)
+        pooled: Tensor = self.attend(x, x, x)[0][:, 0]
+        return pooled
+
+
+def test_the_mean_of_all_patches_is_a_token_without_a_place() -> None:
+    torch.manual_seed(4)
+    net, clip = Pooled().eval(), noise_clip(1, 24, 40)
+    x = nlviz.Model(net, input_spec=SPEC).prepared(clip).tensor
+    patches = net.patches(x).flatten(2).mT
+    tokens = torch.cat([patches.mean(1, keepdim=True), patches], 1)
+    rows = net.attend(*[tokens] * 3, average_attn_weights=False)[1][0]
+    found = nlviz.capture(net, clip, input_spec=SPEC).affinities["attend"]
+    assert found.token_names == ("mean",)
+    torch.testing.assert_close(found.dense(), rows[:, 1:])
+    ours = torch.from_numpy(found.map(token="mean", head=2).weights).flatten()
+    torch.testing.assert_close(ours, rows[2, 0, 1:])
+
+
+class Jumbo(nn.Module):
+    """One parameter that is three tokens, and a layer whose softmax is a module in a container."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, WIDTH, 8, 8)
+        self.wide_token = nn.Parameter(torch.randn(1, 1, 3 * WIDTH))
+        self.attend = nn.Sequential(nn.Softmax(-1), nn.Dropout(0.3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).mT
+        wide = self.wide_token.unflatten(-1, (3, WIDTH)).flatten(1, 2)
+        x = torch.cat([wide.expand(len(x), -1, -1), x], 1)
+        return self.attend(x @ x.mT) @ x
+
+
+def test_tokens_of_one_parameter_are_numbered() -> None:
+    torch.manual_seed(5)
+    found = nlviz.capture(Jumbo().eval(), noise_clip(1, 24, 40), input_spec=SPEC).affinities
+    names = next(iter(found.values())).token_names
+    assert names == ("wide_token.0", "wide_token.1", "wide_token.2")
+
+
+class Timed(nn.Module):
+    """A network that makes an embedding in the type of what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.embed = nn.Conv2d(3, WIDTH, 8, 8), nn.Linear(4, WIDTH)
+        self.attend = nn.MultiheadAttention(WIDTH, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).mT
+        x = x + self.embed(torch.arange(4, dtype=x.dtype, device=x.device).sin())
+        found: Tensor = self.attend(x, x, x)[0]
+        return found
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16])
+def test_positions_pass_for_numbers_of_the_networks_own_type(kind: torch.dtype) -> None:
+    torch.manual_seed(6)
+    net = Timed().eval().to(kind)
+    found = nlviz.capture(net, noise_clip(1, 24, 40), input_spec=SPEC).affinities["attend"]
+    assert found.queries.shape == (1, 3, 5)
+
+
 class Shuffled(nn.Module):
     """Attention over patches that are put into another order in every pass."""
 

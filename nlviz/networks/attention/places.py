@@ -243,7 +243,9 @@ def _means(moments: Array) -> npt.NDArray[np.bool_]:
     known = np.where(placed[..., None], moments, 0.0)
 
     def of_others(x: Array) -> Array:
-        return (x.sum(1, keepdims=True) - x) / np.maximum(count - 1, 1)[..., None]
+        rest = x.sum(1, keepdims=True) - x
+        mean: Array = rest / np.maximum(count - 1, 1)[..., None]
+        return mean
 
     others = of_others(known)
     near = np.abs(known - others).max(-1) < 1e-5 * (1 + np.abs(others).max(-1))
