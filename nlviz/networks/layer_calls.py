@@ -30,6 +30,7 @@ def kept_of(layer: nn.Module, side: Side, pick: Pick) -> Iterator[list[Tensor]]:
         pick: takes the tensor out of the arguments, a tuple in the order of ``forward``, or out of
             what is returned.
 
+    >>> import torch
     >>> layer = nn.Linear(3, 5)
     >>> with torch.no_grad(), kept_of(layer, "input", lambda given: given[0]) as found:
     ...     _ = layer(torch.zeros(2, 3))
@@ -83,6 +84,7 @@ def places_of(
     Raises:
         NotFollowed: when an operation's effect on positions is not known.
 
+    >>> import torch
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 4, stride=4), nn.ReLU())
     >>> found = places_of(net, net, torch.zeros(2, 3, 20, 28), net[0], "output", lambda x: x,
     ...                   calls=1)

@@ -46,7 +46,7 @@ class Tokens(nn.Module):
 NAMES = {
     "c": ("cls",),
     "r": ("registers.0", "registers.1"),
-    "p": ("token", "token", "token"),
+    "p": ("prompts.0", "prompts.1", "prompts.2"),
     "x": (),
 }
 
@@ -59,7 +59,7 @@ def test_tokens_are_called_as_their_parameters_in_whatever_order(order: str) -> 
     wanted = [name for kind in order for name in NAMES[kind]]
     for affinity in found.values():
         each = affinity.token_names[: len(wanted)]
-        assert [n.partition(".")[0] if n.startswith("token") else n for n in each] == wanted
+        assert list(each) == wanted
         assert affinity.token_names == each * 2  # those of the second frame behind the first's
 
 

@@ -85,6 +85,7 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     Raises:
         NotFollowed: when an operation's effect on positions is not known before any product.
 
+    >>> import torch
     >>> class Net(nn.Module):
     ...     def __init__(self):
     ...         super().__init__()
