@@ -93,7 +93,8 @@ class PartMass(NamedTuple):
     """What one of the rows of a cross gives.
 
     Attributes:
-        name: what it is along: ``temporal``, ``spatial``, ``row``, ``column``, or the block's name.
+        name: what it runs along: ``temporal``, ``spatial``, ``row``, ``column``, ``window``, ``far
+            cells``, or the block's name.
         on_grid: mass on keys that have a place.
         off_grid: mass on tokens without one; both sum to 1.
         own: of it the mass on the query's own cell, which shows that of all rows together.
@@ -393,7 +394,7 @@ def same_places(a: TokenGrid, b: TokenGrid) -> bool:
 
 
 def along(affinity: Affinity) -> str:
-    """Return along what rows run: ``temporal``, ``spatial``, ``row``, ``column``, or the name.
+    """Return along what rows run, in a word or two; where no word fits, the name.
 
     >>> from nlviz.affinity.embedded import EmbeddedAffinity
     >>> from nlviz.affinity.support import FrameGroups
@@ -406,8 +407,11 @@ def along(affinity: Affinity) -> str:
     mask = affinity.support.mask(affinity.queries, affinity.keys, torch.tensor([index]))
     if mask is None:
         return affinity.name
-    varies = mask.reshape(affinity.keys.shape).nonzero()
-    axes = "".join(a for a, of in zip("tyx", varies.T, strict=True) if bool((of != of[0]).any()))
+    at = mask.reshape(affinity.keys.shape).nonzero()
+    axes = "".join(a for a, of in zip("tyx", at.T, strict=True) if bool((of != of[0]).any()))
+    if axes == "yx" and len(at) < affinity.keys.size // affinity.keys.shape[0]:
+        gaps = [int(torch.sort(of).values.diff().max()) for of in at.T[1:]]
+        return "window" if max(gaps) == 1 else "far cells"
     return _ALONG.get(axes, affinity.name)
 
 

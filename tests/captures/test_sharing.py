@@ -135,6 +135,16 @@ def coarse_keys_beside(block: SelfAttention, x: Tensor) -> Tensor:
     return y + torch.einsum("nhtyxz,hzd->nhtyxd", rest, coarse[1])
 
 
+def values_beside_each_other(block: SelfAttention, x: Tensor) -> Tensor:
+    """Two tokens without a place before the keys and before the values: one product for both."""
+    q, k, v = (block.of(n, x).flatten(2, 4) for n in (0, 1, 3))
+    far_k, far_v = (
+        block.layers[n](block.tokens).unflatten(-1, (HEADS, D)).transpose(1, 2) for n in (1, 3)
+    )
+    weights = torch.cat([q @ far_k.mT, q @ k.mT], -1).softmax(-1)
+    return (weights @ torch.cat([far_v, v], 2)).unflatten(2, (T, H, W))
+
+
 def captured(attend: Attend) -> tuple[Net, nlviz.Capture, Tensor]:
     torch.manual_seed(0)
     net = Net(attend).eval()
@@ -181,7 +191,7 @@ def test_time_and_space_with_a_q_and_a_k_of_their_own() -> None:
     both = both.softmax(-1)
     assert (affinity.dense() - both[..., :N] - both[..., N:]).abs().max() < 1e-5
     assert affinity.distributes
-    assert "2 products with q, k or terms of their own" in affinity.note
+    assert "2 products share its softmax" in affinity.note
 
 
 def softmax_all(logits: Tensor, reach: Tensor) -> Tensor:
@@ -200,17 +210,31 @@ def test_places_beside_tokens_that_have_none() -> None:
     assert (affinity.dense() - logits.softmax(-1)).abs().max() < 1e-5
 
 
+def test_values_put_side_by_side_as_their_weights_are() -> None:
+    net, capture, x = captured(values_beside_each_other)
+    (affinity,) = capture.affinities.values()
+    tokens = net.block.layers[1](net.block.tokens).double().unflatten(-1, (HEADS, D))[0]
+    q = net.block.of(0, x).double().flatten(2, 4)[0]
+    far = torch.einsum("hqd,khd->hqk", q, tokens)
+    wanted = torch.cat([far, products(net.block, x, 0, 1)], -1).softmax(-1)
+    assert isinstance(affinity, nlviz.EmbeddedAffinity)
+    assert (affinity.keys.prefix, affinity.support.kind) == (2, "all")
+    assert (affinity.dense() - wanted).abs().max() < 1e-5
+    assert affinity.map(frame=1, y=8, x=8).off_grid > 0
+
+
 def test_what_is_added_to_one_part_alone() -> None:
     net, capture, x = captured(with_a_table)
     (affinity,) = capture.affinities.values()
     logits = products(net.block, x, 0, 1)
+    assert "keys that several of them reach count in each" in affinity.note
     near = (torch.arange(W) - torch.arange(W)[:, None]).clamp(-3, 3) + 3
     added = TABLE.double()[:, near].repeat(1, T * H, T * H)
     column, row = same(0) & same(2), same(0) & same(1)
     parts = softmax_all(logits, column), softmax_all(logits + added, row)
     both = torch.cat(parts, -1).softmax(-1)  # the query itself has two logits
     assert (affinity.dense() - both[..., :N] - both[..., N:]).abs().max() < 1e-5
-    assert affinity.support == Lines(("y", "x")) or affinity.support.kind == "key_sets"
+    assert affinity.support == Lines(("y", "x"))
 
 
 def test_a_sink_beside_them_leaves_rows_that_sum_to_less() -> None:

@@ -95,11 +95,12 @@ def joined_affinity(
         before += layout.keys.prefix
     names = names_of(layouts[0].queries, token_names)
     cells = torch.cat([p.cells.masked_fill(~p.reached, -1) for p in parts], 1)
+    once = _once(cells)
     common: dict[str, Any] = {
         "name": name,
         "queries": queries,
         "keys": keys,
-        "support": _support(cells, queries, keys),
+        "support": _support(once, queries, keys),
         "clip_shape": prepared.clip_shape,
         "prefix_name": prefix_name,
         "token_names": names,
@@ -117,17 +118,26 @@ def joined_affinity(
     assert share is not None
     if share.complete and not stored.distributes:
         raise NoLayout("the rows of its parts do not sum to 1 together")
-    found = _embedded(parts, stored)
+    twice = bool((once != cells).any())
+    found = None if twice else _embedded(parts, stored)
     if found is not None:
         return found
     half = ", in half precision" if weights.dtype == torch.float16 else ""
-    note = (
-        f"Its weights are kept as the network computed them{half}: {len(parts)} products with q, k "
-        "or terms of their own share its softmax."
-    )
+    why = "with q, k or terms of their own share its softmax"
+    if twice:
+        why = "share its softmax, and keys that several of them reach count in each"
+    note = f"Its weights are kept as the network computed them{half}: {len(parts)} products {why}."
     if not stored.distributes:
         note += " More logits than those of keys took part, so rows sum to less than 1."
     return replace(stored, note=note)
+
+
+def _once(cells: Tensor) -> Tensor:
+    """Return the keys of each query with those that come again left out, as -1."""
+    ordered, at = cells.sort(dim=1, stable=True)
+    again = torch.zeros_like(cells, dtype=torch.bool)
+    again[:, 1:] = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    return cells.masked_fill(torch.zeros_like(again).scatter_(1, at, again), -1)
 
 
 def _grids(layouts: Sequence[TokenLayout], prepared: Prepared) -> tuple[TokenGrid, TokenGrid]:

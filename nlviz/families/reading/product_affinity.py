@@ -122,7 +122,7 @@ def _placeless(product: AttentionProduct, layout: TokenLayout, names: Sequence[s
     if product.number < 0:
         rows = "the row is the same" if one else "the row is that of the frame"
         return (
-            f"Its weights come from no queries, they are one softmax over all places, a global "
+            f"Its weights are one softmax over all places and the same for every query, a global "
             f"context: {where}, {rows}."
         )
     first = names_of(layout.queries, names)[layout.queries.stand_in[0]]

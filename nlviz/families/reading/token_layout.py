@@ -143,7 +143,8 @@ def token_layout(
             "it is attention between channels, summed over places, so it has no map of the picture"
         )
     if alone and np.isnan(k.at).all():
-        raise NoLayout("none of its keys has a place in the picture")
+        between = f", it is between {k.at.shape[1]} such tokens" if np.isnan(q.at).all() else ""
+        raise NoLayout(f"none of its keys has a place in the picture{between}")
     if values is not None and not _as_keys(values.at, k.at):
         raise NoLayout(
             "its values lie at other places than its keys, so a weight is about two places at once"

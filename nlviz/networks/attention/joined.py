@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from nlviz.networks.attention.beside import Beside
+from nlviz.networks.attention.contraction import Contraction
 from nlviz.networks.attention.tags import MOVED, SAME, Share, Tag, changed, normalised
 
 MORE = "more logits than those of its keys took part in its softmax"
@@ -138,6 +139,30 @@ class Joined:
                 return replace(part.tag, shadow=part.tag.shadow.permute(*axes))
         return None
 
+    def factors(self, found: Contraction, weights: str) -> list[tuple[Contraction, str, Tag]]:
+        """Return the product of each part with its values, where these were put side by side, too.
+
+        Args:
+            found: a product that sums over the axis of the parts.
+            weights: its factor that is this tensor, ``x`` or ``y``.
+        """
+        axes = self._axes(self.shadow)
+        own, other = found.x_axes, found.y_axes
+        own, other = (own, other) if weights == "x" else (other, own)
+        if not self.done or axes is None or self.shadow.numel() != math.prod(self.shape):
+            return []
+        label = own[axes.index(self.dim)]
+        if found.summed != (label,):
+            return []
+        at = {weights: own.index(label), "y" if weights == "x" else "x": other.index(label)}
+        several = []
+        for part in self.parts:
+            x, y = (getattr(found, f).narrow(at[f], part.first, part.length) for f in ("x", "y"))
+            tag = replace(part.tag, shadow=part.tag.shadow.permute(*axes), version=x._version)
+            tag = tag if weights == "x" else replace(tag, version=y._version)
+            several.append((replace(found, x=x, y=y), weights, tag))
+        return several
+
     def _axes(self, shadow: Tensor) -> list[int] | None:
         """Return which axis of the tensor as it was put together each of a shadow is, or None."""
         strides = _strides(self.shape)
@@ -202,6 +227,16 @@ class JoinedTags:
             shape = tuple(output.shape)
             shadow = torch.empty(shape, device="meta")
             self.set(output, Joined(dim, tuple(parts), shape, shadow, not others))
+
+    def factors(self, found: Contraction) -> list[tuple[Contraction, str, Tag]]:
+        """Return products of parts that a product of a joined tensor is; empty for others."""
+        if not self:
+            return []
+        for weights, x in (("x", found.x), ("y", found.y)):
+            joined = self.of(x)
+            if joined is not None:
+                return joined.factors(found, weights)
+        return []
 
     def taken(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any

@@ -194,6 +194,11 @@ class WatchAttention(Watching):
             if mixed is not None:
                 self._set(output, mixed)
                 return output
+        elif parts := self._joined.factors(found):
+            # Values were put side by side as the weights were: a product for each part.
+            output = func(*args, **given)
+            placed = [self._attention(*part, output, number, whole=False) for part in parts]
+            return next((x for x in placed if x is not None), output)
         elif kernel := self._sums.kernel(found):
             output = func(*args, **given)
             output = self._weighed(found, kernel, output, number)
@@ -271,7 +276,14 @@ class WatchAttention(Watching):
         return output if placed is None else placed
 
     def _attention(
-        self, found: Contraction, weights: str, tag: Tag, output: Any, number: int
+        self,
+        found: Contraction,
+        weights: str,
+        tag: Tag,
+        output: Any,
+        number: int,
+        *,
+        whole: bool = True,
     ) -> Any:
         """Record an attention where a product sums over the keys of tagged weights.
 
@@ -281,6 +293,7 @@ class WatchAttention(Watching):
             tag: of them.
             output: the product.
             number: of it, which stands for an operator whose weights come from no product.
+            whole: whether all of the output is that of these weights.
 
         Returns:
             The product, or on positions what lies where the queries lie; None where it is none.
@@ -315,7 +328,7 @@ class WatchAttention(Watching):
         w = read.w()
         if product.q is not None and product.q.shape[:2] != w.shape[:2]:
             return None
-        v, y = read.v(), read.y(output)
+        v, y = read.v(), (read.y(output) if whole else w @ read.v())
         if self.sums:
             product = replace(product, v=flat(v, (len(v),)), y=flat(y, (len(y),)))
         if product.number < 0:
