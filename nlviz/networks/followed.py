@@ -158,7 +158,7 @@ def _into(target: Any, found: Any) -> Any:
     """Write positions into a tensor, and into all that shares its memory."""
     if not isinstance(target, Placed) or not isinstance(found, Tensor):
         raise NotFollowed("writing into another tensor")
-    if target.of_pairs:
+    if target.of_pairs or found is target:
         return target
     shared = [d for d in range(target.dim()) if alike([target], d)]
     same = all(one_row(found, d) for d in shared)
@@ -392,6 +392,13 @@ def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return target
 
 
+def _added_at(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What has no place may be added to some elements, as a table of positions is."""
+    if not isinstance(args[0], Placed) or len(_positions((args, kwargs))) > 1:
+        raise NotFollowed(func.__name__)
+    return args[0]
+
+
 def _mask(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return func(*args, **kwargs)
 
@@ -411,6 +418,7 @@ _RULES: dict[str, Rule] = {
     **AXIS_RULES,
     # Asked by an encoder that would drop padded tokens; where it is watched it does not.
     "nested_tensor_from_mask_left_aligned": lambda func, args, kwargs: False,
+    **dict.fromkeys(("index_add", "scatter_add"), _added_at),
     "setitem__": _written,
     "copy": _written,
 }

@@ -20,6 +20,7 @@ from nlviz.families.reading.token_layout import NoLayout, TokenLayout
 from nlviz.networks.attention.products import AttentionProduct
 
 MASKED = -60.0  # below the largest number of a row by this: a softmax makes 1e-26 of it
+ABSORBING = -1e30  # what is added to this leaves no trace in single precision
 EXACT = 2e-5  # of the largest number: what a table may be off, as rounding of the sum is
 MOST = 1 << 25  # numbers of a table
 
@@ -70,8 +71,13 @@ def terms_of(product: AttentionProduct, layout: TokenLayout) -> Terms:
     matrix, reach = _matrices(product, layout)
     kept = None if bool(reach.all()) else reach
     matrix = matrix.masked_fill_(~reach[:, None], 0.0)
-    limit = EXACT * max(float(matrix.abs().max()), 1.0)
-    if product.softmax:
+    lost = (matrix < ABSORBING).any(-1)  # (groups, heads, queries)
+    limit = EXACT * max(float(matrix.masked_fill(lost[..., None], 0.0).abs().max()), 1.0)
+    if bool(lost.any()):
+        placed = torch.from_numpy(layout.queries.cell) >= layout.queries.prefix
+        if bool((lost & placed[:, None]).any()):
+            raise NoLayout("some of its queries are masked from all keys by a number, not by none")
+    elif product.softmax:
         # A softmax drops what is alike for all keys that a query reaches.
         low = matrix.masked_fill(~reach[:, None], torch.inf).amin(-1)
         high = matrix.masked_fill(~reach[:, None], -torch.inf).amax(-1)
@@ -93,7 +99,7 @@ def _matrices(product: AttentionProduct, layout: TokenLayout) -> tuple[Tensor, T
     every = torch.arange(queries)
     added = product.logits(entries, every, content=False)
     added = added.reshape(groups, heads, queries, keys)
-    low = added <= added.amax(-1, keepdim=True) + MASKED
+    low = added - added.amax(-1, keepdim=True) <= MASKED
     low |= added.isneginf()
     reach = ~low[:, 0]
     if bool((low != low[:, :1]).any()):

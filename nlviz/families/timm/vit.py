@@ -1,4 +1,4 @@
-"""Vision transformers of timm: ViT, DeiT, DINO, DINOv2 with registers, and EVA, DINOv3 with RoPE.
+"""Vision transformers of timm: ViT, DeiT, DINO, DINOv2; EVA, DINOv3 with RoPE; NaFlexViT.
 
 Dosovitskiy et al. 2021, arXiv 2010.11929; Caron et al. 2021 (DINO), arXiv 2104.14294; Darcet et al.
 2024 (registers), arXiv 2309.16588; Siméoni et al. 2025 (DINOv3), arXiv 2508.10104. Networks from
@@ -100,23 +100,31 @@ def input_spec(net: Any) -> InputSpec:
         tuple(255 * float(v) for v in card.get(key, default))
         for key, default in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225)))
     )
-    height, width = net.patch_embed.img_size
+    embed = getattr(net, "embeds", None)
+    if embed is not None:  # NaFlex: pictures of any size, in patches of one
+        height, width = card.get("input_size", (3, 384, 384))[1:]
+        sides = None
+    else:
+        embed = net.patch_embed
+        height, width = embed.img_size
+        sides = None if getattr(net, "dynamic_img_size", False) else (height, width)
     return InputSpec(
         size=min(height, width),
-        multiple=max(net.patch_embed.patch_size),
+        multiple=max(embed.patch_size),
         mean=(mean[0], mean[1], mean[2]),
         std=(std[0], std[1], std[2]),
         layout="frames",
-        sides=None if getattr(net, "dynamic_img_size", False) else (height, width),
+        sides=sides,
     )
 
 
 def _trunks(net: nn.Module) -> Iterator[tuple[str, Any]]:
     """Yield the transformers of timm in a network, each behind the beginning of its names."""
     from timm.models.eva import Eva
+    from timm.models.naflexvit import NaFlexVit
     from timm.models.vision_transformer import VisionTransformer
 
-    kinds = (VisionTransformer, Eva)
+    kinds = (VisionTransformer, Eva, NaFlexVit)
     if isinstance(net, kinds):
         yield "", net
         return
@@ -142,8 +150,8 @@ FAMILY = Family(
     row=TableRow(
         source="https://github.com/huggingface/pytorch-image-models",
         networks="ViT, DeiT, DINO, DINOv2; as `timm/NAME` also DINOv3 and EVA",
-        live="the attention of these transformers",
-        recognised_by="`patch_embed`, `attn.qkv`; `VisionTransformer`, `Eva`",
+        live="the attention of these transformers, and of NaFlexViT",
+        recognised_by="`patch_embed`, `attn.qkv`; `VisionTransformer`, `Eva`, `NaFlexVit`",
         not_told="number of heads, centring of pixels, how positions are resized",
     ),
     blocks=TimmViTAdapter(),
