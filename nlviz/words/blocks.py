@@ -119,7 +119,12 @@ def kind_text(affinity: Affinity) -> str:
         return "effective operator"
     said, moves = reached(affinity), affinity.keys.shape[0] > 1
     if asks_without_place(affinity):
+        if set(affinity.token_names) == {"context"}:
+            return "global context"
         return "class attention" if "cls" in affinity.token_names else "tokens over the picture"
+    along = ["its column of" in said, "its row of" in said]
+    if any(along):
+        return "criss-cross" if all(along) else "columns" if along[0] else "rows"
     if "of its own place" in said:
         return "temporal attention"
     if "window" in said:

@@ -186,3 +186,40 @@ def test_what_comes_behind_a_block_lies_where_it_lay(kind: type[nn.Module]) -> N
     assert behind.queries.shape == (3, H, W)
     assert behind.queries.stride == (1.0, 4.0, 4.0)
     assert behind.queries.origin == (0.0, 1.5, 1.5)
+
+
+class ClassAttention(nn.Module):
+    """Touvron et al. 2021 (arXiv 2103.17239): one token asks all places, with a number for each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.randn(1, 1, C))
+        self.qkv, self.bias = nn.Linear(C, 3 * C), nn.Parameter(3 * torch.randn(2, 1, H * W))
+
+    def rows(self, x: Tensor) -> Tensor:
+        q, k, _ = self.split(x)
+        return (q @ k.mT * (C // 2) ** -0.5 + self.bias).softmax(-1)
+
+    def split(self, x: Tensor) -> Tensor:
+        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), x.flatten(2).mT], 1)
+        q, k, v = self.qkv(tokens).unflatten(-1, (3, 2, C // 2)).permute(2, 0, 3, 1, 4)
+        return q[:, :, :1], k[:, :, 1:], v[:, :, 1:]  # type: ignore[return-value]
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.split(x)
+        weights = (q @ k.mT * (C // 2) ** -0.5 + self.bias).softmax(-1)
+        return x + (weights @ v).transpose(1, 2).flatten(2).mT[..., None]
+
+
+@each_size
+def test_a_class_token_of_each_frame_is_shown_in_its_frame(frames: int) -> None:
+    net = net_of(made(ClassAttention))
+    (affinity,) = captured(net, frames).affinities.values()
+    wanted = net[1].rows(entering(net, frames, 1)).detach()  # type: ignore[operator]
+    for t in range(frames):
+        for head in range(2):
+            shown = affinity.map(frame=t, y=9, x=13, head=head)
+            assert abs(shown.weights[t].ravel() - wanted[t, head, 0].numpy()).max() < 1e-5
+            own = affinity.map(token="cls", frame=t, head=head)
+            assert abs(own.weights[t].ravel() - wanted[t, head, 0].numpy()).max() < 1e-5
+    assert "the row is that of" in affinity.note

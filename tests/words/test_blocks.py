@@ -9,6 +9,7 @@ import nlviz
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
+from nlviz.affinity.lines import AxisName, Lines
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.reach import reached
 from nlviz.words.blocks import block_text, kind_text, layers, refusals
@@ -49,9 +50,25 @@ def test_what_a_decoder_looks_for_has_no_place_and_the_rest_says_why() -> None:
     assert block_text(last).startswith("5 tokens → ")
     ((names, reason),) = refusals(capture.refused)
     assert names.count("self_attn") == 2
-    assert reason == "none of its keys has a place in the picture"
+    assert reason == "none of its keys has a place in the picture, it is between 5 such tokens"
     (note,) = [note for note in capture.all_notes if "not shown" in note]
     assert note == f"{names} are not shown: {reason}."
+
+
+@pytest.mark.parametrize(
+    ("axes", "kind"),
+    [
+        (("y", "x"), "criss-cross"),
+        (("t", "y", "x"), "criss-cross"),
+        (("x",), "rows"),
+        (("y",), "columns"),
+        (("t",), "temporal attention"),
+    ],
+)
+def test_lines_are_called_by_their_axes(axes: tuple[AxisName, ...], kind: str) -> None:
+    grid, theta = TokenGrid((2, 3, 4)), torch.ones(1, 24, 3)
+    lines = EmbeddedAffinity("a", Pairwise("gaussian"), theta, theta, grid, grid, Lines(axes))
+    assert kind_text(lines) == kind
 
 
 @pytest.mark.parametrize(("first", "kind"), [(4, "windows"), (2, "shifted windows")])
