@@ -32,6 +32,7 @@ from nlviz.affinity.bias import KeyBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
+from nlviz.affinity.lines import Lines
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support
 from nlviz.clips.point import Shape
@@ -135,7 +136,7 @@ def unary_normaliser(unary: EmbeddedAffinity) -> Float[Tensor, "heads queries"]:
     >>> torch.allclose(unary_normaliser(unary), unary.log_normaliser)
     True
     """
-    if isinstance(unary.support, KeySets):
+    if isinstance(unary.support, (KeySets, Lines)):
         whole = unary.log_normaliser
         assert whole is not None  # a softmax has one
         return whole

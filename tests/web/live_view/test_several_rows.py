@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.lines import Lines
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.several import compose, cross
+from nlviz.affinity.split import split
 from nlviz.affinity.support import FrameGroups, Support, Window
-from nlviz.affinity.variants import COMPOSED, CROSS, LEARNED
+from nlviz.affinity.variants import COMPOSED, CROSS, LEARNED, PAIRWISE, UNARY
 from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.sources import packed_sources
 from tests.web.live_view.containers import header
@@ -85,17 +87,19 @@ def test_a_cross_and_a_composition_equal_python(name: str, tmp_path: Path) -> No
 def test_criss_cross_equals_python(tmp_path: Path) -> None:
     affinity = part("lines", Lines(("y", "x")), prefix=2)
     cases = Cases()
-    cases.sources = packed_sources([(LEARNED, affinity)], cases.sections)
+    parts = split(affinity)
+    shown = {LEARNED: affinity, PAIRWISE: parts.pairwise, UNARY: parts.unary}
+    cases.sources = packed_sources([*shown.items()], cases.sections)
+    assert not any(source["server"] for source in cases.sources)
     grid = affinity.queries
     of = {"shape": grid.shape, "stride": grid.stride, "origin": grid.origin}
-    for token in (0, 40, 87, 139):
+    asked = itertools.product(shown.items(), (0, 40, 87, 139), ("from", "to"), (0, "mean", "max"))
+    for (variant, one), token, direction, head in asked:
         place = dict(zip(("frame", "y", "x"), grid.centre(token), strict=True))
-        for direction in ("from", "to"):
-            for head in (0, "mean", "max"):
-                row = affinity.map(**place, head=head, direction=direction)  # type: ignore[arg-type]
-                view = {"source": LEARNED.key, "head": head, "direction": direction}
-                name = f"{token} {head} {direction}"
-                cases.expect(name, token, reached(row), view, 1e-5, of=of)
+        row = one.map(**place, head=head, direction=direction)  # type: ignore[arg-type]
+        view = {"source": variant.key, "head": head, "direction": direction}
+        name = f"{variant.key} {token} {head} {direction}"
+        cases.expect(name, token, reached(row), view, 2e-5, of=of)
     path = tmp_path / "lines.bin"
     path.write_bytes(pack(header(cases.clip, cases.sources, cases=cases.cases), cases.sections))
     run_node("rows.test.mjs", NLVIZ_CONTAINER=str(path))
