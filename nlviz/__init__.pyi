@@ -34,6 +34,7 @@ from .analysis.attribution import attribution as attribution
 from .analysis.common_ground import CommonGround as CommonGround
 from .analysis.common_ground import common_ground as common_ground
 from .analysis.controls import controls as controls
+from .analysis.controls import variants_of_features as variants_of_features
 from .analysis.divided import divided_layer as divided_layer
 from .analysis.health import BlockHealth as BlockHealth
 from .analysis.health import block_health as block_health

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -260,6 +260,9 @@ class BlockData:
         served: whether the browser cannot compute some rows, so that each pin sends them.
         statistics: of the block's rows.
         test: health of the block.
+        capture: of the clip, with what enters the block where that is known.
+        pending: sources for which the network runs once more when they are asked for.
+        note: why there are fewer sources than were asked for, or empty.
     """
 
     affinities: dict[str, nlviz.Affinity]
@@ -268,6 +271,9 @@ class BlockData:
     served: bool
     statistics: nlviz.BlockStatistics
     test: HealthTest
+    capture: nlviz.Capture
+    pending: tuple[str, ...] = ()
+    note: str = ""
 
 
 def block_data(choice: Choice, capture: nlviz.Capture, block: str, *, channel: str) -> BlockData:
@@ -276,20 +282,66 @@ def block_data(choice: Choice, capture: nlviz.Capture, block: str, *, channel: s
     def make() -> BlockData:
         affinities = nlviz.controls(capture, block)
         opening, _ = nlviz.opening_query(capture.clip, capture.affinities[block])
+        pending = () if choice.saved else nlviz.variants_of_features(capture, block)
         payload = first_view.payload(choice, block) or _payload(
-            capture, block, affinities, channel, None
+            capture, block, affinities, channel, None, pending=pending
         )
-        sources = nlviz.web.unpack(payload)[0]["sources"]
-        served = any(source["server"] and "layers" not in source for source in sources)
         statistics = nlviz.block_statistics(capture, block)
         cheap = _capture_slot(capture_key(choice)).seconds < CHEAP
         test = HealthTest(
             choice, capture, block, nlviz.block_health(None, capture, block), cheap=cheap
         )
-        return BlockData(affinities, payload, opening, served, statistics, test)
+        served = _served(payload)
+        return BlockData(affinities, payload, opening, served, statistics, test, capture, pending)
 
     key = (*capture_key(choice), block)
-    return filled(_block_slot(key), make)
+    richer: BlockData | None = _block_slot((*key, "features")).value
+    return richer or filled(_block_slot(key), make)
+
+
+def _served(payload: bytes) -> bool:
+    """Return whether the browser cannot compute the rows of some source that is there."""
+    sources = nlviz.web.unpack(payload)[0]["sources"]
+    later = ("layers", "pending")  # these come when they are asked for
+    return any(s["server"] and not any(name in s for name in later) for s in sources)
+
+
+def with_features(
+    choice: Choice, block: str, data: BlockData, progress: nlviz.Progress, *, channel: str
+) -> BlockData:
+    """Return the data of a block with the sources that need what enters it, computed once.
+
+    Where they cannot be had the note says why, and they are offered no longer.
+
+    Raises:
+        OutOfMemory: when the device's memory does not suffice; it may another time.
+    """
+
+    def make() -> BlockData:
+        try:
+            loaded = model(choice, progress.part(0.0, 0.2))
+            with taken(_turns(model_key(choice)), _queued(progress, 0.2)):
+                run = progress.part(0.2, 0.8)
+                capture = nlviz.with_features(loaded, data.capture, [block], progress=run)
+        except nlviz.errors.OutOfMemory:
+            raise
+        except nlviz.NlvizError as error:
+            payload = _payload(data.capture, block, data.affinities, channel, None)
+            return replace(data, payload=payload, pending=(), note=str(error))
+        progress("Preparing the view", 0.8)
+        affinities = nlviz.controls(capture, block, known=data.affinities)
+        payload = _payload(capture, block, affinities, channel, None)
+        return replace(
+            data,
+            affinities=affinities,
+            payload=payload,
+            served=_served(payload),
+            capture=capture,
+            pending=(),
+        )
+
+    slot = _block_slot((*capture_key(choice), block, "features"))
+    return filled(slot, make, _queued(progress, 0.0))
 
 
 def fill_first_view() -> None:
@@ -302,7 +354,6 @@ def fill_first_view() -> None:
 
 
 def payload_at(
-    capture: nlviz.Capture,
     block: str,
     data: BlockData,
     view: nlviz.View,
@@ -313,7 +364,6 @@ def payload_at(
     """Return the live view's bytes, with the query's row if the browser cannot compute it.
 
     Args:
-        capture: of the clip.
         block: on the screen.
         data: of the block.
         view: on the screen; where it shows a rollout, its row is computed and sent.
@@ -329,10 +379,12 @@ def payload_at(
         if not rolled.knows(index):
             rolled.prepare(index, progress=waiting())
         only = {"source": shown.source, "residual": shown.residual}
-        return _payload(capture, block, data.affinities, channel, view.query, only)
+        return _payload(
+            data.capture, block, data.affinities, channel, view.query, only, data.pending
+        )
     if not data.served:
         return data.payload
-    return _payload(capture, block, data.affinities, channel, view.query)
+    return _payload(data.capture, block, data.affinities, channel, view.query, pending=data.pending)
 
 
 def _payload(
@@ -342,6 +394,7 @@ def _payload(
     channel: str,
     query: nlviz.Point | None,
     display: dict[str, Any] | None = None,
+    pending: tuple[str, ...] = (),
 ) -> bytes:
     return nlviz.web.live_view(
         capture,
@@ -353,4 +406,5 @@ def _payload(
         # The device of a saved capture may be another machine's.
         device=nlviz.zoo.device_name(capture.about.device) if capture.blocks else None,
         served=True,
+        pending=pending,
     )

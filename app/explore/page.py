@@ -11,12 +11,13 @@ import streamlit as st
 import nlviz
 
 from .. import warm_up
-from ..shared.errors import errors_shown, progress_to, show_error
+from ..shared.errors import errors_shown, progress_to, sentence, show_error
 from ..shared.waiting import place
 from . import (
     attribution,
     cached,
     choices,
+    colours,
     explain,
     first_view,
     network,
@@ -91,15 +92,17 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
         st.progress(0.97, "Preparing the view")
     data = cached.block_data(choice, capture, block, channel=STATE.name)
     heads = {key: affinity.heads for key, affinity in data.affinities.items()}
+    heads |= dict.fromkeys(data.pending, 1)
     before = STATE.now.notes
     STATE.settle(capture.clip.shape, data.opening, heads)
     waiting.empty()
     if STATE.now.notes != before:
         STATE.notes()
     model = None if loaded is None else partial(cached.model, choice)
-    _live(capture, block, data, model, waiting)
+    _live(choice, capture, block, model, waiting)
     st.session_state.shown = choice  # the Denoise page offers it
     attribution.work(model, capture, block)
+    colours.draw(model, capture, data, block)
     with below:
         prediction.draw(model, capture, cached.source(choice))
     if loaded is not None and not network.is_bundled(choice.model):
@@ -182,29 +185,34 @@ def _in_block(capture: nlviz.Capture, names: list[str]) -> None:
 
 @st.fragment
 def _live(
+    choice: state.Choice,
     capture: nlviz.Capture,
     block: str,
-    data: cached.BlockData,
     model: Callable[[], nlviz.Model] | None,
     waiting: DeltaGenerator,
 ) -> None:
     """Draw the live view and what belongs to the query; a pin reruns only this."""
     with errors_shown("Explore", cure=CURE):
-        view = _draw_live(capture, block, data, waiting)
+        view = _draw_live(choice, capture, block, waiting)
         STATE.drawn()
         attribution.draw(model, capture, block, view)
 
 
 def _draw_live(
-    capture: nlviz.Capture, block: str, data: cached.BlockData, waiting: DeltaGenerator
+    choice: state.Choice, capture: nlviz.Capture, block: str, waiting: DeltaGenerator
 ) -> nlviz.View:
     now = STATE.now
     query = now.where
+    data = cached.block_data(choice, capture, block, channel=STATE.name)
+    if now.display.get("source") in data.pending:
+        progress = progress_to(waiting.progress(0.0, "Running the network for its features"))
+        data = cached.with_features(choice, block, data, progress, channel=STATE.name)
+    if data.note:
+        st.warning(sentence(data.note), icon=":material/layers_clear:")
     view = nlviz.View.of(
         capture, block, frame=query[0], y=query[1], x=query[2], display=now.display
     )
     payload = cached.payload_at(
-        capture,
         block,
         data,
         view,

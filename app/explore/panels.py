@@ -38,7 +38,7 @@ def draw(capture: nlviz.Capture, data: BlockData, view: nlviz.View) -> None:
     left, middle, right = st.columns([5, 6, 6], gap="medium")
     with left:
         _row(capture, attention)
-        if capture.detections:
+        if capture.detections and attention.values != "similarity":
             _objects(capture, attention)
         _query_inputs(capture, view)
     with middle:
@@ -57,6 +57,9 @@ def variant_label(source: str) -> str:
 def _row(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
     """Draw what the row, or column, of the point on the screen does."""
     clip = capture.clip
+    if attention.values == "similarity":
+        _similarity(capture, attention)
+        return
     s = nlviz.row_statistics(attention, clip.times)
     st.markdown(f"##### {nlviz.words.row_heading(attention)}")
     placed = not attention.token
@@ -77,6 +80,27 @@ def _row(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
     if (own_cell := nlviz.words.own_line(attention)) is not None:
         st.markdown(f"**{own_cell.value}** &nbsp; {own_cell.label}", help=own_cell.help)
+
+
+def _similarity(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
+    """Draw how alike the features of other cells are to those of the point on the screen."""
+    st.markdown(f"##### {nlviz.words.row_heading(attention)}")
+    placed = not attention.token
+    if placed:
+        st.caption(nlviz.words.place_text(capture.clip, attention, bare=True))
+    s = nlviz.row_statistics(attention, capture.clip.times)
+    most = nlviz.words.most_alike(attention)
+    if len(most) > 1:
+        own, _, _ = attention.keys.unravel(attention.own)
+        bars.columns(
+            [float(value) for value in most],
+            nlviz.words.times_text([float(time) for time in s.frame_times], space="\u00a0"),
+            [f"{value:.2f}" for value in most],
+            own=int(own) if placed else -1,
+            about="Cosine of the most alike other cell of each frame.",
+        )
+    for line in nlviz.words.similarity_lines(attention):
+        st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
 
 
 def _objects(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
@@ -115,10 +139,12 @@ def _top_keys(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
             "multiple": st.column_config.ProgressColumn(
                 unit,
                 width=112,
-                format="%.1f",
+                format="%.2f" if attention.values == "similarity" else "%.1f",
                 min_value=0,
                 max_value=max(1e-3, rows[0]["multiple"]),
-                help="Weight as a multiple of what every key would get if all got the same; the "
+                help="Cosine of the features of both cells; the point's own is not among them"
+                if attention.values == "similarity"
+                else "Weight as a multiple of what every key would get if all got the same; the "
                 "point's own cell is not among them",
             ),
         },

@@ -8,7 +8,7 @@ block is left as it is: its concentration is part of what training changed.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -57,11 +57,18 @@ SAMPLE = 32  # queries by which concentrations are matched
 PATCH_SIDE = 160  # shorter side of the picture that non-local means compares, in pixels
 
 
-def controls(capture: Capture, block: str) -> dict[str, Affinity]:
+def controls(
+    capture: Capture, block: str, *, known: Mapping[str, Affinity] | None = None
+) -> dict[str, Affinity]:
     """Return the block's own affinity, its controls and its parts, by the keys of their variants.
 
     The untrained block is there for blocks of this project, both parts of the exact split for rows
     that are a softmax of inner products; all others always. See ``nlviz.affinity.variants``.
+
+    Args:
+        capture: of the clip.
+        block: name of the block.
+        known: those that are there already, by their keys.
 
     Raises:
         UnknownBlock: when there is no such block.
@@ -73,7 +80,23 @@ def controls(capture: Capture, block: str) -> dict[str, Affinity]:
     learned features position untrained nl_means pairwise unary minus_mean cosine
     """
     found = variants(capture, block)
-    return {variant.key: variant_affinity(variant, capture, block) for variant in found}
+    made = dict(known or {})
+    return {
+        v.key: made[v.key] if v.key in made else variant_affinity(v, capture, block) for v in found
+    }
+
+
+def variants_of_features(capture: Capture, block: str) -> tuple[str, ...]:
+    """Return the keys of the variants that a block has once what enters it is known.
+
+    Empty where it is known already; ``nlviz.with_features`` runs the network for it.
+
+    Raises:
+        UnknownBlock: when there is no such block.
+    """
+    if block in capture.features or capture.affinities[block].pairwise.similarity:
+        return ()
+    return FEATURES.key, COSINE.key
 
 
 def variants(capture: Capture, block: str) -> list[Variant]:

@@ -99,16 +99,20 @@ class FeatureColours:
         kind = suffix_of(path, KINDS, what="features as colours")
         return write_whole(path, self.to_bytes(kind))
 
-    def to_bytes(self, kind: str) -> bytes:
+    def to_bytes(self, kind: str, *, notes: bool = True) -> bytes:
         """Return the bytes of a file of this kind.
+
+        Args:
+            kind: ``png``, ``pdf``, ``svg``, ``gif`` or ``mp4``.
+            notes: write the sentences beneath a figure; a page may say them itself.
 
         Raises:
             NlvizError: for another kind.
         """
         if kind == "png":
-            return self._sheet().png(key="nlviz.features", metadata=self.features.name)
+            return self._sheet(notes).png(key="nlviz.features", metadata=self.features.name)
         if kind in ("pdf", "svg"):
-            return self._sheet().vector("pdf" if kind == "pdf" else "svg", title=self.title)
+            return self._sheet(notes).vector("pdf" if kind == "pdf" else "svg", title=self.title)
         if kind not in KINDS:
             raise NlvizError(f"features as colours are saved as {listed(KINDS)}, got {kind!r}")
         pages = self._pages()
@@ -132,13 +136,13 @@ class FeatureColours:
         foot = footnotes([f"{self.title}. {self.sentence}"], pages[0].shape[1])
         return [np.concatenate([page, *foot]) for page in pages]
 
-    def _sheet(self) -> Sheet:
+    def _sheet(self, notes: bool) -> Sheet:
         t, height, width = self.clip.shape
         shown = np.unique(np.linspace(0, t - 1, min(t, MOST_FRAMES)).round().astype(int)).tolist()
         top = MARGIN + 62
         plan = plan_of(len(shown), width / (2 * height), top=top, captions=t > 1)
-        lines = wrapped(" ".join(self.notes), 21, plan.content)
-        foot = 31 * len(lines) + 14
+        lines = wrapped(" ".join(self.notes), 21, plan.content) if notes else []
+        foot = 31 * len(lines) + 14 if lines else 0
         sheet = Sheet(plan.content + 2 * MARGIN, plan.bottom + 26 + foot + MARGIN // 2)
         title = shortened(self.title, 34, plan.content, bold=True)
         sheet.text((MARGIN, MARGIN + 32), title, 34, INK, bold=True)

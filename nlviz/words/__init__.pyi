@@ -36,5 +36,7 @@ from .receipt import receipt_text as receipt_text
 from .rows import place_text as place_text
 from .rows import row_sentence as row_sentence
 from .rows import share_text as share_text
+from .similarity import most_alike as most_alike
+from .similarity import similarity_lines as similarity_lines
 
 __all__: list[str]

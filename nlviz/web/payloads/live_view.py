@@ -41,7 +41,7 @@ def live_view(
     device: str | None = None,
     limit: int | None = None,
     served: bool = False,
-    pending: Sequence[Variant] = (),
+    pending: Sequence[str] = (),
 ) -> bytes:
     """Return the bytes of one live view.
 
@@ -57,7 +57,7 @@ def live_view(
             order, the block's own first; one that no longer fits sends the row of ``query`` alone.
         served: whether rows come later where they are asked for: a rollout, which takes a while,
             is offered then also where ``display`` does not show it.
-        pending: variants that are made once they are asked for, of those that are not there.
+        pending: keys of variants that are made once they are asked for.
 
     Raises:
         UnknownBlock: when there is no such block.
@@ -94,7 +94,10 @@ def live_view(
     for entry, (variant, affinity) in zip(packed, found, strict=True):
         if isinstance(affinity, RolloutAffinity):
             entry |= _rollout(entry, affinity, arrays, asked=variant.key == source)
-    packed += [pending_source(v, learned) for v in pending if v not in dict(found)]
+    there = {entry["key"] for entry in packed}
+    packed += [
+        pending_source(v, learned) for v in VARIANTS if v.key in pending and v.key not in there
+    ]
     packed.sort(key=lambda entry: _ORDER[entry["key"]])
     header = {
         **shown,

@@ -11,8 +11,7 @@ import pytest
 import nlviz
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.split import SAME_RANKING
-from nlviz.affinity.variants import COSINE, FEATURES
-from nlviz.analysis.controls import controls
+from nlviz.analysis.controls import controls, variants_of_features
 from nlviz.captures.model import Capture, Model
 from nlviz.errors import InvalidView
 from nlviz.resources import asset
@@ -108,7 +107,7 @@ def test_features_are_sent_once_for_both_of_their_variants() -> None:
 def test_what_is_made_once_it_is_asked_for_stands_in_its_place() -> None:
     capture = Model(frame_net(), input_spec=FRAMES).capture(noise_clip(3, 48, 64))
     bare = replace(capture, features={})
-    header, _ = unpack(live_view(bare, "layer1", pending=(FEATURES, COSINE)))
+    header, _ = unpack(live_view(bare, "layer1", pending=variants_of_features(bare, "layer1")))
     keys = [source["key"] for source in header["sources"]]
     whole = [s["key"] for s in unpack(live_view(capture, "layer1"))[0]["sources"]]
     assert keys == [key for key in whole if key != "untrained"]

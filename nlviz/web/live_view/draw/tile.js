@@ -4,7 +4,8 @@ import { paintCells } from "../pure/colour.js";
 import { element, heard, setText } from "../../shared/dom.js";
 import { cropSide, drawBase, drawCrop, fitCanvas } from "./marks.js";
 import { gridBox, tokenCentre } from "../pure/grid.js";
-import { changeText, percentText, timeText } from "../pure/words.js";
+import { isSimilarity } from "../pure/similarity.js";
+import { changeText, numberText, percentText, timeText } from "../pure/words.js";
 
 const THUMB = 28;
 
@@ -114,16 +115,17 @@ export function drawTileCaption(tile, result, query) {
     if (tile.note) tile.note.textContent = clip.frames > 1 ? place + back : "";
   }
   tile.figure.classList.toggle("nlv-own", frame === query.frame);
-  const long = Math.abs(mass) / result.barUnit;
+  const long = isSimilarity(result.spec) ? Math.max(result.values[result.best[frame]] ?? 0, 0) : Math.abs(mass) / result.barUnit;
   tile.fill.style.transform = `scaleX(${Number.isFinite(long) ? long.toFixed(3) : 0})`;
   tile.fill.classList.toggle("nlv-less", mass < 0);
 }
 
 /** Write the share and draw the frame's strongest key into the caption. */
 export function drawTileDetails(tile, result, pictures) {
-  const say = result.balanced ? changeText : percentText;
-  setText(tile.share, tile.hatch.hidden ? say(result.mass[tile.frame]) : "–");
   const index = result.best[tile.frame];
+  const say = result.balanced ? changeText : percentText;
+  const said = isSimilarity(result.spec) ? (index < 0 ? "–" : numberText(result.values[index])) : say(result.mass[tile.frame]);
+  setText(tile.share, tile.hatch.hidden ? said : "–");
   tile.look.disabled = index < 0;
   tile.look.style.visibility = index < 0 ? "hidden" : "visible";
   if (index < 0) return;
