@@ -30,7 +30,7 @@ from nlviz.affinity.support import ALL_KEYS, Support, Ungrouped
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
 
-BETWEEN = "without residual path and projection between"
+BETWEEN = "without residual path, projections and layers between"
 
 
 @dataclass(frozen=True)

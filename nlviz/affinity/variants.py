@@ -128,7 +128,7 @@ COMPOSED = Variant(
     "composed",
     "Composed",
     "The row of the layer's last product through the rows of the one before it.",
-    "A composition of both products of a layer, without residual path and projection between",
+    "A composition of a layer's products, without residual path, projections and layers between",
     several=True,
 )
 

@@ -11,7 +11,7 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.lines import Lines
 from nlviz.affinity.pairwise import Pairwise
-from nlviz.affinity.several import compose, cross
+from nlviz.affinity.several import BETWEEN, compose, cross
 from nlviz.affinity.support import FrameGroups, Support
 from nlviz.errors import NlvizError
 
@@ -98,7 +98,7 @@ def test_a_composition_is_the_last_row_times_the_matrix_before_it() -> None:
     assert torch.allclose(both.dense().sum(-1), torch.ones(1, N), atol=1e-5)
     assert not torch.allclose(wanted[:, T:], matrix(time) @ last[:, T:], atol=1e-3)
     assert both.name == "space after time"
-    assert "spatial after temporal, without residual path and projection between" in both.note
+    assert f"spatial after temporal, {BETWEEN}, heads averaged" in both.note
     assert "stays there" in both.note
     assert both.distributes
 

@@ -279,7 +279,7 @@ export function waitingFor(state, alone, { waits = "Too large to compute in the 
 /** What the products of a layer run along: side by side, or the last one after those before it. */
 export function alongText({ layer: { kind, along } }) {
   if (kind === "together") return along.join(" and ");
-  return `${[...along].reverse().join(" after ")}, without residual path and projection between`;
+  return `${[...along].reverse().join(" after ")}, without residual path, projections and layers between`;
 }
 
 /** What a composition is, in a sentence; empty for a block's own rows. */
