@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nlviz.affinity.receipt import Receipt
 from nlviz.captures.reading import Readings, distinct
 from nlviz.captures.sharing import units
+from nlviz.captures.walked_attention import together
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
@@ -142,12 +143,14 @@ def read_attention(
     frames = tensor.shape[2] if tensor.dim() == 5 else len(tensor)
     size = (int(frames), int(tensor.shape[-2]), int(tensor.shape[-1]))
     called = _called(names)
+    products = [p for p in seen.products if p.sure or is_operator(p, factors)]
+    products, factors = together(products, factors, seen.order)
 
     def part(product: AttentionProduct) -> TokenLayout:
         return _layout(product, factors, seen.order, size, alone=False)
 
-    products = [p for p in seen.products if p.sure or is_operator(p, factors)]
     whole = units(products, part, prepared, token_names=names, prefix_name=called)
+    runs = Counter(block_and_run(m)[0] for m in {unit.product.module for unit in whole})
     of_names = named([unit.product for unit in whole])
     for unit, (own, product) in zip(whole, of_names.items(), strict=True):
         name = renamed(own, blocks)
@@ -183,7 +186,7 @@ def read_attention(
         else:
             if receipt is not None:
                 found.receipts[name] = receipt
-            note = " ".join(n for n in (affinity.note, told) if n)
+            note = " ".join(n for n in (affinity.note, _run(product, runs), told) if n)
             found.affinities[name] = replace(affinity, note=note)
             found.blocks[name] = modules[block_and_run(product.module)[0]]
             if adapter.keeps and own == product.module:
@@ -204,6 +207,14 @@ def read_attention(
             )
         raise BlockRefused(_reasons(found.refused))
     return found
+
+
+def _run(product: AttentionProduct, runs: Mapping[str, int]) -> str:
+    """Return which run of its block an attention is of; nothing where there was one."""
+    block, run = block_and_run(product.module)
+    if runs[block] < 2:
+        return ""
+    return f"The block ran {runs[block]} times in this forward pass; this is run {run or 1}."
 
 
 def named(products: list[AttentionProduct]) -> dict[str, AttentionProduct]:
@@ -248,6 +259,11 @@ def _features(
     if isinstance(factors, str) or len(runs) < (run or 1):
         return None
     call = runs[(run or 1) - 1]
+    if product.runs > 1:
+        whole = calls.together(block)
+        if whole is None:
+            return None
+        call = whole[block]
     queries = factors.of[product.number][int(product.swapped)].at
     batch = len(call.args[0]) if call.args and isinstance(call.args[0], Tensor) else 0
     if not batch or len(queries) % batch:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.errors import UnknownBlock
-from nlviz.networks.places import Cells, Places
+from nlviz.networks.places import Cells, Places, joined
 
 RUN = "#"  # between a block's name and the number of its run
 
@@ -175,8 +175,11 @@ def in_backward() -> bool:
 
 def _joined(calls: Sequence[Call]) -> Call:
     first = calls[0]
+    places = [call.places for call in calls if call.places is not None]
+    tokens = len(places) == len(calls) and all(p.y.ndim == 2 for p in places)
     return replace(
         first,
+        places=joined(places) if tokens else first.places,
         args=tuple(_batched(each) for each in zip(*(c.args for c in calls), strict=True)),
         output=_batched([c.output for c in calls]),
         ended=calls[-1].ended,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,14 @@ class Places:
     def placed(self) -> npt.NDArray[np.bool_]:
         """Which elements have a place; class tokens and prompts have none."""
         return ~np.isnan(self.y)
+
+
+def joined(parts: Sequence[Places]) -> Places:
+    """Return places one after another along their first axis."""
+    t, y, x, spread = (
+        np.concatenate([getattr(p, name) for p in parts]) for name in ("t", "y", "x", "spread")
+    )
+    return Places(t, y, x, spread)
 
 
 @dataclass(frozen=True)

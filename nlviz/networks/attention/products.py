@@ -42,6 +42,7 @@ class AttentionProduct:
         operator: where its weights come from no product of queries and keys, the number of the
             product with the values: a linear operator on these; else -1.
         sure: whether it was seen that its weights are such; else positions must say so.
+        runs: of how many runs of its module it is, each on another part of the clip.
         probe: of an operator, its values and what it computed, each in a few random mixtures of
             channels: (entries, keys, m) and (entries, queries, m).
     """
@@ -69,6 +70,7 @@ class AttentionProduct:
     role: str = "columns"
     operator: int = -1
     sure: bool = True
+    runs: int = 1
     probe: tuple[Tensor, Tensor] | None = None
 
     @property
