@@ -98,7 +98,11 @@ def _joined(parts: Sequence[AttentionProduct]) -> AttentionProduct:
     return replace(
         parts[0],
         runs=len(parts),
-        **{name: all_of(name) for name in ("q", "k", "v", "y", "scales")},
+        q=all_of("q"),
+        k=all_of("k"),
+        v=all_of("v"),
+        y=all_of("y"),
+        scales=all_of("scales"),
         error=worst.error,
         tolerance=worst.tolerance,
         queries=sum(p.queries for p in parts),
