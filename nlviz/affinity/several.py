@@ -206,6 +206,7 @@ class ComposedAffinity(Affinity):
         clip_shape: frames, height and width of the clip, where known; places outside are refused.
         note: a sentence on what it is.
         prefix_name: what the tokens without a place are, "the class token" for instance.
+        token_names: names of the last part's queries without a place.
     """
 
     parts: tuple[Affinity, ...]
@@ -217,6 +218,7 @@ class ComposedAffinity(Affinity):
     clip_shape: Shape | None = None
     note: str = ""
     prefix_name: str = "tokens without a place"
+    token_names: tuple[str, ...] = ()
 
     def rows(self, indices: Indices) -> Float[Tensor, "1 n all_keys"]:
         """Return the rows of these queries: times the rows that they need of each part before.
@@ -224,9 +226,17 @@ class ComposedAffinity(Affinity):
         Raises:
             OutsideClip: when an index is not on the grid.
         """
-        index = self._indices(indices)
+        last = self.parts[-1]
+        return self._through(last.rows(self._indices(indices).to(last.device)))
+
+    def token_rows(self) -> Float[Tensor, "1 prefix all_keys"]:
+        """Return the rows of the queries without a place, those of the last part."""
+        return self._through(self.parts[-1].token_rows())
+
+    def _through(self, rows: Tensor) -> Tensor:
+        """Return rows of the last part through those before it."""
         *before, last = self.parts
-        rows = last.rows(index.to(last.device)).double().mean(0).cpu()
+        rows = rows.double().mean(0).cpu()
         apart = [rows[:, : last.keys.prefix]]
         placed = rows[:, last.keys.prefix :]
         for part in reversed(before):
@@ -334,11 +344,12 @@ def compose(parts: Sequence[Affinity]) -> ComposedAffinity:
         parts=taken,
         name=_named(taken, " after "),
         pairwise=Pairwise("embedded_gaussian"),
-        queries=replace(last.queries, prefix=0),
+        queries=last.queries,
         keys=replace(first.keys, prefix=sum(prefixes)),
         clip_shape=last.clip_shape,
         note=f"A composition: {kinds}, {BETWEEN}, heads averaged.{stays}",
         prefix_name=_prefix_name(taken),
+        token_names=last.token_names,
     )
 
 

@@ -20,7 +20,7 @@ def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     from nlviz.affinity.variants import variant_of
     from nlviz.analysis.controls import variant_affinity
     from nlviz.cli.terminal import print_notes
-    from nlviz.render.save import attention_of, save
+    from nlviz.render.save import attention_of, save, told_of_token
     from nlviz.words.receipt import receipt_text
     from nlviz.words.rows import row_sentence
 
@@ -36,4 +36,6 @@ def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     if receipt is not None:
         typer.echo(f"{view.block}: {receipt_text(receipt.error)}", err=True)
     noted = affinity if variant.several else capture.affinities[view.block]
-    print_notes((*capture.all_notes, *filter(None, [noted.note])))
+    print_notes(
+        (*capture.all_notes, *filter(None, [noted.note, told_of_token(affinity, view.display)]))
+    )

@@ -176,7 +176,12 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         look,
         title=f"{view.clip.name} · {view.model.name} · {view.block}",
         about=_about(capture, affinity, display),
-        notes=(*_notes(affinity, display, view.query), *_verified(capture, view), *capture.notes),
+        notes=(
+            *filter(None, (told_of_token(affinity, view.display),)),
+            *_notes(affinity, display, view.query),
+            *_verified(capture, view),
+            *capture.notes,
+        ),
         objects=capture.detections if display.objects == "shown" else (),
     )
 
@@ -233,6 +238,15 @@ def _notes(affinity: Affinity, display: Display, query: Point) -> tuple[str, ...
         whole = f"{'Maximum' if head == 'max' else 'Mean'} over {count} heads."
         notes.append(f"Head {head + 1} of {count}." if isinstance(head, int) else whole)
     return tuple(notes)
+
+
+def told_of_token(affinity: Affinity, display: Display) -> str:
+    """Return what to tell where a token is asked for that is no query of what is shown."""
+    if not display.token or display.token in affinity.token_names:
+        return ""
+    return (
+        f"{display.token} is no query of {affinity.name}: shown is the row of the outlined place."
+    )
 
 
 def _verified(capture: Capture, view: View) -> tuple[str, ...]:

@@ -101,6 +101,13 @@ def test_a_composition_is_the_last_row_times_the_matrix_before_it() -> None:
     assert f"spatial after temporal, {BETWEEN}, heads averaged" in both.note
     assert "stays there" in both.note
     assert both.distributes
+    tokens = space.token_rows().double().mean(0)
+    wanted = torch.cat([tokens[:, :T], tokens[:, T:] @ matrix(time)], 1)
+    assert torch.allclose(both.token_rows()[0].double(), wanted, atol=1e-6)
+    shown = both.map(token="cls", frame=1)
+    assert torch.allclose(
+        torch.from_numpy(shown.weights).flatten().double(), wanted[1, T:], atol=1e-6
+    )
 
 
 def test_the_order_is_that_in_which_they_ran() -> None:

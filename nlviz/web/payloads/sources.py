@@ -75,6 +75,7 @@ def packed_sources(
             if size <= left:
                 left -= size
                 derived = packed_layer(entry, affinity, learned, packed[0], sent, pack_part)
+                derived |= packed_tokens(variant.key, affinity, arrays)
         if derived is None:
             size = _size(
                 affinity, [a for (_, a), s in zip(shown, packed, strict=False) if not s["server"]]

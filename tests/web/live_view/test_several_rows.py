@@ -34,7 +34,8 @@ def part(name: str, support: Support, *, heads: int = 3, prefix: int = 0) -> Emb
     theta, phi = torch.randn(2, heads, prefix + N, 6, generator=draw)
     grid = TokenGrid(SHAPE, (1.0, 16.0, 16.0), (0.0, 7.5, 7.5), prefix)
     f = Pairwise("embedded_gaussian", 0.7)
-    return EmbeddedAffinity(name, f, theta, phi, grid, grid, support)
+    names = ("cls",) * prefix
+    return EmbeddedAffinity(name, f, theta, phi, grid, grid, support, token_names=names)
 
 
 def layers() -> dict[str, tuple[EmbeddedAffinity, ...]]:
@@ -79,6 +80,10 @@ def test_a_cross_and_a_composition_equal_python(name: str, tmp_path: Path) -> No
             view = {"source": variant.key, "leave_out": "cell"}
             name = f"{variant.key} {token} without"
             cases.expect(name, token, reached(whole), view, 1e-5, of=of, excluded=share)
+    if parts[-1].token_names:
+        own = shown[2][1].map(token="cls")
+        view = {"source": COMPOSED.key, "token": "cls"}
+        cases.expect("token", 0, reached(own), view, 1e-5, of=of, apart=own.off_grid)
     path = tmp_path / "several.bin"
     path.write_bytes(pack(header(cases.clip, cases.sources, cases=cases.cases), cases.sections))
     run_node("rows.test.mjs", NLVIZ_CONTAINER=str(path))
