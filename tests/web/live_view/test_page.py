@@ -192,7 +192,7 @@ def test_parts_have_a_group_of_their_own(
     page = opened(browser, parts, width=width, color_scheme=scheme)
     group = page.locator(".nlv-parts")
     assert group.get_by_role("radio").count() == 3
-    assert page.locator("[data-field=source]").get_by_role("radio").count() == 8
+    assert page.locator("[data-field=source]").get_by_role("radio").count() == 9
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     cut = page.locator("[data-field=source] button").evaluate_all(
         "all => all.map(button => button.scrollWidth > button.clientWidth + 1)"
@@ -233,7 +233,7 @@ def test_number_keys_and_arrows_reach_the_parts(browser: Browser, parts: Path) -
     page.locator(".nlv-parts [value=pairwise]").focus()
     page.keyboard.press("ArrowLeft")
     rest(page)
-    assert root(page)["source"] == "nl_means"
+    assert root(page)["source"] == "cosine"
     page.close()
 
 
