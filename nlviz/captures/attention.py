@@ -19,6 +19,12 @@ from nlviz.captures.walked_attention import together
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
+from nlviz.families.reading.heads_in_rows import (
+    heads_apart,
+    heads_in_rows,
+    places_again,
+    places_apart,
+)
 from nlviz.families.reading.operators import is_operator, operator_affinity, placed_operator
 from nlviz.families.reading.product_affinity import product_affinity
 from nlviz.families.reading.token_layout import (
@@ -145,6 +151,7 @@ def read_attention(
     called = _called(names)
     products = [p for p in seen.products if p.sure or is_operator(p, factors)]
     products, factors = together(products, factors, seen.order)
+    products = [heads_apart(p, _heads_in_rows(p, factors)) for p in products]
 
     def part(product: AttentionProduct) -> TokenLayout:
         return _layout(product, factors, seen.order, size, alone=False)
@@ -324,8 +331,12 @@ def _layout(
         goes = None
         if n in factors.shared and n in factors.lands:
             goes = where_output_goes(q, factors.lands[n])
+        values, heads = factors.values.get(n), _heads_in_rows(product, factors)
+        if heads > 1 and goes is None:
+            q, k = places_apart(q, heads), places_again(k, heads)
+            values = None if values is None else places_again(values, heads)
         try:
-            layout = token_layout(goes or q, k, size, factors.values.get(n), alone=alone)
+            layout = token_layout(goes or q, k, size, values, alone=alone)
             factors.read[kept] = layout if goes is None else replace(layout, note=GOES)
         except NoLayout as error:
             factors.read[kept] = str(error)
@@ -333,6 +344,21 @@ def _layout(
     if isinstance(found, str):
         raise NoLayout(found)
     assert isinstance(found, TokenLayout)
+    return found
+
+
+def _heads_in_rows(product: AttentionProduct, factors: Factors | str) -> int:
+    """Return how many heads the rows of a product hold; it is found once for a shape."""
+    n = product.number
+    if isinstance(factors, str) or n < 0 or n not in factors.of or product.operator >= 0:
+        return 1
+    if n in factors.shared:
+        return 1
+    kept = "heads", n, product.swapped
+    if kept not in factors.read:
+        q, k = factors.of[n]
+        factors.read[kept] = heads_in_rows((k if product.swapped else q).at)
+    found: int = factors.read[kept]
     return found
 
 

@@ -99,7 +99,8 @@ def family_of(net: nn.Module, *, family: str | None = None) -> Family:
     raise NoNonLocalBlocks(
         f"a network needs a block with an affinity, {type(net).__name__} has none that these "
         f"families know: {', '.join(f.name for f in tried if f.blocks is not None)}; put one in "
-        "with nlviz.insert(net, after=...)"
+        "with nlviz.insert(net, after=...); attention that its code does not show is seen as it "
+        "runs, with family='attention'"
     )
 
 
