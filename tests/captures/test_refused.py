@@ -150,13 +150,31 @@ def test_attention_written_by_hand_is_shown_as_it_was(name: str) -> None:
 
 
 def squared(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Rows, Tensor]:
-    """Multiply with rows that a distance gives, of which no product shows where they belong."""
+    """Multiply with rows that a distance gives: where they belong, their output shows."""
     rows = (-torch.cdist(q, k)).softmax(-1)
     return rows.clone, rows @ v
 
 
+def outside(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Rows, Tensor]:
+    """Sum the values one key after the other, by no product."""
+    rows = (-torch.cdist(q, k)).softmax(-1)
+    y = torch.zeros_like(q)
+    for j in range(k.shape[-2]):
+        y = y + rows[..., j, None] * v[..., j, None, :]
+    return rows.clone, y
+
+
+def test_rows_of_a_distance_are_an_effective_operator() -> None:
+    net = transformer(squared)
+    got = nlviz.capture(net, CLIP).affinities["blocks.0"]
+    rows = net.blocks[0].attn.rows()  # type: ignore[operator, union-attr]
+    mine = got.rows(range(16, 32))  # of the second frame
+    torch.testing.assert_close(mine[..., 2 + 16 :], rows[1, :, 1:, 1:], atol=1e-3, rtol=1e-3)
+    assert "effective operator" in f"{got.note} {got.pairwise}".lower()
+
+
 def test_one_block_that_is_not_read_leaves_the_others() -> None:
-    capture = nlviz.capture(transformer(squared), CLIP)
+    capture = nlviz.capture(transformer(outside), CLIP)
     assert list(capture.affinities) == ["blocks.1"]
     with pytest.raises(BlockRefused, match=r"blocks\.0 is not shown"):
         capture.affinities["blocks.0"]
@@ -165,9 +183,9 @@ def test_one_block_that_is_not_read_leaves_the_others() -> None:
 
 
 def test_when_no_block_can_be_shown_the_first_reason_is_told() -> None:
-    net = transformer(squared)
+    net = transformer(outside)
     net.blocks[1].attn = net.blocks[0].attn
-    with pytest.raises(BlockRefused, match=r"from no product of .*and 1 more block"):
+    with pytest.raises(BlockRefused, match=r"sums no values with it .*and 1 more block"):
         nlviz.capture(net, CLIP)
 
 

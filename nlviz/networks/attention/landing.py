@@ -177,7 +177,9 @@ class Landings:
             y: what it computed.
         """
         group = self.groups.get(number)
-        if group is None or y.dtype != torch.float64:  # of fewer digits, marks are not told apart
+        if (
+            group is None or y.as_subclass(Tensor).dtype != torch.float64
+        ):  # of fewer digits, marks are not told apart
             return
         table = _table(number, (int(group.max(initial=0)) + 1) * queries)
         slots = group[:, None] * queries + np.arange(queries)
@@ -230,7 +232,11 @@ class Landings:
         for way in self._ways.of(x) or ():
             if way.number == number:
                 return way.marks
-        return torch.zeros((), dtype=x.dtype, device=x.device).expand(x.shape).as_subclass(Placed)
+        return (
+            torch.zeros((), dtype=x.as_subclass(Tensor).dtype, device=x.device)
+            .expand(x.shape)
+            .as_subclass(Placed)
+        )
 
     def _moved(
         self,
@@ -371,7 +377,7 @@ def _rows(x: Tensor) -> Array:
 
 def _nowhere(x: Tensor) -> Placed:
     """Return what has no place, of the shape of a tensor, as a mean over everywhere."""
-    nothing = torch.zeros((), dtype=x.dtype, device=x.device)
+    nothing = torch.zeros((), dtype=x.as_subclass(Tensor).dtype, device=x.device)
     found = nothing.expand(x.shape).as_subclass(Placed)
     found.of_pairs = True
     return found
