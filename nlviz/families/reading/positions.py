@@ -11,7 +11,7 @@ m now, cell i of the new table looks at
 
 ``dino`` is what Caron et al. 2021 (DINO), Zhou et al. 2022 (iBOT) and Oquab et al. 2023 (DINOv2)
 compute, where 0.1 is added to the number of cells, for rounding's sake; DINOv2 with registers
-computes as timm does.
+computes as timm does, and He et al. 2022 (MAE) as transformers does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WAYS: Mapping[str, str] = MappingProxyType(
     {
         "timm": "bicubic, antialiased, as timm and DINOv2 with registers do",
         "dino": "bicubic with the offset of 0.1, as DINO, iBOT and DINOv2 do",
-        "transformers": "bicubic, as transformers does",
+        "transformers": "bicubic, as transformers and MAE do",
     }
 )
 _OFFSET = 0.1  # of https://github.com/facebookresearch/dino/issues/8

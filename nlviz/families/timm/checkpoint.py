@@ -259,6 +259,8 @@ def _positions(checkpoint: Checkpoint, flags: Flags) -> str:
         origin = "key"
     elif (token is not None and token.dim() == 2) or any(map(_OF_DINO.match, keys)):
         way, origin = "dino", "key"
+    elif any(key.startswith("decoder_") for key in keys):  # He et al. 2022 (MAE)
+        way, origin = "transformers", "key"
     elif re.search("dino(?!v3)", checkpoint.path.name.lower()) and "reg_token" not in keys:
         way, origin = "dino", "file name"
     way = flags.choice("positions", way, origin, choices=WAYS)

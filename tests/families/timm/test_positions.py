@@ -103,6 +103,10 @@ def test_whose_weights_they_are_is_read_off_keys_and_names(tmp_path: Path) -> No
         ("dino", "file name"),
     ]
     assert "offset of 0.1" in found["dino_deitsmall8_pretrain.pth"].note
+    masked = {**state_of("dino"), "decoder_embed.weight": torch.ones(5, DIM)}
+    _, report = load_checkpoint(in_memory(masked, "mae_visualize_vit_large.pth"))
+    flag = report.flags["positions"]
+    assert (flag.value, flag.origin) == ("transformers", "key")
     with pytest.raises(NlvizError, match="one of timm, dino, transformers, got 'dinov2'"):
         load_checkpoint(in_memory(state_of("dino"), "net.pth"), positions="dinov2")
 
