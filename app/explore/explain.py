@@ -49,19 +49,30 @@ def draw() -> DeltaGenerator:
 def say(place: DeltaGenerator, affinity: nlviz.Affinity) -> None:
     """Say in the head what this affinity's queries reach."""
     reach = nlviz.words.reached(affinity)
-    said = sentences(reach, of_places=not nlviz.words.asks_without_place(affinity))
+    said = sentences(
+        reach,
+        of_places=not nlviz.words.asks_without_place(affinity),
+        compares=affinity.pairwise.name != "effective_operator",
+    )
     if said != st.session_state.get(_SAID):
         st.session_state[_SAID] = said
         place.markdown(said)
 
 
-def sentences(reach: str, *, of_places: bool) -> str:
+def sentences(reach: str, *, of_places: bool, compares: bool = True) -> str:
     """Return what one sees, in two sentences, in Markdown.
 
     Args:
         reach: what a query reaches.
         of_places: whether points of the picture are queries.
+        compares: whether weights come from queries and keys, not from a layer.
     """
+    if not compares:
+        return (
+            "An *effective operator*: the network made these weights without comparing points. "
+            "What it computes at a point is a **weighted sum of the points that it reaches**, here "
+            f"{reach}. {_POINT}"
+        )
     if not of_places:
         return (
             "Here tokens without a place, as a class token is, are **weighted means of points**, "

@@ -337,8 +337,9 @@ class Affinity(ABC):
 
     @cached_property
     def query_groups(self) -> Int[Tensor, " queries"]:
-        """The group of frames that each query belongs to, from 0, on the affinity's device."""
-        return self.support.groups(self.queries).to(self.device)
+        """The group that each query is compared within; one for all where most would be alone."""
+        groups = self.support.groups(self.queries).to(self.device)
+        return groups * (2 * (int(groups.max()) + 1) <= len(groups))
 
     @property
     def device(self) -> torch.device:

@@ -115,9 +115,9 @@ def variants(capture: Capture, block: str) -> list[Variant]:
         missing.add(UNTRAINED)
     if not can_split(affinity):
         missing |= {variant for variant in VARIANTS if variant.split}
-    groups = int(affinity.query_groups.max()) + 1
+    groups = int(affinity.support.groups(affinity.queries).max()) + 1
     rows = groups * affinity.heads * (affinity.keys.size + affinity.keys.prefix)
-    if affinity.queries.size > 1 and (groups == affinity.queries.size or rows > MOST_MEANS):
+    if affinity.queries.size > 1 and (2 * groups > affinity.queries.size or rows > MOST_MEANS):
         # The mean row of a query that shares its keys with no other is its own.
         missing |= {PAIRWISE, UNARY, MINUS_MEAN}
     if not divided_layer(capture.affinities, block):

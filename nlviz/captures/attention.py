@@ -49,6 +49,10 @@ GOES = (
     "Its queries are handed to several sets of keys; a query is shown at the place that what is "
     "computed for it is added to."
 )
+HANDED = (
+    "What is gathered so is handed on by another product, with weights of each query: no row here "
+    "is all that a query's output is made of."
+)
 APART = 0.05  # frames and pixels within which a weight and what it weighs lie at one place
 _MOST = 32  # input shapes of one network that are remembered
 
@@ -175,6 +179,8 @@ def read_attention(
                 if product.operator >= 0 and product.weights is not None:
                     flat = product.weights.flatten(0, 1)[:, None]  # each query by itself
                     product = replace(product, weights=flat)
+                    if not isinstance(factors, str) and product.operator in factors.handed:
+                        product = replace(product, note=f"{product.note} {HANDED}")
                 layout = _layout(product, factors, seen.order, size)
                 product = replace(product, note=f"{product.note} {layout.note}".strip())
                 affinity = product_affinity(

@@ -132,7 +132,9 @@ def _differences(net: nn.Module, model: Model, clip: Clip) -> list[float]:
         net.float()
         found = model.capture(clip).affinities
         own = _own_weights(net, model, clip)
-    return [_apart(a, own[name]) for name, a in found.items() if name in own]
+    # An operator is the sum over windows of weights that the network has one window at a time.
+    rows = {n: a for n, a in found.items() if a.pairwise.name != "effective_operator"}
+    return [_apart(a, own[name]) for name, a in rows.items() if name in own]
 
 
 def coverage_table(rows: Sequence[Covered]) -> str:

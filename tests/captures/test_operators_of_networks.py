@@ -239,3 +239,25 @@ class Reflected(nn.Module):
 def test_a_border_that_holds_values_is_said() -> None:
     with pytest.raises(NlvizError, match="what fills up its border is not zero"):
         captured(Reflected())
+
+
+class Lambdas(nn.Module):
+    """The content part of Bello 2021: what keys gather is handed on with each query."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = nn.Linear(C, 5), nn.Linear(C, 5), nn.Linear(C, C)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.flatten(1, 2)
+        gathered = self.k(tokens).softmax(1).mT @ self.v(tokens)
+        return (self.q(tokens) @ gathered).reshape(x.shape)
+
+
+def test_what_is_gathered_and_handed_on_is_no_row_of_a_query_and_says_so() -> None:
+    capture, _ = captured(Lambdas())
+    affinity = capture.affinities["block"]
+    assert affinity.queries.shape == (T, 1, 1)
+    assert "handed on by another product" in affinity.note
+    two = captured(Contexts())[0].affinities["block"]
+    assert "handed on" not in two.note

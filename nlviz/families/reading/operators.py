@@ -25,6 +25,7 @@ from nlviz.affinity.parity import ROUNDING, relative_error
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import Everything, Support, Window
 from nlviz.families.reading.prepared import Prepared
+from nlviz.families.reading.product_affinity import said_of
 from nlviz.families.reading.token_layout import (
     SAME,
     Array,
@@ -278,38 +279,6 @@ def _support(key: Whole, queries: TokenGrid, keys: TokenGrid) -> Support:
     counts = (key >= 0).sum(1)
     if int(counts.min()) == size:
         return Everything()
-    query, column = (key >= keys.prefix).nonzero()
-    reached = key[query, column] - keys.prefix
-    if queries.shape == keys.shape and not keys.prefix and not queries.prefix:
-        away = [
-            np.abs(a - b)
-            for a, b in zip(
-                np.unravel_index(reached, keys.shape),
-                np.unravel_index(query, queries.shape),
-                strict=True,
-            )
-        ]
-        frames, rows, columns = (int(d.max()) for d in away)
-        whole = frames if frames < keys.shape[0] - 1 else None
-        window = Window(rows, columns, whole)
-        box = bool((window.counts(queries, keys).numpy() == counts).all())
-        if box and len(key) * size > MOST_SETS:
-            return window
-        sides = f"{2 * rows + 1} x {2 * columns + 1}"
-        times = "" if keys.shape[0] == 1 else " in its own frame"
-        if frames:
-            times = f" in {min(2 * frames + 1, keys.shape[0])} frames"
-        said = (
-            f"A query reaches a window of {sides} keys around it{times}."
-            if box
-            else f"A query reaches {counts.min()} to {counts.max()} keys, at most {sides} cells "
-            f"around it{times}."
-        )
-    else:
-        several = str(counts.max())
-        if counts.min() < counts.max():
-            several = f"{counts.min()} to {several}"
-        said = f"A query reaches {several} of {size} keys."
     sets: dict[bytes, int] = {}
     held: list[tuple[int, ...]] = []
     set_of = []
@@ -318,9 +287,49 @@ def _support(key: Whole, queries: TokenGrid, keys: TokenGrid) -> Support:
         if number == len(held):
             held.append(_runs(row[row >= 0]))
         set_of.append(number)
+    window, said = _around(key, queries, keys, alone=2 * len(held) > len(key))
     if len(held) * size > MOST_SETS:
-        raise NoLayout("every query reaches keys of its own, which are too many to hold")
-    return KeySets(tuple(set_of), tuple(held), said)
+        if window is None:
+            raise NoLayout("every query reaches keys of its own, which are too many to hold")
+        return window
+    found = KeySets(tuple(set_of), tuple(held), said)
+    if 2 * len(held) <= len(key):  # which are parts of the picture that many share
+        reach = torch.zeros(len(held), size, dtype=torch.bool)
+        for number, row in zip(set_of, key, strict=True):
+            reach[number, torch.from_numpy(row[row >= 0])] = True
+        found = replace(found, said=said_of(reach, keys))
+    return found
+
+
+def _around(
+    key: Whole, queries: TokenGrid, keys: TokenGrid, *, alone: bool
+) -> tuple[Window | None, str]:
+    """Return the window that queries reach, if it is one around each, and a sentence of it.
+
+    Args:
+        key: (queries, keys) that are summed over; -1 for none.
+        queries: where they lie.
+        keys: where they lie.
+        alone: whether most queries have a set of keys of their own.
+    """
+    counts = (key >= 0).sum(1)
+    several = str(counts.max())
+    if counts.min() < counts.max():
+        several = f"{counts.min()} to {several}"
+    if queries.shape != keys.shape or keys.prefix or queries.prefix or not alone:
+        return None, f"A query reaches {several} of {keys.size + keys.prefix} keys."
+    query, column = (key >= 0).nonzero()
+    at = np.unravel_index(key[query, column], keys.shape)
+    own = np.unravel_index(query, queries.shape)
+    frames, rows, columns = (int(np.abs(a - b).max()) for a, b in zip(at, own, strict=True))
+    window = Window(rows, columns, frames if frames < keys.shape[0] - 1 else None)
+    sides = f"{2 * rows + 1} x {2 * columns + 1}"
+    times = "" if keys.shape[0] == 1 else " in its own frame"
+    if frames:
+        times = f" in {min(2 * frames + 1, keys.shape[0])} frames"
+    if bool((window.counts(queries, keys).numpy() == counts).all()):
+        return window, f"A query reaches a window of {sides} keys around it{times}."
+    return None, f"A query reaches {several} keys, at most {sides} cells around it{times}."
 
 
 def _runs(row: Whole) -> tuple[int, ...]:

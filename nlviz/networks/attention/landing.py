@@ -91,6 +91,7 @@ class Landings:
         same: of each attention the axes along which what met is the same in every pass.
         found: of each attention marks and positions that met first.
         summed: of those whose slots were summed, how.
+        handed: numbers of those whose output another product hands on, with other weights.
     """
 
     def __init__(self, before: Landings | None = None) -> None:
@@ -106,6 +107,7 @@ class Landings:
         self.same: dict[int, list[int]] = {} if before is None else before.same
         self.found: dict[int, Seen] = {}
         self.summed: dict[int, Way] = {}
+        self.handed: set[int] = set()
         self._ways: Beside[tuple[Way, ...]] = Beside()
 
     def __bool__(self) -> bool:
@@ -201,6 +203,7 @@ class Landings:
             return
         others = [x for x in leaves if self._ways.of(x) is None and not x.of_pairs]
         if others and name in PRODUCTS:
+            self.handed |= {way.number for ways in own for way in ways}
             return
         found: dict[int, list[Way]] = {}
         outputs = output if isinstance(output, (tuple, list)) else (output,)

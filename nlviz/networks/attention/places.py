@@ -63,6 +63,7 @@ class Factors:
         order: which function computed each product in which module.
         lands: where what each attention computes goes, where that could be followed.
         shared: numbers of those whose queries are handed to several groups of keys.
+        handed: numbers of those whose output another product hands on.
         read: what was made of them, by number, where somebody keeps it.
     """
 
@@ -71,6 +72,7 @@ class Factors:
     order: tuple[str, ...] = ()
     lands: Mapping[int, Landed] = field(default_factory=dict)
     shared: frozenset[int] = frozenset()
+    handed: frozenset[int] = frozenset()
     read: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -157,7 +159,12 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
             pairs[n] = _named(pairs[n], marks[n], mass[n], tokens)
     summed = [n for n in numbers if all(len(found[n]) == 3 for found in passes.values())]
     return Factors(
-        pairs, {n: part(n, 2) for n in summed}, order, lands, shared=frozenset(landings.shared)
+        pairs,
+        {n: part(n, 2) for n in summed},
+        order,
+        lands,
+        shared=frozenset(landings.shared),
+        handed=frozenset(landings.handed),
     )
 
 
