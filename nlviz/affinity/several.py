@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nlviz.affinity.attention_map import AttentionMap
-from nlviz.affinity.base import CHUNK, Affinity, Indices
+from nlviz.affinity.base import CHUNK, Affinity, Head, Indices
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import ALL_KEYS, Support, Ungrouped
@@ -157,24 +157,27 @@ class CrossAffinity(Affinity):
             placed = placed + rows[..., part.keys.prefix :]
         return torch.cat([*apart, placed], -1)
 
-    def masses(self, index: int) -> tuple[PartMass, ...]:
-        """Return what each part's row of a query gives, heads averaged.
+    def masses(self, index: int, head: Head = None) -> tuple[PartMass, ...]:
+        """Return what each part's row of a query gives.
 
         Args:
             index: flat index on the grid of the queries.
+            head: one head's index, or their mean.
         """
         found = []
         for part in self.parts:
-            row = part.rows([index])[:, 0].float().mean(0)
+            row = part._one_head(
+                part.rows([index])[:, 0], head if part.heads == self.heads else None
+            )
             apart, placed = row[: part.keys.prefix], row[part.keys.prefix :]
             own = float(placed[part.keys.nearest(**_place(part.queries, index))])
             found.append(PartMass(along(part), float(placed.sum()), float(apart.sum()), own))
         return tuple(found)
 
-    def masses_text(self, index: int) -> str:
-        """Return what each part's row of a query gives, as a sentence."""
+    def masses_text(self, index: int, head: Head = None) -> str:
+        """Return what each part's row of a query gives, as a sentence; see ``masses``."""
         said = []
-        for mass in self.masses(index):
+        for mass in self.masses(index, head):
             apart = (
                 f" and {mass.off_grid:.2f} on {self.prefix_name}" if mass.off_grid >= 5e-3 else ""
             )
@@ -184,10 +187,11 @@ class CrossAffinity(Affinity):
     def map(self, **options: Any) -> AttentionMap:
         """Return the rows of the query at a place, as ``Affinity.map``; the title says masses."""
         found = super().map(**options)
-        if found.direction != "from" or found.values != "weights" or found.token:
-            return found
+        head = options.get("head")
+        if found.direction != "from" or found.values != "weights" or head == "max":
+            return found  # the largest of any head is of no one row
         frame, y, x = found.query
-        masses = self.masses(self.queries.nearest(frame=frame, y=y, x=x))
+        masses = self.masses(self.queries.nearest(frame=frame, y=y, x=x), head)
         said = " + ".join(f"{mass.on_grid:.2f}" for mass in masses)
         return replace(found, title=f"{self.name} ({said})")
 

@@ -228,8 +228,10 @@ def _notes(affinity: Affinity, display: Display, query: Point) -> tuple[str, ...
         notes.append(token_sentence(display.token, affinity.token_names))
     if isinstance(affinity, (CrossAffinity, ComposedAffinity, RolloutAffinity)):
         notes.append(affinity.note)
-    if isinstance(affinity, CrossAffinity) and display.direction == "from":
-        notes.append(affinity.masses_text(affinity.queries.nearest(**query._asdict())))
+    one = display.direction == "from" and display.head != "max"
+    if isinstance(affinity, CrossAffinity) and one:
+        at = affinity.queries.nearest(**query._asdict())
+        notes.append(affinity.masses_text(at, display.head))
     if display.direction == "to":
         notes.append("Weight that every query gives to this key.")
     if affinity.heads > 1:

@@ -72,6 +72,10 @@ def test_the_mass_of_each_row_is_stated() -> None:
     assert (first.on_grid, first.off_grid) == pytest.approx((1, 0), abs=1e-6)
     assert second.off_grid == pytest.approx(float(rows[:T].sum()), abs=1e-6)
     assert second.own == pytest.approx(float(rows[T + index]), abs=1e-6)
+    for head, wanted in ((1, space.dense()[1, index, :T].sum()), ("mean", rows[:T].sum())):
+        (_, of_head) = both.masses(index, head)  # type: ignore[arg-type]
+        assert of_head.off_grid == pytest.approx(float(wanted), abs=1e-6)
+    assert both.map(frame=2, y=0, x=20, head="max").title.startswith("time and space, from")
     shown = both.map(frame=2, y=0, x=20)
     assert shown.title == f"time and space (1.00 + {second.on_grid:.2f})"
     assert float(shown.weights.sum()) == pytest.approx(first.on_grid + second.on_grid, abs=1e-5)

@@ -21,7 +21,7 @@ export function skipOwn(result, what) {
   result.skipTo = Math.max(result.skipFrom, Math.min(end, result.to));
   if (result.logits) return;
   const { values, from, to, skipFrom, skipTo, spec, column } = result;
-  if (!column && !result.difference && !result.parts) {
+  if (!column && !result.difference && spec.layer?.kind !== "together") {
     const left = leaveOut(values, from, to, skipFrom, skipTo, spec.softmax, result.apart, spec.kind !== "stored");
     result.excluded = left.excluded;
     result.apart *= left.scale;

@@ -23,8 +23,8 @@ const around = (found) => ({
 });
 
 /**
- * Rows of a cross. What each part gives is handed on as `parts`: its mass on cells, on tokens without
- * a place, and on the query's own cell.
+ * Rows of a cross. What each part of one row gives is handed on as `parts`: its mass on cells, on
+ * tokens without a place, and on the query's own cell.
  * @param {any} spec
  * @param {PartOfLayer[]} parts
  */
@@ -46,18 +46,18 @@ export function crossRows(spec, parts) {
 
   function row(out, query, head) {
     if (one.length !== out.length) [one, sum] = [new Float32Array(out.length), new Float32Array(out.length)];
-    let found = together(out, query, head === "max" && spec.heads > 1 ? 0 : head);
-    let apart = found.reduce((total, part) => total + part.apart, 0);
-    if (head === "max" && spec.heads > 1) {
-      // The largest sum of a head, which is not the sum of the largest.
-      for (let n = 1; n < spec.heads; n++) {
-        together(sum, query, n);
-        for (let j = 0; j < out.length; j++) if (sum[j] > out[j]) out[j] = sum[j];
-      }
-      apart = parts.reduce((total, { rows }) => total + rows.row(one, query, "max", "rows").apart, 0);
-      found = together(sum, query, "mean");
+    if (head !== "max" || spec.heads === 1) {
+      const found = together(out, query, head);
+      return { ...around(found), logC: NaN, apart: found.reduce((total, part) => total + part.apart, 0), parts: found };
     }
-    return { ...around(found), logC: NaN, apart, parts: found };
+    // The largest sum of a head, which is not the sum of the largest; it is of no one row.
+    const found = together(out, query, 0);
+    for (let n = 1; n < spec.heads; n++) {
+      together(sum, query, n);
+      for (let j = 0; j < out.length; j++) if (sum[j] > out[j]) out[j] = sum[j];
+    }
+    const apart = parts.reduce((total, { rows }) => total + rows.row(one, query, "max", "rows").apart, 0);
+    return { ...around(found), logC: NaN, apart };
   }
 
   return { row, column: null };

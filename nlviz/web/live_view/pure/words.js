@@ -187,7 +187,7 @@ function crossSentence({ parts, spec, leftOut, ...result }, query, clip) {
   const own = joined(parts.map(({ along, own: share }) => `${along} ${percentText(share)}`));
   const whole = `${HOW_MANY[parts.length] ?? parts.length} rows of this point${atText(query, clip)} on one scale, 100${THIN}% each: ${joined(rows)}`;
   const cell = leftOut === "nothing" ? ` Its own cell shows the sum: ${own}.` : "";
-  return `${whole}.${cell}${leftOutText({ ...result, parts, leftOut })}`;
+  return `${whole}.${cell}${leftOutText({ ...result, spec, leftOut })}`;
 }
 
 /** A token without a place by its name; `own` where each frame has one. */
@@ -260,7 +260,7 @@ function pictureSentence(result) {
 function leftOutText(result) {
   if (result.leftOut === "nothing") return "";
   const what = result.leftOut === "cell" ? "own cell" : "own frame";
-  const asItWas = result.parts || (result.spec.kind === "stored" && !result.spec.softmax);
+  const asItWas = result.spec.layer?.kind === "together" || (result.spec.kind === "stored" && !result.spec.softmax);
   const scaled = result.column || result.logits || result.difference || asItWas ? "" : "; the rest is scaled to 100 %";
   const share = result.logits ? "" : ` (${percentText(result.excluded)})`;
   return ` Its ${what}${share} is hidden${scaled}.`;
