@@ -249,17 +249,28 @@ class HealthTest:
                 self.done = True
 
 
+class Judged:
+    """Statistics and health of a block, computed once, when a panel asks: after the first map."""
+
+    def __init__(self, make: Callable[[], tuple[nlviz.BlockStatistics, HealthTest]]) -> None:
+        self._make, self._slot = make, Slot()
+
+    @property
+    def both(self) -> tuple[nlviz.BlockStatistics, HealthTest]:
+        """Both, computed now or before."""
+        return filled(self._slot, self._make)
+
+
 @dataclass(frozen=True)
 class BlockData:
-    """Data of one block that the page shows.
+    """Data of one block that the page shows; what only panels need is computed when they ask.
 
     Attributes:
         affinities: the block's own and its controls, by key.
         payload: the live view's bytes.
         opening: query that it opens at.
         served: whether the browser cannot compute some rows, so that each pin sends them.
-        statistics: of the block's rows.
-        test: health of the block.
+        judged: what is said of the block, made when it is asked for.
         capture: of the clip, with what enters the block where that is known.
         pending: sources for which the network runs once more when they are asked for.
         note: why there are fewer sources than were asked for, or empty.
@@ -269,11 +280,20 @@ class BlockData:
     payload: bytes
     opening: nlviz.Point
     served: bool
-    statistics: nlviz.BlockStatistics
-    test: HealthTest
+    judged: Judged
     capture: nlviz.Capture
     pending: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def statistics(self) -> nlviz.BlockStatistics:
+        """Statistics of the block's rows."""
+        return self.judged.both[0]
+
+    @property
+    def test(self) -> HealthTest:
+        """Health of the block."""
+        return self.judged.both[1]
 
 
 def block_data(choice: Choice, capture: nlviz.Capture, block: str, *, channel: str) -> BlockData:
@@ -286,13 +306,14 @@ def block_data(choice: Choice, capture: nlviz.Capture, block: str, *, channel: s
         payload = first_view.payload(choice, block) or _payload(
             capture, block, affinities, channel, None, pending=pending
         )
-        statistics = nlviz.block_statistics(capture, block)
-        cheap = _capture_slot(capture_key(choice)).seconds < CHEAP
-        test = HealthTest(
-            choice, capture, block, nlviz.block_health(None, capture, block), cheap=cheap
-        )
         served = _served(payload)
-        return BlockData(affinities, payload, opening, served, statistics, test, capture, pending)
+        return BlockData(affinities, payload, opening, served, Judged(judge), capture, pending)
+
+    def judge() -> tuple[nlviz.BlockStatistics, HealthTest]:
+        known = nlviz.block_health(None, capture, block)
+        cheap = _capture_slot(capture_key(choice)).seconds < CHEAP
+        test = HealthTest(choice, capture, block, known, cheap=cheap)
+        return nlviz.block_statistics(capture, block), test
 
     key = (*capture_key(choice), block)
     richer: BlockData | None = _block_slot((*key, "features")).value

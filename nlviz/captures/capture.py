@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.receipt import Receipt
-from nlviz.captures.file_format import Parts, decode, encode
+from nlviz.captures.file_format import Parts, decode, decode_file, encode
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.errors import (
@@ -208,20 +208,15 @@ def read_capture(source: str | Path | bytes, *, name: str = "") -> Capture:
     ...     read_capture(path).affinities["stage4"]
     Affinity(stage4, embedded_gaussian, 294 queries (1x14x21) x 294 keys)
     """
-    if isinstance(source, bytes):
-        label, content = name or "upload", source
-    else:
-        label = name or Path(source).name
-        try:
-            content = Path(source).read_bytes()
-        except OSError as error:
-            raise UnreadableCheckpoint(
-                f"the capture {str(source)!r} cannot be read ({error.strerror}); give the path of "
-                "a file"
-            ) from None
+    label = name or ("upload" if isinstance(source, bytes) else Path(source).name)
     try:
-        parts = decode(content)
+        parts = decode(source) if isinstance(source, bytes) else decode_file(Path(source))
         about = checked(parts.about, About, of="its about's")
+    except OSError as error:
+        raise UnreadableCheckpoint(
+            f"the capture {str(source)!r} cannot be read ({error.strerror}); give the path of "
+            "a file"
+        ) from None
     except NlvizError as error:
         raise UnreadableCheckpoint(
             f"{label} is not a capture that fits together: {error}; save the capture again"

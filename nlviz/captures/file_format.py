@@ -19,7 +19,7 @@ import msgspec
 import torch
 from jaxtyping import Float
 from msgspec import Meta
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -201,11 +201,37 @@ def decode(content: bytes) -> Parts:
         NlvizError: when it is not a capture of this version, is cut short, or its parts do not fit
             together; the sentence names the part.
     """
-    header = checked(parsed_json(_metadata(content)), _Header, of="its header's")
+    header = checked(parsed_json(_metadata(content, len(content))), _Header, of="its header's")
     try:
         tensors = load_tensors(content)
     except SafetensorError as error:
         raise NlvizError(f"it is cut short or broken ({error})") from None
+    return _parts(header, tensors)
+
+
+def decode_file(path: Path) -> Parts:
+    """Return the parts that a file holds, as ``decode`` does of its bytes, copied once.
+
+    Raises:
+        NlvizError: as ``decode`` does.
+        OSError: when the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+        start += file.read(_length(start))
+    found = _metadata(start, path.stat().st_size)
+    header = checked(parsed_json(found), _Header, of="its header's")
+    try:
+        with safe_open(path, framework="pt") as file_:
+            # The file itself stays free: it may be written anew while its capture is shown.
+            tensors = {name: file_.get_tensor(name).clone() for name in file_.keys()}
+    except SafetensorError as error:
+        raise NlvizError(f"it is cut short or broken ({error})") from None
+    return _parts(header, tensors)
+
+
+def _parts(header: _Header, tensors: Mapping[str, Tensor]) -> Parts:
+    """Return the parts, checked against one another."""
     clip = _clip(header.clip, tensors)
     affinities: dict[str, Affinity] = {}
     features = {}
@@ -237,14 +263,14 @@ def decode(content: bytes) -> Parts:
     )
 
 
-def _metadata(content: bytes) -> str:
+def _metadata(content: bytes, length: int) -> str:
     """Return the JSON text of the header, and refuse what is not a capture of this version."""
     size = int.from_bytes(content[:8], "little")
-    if len(content) < 10 or content[8:9] != b"{":
+    if length < 10 or content[8:9] != b"{":
         raise NlvizError("it must be a safetensors file, it is something else")
-    if size > MOST_HEADER or size > len(content) - 8:
+    if size > MOST_HEADER or size > length - 8:
         raise NlvizError(
-            f"its header claims {size:,} bytes of the {len(content):,} there, at most "
+            f"its header claims {size:,} bytes of the {length:,} there, at most "
             f"{MOST_HEADER:,} are allowed"
         )
     whole = parsed_json(content[8 : 8 + size])

@@ -18,6 +18,7 @@ ALL = (
     "capture",
     "attention",
     "start_up",
+    "opening",
     "hover",
     "correspondence",
     "non_local_means",

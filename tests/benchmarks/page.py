@@ -19,6 +19,7 @@ SECTIONS = {
     "loading": "Files of weights",
     "hover": "Hovering in the browser",
     "start_up": "The app's first page",
+    "opening": "Opening a saved capture",
     "non_local_means": "Non-local means",
 }
 # Tables that a benchmark writes itself, as they are more than a list of figures; and how to read

@@ -177,7 +177,7 @@ def test_a_saved_capture_is_looked_at_without_its_network(
     assert health.size is None
     assert health.gamma is None
     view = View.of(capture, block, frame=1, y=20, x=30)
-    header, _ = unpack(live_view(capture, block))
+    header, _ = unpack(live_view(capture, block, served=True))
     assert [s["key"] for s in header["sources"]] == list(found)
     for file in ("png", "npz", "html", "json"):
         assert render_bytes(file, capture, capture.affinities[block], view)

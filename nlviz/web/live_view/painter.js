@@ -46,13 +46,14 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     frameRequest = 0;
     const start = performance.now();
     const query = activeQuery(state);
+    const before = resultFor;
     compute(query);
     state.shown = state.waiting && result ? head.query : query;
     if (result) drawResult(query);
     else drawWithout(query);
     if (!state.hovered || !result) queryBar.update(query, state);
     describe(root, query, state, store.spec().key);
-    timings.push(performance.now() - start);
+    if (resultFor !== before) timings.push(performance.now() - start);
     if (timings.length > 2000) timings.splice(0, 1000);
   }
 

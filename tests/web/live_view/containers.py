@@ -150,7 +150,11 @@ def square_container(frames: int = 4, **more: Any) -> bytes:
 
 
 def random_container(
-    queries: tuple[int, int, int], keys: tuple[int, int, int], d: int, pixels: int = 224
+    queries: tuple[int, int, int],
+    keys: tuple[int, int, int],
+    d: int,
+    heads: int = 1,
+    pixels: int = 224,
 ) -> bytes:
     """Return a container of random embeddings on a clip of noise, for the benchmark."""
     rng = np.random.default_rng(0)
@@ -159,6 +163,6 @@ def random_container(
     grids = [grid(s, (queries[0] / s[0], pixels / s[1], pixels / s[2])) for s in (queries, keys)]
     sections = frame_sections(clip)
     for name, shape in (("theta", queries), ("phi", keys)):
-        values = rng.normal(size=(1, int(np.prod(shape)), d)) * (4 / d**0.5) ** 0.5
+        values = rng.normal(size=(heads, int(np.prod(shape)), d)) * (4 / d**0.5) ** 0.5
         sections[f"learned.{name}"] = values.astype(np.float16)
-    return pack(header(clip, [embedded("learned", *grids)]), sections)
+    return pack(header(clip, [embedded("learned", *grids, heads=heads)]), sections)

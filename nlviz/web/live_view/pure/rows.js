@@ -168,10 +168,13 @@ export function embeddedRows(spec, array) {
 
   /** Takes head n into the maximum or the mean over heads. */
   function overOne(out, values, n, head, from, to) {
-    for (let j = from; j < to; j++) {
-      if (head !== "max") out[j] = (n === 0 ? 0 : out[j]) + values[j] / heads;
-      else if (n === 0 || values[j] > out[j]) out[j] = values[j];
+    if (head !== "max") {
+      const share = 1 / heads;
+      if (n === 0) for (let j = from; j < to; j++) out[j] = values[j] * share;
+      else for (let j = from; j < to; j++) out[j] += values[j] * share;
+      return;
     }
+    for (let j = from; j < to; j++) if (n === 0 || values[j] > out[j]) out[j] = values[j];
   }
 
   function row(out, query, head, values) {
