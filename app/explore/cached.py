@@ -316,7 +316,7 @@ def block_data(choice: Choice, capture: nlviz.Capture, block: str, *, channel: s
         return nlviz.block_statistics(capture, block), test
 
     key = (*capture_key(choice), block)
-    richer: BlockData | None = _block_slot((*key, "features")).value
+    richer: BlockData | None = _block_slot((*key, "richer")).value
     return richer or filled(_block_slot(key), make)
 
 
