@@ -361,7 +361,7 @@ def with_features(
             pending=(),
         )
 
-    slot = _block_slot((*capture_key(choice), block, "features"))
+    slot = _block_slot((*capture_key(choice), block, "richer"))
     return filled(slot, make, _queued(progress, 0.0))
 
 

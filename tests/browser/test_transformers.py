@@ -80,7 +80,7 @@ def test_clips_by_layer(page: Page, app_url: str, folders: Path) -> None:
 
 def test_what_is_no_such_folder_is_one_sentence(page: Page, app_url: str, folders: Path) -> None:
     wrong = folders / "wrong"
-    shutil.copytree(folders / "vit", wrong, dirs_exist_ok=True)
+    shutil.copytree(folders / "timesformer", wrong, dirs_exist_ok=True)
     (wrong / "config.json").unlink()
     opened(page, f"{app_url}/?clip=cat.jpg")
     page.get_by_text("File", exact=True).click()
