@@ -177,7 +177,7 @@ def test_kernels_and_code_that_a_configuration_names_are_not_taken(tmp_path: Pat
 
 def test_a_folder_that_lacks_something_says_what(tmp_path: Path) -> None:
     outer = tmp_path / "runs"
-    folder = saved(outer / "checkpoint-500", "vit")
+    folder = saved(outer / "checkpoint-500", "timesformer")
     with pytest.raises(UnreadableCheckpoint, match=r"in it checkpoint-500; name that folder"):
         nlviz.load_model(str(outer))
     config = (folder / "config.json").read_text("utf-8")
