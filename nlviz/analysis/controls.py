@@ -94,8 +94,9 @@ def variants_of_features(capture: Capture, block: str) -> tuple[str, ...]:
     Raises:
         UnknownBlock: when there is no such block.
     """
-    if block in capture.features or capture.affinities[block].pairwise.similarity:
-        return ()
+    affinity = capture.affinities[block]
+    if block in capture.features or affinity.pairwise.similarity or affinity.queries.size == 1:
+        return ()  # queries of no place have no features of places
     return FEATURES.key, COSINE.key
 
 

@@ -78,8 +78,9 @@ def places_of(
         calls: how often the layer is called.
 
     Returns:
-        Frame, row and column of each element, (*shape, 3), NaN for what has no place; an axis along
-        which all lie at one place is 1 long.
+        Frame, row and column of each element, and the pixels over which it is a mean beyond what
+        its kernels see, (*shape, 4), NaN for what has no place; an axis along which all are alike
+        is 1 long.
 
     Raises:
         NotFollowed: when an operation's effect on positions is not known.
@@ -89,7 +90,7 @@ def places_of(
     >>> found = places_of(net, net, torch.zeros(2, 3, 20, 28), net[0], "output", lambda x: x,
     ...                   calls=1)
     >>> found[0].shape, found[0][1, 0, 0, :3, 2]
-    ((2, 1, 5, 7, 3), array([1.5, 5.5, 9.5]))
+    ((2, 1, 5, 7, 4), array([1.5, 5.5, 9.5]))
     """
     ramp_of = ramps(tensor)
     asked = SameInAllPasses()
@@ -116,21 +117,23 @@ def places_of(
         asked.answers.clear()
         run(all_apart(ramp_of))
         first = run(ramp_of["mass"])
-    passes = {"mass": first, **{name: run(ramp_of[name]) for name in "tyx"}}
+    passes = {"mass": first, **{n: run(ramp_of[n]) for n in ("t", "y", "x", "yy", "xx")}}
     return [_placed({name: found[call] for name, found in passes.items()}) for call in range(calls)]
 
 
 def _placed(found: dict[str, Tensor]) -> Array:
     shape = found["mass"].shape
     if not all(isinstance(x, Placed) and x.shape == shape for x in found.values()):
-        return np.full((*(1 for _ in shape), 3), np.nan)
+        return np.full((*(1 for _ in shape), 4), np.nan)
     tensors = [x.as_subclass(Tensor) for x in found.values()]
     same = [d for d in range(len(shape)) if alike(tensors, d)]
-    mass, t, y, x = (thin(each, same).double().cpu().numpy() for each in tensors)
+    mass, *each = (thin(one, same).double().cpu().numpy() for one in tensors)
     with np.errstate(divide="ignore", invalid="ignore"):
         there = np.where(np.abs(mass) > 1e-9, 1.0, np.nan) / mass
-        at: Array = np.stack([t * there, y * there, x * there], -1)
-    return at
+        t, y, x, yy, xx = (one * there for one in each)
+    spread = np.sqrt(np.clip(yy - y * y, 0, None) + np.clip(xx - x * x, 0, None))
+    found_at: Array = np.stack([t, y, x, spread], -1)
+    return found_at
 
 
 def _copied(x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from nlviz.captures.feature_captures import with_features
 from nlviz.captures.layer_features import features, layer_named
 from nlviz.captures.model import Model
 from nlviz.errors import NlvizError, UnknownBlock
+from nlviz.families import adapter_of_any
 from nlviz.families.reading.adapter import InputSpec
 from tests.families.small_transformers import BUILT
 from tests.nets import clip_net, frame_net, noise_clip
@@ -99,7 +100,7 @@ def test_features_are_what_a_hook_sees(name: str) -> None:
     build, layer, laid_out, spec = PICTURES[name]
     net, clip = build().eval(), noise_clip(3, 40, 56)
     found = features(net, clip, layer, input_spec=spec)
-    x = Model(net, adapter=nlviz.families.adapter_of_any(net), input_spec=spec).prepared(clip)
+    x = Model(net, adapter=adapter_of_any(net), input_spec=spec).prepared(clip)
     expected = laid_out(by_hook(net, x.tensor, layer))
     assert torch.equal(found.values, expected)
     assert found.grid.stride[1:] == pytest.approx((40 / expected.shape[2], 56 / expected.shape[3]))
@@ -180,7 +181,7 @@ def test_convolutions_in_time_with_strides() -> None:
     clip = noise_clip(6, 40, 56)
     spec = InputSpec(sides=(40, 56), layout="clip")
     found = features(net, clip, "2", input_spec=spec)
-    x = Model(net, adapter=nlviz.families.adapter_of_any(net), input_spec=spec).prepared(clip)
+    x = Model(net, adapter=adapter_of_any(net), input_spec=spec).prepared(clip)
     assert torch.equal(found.values, by_hook(net, x.tensor, "2")[0])
     assert found.grid.stride == (2, 4, 4) and found.grid.origin == (0, 0, 0)
 
@@ -298,6 +299,36 @@ def test_a_vector_for_each_frame_says_so_and_one_for_all_is_refused() -> None:
             "heads",
             input_spec=InputSpec(sides=(24, 24), layout="frames"),
         )
+
+
+class Mixing(nn.Module):
+    """Places mixed by fixed weights, and a coarse branch that is joined with a fine one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 6, 4, 4)
+        self.mix = nn.Linear(35, 35)
+        self.mixed, self.joined = nn.Identity(), nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patch(x)
+        tokens = x.flatten(2)
+        tokens = self.mixed((tokens + self.mix(tokens)).mT)
+        coarse = nn.functional.avg_pool2d(x, 3, 2, 1)
+        fine = nn.functional.interpolate(coarse, size=x.shape[2:])
+        return self.joined(x + fine).mean((2, 3)) + tokens.mean(1)
+
+
+def test_cells_that_are_means_over_places_keep_their_order_and_say_so() -> None:
+    net, clip = Mixing().eval(), noise_clip(2, 20, 28)
+    mixed = features(net, clip, "mixed", input_spec=SPEC)
+    seen = by_hook(
+        net, Model(net, adapter=adapter_of_any(net), input_spec=SPEC).prepared(clip).tensor, "mixed"
+    )
+    assert torch.equal(mixed.values, tokens(5, 7)(seen))
+    assert mixed.grid.stride == (1, 4, 4) and "a mean over several places" in mixed.note
+    joined = features(net, clip, "joined", input_spec=SPEC)
+    assert joined.grid.shape == (2, 5, 7)  # none of them is taken for padding
 
 
 def test_names_of_layers() -> None:

@@ -7,17 +7,21 @@ the axes of channels all elements lie at one place, along all others they do not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.families.reading.prepared import Prepared
 from nlviz.families.reading.token_layout import NoLayout, Side, cells_of
-from nlviz.networks.places import Array
+from nlviz.networks.places import SPREAD, Array
 
+MIXED = (
+    "Each cell is a mean over several places, as where branches are joined or places mixed with "
+    "fixed weights: cells are evenly spread, in their order."
+)
 ALIKE = 1e-6  # of the picture: positions that differ by less are one
 
 
@@ -64,7 +68,8 @@ def feature_layout(at: Array, shape: tuple[int, ...], size: tuple[int, int, int]
     """Return how a tensor is laid on the picture.
 
     Args:
-        at: frame, row and column of each element, (*shape, 3), an axis of one place 1 long.
+        at: frame, row and column of each element, and the pixels over which it is a mean,
+            (*shape, 3 or 4), an axis of one place 1 long.
         shape: of the tensor.
         size: frames, rows and columns of the network's input.
 
@@ -81,6 +86,8 @@ def feature_layout(at: Array, shape: tuple[int, ...], size: tuple[int, int, int]
             "nothing that it computes has a place in the picture, as where it is a sum over all of "
             "it; take the module around it, or one before"
         )
+    spread = float(np.nanmax(at[..., 3])) if at.shape[-1] > 3 else 0.0
+    at = at[..., :3]
     apart = np.stack([_apart(at, d, size) for d in range(len(shape))])  # (axes, 3)
     widest = apart.max(1)
     long = [d for d, n in enumerate(shape) if n > 1]
@@ -97,7 +104,14 @@ def feature_layout(at: Array, shape: tuple[int, ...], size: tuple[int, int, int]
     of_rest = at.mean(gone, keepdims=True) if gone else at
     placed = np.moveaxis(of_rest, rest, range(len(rest))).reshape(-1, 3)
     side = cells_of(placed, size)
+    if side.padding and not _covers(side, size):
+        # Cells that lie half beside the picture, as the means of branches do, are no padding.
+        side = cells_of(placed, size, all_of_them=True)
     t, h, w = side.shape
+    if side.cells is not None and (h, w) != (1, 1):
+        y, x = side.cells.y, side.cells.x
+        if spread > SPREAD * max(abs(y.stride), abs(x.stride)):
+            side, note = _spread_out(side, size), f"{note} {MIXED}".strip()
     if (h, w) == (1, 1):
         if t == 1:
             raise NoLayout("it computes one vector for the whole clip, so it has no cells")
@@ -107,13 +121,35 @@ def feature_layout(at: Array, shape: tuple[int, ...], size: tuple[int, int, int]
     return FeatureLayout(tuple(channels), tuple(rest), side, note)
 
 
+def _covers(side: Side, size: tuple[int, int, int]) -> bool:
+    """Check whether cells reach the lower and right border of the picture, to a cell."""
+    if side.cells is None:
+        return True
+    axes = zip((side.cells.y, side.cells.x), side.shape[1:], size[1:], strict=True)
+    return all(
+        axis.origin + axis.stride * (count - 0.5) > length - 1 - axis.stride
+        and axis.origin < 1.5 * axis.stride
+        for axis, count, length in axes
+    )
+
+
+def _spread_out(side: Side, size: tuple[int, int, int]) -> Side:
+    """Return the cells evenly spread over the picture; frames stay where they are."""
+    assert side.cells is not None  # the caller saw to it
+    y, x = (
+        Axis(length / count, (length / count - 1) / 2)
+        for length, count in zip(size[1:], side.shape[1:], strict=True)
+    )
+    return replace(side, cells=replace(side.cells, y=y, x=x))
+
+
 def far_apart(at: Array, size: tuple[int, int, int]) -> bool:
     """Check whether elements lie at different places along their first axis: parts of the clip.
 
-    >>> far_apart(np.zeros((3, 1, 3)), (2, 8, 12))
+    >>> far_apart(np.zeros((3, 1, 4)), (2, 8, 12))
     False
     """
-    return bool(_apart(at, 0, size).max() > ALIKE)
+    return bool(_apart(at[..., :3], 0, size).max() > ALIKE)
 
 
 def _apart(at: Array, dim: int, size: tuple[int, int, int]) -> Array:

@@ -159,12 +159,13 @@ def token_layout(
     return TokenLayout(entries, queries, keys)
 
 
-def cells_of(at: Array, size: tuple[int, int, int]) -> Side:
+def cells_of(at: Array, size: tuple[int, int, int], *, all_of_them: bool = False) -> Side:
     """Return how elements lie that are each there once: the cells of a grid, and what has no place.
 
     Args:
         at: (elements, 3) frame, row and column of the input; NaN for what has no place.
         size: frames, rows and columns of the network's input.
+        all_of_them: whether those are cells, too, that lie beyond the picture.
 
     Raises:
         NoLayout: when they lie on no grid.
@@ -173,7 +174,8 @@ def cells_of(at: Array, size: tuple[int, int, int]) -> Side:
     >>> cells_of(at.reshape(6, 3), (1, 8, 12)).shape
     (1, 2, 3)
     """
-    side = queries_on_grid(inside(at[None], size), size, "cells")
+    placed = at[None] if all_of_them else inside(at[None], size)
+    side = queries_on_grid(placed, size, "cells")
     return _with_padding(side, at[None])
 
 
