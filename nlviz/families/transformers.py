@@ -42,6 +42,17 @@ _FRAMES_OF_TRAINING = frozenset(("timesformer", "videomae", "vivit"))
 _UNNAMED = "LABEL_"  # how the library calls classes that nobody named
 
 
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# The processors that the library has for these kinds say 0.5, or CLIP's numbers; the files that
+# their authors published say these.
+_OF_PUBLISHED = {
+    "videomae": _IMAGENET,
+    "dinov2": _IMAGENET,
+    "dinov2_with_registers": _IMAGENET,
+    "timesformer": ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225)),
+}
+
+
 class TransformersAdapter(AttentionAdapter):
     """Reads the attention of networks of transformers, also where one is a part of a network."""
 
@@ -88,8 +99,8 @@ class TransformersAdapter(AttentionAdapter):
             mean, std = (", ".join(f"{v / 255:.3g}" for v in n) for n in own.normalisation())
             told = (
                 "No processor was saved with this network: pixels in [0, 1] are taken minus "
-                f"({mean}), over ({std}), as the library does for its kind; give input_spec= where "
-                "it was trained with others."
+                f"({mean}), over ({std}), as is usual for its kind; give input_spec= where it was "
+                "trained with others."
             )
             prepared = replace(prepared, notes=(*prepared.notes, told))
         if net is not trunk:
@@ -145,7 +156,7 @@ def spec_of(trunk: Any, processor: Mapping[str, Any]) -> InputSpec:
         sides,
         patch,
         _frames(config) if video else None,
-        processor or _default_processor(cast(Hashable, type(trunk.config))),
+        processor or _published(config) or _default_processor(cast(Hashable, type(trunk.config))),
         video=video,
         any_size=any_size,
         least_frames=(frames_of_training(trunk) or _tubelet(config)[0]) if video else 1,
@@ -256,6 +267,17 @@ def _processor(trunk: Any) -> Mapping[str, Any]:
     except HFValidationError:  # no name of a repository
         return {}
     return read_processor([Path(p) for p in kept if isinstance(p, str)], video=video)
+
+
+def _published(config: Any) -> Mapping[str, Any]:
+    """Return mean and deviation of a kind's published networks, where the library's are others.
+
+    >>> from transformers import Dinov2Config
+    >>> _published(Dinov2Config())["image_mean"]
+    (0.485, 0.456, 0.406)
+    """
+    card = _OF_PUBLISHED.get(config.model_type)
+    return {} if card is None else {"image_mean": card[0], "image_std": card[1]}
 
 
 @cache
