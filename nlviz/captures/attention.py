@@ -74,7 +74,10 @@ def seen_in(
         for name, module in (distinct(adapter.blocks(net)) if adapter.keeps else {}).items()
         if blocks is None or any(block_and_run(asked)[0] == name for asked in blocks)
     }
-    with recorded(net, entered) as calls, watched(net, keep=keep, sums=adapter.keeps) as watch:
+    with (
+        recorded(net, entered, outputs=False) as calls,
+        watched(net, keep=keep, sums=adapter.keeps) as watch,
+    ):
         yield watch.seen, calls
 
 

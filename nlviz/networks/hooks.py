@@ -25,12 +25,15 @@ from nlviz.networks.calls import block_and_run as block_and_run
 
 
 @contextmanager
-def recorded(net: nn.Module, modules: Mapping[str, nn.Module]) -> Iterator[Calls]:
+def recorded(
+    net: nn.Module, modules: Mapping[str, nn.Module], *, outputs: bool = True
+) -> Iterator[Calls]:
     """Record the calls of some modules while the ``with`` block runs; only this thread's calls.
 
     Args:
         net: the network that will run.
         modules: the modules to record, by any name.
+        outputs: whether what they return is copied; else their calls hold None.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU())
     >>> with torch.no_grad(), recorded(net, {"relu": net[1]}) as calls:
@@ -60,7 +63,8 @@ def recorded(net: nn.Module, modules: Mapping[str, nn.Module]) -> Iterator[Calls
         ) -> None:
             if ours() and entered:
                 began, taken = entered.pop()
-                call = Call(taken, _copied(output), module, began, next(clock))
+                left = _copied(output) if outputs else None
+                call = Call(taken, left, module, began, next(clock))
                 for name in names:
                     found.setdefault(name, []).append(call)
 

@@ -275,3 +275,28 @@ def test_patches_that_overlap_lie_where_their_convolution_puts_them(stride: int,
     assert queries.stride == (1, stride, stride)
     first = (PATCH - 1) / 2 - pad
     assert queries.origin == (0, first, first)
+
+
+def test_what_is_kept_is_kept_and_counted_beforehand() -> None:
+    """Values, y and features stay with this family; with the other, queries and keys alone."""
+    from nlviz.families.reading.attention_adapter import AttentionAdapter
+
+    net, taken = vit(), clip()
+    model = nlviz.Model(net)
+    lean = nlviz.Model(net, adapter=AttentionAdapter(), input_spec=model.adapter.input_spec(net))
+    capture, less = (m.capture(taken) for m in (model, lean))
+    tokens = FRAMES * (ROWS * COLUMNS + net.num_prefix_tokens)
+    one = 2 * tokens * WIDTH * 4  # q, or k, of both blocks
+    estimates = [m.estimate(taken).kept for m in (model, lean)]
+    assert estimates[0] >= 5 * one > 2 * one
+    assert 2 * one <= estimates[1] < 3 * one
+    for name, affinity in capture.affinities.items():
+        assert affinity.values is not None and affinity.output is not None
+        other = less.affinities[f"{name}.attn"]
+        assert other.values is None and other.output is None
+        torch.testing.assert_close(affinity.dense(), other.dense(), rtol=0, atol=0)
+    assert list(capture.features) == list(capture.affinities)
+    assert less.features == {}
+    some = model.capture(taken, blocks=["blocks.1"])
+    assert list(some.affinities) == list(some.features) == ["blocks.1"]
+    torch.testing.assert_close(some.features["blocks.1"], capture.features["blocks.1"])
