@@ -255,6 +255,47 @@ def test_keys_on_different_grids_stay_apart_and_say_so() -> None:
     assert (sums - 1).abs().max() < 1e-5
 
 
+def largest_taken_away(block: SelfAttention, x: Tensor) -> Tensor:
+    """Column and row, their largest logit taken from both before the softmax."""
+    q, k, v = (block.of(n, x) for n in (0, 1, 3))
+    along_y = torch.einsum("nhtyxd,nhtzxd->nhtyxz", q, k)
+    along_x = torch.einsum("nhtyxd,nhtyzd->nhtyxz", q, k)
+    along_x = along_x.masked_fill(torch.eye(W, dtype=torch.bool), -torch.inf)
+    logits = torch.cat([along_y, along_x], -1)
+    weights = (logits - logits.amax(-1, keepdim=True)).softmax(-1)
+    y, z = weights[..., :H], weights[..., H:]
+    return torch.einsum("nhtyxz,nhtzxd->nhtyxd", y, v) + torch.einsum("nhtyxz,nhtyzd->nhtyxd", z, v)
+
+
+def a_number_for_a_part(block: SelfAttention, x: Tensor) -> Tensor:
+    """Column and row, the row's logits larger by 1."""
+    q, k, v = (block.of(n, x) for n in (0, 1, 3))
+    along_y = torch.einsum("nhtyxd,nhtzxd->nhtyxz", q, k)
+    along_x = torch.einsum("nhtyxd,nhtyzd->nhtyxz", q, k) + torch.ones(1)
+    along_x = along_x.masked_fill(torch.eye(W, dtype=torch.bool), -torch.inf)
+    y, z = torch.cat([along_y, along_x], -1).softmax(-1).split([H, W], -1)
+    return torch.einsum("nhtyxz,nhtzxd->nhtyxd", y, v) + torch.einsum("nhtyxz,nhtyzd->nhtyxd", z, v)
+
+
+@pytest.mark.parametrize(("attend", "more"), [(largest_taken_away, 0), (a_number_for_a_part, 1)])
+def test_what_is_added_to_all_keys_of_a_part(attend: Attend, more: int) -> None:
+    net, capture, x = captured(attend)
+    (affinity,) = capture.affinities.values()
+    column, row = same(0) & same(2), same(0) & same(1)
+    logits = products(net.block, x, 0, 1) + more * (row & ~column)
+    assert (affinity.dense() - softmax(logits, column | row)).abs().max() < 1e-5
+    assert isinstance(affinity, nlviz.EmbeddedAffinity) == (more == 0)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_q_and_k_are_kept_in_any_type(kind: torch.dtype) -> None:
+    torch.manual_seed(0)
+    net = Net(largest_taken_away).eval().to(kind)
+    (affinity,) = nlviz.capture(net, CLIP, input_spec=SPEC).affinities.values()
+    assert isinstance(affinity, nlviz.EmbeddedAffinity)
+    assert affinity.support == Lines(("y", "x"))
+
+
 @pytest.mark.parametrize("attend", [three_lines, with_a_table])
 def test_what_was_joined_is_kept_in_a_file(attend: Attend, tmp_path: object) -> None:
     _, capture, _ = captured(attend)

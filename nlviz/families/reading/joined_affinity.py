@@ -35,6 +35,8 @@ from nlviz.families.reading.token_layout import NoLayout, TokenLayout
 from nlviz.networks.attention.products import AttentionProduct, before_softmax
 
 CHUNK = 1 << 20  # numbers of rows that are compared at once
+CHECKED = 256  # queries whose rows are compared with those that were kept
+LIMITS = {"float16": 1e-2, "bfloat16": 8e-2}  # of the largest weight, for weights of these types
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,8 @@ class _Part:
         group, place: of each query, those without a place first.
         cells: (queries, keys of a group) the key of each column in the order of all parts' keys.
         reached: likewise, whether no mask hides it.
+        added: what was added to the logits of all keys of a query alike, (queries, heads); None
+            where that is not known.
     """
 
     product: AttentionProduct
@@ -57,6 +61,7 @@ class _Part:
     place: Tensor
     cells: Tensor
     reached: Tensor
+    added: Tensor | None = None
 
     def weights(self) -> Tensor:
         """Return what the network computed, (queries, heads, keys of a group)."""
@@ -183,21 +188,25 @@ def _part(product: AttentionProduct, layout: TokenLayout, before: int, prefix: i
         else:
             if terms.reach is not None:
                 reached = terms.reach[group, place].cpu()
-            # A number that is alike for all keys of a part is none for those of another.
-            even = _adds_nothing(logits, layout)
-            if terms.bias is not None or terms.apart is not None or not even:
+            if terms.bias is not None or terms.apart is not None:
                 logits = None
-    return _Part(product, logits, layout, group, place, of_query, reached)
+    part = _Part(product, logits, layout, group, place, of_query, reached)
+    return part if logits is None else replace(part, added=_alike_for_all_keys(part, logits))
 
 
-def _adds_nothing(logits: AttentionProduct, layout: TokenLayout) -> bool:
-    """Check whether all that is added to logits is a mask."""
-    entries = torch.from_numpy(layout.entries[:, 0])
-    rows = torch.arange(logits.size[1])
+def _alike_for_all_keys(part: _Part, logits: AttentionProduct) -> Tensor:
+    """Return what was added to all logits of a query, (queries, heads); a part drops it alone.
+
+    A number that is alike for all keys of a part, as the largest logit that is taken away, is
+    nothing to its own rows, but it is to those of all parts together where others have another.
+    """
+    entries = torch.from_numpy(part.layout.entries)
     if not logits.terms:
-        return True
-    added = replace(logits, causal=False).logits(entries, rows, content=False)
-    return bool(((added == 0) | (added < -1e4)).all())
+        return torch.zeros(len(part.group), entries.shape[1])
+    every = torch.arange(logits.size[1])
+    plain = replace(logits, causal=False)
+    added = plain.logits(entries.reshape(-1), every, content=False).amax(-1)
+    return added.reshape(*entries.shape, -1)[part.group, :, part.place]
 
 
 def _support(cells: Tensor, queries: TokenGrid, keys: TokenGrid) -> Support:
@@ -249,7 +258,8 @@ def _embedded(parts: Sequence[_Part], stored: StoredAffinity) -> EmbeddedAffinit
         apart.append(phi[:, : layout.keys.prefix])
         if layout.keys.cells is not None:
             placed.append(phi[:, layout.keys.prefix :])
-    if not (_alike(thetas) and _alike(placed)):
+    added = [part.added for part in parts if part.added is not None]
+    if len(added) < len(parts) or not (_alike(thetas) and _alike(placed) and _alike(added)):
         return None
     found = EmbeddedAffinity(
         name=stored.name,
@@ -263,7 +273,8 @@ def _embedded(parts: Sequence[_Part], stored: StoredAffinity) -> EmbeddedAffinit
         prefix_name=stored.prefix_name,
         token_names=stored.token_names,
     ).in_full()
-    return found if _gives(found, stored) else None
+    precision = max(LIMITS.get(part.product.precision, LAYOUT_ERROR) for part in parts)
+    return found if _gives(found, stored, precision) else None
 
 
 def _alike(several: Sequence[Tensor]) -> bool:
@@ -272,11 +283,11 @@ def _alike(several: Sequence[Tensor]) -> bool:
     return all(x.shape == first.shape and bool(((x - first).abs() <= limit).all()) for x in several)
 
 
-def _gives(found: EmbeddedAffinity, stored: StoredAffinity) -> bool:
-    """Check whether rows are those that were kept, of all queries."""
-    limit = HALF if stored.weights.dtype == torch.float16 else LAYOUT_ERROR
+def _gives(found: EmbeddedAffinity, stored: StoredAffinity, limit: float) -> bool:
+    """Check whether rows are those that were kept, of queries spread evenly, up to a limit."""
+    limit = max(limit, HALF if stored.weights.dtype == torch.float16 else 0.0)
     chunk = max(CHUNK // (stored.heads * (stored.keys.size + stored.keys.prefix)), 1)
-    for part in torch.split(torch.arange(stored.queries.size), chunk):
+    for part in torch.split(stored.evenly(CHECKED), chunk):
         wanted = stored.rows(part)
         largest = wanted.abs().amax(-1, keepdim=True).clamp(min=1e-30)
         if not bool(((found.rows(part).to(wanted) - wanted).abs() <= limit * largest).all()):
