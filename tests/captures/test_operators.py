@@ -53,6 +53,9 @@ def test_a_form_gives_the_rows_of_its_operator(name: str, residual: bool) -> Non
     right = wanted(net, model)
     assert rows.shape == right.shape == (HEADS, T * H * W, T * H * W)
     assert (rows - right).abs().max() < 1e-6 * right.abs().max()
+    sums = right.sum(-1)
+    assert affinity.distributes == bool(((sums - 1).abs() < 1e-6).all())
+    assert f"Its rows sum to {sums.min():.3g} to {sums.max():.3g}." in affinity.note
 
 
 def test_an_operator_is_saved_and_opened_as_it_was(tmp_path: Path) -> None:

@@ -128,7 +128,11 @@ def placed_operator(
     first = entries[:, 0]
     at = v.at[first]
     within = inside(at, size)
-    keys, key = _without_padding(keys_on_grid(within, size), ~np.isnan(at[..., 0]))
+    nowhere = np.isnan(at[..., 0])
+    if product.probe is not None:  # what holds nothing and has no place was filled up, too
+        held = product.probe[0].cpu()[torch.from_numpy(entries)].abs().amax((1, 3)).numpy()
+        nowhere &= held > 0
+    keys, key = _without_padding(keys_on_grid(within, size), ~nowhere)
     slots, to = _goes(product, lands, weights.at[first], at)
     if not len(slots):
         raise NoLayout("where what it computes goes could not be followed")
@@ -224,7 +228,8 @@ def operator_affinity(
         laid, key = _added(weights, entries, placed, group, place, count, keys)
         group_of, place_of = np.arange(count), np.zeros(count, np.int64)
     else:
-        laid, key = weights[entries], placed.key
+        within = torch.from_numpy(placed.key >= 0)[:, None, None]
+        laid, key = weights[entries] * within, placed.key  # zeros beyond the border have no cell
         group_of, place_of = np.zeros(count, np.int64), np.zeros(count, np.int64)
         group_of[cells], place_of[cells] = group, place
     support = _support(key[group_of], queries, keys)

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from nlviz.networks.attention.beside import Beside
 from nlviz.networks.attention.contraction import Contraction
-from nlviz.networks.attention.tags import MOVED, SAME
+from nlviz.networks.attention.tags import SAME, is_moved
 
 WEIGHTS, UNFOLDED = "weights", "unfolded"
 _TIMES = frozenset("mul imul rmul multiply".split())
@@ -85,7 +85,7 @@ class WeightedSums:
         if not self._marks:
             return
         own = self._marks.of(args[0])
-        if own is not None and (name in MOVED or name in SAME):
+        if own is not None and (name in SAME or is_moved(name, args)):
             self.mark(output, own)
         elif name in _TIMES and len(args) > 1:
             self._multiplied(args[0], args[1], output)

@@ -296,7 +296,7 @@ def changed(
         return tag
     if name == "nan_to_num" and tag.normalised:
         return tag  # rows in which all is masked are 0, as they are taken here
-    if name in MOVED:
+    if is_moved(name, args):
         return _moved(name, tag, args, kwargs)
     if tag.normalised:
         return unknown
@@ -312,6 +312,18 @@ def changed(
     if name == "masked_fill" and len(args) == 3:
         return _filled(tag, args[1], args[2])
     return unknown
+
+
+def is_moved(name: str, args: tuple[Any, ...]) -> bool:
+    """Check whether an operation shows a tensor in other axes; an index may add some.
+
+    >>> is_moved("getitem", (None, (slice(None), None))), is_moved("getitem", (None, 0))
+    (True, False)
+    """
+    if name != "getitem" or len(args) < 2:
+        return name in MOVED
+    index = args[1] if isinstance(args[1], tuple) else (args[1],)
+    return all(i is None or i is Ellipsis or (type(i) is slice and i == slice(None)) for i in index)
 
 
 def _added(tag: Tag, other: Any, factor: float) -> Tag:
@@ -360,7 +372,13 @@ def _drops(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 def _moved(name: str, tag: Tag, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tag | None:
     rest = [a.shape if isinstance(a, Tensor) else a for a in args[1:]]
     given = {k: v.shape if isinstance(v, Tensor) else v for k, v in kwargs.items()}
-    how = {"view_as": "view", "reshape_as": "reshape", "unsafe_view": "view"}.get(name, name)
+    how = {
+        "view_as": "view",
+        "reshape_as": "reshape",
+        "unsafe_view": "view",
+        "getitem": "__getitem__",
+    }
+    how = how.get(name, name)
     try:
         found = getattr(tag.shadow, how)
         shadow = found if isinstance(found, Tensor) else found(*rest, **given)

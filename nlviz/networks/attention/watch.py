@@ -238,7 +238,7 @@ class WatchAttention(Watching):
             tag = normalised(tag if self.positions else read_off(logits, tag), dim)
         large = output.dim() > 2 or (output.dim() == 2 and output.shape[0] == output.shape[1])
         number = self._number("softmax") if large else 0
-        if tag is None and large:
+        if large:
             self._sums.mark(output, WEIGHTS)
         if tag is None and large and self._wanted(self.module):
             places = None
