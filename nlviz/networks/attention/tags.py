@@ -33,6 +33,12 @@ MOVED = frozenset(
     """view reshape permute transpose swapaxes swapdims unsqueeze squeeze flatten unflatten movedim
     moveaxis view_as reshape_as t adjoint unsafe_view mT T H mH""".split()
 )
+_CALLED = {
+    "view_as": "view",
+    "reshape_as": "reshape",
+    "unsafe_view": "view",
+    "getitem": "__getitem__",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,13 +378,7 @@ def _drops(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 def _moved(name: str, tag: Tag, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tag | None:
     rest = [a.shape if isinstance(a, Tensor) else a for a in args[1:]]
     given = {k: v.shape if isinstance(v, Tensor) else v for k, v in kwargs.items()}
-    how = {
-        "view_as": "view",
-        "reshape_as": "reshape",
-        "unsafe_view": "view",
-        "getitem": "__getitem__",
-    }
-    how = how.get(name, name)
+    how = _CALLED.get(name, name)
     try:
         found = getattr(tag.shadow, how)
         shadow = found if isinstance(found, Tensor) else found(*rest, **given)
