@@ -231,5 +231,5 @@ def _draw_live(
     address = choices.parameters(now, view)
     st.session_state.explore_address = address  # the Denoise page names it in its own
     STATE.write_address(address)
-    panels.draw(capture, data, view)
+    panels.draw(data.capture, data, view)
     return view

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,12 @@ def test_the_network_runs_once_more_for_what_is_asked_for(own: str) -> None:
     assert not after["cosine"]["server"] and after["cosine"]["pairwise"] == "cosine"
     assert "What is like this point" in texts(asked)
     assert "the most alike other cell" in texts(asked)
+    asked.button(key="save-html").click().run()
+    (file,) = asked.session_state["save-files"]  # a page of its own carries what is on the screen
+    (body,) = re.findall(rb">([A-Za-z0-9+/=]{2000,})<", file.container)
+    header, arrays = nlviz.web.unpack(base64.b64decode(body))
+    kept = {source["key"]: source for source in header["sources"]}
+    assert kept["cosine"]["theta"] in arrays and header["view"]["source"] == "cosine"
 
 
 def test_any_layer_as_colours(own: str) -> None:
