@@ -93,7 +93,7 @@ class PrincipalComponents:
     def inside(self, features: FeatureMap) -> Bool[Tensor, "t h w"]:
         """Return which cells are foreground; all where none was asked for."""
         if self.first is None or self.foreground is None:
-            return torch.ones(features.grid.shape, dtype=torch.bool, device=features.values.device)
+            return torch.ones(features.grid.shape, dtype=torch.bool)
         score = self.first.scores(features)[0]
         return _kept(score, self.first, self.foreground)
 
@@ -187,7 +187,7 @@ def principal_components(
 
 
 def _vectors(features: FeatureMap, unit_length: bool) -> Tensor:
-    x = features.vectors.double()
+    x = features.vectors.cpu().double()  # not every device has double precision
     return F.normalize(x, dim=-1) if unit_length else x
 
 
