@@ -7,6 +7,7 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
 
 _BEGINS = "A query reaches "
+CONTEXT = "context"  # how the query is called that stands for all of them
 
 
 def asks_without_place(affinity: Affinity) -> bool:
@@ -16,6 +17,11 @@ def asks_without_place(affinity: Affinity) -> bool:
         len(set(queries.shape)) == 1 or keys.shape[1:] != (1, 1)
     )
     return alone and queries.prefix > 0
+
+
+def is_global_context(affinity: Affinity) -> bool:
+    """Return whether its rows are one softmax over all places, whatever the query."""
+    return set(affinity.token_names) == {CONTEXT}
 
 
 def reached(affinity: Affinity) -> str:

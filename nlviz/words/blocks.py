@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.reach import asks_without_place as asks_without_place
-from nlviz.affinity.reach import grid_text, shifted
+from nlviz.affinity.reach import grid_text, is_global_context, shifted
 from nlviz.affinity.reach import reached as reached
 from nlviz.analysis.rollout import no_rollout as no_rollout
 from nlviz.sentences import refusals as refusals
@@ -119,7 +119,7 @@ def kind_text(affinity: Affinity) -> str:
         return "effective operator"
     said, moves = reached(affinity), affinity.keys.shape[0] > 1
     if asks_without_place(affinity):
-        if set(affinity.token_names) == {"context"}:
+        if is_global_context(affinity):
             return "global context"
         return "class attention" if "cls" in affinity.token_names else "tokens over the picture"
     along = ["its column of" in said, "its row of" in said]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import nlviz
+from nlviz.words.blocks import kind_text
 from tests.captures.self_attention_blocks import (
     Axial,
     C,
@@ -119,6 +120,7 @@ def test_a_softmax_over_all_places_is_one_map_for_each_frame(frames: int) -> Non
             assert abs(rows[t].ravel() - wanted[t, -1].numpy()).max() < 1e-6
             assert abs(rows.sum() - 1) < 1e-6
         assert "a global context" in affinity.note
+        assert kind_text(affinity) == "global context"
         assert affinity.map(token="context", frame=0).weights.shape == (frames, H, W)
 
 

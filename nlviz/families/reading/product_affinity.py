@@ -15,6 +15,7 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.reach import CONTEXT
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import Everything, FrameGroups, Support
 from nlviz.families.reading.prepared import Prepared
@@ -54,7 +55,7 @@ def product_affinity(
     queries, keys = layout.queries.grid(prepared), layout.keys.grid(prepared)
     product, terms = _with_terms(product, layout)
     if product.number < 0 and layout.queries.cells is None:
-        token_names = ("context",)
+        token_names = (CONTEXT,)
     if layout.queries.cells is None:
         said = _placeless(product, layout, token_names)
         product = replace(product, note=" ".join(n for n in (product.note, said) if n))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.position_share import position_share
+from nlviz.affinity.reach import is_global_context
 from nlviz.affinity.split import SAME_RANKING
 from nlviz.affinity.variants import COSINE, LEARNED, ROLLOUT, SIMILARITY, VARIANTS, Variant
 from nlviz.analysis.controls import variant_affinity, variants
@@ -200,6 +201,8 @@ def _display_size(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _words(affinity: Affinity) -> str:
+    if is_global_context(affinity):
+        return "global context"
     name = affinity.pairwise.name.replace("_", " ").replace(
         "embedded gaussian", "embedded Gaussian"
     )

@@ -18,7 +18,7 @@ from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.lines import Lines
 from nlviz.affinity.patches import PatchAffinity
 from nlviz.affinity.position_terms import AxisBias, PairBias
-from nlviz.affinity.reach import reached
+from nlviz.affinity.reach import is_global_context, reached
 from nlviz.affinity.split import MinusMean, centres, unary_normaliser
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import ALL_KEYS, KINDS, Support, Window
@@ -144,6 +144,7 @@ def _entry(variant: Variant, affinity: Affinity, prefix_name: str) -> dict[str, 
         "support": affinity.support.to_json(),
         "reach": affinity.support.sentence(affinity.keys),
         "reached": reached(affinity),
+        **({"context": True} if is_global_context(affinity) else {}),
         "prefix": affinity.keys.prefix,
         "prefix_name": prefix_name,
         "server": False,

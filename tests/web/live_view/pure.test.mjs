@@ -261,6 +261,15 @@ test("parts are told as what they are", () => {
   assert.deepEqual(formulas.formulaOf({ split: null, pairwise: "gaussian" }), formulas.PAIRWISE.gaussian);
   assert.match(formulas.formulaOf({ split: null, pairwise: "embedded_gaussian", scale: 0.125 }).f, /^exp\(0\.125 θ/);
   assert.match(formulas.formulaOf({ split: null, pairwise: "dot_product", scale: 0.5 }).f, /^0\.500? θ/);
+  assert.match(formulas.formulaOf({ context: true, split: null, pairwise: "embedded_gaussian" }).name, /^global context/);
+  const layer = { kind: "in_turn", along: ["temporal", "spatial"] };
+  assert.match(formulas.formulaOf({ layer }).name, /^spatial after temporal, without residual path/);
+  assert.match(formulas.formulaOf({ layer: { ...layer, kind: "together" } }).name, /^temporal and spatial: each/);
+  const cross = { spec: { layer: { ...layer, kind: "together" }, prefix_name: "the class token" }, leftOut: "nothing", parts: [
+    { along: "temporal", apart: 0, own: 0.2 }, { along: "spatial", apart: 0.07, own: 0.05 },
+  ] };
+  assert.equal(said(cross), "Two rows of this point at 1.60 s on one scale, 100 % each: temporal and spatial (7 % of it on the class token). Its own cell shows the sum: temporal 20 % and spatial 5 %.");
+  assert.equal(words.valueText(0.25, { ...cross, uniform: 0.1 }, "uniform"), "0.250");
   assert.doesNotMatch(formulas.formulaOf({ key: "position", split: null, pairwise: "gaussian" }).f, /x<sub>/);
 });
 

@@ -30,6 +30,7 @@ export function formulaOf(spec) {
   }
   // Features play no part there: a Gaussian of the distance, whose width is matched to the block's rows.
   if (spec.key === "position") return { f: "exp(−|i−j|²/2s²)", name: "Gaussian of the distance in the picture" };
+  if (spec.context) return { f: "exp(u(x<sub>j</sub>))", name: "global context: a number u for each key, whatever the query" };
   if (spec.layers) {
     const share = numberText(spec.residual);
     return { f: `[Π<sub>l</sub> (${share} I + ${numberText(1 - spec.residual)} A<sub>l</sub>)]<sub>ij</sub>`, name: `rollout of ${spec.layers} layers, A<sub>l</sub> the mean over heads` };
