@@ -58,7 +58,9 @@ _MEANS = frozenset(
 _PRODUCTS = frozenset(
     "linear bilinear matmul bmm mm mv addmm baddbmm einsum tensordot matmul__ rmatmul__".split()
 )
-_ATTENTION = frozenset(("softmax", "log_softmax", "gumbel_softmax", "cdist"))
+_ATTENTION = frozenset(
+    "softmax log_softmax gumbel_softmax cdist cosine_similarity pairwise_distance".split()
+)
 _EMPTY = frozenset(
     "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty "
     "new_full".split()

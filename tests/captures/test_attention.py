@@ -113,3 +113,35 @@ def test_a_network_without_attention_says_so() -> None:
 
     with pytest.raises(nlviz.NlvizError, match="no product of queries and keys was seen"):
         nlviz.capture(stirred(Tokens(Mixer())), CLIP, input_spec=SPEC, family="attention")
+
+
+class OneHead(nn.Module):
+    """One head, written with products that know no batch, for one picture."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.qkv, self.kind = nn.Linear(12, 18), kind
+        self.rows = torch.zeros(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x[0]).chunk(3, -1)
+        if self.kind == "inner":
+            logits = torch.inner(q, k)
+        else:
+            logits = torch.tensordot(q, k, dims=([1], [1]))
+        if self.kind == "largest":
+            logits = logits.masked_fill(logits < logits.topk(3, -1).values[:, -1:], -torch.inf)
+        self.rows = logits.softmax(-1).detach()
+        y = torch.tensordot(self.rows, v, dims=1)
+        return torch.cat([y, y], -1)[None]
+
+
+@pytest.mark.parametrize("kind", ["inner", "tensordot", "largest"])
+def test_one_head_by_products_without_a_batch(kind: str) -> None:
+    layer = OneHead(kind)
+    net = stirred(Tokens(layer))
+    found = nlviz.capture(net, noise_clip(1, 24, 40), input_spec=SPEC).affinities["layer"]
+    rows = layer.rows
+    torch.testing.assert_close(found.dense()[0], rows[1:])
+    if kind == "largest":  # no window and no grid, whatever some rows look like
+        assert found.support.sentence(found.keys) == "A query reaches 3 of 16 keys."

@@ -251,7 +251,7 @@ def _by_frame(layout: TokenLayout) -> bool:
 
 def said_of(reach: Tensor, keys: TokenGrid) -> str:
     """Return what a query reaches as a sentence, from the sets of keys themselves."""
-    sizes, steps = [], []
+    sizes, steps, regular = [], [], True
     for row in reach[:: max(len(reach) // 64, 1)]:
         index = row[keys.prefix :].nonzero()[:, 0]
         if not len(index):
@@ -264,7 +264,9 @@ def said_of(reach: Tensor, keys: TokenGrid) -> str:
         if box and even:
             sizes.append(tuple(len(a) for a in axes))
             steps.append(gaps)
-    if not sizes:
+        else:
+            regular = False
+    if not sizes or not regular:
         least, most = int(reach.sum(1).min()), int(reach.sum(1).max())
         many = f"{most}" if least == most else f"{least} to {most}"
         return f"A query reaches {many} of {reach.shape[1]} keys."

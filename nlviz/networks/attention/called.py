@@ -20,6 +20,8 @@ _ORDER: dict[str, tuple[str, ...]] = {
         "matmul add sub subtract rsub mul multiply div divide true_divide".split(), _TWO
     ),
     "bmm": ("input", "mat2"),
+    "tensordot": ("a", "b", "dims"),
+    "inner": ("input", "other"),
     "mm": ("input", "mat2"),
     "baddbmm": ("input", "batch1", "batch2"),
     "softmax": ("input", "dim"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-PRODUCTS = frozenset(("matmul", "rmatmul", "bmm", "mm", "baddbmm", "einsum"))
+PRODUCTS = frozenset("matmul rmatmul bmm mm baddbmm einsum tensordot inner".split())
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +120,15 @@ def contraction(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Con
     >>> found = contraction("einsum", ("nchw,nkhw->nck", a, b), {})
     >>> found.rows, found.columns, found.summed
     (('c',), ('k',), ('h', 'w'))
+    >>> pair = torch.zeros(2, 3, 5), torch.zeros(7, 5)
+    >>> found = contraction("tensordot", pair, {"dims": ([2], [1])})
+    >>> found.rows, found.columns, found.summed
+    (('x0', 'x1'), ('y0',), ('c0',))
     """
     if name == "einsum":
         return _einsum(args)
+    if name in ("tensordot", "inner"):
+        return _tensordot(name, args, kwargs)
     if name == "baddbmm":
         if len(args) < 3:
             return None
@@ -151,6 +157,26 @@ def _matmul(x: Tensor, y: Tensor) -> Contraction | None:
         else:
             y = y.reshape((1,) * (x.dim() - y.dim()) + tuple(y.shape))
     return Contraction(x, y, (*batch, "i", "c"), (*batch, "c", "j"), (*batch, "i", "j"))
+
+
+def _tensordot(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Contraction | None:
+    if len(args) < 2 or not all(isinstance(a, Tensor) for a in args[:2]):
+        return None
+    x, y = args[:2]
+    dims = kwargs.get("dims", args[2] if len(args) > 2 else 2)
+    if name == "inner":
+        dims = ([-1], [-1])
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        dims = (range(x.dim() - dims, x.dim()), range(dims))
+    of_x, of_y = ([d % t.dim() for d in axes] for axes, t in zip(dims, (x, y), strict=True))
+    x_axes = [f"x{i}" for i in range(x.dim())]
+    y_axes = [f"y{i}" for i in range(y.dim())]
+    for n, (i, j) in enumerate(zip(of_x, of_y, strict=True)):
+        x_axes[i] = y_axes[j] = f"c{n}"
+    out = [a for a in (*x_axes, *y_axes) if not a.startswith("c")]
+    return Contraction(x, y, tuple(x_axes), tuple(y_axes), tuple(out))
 
 
 def _einsum(args: tuple[Any, ...]) -> Contraction | None:
