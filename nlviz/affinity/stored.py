@@ -12,6 +12,7 @@ from torch import Tensor
 from nlviz.affinity.base import Affinity, Indices
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.parity import coarsest, relative_error
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.clips.point import Shape
 
@@ -36,6 +37,8 @@ class StoredAffinity(Affinity):
         note: a sentence on what a reader must know of this affinity, or empty.
         prefix_name: what the tokens without a place are, "the class token" for instance.
         token_names: names of the queries without a place.
+        values: g, (heads, keys, dv), where kept.
+        output: y as the network computed it, (heads, queries, dv), where kept.
 
     >>> rows = torch.tensor([[[[0.5, 0.5], [1.0, 0.0]]]])
     >>> line, first = TokenGrid((1, 1, 2)), torch.zeros(2, dtype=torch.long)
@@ -58,6 +61,8 @@ class StoredAffinity(Affinity):
     note: str = ""
     prefix_name: str = "tokens without a place"
     token_names: tuple[str, ...] = ()
+    values: Float[Tensor, "heads all_keys dv"] | None = None
+    output: Float[Tensor, "heads all_queries dv"] | None = None
 
     @property
     def heads(self) -> int:
@@ -87,6 +92,22 @@ class StoredAffinity(Affinity):
     def token_rows(self) -> Float[Tensor, "heads prefix all_keys"]:
         """Return the rows of the queries without a place, class token and registers."""
         return self._laid_out(torch.arange(self.queries.prefix, device=self.device))
+
+    def parity_error(self, *, sample: int = 256) -> float | None:
+        """Return how far the block's own output is from rows times values.
+
+        None where values or output were not kept; see ``EmbeddedAffinity.parity_error``.
+        """
+        if self.values is None or self.output is None:
+            return None
+        index = self.evenly(sample).to(self.device)
+        return relative_error(
+            self.rows(index),
+            self.values.float(),
+            self.output[:, index + self.queries.prefix].float(),
+            softmax=self.distributes,
+            of=coarsest(self.values, self.output),
+        )
 
     def _laid_out(self, index: Tensor) -> Tensor:
         group, place = self.group_of[index], self.place_of[index]

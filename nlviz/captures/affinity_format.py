@@ -3,8 +3,9 @@
 The tensors of the n-th block are, for embeddings, ``n.theta``, ``n.phi`` and, where it has them,
 ``n.values``, ``n.output``, ``n.apart_bias`` and those of its bias: ``n.bias`` with
 ``n.bias_apart``, ``n.bias_rows`` and ``n.bias_columns``, or ``n.bias_t``, ``n.bias_y`` and
-``n.bias_x``. Of kept weights they are ``n.weights``, ``n.group_of``, ``n.place_of`` and
-``n.key_of``. Sets of keys are ``n.set_of``, ``n.runs`` and ``n.run_counts``.
+``n.bias_x``. Of kept weights they are ``n.weights``, ``n.group_of``, ``n.place_of``,
+``n.key_of`` and, where there are any, ``n.values`` and ``n.output``. Sets of keys are
+``n.set_of``, ``n.runs`` and ``n.run_counts``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from nlviz.files.checked_json import HUGE, Count, Finite, FromZero, Positive, Re
 Cells = Annotated[int, Meta(ge=1, le=HUGE)]
 Tensors = Mapping[str, Tensor]
 
+_SUMS = ("values", "output")
 _OPTIONAL = ("bias", "values", "output", "apart_bias")
 _PLACES = ("group_of", "place_of", "key_of")
 
@@ -104,6 +106,9 @@ def described_affinity(name: str, affinity: Affinity, tensors: dict[str, Tensor]
         told["kind"] = "stored"
         tensors["weights"] = affinity.weights
         tensors |= {key: getattr(affinity, key).int() for key in _PLACES}
+        sums = {key: getattr(affinity, key) for key in _SUMS}
+        tensors |= {key: value for key, value in sums.items() if value is not None}
+        told["tensors"] = [key for key in _SUMS if sums[key] is not None]
     elif isinstance(affinity, EmbeddedAffinity):
         tensors |= {"theta": affinity.theta, "phi": affinity.phi}
         kept = {key: getattr(affinity, key) for key in _OPTIONAL[1:]}
@@ -197,11 +202,7 @@ def _embedded(n: int, block: Block, tensors: Tensors, common: dict[str, Any]) ->
     kept: dict[str, Any] = {
         k: tensor_of(tensors, f"{n}.{k}", 3) for k in block.tensors if k != "bias"
     }
-    if "values" in kept:
-        fits(f"{n}.values", kept["values"], (heads, all_keys, None))
-    if "output" in kept:
-        dv = kept["values"].shape[2] if "values" in kept else None
-        fits(f"{n}.output", kept["output"], (heads, all_queries, dv))
+    _fit_sums(n, kept, heads, all_queries, all_keys)
     if "apart_bias" in kept:
         whose = kept["apart_bias"].shape[0]
         require(whose in (1, heads), _of_heads(f"{n}.apart_bias", whose, heads))
@@ -213,10 +214,21 @@ def _embedded(n: int, block: Block, tensors: Tensors, common: dict[str, Any]) ->
     return EmbeddedAffinity(**common, theta=theta, phi=phi, support=support, bias=bias, **kept)
 
 
+def _fit_sums(
+    n: int, kept: Mapping[str, Tensor], heads: int, all_queries: int, all_keys: int
+) -> None:
+    """Refuse values and sums that are not of this block."""
+    if "values" in kept:
+        fits(f"{n}.values", kept["values"], (heads, all_keys, None))
+    if "output" in kept:
+        dv = kept["values"].shape[2] if "values" in kept else None
+        fits(f"{n}.output", kept["output"], (heads, all_queries, dv))
+
+
 def _stored(n: int, block: Block, tensors: Tensors, common: dict[str, Any]) -> StoredAffinity:
     queries, keys = common["queries"], common["keys"]
     weights = tensor_of(tensors, f"{n}.weights", 4)
-    groups, _, places, columns = weights.shape
+    groups, heads, places, columns = weights.shape
     require(min(weights.shape) > 0, f"{n}.weights must hold numbers, it is {[*weights.shape]}")
     all_queries, all_keys = queries.size + queries.prefix, keys.size + keys.prefix
     found: dict[str, Any] = {
@@ -224,6 +236,10 @@ def _stored(n: int, block: Block, tensors: Tensors, common: dict[str, Any]) -> S
         "place_of": _indices(tensors, f"{n}.place_of", (all_queries,), 0, places),
         "key_of": _indices(tensors, f"{n}.key_of", (groups, columns), -1, all_keys),
     }
+    for key in block.tensors:
+        require(key in _SUMS, f"a block of weights keeps {', '.join(_SUMS)}, got {key[:40]!r}")
+        found[key] = tensor_of(tensors, f"{n}.{key}", 3)
+    _fit_sums(n, found, heads, all_queries, all_keys)
     support = _support(n, block.support, tensors, queries, keys)
     return StoredAffinity(**common, weights=weights, support=support, **found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -143,10 +144,22 @@ def test_attention_written_by_hand_is_shown_as_it_was(name: str) -> None:
         torch.testing.assert_close(mine[..., frame], rows[frame, :, 1:, 0])
         of_class = apart[:, frame, 2 + 16 * frame : 2 + 16 * (frame + 1)]
         torch.testing.assert_close(of_class, rows[frame, :, 0, 1:])
+    error = got.parity_error()
+    assert error is not None
+    assert (error < 1e-4) == (name != "dropout, fused")
     if name != "dropout, fused":
         assert capture.receipts["blocks.0"].holds
     else:
         assert "Dropout was left on" in got.note
+
+
+@pytest.mark.parametrize("name", ["a gate", "talking heads", "a mask, fused"])
+def test_values_and_sums_are_saved_with_the_capture(name: str, tmp_path: Path) -> None:
+    capture = nlviz.capture(transformer(PRODUCTS[name]), CLIP)
+    read = read_capture(capture.save(tmp_path / "c.nlviz"))
+    for before, after in zip(capture.affinities.values(), read.affinities.values(), strict=True):
+        assert torch.equal(before.dense(), after.dense())
+        assert before.parity_error() == after.parity_error() is not None
 
 
 def squared(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Rows, Tensor]:

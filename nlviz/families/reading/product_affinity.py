@@ -72,12 +72,7 @@ def product_affinity(
     theta = _scaled(theta, product, layout)
     if layout.queries.cells is None:  # cells that stand for the picture, or for each frame
         theta = torch.cat([theta, theta[:, list(layout.queries.stand_in)]], 1)
-    values = output = None
-    if product.v is not None and product.y is not None:
-        values = gathered(product.v, layout, layout.keys)
-        output = gathered(product.y, layout, layout.queries)
-        if layout.queries.cells is None:
-            output = torch.cat([output, output[:, list(layout.queries.stand_in)]], 1)
+    values, output = _sums(product, layout)
     bias = terms.bias
     found = EmbeddedAffinity(
         name=name,
@@ -330,6 +325,7 @@ def _stored(
         stand_in = list(layout.queries.stand_in)
         for places in (group_of, place_of):
             places[-len(stand_in) :] = places[stand_in]
+    values, output = _sums(product, layout)
     found = StoredAffinity(
         name=name,
         pairwise=Pairwise("embedded_gaussian" if product.softmax else "dot_product"),
@@ -344,9 +340,22 @@ def _stored(
         note=product.note,
         prefix_name=prefix_name,
         token_names=names,
+        values=values,
+        output=output,
     )
     _check(found, product, layout)
     return found
+
+
+def _sums(product: AttentionProduct, layout: TokenLayout) -> tuple[Tensor | None, Tensor | None]:
+    """Return values and what was computed of them, where they were kept."""
+    if product.v is None or product.y is None or product.operator >= 0:
+        return None, None
+    values = gathered(product.v, layout, layout.keys)
+    output = gathered(product.y, layout, layout.queries)
+    if layout.queries.cells is None:
+        output = torch.cat([output, output[:, list(layout.queries.stand_in)]], 1)
+    return values, output
 
 
 def _check(found: Affinity, product: AttentionProduct, layout: TokenLayout) -> None:

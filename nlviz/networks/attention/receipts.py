@@ -86,8 +86,6 @@ def _by_weights(
         scales=None,
         terms=(),
         weights=kept,
-        v=None,
-        y=None,
         fault="",
         note=f"{note}: {why}.{rest}" if why else f"{note}.{rest}",
     )

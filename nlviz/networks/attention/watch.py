@@ -157,12 +157,12 @@ class WatchAttention(Watching):
             causal=bool(given.get("is_causal")),
         )
         output = func(*args, **options)
+        if self.sums:
+            product = replace(product, v=flat(v, batch), y=flat(output, batch))
         if given.get("dropout_p"):
             note = "Dropout was left on in its product: these are the weights before it."
             self.seen.products.append(replace(product, note=note))
         else:
-            if self.sums:
-                product = replace(product, v=flat(v, batch), y=flat(output, batch))
             self._receipts.add(product, v, output, batch)
         return output
 
