@@ -18,6 +18,7 @@ from torch import Tensor
 from nlviz.affinity.base import CHUNK, Affinity, Indices
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.reach import grid_text
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.captures.capture import Capture
 from nlviz.clips.point import Shape
@@ -201,6 +202,11 @@ def no_rollout(capture: Capture, block: str) -> str:
     return ""
 
 
+def _tokens(grid: TokenGrid) -> str:
+    apart = f" and {grid.prefix} without a place" if grid.prefix else ""
+    return f"{grid_text(grid)} cells{apart}"
+
+
 def _checked(layers: Sequence[Affinity]) -> Affinity:
     if not layers:
         raise NlvizError("a rollout goes through one layer at least, got none")
@@ -209,10 +215,12 @@ def _checked(layers: Sequence[Affinity]) -> Affinity:
         same = layer.queries.shape == layer.keys.shape == last.queries.shape
         tokens = layer.queries.prefix == layer.keys.prefix == last.queries.prefix
         if not (same and tokens):
+            on, keys = _tokens(layer.queries), _tokens(layer.keys)
+            to = "" if on == keys else f" with keys on {keys}"
             raise NlvizError(
-                f"a rollout multiplies layers on the same tokens, {layer.name} goes from "
-                f"{layer.queries.shape} to {layer.keys.shape} and {last.name} is on "
-                f"{last.queries.shape}; give layers of one grid"
+                f"a rollout multiplies layers on the same tokens, {layer.name} is on "
+                f"{on}{to}, {last.name} on "
+                f"{_tokens(last.queries)}; give layers of one grid"
             )
         if not layer.distributes:
             raise NlvizError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.reach import asks_without_place
 from nlviz.affinity.several import ComposedAffinity, CrossAffinity
 from nlviz.affinity.variants import LEARNED, variant_of
 from nlviz.analysis.controls import controls
@@ -207,6 +208,8 @@ def _shown(affinity: Affinity, display: Display) -> Display:
         display = replace(display, values="rows", direction="from")
     if several and isinstance(display.head, int) and display.head >= affinity.heads:
         display = replace(display, head="mean")
+    if not display.token and affinity.token_names and asks_without_place(affinity):
+        display = replace(display, token=affinity.token_names[0])
     if display.token in affinity.token_names:
         return replace(display, values="rows", direction="from", leave_out="nothing")
     return replace(display, token="")

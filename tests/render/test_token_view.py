@@ -7,12 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import nlviz
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.split import split
+from nlviz.clips.point import Point
 from nlviz.errors import NlvizError
 from nlviz.render.save import attention_of, overlay_of, render_bytes, save_view
-from nlviz.views.view import View
+from nlviz.views.view import ClipRef, ModelRef, View
 from tests.cli.test_cli import run
 from tests.families.timm.test_vit import clip, vit
 
@@ -72,3 +77,16 @@ def test_the_command_takes_a_token_for_a_query(capture: nlviz.Capture, tmp_path:
     assert "cls" in refused.output
     wrong = run("attend", str(path), "--query", "3;9;20", "-o", str(out))
     assert "FRAME,Y,X" in wrong.output
+
+
+def test_where_tokens_alone_ask_the_first_is_shown() -> None:
+    grid = TokenGrid((1, 1, 1), (1, 24, 36), (0, 11.5, 17.5), prefix=2)
+    keys = TokenGrid((1, 2, 3), prefix=2)
+    theta, phi = torch.randn(3, 3, 4), torch.randn(3, 8, 4)
+    f = Pairwise("embedded_gaussian")
+    names = ("cls", "dist")
+    own = EmbeddedAffinity("class", f, theta, phi, grid, keys, token_names=names)
+    view = View(ModelRef("a"), ClipRef("b"), "class", Point(0, 3, 5))
+    shown = attention_of(own, view)
+    assert shown.token == "cls"
+    np.testing.assert_array_equal(shown.weights, own.map(token="cls").weights)

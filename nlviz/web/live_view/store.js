@@ -84,7 +84,7 @@ export function createStore(head, before = null) {
   }
 
   function unpin() {
-    if (named()) return choose({ token: "" });
+    if (state.view.token && named()) return choose({ token: "" });
     if (!state.pinned) return;
     state.resting = state.pinned;
     state.pinned = null;

@@ -1,15 +1,13 @@
 // What the queries of a source reach, in words: the set of keys that C(x) is taken over.
 
 import { gridSize } from "./grid.js";
+import { asksWithoutPlace } from "./state.js";
 import { boxSize, supportOf } from "./support.js";
 import { counted, tokenText } from "./words.js";
 
 /** Frames, rows and columns of a grid. */
 export const shapeText = ({ shape }) => shape.join("×");
 
-/** Whether no query has a place: a class token asks, or what a decoder looks for. */
-export const asksWithoutPlace = ({ queries, keys, tokens }) => (tokens ?? []).length > 0
-  && queries.shape[1] * queries.shape[2] === 1 && (gridSize(queries) === 1 || keys.shape[1] * keys.shape[2] > 1);
 
 /** Keys with a place that a query reaches at most. */
 export function mostReached(spec) {

@@ -50,13 +50,19 @@ export function mergedView(view, change, display, sources) {
   return next;
 }
 
+/** Whether no query has a place: a class token asks, or what a decoder looks for. */
+export const asksWithoutPlace = ({ queries, keys, tokens }) => (tokens ?? []).length > 0
+  && queries.shape[1] * queries.shape[2] === 1 && (queries.shape[0] === 1 || keys.shape[1] * keys.shape[2] > 1);
+
 /**
- * The token without a place whose row a view shows, as an index of the source's tokens, or -1.
+ * The token without a place whose row a view shows, as an index of the source's tokens, or -1; where
+ * none but tokens ask, the first.
  * @param {Spec} spec
  * @param {{token?: string}} view
  */
 export function tokenOf(spec, view) {
-  return view.token ? (spec.tokens ?? []).findIndex(({ name }) => name === view.token) : -1;
+  const found = view.token ? (spec.tokens ?? []).findIndex(({ name }) => name === view.token) : -1;
+  return found < 0 && spec.token_rows && asksWithoutPlace(spec) ? 0 : found;
 }
 
 /**

@@ -87,7 +87,7 @@ export function createQueryBar(head, on, signal) {
       if (field.value !== text && !typing) field.value = text;
     }
     const spec = head.sources.find(({ key }) => key === state.view.source) ?? head.sources[0];
-    const token = tokenOf(spec, state.view) >= 0 ? state.view.token : null;
+    const token = spec.tokens?.[tokenOf(spec, state.view)]?.name ?? null;
     for (const one of tokens) one.setAttribute("aria-pressed", String(one.dataset.name === token));
     const what = token ? `token ${token}` : hovering ? "hover" : pinned ? "pinned" : "free";
     if (chip.dataset.state !== what || chip.dataset.rule !== rule) {
