@@ -330,3 +330,23 @@ def test_a_network_without_a_processor_says_which_mean_it_was_given() -> None:
     own = replace(model.input_spec, mean=(9, 9, 9), std=(7, 7, 7), white=255)  # type: ignore[type-var]
     told = Model(model.net, input_spec=own).capture(noise_clip(2, 44, 62))
     assert not any("No processor" in note for note in told.notes)
+
+
+def test_timesformers_time_and_space_are_a_cross_and_a_composition() -> None:
+    _, _, _, capture = captured("timesformer")
+    names = [
+        f"timesformer.encoder.layer.1.{k}.attention" for k in ("temporal_attention", "attention")
+    ]
+    time, space = (capture.affinities[name] for name in names)
+    assert nlviz.divided_layer(capture.affinities, names[0]) == tuple(names)
+    both, through = nlviz.cross([time, space]), nlviz.compose([time, space])
+    frames = space.keys.prefix  # each frame has a copy of the class token
+    assert (time.keys.prefix, both.keys.prefix, through.keys.prefix) == (0, frames, frames)
+    first, last = (a.dense().double().mean(0) for a in (time, space))
+    wanted = torch.cat([last[:, :frames], last[:, frames:] @ first], 1)
+    assert torch.allclose(through.dense()[0].double(), wanted, atol=1e-6)
+    assert torch.allclose(both.dense().sum(-1), torch.tensor(2.0), atol=1e-5)
+    for name in names:
+        found = nlviz.controls(capture, name)
+        assert torch.equal(found["cross"].dense(), both.dense())
+        assert torch.equal(found["composed"].dense(), through.dense())
