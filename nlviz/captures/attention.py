@@ -34,6 +34,7 @@ from nlviz.families.reading.token_layout import (
     where_output_goes,
 )
 from nlviz.networks.acting_hooks import with_hooks
+from nlviz.networks.attention.gates import said_of_gates
 from nlviz.networks.attention.out_of_sight import out_of_sight
 from nlviz.networks.attention.places import Factors, places_of_products
 from nlviz.networks.attention.products import AttentionProduct
@@ -220,6 +221,7 @@ def read_attention(
             raise NlvizError(
                 "a network must compute attention in a form that can be seen to be shown; no "
                 "product of queries and keys was seen in this forward pass"
+                + "".join(f"; {said.removesuffix('.')}" for said in gates_in(factors))
             )
         raise BlockRefused(_reasons(found.refused))
     return found
@@ -231,6 +233,11 @@ def _run(product: AttentionProduct, runs: Mapping[str, int]) -> str:
     if runs[block] < 2:
         return ""
     return f"The block ran {runs[block]} times in this forward pass; this is run {run or 1}."
+
+
+def gates_in(factors: Factors | str) -> list[str]:
+    """Return a sentence for each kind of gates that the passes on positions met."""
+    return [] if isinstance(factors, str) else said_of_gates(factors.gates)
 
 
 def named(products: list[AttentionProduct]) -> dict[str, AttentionProduct]:

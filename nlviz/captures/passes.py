@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from nlviz.captures.attention import factors_of, read_attention, seen_in
+from nlviz.captures.attention import factors_of, gates_in, read_attention, seen_in
 from nlviz.captures.placing import found_before, placed, settings
 from nlviz.captures.reading import Readings, distinct, read
 from nlviz.captures.walking import walked
@@ -91,7 +91,7 @@ class Runner:
             drawn = numbers if numbers.drawn() else None
             factors = factors_of(net, prepared, acting, key, drawn)
         found = read_attention(adapter, net, seen, factors, prepared, calls)
-        return Pass(output, found, notes=_plain_form(net))
+        return Pass(output, found, notes=(*_plain_form(net), *gates_in(factors)))
 
     def _read(self, prepared: Prepared) -> Pass:
         with self.hold(), torch.no_grad():

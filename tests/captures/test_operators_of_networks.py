@@ -261,3 +261,42 @@ def test_what_is_gathered_and_handed_on_is_no_row_of_a_query_and_says_so() -> No
     assert "handed on by another product" in affinity.note
     two = captured(Contexts())[0].affinities["block"]
     assert "handed on" not in two.note
+
+
+class Gated(nn.Module):
+    """Squeeze-and-excitation, a gate of places (Woo et al. 2018), and attention or none."""
+
+    def __init__(self, *, attends: bool) -> None:
+        super().__init__()
+        self.squeeze, self.excite = nn.Linear(C, 2), nn.Linear(2, C)
+        self.place = nn.Conv2d(2, 1, 3, padding=1)
+        self.attention = nn.MultiheadAttention(C, HEADS, batch_first=True) if attends else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * self.excite(F.relu(self.squeeze(x.mean((1, 2), keepdim=True)))).sigmoid()
+        both = torch.stack([x.mean(-1), x.amax(-1)], 1)
+        x = x.permute(0, 3, 1, 2) * self.place(both).sigmoid()
+        tokens = x.flatten(2).mT
+        if self.attention is not None:
+            tokens = self.attention(tokens, tokens, tokens)[0]
+        return tokens.reshape(T, H, W, C)
+
+
+def test_gates_of_channels_and_of_places_are_said_and_never_drawn() -> None:
+    capture, _ = captured(Gated(attends=True))
+    assert [*capture.affinities] == ["block.attention"]
+    assert not capture.refused
+    said = " ".join(capture.notes)
+    assert "block scales each place by one number of its own" in said
+    with pytest.raises(NlvizError, match="block scales each place"):
+        captured(Gated(attends=False))
+
+
+class Squeezed(Gated):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.excite(F.relu(self.squeeze(x.mean((1, 2), keepdim=True)))).sigmoid()
+
+
+def test_a_gate_of_channels_is_said() -> None:
+    with pytest.raises(NlvizError, match="block scales whole channels by one number each"):
+        captured(Squeezed(attends=False))

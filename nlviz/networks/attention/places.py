@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from nlviz.networks.attention.gates import Kind
 from nlviz.networks.attention.landing import Landed, Landings, Way, landed
 from nlviz.networks.attention.landing import Seen as Met
 from nlviz.networks.attention.token_names import (
@@ -64,6 +65,7 @@ class Factors:
         lands: where what each attention computes goes, where that could be followed.
         shared: numbers of those whose queries are handed to several groups of keys.
         handed: numbers of those whose output another product hands on.
+        gates: by module, what is scaled there by one number each.
         read: what was made of them, by number, where somebody keeps it.
     """
 
@@ -73,6 +75,7 @@ class Factors:
     lands: Mapping[int, Landed] = field(default_factory=dict)
     shared: frozenset[int] = frozenset()
     handed: frozenset[int] = frozenset()
+    gates: Mapping[str, Kind] = field(default_factory=dict)
     read: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -136,6 +139,7 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
         }
 
     one_pass(all_apart(ramp_of), first=True)
+    gates = seen.gates
     went.clear()
     passes = {name: one_pass(ramp) for name, ramp in ramp_of.items()}
     order = tuple(seen.order)
@@ -165,6 +169,7 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
         lands,
         shared=frozenset(landings.shared),
         handed=frozenset(landings.handed),
+        gates=gates,
     )
 
 

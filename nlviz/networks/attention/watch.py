@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from nlviz.networks.attention.called import computes_none, in_order, name_of, one_operation
 from nlviz.networks.attention.contraction import PRODUCTS, Contraction, contraction
+from nlviz.networks.attention.gates import gate_of
 from nlviz.networks.attention.in_sight import (
     as_written_in_python,
     body_in_sight,
@@ -81,7 +82,7 @@ class WatchAttention(Watching):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = dict(kwargs or {})
-        if (not self._following and computes_none(func)) or in_backward():
+        if (not self._following and not self.positions and computes_none(func)) or in_backward():
             return func(*args, **given)
         name = name_of(func)
         if name == "scaled_dot_product_attention":
@@ -108,6 +109,9 @@ class WatchAttention(Watching):
             self._follow(name, ordered, options, output)
         self._sums.follow(name, ordered, output)
         if self.positions:
+            gate = gate_of(name, ordered) if self.landings.first else None
+            if gate is not None:
+                self.seen.gates[self.module] = gate
             if self.landings:
                 self.landings.follow(func, name, args, given, output)
         else:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from nlviz.networks.attention.beside import Beside
+from nlviz.networks.attention.gates import Kind
 from nlviz.networks.attention.in_sight import of_one_memory
 from nlviz.networks.attention.joined import JoinedTags
 from nlviz.networks.attention.landing import Landings
@@ -31,6 +32,7 @@ class Seen:
         factors: of a pass on positions: of each product its factors, by its number.
         values: of a pass on positions: what each attention sums, by the same number.
         order: of each product, and each softmax, by its number: which function in which module.
+        gates: of a pass on positions: by module, what is scaled there.
         unread: by module, what was seen in it of an attention that cannot be read.
     """
 
@@ -38,6 +40,7 @@ class Seen:
     factors: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     values: dict[int, Tensor] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
+    gates: dict[str, Kind] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
 
 
