@@ -200,6 +200,11 @@ def read_attention(
             found.refused[name] = f"{name} is not shown: {error}"
         except NlvizError as error:
             found.refused[name] = str(error)
+        except (LookupError, ValueError, RuntimeError) as error:  # nothing of it is shown
+            found.refused[name] = (
+                f"{name} is not shown: its tokens could not be laid out "
+                f"({type(error).__name__}: {error})"
+            )
         else:
             if receipt is not None:
                 found.receipts[name] = receipt

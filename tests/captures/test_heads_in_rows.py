@@ -43,6 +43,12 @@ def broadcast(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> tuple[Tensor, Te
     return rows, rows @ v[:, None]
 
 
+def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    rows = (q @ k[:, None].mT * 0.5).softmax(-1)
+    y = torch.nn.functional.scaled_dot_product_attention(q, k[:, None], v[:, None], scale=0.5)
+    return rows, y
+
+
 class SharedKeysAttention(nn.Module):
     def __init__(self, form: Form) -> None:
         super().__init__()
@@ -63,7 +69,7 @@ class SharedKeysAttention(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "form", [by_einsum, with_bias_of_heads, with_bias_of_pairs, in_one_axis, broadcast]
+    "form", [by_einsum, with_bias_of_heads, with_bias_of_pairs, in_one_axis, broadcast, fused]
 )
 def test_heads_among_the_rows_are_heads(form: Form) -> None:
     torch.manual_seed(0)

@@ -132,13 +132,14 @@ class WatchAttention(Watching):
         if given.get("enable_gqa") and k.shape[-3] != q.shape[-3]:
             k, v = grouped(k, v, q.shape[-3])
         if self.positions:
+            batch = joint_batch(q, k, v)
+            q, k, v = (x.expand(*batch, *x.shape[-2:]) for x in (q, k, v))
             self.seen.factors[number] = (q, k)
             self.seen.values[number] = v
             output = func(*args, **options)
             if self._of_channels(number, q):
                 return output
-            batch = joint_batch(q, k, v)
-            values = v.expand(*batch, *v.shape[-2:]).reshape(-1, *v.shape[-2:])
+            values = v.reshape(-1, *v.shape[-2:])
 
             def laid(of_queries: Tensor) -> Tensor:
                 return of_queries.reshape(*batch, -1, 1).expand(output.shape)
