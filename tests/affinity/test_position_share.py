@@ -70,4 +70,5 @@ def test_what_has_no_terms_is_refused() -> None:
 
 
 def test_new_variants_leave_number_keys_as_they_were() -> None:
-    assert [v.term for v in VARIANTS] == [None] * 8 + ["content", "position"]
+    assert [v.term for v in VARIANTS][:10] == [None] * 8 + ["content", "position"]
+    assert not any(v.term for v in VARIANTS[10:])
