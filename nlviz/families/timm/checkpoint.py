@@ -59,7 +59,14 @@ _OTHERS = (
     ("norm_pre.weight", "a normalisation before its blocks, as CLIP has it"),
     ("attn_pool.latent", "attention that pools, as SigLIP has it"),
 )
-_HEAD = 64  # channels of a head in all of these
+_HEAD = 64  # channels of a head in most of these
+_USUAL = {192: 3, 384: 6, 768: 12, 1024: 16, 1536: 24}  # heads by width: Ti, S, B, L, g of DINOv2
+_CENTRED = (
+    "The keys do not tell how pixels were normalised; ImageNet's mean and deviation are taken. Say "
+    "centred=true for ViT of Google and AugReg, which saw (value - 127.5) / 127.5."
+)
+# So400m, H, g and G, whose heads are wider.
+_WIDER = {1152: 16, 1280: 16, 1408: 16, 1664: 16, 1792: 16}
 _IMAGENET = "ImageNet's mean and deviation"
 _NEEDED = ("blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc2.weight")
 _HALF = (127.5, 127.5, 127.5)
@@ -163,14 +170,22 @@ class TimmViTLayout:
             f"shorter side {size}",
             labels="imagenet" if shapes.classes == 1000 else "",
             trained_for=_trained_for(shapes.classes),
-            warnings=()
-            if "centred" in overrides or not shapes.classes or distilled
-            else (
-                "The keys do not tell how pixels were normalised; ImageNet's mean and deviation "
-                "are taken. Say centred=true for ViT of Google and AugReg, which saw "
-                "(value - 127.5) / 127.5.",
+            warnings=(
+                *_of_heads(shapes, heads, flags),
+                *(() if "centred" in overrides or not shapes.classes or distilled else (_CENTRED,)),
             ),
         )
+
+
+def _of_heads(shapes: _Shapes, heads: int, flags: Flags) -> tuple[str, ...]:
+    """Return what to tell of a number of heads that no file says, at a width that is not usual."""
+    if flags.found["heads"].origin != "preset" or shapes.dim in _USUAL | _WIDER:
+        return ()
+    return (
+        f"The keys do not tell the number of heads; {heads} of {shapes.dim // heads} "
+        "channels are taken, and maps are wrong where there are "
+        "others. Say heads= if you know it.",
+    )
 
 
 def _shapes(by_name: Mapping[str, Tensor], source: str) -> _Shapes:
@@ -239,8 +254,9 @@ def _heads(by_name: Mapping[str, Tensor], shapes: _Shapes, flags: Flags, source:
     if normed is not None:
         heads = flags.number("heads", shapes.dim // normed.numel(), "shape")
     else:
-        note = f"{_HEAD} channels each, which the keys do not tell"
-        heads = flags.number("heads", max(shapes.dim // _HEAD, 1), "preset", note)
+        preset = _WIDER.get(shapes.dim, max(shapes.dim // _HEAD, 1))
+        note = f"{shapes.dim // preset} channels each, which the keys do not tell"
+        heads = flags.number("heads", preset, "preset", note)
     if shapes.dim % heads:
         raise NlvizError(
             f"the heads share the {shapes.dim} channels of {source} evenly, {heads} cannot; say "
