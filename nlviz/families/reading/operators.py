@@ -347,7 +347,7 @@ def _runs(row: Whole) -> tuple[int, ...]:
 def _note(found: StoredAffinity, product: AttentionProduct, placed: Placed) -> str:
     said = (
         "Effective operator: a row is what y_i = sum_j A_ij v_j is made of, with the weights A "
-        "that the network computed in this pass; they come from no matrix product of queries and "
+        "that the network computed in this pass; they are not those of one product of queries and "
         "keys"
     )
     if placed.summed:
