@@ -68,7 +68,7 @@ def measured(
     *,
     adapter: AttentionAdapter | None = None,
 ) -> list[Figure]:
-    """Return the figures of one network, read by the engine alone or by an adapter of its family."""
+    """Return the figures of one network, read by the engine alone or by its family's adapter."""
     model = Model(net, adapter=adapter or AttentionAdapter(), input_spec=spec)
     begin = time.process_time()
     capture = model.capture(clip)
