@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
 from nlviz.affinity.receipt import Receipt
+from nlviz.captures.laid_out import check_followed, heads_of, layout_of, of_a_picture
 from nlviz.captures.reading import Readings, distinct
 from nlviz.captures.sharing import units
 from nlviz.captures.walked_attention import together
@@ -21,41 +20,26 @@ from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.reading.heads_in_rows import (
     heads_apart,
-    heads_in_rows,
-    places_again,
-    places_apart,
 )
 from nlviz.families.reading.operators import is_operator, operator_affinity, placed_operator
 from nlviz.families.reading.product_affinity import product_affinity
 from nlviz.families.reading.token_layout import (
     NoLayout,
     TokenLayout,
-    token_layout,
-    where_output_goes,
 )
-from nlviz.networks.acting_hooks import with_hooks
 from nlviz.networks.attention.gates import said_of_gates
 from nlviz.networks.attention.out_of_sight import out_of_sight
-from nlviz.networks.attention.places import Factors, places_of_products
+from nlviz.networks.attention.places import Factors
 from nlviz.networks.attention.products import AttentionProduct
 from nlviz.networks.attention.watch import PART, Seen, watched
 from nlviz.networks.calls import RUN, Calls, block_and_run
-from nlviz.networks.followed import NotFollowed
 from nlviz.networks.hooks import recorded
 from nlviz.networks.places import Places
-from nlviz.networks.random_numbers import RandomNumbers
 
-_KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, Factors | str]] = weakref.WeakKeyDictionary()
-GOES = (
-    "Its queries are handed to several sets of keys; a query is shown at the place that what is "
-    "computed for it is added to."
-)
 HANDED = (
     "What is gathered so is handed on by another product, with weights of each query: no row here "
     "is all that a query's output is made of."
 )
-APART = 0.05  # frames and pixels within which a weight and what it weighs lie at one place
-_MOST = 32  # input shapes of one network that are remembered
 
 
 @contextmanager
@@ -80,50 +64,6 @@ def seen_in(
         watched(net, keep=keep, sums=adapter.keeps) as watch,
     ):
         yield watch.seen, calls
-
-
-def factors_of(
-    net: nn.Module,
-    prepared: Prepared,
-    acting: set[int],
-    key: Any,
-    drawn: RandomNumbers | None = None,
-) -> Factors | str:
-    """Return where the tokens of all products lie, found before or now; or why that is not known.
-
-    Args:
-        net: the network; the caller holds it.
-        prepared: its input.
-        acting: the numbers of the hooks that take part in what the network computes.
-        key: of what else tells one network from another: its settings, for instance.
-        drawn: what the pass drew at random, where it did: tokens may lie elsewhere in the next one,
-            so where they lie in this one is not remembered.
-    """
-    if drawn is not None:
-        return _found(net, prepared, acting, drawn)
-    known = _KNOWN.setdefault(net, {})
-    own = (tuple(prepared.tensor.shape), prepared.order, frozenset(acting), key)
-    if own not in known:
-        if len(known) >= _MOST:
-            known.clear()
-        known[own] = _found(net, prepared, acting, None)
-    return known[own]
-
-
-def _found(
-    net: nn.Module, prepared: Prepared, acting: set[int], drawn: RandomNumbers | None
-) -> Factors | str:
-    def forward(x: Tensor) -> Any:
-        if drawn is None:
-            return prepared.call(net, x)
-        with drawn.again():
-            return prepared.call(net, x)
-
-    try:
-        with with_hooks(net, acting):
-            return places_of_products(net, forward, prepared.tensor)
-    except NotFollowed as error:
-        return str(error)
 
 
 def read_attention(
@@ -159,10 +99,10 @@ def read_attention(
     called = _called(names)
     products = [p for p in seen.products if p.sure or is_operator(p, factors)]
     products, factors = together(products, factors, seen.order)
-    products = [heads_apart(p, _heads_in_rows(p, factors)) for p in products]
+    products = [heads_apart(p, heads_of(p, factors)) for p in products]
 
     def part(product: AttentionProduct) -> TokenLayout:
-        return _layout(product, factors, seen.order, size, alone=False)
+        return layout_of(product, factors, seen.order, size, alone=False)
 
     whole = units(products, part, prepared, token_names=names, prefix_name=called)
     runs = Counter(block_and_run(m)[0] for m in {unit.product.module for unit in whole})
@@ -174,8 +114,8 @@ def read_attention(
                 raise BlockRefused(f"{name} is not shown: {product.fault}")
             if unit.affinity is not None:
                 affinity = replace(unit.affinity, name=name)
-            elif product.operator >= 0 and not _of_a_picture(product, factors):
-                _followed(product.operator, factors, seen.order)
+            elif product.operator >= 0 and not of_a_picture(product, factors):
+                check_followed(product.operator, factors, seen.order)
                 assert not isinstance(factors, str)
                 placed = placed_operator(product, factors, size)
                 affinity, product = operator_affinity(name, product, placed, prepared)
@@ -185,7 +125,7 @@ def read_attention(
                     product = replace(product, weights=flat)
                     if not isinstance(factors, str) and product.operator in factors.handed:
                         product = replace(product, note=f"{product.note} {HANDED}")
-                layout = _layout(product, factors, seen.order, size)
+                layout = layout_of(product, factors, seen.order, size)
                 product = replace(product, note=f"{product.note} {layout.note}".strip())
                 affinity = product_affinity(
                     name, product, layout, prepared, token_names=names, prefix_name=called
@@ -325,105 +265,6 @@ def wanted(blocks: Iterable[str] | None, names: Mapping[str, str]) -> set[str] |
         return None
     modules = {name: module for module, name in names.items()}
     return {renamed(name.partition(PART)[0], modules) for name in blocks}
-
-
-def _layout(
-    product: AttentionProduct,
-    factors: Factors | str,
-    order: Sequence[str],
-    size: tuple[int, int, int],
-    *,
-    alone: bool = True,
-) -> TokenLayout:
-    """Return where the tokens of a product lie; it is found once for a shape.
-
-    ``alone`` is whether its keys are all that its queries reach.
-
-    Raises:
-        NoLayout: when that is not known, or they are no map.
-    """
-    n = product.number
-    _followed(n, factors, order)
-    assert not isinstance(factors, str)
-    kept = n, product.swapped, alone
-    if kept not in factors.read:
-        q, k = factors.of[n]
-        q, k = (k, q) if product.swapped else (q, k)
-        goes = None
-        if n in factors.shared and n in factors.lands:
-            goes = where_output_goes(q, factors.lands[n])
-        values, heads = factors.values.get(n), _heads_in_rows(product, factors)
-        if heads > 1 and goes is None:
-            q, k = places_apart(q, heads), places_again(k, heads)
-            values = None if values is None else places_again(values, heads)
-        try:
-            layout = token_layout(goes or q, k, size, values, alone=alone)
-            factors.read[kept] = layout if goes is None else replace(layout, note=GOES)
-        except NoLayout as error:
-            factors.read[kept] = str(error)
-    found = factors.read[kept]
-    if isinstance(found, str):
-        raise NoLayout(found)
-    assert isinstance(found, TokenLayout)
-    return found
-
-
-def _heads_in_rows(product: AttentionProduct, factors: Factors | str) -> int:
-    """Return how many heads the rows of a product hold; it is found once for a shape."""
-    n = product.number
-    if isinstance(factors, str) or n < 0 or n not in factors.of or product.operator >= 0:
-        return 1
-    if n in factors.shared:
-        return 1
-    kept = "heads", n, product.swapped
-    if kept not in factors.read:
-        q, k = factors.of[n]
-        factors.read[kept] = heads_in_rows((k if product.swapped else q).at)
-    found: int = factors.read[kept]
-    return found
-
-
-def _followed(n: int, factors: Factors | str, order: Sequence[str]) -> None:
-    """Refuse a product that the passes on positions did not come to.
-
-    Raises:
-        NoLayout: when they did not.
-    """
-    if isinstance(factors, str):
-        raise NoLayout(f"where its tokens lie could not be followed ({factors})")
-    ran = n + 1 if n >= 0 else -n  # how many products and softmaxes there were by then
-    if n not in factors.of or factors.order[:ran] != tuple(order[:ran]):
-        raise NoLayout("where its tokens lie could not be followed to it")
-
-
-def _of_a_picture(product: AttentionProduct, factors: Factors | str) -> bool:
-    """Check whether weights are a softmax over a picture, the same for every query."""
-    if isinstance(factors, str) or product.number not in factors.of:
-        return False
-    lands = factors.lands.get(product.operator)
-    if lands is not None and not np.isnan(lands.at).any():
-        group = lands.slots // product.size[1]
-        rows = np.unique(np.stack([group, lands.at[:, 0]], 1), axis=0)
-        if len(np.unique(rows[:, 1])) < len(rows):  # several rows in a frame, each for its places
-            return False
-    return of_its_own_places(factors, product.number)
-
-
-def of_its_own_places(factors: Factors, number: int) -> bool:
-    """Check whether weights that come from no product say each something of its own key alone.
-
-    A softmax over a picture is so, as of a global context; a layer that gives a query the weights
-    of all keys is not.
-    """
-    own, values = factors.of[number][1], factors.values.get(number)
-    if values is None or own.at.shape != values.at.shape:
-        return False
-    off = np.abs(own.at - values.at)
-    if not (off <= APART).all():
-        return False
-    # Weights of what lies around each place are a query's: their sets of keys overlap.
-    sets = np.unique(own.at.round(2).reshape(len(own.at), -1), axis=0).reshape(-1, 3)
-    return len(np.unique(sets, axis=0)) == len(sets)
 
 
 def _receipt(name: str, product: AttentionProduct, heads: int) -> Receipt | None:

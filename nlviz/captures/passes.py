@@ -10,7 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from nlviz.captures.attention import factors_of, gates_in, read_attention, seen_in
+from nlviz.captures.attention import gates_in, read_attention, seen_in
+from nlviz.captures.laid_out import factors_of
 from nlviz.captures.placing import found_before, placed, settings
 from nlviz.captures.reading import Readings, distinct, read
 from nlviz.captures.walking import walked

@@ -11,7 +11,7 @@ from nlviz.families.reading.layout import Flag, Origin
 from nlviz.named_values import named_value
 
 _ARGUMENTS = ("name", "device", "progress", "autocast", "allow_code")  # of load_model, no flags
-_NOT_OF_BLOCKS = ("nl_means", "bilateral", "effective_operator")
+_NOT_OF_BLOCKS = ("nl_means", "bilateral", "effective_operator", "cosine")
 _PAIRWISE = tuple(n for n in get_args(PairwiseName) if n not in _NOT_OF_BLOCKS)
 
 
