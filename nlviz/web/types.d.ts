@@ -1,7 +1,9 @@
 // What the browser's modules hand to one another. Types only: nothing of this is shipped to a page.
 
-/** Where tokens lie in the clip, as nlviz.affinity.grid.TokenGrid says it: frames, y, x. */
-interface Grid { shape: number[]; stride: number[]; origin: number[] }
+/** Frames, y, x. */
+type Triple = [number, number, number];
+/** Where tokens lie in the clip, as nlviz.affinity.grid.TokenGrid says it. */
+interface Grid { shape: Triple; stride: Triple; origin: Triple }
 interface Clip { name: string; frames: number; height: number; width: number; times: number[] }
 /** A position of the clip: frame, and pixels. */
 interface Query { frame: number; y: number; x: number }
@@ -27,8 +29,13 @@ interface Display { defaults: View; choices: Record<string, string[]>; most_link
 interface Spec {
   key: string; label: string; note: string; kind: string; pairwise: string; signed: boolean; softmax: boolean;
   part: boolean; split: "query" | "shared" | null; reach: string; bias?: { kind: string; values: string } | null; difference: boolean; balanced: boolean; heads: number; queries: Grid; keys: Grid; support: any;
-  prefix: number; prefix_name: string; server: boolean; [more: string]: any;
+  prefix: number; prefix_name: string; server: boolean; tokens?: Token[]; layer?: Layer; layers?: number; residual?: number;
+  pending?: boolean; waits?: string; [more: string]: any;
 }
+/** A token without a place that a row can be asked for; own where each frame has one. */
+interface Token { name: string; own: boolean }
+/** How products of one layer are put together, and what each runs along. */
+interface Layer { kind: "together" | "in_turn"; along: string[] }
 interface Ground { kept: number; veil: number; ink: number[] }
 interface Detected {
   frame: number; name: string; score: number; box: number[]; centre: [number, number];
@@ -44,9 +51,14 @@ type Pictures = { colour: ImageBitmap; ground: ImageBitmap }[];
 /** Colours and opacities, (256, 4) RGBA each. */
 interface Lut { sequential: Uint8Array; diverging: Uint8Array; ground: Ground }
 
-/** What fills a row (or column) in: the reached part, log C(x), and what keys without a place get. */
-interface Filled { from: number; to: number; logC: number; apart?: number }
-type Compute = (out: Float32Array, token: number, head: number | "mean" | "max", values: string, box: Box | null) => Filled;
+/** What one product of a layer gives: to cells, to keys without a place, and to the query's own cell. */
+interface Given { along: string; mass: number; apart: number; own: number }
+/**
+ * What fills a row (or column) in: the reached part, log C(x), what keys without a place get, and
+ * where a row shows several products at once what each of them gives.
+ */
+interface Filled { from: number; to: number; logC: number; apart: number; parts?: Given[] }
+type Compute = (out: Float32Array, token: number, head: number | "mean" | "max", values: string, box?: Box | null) => Filled;
 interface Rows { row: Compute; column: Compute | null; apart?: (here: number[], there: number[]) => number }
 interface Scale { lo: number; hi: number; floor: number; diverging: boolean; clipped: boolean; clippedBelow: boolean }
 /** What the engine computes for a query, see pure/engine.js and pure/measure.js. */
@@ -55,7 +67,7 @@ interface Result {
   side: any; grid: Grid; values: Float32Array; logC: number; from: number; to: number; skipFrom: number; skipTo: number;
   apart: number; apartShare: number; leftOut: string; excluded: number; signed: boolean; difference: boolean; balanced: boolean;
   uniform: number; count: number; total: number; moved: number; least: number; most: number; ownShare: number;
-  mass: Float64Array; best: Int32Array; barUnit: number; order: Int32Array; found: number; half: number; scale: Scale; named?: { name: string; own: boolean };
+  mass: Float64Array; best: Int32Array; barUnit: number; order: Int32Array; found: number; half: number; scale: Scale; named?: Token; parts?: Given[] | null;
 }
 interface Engine {
   head: Head; array: ArrayOf; source: (key: string) => any; compute: (query: Query, view: View) => Result;

@@ -67,7 +67,10 @@ export function createEngine(container) {
     return spec.parts.map((part) => {
       if (part.of) return { ...source(part.of), along: part.along };
       let rows = parts.get(part.key);
-      if (!rows) parts.set(part.key, (rows = embeddedRows(part, array)));
+      if (!rows) {
+        rows = embeddedRows(part, array);
+        parts.set(part.key, rows);
+      }
       return { spec: part, rows, along: part.along };
     });
   }
@@ -92,7 +95,11 @@ export function createEngine(container) {
     return { from: 0, to: size, logC: NaN, apart: spec.row_apart ? apartOf(array(spec.row_apart), view.head) : 0 };
   }
 
-  /** What goes to keys without a place, of (heads, keys) shares. */
+  /**
+   * What goes to keys without a place, of (heads, keys) shares.
+   * @param {Section} shares
+   * @param {number | "mean" | "max"} head
+   */
   function apartOf({ data, shape: [heads, prefix] }, head, at = 0, each = prefix) {
     const given = new Float32Array(prefix);
     headsAsOne(given, data, { heads, each, at }, head);
@@ -152,7 +159,7 @@ export function createEngine(container) {
       side, grid: side.grid, values: side.values, logC: filled.logC,
       from: filled.from, to: filled.to, skipFrom: 0, skipTo: 0,
       // What goes to keys without a place: class token, registers.
-      apart: filled.apart ?? 0,
+      apart: filled.apart,
       parts: filled.parts ?? null,
       leftOut: view.leave_out, excluded: 0, signed: spec.signed, difference: Boolean(spec.difference),
       // Differences of rows that sum to 1 sum to 0: what one key gains another loses.

@@ -123,7 +123,7 @@ export function patchRows(spec, array) {
     const to = (a1 - a0) * plane;
     const asLogits = values === "logits";
     for (let j = 0; j < to; j++) out[j] = asLogits ? Math.log(out[j]) : out[j] / total;
-    return { from: 0, to, logC: asLogits ? NaN : Math.log(total) };
+    return { from: 0, to, logC: asLogits ? NaN : Math.log(total), apart: 0 };
   }
 
   function row(out, index, _head, values, box) {
@@ -131,7 +131,7 @@ export function patchRows(spec, array) {
     const [from, to] = rangeOfBox(support.reached(index), spec.keys);
     out.fill(0);
     logits(out, spec.queries, index, spec.keys, from, to);
-    return { from, to, logC: values === "logits" ? NaN : softmaxInPlace(out, from, to) };
+    return { from, to, logC: values === "logits" ? NaN : softmaxInPlace(out, from, to), apart: 0 };
   }
 
   function column(out, key, _head, values) {
@@ -141,7 +141,7 @@ export function patchRows(spec, array) {
     if (values !== "logits") {
       for (let i = from; i < to; i++) out[i] = Math.exp(out[i] - lse[i]);
     }
-    return { from, to, logC: NaN };
+    return { from, to, logC: NaN, apart: 0 };
   }
 
   /** Mean squared difference of the patches around two pixels of the picture. */

@@ -5,7 +5,7 @@
 import { supportOf } from "./support.js";
 
 /**
- * @typedef {{rows: Rows, spec: any, along: string}} PartOfLayer
+ * @typedef {{rows: Rows, spec: Spec, along: string}} PartOfLayer
  */
 
 /** Add `factor` times the reached part of `values` to `out`, where NaN stands for nothing yet. */
@@ -25,8 +25,9 @@ const around = (found) => ({
 /**
  * Rows of a cross. What each part of one row gives is handed on as `parts`: its mass on cells, on
  * tokens without a place, and on the query's own cell.
- * @param {any} spec
+ * @param {Spec} spec
  * @param {PartOfLayer[]} parts
+ * @returns {Rows}
  */
 export function crossRows(spec, parts) {
   let one = new Float32Array(0);
@@ -66,6 +67,7 @@ export function crossRows(spec, parts) {
 /**
  * Rows of a composition.
  * @param {PartOfLayer[]} parts in the order in which they ran
+ * @returns {Rows}
  */
 export function composedRows(parts) {
   const [last, ...before] = [...parts].reverse();

@@ -50,7 +50,10 @@ export function mergedView(view, change, display, sources) {
   return next;
 }
 
-/** Whether no query has a place: a class token asks, or what a decoder looks for. */
+/**
+ * Whether no query has a place: a class token asks, or what a decoder looks for.
+ * @param {Pick<Spec, "queries" | "keys" | "tokens">} spec
+ */
 export const asksWithoutPlace = ({ queries, keys, tokens }) => (tokens ?? []).length > 0
   && queries.shape[1] * queries.shape[2] === 1 && (queries.shape[0] === 1 || keys.shape[1] * keys.shape[2] > 1);
 

@@ -39,7 +39,7 @@ export function windowRows(spec, array) {
     const chosen = heads === 1 ? 0 : head;
     if (typeof chosen === "number") {
       const to = logits(out, token, Math.min(chosen, heads - 1), box);
-      return { from: 0, to, logC: values === "logits" ? NaN : softmaxInPlace(out, 0, to) };
+      return { from: 0, to, logC: values === "logits" ? NaN : softmaxInPlace(out, 0, to), apart: 0 };
     }
     let to = 0;
     for (let n = 0; n < heads; n++) {
@@ -50,7 +50,7 @@ export function windowRows(spec, array) {
         else if (n === 0 || one[j] > out[j]) out[j] = one[j];
       }
     }
-    return { from: 0, to, logC: NaN };
+    return { from: 0, to, logC: NaN, apart: 0 };
   }
 
   // Who looks at a key is known to the rows of all queries around it alone.

@@ -143,7 +143,7 @@ function joined(parts) {
  * @param {Clip} clip
  */
 export function rowSentence(result, query, clip) {
-  if (result.parts) return crossSentence(result, query, clip);
+  if (result.parts) return crossSentence(result, result.parts, query, clip);
   return ownSentence(result, query, clip) + compositionText(result.spec);
 }
 
@@ -181,13 +181,20 @@ function ownSentence(result, query, clip) {
 
 const HOW_MANY = ["No", "One", "Two", "Three"];
 
-/** Rows of several products at once: what each gives to tokens without a place, and to the own cell. */
-function crossSentence({ parts, spec, leftOut, ...result }, query, clip) {
+/**
+ * Rows of several products at once: what each gives to tokens without a place, and to the own cell.
+ * @param {Result} result
+ * @param {Given[]} parts
+ * @param {{frame: number}} query
+ * @param {Clip} clip
+ */
+function crossSentence(result, parts, query, clip) {
+  const { spec, leftOut } = result;
   const rows = parts.map(({ along, apart }) => (apart < 0.005 ? along : `${along} (${percentText(apart)} of it on ${spec.prefix_name})`));
   const own = joined(parts.map(({ along, own: share }) => `${along} ${percentText(share)}`));
   const whole = `${HOW_MANY[parts.length] ?? parts.length} rows of this point${atText(query, clip)} on one scale, 100${THIN}% each: ${joined(rows)}`;
   const cell = leftOut === "nothing" ? ` Its own cell shows the sum: ${own}.` : "";
-  return `${whole}.${cell}${leftOutText({ ...result, spec, leftOut })}`;
+  return `${whole}.${cell}${leftOutText(result)}`;
 }
 
 /** A token without a place by its name; `own` where each frame has one. */
