@@ -47,6 +47,8 @@ PairwiseName = Literal[
     "effective_operator",
 ]
 PAIRWISE_NAMES: tuple[PairwiseName, ...] = get_args(PairwiseName)
+# Those of a non-local block, section 3.2 of Wang et al. 2018.
+OF_BLOCKS: tuple[PairwiseName, ...] = PAIRWISE_NAMES[:4]
 SOFTMAX_NAMES = frozenset({"gaussian", "embedded_gaussian", "nl_means", "bilateral"})
 
 

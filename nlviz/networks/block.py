@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nlviz.affinity.pairwise import PairwiseName
+from nlviz.affinity.pairwise import OF_BLOCKS, PairwiseName
 from nlviz.errors import NlvizError
 from nlviz.networks.products import (
     concatenation_product,
@@ -41,7 +41,7 @@ class Attend(nn.Module):
 
     def __init__(self, pairwise: PairwiseName) -> None:
         super().__init__()
-        if pairwise not in ("gaussian", "embedded_gaussian", "dot_product", "concatenation"):
+        if pairwise not in OF_BLOCKS:
             raise NlvizError(
                 "a non-local block's pairwise function is gaussian, embedded_gaussian, "
                 f"dot_product or concatenation; got {pairwise!r}"

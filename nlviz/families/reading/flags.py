@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any
 
-from nlviz.affinity.pairwise import PairwiseName
+from nlviz.affinity.pairwise import OF_BLOCKS, PairwiseName
 from nlviz.errors import NlvizError, did_you_mean
 from nlviz.families.reading.layout import Flag, Origin
 from nlviz.named_values import named_value
 
 _ARGUMENTS = ("name", "device", "progress", "autocast", "allow_code")  # of load_model, no flags
-_NOT_OF_BLOCKS = ("nl_means", "bilateral", "effective_operator", "cosine")
-_PAIRWISE = tuple(n for n in get_args(PairwiseName) if n not in _NOT_OF_BLOCKS)
 
 
 class Flags:
@@ -95,10 +93,10 @@ class Flags:
             NlvizError: when the override names no f that a block can have.
         """
         found = self._settle("pairwise", value, origin, note)
-        for name in _PAIRWISE:
+        for name in OF_BLOCKS:
             if found == name:
                 return name  # type: ignore[no-any-return]
-        raise NlvizError(f"the flag pairwise is one of {', '.join(_PAIRWISE)}; got {found!r}")
+        raise NlvizError(f"the flag pairwise is one of {', '.join(OF_BLOCKS)}; got {found!r}")
 
 
 def parsed_flags(texts: Iterable[str]) -> dict[str, Any]:
