@@ -95,7 +95,7 @@ class Flags:
         found = self._settle("pairwise", value, origin, note)
         for name in OF_BLOCKS:
             if found == name:
-                return name  # type: ignore[no-any-return]
+                return name
         raise NlvizError(f"the flag pairwise is one of {', '.join(OF_BLOCKS)}; got {found!r}")
 
 
