@@ -18,6 +18,7 @@ from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.reach import CONTEXT
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import Everything, FrameGroups, Support
+from nlviz.affinity.token_names import PADDING
 from nlviz.families.reading.prepared import Prepared
 from nlviz.families.reading.term_tables import Terms, terms_of
 from nlviz.families.reading.token_layout import NoLayout, Side, TokenLayout
@@ -301,7 +302,7 @@ def names_of(side: Side, given: Sequence[str]) -> tuple[str, ...]:
             for i, cell in enumerate(c for c in own if names[c] == name):
                 names[cell] = f"{name}.{i}"
         for i, cell in enumerate(own[padding]):
-            names[cell] = f"padding.{i}"
+            names[cell] = f"{PADDING}{i}"
     return tuple(names)
 
 

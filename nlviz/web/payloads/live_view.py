@@ -13,6 +13,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.position_share import position_share
 from nlviz.affinity.reach import is_global_context
 from nlviz.affinity.split import SAME_RANKING
+from nlviz.affinity.token_names import names_to_ask
 from nlviz.affinity.variants import COSINE, LEARNED, ROLLOUT, SIMILARITY, VARIANTS, Variant
 from nlviz.analysis.controls import variant_affinity, variants
 from nlviz.analysis.opening_query import opening_query
@@ -136,7 +137,7 @@ def _rollout(
     }
     if asked and rollout.queries.prefix <= MOST_TOKENS:
         return told | packed_tokens(entry["key"], rollout, arrays)
-    names = dict.fromkeys(rollout.token_names)
+    names = names_to_ask(rollout.token_names)
     tokens = [{"name": n, "own": rollout.token_names.count(n) > 1} for n in names]
     return told | ({"tokens": tokens} if tokens else {})
 

@@ -22,6 +22,7 @@ from nlviz.affinity.reach import is_global_context, reached
 from nlviz.affinity.split import MinusMean, centres, unary_normaliser
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import ALL_KEYS, KINDS, Support, Window
+from nlviz.affinity.token_names import names_to_ask
 from nlviz.affinity.variants import ROLLOUT, Variant
 from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
@@ -366,7 +367,7 @@ def packed_bias(key: str, bias: Bias | None, arrays: Arrays) -> dict[str, Any] |
 
 def packed_tokens(key: str, affinity: Affinity, arrays: Arrays) -> dict[str, Any]:
     """Pack the rows of the queries without a place, as ``Affinity.map(token=...)`` has them."""
-    names, prefix = list(dict.fromkeys(affinity.token_names)), affinity.keys.prefix
+    names, prefix = names_to_ask(affinity.token_names), affinity.keys.prefix
     if not names or 4 * affinity.heads * len(names) * affinity.keys.size > LIMIT:
         return {}
     rows = affinity.token_rows().float().cpu()
