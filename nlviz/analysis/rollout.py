@@ -15,10 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nlviz.affinity.base import CHUNK, Affinity, Indices
+from nlviz.affinity.base import Affinity, Indices
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.reach import grid_text
+from nlviz.affinity.several import times
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.captures.capture import Capture
 from nlviz.clips.point import Shape
@@ -232,12 +233,7 @@ def _checked(layers: Sequence[Affinity]) -> Affinity:
 def _times(weights: Float[Tensor, "n tokens"], layer: Affinity) -> Float[Tensor, "n tokens"]:
     """Return weights times the mean attention of a layer's heads, rows of no weight left out."""
     prefix = layer.queries.prefix
-    found = torch.zeros_like(weights)
+    found = times(weights[:, prefix:], layer)
     if prefix and bool(weights[:, :prefix].any()):
         found += weights[:, :prefix] @ layer.token_rows().double().mean(0).cpu()
-    used = weights[:, prefix:].any(0).nonzero()[:, 0]
-    keys = layer.heads * (layer.keys.size + layer.keys.prefix)
-    for part in torch.split(used, max(CHUNK // keys, 16)):
-        rows = layer.rows(part.to(layer.device)).mean(0).double().cpu()
-        found += weights[:, prefix + part] @ rows
     return found

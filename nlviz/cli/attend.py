@@ -16,9 +16,13 @@ from nlviz.cli.terminal import (
     FamilyOption,
     FlagsOption,
     FpsOption,
+    FramesOption,
     ModelOption,
     ProgressBar,
     RateOption,
+    SizeOption,
+    StartOption,
+    StrideOption,
     WeightsOption,
 )
 from nlviz.clips.point import Point
@@ -69,15 +73,10 @@ def attend(
     leave_out: Annotated[
         str, typer.Option(help="nothing, or the query's own cell or frame.")
     ] = "nothing",
-    start: Annotated[float, typer.Option(help="Seconds to skip.")] = 0.0,
-    stride: Annotated[
-        int | None, typer.Option(help="Take every n-th frame instead of spreading them evenly.")
-    ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(help="How many frames; by default as many as the network was trained on."),
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
+    start: StartOption = 0.0,
+    stride: StrideOption = None,
+    frames: FramesOption = None,
+    size: SizeOption = None,
     fps: FpsOption = None,
     rate: RateOption = None,
     device: DeviceOption = "auto",

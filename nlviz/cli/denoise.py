@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlviz.cli.terminal import ProgressBar
+from nlviz.cli.terminal import ProgressBar, SizeOption
 from nlviz.progress import Progress
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def denoise(
         ),
     ] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Take the picture's luminance.")] = False,
-    size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
+    size: SizeOption = None,
     frames: Annotated[
         int, typer.Option(min=1, help="Of a video; 1 denoises its first frame as a picture.")
     ] = 1,

@@ -13,9 +13,13 @@ from nlviz.cli.terminal import (
     FamilyOption,
     FlagsOption,
     FpsOption,
+    FramesOption,
     ModelOption,
     ProgressBar,
     RateOption,
+    SizeOption,
+    StartOption,
+    StrideOption,
     WeightsOption,
     print_notes,
 )
@@ -48,15 +52,10 @@ def features(
             "range; below it where the number is negative."
         ),
     ] = None,
-    start: Annotated[float, typer.Option(help="Seconds to skip.")] = 0.0,
-    stride: Annotated[
-        int | None, typer.Option(help="Take every n-th frame instead of spreading them evenly.")
-    ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(help="How many frames; by default as many as the network was trained on."),
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="Shorter side in pixels.")] = None,
+    start: StartOption = 0.0,
+    stride: StrideOption = None,
+    frames: FramesOption = None,
+    size: SizeOption = None,
     fps: FpsOption = None,
     rate: RateOption = None,
     device: DeviceOption = "auto",

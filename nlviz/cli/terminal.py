@@ -27,6 +27,15 @@ FlagsOption = Annotated[
         help="Override how the network is computed, `--set scale=false`; may be repeated.",
     ),
 ]
+StartOption = Annotated[float, typer.Option(help="Seconds to skip.")]
+StrideOption = Annotated[
+    int | None, typer.Option(help="Take every n-th frame instead of spreading them evenly.")
+]
+FramesOption = Annotated[
+    int | None,
+    typer.Option(help="How many frames; by default as many as the network was trained on."),
+]
+SizeOption = Annotated[int | None, typer.Option(help="Shorter side in pixels.")]
 FpsOption = Annotated[
     float | None, typer.Option(help="Pictures per second, where the pictures say none; 25 else.")
 ]

@@ -63,6 +63,23 @@ def test_tokens_are_called_as_their_parameters_in_whatever_order(order: str) -> 
         assert affinity.token_names == each * 2  # those of the second frame behind the first's
 
 
+class ReadsItsToken(Tokens):
+    """Computes a plain number of its class token, which no mark can stand in for."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x * float(self.cls_token.detach().abs().mean()))
+
+
+def test_where_marks_are_not_followed_tokens_have_numbers_and_blocks_their_maps() -> None:
+    torch.manual_seed(7)
+    net = ReadsItsToken("rcx").eval()
+    found = nlviz.capture(net, noise_clip(1, 24, 40), input_spec=SPEC)
+    assert not found.refused
+    for affinity in found.affinities.values():
+        assert affinity.token_names == ("token.0", "token.1", "token.2")
+    assert isinstance(net.cls_token, nn.Parameter)
+
+
 def test_the_row_of_a_token_is_its_own() -> None:
     torch.manual_seed(1)
     net = Tokens("prcx").eval()

@@ -9,7 +9,9 @@ and rows do not, the product is one of channels, which is no map of places.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -155,12 +157,14 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     tokens = marked_parameters(net)
     if _ambiguous(tokens, pairs.values()):
         nothing = (ramp_of["mass"].as_subclass(Tensor) * 0).as_subclass(Placed)
-        with marks_in(tokens, nothing.dtype, alike=True):
-            mass = one_pass(nothing)
-        with marks_in(tokens, nothing.dtype):
-            marks = one_pass(nothing)
-        for n in pairs.keys() & marks.keys() & mass.keys():
-            pairs[n] = _named(pairs[n], marks[n], mass[n], tokens)
+        mass: dict[int, tuple[Tensor, ...]] = {}
+        marks: dict[int, tuple[Tensor, ...]] = {}
+        with suppress(NotFollowed):  # then tokens have numbers for names, which is no block's end
+            with marks_in(tokens, nothing.dtype, alike=True):
+                mass = one_pass(nothing)
+            with marks_in(tokens, nothing.dtype):
+                marks = one_pass(nothing)
+        pairs = {n: _named(pairs[n], marks.get(n, ()), mass.get(n, ()), tokens) for n in pairs}
     summed = [n for n in numbers if all(len(found[n]) == 3 for found in passes.values())]
     return Factors(
         pairs,
@@ -206,13 +210,12 @@ def _named(
 ) -> tuple[TokenPlaces, TokenPlaces]:
     """Return queries and keys with the names that their marks stand for."""
     found = []
-    for side, x, ones in zip(pair, marks, mass, strict=False):
+    for side, x, ones in zip_longest(pair, marks[:2], mass[:2]):
         count = side.at.shape[:2]
         placed = isinstance(x, Placed) and isinstance(ones, Placed)
         at, of = (_mean(p.as_subclass(Tensor)) if placed else np.zeros(count) for p in (x, ones))
         if at.size != count[0] * count[1] or of.size != at.size:
-            found.append(side)
-            continue
+            at = of = np.zeros(count)
         with np.errstate(divide="ignore", invalid="ignore"):
             number = np.where(np.abs(of) > 1e-9, at / of, 0.0).reshape(count)
         found.append(replace(side, names=named_by_marks(number, tokens)))
