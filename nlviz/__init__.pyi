@@ -7,6 +7,7 @@ from . import zoo as zoo
 from .affinity.attention_map import AttentionMap as AttentionMap
 from .affinity.attention_map import Link as Link
 from .affinity.base import Affinity as Affinity
+from .affinity.causal import Causal as Causal
 from .affinity.embedded import EmbeddedAffinity as EmbeddedAffinity
 from .affinity.feature_map import FeatureMap as FeatureMap
 from .affinity.feature_map import keys_as_features as keys_as_features
@@ -27,6 +28,9 @@ from .affinity.split import split as split
 from .affinity.stored import StoredAffinity as StoredAffinity
 from .affinity.support import Support as Support
 from .affinity.support import Window as Window
+from .affinity.token_boxes import TokenBoxes as TokenBoxes
+from .affinity.token_line import TokenLine as TokenLine
+from .affinity.token_nodes import TokenNodes as TokenNodes
 from .analysis.agreement import Agreement as Agreement
 from .analysis.agreement import agreement as agreement
 from .analysis.attribution import Attribution as Attribution
@@ -67,6 +71,8 @@ from .clips.clip import read_clip as read_clip
 from .clips.detections import Detection as Detection
 from .clips.point import Point as Point
 from .clips.sampling import Sampling as Sampling
+from .clips.text import Text as Text
+from .clips.text import read_text as read_text
 from .errors import NlvizError as NlvizError
 from .families.reading.adapter import InputSpec as InputSpec
 from .families.reading.report import LoadReport as LoadReport

@@ -2,6 +2,7 @@
 
     NlvizError
     ├── UnreadableClip      the file cannot be read as a clip or a picture
+    │   └── UnreadableText  no text, or one that is too long
     ├── OutsideClip         a query that is not inside the clip
     ├── UnknownModel        no model of that name
     ├── UnknownBlock        no block of that name in this capture
@@ -37,6 +38,10 @@ class NlvizError(Exception):
 
 class UnreadableClip(NlvizError):
     """The file cannot be read as a clip or a picture."""
+
+
+class UnreadableText(UnreadableClip):
+    """No text, one that is too long, or tokens that do not fit it."""
 
 
 class OutsideClip(NlvizError):

@@ -37,6 +37,7 @@ class Link:
         frame, y, x: centre of the key, in sampled frames and clip pixels.
         weight: the map's weight there.
         multiple: the weight as a multiple of uniform attention over the reachable keys.
+        name: what the key is called, where keys have names: words, objects, nodes.
     """
 
     index: int
@@ -45,6 +46,7 @@ class Link:
     x: float
     weight: float
     multiple: float
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,9 @@ class AttentionMap:
         name: what the map is of, the block's name for instance.
         title: name, direction and values in words; made from these where it is not given.
         token: name of the query where it is a token without a place; else empty.
+        off_weights: (prefix,) the weights of the tokens without a place, in their order; None
+            where there are none. Where they are words, ``keys.line`` says which.
+        word: what the query is called where it has a place and a name: a word, an object, a node.
 
     >>> keys = TokenGrid((1, 2, 3), (1, 8, 8))
     >>> weights = np.array([[[0.5, 0.25, 0.0], [0.25, 0.0, 0.0]]], np.float32)
@@ -94,6 +99,8 @@ class AttentionMap:
     values: Values = "weights"
     direction: Direction = "from"
     token: str = ""
+    off_weights: Weights | None = None
+    word: str = ""
 
     def __post_init__(self) -> None:
         if not self.title:
@@ -125,8 +132,15 @@ class AttentionMap:
             flat = np.where(self.reachable.ravel(), flat, -np.inf)
         flat[list(without)] = -np.inf
         order = np.argsort(-flat, kind="stable")[:k]
+        names = self.keys.names
         return [
-            Link(int(i), *self.keys.centre(int(i)), float(flat[i]), float(flat[i] / self.uniform))
+            Link(
+                int(i),
+                *self.keys.centre(int(i)),
+                float(flat[i]),
+                float(flat[i] / self.uniform),
+                names[i] if names else "",
+            )
             for i in order
             if np.isfinite(flat[i])
         ]
@@ -166,17 +180,13 @@ class AttentionMap:
 
         The mean is weighted by the magnitude of the weights.
         """
-        (st, sy, sx), (ot, oy, ox) = self.keys.stride, self.keys.origin
-        t, h, w = self.keys.shape
         frame, y, x = self.query
-        dy = (oy + sy * np.arange(h) - y)[:, None]
-        dx = (ox + sx * np.arange(w) - x)[None, :]
-        dt = np.abs(ot + st * np.arange(t) - frame)
+        at, down, across = self.keys.centres()
         p = np.abs(self.weights.astype(np.float64))
         total = max(float(p.sum()), 1e-300)
         return (
-            float((p * np.hypot(dy, dx)).sum() / total),
-            float((p.sum((1, 2)) * dt).sum() / total),
+            float((p * np.hypot(down - y, across - x)).sum() / total),
+            float((p * np.abs(at - frame)).sum() / total),
         )
 
     def without(self, what: Literal["cell", "frame"]) -> AttentionMap:

@@ -108,15 +108,16 @@ class EmbeddedAffinity(Affinity):
             logits = logits.masked_fill(~mask, -torch.inf)
         return logits
 
-    def token_rows(self) -> Float[Tensor, "heads prefix all_keys"]:
-        """Return the rows of the queries without a place, class token and registers."""
+    def token_rows(self, indices: Indices | None = None) -> Float[Tensor, "heads n all_keys"]:
+        """Return the rows of queries without a place: class token, registers, words."""
         prefix = self.queries.prefix
-        logits = self.pairwise.logits(self.theta[:, :prefix], self.phi)
+        own = torch.arange(prefix) if indices is None else torch.as_tensor(indices)
+        logits = self.pairwise.logits(self.theta[:, own.to(self.device)], self.phi)
         if self.apart_bias is not None:
-            logits = logits + self.apart_bias
+            logits = logits + self.apart_bias[:, own.to(self.device)]
         mask = self.support.mask_apart(self.queries, self.keys)
         if mask is not None:
-            logits = logits.masked_fill(~mask.to(logits.device), -torch.inf)
+            logits = logits.masked_fill(~mask[own.to(mask.device)].to(logits.device), -torch.inf)
         return self.pairwise.normalise(logits)
 
     def column(self, key: int) -> Float[Tensor, "heads queries"]:

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nlviz.clips.point import Point, Shape, Triple
 from nlviz.errors import OutsideClip
+
+Centres = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,37 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Line:
+    """The words of tokens, in their order.
+
+    Attributes:
+        words: what each token is called.
+        spans: the characters [start, end) of the text that each stands for; empty where the text
+            is not known.
+        special: numbers of those that are no part of what was written, ``<s>`` for instance.
+    """
+
+    words: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...] = ()
+    special: frozenset[int] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """Number of words."""
+        return len(self.words)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the words as JSON can hold them."""
+        special = sorted(self.special)
+        return {"words": self.words, "spans": self.spans, "special": special}
+
+
+@dataclass(frozen=True)
 class TokenGrid:
     """Where a set of tokens lies in the clip.
+
+    Words, boxes and nodes are kinds of it (``TokenLine``, ``TokenBoxes``, ``TokenNodes``) that
+    answer the same questions: ``shape``, ``size``, ``centre``, ``nearest`` and ``box``.
 
     Token (a, b, c) is centred at ``origin + index * stride``, in sampled frames and clip pixels;
     its cell reaches half a stride to each side. Flat indices run over t, then y, then x, and do not
@@ -72,13 +104,17 @@ class TokenGrid:
         prefix: number of leading tokens without a place (class token, registers).
         off: frames and pixels (frame, y, x) by which a token may lie beside its place here, where
             that was measured; 0 where it is exact.
+        line: the words that the tokens without a place are, where they are words: of a network
+            that takes a text beside the picture; ``line.size`` is ``prefix``.
     """
 
+    kind: ClassVar[str] = "grid"
     shape: Shape
     stride: Triple = (1.0, 1.0, 1.0)
     origin: Triple = (0.0, 0.0, 0.0)
     prefix: int = 0
     off: Triple = (0.0, 0.0, 0.0)
+    line: Line | None = None
 
     @classmethod
     def of_axes(
@@ -122,6 +158,16 @@ class TokenGrid:
         a, b, c = self.unravel(index)
         (st, sy, sx), (ot, oy, ox) = self.stride, self.origin
         return Point(float(ot + st * a), float(oy + sy * b), float(ox + sx * c))
+
+    def centres(self) -> tuple[Centres, Centres, Centres]:
+        """Return frame, y and x of all tokens, each of a shape that is broadcast to (t, h, w).
+
+        >>> frame, y, x = TokenGrid((2, 3, 5), (1, 8, 8), (0, 3.5, 3.5)).centres()
+        >>> frame.shape, y.shape, x.shape, float(x[0, 0, 1])
+        ((2, 1, 1), (1, 3, 1), (1, 1, 5), 11.5)
+        """
+        t, y, x = (a.centres(n) for a, n in zip(self.axes, self.shape, strict=True))
+        return t[:, None, None], y[None, :, None], x[None, None]
 
     def unravel(self, index: int) -> Shape:
         """Return (a, b, c) of a flat index.
@@ -167,6 +213,22 @@ class TokenGrid:
         _, sy, sx = self.stride
         # +0.5: pixel 0 covers [-0.5, 0.5), pictures are drawn from corner 0.
         return (y - sy / 2 + 0.5, x - sx / 2 + 0.5, y + sy / 2 + 0.5, x + sx / 2 + 0.5)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each token that has a place, where they have names: words, objects, nodes."""
+        return ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold of it, for the browser: kind, shape and places."""
+        line = {} if self.line is None else {"line": self.line.to_json()}
+        return {
+            "kind": self.kind,
+            "shape": self.shape,
+            "stride": self.stride,
+            "origin": self.origin,
+            **line,
+        }
 
     def pooled(self, kernel: Shape) -> TokenGrid:
         """Return the grid behind a max-pool of this kernel and stride, without padding.

@@ -233,9 +233,9 @@ class ComposedAffinity(Affinity):
         last = self.parts[-1]
         return self._through(last.rows(self._indices(indices).to(last.device)))
 
-    def token_rows(self) -> Float[Tensor, "1 prefix all_keys"]:
-        """Return the rows of the queries without a place, those of the last part."""
-        return self._through(self.parts[-1].token_rows())
+    def token_rows(self, indices: Indices | None = None) -> Float[Tensor, "1 n all_keys"]:
+        """Return the rows of queries without a place, those of the last part."""
+        return self._through(self.parts[-1].token_rows(indices))
 
     def _through(self, rows: Tensor) -> Tensor:
         """Return rows of the last part through those before it."""

@@ -29,6 +29,7 @@ from torch import Tensor
 from nlviz.affinity.attention_map import Values
 from nlviz.affinity.base import Affinity, Indices
 from nlviz.affinity.bias import KeyBias
+from nlviz.affinity.causal import Causal
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
@@ -136,7 +137,7 @@ def unary_normaliser(unary: EmbeddedAffinity) -> Float[Tensor, "heads queries"]:
     >>> torch.allclose(unary_normaliser(unary), unary.log_normaliser)
     True
     """
-    if isinstance(unary.support, (KeySets, Lines)):
+    if isinstance(unary.support, (Causal, KeySets, Lines)):
         whole = unary.log_normaliser
         assert whole is not None  # a softmax has one
         return whole

@@ -89,9 +89,11 @@ class StoredAffinity(Affinity):
         index = self._indices(indices)
         return self._laid_out(index + self.queries.prefix)
 
-    def token_rows(self) -> Float[Tensor, "heads prefix all_keys"]:
-        """Return the rows of the queries without a place, class token and registers."""
-        return self._laid_out(torch.arange(self.queries.prefix, device=self.device))
+    def token_rows(self, indices: Indices | None = None) -> Float[Tensor, "heads n all_keys"]:
+        """Return the rows of queries without a place, class token and registers."""
+        every = range(self.queries.prefix)
+        own = torch.as_tensor(every if indices is None else indices, device=self.device)
+        return self._laid_out(own)
 
     def parity_error(self, *, sample: int = 256) -> float | None:
         """Return how far the block's own output is from rows times values.

@@ -103,9 +103,10 @@ class RolloutAffinity(Affinity):
         index = self._indices(indices)
         return self._known(index + self.queries.prefix)
 
-    def token_rows(self) -> Float[Tensor, "1 prefix all_keys"]:
-        """Return the rows of the queries without a place, class token and registers."""
-        return self._known(torch.arange(self.queries.prefix))
+    def token_rows(self, indices: Indices | None = None) -> Float[Tensor, "1 n all_keys"]:
+        """Return the rows of queries without a place, class token and registers."""
+        every = range(self.queries.prefix)
+        return self._known(torch.as_tensor(every if indices is None else indices))
 
     def _known(self, tokens: Tensor) -> Tensor:
         """Return rows that were computed before, or compute them; few are kept."""

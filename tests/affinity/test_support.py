@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nlviz.affinity.causal import Causal
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
@@ -43,6 +44,11 @@ def sets(queries: TokenGrid, keys: TokenGrid, of: Callable[..., Any], apart: Ten
     before = torch.arange(queries.prefix) % len(names)
     reach = torch.cat([apart.expand(len(names), keys.prefix), placed], 1)
     return KeySets.of(torch.cat([before, own]), reach, "A query reaches the keys of its set.")
+
+
+LINE, MANY = TokenGrid((1, 1, 9)), TokenGrid((1, 1, 13), prefix=4)
+FILM = TokenGrid((2, 3, 2), prefix=5)  # vision tokens between words
+FILM_AT = (0, 1, 14, 15, 16, *range(2, 14))
 
 
 def causal(grid: TokenGrid) -> KeySets:
@@ -83,6 +89,16 @@ CASES: dict[str, tuple[Support, TokenGrid, TokenGrid]] = {
         GRID,
         POOLED,
     ),
+    "causal": (Causal(), LINE, LINE),
+    "causal: tokens without a place first": (Causal(), SHORT_LINE, SHORT_LINE),
+    "causal: the nearest": (Causal(nearest=4), LINE, LINE),
+    "causal: a picture between words": (Causal(FILM_AT, FILM_AT), FILM, FILM),
+    "causal: the nearest, a picture between words": (Causal(FILM_AT, FILM_AT, 6), FILM, FILM),
+    "causal: keys that were there before": (
+        Causal(tuple(range(8, 17)), tuple(range(17))),
+        LINE,
+        MANY,
+    ),
     "sets: all before": (causal(SHORT_LINE), SHORT_LINE, SHORT_LINE),
 }
 every = pytest.mark.parametrize("case", CASES)
@@ -110,6 +126,12 @@ def in_set(s: KeySets, queries: TokenGrid, keys: TokenGrid, q: int, k: int) -> b
     return any(first <= key < first + n for first, n in zip(runs[::2], runs[1::2], strict=True))
 
 
+def before(s: Causal, queries: TokenGrid, keys: TokenGrid, q: int, k: int) -> bool:
+    n, m = q + queries.prefix, k + keys.prefix
+    n, m = s.queries_at[n] if s.queries_at else n, s.keys_at[m] if s.keys_at else m
+    return m <= n and (s.nearest is None or m > n - s.nearest)
+
+
 def on_lines(s: Lines, queries: TokenGrid, keys: TokenGrid, q: int, k: int) -> bool:
     other = [
         a for a, m, n in zip("tyx", queries.unravel(q), keys.unravel(k), strict=True) if m != n
@@ -123,6 +145,7 @@ RULES: dict[type[Support], Callable[..., bool]] = {
     Window: in_window,
     KeySets: in_set,
     Lines: on_lines,
+    Causal: before,
 }
 
 
@@ -141,9 +164,12 @@ def reached(case: str) -> torch.Tensor:
 def apart(case: str) -> torch.Tensor:
     """Which keys without a place each query reaches, by the rule."""
     support, queries, keys = CASES[case]
-    if isinstance(support, KeySets):
+    if isinstance(support, (KeySets, Causal)):
         pairs = [
-            [in_set(support, queries, keys, q, k - keys.prefix) for k in range(keys.prefix)]
+            [
+                RULES[type(support)](support, queries, keys, q, k - keys.prefix)
+                for k in range(keys.prefix)
+            ]
             for q in range(queries.size)
         ]
         return torch.tensor(pairs, dtype=torch.bool).reshape(queries.size, keys.prefix)
@@ -158,7 +184,7 @@ def apart(case: str) -> torch.Tensor:
 def test_every_kind_has_its_cases_and_its_rule() -> None:
     assert (
         {type(support) for support, _, _ in CASES.values()}
-        == {*KINDS, KeySets, Lines}
+        == {*KINDS, KeySets, Lines, Causal}
         == set(RULES)
     )
 
@@ -222,7 +248,7 @@ def test_the_browser_reaches_the_same_cells(tmp_path: Path) -> None:
                     "prefix": keys.prefix,
                 },
                 "local": isinstance(support, Window),
-                "listed": isinstance(support, (KeySets, Lines)),
+                "listed": isinstance(support, (KeySets, Lines, Causal)),
                 "rows": ["".join("01"[v] for v in row) for row in whole.int().tolist()],
                 "most": int(reached(name).sum(1).max()),
                 "groups": support.groups(queries).tolist(),
@@ -283,7 +309,7 @@ def test_what_makes_no_sense_is_told() -> None:
 @pytest.mark.parametrize(
     ("told", "rule"),
     [
-        ({"kind": "ring"}, "one of all, frame_groups, window, key_sets, lines, got 'ring'"),
+        ({"kind": "ring"}, "one of all, frame_groups, window, .*lines.*, got 'ring'"),
         ({}, "got 'None'"),
         ({"kind": "all", "rows": 1}, "all has no field 'rows'"),
         ({"kind": "frame_groups"}, "frames_per_group is missing"),

@@ -12,6 +12,7 @@ import torch
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.bias import Bias, KeyBias, OffsetBias
+from nlviz.affinity.causal import Causal
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
@@ -140,8 +141,8 @@ def _entry(variant: Variant, affinity: Affinity, prefix_name: str) -> dict[str, 
         "difference": affinity.row_values == "difference",
         "balanced": affinity.balanced,
         "heads": affinity.heads,
-        "queries": _grid(affinity.queries),
-        "keys": _grid(affinity.keys),
+        "queries": affinity.queries.to_json(),
+        "keys": affinity.keys.to_json(),
         "support": affinity.support.to_json(),
         "reach": affinity.support.sentence(affinity.keys),
         "reached": reached(affinity),
@@ -273,7 +274,7 @@ def _known(support: Support) -> bool:
     """Whether the browser knows which keys a support has, as parts of rows of all keys."""
     if isinstance(support, KeySets):
         return sum(map(len, support.runs)) <= MOST_RUNS
-    return isinstance(support, (*KINDS, Lines)) and not isinstance(support, Window)
+    return isinstance(support, (*KINDS, Lines, Causal)) and not isinstance(support, Window)
 
 
 def _by_set(entry: dict[str, Any], affinity: Affinity) -> bool:
@@ -426,7 +427,3 @@ def _patches(key: str, affinity: PatchAffinity, arrays: Arrays) -> dict[str, Any
         "spatial": affinity.spatial,
         "shares": shares,
     }
-
-
-def _grid(grid: TokenGrid) -> dict[str, Any]:
-    return {"shape": grid.shape, "stride": grid.stride, "origin": grid.origin}

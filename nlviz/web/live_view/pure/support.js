@@ -2,6 +2,7 @@
 // What a query reaches, and which queries reach a key, is a box of cells, or a list of cells within
 // a box of whole frames (key_sets.js); keys without a place (class token, registers) are a range.
 
+import { causal } from "./causal.js";
 import { gridSize } from "./grid.js";
 import { keySets } from "./key_sets.js";
 import { lines } from "./lines.js";
@@ -31,7 +32,7 @@ import { lines } from "./lines.js";
  * @property {(query: number) => number} group of queries that share a mean row, from 0
  */
 
-const KINDS = { all: everything, frame_groups: frameGroups, window: localWindow, key_sets: keySets, lines };
+const KINDS = { all: everything, frame_groups: frameGroups, window: localWindow, key_sets: keySets, lines, causal };
 
 /**
  * The support of a source of the header; without one, every query reaches every key.
