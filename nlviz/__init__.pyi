@@ -75,6 +75,7 @@ from .clips.text import Text as Text
 from .clips.text import read_text as read_text
 from .errors import NlvizError as NlvizError
 from .families.reading.adapter import InputSpec as InputSpec
+from .families.reading.prepared_text import TextInput as TextInput
 from .families.reading.report import LoadReport as LoadReport
 from .files.local import digest_of as digest_of
 from .networks.block import NonLocalBlock as NonLocalBlock

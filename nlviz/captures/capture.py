@@ -15,6 +15,7 @@ from nlviz.affinity.receipt import Receipt
 from nlviz.captures.file_format import Parts, decode, decode_file, encode
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
+from nlviz.clips.text import Text, prompt_of
 from nlviz.errors import (
     BlockRefused,
     NlvizError,
@@ -94,7 +95,7 @@ class Capture:
     """The result of one forward pass: frozen, and free of hooks and locks.
 
     Attributes:
-        clip: the input.
+        clip: the input, as the network saw it; of a network of words, a ``Text``.
         logits: (classes,) of the network, or None where its output is something else.
         affinities: by block name, in forward order.
         features: what entered each block, (channels, t, h, w).
@@ -119,6 +120,11 @@ class Capture:
     detections: tuple[Detection, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     receipts: Mapping[str, Receipt] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def text(self) -> Text | None:
+        """The text as the network saw it: the input itself, or what stood beside the clip."""
+        return self.clip if isinstance(self.clip, Text) else prompt_of(self.clip)
 
     @property
     def refused(self) -> Mapping[str, str]:

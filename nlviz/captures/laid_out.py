@@ -53,7 +53,8 @@ def factors_of(
     if drawn is not None:
         return _found(net, prepared, acting, drawn)
     known = _KNOWN.setdefault(net, {})
-    own = (tuple(prepared.tensor.shape), prepared.order, frozenset(acting), key)
+    shape = tuple(prepared.tensor.shape)
+    own = (shape, prepared.order, prepared.key, frozenset(acting), key)
     if own not in known:
         if len(known) >= _MOST:
             known.clear()

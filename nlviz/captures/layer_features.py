@@ -95,7 +95,7 @@ def features(
         model = Model(net, adapter=adapter_of_any(net), input_spec=input_spec, prepare=prepare)
     tell = Progress.of(progress)
     name, run = layer_named(model.net, layer)
-    tell("Preparing the frames", 0.0)
+    tell("Preparing the input", 0.0)
     clip = model.long_enough(clip)
     prepared = model.prepared(clip)
     model.check_memory(prepared)

@@ -24,17 +24,19 @@ from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
 from nlviz.captures.passes import Pass, Runner
 from nlviz.captures.precision import full
-from nlviz.captures.running import held, told
+from nlviz.captures.running import held, on_device, told
+from nlviz.captures.text_inputs import check_takes, seen_as
 from nlviz.captures.time_covered import coverage, lengthened
 from nlviz.clips.clip import Clip
+from nlviz.clips.text import Text, read_text, with_prompt
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
-from nlviz.families.reading.adapter import AnyAdapter, Detector, InputSpec, Prepared
+from nlviz.families.reading.adapter import AnyAdapter, Detector, InputKind, InputSpec, Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
+from nlviz.families.reading.prepared_text import text_input
 from nlviz.families.reading.report import LoadReport
 from nlviz.networks.as_written import as_written, name_as_written
 from nlviz.networks.calls import Calls, block_and_run
-from nlviz.networks.first_layer import input_type
 from nlviz.networks.hooks import recorded
 from nlviz.networks.memory import (
     SURELY,
@@ -108,6 +110,11 @@ class Model:
         return self._seen or tuple(self.adapter.blocks(self.net))
 
     @property
+    def inputs(self) -> tuple[InputKind, ...]:
+        """What the network takes: a ``clip``, a ``text``, or both."""
+        return self.adapter.inputs(self.net)
+
+    @property
     def device(self) -> torch.device:
         """Device of the network's parameters."""
         first = next(self.net.parameters(), None)
@@ -117,6 +124,7 @@ class Model:
         self,
         clip: Clip,
         *,
+        text: Text | str | None = None,
         blocks: Sequence[str] | None = None,
         progress: Listener | None = None,
     ) -> Capture:
@@ -126,7 +134,8 @@ class Model:
         gradient. Any number of threads may call this at once: they take turns.
 
         Args:
-            clip: the input.
+            clip: the input; of a network of words, a ``Text``.
+            text: what is said beside the clip, of a network that takes both.
             blocks: names of the blocks that are kept; by default all.
             progress: called with a sentence and a share in [0, 1] between the stages; an exception
                 it raises stops the capture.
@@ -142,7 +151,9 @@ class Model:
         Affinity(stage4, embedded_gaussian, 294 queries (1x14x21) x 294 keys)
         """
         tell = Progress.of(progress)
-        tell("Preparing the frames", 0.0)
+        tell("Preparing the input", 0.0)
+        if text is not None:
+            clip = with_prompt(clip, read_text(text) if isinstance(text, str) else text)
         clip = self.long_enough(clip)
         prepared = self.prepared(clip)
         self.check_memory(prepared)
@@ -156,6 +167,8 @@ class Model:
 
     def long_enough(self, clip: Clip) -> Clip:
         """Return the clip with its last frame repeated where the network takes no shorter one."""
+        if isinstance(clip, Text):
+            return clip
         least = max(len(clip.frames), (self.input_spec or InputSpec()).least_frames)
         return lengthened(clip, self.adapter.frames_taken(self.net, least))
 
@@ -166,7 +179,10 @@ class Model:
             NlvizError: when ``prepare`` returns nothing that a network could take.
         """
         if self.prepare is None:
+            check_takes(self.adapter, self.net, clip, self.about.name)
             return self.adapter.prepare(self.net, clip, self.input_spec)
+        if isinstance(clip, Text):
+            return text_input(self.prepare(clip), clip)
         found = own_input(self.prepare, clip, self._places)
         return self.adapter.completed(self.net, found)
 
@@ -197,6 +213,7 @@ class Model:
         if not isinstance(self.adapter, Detector):
             scores = self.class_scores(done.output, prepared)
         found = done.readings
+        clip = seen_as(clip, prepared)
         if self.adapter.watches and found.affinities:
             self._seen = tuple(found.affinities)
         return Capture(
@@ -414,19 +431,10 @@ class Model:
 
     def _run(self, x: Tensor, prepared: Prepared | None = None) -> object:
         call = self.net if prepared is None else partial(prepared.call, self.net)
-        device = self.device
-        if device.type == "cuda" and x.device.type == "cpu":
-            # From pinned memory the copy overlaps with the host; convolutions like channels last.
-            x = x.pin_memory().to(device, non_blocking=True)
-        else:
-            x = x.to(device)
-        if x.is_floating_point():
-            x = x.to(input_type(self.net))
-        if device.type == "cuda" and x.dim() == 5:
-            x = x.contiguous(memory_format=torch.channels_last_3d)
+        x = on_device(self.net, x, self.device)
         if self.autocast is None:
             return call(x)
-        with torch.autocast(device.type, self.autocast):
+        with torch.autocast(self.device.type, self.autocast):
             return call(x)
 
     @contextmanager

@@ -13,15 +13,30 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nlviz.errors import NlvizError, OutOfMemory
+from nlviz.networks.first_layer import input_type
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, tuple[int, threading.RLock]] = (
     weakref.WeakKeyDictionary()
 )
 _LOCKS_LOCK = threading.Lock()
 _NUMBERS = itertools.count()
+
+
+def on_device(net: nn.Module, x: Tensor, device: torch.device) -> Tensor:
+    """Return an input on the network's device, in the type of its weights."""
+    if device.type == "cuda" and x.device.type == "cpu":
+        # From pinned memory the copy overlaps with the host; convolutions like channels last.
+        x = x.pin_memory().to(device, non_blocking=True)
+    else:
+        x = x.to(device)
+    if x.is_floating_point():
+        x = x.to(input_type(net))
+    if device.type == "cuda" and x.dim() == 5:
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+    return x
 
 
 @contextmanager

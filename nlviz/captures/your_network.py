@@ -11,6 +11,7 @@ from nlviz.captures.model import Model
 from nlviz.captures.outputs import Choice
 from nlviz.captures.own_input import Prepare
 from nlviz.clips.clip import Clip
+from nlviz.clips.text import Text
 from nlviz.families import adapter_for
 from nlviz.families.reading.adapter import InputSpec
 
@@ -19,6 +20,7 @@ def capture(
     net: nn.Module,
     clip: Clip,
     *,
+    text: Text | str | None = None,
     family: str | None = None,
     input_spec: InputSpec | None = None,
     prepare: Prepare | None = None,
@@ -29,14 +31,16 @@ def capture(
 
     Args:
         net: any network with non-local blocks or attention, whoever wrote it.
-        clip: the input.
+        clip: the input; of a network of words, a ``Text`` (``nlviz.read_text``).
+        text: what is said beside the clip, of a network that takes both.
         family: read the blocks of this family; the same names as in ``load_model``.
         input_spec: size, normalisation and layout of the input; by default shorter side 224,
             ImageNet's mean and deviation, and (1, 3, T, H, W) for a network of 3-D convolutions or
             (T, 3, H, W) for one of 2-D convolutions.
         prepare: makes the network's input of a clip, in place of ``input_spec``: returns a tensor,
             a tuple of positional arguments, a dict of keywords, or a list, which is one argument.
-            Where it puts the clip's pixels is measured.
+            Where it puts the clip's pixels is measured. Of a text it returns what holds a number
+            for each of its words, or a ``TextInput`` where it cuts the text otherwise.
         output: which part of the network's output are class scores: a key or field, dotted where it
             lies deeper, an index, or a function of the output; found by names and shapes otherwise,
             and said in ``Capture.notes``.
@@ -61,4 +65,4 @@ def capture(
         prepare=prepare,
         output=output,
     )
-    return model.capture(clip, blocks=blocks)
+    return model.capture(clip, text=text, blocks=blocks)

@@ -40,6 +40,7 @@ class Clip:
         notes: one sentence for each thing that a user must know before believing the frames, such
             as that fields were combined into frames; empty where there is none.
         reader: the library that decoded the file, with its version, or empty.
+        prompt: the ``Text`` that goes beside it, of a network that takes both; or None.
 
     >>> clip = Clip.from_frames(np.zeros((2, 30, 40, 3), np.uint8), name="black")
     >>> clip
@@ -53,6 +54,7 @@ class Clip:
     sampling: Sampling = field(default_factory=Sampling)
     notes: tuple[str, ...] = ()
     reader: str = ""
+    prompt: Clip | None = None
 
     def __post_init__(self) -> None:
         f = self.frames

@@ -176,6 +176,22 @@ def read_text(text: str | Path, *, name: str | None = None) -> Text:
     return Text.of(text, [text[a:b] for a, b in spans], spans, name=name or "")
 
 
+def with_prompt(clip: Clip, text: Text) -> Clip:
+    """Return a clip with a text beside it.
+
+    Raises:
+        UnreadableText: when the clip is a text itself.
+    """
+    if isinstance(clip, Text):
+        raise UnreadableText("a text goes beside a clip, not beside another text; join the two")
+    return replace(clip, prompt=text)
+
+
+def prompt_of(clip: Clip) -> Text | None:
+    """Return the text beside a clip, or None."""
+    return clip.prompt if isinstance(clip.prompt, Text) else None
+
+
 def found_word(words: Sequence[str], word: str | int, *, what: str) -> int:
     """Return the number of a word that is given by number, by itself, or by both (``9:the``).
 

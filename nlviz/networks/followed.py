@@ -371,6 +371,14 @@ def _ones(args: Any) -> Any:
     return tree_map(lambda t: torch.ones_like(t) if isinstance(t, Tensor) else t, args)
 
 
+def _recurrent(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a recurrent layer gives for a step stands at the step; its state has no place."""
+    out, *states = on_meta(func, args, kwargs)
+    x = args[0]
+    own = x.mean(-1, keepdim=True).expand(out.shape)
+    return own, *(torch.zeros(s.shape, dtype=x.dtype, device=x.device) for s in states)
+
+
 def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Write into a tensor of positions, which may be one row seen many times."""
     target, *rest = args
@@ -416,6 +424,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(_EMPTY, _empty),
     **dict.fromkeys(_MASKS, _mask),
     **dict.fromkeys(_PRODUCTS, _product),
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
     **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), _nothing),
     **AXIS_RULES,
     # Asked by an encoder that would drop padded tokens; where it is watched it does not.

@@ -252,7 +252,7 @@ def test_a_capture_can_be_cancelled_between_its_stages() -> None:
         model.capture(noise_clip(), progress=stop)
     assert state(model.net) == before
     assert model.capture(noise_clip()).logits is not None
-    assert told == ["Preparing the frames", "Running the network"]
+    assert told == ["Preparing the input", "Running the network"]
 
 
 def test_models_tell_their_blocks_and_device() -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from einops import rearrange
 from jaxtyping import Float
@@ -24,6 +24,9 @@ from nlviz.families.reading.prepared import prepare as prepare
 from nlviz.networks.hooks import Call, block_and_run, replaced
 
 BlockT = TypeVar("BlockT", bound=nn.Module)
+
+
+InputKind = Literal["clip", "text", "boxes", "graph"]
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,13 @@ class Adapter(ABC, Generic[BlockT]):
         """Return the modules whose calls ``read`` needs, by any name; by default the blocks."""
         return dict(self.blocks(net))
 
+    def inputs(self, net: nn.Module) -> tuple[InputKind, ...]:
+        """Return what the network takes: a clip, a text, both, or another kind of input."""
+        return ("clip",)
+
     @abstractmethod
     def prepare(self, net: nn.Module, clip: Clip, spec: InputSpec | None) -> Prepared:
-        """Turn a clip into the network's input."""
+        """Turn a clip, or a text, into the network's input."""
 
     def frames_taken(self, net: nn.Module, frames: int) -> int:
         """Return the smallest number of frames that the network takes, ``frames`` or more."""
@@ -216,6 +223,8 @@ def grid_of(call: Call, dimension: int, prepared: Prepared) -> TokenGrid:
     """
     features: Tensor = call.args[0]
     shape = shape_of(features, dimension)
+    if dimension == 1 and prepared.text is not None:
+        return line_of(call, shape[0], prepared)
     cells = call.cells
     if cells is not None and cells.shape[1:] == shape[1:]:
         y, x, off = cells.y, cells.x, cells.off
@@ -229,3 +238,22 @@ def grid_of(call: Call, dimension: int, prepared: Prepared) -> TokenGrid:
     t, y, x = (place(axis, where) for axis, where in zip((t, y, x), in_clip, strict=True))
     ot, oy, ox = (o * abs(where.stride) for o, where in zip(off, in_clip, strict=True))
     return TokenGrid.of_axes(shape, t, y, x, off=(ot, oy, ox))
+
+
+def line_of(call: Call, count: int, prepared: Prepared) -> TokenGrid:
+    """Return where the steps of a sequence stand in a text.
+
+    They stand where the network before the block puts them, or evenly spread where that could not
+    be followed.
+    """
+    assert prepared.text is not None
+    length = len(prepared.text.tokens)
+    at = Axis(length / count, (length / count - 1) / 2)
+    if call.places is not None and call.places.x.size == count:
+        x = call.places.x.reshape(-1)
+        steps = x[1:] - x[:-1]
+        if count > 1 and steps.min() > 0 and steps.max() - steps.min() < 1e-3:
+            at = Axis(round(float(steps.mean()), 6), round(float(x[0]), 6))
+        elif count == 1:
+            at = Axis(at.stride, round(float(x[0]), 6))
+    return prepared.line(TokenGrid.of_axes((1, 1, count), Axis(), Axis(), at))

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nlviz.affinity.grid import Axis
+from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Shape
+from nlviz.clips.text import Text
 from nlviz.families.reading.input_spec import InputSpec
 from nlviz.networks.first_layer import first_channels
 from nlviz.picture import resized
@@ -44,6 +45,7 @@ class Prepared:
         order: axes of the network's own tensor in the order of ``tensor``; None where they are the
             same.
         notes: one sentence for each thing that a user must know of it.
+        text: of a network of words, the text as it sees it; else None.
     """
 
     tensor: Tensor
@@ -56,11 +58,21 @@ class Prepared:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     order: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+    text: Text | None = None
 
     @property
     def alone(self) -> bool:
         """Whether the network takes the picture and nothing beside it."""
         return self.args == (PICTURE,) and not self.kwargs
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells this input from others of its shape whose tokens lie elsewhere."""
+        return ()
+
+    def line(self, grid: TokenGrid) -> TokenGrid:
+        """Return where tokens lie as what they are: of a text, its words."""
+        return grid
 
     def call(self, net: nn.Module, tensor: Tensor) -> Any:
         """Run a network on the input, with another picture in the place of ``tensor``.

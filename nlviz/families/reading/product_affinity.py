@@ -19,6 +19,7 @@ from nlviz.affinity.reach import CONTEXT
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import Everything, FrameGroups, Support
 from nlviz.affinity.token_names import PADDING
+from nlviz.families.reading.causal_masks import causal_support
 from nlviz.families.reading.prepared import Prepared
 from nlviz.families.reading.term_tables import Terms, terms_of
 from nlviz.families.reading.token_layout import NoLayout, Side, TokenLayout
@@ -54,13 +55,17 @@ def product_affinity(
             not those of the product.
     """
     queries, keys = layout.queries.grid(prepared), layout.keys.grid(prepared)
-    product, terms = _with_terms(product, layout)
+    before = causal_support(product, layout)
+    if before is not None:
+        terms = Terms()
+    else:
+        product, terms = _with_terms(product, layout)
     if product.number < 0 and layout.queries.cells is None:
         token_names = (CONTEXT,)
     if layout.queries.cells is None:
         said = _placeless(product, layout, token_names)
         product = replace(product, note=" ".join(n for n in (product.note, said) if n))
-    support = _support(layout, terms.reach, queries, keys)
+    support = before or _support(layout, terms.reach, queries, keys)
     names = names_of(layout.queries, token_names)
     if layout.keys.padding:
         prefix_name = "padding beyond the picture"

@@ -82,8 +82,8 @@ class Side:
             if self.time is not None:
                 frames = place(self.time, prepared.t)
                 step, first = frames.stride, frames.origin
-            return TokenGrid(
-                self.shape, (step, h, w), (first, (h - 1) / 2, (w - 1) / 2), self.prefix
+            return prepared.line(
+                TokenGrid(self.shape, (step, h, w), (first, (h - 1) / 2, (w - 1) / 2), self.prefix)
             )
         axes = self.cells.t, self.cells.y, self.cells.x
         t_, y, x = (
@@ -94,8 +94,10 @@ class Side:
             o * abs(where.stride)
             for o, where in zip(self.cells.off, (prepared.t, prepared.y, prepared.x), strict=True)
         )
-        return TokenGrid.of_axes(
-            self.shape, t_, y, x, prefix=self.prefix, off=(off[0], off[1], off[2])
+        return prepared.line(
+            TokenGrid.of_axes(
+                self.shape, t_, y, x, prefix=self.prefix, off=(off[0], off[1], off[2])
+            )
         )
 
 

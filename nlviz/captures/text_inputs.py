@@ -1,0 +1,50 @@
+"""Does a network take what it is given, a clip or a text? And how it saw the text."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from nlviz.clips.clip import Clip
+from nlviz.clips.text import Text, prompt_of, with_prompt
+from nlviz.errors import NlvizError
+from nlviz.families.reading.adapter import AnyAdapter
+from nlviz.families.reading.prepared import Prepared
+
+
+def check_takes(adapter: AnyAdapter, net: nn.Module, clip: Clip, name: str) -> None:
+    """Refuse a text where a network takes pictures, and the other way round.
+
+    Args:
+        adapter: of the network's family.
+        net: the network.
+        clip: what it is to be given.
+        name: what to call it.
+
+    Raises:
+        NlvizError: when it does not take such an input.
+    """
+    inputs = adapter.inputs(net)
+    if isinstance(clip, Text):
+        if "text" not in inputs:
+            raise NlvizError(
+                f"{name} must be given a clip, it takes no text that is known here; give "
+                "one, or say with prepare= how it takes a text"
+            )
+        if "clip" in inputs:
+            raise NlvizError(
+                f"{name} takes a clip and a text, it was given a text alone; say "
+                "capture(clip, text=...)"
+            )
+        return
+    if "clip" not in inputs:
+        kinds = " and ".join(f"a {kind}" for kind in inputs)
+        raise NlvizError(f"{name} takes {kinds}, no pictures; give it nlviz.read_{inputs[0]}(...)")
+    if prompt_of(clip) is not None and "text" not in inputs:
+        raise NlvizError(f"{name} takes no text beside the clip; leave text= out")
+
+
+def seen_as(clip: Clip, prepared: Prepared) -> Clip:
+    """Return an input as the network saw it: a text cut into its own tokens."""
+    if prepared.text is None:
+        return clip
+    return prepared.text if isinstance(clip, Text) else with_prompt(clip, prepared.text)

@@ -1,0 +1,236 @@
+"""A network's input that is made of a text: numbers of words, and where they stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.affinity.token_line import TokenLine
+from nlviz.clips.text import Text
+from nlviz.errors import NlvizError
+from nlviz.families.reading.prepared import Prepared
+from nlviz.networks.followed import Placed
+from nlviz.networks.token_places import LookedUp, Tokens
+
+_OF_A_SECOND = ("decoder_", "tgt", "target", "trg", "labels")  # what is written after what is read
+
+
+@dataclass(frozen=True)
+class TextInput:
+    """What a function of a text returns that makes a network's input, ``prepare=``.
+
+    It may as well return the tensors alone where each word of the text is a token.
+
+    Attributes:
+        args: what the network is called with.
+        kwargs: by name.
+        text: the text as it was cut, ``text.cut(tokens, spans)``; None where it was not.
+        lines: the tensors that hold its tokens, one part of the text after another: a source and a
+            target, say. None: the tensors of whole numbers.
+
+    >>> import nlviz
+    >>> ids = torch.tensor([[5, 3, 8]])
+    >>> TextInput((ids,), text=nlviz.read_text("one two three")).text
+    Text('one two three', 3 tokens)
+    """
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    text: Text | None = None
+    lines: Sequence[Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class PreparedText(Prepared):
+    """A network's input and where its tokens stand in a text.
+
+    ``tensor`` stands for the text, (1, 1, 1, 1, tokens): a picture of one row, so that all that is
+    asked of the places of a picture is asked of those of a text.
+
+    Attributes:
+        tokens: the tensors that hold tokens.
+    """
+
+    tokens: tuple[Tokens, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """False: what the network takes is no picture."""
+        return False
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells this input from others that lie elsewhere."""
+        return tuple((tuple(t.tensor.shape), tuple(t.places.tolist())) for t in self.tokens)
+
+    def call(self, net: nn.Module, tensor: Tensor) -> Any:
+        """Run a network on the text; on positions where ``tensor`` holds some.
+
+        Args:
+            net: the network.
+            tensor: of the shape of ``self.tensor``, on the network's device.
+        """
+        on_positions = isinstance(tensor, Placed)
+        ramp = tensor.reshape(-1)
+        moved: dict[int, Tensor] = {}
+        held = []
+        for own in self.tokens:
+            if not own.tensor.is_floating_point():
+                moved[id(own.tensor)] = own.tensor.to(ramp.device)
+                held.append(replace(own, tensor=moved[id(own.tensor)]))
+            elif on_positions:
+                laid = own.laid_out(ramp.as_subclass(Tensor)).as_subclass(Placed)
+                moved[id(own.tensor)] = laid
+            else:
+                moved[id(own.tensor)] = own.tensor.to(ramp)
+
+        def fitting(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return value
+            if id(value) in moved:
+                return moved[id(value)]
+            if value.is_floating_point() and not on_positions:
+                return value.to(ramp)
+            return value.to(ramp.device)
+
+        args, kwargs = tree_map(fitting, self.args), tree_map(fitting, dict(self.kwargs))
+        with LookedUp(held, ramp) if on_positions else nullcontext():
+            return net(*args, **kwargs)
+
+    def line(self, grid: TokenGrid) -> TokenGrid:
+        """Return tokens on a line of the text as its words.
+
+        Args:
+            grid: of one row of tokens, at their places in the text; others are returned as they
+                are.
+        """
+        text = self.text
+        assert text is not None
+        if grid.shape[:2] != (1, 1):
+            return grid
+        count, stride, first = grid.shape[2], grid.stride[2], grid.origin[2]
+        if count == 1 and stride == len(text.tokens) > 1:  # stands for all of it
+            whole = TokenLine.of(("the text",), ((0, len(text.text)),), first=first, stride=stride)
+            return replace(whole, prefix=grid.prefix, line=grid.line)
+        start = first - (stride - 1) / 2
+        if stride != round(stride) or abs(start - round(start)) > 1e-3:
+            return grid
+        found = TokenLine.part_of(text, first=round(start), count=count, stride=round(stride))
+        return replace(found, prefix=grid.prefix, line=grid.line)
+
+
+def prepared_text(
+    text: Text,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    lines: Sequence[Tensor] | None = None,
+    notes: tuple[str, ...] = (),
+) -> PreparedText:
+    """Return the input of a network of words.
+
+    Args:
+        text: as the network sees it: a token for each of its own.
+        args: what the network is called with.
+        kwargs: by name.
+        lines: those of the tensors that hold the text's tokens, one part after another; by default
+            those of whole numbers, else of floats: tensors of equal length hold the same tokens.
+        notes: one sentence for each thing that a user must know of it.
+
+    Raises:
+        NlvizError: when there are more or fewer numbers than tokens.
+
+    >>> ids = torch.tensor([[5, 3, 8]])
+    >>> found = prepared_text(Text.of_tokens("abc"), (ids,))
+    >>> found.tensor.shape, found.tokens[0].places.tolist()
+    (torch.Size([1, 1, 1, 1, 3]), [0, 1, 2])
+    """
+    given = dict(kwargs or {})
+    if lines is None:
+        parts = _parts((("", a) for a in args), given.items())
+    else:
+        parts = [[(tensor, _axis(tensor))] for tensor in lines]
+    tokens, at = [], 0
+    for group in parts:
+        count = group[0][0].shape[group[0][1]]
+        places = torch.arange(at, at + count)
+        tokens += [Tokens(tensor, axis, places) for tensor, axis in group]
+        at += count
+    if at != len(text.tokens):
+        raise NlvizError(
+            f"each token that a network is given must be one of the text, it is given {at} and the "
+            f"text has {len(text.tokens)}; let prepare= return nlviz.TextInput(..., "
+            "text=text.cut(tokens, spans))"
+        )
+    return PreparedText(
+        torch.zeros(1, 1, 1, 1, at),
+        Axis(),
+        Axis(),
+        text.shape,
+        args=tuple(args),
+        kwargs=given,
+        notes=notes,
+        text=text,
+        tokens=tuple(tokens),
+    )
+
+
+def text_input(made: Any, text: Text) -> PreparedText:
+    """Return the input that a user's function made of a text.
+
+    Raises:
+        NlvizError: when it holds no tensor of tokens, or another number of them.
+    """
+    if isinstance(made, TextInput):
+        return prepared_text(made.text or text, made.args, made.kwargs, lines=made.lines)
+    if isinstance(made, dict):
+        return prepared_text(text, (), made)
+    return prepared_text(text, made if isinstance(made, tuple) else (made,))
+
+
+Group = list[tuple[Tensor, int]]
+
+
+def _parts(*inputs: Iterable[tuple[str, Any]]) -> list[Group]:
+    """Return the tensors that hold tokens, those of one part of the text together."""
+    named = [
+        (name, x)
+        for some in inputs
+        for name, value in some
+        for x in tree_leaves(value)
+        if isinstance(x, Tensor) and x.numel()
+    ]
+    whole = [
+        (n, x)
+        for n, x in named
+        if not x.is_floating_point()
+        and x.dtype != torch.bool
+        and x.numel() == max(x.shape, default=0)
+    ]
+    if not whole:
+        whole = [(n, x) for n, x in named if x.is_floating_point() and x.dim() in (2, 3)][:1]
+    if not whole:
+        raise NlvizError(
+            "prepare= must return what a network of words takes, a tensor of whole numbers "
+            "(1, tokens) or of floats (1, tokens, channels) among it; there is none"
+        )
+    found: dict[tuple[bool, int], Group] = {}
+    for name, x in whole:
+        axis = _axis(x)
+        second = name.lower().startswith(_OF_A_SECOND)
+        found.setdefault((second, int(x.shape[axis])), []).append((x, axis))
+    return [found[key] for key in sorted(found, key=lambda key: key[0])]
+
+
+def _axis(tensor: Tensor) -> int:
+    """Return the axis of tokens: of whole numbers the long one, of floats the last but one."""
+    if tensor.is_floating_point():
+        return tensor.dim() - 2
+    return max(range(tensor.dim()), key=lambda d: tensor.shape[d])
