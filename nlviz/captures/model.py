@@ -444,11 +444,8 @@ class Model:
         Raises:
             OutOfMemory: when the device's memory does not suffice for what is done with the clip.
         """
-        with self._held(), told(self.net, str(self.device), clip.shape):
+        with held(self.net), told(self.net, str(self.device), clip.shape):
             yield
-
-    def _held(self) -> AbstractContextManager[None]:
-        return held(self.net)
 
     def __repr__(self) -> str:
         return f"Model({self.about.name}, {', '.join(self.blocks)}, on {self.device})"
