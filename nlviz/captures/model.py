@@ -117,8 +117,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Device of the network's parameters."""
-        first = next(self.net.parameters(), None)
-        return torch.device("cpu") if first is None else first.device
+        return next((p.device for p in self.net.parameters()), torch.device("cpu"))
 
     def capture(
         self,
@@ -372,7 +371,7 @@ class Model:
             with looking() as kept:
                 return self._run(x.requires_grad_(gradient), like), kept
 
-        with self._held(), torch.set_grad_enabled(gradient):
+        with held(self.net), torch.set_grad_enabled(gradient):
             try:
                 return estimate(self.net, run, shape, device=self.device)
             except Exception:  # any network, any complaint about tensors without data
