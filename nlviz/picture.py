@@ -9,7 +9,8 @@ The browser is sent the same table and the same ground; it has no numbers of its
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import math
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -23,6 +24,8 @@ from PIL import Image
 Picture = npt.NDArray[np.uint8]
 Weights = npt.NDArray[np.float32]
 
+
+MOST_WORDS = 4096  # that a notebook shows
 
 # Matplotlib's tables: inferno by van der Walt and Smith (CC0), and ColorBrewer's RdBu, turned.
 _TABLES = {"sequential": "inferno", "diverging": "RdBu_r"}
@@ -178,4 +181,63 @@ def strip_html(
         f'<div style="font-family:system-ui,sans-serif"><div style="margin:4px 0">'
         f"{escape(title)}{more}</div>"
         f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(cells)}</div>{below}</div>'
+    )
+
+
+def words_html(
+    words: Sequence[str],
+    shares: Sequence[float] | None = None,
+    *,
+    title: str,
+    told: Sequence[str] = (),
+    own: int | None = None,
+    faint: Container[int] = (),
+    signed: bool = False,
+    notes: Sequence[str] = (),
+) -> str:
+    """Return HTML that shows words in a line that wraps, with weights as colours behind them.
+
+    Args:
+        words: at most 4096 of them are shown.
+        shares: weights divided by the top of the colour scale; NaN for those out of reach, which
+            are struck through; None for words alone.
+        title: what they are.
+        told: what a pointer over each word is told.
+        own: number of the query's word, which is outlined.
+        faint: numbers of words that nobody wrote.
+        signed: whether shares lie in [-1, 1] around zero rather than in [0, 1].
+        notes: sentences below.
+
+    >>> html = words_html(["a", "<b>"], [0.0, 1.0], title="row")
+    >>> "&lt;b&gt;" in html, html.count("background:")
+    (True, 1)
+    """
+    table = colour_table("diverging" if signed else "sequential")
+    parts = []
+    for i, word in enumerate(words[:MOST_WORDS]):
+        share = None if shares is None else float(shares[i])
+        style = "padding:1px 3px;border-radius:3px;margin:1px;white-space:pre-wrap;"
+        if share is not None and share == share and share != 0:
+            kept = min(max(share, -1.0 if signed else 0.0), 1.0)
+            index = math.floor(((kept + 1) / 2 if signed else kept) * 255 + 0.5)
+            red, green, blue, opacity = (int(value) for value in table[index])
+            dark = 0.3 * red + 0.59 * green + 0.11 * blue > 128
+            style += f"background:rgb({red} {green} {blue} / {opacity / 255:.2f});"
+            style += f"color:{'#111' if dark else '#fff'};" if opacity > 128 else ""
+        if share is not None and share != share:
+            style += "text-decoration:line-through;opacity:.45;"
+        style += "opacity:.55;font-style:italic;" if i in faint else ""
+        style += "outline:2px solid #0aa3c2;" if i == own else ""
+        said = f' title="{escape(told[i])}"' if told else ""
+        parts.append(f'<bdi style="{style}"{said}>{escape(word.strip() or word)}</bdi>')
+    more = f" (the first {MOST_WORDS} of {len(words)})" if len(words) > MOST_WORDS else ""
+    below = "".join(
+        f'<div style="font-size:12px;opacity:.7;margin-top:4px">{escape(note)}</div>'
+        for note in notes
+    )
+    return (
+        f'<div style="font-family:system-ui,sans-serif"><div style="margin:4px 0">'
+        f"{escape(title)}{more}</div>"
+        f'<div dir="auto" style="line-height:1.9;overflow-wrap:anywhere">{" ".join(parts)}</div>'
+        f"{below}</div>"
     )

@@ -100,18 +100,20 @@ def model_key(choice: Choice) -> Key:
 
 
 def clip_key(choice: Choice) -> Key:
-    """Return the key of a clip: content of an upload or bundled name, and sampling."""
+    """Return the key of a clip: content of an upload, a text or bundled name, and sampling."""
     content = choice.name if choice.upload is None else choice.upload.digest
-    return (content, choice.name, choice.sampling, choice.saved)
+    if choice.of_text:
+        content = choice.text
+    return (content, choice.name, choice.sampling, choice.saved, choice.of_text)
 
 
 def source(choice: Choice) -> Path | None:
-    """Return the file that a choice's clip is read from; None for saved captures.
+    """Return the file that a choice's clip is read from; None for saved captures and texts.
 
     Raises:
         NlvizError: when there is none.
     """
-    if choice.saved:
+    if choice.saved or choice.of_text:
         return None
     if choice.upload is not None:
         return choice.upload.path()
@@ -125,13 +127,15 @@ def source(choice: Choice) -> Path | None:
 
 
 def clip_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Clip:
-    """Return the clip of a choice, read once.
+    """Return the clip or text of a choice, read once.
 
     Raises:
         NlvizError: whatever reading raises.
     """
 
     def make() -> nlviz.Clip:
+        if choice.of_text:
+            return nlviz.read_text(choice.text)
         sampling, path = choice.sampling, source(choice)
         assert path is not None  # saved captures bring their own clip
         return nlviz.read_clip(
@@ -165,7 +169,9 @@ def capture_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
         told = f"About {costs.in_words(expected)}: " if expected and expected > CHEAP else ""
         with taken(_turns(model_key(choice)), _queued(progress, 0.5)):
             start = time.perf_counter()
-            made = loaded.capture(clip, progress=progress.part(0.5, 0.95, prefix=told))
+            words = choice.text if choice.text and not choice.of_text else None
+            run = progress.part(0.5, 0.95, prefix=told)
+            made = loaded.capture(clip, text=words, progress=run)
             slot.seconds = time.perf_counter() - start  # of the forward pass
         known.add(len(clip.frames), slot.seconds)
         return made
@@ -204,7 +210,7 @@ def _saved(choice: Choice) -> nlviz.Capture:
 
 def capture_key(choice: Choice) -> Key:
     """Return the key of a capture."""
-    return (*clip_key(choice), *model_key(choice))
+    return (*clip_key(choice), *model_key(choice), choice.text)
 
 
 class HealthTest:

@@ -6,21 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
+from urllib.parse import quote
 
 import nlviz
 
 from ..shared.choices import Choices as PageChoices
 from ..shared.choices import Chose
-from ..shared.uploads import Upload
+from ..shared.uploads import Upload, keep
 
 FIRST_INPUT = "composed-twins.mp4"
 FIRST_MODEL = "lite-nl"
 FIRST_FRAMES = 8
+FIRST_TEXT_MODEL = "muse.reverse"
 BUNDLED, UPLOAD = "Bundled", "Upload"
+TEXT = "Text"
 SAVED = "Saved capture"  # the kind of input that brings its own maps
 MODEL, FILE = "Model", "File"
 SIZES = (None, 240, 360, 480, 720)
-_OF_NETWORK = frozenset({"network", "model", "weights", "weights_path"})
+MOST_IN_ADDRESS = 2000  # characters of a text as an address escapes it; browsers take few more
+MOST_TYPED = 1 << 15  # characters of a text on the page
+_OF_NETWORK = frozenset({"network", "model", "text_model", "weights", "weights_path"})
 _OF_CLIP = ("start", "stride", "frames", "size")
 
 
@@ -75,13 +80,26 @@ class Heads(InBlock):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """The row of a word beside the picture is asked for.
+
+    Attributes:
+        token: its name; empty for a point of the picture.
+    """
+
+    token: str
+
+
+@dataclass(frozen=True)
 class Choices(PageChoices):
     """Choices of the Explore page; each kind of input and of network keeps its own.
 
     Attributes:
-        kind: of the input: bundled, an upload, or a saved capture that was offered.
+        kind: of the input: bundled, an upload, a text, or a saved capture that was offered.
         input: name of a bundled clip.
         upload: the visitor's own clip, or None.
+        text: the text that is the input; empty for the network's own example.
+        question: what a network of clips and texts is told beside the clip.
         saved: name of a saved capture.
         start: seconds from the beginning of the clip.
         stride: every n-th frame, or None for frames spread evenly.
@@ -89,6 +107,7 @@ class Choices(PageChoices):
         size: shorter side in pixels, or None for the file's own.
         network: kind of the network: one by name, or a file of weights.
         model: its name.
+        text_model: name of the one that reads a text.
         weights: an upload of weights, or None.
         weights_path: path of a file of weights on the server's machine.
         flags: what its keys do not tell, as text.
@@ -101,11 +120,13 @@ class Choices(PageChoices):
         agreed: what the visitor agreed to.
     """
 
-    of_input: ClassVar[frozenset[str]] = frozenset({"kind", "input", "upload", "saved"})
+    of_input: ClassVar[frozenset[str]] = frozenset({"kind", "input", "upload", "saved", "text"})
 
     kind: str = BUNDLED
     input: str = FIRST_INPUT
     upload: Upload | None = None
+    text: str = ""
+    question: str = ""
     saved: str | None = None
     start: float = 0.0
     stride: int | None = None
@@ -113,6 +134,7 @@ class Choices(PageChoices):
     size: int | None = None
     network: str = MODEL
     model: str = FIRST_MODEL
+    text_model: str = FIRST_TEXT_MODEL
     weights: Upload | None = None
     weights_path: str = ""
     flags: str = ""
@@ -127,21 +149,43 @@ class Choices(PageChoices):
     @property
     def of(self) -> str:
         """A text that changes with the clip."""
+        if self.kind == TEXT:
+            return nlviz.digest_of(repr((self.kind, self.words, self.network_text)).encode())
         name: object = {BUNDLED: self.input, UPLOAD: self.upload}.get(self.kind, self.saved)
-        return repr((self.kind, name, *(getattr(self, each) for each in _OF_CLIP)))
+        told = (nlviz.digest_of(self.question.encode()),) if self.question else ()
+        return repr((self.kind, name, *(getattr(self, each) for each in _OF_CLIP), *told))
 
     @property
     def name(self) -> str:
         """Name of the input, or empty while an upload is missing."""
         if self.kind == UPLOAD:
             return "" if self.upload is None else self.upload.name
+        if self.kind == TEXT:
+            return "the text"
         return self.input if self.kind == BUNDLED else self.saved or ""
+
+    @property
+    def named(self) -> str:
+        """Name of the network of this kind of input, where it is one by name."""
+        return self.text_model if self.kind == TEXT else self.model
+
+    @property
+    def words(self) -> str:
+        """The text that is the input: what was typed, or the network's own example."""
+        card = nlviz.zoo.CARDS.get(self.named)
+        return self.text or ("" if card is None or self.network != MODEL else card.example)
+
+    @property
+    def told(self) -> str:
+        """What a network of clips and texts is told: what was typed, or its own example."""
+        card = nlviz.zoo.CARDS.get(self.model)
+        return self.question or ("" if card is None or self.network != MODEL else card.example)
 
     @property
     def network_text(self) -> str:
         """The network as an address names it; empty while a file is missing."""
         if self.network == MODEL:
-            return self.model
+            return self.named
         return self.weights_path if self.weights is None else self.weights.text
 
     def after(self, event: object) -> Self:
@@ -158,13 +202,21 @@ class Choices(PageChoices):
             shown = {**self.display, "token": event.token, "heads": "all"}
             shown.pop("source", None)  # parts and controls have no such token
             return replace(self, block=event.name, display=shown, notes=())
+        if isinstance(event, Asked):
+            return replace(self, display={**self.display, "token": event.token}, notes=())
         if isinstance(event, InBlock):
             notes = (*self.notes, event.note) if event.note else self.notes
             return replace(self, block=event.name, notes=notes)
         after = super().after(event)
         if isinstance(event, Chose) and after is not self:
-            if event.field in _OF_NETWORK:
+            of_text = event.field == "kind" and TEXT in (self.kind, event.value)
+            if event.field in _OF_NETWORK or of_text:
                 after = replace(after, block=None)
+            if event.field == "text_model":  # each cuts a text its own way
+                after = after.with_another_input()
+            if event.field in ("question", "text", "kind"):  # a word that was asked for
+                kept = {name: value for name, value in after.display.items() if name != "token"}
+                after = replace(after, display=kept)
             if event.field == "weights_path" and event.value:
                 after = replace(after, weights=None)
         return after
@@ -183,9 +235,12 @@ def parameters(now: Choices, view: nlviz.View) -> dict[str, str]:
     """
     params = view.to_query_params()
     if now.kind == SAVED:  # named as the command line offered it; no address names a file of maps
-        kept = {n: text for n, text in params.items() if n not in ("clip", "model", *_OF_CLIP)}
+        of_input = ("clip", "text", "model", *_OF_CLIP)
+        kept = {n: text for n, text in params.items() if n not in of_input}
         return {"capture": now.saved or "", **kept}
     params["model"] = now.network_text
+    if len(quote(params.get("text", ""))) > MOST_IN_ADDRESS:
+        params["text"] = keep("text.txt", params["text"].encode()).text
     if now.kind == UPLOAD and now.upload is not None:
         params["clip"] = now.upload.text
     if now.network == FILE and now.flags:
@@ -207,27 +262,78 @@ def opened(address: Mapping[str, str], first: Choices) -> Choices:
     chosen: dict[str, Any] = {n: values.pop(n) for n in (*_OF_CLIP, "block") if n in values}
     if "at" in values:
         chosen |= {"query": values.pop("at"), "pinned": True}
+    notes = [found.complaint] if found.complaint else []
+    words = ""
+    if "text" in values:
+        try:
+            words = text_of(values.pop("text"))
+        except nlviz.NlvizError as error:
+            notes.append(str(error))
     if "clip" in values:
         name = values.pop("clip")
         upload = Upload.parse(name)
         chosen |= {"kind": BUNDLED, "input": name} if upload is None else {}
         chosen |= {"kind": UPLOAD, "upload": upload} if upload is not None else {}
+        chosen["question"] = words
+    elif "text" in address:
+        chosen |= {"kind": TEXT, "text": words}
     if "capture" in address:
         chosen |= {"kind": SAVED, "saved": address["capture"]}
     if "model" in values:
-        chosen |= _network(values.pop("model"))
+        chosen |= _network(values.pop("model"), chosen.get("kind", first.kind))
         chosen["flags"] = address.get("flags", "")
     chosen["half"] = address.get("half", "") not in ("", "0")
     chosen["device"] = address.get("device", "")
     opens = replace(first, **chosen, display=values)
     if chosen.keys() & {"query", "start", "stride", "frames"}:
         opens = replace(opens, sampled_for=opens.network_text)  # as it says, not as it was trained
-    return replace(opens, notes=(found.complaint,) if found.complaint else ())
+    return replace(opens, notes=tuple(notes))
 
 
-def _network(text: str) -> dict[str, Any]:
+def text_of(words: str) -> str:
+    """Return the text of an address: itself, or that of the upload which it names.
+
+    Raises:
+        NlvizError: when the upload is no longer kept, or it is too long for the page.
+    """
+    upload = Upload.parse(words)
+    return checked(words) if upload is None else written(upload.path().read_bytes(), upload.name)
+
+
+def written(content: bytes, name: str) -> str:
+    """Return the text of a file.
+
+    Raises:
+        NlvizError: when it is no text in UTF-8, or too long for a page.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise nlviz.NlvizError(
+            f"{name} is no text in UTF-8; save it as UTF-8, or drop a clip where clips are opened"
+        ) from None
+    return checked(text.strip())
+
+
+def checked(text: str) -> str:
+    """Return a text that is not too long for a page.
+
+    Raises:
+        NlvizError: when it is.
+    """
+    if len(text) > MOST_TYPED:
+        raise nlviz.NlvizError(
+            f"a text has at most {MOST_TYPED:,} characters on this page, this one has "
+            f"{len(text):,}; take a part of it, or read it with nlviz.read_text"
+        )
+    return text
+
+
+def _network(text: str, kind: str) -> dict[str, Any]:
     if (upload := Upload.parse(text)) is not None:
         return {"network": FILE, "weights": upload}
     if Path(text).is_absolute():
         return {"network": FILE, "weights_path": text}
+    if kind == TEXT:
+        return {"network": MODEL, "text_model": text}
     return {"network": MODEL, "model": text}

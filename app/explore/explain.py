@@ -9,6 +9,8 @@ import streamlit as st
 import nlviz
 
 from ..shared import lead
+from .choices import TEXT
+from .state import STATE
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -29,6 +31,15 @@ _TRY = """
 
 On a touch screen tap the names above the picture instead of pressing keys.
 """
+_TRY_TEXT = """
+1. **Point at a word.** Which other words count for it? The arcs go to those with the most weight.
+2. **Change the text** at the left: move a word, repeat one, leave one out.
+3. **Press 8, *Minus mean*.** What is special about this word: the part that all words share is
+   taken away.
+4. **Look the other way**, *to* in place of *from*: which words look at this one?
+5. **Read *Can this map be believed?*** below the text, before you believe it.
+6. **Choose another network**, or bring your own, at the left (on a phone behind »).
+"""
 _WORDS = r"""
 - **query** $x_i$: the point you look from. **key** $x_j$: a place that is looked at.
 - **cell**: the area of the picture that one query or key stands for; it is a square of the grid on
@@ -38,22 +49,44 @@ _WORDS = r"""
 - **row**: the weights of all keys for one query. **map**: a row laid on the picture.
 - **pinned**: you clicked, and the query stays. **hovered**: it follows the pointer.
 """
+_WORDS_TEXT = r"""
+- **token**: what the network reads as one: a word, a part of one, a mark. **special tokens** are
+  those that nobody wrote, such as a beginning.
+- **query** $x_i$: the token you look from. **key** $x_j$: one that is looked at.
+- **weight**: how much a key counts for the query. The weights of all keys sum to 1.
+- **× uniform**: weight as a multiple of what every key would get if all got the same.
+- **row**: the weights of all keys for one query.
+- **pinned**: you clicked, and the query stays. **hovered**: it follows the pointer.
+"""
 
 
 def draw() -> DeltaGenerator:
     """Draw the head of the page; return where its sentences stand."""
-    said = st.session_state.get(_SAID) or sentences("all keys in all frames", of_places=True)
-    return lead.draw(QUESTION, said, {"What to try": _TRY, "Words": _WORDS})
+    of_text = _of_text()
+    first = (
+        of_words("all words") if of_text else sentences("all keys in all frames", of_places=True)
+    )
+    said = st.session_state.get(_SAID) or first
+    more = (_TRY_TEXT, _WORDS_TEXT) if of_text else (_TRY, _WORDS)
+    return lead.draw(QUESTION, said, dict(zip(("What to try", "Words"), more, strict=True)))
+
+
+def _of_text() -> bool:
+    """Return whether the page shows a text, also before its address was opened."""
+    if STATE.name in st.session_state:
+        return STATE.now.kind == TEXT
+    return "text" in st.query_params and "clip" not in st.query_params
 
 
 def say(place: DeltaGenerator, affinity: nlviz.Affinity) -> None:
     """Say in the head what this affinity's queries reach."""
     reach = nlviz.words.reached(affinity)
-    said = sentences(
-        reach,
-        of_places=not nlviz.words.asks_without_place(affinity),
-        compares=affinity.pairwise.name != "effective_operator",
-    )
+    compares = affinity.pairwise.name != "effective_operator"
+    if affinity.queries.names:
+        said = of_words(reach, nouns=nlviz.words.nouns_of(affinity.queries), compares=compares)
+    else:
+        of_places = not nlviz.words.asks_without_place(affinity)
+        said = sentences(reach, of_places=of_places, compares=compares)
     if said != st.session_state.get(_SAID):
         st.session_state[_SAID] = said
         place.markdown(said)
@@ -88,4 +121,25 @@ def sentences(reach: str, *, of_places: bool, compares: bool = True) -> str:
     return (
         "Attention makes each point a **weighted mean of the points that it reaches**, here "
         f"{reach}. {_POINT}"
+    )
+
+
+def of_words(reach: str, *, nouns: nlviz.words.Nouns | None = None, compares: bool = True) -> str:
+    """Return what one sees of queries that have names, in two sentences, in Markdown.
+
+    Args:
+        reach: what a query reaches.
+        nouns: what queries are called; words by default.
+        compares: whether weights come from queries and keys, not from a layer.
+    """
+    one, many = ("word", "words") if nouns is None else (nouns.one, nouns.many)
+    point = f"Point at a {one} to see what counts for it, and how much; a click pins."
+    if not compares:
+        return (
+            f"An *effective operator*: the network made these weights without comparing {many}. "
+            f"What it computes at a {one} is a **weighted sum** of what it reaches, here {reach}. "
+            f"{point}"
+        )
+    return (
+        f"Attention makes each {one} a **weighted mean of what it reaches**, here {reach}. {point}"
     )

@@ -13,7 +13,7 @@ import nlviz
 from ..shared import uploads
 from ..shared.choices import Chose
 from ..shared.markdown import plain
-from .choices import FILE, MODEL, Agreed, Choices
+from .choices import FILE, MODEL, TEXT, Agreed, Choices
 from .state import STATE
 
 KINDS = (MODEL, FILE)
@@ -49,8 +49,8 @@ def chosen(now: Choices) -> Network | None:
         NlvizError: when an upload is no longer kept, a path leads nowhere, or flags cannot be read.
     """
     if now.network == MODEL:
-        asked = _question(now.model)
-        return None if asked and now.model not in now.agreed else Network(now.model)
+        asked = _question(now.named)
+        return None if asked and now.named not in now.agreed else Network(now.named)
     if now.weights is not None:
         path = now.weights.path()
     elif now.weights_path:
@@ -69,38 +69,40 @@ def missing(now: Choices) -> tuple[str, str]:
     """Return what must come before a network is there, as a headline and how."""
     if now.network == FILE:
         return "Open a network", "Choose a file of weights in the sidebar, or name its path there."
-    card = nlviz.zoo.CARDS.get(now.model)
+    card = nlviz.zoo.CARDS.get(now.named)
     way = "Press “Download and open” in the sidebar." if card is None or card.url else card.note
-    return f"{now.model} is not on this machine yet", way
+    return f"{now.named} is not on this machine yet", way
 
 
 def _draw_named(now: Choices) -> None:
+    wanted = "text" if now.kind == TEXT else "clip"
+    known = [name for name in nlviz.list_models() if wanted in nlviz.zoo.CARDS[name].takes]
     models = [
         *nlviz.zoo.app_offers.functions(),
-        *sorted(nlviz.list_models(), key=lambda name: not nlviz.zoo.CARDS[name].weights),
+        *sorted(known, key=lambda name: not nlviz.zoo.CARDS[name].weights),
     ]
-    if now.model not in models:
-        models.append(now.model)  # typed, or from the address; loading it says what is wrong
+    if now.named not in models:
+        models.append(now.named)  # typed, or from the address; loading it says what is wrong
     STATE.fields.pick(
         st.selectbox,
         "Model",
-        "model",
+        "text_model" if now.kind == TEXT else "model",
         models,
-        now.model,
+        now.named,
         format_func=_label,
         label_visibility="collapsed",
         accept_new_options=True,
         help="A name of the list, timm/ and the name of a transformer of timm, or hf: and the name "
         "of one of transformers, typed here",
     )
-    if not (about := _question(now.model)):
+    if not (about := _question(now.named)):
         return
-    card = nlviz.zoo.CARDS.get(now.model)
+    card = nlviz.zoo.CARDS.get(now.named)
     with st.container(border=True):
         st.caption(about)
         if card is None or card.url:
-            label = "Try again" if now.model in now.agreed else "Download and open"
-            st.button(label, key="agree", on_click=STATE.act, args=(Agreed(now.model),))
+            label = "Try again" if now.named in now.agreed else "Download and open"
+            st.button(label, key="agree", on_click=STATE.act, args=(Agreed(now.named),))
 
 
 def _question(name: str) -> str:

@@ -26,6 +26,7 @@ from . import (
     sidebar,
     state,
     stopping,
+    texts,
 )
 from .state import STATE
 
@@ -73,7 +74,9 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
         if loaded is None:
             _ways_on(again=False)
             return
-        if (spec := loaded.input_spec) is not None:
+        if texts.learned(STATE.now, loaded):
+            st.rerun()
+        if (spec := loaded.input_spec) is not None and not choice.of_text:
             _sample_as_trained(spec.sampling(choices.FIRST_FRAMES))
     capture = _capture(choice, waiting, question, key)
     if capture is None:
@@ -100,9 +103,10 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
         STATE.notes()
     model = None if loaded is None else partial(cached.model, choice)
     _live(choice, capture, block, model, waiting)
-    st.session_state.shown = choice  # the Denoise page offers it
-    attribution.work(model, capture, block)
-    colours.draw(model, capture, data, block)
+    if capture.text is None:
+        st.session_state.shown = choice  # the Denoise page offers it
+        attribution.work(model, capture, block)
+        colours.draw(model, capture, data, block)
     with below:
         prediction.draw(model, capture, cached.source(choice))
     if loaded is not None and not network.is_bundled(choice.model):
@@ -195,7 +199,8 @@ def _live(
     with errors_shown("Explore", cure=CURE):
         view = _draw_live(choice, capture, block, waiting)
         STATE.drawn()
-        attribution.draw(model, capture, block, view)
+        if capture.text is None:  # both speak of pixels, of a clip that is all the input
+            attribution.draw(model, capture, block, view)
 
 
 def _draw_live(

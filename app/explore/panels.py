@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 import nlviz
 
 from ..shared import bars, saving
+from ..shared.markdown import plain
 from ..shared.saving import Kind
-from .state import STATE
+from . import queries
 
 if TYPE_CHECKING:
     from .cached import BlockData
@@ -35,17 +36,19 @@ def draw(capture: nlviz.Capture, data: BlockData, view: nlviz.View) -> None:
     attention = nlviz.render.attention_of(affinity, view)
     # A variant is judged by its own rows; the learned block's numbers would not be about it.
     about = None if affinity is own else variant_label(view.display.source)
+    nouns = nlviz.words.nouns_of(own.queries)
     left, middle, right = st.columns([5, 6, 6], gap="medium")
     with left:
         _row(capture, attention)
         if capture.detections and attention.values != "similarity":
             _objects(capture, attention)
-        _query_inputs(capture, view)
+        queries.draw(capture, affinity, view)
     with middle:
         _top_keys(capture, attention)
+        _top_words(attention)
     with right:
-        _trust(data, about)
-        _health(data, about)
+        _trust(data, about, nouns)
+        _health(data, about, nouns)
     _save(capture, affinity, view)
 
 
@@ -61,7 +64,7 @@ def _row(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
         _similarity(capture, attention)
         return
     s = nlviz.row_statistics(attention, clip.times)
-    st.markdown(f"##### {nlviz.words.row_heading(attention)}")
+    st.markdown(f"##### {plain(nlviz.words.row_heading(attention))}")
     placed = not attention.token
     if placed:
         st.caption(nlviz.words.place_text(clip, attention, bare=True))
@@ -76,15 +79,17 @@ def _row(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
         )
     if s.left_out:
         st.caption(f"Without what is hidden: {s.left_out:.0%} of the weight.")
-    for line in nlviz.words.row_lines(s, column=attention.direction == "to", placed=placed):
+    column, nouns = attention.direction == "to", nlviz.words.nouns_of(attention.keys)
+    for line in nlviz.words.row_lines(s, column=column, placed=placed, nouns=nouns):
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
-    if (own_cell := nlviz.words.own_line(attention)) is not None:
-        st.markdown(f"**{own_cell.value}** &nbsp; {own_cell.label}", help=own_cell.help)
+    own_cell = nlviz.words.own_line(attention)
+    for line in (*([] if own_cell is None else [own_cell]), *nlviz.words.share_lines(attention)):
+        st.markdown(f"**{line.value}** &nbsp; {plain(line.label)}", help=line.help)
 
 
 def _similarity(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
     """Draw how alike the features of other cells are to those of the point on the screen."""
-    st.markdown(f"##### {nlviz.words.row_heading(attention)}")
+    st.markdown(f"##### {plain(nlviz.words.row_heading(attention))}")
     placed = not attention.token
     if placed:
         st.caption(nlviz.words.place_text(capture.clip, attention, bare=True))
@@ -110,23 +115,28 @@ def _objects(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
 
 
-def _query_inputs(capture: nlviz.Capture, view: nlviz.View) -> None:
-    with st.expander("Type a position"):
-        STATE.number_inputs(capture.clip)
-
-
 def _top_keys(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
     st.markdown(f"##### {nlviz.words.keys_heading(attention)}")
     rows = nlviz.words.top_keys(capture.clip, attention, k=12, own=False)
     if not rows:
         st.caption("No other key is in reach.")
         return
+    if "place" in rows[0]:
+        _words(rows, attention, key="top-keys")
+        return
     moves = len(capture.clip.frames) > 1
     unit = nlviz.words.unit_text(attention)
     st.dataframe(
         rows,
         hide_index=True,
-        column_order=("key", "multiple", *(("when",) if moves else ()), "y", "x"),
+        column_order=(
+            "key",
+            *(("name",) if "name" in rows[0] else ()),
+            "multiple",
+            *(("when",) if moves else ()),
+            "y",
+            "x",
+        ),
         row_height=44,
         height=min(420, 44 * len(rows) + 38),
         column_config={
@@ -152,14 +162,51 @@ def _top_keys(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
     )
 
 
-def _trust(data: BlockData, about: str | None) -> None:
+def _words(rows: list[dict[str, Any]], attention: nlviz.AttentionMap, *, key: str) -> None:
+    """Draw keys that have names, and how far they are from the query's word."""
+    named = attention.keys.kind == "nodes"
+    away = ("away",) if "away" in rows[0] else ()
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_order=("name", "multiple", "weight", "place", *away),
+        height=min(420, 35 * len(rows) + 38),
+        column_config={
+            "name": st.column_config.TextColumn("node" if named else "word"),
+            "place": st.column_config.NumberColumn("no.", width=52, help="Counted from 0"),
+            "away": st.column_config.NumberColumn(
+                "away", format="%+d", width=58, help="Tokens from the query's; + comes after it"
+            ),
+            "weight": st.column_config.NumberColumn("weight", format="%.3f", width=64),
+            "multiple": st.column_config.ProgressColumn(
+                nlviz.words.unit_text(attention),
+                width=112,
+                format="%.2f" if attention.values == "similarity" else "%.1f",
+                min_value=0,
+                max_value=max(1e-3, rows[0]["multiple"]),
+                help="Weight as a multiple of what every key would get if all got the same",
+            ),
+        },
+        key=key,
+    )
+
+
+def _top_words(attention: nlviz.AttentionMap) -> None:
+    """Draw the strongest words beside the picture, where there are words."""
+    rows = nlviz.words.top_words(attention)
+    if rows:
+        st.markdown("##### Its strongest words")
+        _words(rows, attention, key="top-words")
+
+
+def _trust(data: BlockData, about: str | None, nouns: nlviz.words.Nouns) -> None:
     st.markdown("##### Can this map be believed?")
     if about is not None:
         st.caption(f"About the learned block, not about *{about}*, which is on the screen.")
-    _lines(nlviz.words.trust(data.statistics))
+    _lines(nlviz.words.trust(data.statistics, nouns=nouns))
 
 
-def _health(data: BlockData, about: str | None) -> None:
+def _health(data: BlockData, about: str | None, nouns: nlviz.words.Nouns) -> None:
     """Draw the health of the block; a long forward pass waits for a click."""
     st.markdown("##### Is the block alive?")
     if about is not None:
@@ -178,7 +225,7 @@ def _health(data: BlockData, about: str | None) -> None:
             with st.spinner("Running the network without the block"):
                 test.run()
     with lines:
-        _lines(nlviz.words.health_lines(test.health))
+        _lines(nlviz.words.health_lines(test.health, nouns=nouns))
 
 
 def _want_test() -> None:
@@ -201,4 +248,5 @@ def _save(capture: nlviz.Capture, affinity: nlviz.Affinity, view: nlviz.View) ->
 
     still = len(capture.clip.frames) == 1
     kinds = tuple(kind for kind in KINDS if not (still and kind.ending in MOVIES))
-    saving.buttons("save-", kinds, make, f"{view.clip.name.rsplit('.', 1)[0]}-{view.block}")
+    stem = "text" if view.clip.text is not None else view.clip.name.rsplit(".", 1)[0]
+    saving.buttons("save-", kinds, make, f"{stem}-{view.block}")

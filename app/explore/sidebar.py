@@ -13,8 +13,8 @@ import nlviz
 from ..shared import uploads
 from ..shared.choices import Chose
 from ..shared.markdown import plain
-from . import network
-from .choices import BUNDLED, SAVED, SIZES, UPLOAD, Choices, Heads
+from . import network, texts
+from .choices import BUNDLED, SAVED, SIZES, TEXT, UPLOAD, Choices, Heads
 from .state import STATE, Choice, saved_choice
 
 
@@ -39,12 +39,17 @@ def choose() -> Choice | Missing:
     """
     now = STATE.now
     captures = list(nlviz.zoo.app_offers.captures())
-    kinds = [BUNDLED, UPLOAD, *([SAVED] if captures or now.kind == SAVED else [])]
+    kinds = [BUNDLED, UPLOAD, TEXT, *([SAVED] if captures or now.kind == SAVED else [])]
     fields = STATE.fields
     with st.sidebar:
         fields.pick(st.segmented_control, "Input", "kind", kinds, now.kind, required=True)
         if now.kind == UPLOAD:
             upload_field(STATE.fields, now.upload, "Video, picture or saved capture", keep)
+        elif now.kind == TEXT:
+            texts.draw(now)
+            network.draw(now)
+            _device(now)
+            return choice_of(now)
         elif now.kind == SAVED:
             offered = captures if now.saved in captures else [*captures, now.saved]
             fields.pick(st.selectbox, "File", "saved", offered, now.saved)
@@ -55,6 +60,8 @@ def choose() -> Choice | Missing:
         if now.kind == UPLOAD and now.upload is not None and _is_capture(now.upload):
             _about_saved(now.name)
             return choice_of(now)
+        if texts.asks(now):
+            texts.draw_question(now)
         _sampling(now)
         network.draw(now)
         _device(now)
@@ -75,6 +82,11 @@ def choice_of(now: Choices) -> Choice | Missing:
         if _is_capture(upload):
             return saved_choice(now.name, upload)
     chosen = network.chosen(now)
+    if now.kind == TEXT and not texts.checked(now.words).strip():
+        return Missing(
+            "Write a text",
+            "Type or paste it into the sidebar, or drop a text file there.",
+        )
     if now.kind == UPLOAD and upload is None:
         return Missing(
             "Bring a clip or a picture",
@@ -82,14 +94,26 @@ def choice_of(now: Choices) -> Choice | Missing:
         )
     if chosen is None:
         return Missing(*network.missing(now))
+    told = texts.told(now)
+    if told is not None and not told.strip():
+        return Missing(
+            "Tell it what to look for",
+            f"{now.named} reads a text beside the clip: write it in the sidebar, below the clip.",
+        )
     sampling = nlviz.Sampling(now.start, now.stride, now.frames, now.size)
     device = _device_of(now)
     half = device != "cpu" and now.half
-    return Choice(now.name, upload, sampling, chosen.name, device, None, chosen.flags, half)
+    common = (chosen.name, device, None, chosen.flags, half)
+    if now.kind == TEXT:
+        return Choice(now.name, None, nlviz.Sampling(), *common, text=now.words, of_text=True)
+    return Choice(now.name, upload, sampling, *common, text=told or "")
 
 
 def keep(files: Any) -> None:
-    """Take over what was dropped into the field for an upload."""
+    """Take over what was dropped into the field for an upload; a text file is a text."""
+    if all(file.name.lower().endswith(texts.ENDING) for file in files):
+        texts.keep(files)
+        return
     STATE.act(Chose("upload", uploads.keep_all(files)))
 
 

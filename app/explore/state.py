@@ -26,6 +26,8 @@ class Choice:
         device: where to run it.
         block: name of the block, or None for the model's last.
         saved: whether the input is a saved capture, which needs no network.
+        text: the text that is the input, or that the network is told beside the clip.
+        of_text: whether the text is the input.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Choice:
     flags: tuple[tuple[str, object], ...] = ()
     half: bool = False
     saved: bool = False
+    text: str = ""
+    of_text: bool = False
 
 
 def saved_choice(name: str, upload: Upload | None) -> Choice:

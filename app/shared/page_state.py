@@ -108,6 +108,10 @@ class PageState(Generic[C]):
         """Return to choices that were made before."""
         st.session_state[self.name] = self.now.restored(choices)
 
+    def refuse(self, note: str) -> None:
+        """Keep the choices, and say why they did not become what was wished."""
+        st.session_state[self.name] = replace(self.now, notes=(note,))
+
     def notes(self) -> None:
         """Draw what could not be done as wished."""
         for note in self.now.notes:

@@ -247,6 +247,8 @@ class AttentionMap:
     def _repr_html_(self) -> str:
         from nlviz.picture import overlay_frame, strip_html
 
+        if self.keys.names:
+            return self._named_html()
         scale = self.top_of_scale()
         zoom = max(1, 160 // self.keys.shape[2])
         frames = []
@@ -264,7 +266,42 @@ class AttentionMap:
         title = f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform"
         if self.values == "similarity":
             title, captions = repr(self), [text.partition(":")[0] for text in captions]
-        return strip_html(frames, captions=captions, title=title)
+        return strip_html(frames, captions=captions, title=title) + self._beside_html(scale)
+
+    def _named_html(self) -> str:
+        """Return the names of the keys, words for instance, with their weights behind them."""
+        from nlviz.picture import words_html
+
+        scale, flat = self.top_of_scale(), self.weights.ravel()
+        shares = flat / scale
+        if self.reachable is not None:
+            shares = np.where(self.reachable.ravel(), shares, np.nan)
+        named = bool(self.word) and self.word == self.keys.names[self.own]
+        return words_html(
+            self.keys.names,
+            shares.tolist(),
+            title=f"{self!r}, scale ends at {scale / self.uniform:.0f}x uniform",
+            told=[f"{i}: {weight:.4f}" for i, weight in enumerate(flat)],
+            own=self.own if named else None,
+            faint=getattr(self.keys, "special", ()),
+            signed=self.signed,
+        )
+
+    def _beside_html(self, scale: float) -> str:
+        """Return the words beside a picture with their weights behind them, in its scale."""
+        from nlviz.picture import words_html
+
+        line, off = self.keys.line, self.off_weights
+        if line is None or off is None:
+            return ""
+        return words_html(
+            line.words,
+            (off / scale).tolist(),
+            title=f"words, {fixed(100 * self.off_grid, 0)} %",
+            told=[f"{i}: {weight:.4f}" for i, weight in enumerate(off)],
+            faint=line.special,
+            signed=self.signed,
+        )
 
 
 def entropy(rows: Float[Tensor, "*any cells"]) -> Float[Tensor, "*any"]:

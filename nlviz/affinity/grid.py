@@ -204,6 +204,14 @@ class TokenGrid:
         _, h, w = self.shape
         return (a * h + b) * w + c
 
+    def place_in(self, index: int) -> Point:
+        """Return a place in the clip that belongs to this token: its centre, where that does.
+
+        Raises:
+            OutsideClip: when the index is not one of the grid's.
+        """
+        return self.centre(index)
+
     def box(self, index: int) -> tuple[float, float, float, float]:
         """Return (top, left, bottom, right) of a token's cell, in pixels, half-open.
 

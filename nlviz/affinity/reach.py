@@ -5,6 +5,7 @@ from __future__ import annotations
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
+from nlviz.sentences import counted
 
 _BEGINS = "A query reaches "
 CONTEXT = "context"  # how the query is called that stands for all of them
@@ -13,6 +14,8 @@ CONTEXT = "context"  # how the query is called that stands for all of them
 def asks_without_place(affinity: Affinity) -> bool:
     """Return whether no query has a place: a class token asks, or what a decoder looks for."""
     queries, keys = affinity.queries, affinity.keys
+    if queries.kind != "grid":
+        return False
     alone = queries.shape[1:] == (1, 1) and (
         len(set(queries.shape)) == 1 or keys.shape[1:] != (1, 1)
     )
@@ -42,8 +45,7 @@ def reached(affinity: Affinity) -> str:
     """
     sentence = affinity.support.sentence(affinity.keys).rstrip(".")
     if not sentence:
-        frames = affinity.keys.shape[0]
-        found = "all keys in all frames" if frames > 1 else "all keys of the picture"
+        found = _all_of(affinity.keys)
     elif sentence.startswith(_BEGINS):
         found = sentence.removeprefix(_BEGINS)
     else:
@@ -51,9 +53,17 @@ def reached(affinity: Affinity) -> str:
     return ", ".join(part for part in (found, _pooled(affinity)) if part)
 
 
+def _all_of(keys: TokenGrid) -> str:
+    """Return how all keys are called."""
+    if keys.kind != "grid":
+        return {"line": "all words", "boxes": "all boxes"}.get(keys.kind, "all nodes")
+    found = "all keys in all frames" if keys.shape[0] > 1 else "all keys of the picture"
+    return f"{found} and the words" if keys.line is not None else found
+
+
 def _pooled(affinity: Affinity) -> str:
     """Return how many cells of queries one key stands for, where keys were pooled."""
-    if asks_without_place(affinity):
+    if asks_without_place(affinity) or {affinity.queries.kind, affinity.keys.kind} != {"grid"}:
         return ""
     t, h, w = (
         _times(q, k) for q, k in zip(affinity.queries.shape, affinity.keys.shape, strict=True)
@@ -78,9 +88,14 @@ def shifted(affinity: Affinity) -> bool:
 
 
 def grid_text(grid: TokenGrid) -> str:
-    """Return frames, rows and columns of a grid.
+    """Return frames, rows and columns of a grid, or the number of words, boxes or nodes.
 
-    >>> grid_text(TokenGrid((8, 14, 16)))
-    '8×14×16'
+    >>> from nlviz.affinity.token_line import TokenLine
+    >>> grid_text(TokenGrid((8, 14, 16))), grid_text(TokenLine.of(("a", "dog")))
+    ('8×14×16', '2 words')
     """
-    return "×".join(map(str, grid.shape))
+    if grid.kind != "grid":
+        noun = {"line": "word", "boxes": "box"}.get(grid.kind, "node")
+        return counted(grid.size, noun, "boxes" if noun == "box" else None)
+    cells = "×".join(map(str, grid.shape))
+    return cells if grid.line is None else f"{counted(grid.line.size, 'word')} + {cells}"

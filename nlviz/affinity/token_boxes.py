@@ -15,6 +15,7 @@ from nlviz.errors import NlvizError, OutsideClip
 Box = tuple[float, float, float, float, float]  # frame, top, left, bottom, right
 
 LEAST_OVERLAP = 0.5
+_STEPS = 16  # along each side of a box, where a place of its own is looked for
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,33 @@ class TokenBoxes(TokenGrid):
         if around:
             return min(around, key=lambda i: (self._area(i), i))
         return min(here, key=lambda i: (self._apart(i, y, x), i))
+
+    def place_in(self, index: int) -> Point:
+        """Return a place that belongs to this box and to no smaller one: its middle, or beside it.
+
+        Raises:
+            OutsideClip: when there is no such box, or smaller ones of its frame cover it.
+
+        >>> boxes = TokenBoxes.of([(0, 0, 0, 30, 30), (0, 10, 10, 20, 20)])
+        >>> boxes.nearest(**boxes.place_in(0)._asdict())
+        0
+        """
+        middle = self.centre(index)
+        frame, top, left, bottom, right = self.boxes[index]
+        steps = [(n + 0.5) / _STEPS for n in range(_STEPS)]
+        places = [
+            Point(frame, top + v * (bottom - top) - 0.5, left + u * (right - left) - 0.5)
+            for v in steps
+            for u in steps
+        ]
+        places.sort(key=lambda p: (p.y - middle.y) ** 2 + (p.x - middle.x) ** 2)
+        for place in (middle, *places):
+            if place.y >= 0 and place.x >= 0 and self.nearest(**place._asdict()) == index:
+                return place
+        raise OutsideClip(
+            f"{self.names[index]} is covered by smaller boxes of its frame, so that no place of "
+            f"it stands for it alone; ask for it by number, box={index}"
+        )
 
     def number(self, box: int | Sequence[float]) -> int:
         """Return the number of a box that is given by number or by its edges.

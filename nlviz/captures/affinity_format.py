@@ -5,35 +5,33 @@ The tensors of the n-th block are, for embeddings, ``n.theta``, ``n.phi`` and, w
 ``n.bias_apart``, ``n.bias_rows`` and ``n.bias_columns``, or ``n.bias_t``, ``n.bias_y`` and
 ``n.bias_x``. Of kept weights they are ``n.weights``, ``n.group_of``, ``n.place_of``,
 ``n.key_of`` and, where there are any, ``n.values`` and ``n.output``. Sets of keys are
-``n.set_of``, ``n.runs`` and ``n.run_counts``.
+``n.set_of``, ``n.runs`` and ``n.run_counts``. Where queries and keys lie is in ``grid_format``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 import torch
-from msgspec import Meta
 from torch import Tensor
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.bias import Bias, KeyBias, OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.grid import Line, TokenGrid
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.affinity.position_terms import AxisBias, PairBias
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import Support, Window
 from nlviz.captures.file_tensors import fits, require, tensor_of
+from nlviz.captures.grid_format import Cells, Grid, Lines, described_grid, grid_of
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
-from nlviz.files.checked_json import HUGE, Count, Finite, FromZero, Positive, Record, checked
+from nlviz.files.checked_json import HUGE, Count, Finite, Record, checked
 
-Cells = Annotated[int, Meta(ge=1, le=HUGE)]
 Tensors = Mapping[str, Tensor]
 
 _SUMS = ("values", "output")
@@ -44,14 +42,6 @@ _PLACES = ("group_of", "place_of", "key_of")
 class _Pairwise(Record):
     name: PairwiseName
     scale: Finite
-
-
-class _Grid(Record):
-    shape: tuple[Cells, Cells, Cells]
-    stride: tuple[Positive, Positive, Positive]
-    origin: tuple[Finite, Finite, Finite]
-    prefix: Count
-    off: tuple[FromZero, FromZero, FromZero] = (0.0, 0.0, 0.0)  # from 0.4 on
 
 
 class _Window(Record):
@@ -82,8 +72,8 @@ class Block(Record):
     name: str
     affinity: str
     pairwise: _Pairwise
-    queries: _Grid
-    keys: _Grid
+    queries: Grid
+    keys: Grid
     support: dict[str, Any]
     clip_shape: tuple[Cells, Cells, Cells] | None
     note: str
@@ -95,8 +85,16 @@ class Block(Record):
     features: bool = True
 
 
-def described_affinity(name: str, affinity: Affinity, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """Return what the header says of an affinity, and put its tensors into a dict.
+def described_affinity(
+    name: str, affinity: Affinity, tensors: dict[str, Tensor], lines: Lines
+) -> dict[str, Any]:
+    """Return what the header says of an affinity, put its tensors and its words into others.
+
+    Args:
+        name: of its block.
+        affinity: what is described.
+        tensors: its tensors are put there.
+        lines: words of all blocks; its own are put there.
 
     Raises:
         NlvizError: when it is held neither as embeddings nor as weights.
@@ -125,8 +123,8 @@ def described_affinity(name: str, affinity: Affinity, tensors: dict[str, Tensor]
         "name": name,
         "affinity": affinity.name,
         "pairwise": {"name": affinity.pairwise.name, "scale": affinity.pairwise.scale},
-        "queries": asdict(affinity.queries),
-        "keys": asdict(affinity.keys),
+        "queries": described_grid(affinity.queries, lines),
+        "keys": described_grid(affinity.keys, lines),
         "support": _described_support(affinity.support, tensors),
         "clip_shape": affinity.clip_shape,
         "note": affinity.note,
@@ -160,13 +158,22 @@ def _described_support(support: Support, tensors: dict[str, Tensor]) -> dict[str
     return {"kind": support.kind, "said": support.said}
 
 
-def affinity_of(n: int, block: Block, tensors: Tensors, clip_shape: Shape) -> Affinity:
+def affinity_of(
+    n: int, block: Block, tensors: Tensors, clip_shape: Shape, lines: Sequence[Line] = ()
+) -> Affinity:
     """Return the affinity of the n-th block of a file.
+
+    Args:
+        n: number of the block.
+        block: what the header says of it.
+        tensors: of the file.
+        clip_shape: of the clip.
+        lines: words of all blocks.
 
     Raises:
         NlvizError: when its parts do not fit together; the sentence names the part.
     """
-    queries, keys = (TokenGrid(**msgspec.structs.asdict(g)) for g in (block.queries, block.keys))
+    queries, keys = (grid_of(given, lines) for given in (block.queries, block.keys))
     shape = block.clip_shape
     require(shape in (None, clip_shape), f"the clip is {clip_shape}, a block saw {shape}")
     named = len(block.token_names)

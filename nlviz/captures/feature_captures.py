@@ -90,7 +90,13 @@ def feature_capture(
 
 
 def capture_for(
-    model: Model, clip: Clip, block: str, source: str, *, progress: Listener | None = None
+    model: Model,
+    clip: Clip,
+    block: str,
+    source: str,
+    *,
+    text: str | None = None,
+    progress: Listener | None = None,
 ) -> Capture:
     """Return the capture in which a view's block and source are.
 
@@ -99,6 +105,7 @@ def capture_for(
         clip: the input.
         block: name of a block, or of a layer in a capture of features.
         source: key of the variant that is shown of it.
+        text: what the network is told beside the clip, where it takes a text there.
         progress: called with a sentence and a share in [0, 1].
 
     Raises:
@@ -110,7 +117,7 @@ def capture_for(
         minus = more[-1] == FEATURES_MINUS_MEAN
         return feature_capture(model, clip, [layer], side=side, minus_mean=minus, progress=progress)
     tell = Progress.of(progress)
-    capture = model.capture(clip, progress=tell.part(0.0, 0.7))
+    capture = model.capture(clip, text=text, progress=tell.part(0.0, 0.7))
     if source in OF_FEATURES and block in capture.affinities:
         capture = with_features(model, capture, [block], progress=tell.part(0.7, 1.0))
     return capture

@@ -4,14 +4,15 @@ The metadata of the file are ``format`` ("nlviz.capture"), ``version`` ("1") and
 clip, about, labels and, per block in forward order, everything that is not a tensor. The tensors
 are ``clip.frames`` (T, H, W, 3) uint8, ``clip.times`` (T,) seconds, ``logits``, ``detections``
 (UTF-8 bytes of JSON) and, for the n-th block, those of its affinity (``affinity_format``) and,
-where it is there, ``n.features``; numbers keep their type.
+where it is there, ``n.features``; numbers keep their type. A text stands in the header, as the clip
+or beside it, and the words of all blocks as its ``lines``, see ``grid_format``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,11 +27,21 @@ from torch import Tensor
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.receipt import Receipt
-from nlviz.captures.affinity_format import Block, Cells, affinity_of, described_affinity
+from nlviz.captures.affinity_format import Block, affinity_of, described_affinity
 from nlviz.captures.file_tensors import fits, require, tensor_of
+from nlviz.captures.grid_format import (
+    Cells,
+    Lines,
+    TextRecord,
+    WordsRecord,
+    described_line,
+    described_text,
+    line_of,
+)
 from nlviz.clips.clip import Clip, Sampling
 from nlviz.clips.detections import Detection
 from nlviz.clips.point import Shape
+from nlviz.clips.text import Text, prompt_of, with_prompt
 from nlviz.errors import NlvizError
 from nlviz.files.checked_json import (
     Count,
@@ -88,8 +99,18 @@ class _Clip(Record):
     name: str
     digest: str
     sampling: _Sampling
-    notes: tuple[str, ...] = ()  # from 0.4 on
+    notes: tuple[str, ...] = ()  # from 0.4 on, and all below
     reader: str = ""
+    text: TextRecord | None = None
+
+
+class _Told(Record):
+    """A text beside the clip."""
+
+    name: str
+    digest: str
+    notes: tuple[str, ...]
+    text: TextRecord
 
 
 class _Receipt(Record):
@@ -110,6 +131,8 @@ class _Header(Record):
     notes: tuple[str, ...] = ()  # from 0.4 on
     receipts: tuple[_Receipt, ...] = ()
     refused: dict[str, str] = msgspec.field(default_factory=dict)
+    lines: tuple[WordsRecord, ...] = ()
+    text: _Told | None = None
 
 
 class _Mask(Record):
@@ -162,9 +185,10 @@ def encode(parts: Parts) -> bytes:
         text = json.dumps([d.to_dict() for d in parts.detections]).encode()
         tensors["detections"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     blocks = []
+    lines: Lines = {}
     for n, (name, affinity) in enumerate(parts.affinities.items()):
         found: dict[str, Tensor] = {}
-        described = described_affinity(name, affinity, found)
+        described = described_affinity(name, affinity, found, lines)
         if name in parts.features:
             found["features"] = parts.features[name]
         tensors |= {f"{n}.{key}": value for key, value in found.items()}
@@ -176,6 +200,7 @@ def encode(parts: Parts) -> bytes:
             "sampling": asdict(clip.sampling),
             "notes": clip.notes,
             "reader": clip.reader,
+            **({"text": described_text(clip)} if isinstance(clip, Text) else {}),
         },
         "about": dict(parts.about),
         "labels": list(parts.labels),
@@ -183,7 +208,11 @@ def encode(parts: Parts) -> bytes:
         "notes": parts.notes,
         "receipts": [asdict(parts.receipts[n]) for n in parts.affinities if n in parts.receipts],
         "refused": dict(parts.refused),
+        "lines": [described_line(line) for line in lines],
     }
+    if (beside := prompt_of(clip)) is not None:
+        told = {"name": beside.name, "digest": beside.digest, "notes": beside.notes}
+        header["text"] = {**told, "text": described_text(beside)}
     # Cloned: a Gaussian's theta and phi are one tensor, which safetensors refuses to write.
     return save_tensors(
         {
@@ -233,11 +262,14 @@ def decode_file(path: Path) -> Parts:
 def _parts(header: _Header, tensors: Mapping[str, Tensor]) -> Parts:
     """Return the parts, checked against one another."""
     clip = _clip(header.clip, tensors)
+    if (beside := header.text) is not None:
+        clip = with_prompt(clip, _text(beside.text, beside.name, beside.digest, beside.notes))
+    lines = [line_of(words) for words in header.lines]
     affinities: dict[str, Affinity] = {}
     features = {}
     for n, block in enumerate(header.blocks):
         require(block.name not in affinities, f"two blocks are called {block.name!r}")
-        affinity = affinity_of(n, block, tensors, clip.shape)
+        affinity = affinity_of(n, block, tensors, clip.shape, lines)
         affinities[block.name] = affinity
         if block.features:
             features[block.name] = tensor_of(tensors, f"{n}.features", 4)
@@ -290,6 +322,10 @@ def _clip(found: _Clip, tensors: Mapping[str, Tensor]) -> Clip:
     require(times.dtype == torch.float64, "clip.times must be float64")
     require(bool(times.isfinite().all()), "clip.times must be finite")
     sampling = Sampling(**msgspec.structs.asdict(found.sampling))
+    if found.text is not None:
+        text = _text(found.text, found.name, found.digest, found.notes)
+        fits("clip.frames", frames, (*text.shape, 3))
+        return text
     return Clip(
         frames.numpy(),
         times.numpy(),
@@ -299,6 +335,17 @@ def _clip(found: _Clip, tensors: Mapping[str, Tensor]) -> Clip:
         found.notes,
         found.reader,
     )
+
+
+def _text(given: TextRecord, name: str, digest: str, notes: tuple[str, ...]) -> Text:
+    """Return a text of the header.
+
+    Raises:
+        NlvizError: when tokens and spans are not those of the text.
+    """
+    line = line_of(given.tokens)
+    text = Text.of(given.text, line.words, line.spans, name=name, special=line.special)
+    return replace(text, digest=digest, notes=notes, written=given.written)
 
 
 def _detections(found: Tensor, clip_shape: Shape) -> tuple[Detection, ...]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nlviz.affinity.variants import COSINE
 from nlviz.cli.terminal import (
     AutocastOption,
+    BoxOption,
     DeviceOption,
     FamilyOption,
     FlagsOption,
@@ -23,29 +23,39 @@ from nlviz.cli.terminal import (
     SizeOption,
     StartOption,
     StrideOption,
+    TextFileOption,
+    TextOption,
     WeightsOption,
 )
-from nlviz.clips.point import Point
 from nlviz.views.display import SOURCES
+
+if TYPE_CHECKING:
+    from nlviz.captures.capture import Capture
+    from nlviz.clips.clip import Clip
+    from nlviz.clips.point import Point
+    from nlviz.views.view import View
 
 
 def attend(
     clip: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="A video, a picture, a folder or pattern of pictures, a saved capture, or a "
-            "bundled input's name."
+            "bundled input's name; none for a text alone."
         ),
-    ],
+    ] = None,
     query: Annotated[
         str | None,
         typer.Option(
             metavar="FRAME,Y,X",
-            help="Sampled frame and pixel, from 0, or a token without a place: cls, registers.2. "
-            "By default the centre of the middle frame.",
+            help="Sampled frame and pixel, from 0; of a text a word or its number, from 0; or a "
+            "token without a place: cls, registers.2. By default the middle.",
         ),
     ] = None,
-    model: ModelOption = "lite-nl",
+    box: BoxOption = None,
+    text: TextOption = None,
+    text_file: TextFileOption = None,
+    model: ModelOption = None,
     weights: WeightsOption = None,
     family: FamilyOption = None,
     flags: FlagsOption = None,
@@ -84,24 +94,29 @@ def attend(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="look.png, .pdf, .svg, .gif, .mp4, .html, .json or .npz."
+            "--output",
+            "-o",
+            help="look.png, .pdf, .svg, .gif, .mp4, .html, .json or .npz; without it a table of "
+            "the strongest keys is printed of a text, and a .png written of a clip.",
         ),
     ] = None,
 ) -> None:
-    """Show where a block looks from one position of a clip."""
+    """Show where a block looks from one position of a clip, or one word of a text."""
     from nlviz.captures.capture import read_capture
     from nlviz.captures.feature_captures import OF_FEATURES, feature_capture, with_features
     from nlviz.captures.file_format import is_capture
-    from nlviz.cli.drawing import draw
-    from nlviz.cli.loading import loaded, sampled_for
+    from nlviz.cli.drawing import draw, print_table
+    from nlviz.cli.loading import OF_CLIPS, OF_TEXTS, given_text, loaded, sampled_for
+    from nlviz.cli.queries import Asked
     from nlviz.errors import NlvizError
     from nlviz.files.local import KINDS, suffix_of
     from nlviz.views.display import Display, parsed
     from nlviz.views.view import View
 
-    named = query is not None and re.fullmatch(r"[A-Za-z_][\w.]*", query) is not None
-    token = query if query is not None and named else ""
     # What is wrong with the options is reported before seconds of work.
+    words = given_text(text, text_file, clip=clip)
+    saved = clip is not None and is_capture(clip)
+    asked = Asked.parse(query, box, words=words is not None or saved)
     display = Display(
         source=source,
         head=parsed("head", head),
@@ -110,12 +125,10 @@ def attend(
         links=top,
         cells="smooth" if smooth else "cells",
         leave_out=leave_out,  # type: ignore[arg-type]
-        token=token,
         residual=residual,
     )
     if output is not None:
         suffix_of(output, KINDS, what="a view")
-    point = None if query is None or named else Point.parse(query)
     if layer is not None:
         if source not in (SOURCES[0], COSINE.key):
             raise NlvizError(
@@ -125,15 +138,14 @@ def attend(
         display = replace(display, source=SOURCES[0])
     net = None
     with ProgressBar() as tell:
-        if is_capture(clip):
-            if layer is not None:
-                raise NlvizError(
-                    f"features of a layer need the network, {clip} holds none; give the clip itself"
-                )
+        if clip is not None and saved:
+            if layer is not None or words is not None:
+                what = "features of a layer need" if layer is not None else "another text needs"
+                raise NlvizError(f"{what} the network, {clip} holds none; give the clip itself")
             capture = read_capture(clip)
         else:
             net = loaded(
-                weights or model,
+                weights or model or (OF_TEXTS if clip is None else OF_CLIPS),
                 tell.part(0.0, 0.3),
                 device=device,
                 family=family,
@@ -141,34 +153,41 @@ def attend(
                 autocast=autocast,
                 needs_blocks=layer is None,
             )
-            sampled = sampled_for(
-                net,
-                clip,
-                tell.part(0.3, 0.4),
-                start=start,
-                stride=stride,
-                frames=frames,
-                size=size,
-                fps=fps,
-                rate=rate,
-            )
-            if point is not None:  # before the network runs
-                point.inside(sampled.shape)
+            if clip is None:
+                assert words is not None  # for the type checker: there is a clip or a text
+                sampled: Clip = words
+                beside = None
+            else:
+                beside = words
+                sampled = sampled_for(
+                    net,
+                    clip,
+                    tell.part(0.3, 0.4),
+                    start=start,
+                    stride=stride,
+                    frames=frames,
+                    size=size,
+                    fps=fps,
+                    rate=rate,
+                )
+                if asked.point is not None:  # before the network runs
+                    asked.point.inside(sampled.shape)
             if layer is None:
-                capture = net.capture(sampled, progress=tell.part(0.4, 0.7))
+                capture = net.capture(sampled, text=beside, progress=tell.part(0.4, 0.7))
             else:
                 capture = feature_capture(net, sampled, [layer], progress=tell.part(0.4, 0.8))
-        if point is None:
-            t, height, width = capture.clip.shape
-            point = Point(t // 2, (height - 1) / 2, (width - 1) / 2)
         name = list(capture.affinities)[-1] if block == "LAST" or layer else block
         if net is not None and source in OF_FEATURES and name not in capture.features:
             capture = with_features(net, capture, [name], progress=tell.part(0.7, 0.8))
-        if token:
-            token = capture.affinities[name].named_token(token)
-            display = replace(display, token=token)
+        point, display = asked.placed(capture, capture.affinities[name], display)
         view = View.of(capture, name, frame=point.frame, y=point.y, x=point.x, display=display)
-        if output is None:
-            at = token or "-".join(f"{value:.0f}" for value in point)
-            output = Path(f"{Path(capture.clip.name).stem}-{name.replace(', ', '-')}-{at}.png")
-        draw(output, capture, view, tell.part(0.8, 1.0))
+        if output is not None or capture.text is None:
+            draw(output or _named(capture, view, point), capture, view, tell.part(0.8, 1.0))
+            return
+    print_table(capture, view, top)
+
+
+def _named(capture: Capture, view: View, point: Point) -> Path:
+    """Return the name of a picture that nobody named."""
+    at = view.display.token or "-".join(f"{value:.0f}" for value in point)
+    return Path(f"{Path(capture.clip.name).stem}-{view.block.replace(', ', '-')}-{at}.png")

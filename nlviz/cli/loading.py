@@ -8,8 +8,33 @@ from typing import TYPE_CHECKING, Any
 from nlviz.progress import Progress
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nlviz.captures.model import Model
     from nlviz.clips.clip import Clip
+    from nlviz.clips.text import Text
+
+OF_CLIPS, OF_TEXTS = "lite-nl", "muse.reverse"  # the models of a command that names none
+
+
+def given_text(text: str | None, file: Path | None, *, clip: str | None) -> Text | None:
+    """Return the text of ``--text`` or ``--text-file``; None where there is neither.
+
+    Raises:
+        NlvizError: when there are both, or neither a text nor a clip, or the file is no text.
+    """
+    from nlviz.clips.text import read_text
+    from nlviz.errors import NlvizError
+
+    if text is not None and file is not None:
+        raise NlvizError("a text comes from --text or from --text-file; leave one of the two out")
+    if text is None and file is None:
+        if clip is None:
+            raise NlvizError(
+                "there is nothing to look at; give a clip, a text with --text, or both"
+            )
+        return None
+    return read_text(text if file is None else file)
 
 
 def options(family: str | None, flags: Sequence[str] | None) -> dict[str, Any]:

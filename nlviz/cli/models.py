@@ -18,12 +18,13 @@ def models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("model", "trained for", "published", "licence", "file", box=None)
+    table = Table("model", "takes", "trained for", "published", "licence", "file", box=None)
     absent = {True: "downloads", False: "to be put by hand"}
     for name in list_models():
         card = CARDS[name]
         table.add_row(
             name,
+            " + ".join(card.takes),
             card.trained_for,
             card.accuracy or "-",
             card.licence + (" (no commercial use)" if card.non_commercial else ""),

@@ -13,14 +13,23 @@ from nlviz.cli.terminal import (
     ModelOption,
     ProgressBar,
     RateOption,
+    TextFileOption,
+    TextOption,
     WeightsOption,
     print_notes,
 )
 
 
 def predict(
-    clip: Annotated[str, typer.Argument(help="A video or picture, or the name of a bundled one.")],
-    model: ModelOption = "lite-nl",
+    clip: Annotated[
+        str | None,
+        typer.Argument(
+            help="A video or picture, or the name of a bundled one; none for a text alone."
+        ),
+    ] = None,
+    text: TextOption = None,
+    text_file: TextFileOption = None,
+    model: ModelOption = None,
     weights: WeightsOption = None,
     family: FamilyOption = None,
     flags: FlagsOption = None,
@@ -35,26 +44,31 @@ def predict(
     rate: RateOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Print a network's most probable labels for a clip."""
+    """Print a network's most probable labels for a clip or a text."""
     from nlviz.captures.thirty_views import ONE_CLIP, sees_video, thirty_views
-    from nlviz.cli.loading import clip_for, loaded
+    from nlviz.cli.loading import OF_CLIPS, OF_TEXTS, clip_for, given_text, loaded
     from nlviz.clips.inputs import find_input
     from nlviz.errors import NlvizError
 
-    path = find_input(clip)  # a wrong path is reported before the network is loaded
+    words = given_text(text, text_file, clip=clip)
+    path = None if clip is None else find_input(clip)  # told before the network is loaded
+    if views and (words is not None or path is None):
+        raise NlvizError("30 views are of a video alone; leave --views out")
+    name = weights or model or (OF_TEXTS if clip is None else OF_CLIPS)
     with ProgressBar() as tell:
-        net = loaded(
-            weights or model, tell.part(0.0, 0.3), device=device, family=family, flags=flags
-        )
-        if views:
+        net = loaded(name, tell.part(0.0, 0.3), device=device, family=family, flags=flags)
+        if views and path is not None:
             found = thirty_views(net, path, rate=rate, progress=tell.part(0.3, 1.0))
             answers, note, known = found.prediction(top), found.note, found.notes
         else:
-            sampled = clip_for(net, clip, tell.part(0.3, 0.6), rate=rate)
-            tell("Running the network", 0.6)
-            capture = net.capture(sampled)
+            tell("Running the network", 0.3)
+            if clip is None and words is not None:
+                capture = net.capture(words)
+            elif clip is not None:
+                sampled = clip_for(net, clip, tell.part(0.3, 0.6), rate=rate)
+                capture = net.capture(sampled, text=words)
             answers, known = capture.prediction(top), capture.all_notes
-            note = ONE_CLIP if sees_video(net) else ""
+            note = ONE_CLIP if sees_video(net) and words is None else ""
     if not answers:
         raise NlvizError(f"{net.about.name} has no classes to answer with; take a classifier")
     for label, probability in answers:

@@ -18,6 +18,7 @@ from nlviz.progress import Progress
 
 if TYPE_CHECKING:
     from nlviz.captures.model import Model
+    from nlviz.clips.clip import Clip
     from nlviz.views.denoise_view import DenoiseView
     from nlviz.views.view import View
 
@@ -47,26 +48,36 @@ def render(
 
     wanted = read_view(view)
     output = output or view.with_suffix(".png")
-    path = find_clip(wanted, beside=view.parent, given=clip)
     if not isinstance(wanted, View):
+        path = find_clip(wanted, beside=view.parent, given=clip)
         _render_comparison(wanted, path, output)
         return
     suffix_of(output, KINDS, what="a view")
     ref = wanted.clip
+    of_text = ref.text is not None
+    path = None if of_text else find_clip(wanted, beside=view.parent, given=clip)
     with ProgressBar() as tell:
-        sampled = read_clip(
-            path,
-            start=ref.start,
-            stride=ref.stride,
-            frames=ref.frames,
-            size=ref.size,
-            fps=ref.fps,
-            name=ref.name,
-            progress=tell.part(0.0, 0.2),
-        )
+        if path is None:
+            sampled: Clip = ref.read()
+        else:
+            sampled = read_clip(
+                path,
+                start=ref.start,
+                stride=ref.stride,
+                frames=ref.frames,
+                size=ref.size,
+                fps=ref.fps,
+                name=ref.name,
+                progress=tell.part(0.0, 0.2),
+            )
         net = _model(wanted, weights, device, family, flags, tell.part(0.2, 0.4))
         capture = capture_for(
-            net, sampled, wanted.block, wanted.display.source, progress=tell.part(0.4, 0.8)
+            net,
+            sampled,
+            wanted.block,
+            wanted.display.source,
+            text=wanted.text,
+            progress=tell.part(0.4, 0.8),
         )
         found = capture.about.digest
         if wanted.model.digest and found != wanted.model.digest:
@@ -76,7 +87,7 @@ def render(
                 "or empty its model.digest to draw it with these"
             )
         at = wanted.query
-        sampled.check(frame=at.frame, y=at.y, x=at.x)
+        capture.clip.check(frame=at.frame, y=at.y, x=at.x)
         draw(output, capture, wanted, tell.part(0.8, 1.0))
 
 

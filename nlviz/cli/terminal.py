@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -47,10 +48,27 @@ RateOption = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="A name that `nlviz models` prints, hf:OWNER/NAME or the folder of a transformer, or "
-        "your own MODULE:FUNCTION."
+        "your own MODULE:FUNCTION; by default lite-nl, and muse.reverse for a text."
+    ),
+]
+TextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text", help="A text: the whole input, or what a network is told beside the clip."
+    ),
+]
+TextFileOption = Annotated[
+    Path | None, typer.Option("--text-file", help="The same from a file, in UTF-8.")
+]
+BoxOption = Annotated[
+    str | None,
+    typer.Option(
+        "--box",
+        metavar="FRAME,TOP,LEFT,BOTTOM,RIGHT",
+        help="In place of a query the box that overlaps this one most, where queries are boxes.",
     ),
 ]
 WeightsOption = Annotated[

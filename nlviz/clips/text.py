@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,9 +13,11 @@ from nlviz.clips.clip import Clip
 from nlviz.clips.words import Span, words_of
 from nlviz.errors import OutsideClip, UnreadableText, did_you_mean
 from nlviz.files.local import digest_of
+from nlviz.picture import words_html
 
 MOST_CHARACTERS = 1 << 18
 MOST_TOKENS = 1 << 16
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # UTF-8 has no lone surrogates
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,8 @@ class Text(Clip):
         spans: the characters [start, end) of ``text`` that each token stands for; start and end
             are the same for a token that stands for none, as ``<s>``.
         special: numbers of the tokens that are no part of what was written: ``<s>`` for instance.
+        written: what was given to be read; another text where a network was given more, a prompt
+            around it for instance.
 
     >>> from nlviz.clips.text import read_text
     >>> text = read_text("A dog chases a ball.")
@@ -42,8 +47,11 @@ class Text(Clip):
     tokens: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
     special: frozenset[int] = field(default=frozenset())
+    written: str = ""
 
     def __post_init__(self) -> None:
+        if not self.written:
+            object.__setattr__(self, "written", self.text)
         count = len(self.tokens)
         if not 0 < count <= MOST_TOKENS:
             raise UnreadableText(f"a text has 1 to {MOST_TOKENS} tokens, this one has {count}")
@@ -125,7 +133,7 @@ class Text(Clip):
         """
         whole = self.text if text is None else text
         found = Text.of(whole, tokens, spans, name=self.name, special=special)
-        return replace(found, digest=self.digest, notes=self.notes)
+        return replace(found, digest=self.digest, notes=self.notes, written=self.written)
 
     def token_of(self, word: str | int) -> int:
         """Return the number of a token that is given by number, by name, or by both (``9:the``).
@@ -138,6 +146,12 @@ class Text(Clip):
         (1, 3, 4)
         """
         return found_word(self.tokens, word, what="this text")
+
+    def _repr_html_(self) -> str:
+        told = [f"token {i}" for i in range(len(self.tokens))]
+        return words_html(
+            self.tokens, title=repr(self), told=told, faint=self.special, notes=self.notes
+        )
 
     def __repr__(self) -> str:
         return f"Text({_called(self.text)!r}, {len(self.tokens)} tokens)"
@@ -170,8 +184,10 @@ def read_text(text: str | Path, *, name: str | None = None) -> Text:
         raise UnreadableText(
             f"a text may have {MOST_CHARACTERS} characters, this one has {len(text)}; take a part"
         )
-    if "\0" in text:
-        raise UnreadableText("a text holds no zero bytes; this is another kind of file")
+    if _NO_TEXT.search(text):
+        raise UnreadableText(
+            "a text holds no zero bytes and no halves of characters; this is another kind of file"
+        )
     spans = words_of(text)
     return Text.of(text, [text[a:b] for a, b in spans], spans, name=name or "")
 

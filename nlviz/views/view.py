@@ -5,6 +5,10 @@
  "clip": {"name", "digest", "start", "stride", "frames", "size", "fps", "reader"},
  "block": "...", "query": {"frame", "y", "x"}, "display": {...}, "notes": ["..."], "receipt": {...}}
 
+An input that is a text stands in ``clip.text``, whole, so that no other file is needed; what a
+network is told beside a clip stands in ``text``. Both are absent where there is no text. Token i of
+a text is the query {"frame": 0, "y": 0, "x": i}.
+
 ``reader``, ``notes`` and ``receipt`` (see ``nlviz.affinity.receipt``) say what was known when the
 view was saved; drawing does not use them.
 """
@@ -15,15 +19,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from msgspec import Meta
 
 from nlviz.clips.inputs import digest_of_input, is_input
 from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, UnreadableClip
-from nlviz.files.checked_json import FromZero, Text, checked
+from nlviz.files.checked_json import FromZero, checked
+from nlviz.files.checked_json import Text as Name
 from nlviz.resources import bundled_inputs
 from nlviz.views.denoise_view import DenoiseView
 from nlviz.views.display import DISPLAY_PARAMETERS, Display
@@ -37,6 +41,7 @@ from nlviz.views.page_view import (
     text_of_file,
     view_fields,
 )
+from nlviz.views.refs import ClipRef, Frames, ModelRef, Rate, Side, Stride, Words
 
 if TYPE_CHECKING:
     from nlviz.captures.model import Capture
@@ -44,55 +49,18 @@ if TYPE_CHECKING:
 __all__ = ["ClipRef", "Display", "ModelRef", "View", "read_view"]
 
 ADDRESS_FRAMES = 8  # in an address without a number of frames, so that a short one stays cheap
-MOST_FRAMES = 4096
-
-Stride = Annotated[int, Meta(ge=1, le=10**6)]
-Frames = Annotated[int, Meta(ge=1, le=MOST_FRAMES)]
-Side = Annotated[int, Meta(ge=16, le=10**4)]
-Rate = Annotated[float, Meta(gt=0, le=10**6)]
-
-
-@dataclass(frozen=True)
-class ModelRef:
-    """Which model: its name, and the sha256 of its weights or an empty text."""
-
-    name: Text
-    digest: str = ""
-
-
-@dataclass(frozen=True)
-class ClipRef:
-    """Which clip, and which frames of it.
-
-    Attributes:
-        name: a bundled name, a path, or what an upload was called.
-        digest: sha256 of the file's bytes, or empty.
-        start: seconds from the beginning.
-        stride: every stride-th frame, or None for frames spread evenly.
-        frames: number of frames asked for, or None for all.
-        size: shorter side in pixels, or None for the file's own.
-        fps: frames per second of pictures that say none, or None for 25.
-        reader: the library that decoded the file when the view was saved, or empty.
-    """
-
-    name: Text
-    digest: str = ""
-    start: FromZero = 0.0
-    stride: Stride | None = None
-    frames: Frames | None = None
-    size: Side | None = None
-    fps: Rate | None = None
-    reader: str = field(default="", compare=False)
+TEXT_NAME = "text"  # what a text is called that an address brings
 
 
 class _File(msgspec.Struct):
     model: ModelRef
     clip: ClipRef
-    block: Text
+    block: Name
     query: Place
     display: Any = {}
     notes: tuple[str, ...] = ()
     receipt: dict[str, Any] | None = None
+    text: Words | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +75,7 @@ class View(PageView):
         display: how it is shown.
         notes: what had to be known of frames and pass when the view was saved.
         receipt: what was checked of the block at capture, by field; None where nothing was.
+        text: what the network was told beside the clip; None for networks of clips or texts alone.
 
     >>> view = View(ModelRef("lite-nl"), ClipRef("a.jpg"), "stage4", Point(0, 96, 140.5))
     >>> View.from_json(view.to_json()) == view
@@ -118,9 +87,10 @@ class View(PageView):
     page: ClassVar[str] = "explore"
     path: ClassVar[str] = ""
     address_parameters: ClassVar[Mapping[str, Parameter]] = {
-        "clip": Parameter(Text),
-        "model": Parameter(Text),
-        "block": Parameter(Text),
+        "clip": Parameter(Name),
+        "text": Parameter(Words),
+        "model": Parameter(Name),
+        "block": Parameter(Name),
         "at": AT,
         "start": Parameter(FromZero, float, lambda value: _short(value)),
         "stride": Parameter(Stride, int),
@@ -137,6 +107,7 @@ class View(PageView):
     display: Display = field(default_factory=Display)
     notes: tuple[str, ...] = field(default=(), compare=False)
     receipt: Mapping[str, Any] | None = field(default=None, compare=False)
+    text: str | None = None
 
     @classmethod
     def of(
@@ -158,16 +129,17 @@ class View(PageView):
         """
         capture.affinities[block]  # an unknown name is refused here
         capture.clip.check(frame=frame, y=y, x=x)
-        clip, sampling = capture.clip, capture.clip.sampling
+        clip, beside = capture.clip, capture.text
         receipt = capture.receipts.get(block)
         return cls(
             ModelRef(capture.about.name, capture.about.digest),
-            ClipRef(clip.name, clip.digest, **asdict(sampling), reader=clip.reader),
+            ClipRef.of(clip),
             block,
             Point(frame, y, x),
             display if isinstance(display, Display) else Display.from_dict(display or {}),
             capture.all_notes,
             None if receipt is None else asdict(receipt),
+            None if beside is None or beside is clip else beside.text,
         )
 
     @property
@@ -177,7 +149,11 @@ class View(PageView):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the view as what JSON can hold, with every option."""
-        return {**asdict(self), "query": self.query._asdict()}
+        whole = {**asdict(self), "query": self.query._asdict()}
+        for part in (whole, whole["clip"]):  # as views were before there were texts
+            if part["text"] is None:
+                del part["text"]
+        return whole
 
     @classmethod
     def from_dict(cls, whole: Mapping[str, Any]) -> View:
@@ -190,21 +166,19 @@ class View(PageView):
         display = Display.from_dict(found.display)
         point = found.query.point
         told = found.notes, found.receipt
-        return cls(found.model, found.clip, found.block, point, display, *told)
+        return cls(found.model, found.clip, found.block, point, display, *told, found.text)
 
     def to_query_params(self) -> dict[str, str]:
         """Return the view as parameters of an address; digests and defaults are left out."""
-        clip, query = self.clip, self.query
-        values: dict[str, Any] = {
-            "clip": clip.name,
-            "model": self.model.name,
-            "block": self.block,
-            "at": query,
-        }
+        clip = self.clip
+        values: dict[str, Any] = {} if clip.text is not None else {"clip": clip.name}
+        if (words := clip.text or self.text) is not None:
+            values["text"] = words
+        values |= {"model": self.model.name, "block": self.block, "at": self.query}
         names = ("start", "stride", "size", "fps")
         sampling = {name: getattr(clip, name) for name in names}
         values |= {name: value for name, value in sampling.items() if value}
-        if clip.frames != ADDRESS_FRAMES:
+        if clip.text is None and clip.frames != ADDRESS_FRAMES:
             values["frames"] = clip.frames
         values |= self.display.changed()
         return {name: self.address_parameters[name].text(value) for name, value in values.items()}
@@ -214,21 +188,30 @@ class View(PageView):
         """Return the view of the values of an address's parameters.
 
         Raises:
-            InvalidView: when clip, block or query are missing.
+            InvalidView: when clip and text, block or query are missing.
         """
-        missing = [name for name in ("clip", "block", "at") if not values.get(name)]
+        words = values.get("text")
+        needed = ("block", "at") if words else ("clip", "block", "at")
+        missing = [name for name in needed if not values.get(name)]
         if missing:
             raise InvalidView(
-                f"an address needs clip, block and at=frame,y,x; {' and '.join(missing)} missing"
+                "an address needs clip or text, block and at=frame,y,x; "
+                f"{' and '.join(missing)} missing"
             )
         sampling = {n: values[n] for n in ("start", "stride", "size", "fps") if n in values}
-        frames = values.get("frames", ADDRESS_FRAMES)
+        alone = "clip" not in values
+        clip = (
+            ClipRef(TEXT_NAME, text=words)
+            if alone
+            else ClipRef(values["clip"], frames=values.get("frames", ADDRESS_FRAMES), **sampling)
+        )
         return cls(
             ModelRef(values.get("model", "lite-nl")),
-            ClipRef(values["clip"], frames=frames, **sampling),
+            clip,
             values["block"],
             values["at"],
             Display(**{n: values[n] for n in DISPLAY_PARAMETERS if n in values}),
+            text=None if alone else words,
         )
 
 

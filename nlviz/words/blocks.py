@@ -118,6 +118,8 @@ def kind_text(affinity: Affinity) -> str:
     if affinity.pairwise.name == "effective_operator":
         return "effective operator"
     said, moves = reached(affinity), affinity.keys.shape[0] > 1
+    if affinity.keys.kind != "grid" or affinity.queries.kind != "grid":
+        return _between(affinity)
     if asks_without_place(affinity):
         if is_global_context(affinity):
             return "global context"
@@ -134,3 +136,10 @@ def kind_text(affinity: Affinity) -> str:
     if moves and "own frame" in said:
         return "spatial attention"
     return "pooled keys" if "pooled" in said else ""
+
+
+def _between(affinity: Affinity) -> str:
+    """Return what kind of attention is over words, boxes or nodes."""
+    if affinity.queries != affinity.keys:
+        return "cross-attention"
+    return "causal" if "before it" in reached(affinity) else ""

@@ -1,12 +1,9 @@
-"""Tables of a view: the strongest keys, and what speaks for or against a block's maps."""
+"""Numbers of a row and of a block in words: what speaks for or against its maps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from nlviz.affinity.attention_map import AttentionMap
-from nlviz.affinity.by_frame import shown_frame
 from nlviz.affinity.split import SAME_RANKING
 from nlviz.analysis.health import (
     DEAD_SIZE,
@@ -17,59 +14,14 @@ from nlviz.analysis.health import (
     Effect,
 )
 from nlviz.analysis.statistics import BlockStatistics, RowStatistics
-from nlviz.clips.clip import Clip
-from nlviz.picture import data_url
-from nlviz.sentences import seconds_text, times_text
+from nlviz.sentences import fixed, seconds_text
 from nlviz.words.numbers import (
     change_text,
     fine_percent_text,
-    multiple_text,
     percent_text,
 )
+from nlviz.words.nouns import POINTS, Nouns
 from nlviz.words.receipt import receipt_text
-from nlviz.words.tokens import token_called
-
-
-def top_keys(
-    clip: Clip, attention: AttentionMap, *, k: int = 12, own: bool = True
-) -> list[dict[str, Any]]:
-    """Return the strongest keys of a row, one dict each, with a thumbnail as a data URL.
-
-    The thumbnail is the square of pixels around the key's centre, one and a half cells wide.
-
-    Args:
-        clip: the pictures.
-        attention: the row.
-        k: how many keys, at most.
-        own: whether the query's own cell may be one of them.
-
-    >>> import numpy as np
-    >>> from nlviz.affinity.grid import TokenGrid
-    >>> clip = Clip.from_frames(np.zeros((1, 20, 30, 3), np.uint8))
-    >>> grid = TokenGrid((1, 2, 3), (1, 10, 10), (0, 4.5, 4.5))
-    >>> weights = np.arange(6, dtype=np.float32).reshape(1, 2, 3) / 15
-    >>> rows = top_keys(clip, AttentionMap(weights, (0, 0, 0), grid), k=2)
-    >>> [(r["y"], r["x"], round(r["multiple"], 1)) for r in rows]
-    [(14.5, 24.5, 2.0), (14.5, 14.5, 1.6)]
-    """
-    side = max(round(1.5 * max(attention.keys.stride[1:])), 16)
-    rows = []
-    labels = times_text([float(time) for time in clip.times])
-    for link in attention.top(k, without=() if own or attention.token else (attention.own,)):
-        frame = shown_frame(link.frame, len(clip.times))
-        patch = clip.thumbnail(frame=frame, y=link.y, x=link.x, side=side)
-        rows.append(
-            {
-                "key": data_url(patch),
-                "time": float(clip.times[frame]),
-                "when": labels[frame],
-                "y": link.y,
-                "x": link.x,
-                "multiple": link.multiple,
-                "weight": link.weight,
-            }
-        )
-    return rows
 
 
 @dataclass(frozen=True)
@@ -89,13 +41,16 @@ class Line:
     help: str = ""
 
 
-def row_lines(s: RowStatistics, *, column: bool = False, placed: bool = True) -> list[Line]:
+def row_lines(
+    s: RowStatistics, *, column: bool = False, placed: bool = True, nouns: Nouns = POINTS
+) -> list[Line]:
     """Return what one query's row does, in words.
 
     Args:
         s: what was counted.
         column: whether it is a key's column: who looks at it.
         placed: whether the query has a place, from which distances are counted.
+        nouns: what the tokens are called that the row is spread over.
 
     >>> import numpy as np
     >>> mass = np.array([0.25, 0.75])
@@ -109,7 +64,8 @@ def row_lines(s: RowStatistics, *, column: bool = False, placed: bool = True) ->
         lines.append(
             Line(
                 f"about {few} of {s.cells:,}",
-                "cells share the attention it receives" if column else "cells share its weight",
+                f"{nouns.tokens} share "
+                + ("the attention it receives" if column else "its weight"),
                 help=f"exp(entropy): 1 if one key has all the weight; {s.cells:,} if all have the "
                 "same",
             )
@@ -117,14 +73,17 @@ def row_lines(s: RowStatistics, *, column: bool = False, placed: bool = True) ->
     if not placed:
         return lines
     if s.moved is not None:
-        return [
-            Line(
-                fine_percent_text(s.moved),
-                "of its weight lies elsewhere than the average query's",
-                help="The sum of all that this row gives more than the average of all rows",
-            ),
-            Line(change_text(s.own_frame, space=" "), "for its own frame"),
-        ]
+        elsewhere = Line(
+            fine_percent_text(s.moved),
+            "of its weight lies elsewhere than the average query's",
+            help="The sum of all that this row gives more than the average of all rows",
+        )
+        of_frames = Line(change_text(s.own_frame, space=" "), "for its own frame")
+        return [elsewhere] if nouns is not POINTS else [elsewhere, of_frames]
+    if nouns.token == "token":
+        return [*lines, Line(f"{fixed(s.pixels, 1)} tokens", "from it in the text, on average")]
+    if nouns is not POINTS:  # where boxes and nodes are drawn says little
+        return lines
     if len(s.per_frame) > 1:
         own = percent_text(s.own_frame, space=" ")
         whole = "of the attention it receives comes from" if column else "of its weight lies in"
@@ -135,78 +94,18 @@ def row_lines(s: RowStatistics, *, column: bool = False, placed: bool = True) ->
     return lines
 
 
-def row_heading(attention: AttentionMap) -> str:
-    """Return what a panel about a row, or a column, is about.
-
-    >>> import numpy as np
-    >>> from nlviz.affinity.grid import TokenGrid
-    >>> grid = TokenGrid((1, 1, 2), (1, 8, 8), (0, 3.5, 3.5))
-    >>> row_heading(AttentionMap(np.ones((1, 1, 2), np.float32) / 2, (0, 0, 0), grid))
-    'Where this point looks'
-    """
-    if attention.token:
-        return f"Where {token_called(attention.token)} looks"
-    if attention.values == "difference":
-        return "What sets this point apart"
-    if attention.values == "similarity":
-        return "What is like this point"
-    return "Who looks at this point" if attention.direction == "to" else "Where this point looks"
-
-
-def keys_heading(attention: AttentionMap) -> str:
-    """Return what the list of the strongest cells of a row, or a column, is.
-
-    >>> import numpy as np
-    >>> from nlviz.affinity.grid import TokenGrid
-    >>> grid = TokenGrid((1, 1, 2), (1, 8, 8), (0, 3.5, 3.5))
-    >>> keys_heading(AttentionMap(np.ones((1, 1, 2), np.float32) / 2, (0, 0, 0), grid))
-    'Its strongest other keys'
-    """
-    if attention.values == "difference":
-        return "Keys with more weight than on average"
-    if attention.values == "similarity":
-        return "The other cells most like it"
-    if attention.direction == "to":
-        return "The other points that look at it most"
-    return "Its strongest keys" if attention.token else "Its strongest other keys"
-
-
-def unit_text(attention: AttentionMap) -> str:
-    """Return in what a row's strongest keys are counted."""
-    return {"logits": "logit", "similarity": "cosine"}.get(attention.values, "× uniform")
-
-
-def own_line(attention: AttentionMap) -> Line | None:
-    """Return what the query's own cell has, which lists of other keys leave out; None if nothing.
-
-    >>> import numpy as np
-    >>> from nlviz.affinity.grid import TokenGrid
-    >>> grid = TokenGrid((1, 1, 2), (1, 8, 8), (0, 3.5, 3.5))
-    >>> row = AttentionMap(np.array([[[0.75, 0.25]]], np.float32), (0, 0, 0), grid)
-    >>> own_line(row).value
-    '1.5×'
-    """
-    if attention.token or attention.values != "weights":
-        return None
-    if attention.left_out or not attention.normalised:
-        return None
-    weight = float(attention.weights.flat[attention.own])
-    return Line(
-        multiple_text(weight / attention.uniform),
-        "uniform on its own cell",
-        help="The weight of the cell that the point lies in, as a multiple of what every key would "
-        "get if all got the same",
-    )
-
-
 def _choosing(uniform: float) -> str:
     if uniform > 0.8:
         return "Nearly all keys get the same."
     return "Some keys get far more than others." if uniform < 0.6 else "Some keys get more."
 
 
-def trust(s: BlockStatistics) -> list[Line]:
+def trust(s: BlockStatistics, *, nouns: Nouns = POINTS) -> list[Line]:
     """Return what speaks for or against a block's maps on this clip.
+
+    Args:
+        s: what was counted.
+        nouns: what queries are called.
 
     >>> lines = trust(BlockStatistics(512, 0.2, 0.01, 0.97, 0.9, 900.0, 3e-7))
     >>> lines[1].meaning
@@ -227,11 +126,15 @@ def trust(s: BlockStatistics) -> list[Line]:
             )
         )
     if s.shared > 0.9:
-        same = "Nearly every point has the same map: what you see is not about the point."
+        one = nouns.one
+        same = f"Nearly every {one} has the same map: what you see is not about the {one}."
     elif s.shared > 0.6:
-        same = "Much of every map is common to all points; look at what differs, with *Minus mean*."
+        same = (
+            f"Much of every map is common to all {nouns.many}; look at what differs, with "
+            "*Minus mean*."
+        )
     else:
-        same = "Maps differ between points."
+        same = f"Maps differ between {nouns.many}."
     lines += [
         Line(
             percent_text(s.shared, space=" "),
@@ -249,8 +152,12 @@ def trust(s: BlockStatistics) -> list[Line]:
     return lines
 
 
-def health_lines(h: BlockHealth) -> list[Line]:
+def health_lines(h: BlockHealth, *, nouns: Nouns = POINTS) -> list[Line]:
     """Return whether a block is alive, and whether its map is about the query, verdict first.
+
+    Args:
+        h: what was found.
+        nouns: what queries are called.
 
     >>> from nlviz.analysis.health import Effect
     >>> effect = Effect(probability=0.12, top1=False, logits=0.3)
@@ -297,8 +204,8 @@ def health_lines(h: BlockHealth) -> list[Line]:
     lines.append(
         Line(
             " → ".join(f"{d:.2f}" for d in distances),
-            f"how different points are: {', '.join(stages)}",
-            _differing(h.distance_input, h.distance_rows),
+            f"how different {nouns.many} are: {', '.join(stages)}",
+            _differing(h.distance_input, h.distance_rows, nouns),
             "Mean cosine distance (1 - cos) / 2 over all pairs of queries, after GCNet (Cao et al. "
             f"2019); 0 if all are the same. Rows: {h.rows:,} queries",
         )
@@ -329,9 +236,9 @@ def _effect_line(effect: Effect) -> Line:
     )
 
 
-def _differing(features: float | None, rows: float) -> str:
-    """Return whether points differ more in where they look than in their features, in words."""
+def _differing(features: float | None, rows: float, nouns: Nouns) -> str:
+    """Return whether queries differ more in where they look than in their features, in words."""
     if features is None:
         return ""
     more = "more" if rows > features else "less"
-    return f"Where points look differs {more} than their features."
+    return f"Where {nouns.many} look differs {more} than their features."

@@ -6,9 +6,13 @@ import numpy as np
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.by_frame import masses, shown_frame
+from nlviz.affinity.token_line import TokenLine
+from nlviz.affinity.token_nodes import TokenNodes
 from nlviz.analysis.statistics import moved
 from nlviz.clips.clip import Clip
+from nlviz.clips.text import Text
 from nlviz.sentences import fixed, times_text
+from nlviz.words.nouns import nouns_of, quoted
 from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text
 
 
@@ -18,9 +22,14 @@ def share_text(attention: AttentionMap, share: float) -> str:
 
 
 def place_text(clip: Clip, attention: AttentionMap, *, bare: bool = False) -> str:
-    """Return where the query is, in seconds and pixels; bare: the place alone."""
+    """Return where the query is, in seconds and pixels or by its name; bare: the place alone."""
     frame, y, x = attention.query
     what = "key" if attention.direction == "to" else "query"
+    if isinstance(clip, Text) and attention.word:
+        place = f"token {fixed(x, 0)} of {len(clip.tokens)}"
+        if bare:
+            return f"At {place}, counted from 0"
+        return f"the {what} {quoted(attention.word)}, {place}"
     at = ""
     if len(clip.frames) > 1:
         labels = times_text([float(time) for time in clip.times], space="\u00a0")
@@ -60,7 +69,7 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
     if attention.normalised:
         cells = round(1 / attention.uniform)
         spread = max(round(attention.effective()), 1)
-        parts.append(f"spread over about {spread:,} of {cells:,} cells")
+        parts.append(f"spread over about {spread:,} of {cells:,} {nouns_of(attention.keys).tokens}")
     alike = attention.values == "similarity"
     if len(clip.frames) > 1 and not alike:
         own = masses(attention, len(clip.frames))[shown_frame(attention.query[0], len(clip.frames))]
@@ -70,13 +79,16 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
         if not attention.left_out or own != 0:
             parts.append(f"{share_text(attention, own)} of its weight in its own frame")
     what = "largest gain" if attention.values == "difference" else "strongest other key"
-    what = "most alike other cell" if alike else what
-    best = attention.top(1, without=() if attention.left_out else (attention.own,))
+    what = f"most alike other {nouns_of(attention.keys).token}" if alike else what
+    own_key = () if attention.left_out or attention.token else (attention.own,)
+    best = attention.top(1, without=own_key)
     if best:
         link = best[0]
         size = multiple_text(link.multiple) + " uniform"
         if attention.values == "logits" or alike:
             size = number_text(link.weight)
+        if isinstance(attention.keys, (TokenLine, TokenNodes)):
+            return "; ".join([*parts, f"{what} {size} at {quoted(link.name)} ({link.index})"])
         labels = times_text([float(time) for time in clip.times])
         at = labels[shown_frame(link.frame, len(clip.times))]
         when = f"{at}, " if len(clip.frames) > 1 else ""

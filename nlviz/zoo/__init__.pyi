@@ -1,6 +1,7 @@
 from . import app_offers as app_offers
 from .cards import CARDS as CARDS
 from .cards import ModelCard as ModelCard
+from .cards import inputs_of as inputs_of
 from .devices import device_name as device_name
 from .devices import list_devices as list_devices
 from .labels import labels_named as labels_named

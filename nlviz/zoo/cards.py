@@ -11,7 +11,18 @@ from types import MappingProxyType
 
 from nlviz.families import FAMILIES
 from nlviz.families.reading.card import ModelCard as ModelCard
+from nlviz.families.reading.adapter import InputKind
 
 CARDS: Mapping[str, ModelCard] = MappingProxyType(
     {card.name: card for family in FAMILIES for card in family.cards}
 )
+
+
+def inputs_of(name: str) -> tuple[InputKind, ...] | None:
+    """Return what a network by name is given; None where only the network itself tells.
+
+    >>> inputs_of("lite-nl"), inputs_of("hf:some/model") is None
+    (('clip',), True)
+    """
+    card = CARDS.get(name)
+    return None if card is None else card.takes

@@ -15,15 +15,8 @@ from nlviz.analysis.statistics import block_statistics, moved, row_statistics
 from nlviz.captures.model import Capture
 from nlviz.clips.clip import Clip
 from nlviz.render.charts import mass_over_time
-from nlviz.words.health import (
-    health_lines,
-    keys_heading,
-    own_line,
-    row_heading,
-    row_lines,
-    top_keys,
-    trust,
-)
+from nlviz.words.health import health_lines, row_lines, trust
+from nlviz.words.keys import keys_heading, own_line, row_heading, top_keys
 from tests.fixtures import BLOCK, make_capture, make_clip
 
 HEALTH = BlockHealth(

@@ -6,7 +6,7 @@ import numpy as np
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.grid import TokenGrid
-from nlviz.words.health import keys_heading, row_heading, unit_text
+from nlviz.words.keys import keys_heading, row_heading, unit_text
 from nlviz.words.similarity import most_alike, similarity_lines
 
 

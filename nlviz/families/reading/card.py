@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nlviz.families.reading.adapter import InputKind
 
 # Words that many cards share.
 KINETICS = "action recognition on Kinetics-400"
@@ -35,6 +39,9 @@ class ModelCard:
         input: frames, stride and normalisation in words.
         flags: overrides that the file needs, because neither its keys nor its name say.
         note: one sentence about a trap, or how the file is made.
+        takes: what the network is given: a ``clip``, a ``text``, both, ``boxes`` beside a clip, or
+            a ``graph``.
+        example: a text that it can be shown with, where it takes one.
     """
 
     name: str
@@ -53,3 +60,5 @@ class ModelCard:
     input: str = ""
     flags: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     note: str = ""
+    takes: tuple[InputKind, ...] = ("clip",)
+    example: str = ""
