@@ -15,12 +15,12 @@ from nlviz.analysis.health import (
 )
 from nlviz.analysis.statistics import BlockStatistics, RowStatistics
 from nlviz.sentences import fixed, seconds_text
+from nlviz.words.nouns import POINTS, Nouns
 from nlviz.words.numbers import (
     change_text,
     fine_percent_text,
     percent_text,
 )
-from nlviz.words.nouns import POINTS, Nouns
 from nlviz.words.receipt import receipt_text
 
 

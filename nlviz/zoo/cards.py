@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nlviz.families import FAMILIES
-from nlviz.families.reading.card import ModelCard as ModelCard
 from nlviz.families.reading.adapter import InputKind
+from nlviz.families.reading.card import ModelCard as ModelCard
 
 CARDS: Mapping[str, ModelCard] = MappingProxyType(
     {card.name: card for family in FAMILIES for card in family.cards}
