@@ -86,9 +86,7 @@ def _film() -> Clip:
     return Clip.from_frames(seed.integers(0, 256, (*SHAPE, 3), np.uint8), name="noise.mp4")
 
 
-def _captured(
-    clip: Clip, blocks: dict[str, EmbeddedAffinity], **more: Any
-) -> Capture:
+def _captured(clip: Clip, blocks: dict[str, EmbeddedAffinity], **more: Any) -> Capture:
     given: dict[str, Any] = {"logits": None, **more}
     return Capture(
         clip=clip,

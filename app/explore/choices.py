@@ -81,13 +81,17 @@ class Heads(InBlock):
 
 @dataclass(frozen=True)
 class Asked:
-    """The row of a word beside the picture is asked for.
+    """The row of a word is asked for by its name.
 
     Attributes:
-        token: its name; empty for a point of the picture.
+        token: its name; empty for a point, or a word that has a place.
+        query: the place of the word, where it has one.
+        note: what is wrong with what was asked for.
     """
 
     token: str
+    query: nlviz.Point | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,9 @@ class Choices(PageChoices):
             shown.pop("source", None)  # parts and controls have no such token
             return replace(self, block=event.name, display=shown, notes=())
         if isinstance(event, Asked):
-            return replace(self, display={**self.display, "token": event.token}, notes=())
+            notes = (event.note,) if event.note else ()
+            after = replace(self, display={**self.display, "token": event.token}, notes=notes)
+            return after if event.query is None else replace(after, query=event.query, pinned=True)
         if isinstance(event, InBlock):
             notes = (*self.notes, event.note) if event.note else self.notes
             return replace(self, block=event.name, notes=notes)

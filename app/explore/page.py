@@ -23,6 +23,7 @@ from . import (
     network,
     panels,
     prediction,
+    queries,
     sidebar,
     state,
     stopping,
@@ -93,18 +94,20 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
     explain.say(said, capture.affinities[block])
     with waiting.container():
         st.progress(0.97, "Preparing the view")
+    before = STATE.now.notes
+    queries.take_named(capture.affinities[block])
     data = cached.block_data(choice, capture, block, channel=STATE.name)
     heads = {key: affinity.heads for key, affinity in data.affinities.items()}
     heads |= dict.fromkeys(data.pending, 1)
-    before = STATE.now.notes
     STATE.settle(capture.clip.shape, data.opening, heads)
     waiting.empty()
     if STATE.now.notes != before:
         STATE.notes()
     model = None if loaded is None else partial(cached.model, choice)
     _live(choice, capture, block, model, waiting)
-    if capture.text is None:
+    if not isinstance(capture.clip, nlviz.Text):
         st.session_state.shown = choice  # the Denoise page offers it
+    if capture.text is None:
         attribution.work(model, capture, block)
         colours.draw(model, capture, data, block)
     with below:

@@ -34,6 +34,24 @@ def draw(capture: nlviz.Capture, affinity: nlviz.Affinity, view: nlviz.View) -> 
             STATE.number_inputs(capture.clip)
 
 
+def take_named(affinity: nlviz.Affinity) -> None:
+    """Find the word that an address asks for: by number, by itself, or by both.
+
+    A word that has a place becomes the query; one beside the picture gets its full name.
+    """
+    token = STATE.now.display.get("token", "")
+    words = affinity.queries.line.words if affinity.queries.line else ()
+    known = (*(f"{i}:{word}" for i, word in enumerate(words)), *affinity.token_names)
+    if not token or token in known or not (affinity.queries.names or words):
+        return
+    try:
+        row = affinity.map(token=int(token) if token.isdecimal() else token)
+    except nlviz.NlvizError as error:
+        STATE.act(Asked("", note=str(error)))
+        return
+    STATE.act(Asked(row.token, None if row.token else nlviz.Point(*row.query)))
+
+
 def _named(asked: nlviz.TokenGrid, view: nlviz.View) -> None:
     """Draw the choice among queries that have names."""
     label = {"line": "Choose a word", "boxes": "Choose a box"}.get(asked.kind, "Choose a node")

@@ -80,6 +80,8 @@ def learned(now: Choices, model: nlviz.Model) -> bool:
     Raises:
         NlvizError: when it does not take this kind of input.
     """
+    if model.prepare is not None:  # a function of the user's, which knows what it takes
+        return False
     before = asks(now)
     st.session_state.setdefault(_TAKES, {})[now.network_text] = model.inputs
     name, given = model.about.name, set(model.inputs)

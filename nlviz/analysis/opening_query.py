@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -10,15 +11,23 @@ import numpy.typing as npt
 
 from nlviz.affinity.attention_map import effective_number
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.patches import PatchAffinity
+from nlviz.affinity.token_line import TokenLine
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point
+from nlviz.errors import OutsideClip
 from nlviz.picture import resized, scaled
 
 Grey = npt.NDArray[np.float32]
 RULE = "opens at the textured point of the middle frame that moves most"
 RULE_AVERAGING = "opens at the textured point that averages most pixels"
 RULE_STILL = "opens at the most textured point"
+RULES_NAMED = {
+    "line": "opens at the middle word",
+    "boxes": "opens at the first box that can be pointed at",
+    "nodes": "opens at the first node",
+}
 
 
 def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
@@ -29,7 +38,8 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
     Texture is the smaller eigenvalue of the structure tensor (Shi and Tomasi 1994), motion the mean
     absolute difference to the first and last frame once the shift of the whole picture between them
     (phase correlation) is undone; both are averaged over a cell, and cells at the border are left
-    out. A clip of one frame goes by texture alone.
+    out. A clip of one frame goes by texture alone. Among words it is the middle one that somebody
+    wrote, among boxes and nodes the first.
 
     >>> import nlviz
     >>> from nlviz.resources import asset
@@ -38,6 +48,8 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
     >>> opening_query(clip, affinity)[1]
     'opens at the most textured point'
     """
+    if affinity.queries.names:
+        return _named(affinity.queries)
     t, height, width = clip.shape
     # A block that ran on one object of one frame has queries there alone.
     first, last = (affinity.queries.centre(i)[0] for i in (0, affinity.queries.size - 1))
@@ -64,6 +76,18 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
             if inside and value > best:
                 best, at = float(value), (min(y, height - 1.0), min(x, width - 1.0))
     return Point(middle, *at), RULE if t > 1 else RULE_STILL
+
+
+def _named(queries: TokenGrid) -> tuple[Point, str]:
+    """Return where to open among words, boxes or nodes, and the rule."""
+    rule = RULES_NAMED[queries.kind]
+    if isinstance(queries, TokenLine):
+        ours = [i for i in range(queries.size) if i not in queries.special]
+        return queries.place_in(ours[len(ours) // 2] if ours else 0), rule
+    for index in range(queries.size):
+        with suppress(OutsideClip):  # a box that smaller ones cover
+            return queries.place_in(index), rule
+    return queries.centre(0), rule
 
 
 def averaging_query(affinity: PatchAffinity) -> Point:

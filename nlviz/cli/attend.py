@@ -115,8 +115,9 @@ def attend(
 
     # What is wrong with the options is reported before seconds of work.
     words = given_text(text, text_file, clip=clip)
-    saved = clip is not None and is_capture(clip)
-    asked = Asked.parse(query, box, words=words is not None or saved)
+    saved = read_capture(clip) if clip is not None and is_capture(clip) else None
+    of_words = words is not None or (saved is not None and saved.text is not None)
+    asked = Asked.parse(query, box, words=of_words)
     display = Display(
         source=source,
         head=parsed("head", head),
@@ -138,11 +139,11 @@ def attend(
         display = replace(display, source=SOURCES[0])
     net = None
     with ProgressBar() as tell:
-        if clip is not None and saved:
+        if saved is not None:
             if layer is not None or words is not None:
                 what = "features of a layer need" if layer is not None else "another text needs"
                 raise NlvizError(f"{what} the network, {clip} holds none; give the clip itself")
-            capture = read_capture(clip)
+            capture = saved
         else:
             net = loaded(
                 weights or model or (OF_TEXTS if clip is None else OF_CLIPS),

@@ -43,8 +43,8 @@ class Asked:
         Raises:
             NlvizError: when both are given, or one cannot be read.
 
-        >>> Asked.parse("1,40,60", None, words=True).point.y, Asked.parse("7", None, words=True).name
-        (40.0, '7')
+        >>> Asked.parse("7", None, words=True).name, Asked.parse("1,4,6", None, words=True).point
+        ('7', Point(frame=1.0, y=4.0, x=6.0))
         """
         from nlviz.errors import NlvizError
 
@@ -96,9 +96,11 @@ class Asked:
 
 
 def _middle(capture: Capture, affinity: Affinity) -> Point:
-    """Return the middle of the clip; where queries have names, the middle one of them."""
+    """Return the middle of the clip; where queries have names, the one that the app opens at."""
+    from nlviz.analysis.opening_query import opening_query
+
     if affinity.queries.names:
-        return affinity.queries.place_in(affinity.queries.size // 2)
+        return opening_query(capture.clip, affinity)[0]
     t, height, width = capture.clip.shape
     return Point(t // 2, (height - 1) / 2, (width - 1) / 2)
 

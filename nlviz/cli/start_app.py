@@ -54,8 +54,8 @@ def start_app(
         address += f"{'&' if '?' in address else '?'}model={model[0]}"
     if len(address) > MOST_ADDRESS:
         raise NlvizError(
-            f"an address has room for {MOST_ADDRESS:,} characters, this text takes {len(address):,}; "
-            "start the app and paste it there, or drop its file"
+            f"an address has room for {MOST_ADDRESS:,} characters, this text takes "
+            f"{len(address):,}; start the app and paste it there, or drop its file"
         )
     from nlviz.cli.app_server import serve
 

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.base import Affinity
@@ -94,8 +95,9 @@ def save_view(
         raise InvalidView(
             f"{view.block} has no source {source!r}{did_you_mean(source, affinities)}"
         )
-    if view.display.token:
-        capture.affinities[view.block].named_token(view.display.token)
+    own = capture.affinities[view.block]
+    if view.display.token and _word(own, view.display) is None:
+        own.named_token(view.display.token)
     return save(path, capture, affinities[source], view, progress=progress)
 
 
@@ -129,7 +131,8 @@ def attention_of(affinity: Affinity, view: View) -> AttentionMap:
     affinity = _of_display(affinity, view.display)
     display, at = _shown(affinity, view.display), view.query
     if display.token:
-        return affinity.map(token=display.token, head=display.head)
+        direction = display.direction
+        return affinity.map(token=display.token, head=display.head, direction=direction)
     logits = display.values == "logits"
     attention = affinity.map(
         frame=at.frame,
@@ -199,7 +202,8 @@ def _shown(affinity: Affinity, display: Display) -> Display:
 
     What is made of several products has none either, and a composition has no heads.
 
-    A token without a place is asked for its row; an affinity without it shows the point.
+    A token without a place is asked for its row, a word beside the picture for its column, too; an
+    affinity without it shows the point.
     """
     several = isinstance(affinity, (CrossAffinity, ComposedAffinity))
     if affinity.row_values == "difference" or several:
@@ -212,7 +216,19 @@ def _shown(affinity: Affinity, display: Display) -> Display:
         display = replace(display, token=affinity.token_names[0])
     if display.token in affinity.token_names:
         return replace(display, values="rows", direction="from", leave_out="nothing")
+    if _word(affinity, display) is not None:
+        return replace(display, values="rows", leave_out="nothing")
     return replace(display, token="")
+
+
+def _word(affinity: Affinity, display: Display) -> int | None:
+    """Return the number of the word beside the picture that is asked for, or None."""
+    grid = affinity.queries if display.direction == "from" else affinity.keys
+    number, mark, word = display.token.partition(":")
+    if grid.line is None or not mark or not number.isdecimal():
+        return None
+    at = int(number)
+    return at if at < grid.line.size and grid.line.words[at] == word else None
 
 
 def _about(capture: Capture, affinity: Affinity, display: Display) -> str:
@@ -247,7 +263,8 @@ def _notes(affinity: Affinity, display: Display, query: Point) -> tuple[str, ...
 
 def told_of_token(affinity: Affinity, display: Display) -> str:
     """Return what to tell where a token is asked for that is no query of what is shown."""
-    if not display.token or display.token in affinity.token_names:
+    known = display.token in affinity.token_names or _word(affinity, display) is not None
+    if not display.token or known:
         return ""
     return (
         f"{display.token} is no query of {affinity.name}: shown is the row of the outlined place."
@@ -276,9 +293,16 @@ def _npz(capture: Capture, affinity: Affinity, view: View) -> bytes:
         asked, grid = grid, asked
     index = asked.nearest(frame=at.frame, y=at.y, x=at.x)
     prefix = 0
-    if display.token:
+    if display.token and direction == "from":
+        word = _word(affinity, display)
         own = [n for n, name in enumerate(affinity.token_names) if name == display.token]
-        rows, prefix = affinity.token_rows()[:, own].mean(1), grid.prefix
+        own = own if word is None else [word]
+        rows, prefix = affinity.token_rows(own).mean(1), grid.prefix
+    elif display.token:  # the column of a word beside the picture
+        heads = [
+            affinity.map(token=display.token, head=h, direction="to") for h in range(affinity.heads)
+        ]
+        rows = torch.from_numpy(np.stack([one.weights.ravel() for one in heads]))
     elif direction == "from":
         rows, prefix = affinity.rows([index])[:, 0], grid.prefix
     else:
