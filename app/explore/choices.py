@@ -207,7 +207,7 @@ class Choices(PageChoices):
             shown.pop("source", None)  # parts and controls have no such token
             return replace(self, block=event.name, display=shown, notes=())
         if isinstance(event, Asked):
-            notes = (event.note,) if event.note else ()
+            notes = tuple(filter(None, [event.note]))
             after = replace(self, display={**self.display, "token": event.token}, notes=notes)
             return after if event.query is None else replace(after, query=event.query, pinned=True)
         if isinstance(event, InBlock):

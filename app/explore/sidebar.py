@@ -14,7 +14,7 @@ from ..shared import uploads
 from ..shared.choices import Chose
 from ..shared.markdown import plain
 from . import network, texts
-from .choices import BUNDLED, SAVED, SIZES, TEXT, UPLOAD, Choices, Heads
+from .choices import BUNDLED, SAVED, SIZES, TEXT, UPLOAD, Choices, Heads, checked
 from .state import STATE, Choice, saved_choice
 
 
@@ -82,7 +82,7 @@ def choice_of(now: Choices) -> Choice | Missing:
         if _is_capture(upload):
             return saved_choice(now.name, upload)
     chosen = network.chosen(now)
-    if now.kind == TEXT and not texts.checked(now.words).strip():
+    if now.kind == TEXT and not checked(now.words).strip():
         return Missing(
             "Write a text",
             "Type or paste it into the sidebar, or drop a text file there.",

@@ -211,8 +211,12 @@ def encode(parts: Parts) -> bytes:
         "lines": [described_line(line) for line in lines],
     }
     if (beside := prompt_of(clip)) is not None:
-        told = {"name": beside.name, "digest": beside.digest, "notes": beside.notes}
-        header["text"] = {**told, "text": described_text(beside)}
+        header["text"] = {
+            "name": beside.name,
+            "digest": beside.digest,
+            "notes": beside.notes,
+            "text": described_text(beside),
+        }
     # Cloned: a Gaussian's theta and phi are one tensor, which safetensors refuses to write.
     return save_tensors(
         {

@@ -38,7 +38,7 @@ def features(
             help="Dotted name of any module of the network, or its end: layer3, blocks.7."
         ),
     ],
-    model: ModelOption = "lite-nl",
+    model: ModelOption = None,
     weights: WeightsOption = None,
     family: FamilyOption = None,
     flags: FlagsOption = None,
@@ -68,7 +68,7 @@ def features(
     """Show a layer's features as colours: their first three principal components."""
     from nlviz.analysis.principal_components import Foreground, principal_components
     from nlviz.captures.layer_features import features as features_of
-    from nlviz.cli.loading import loaded, sampled_for
+    from nlviz.cli.loading import OF_CLIPS, loaded, sampled_for
     from nlviz.clips.inputs import find_input
     from nlviz.files.local import suffix_of, write_whole
     from nlviz.render.feature_colours import KINDS, feature_colours, npz
@@ -81,7 +81,7 @@ def features(
     find_input(clip)
     with ProgressBar() as tell:
         net = loaded(
-            weights or model,
+            weights or model or OF_CLIPS,
             tell.part(0.0, 0.3),
             device=device,
             family=family,

@@ -28,13 +28,14 @@ def given_text(text: str | None, file: Path | None, *, clip: str | None) -> Text
 
     if text is not None and file is not None:
         raise NlvizError("a text comes from --text or from --text-file; leave one of the two out")
-    if text is None and file is None:
+    given = text if file is None else file
+    if given is None:
         if clip is None:
             raise NlvizError(
                 "there is nothing to look at; give a clip, a text with --text, or both"
             )
         return None
-    return read_text(text if file is None else file)
+    return read_text(given)
 
 
 def options(family: str | None, flags: Sequence[str] | None) -> dict[str, Any]:

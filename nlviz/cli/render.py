@@ -49,8 +49,8 @@ def render(
     wanted = read_view(view)
     output = output or view.with_suffix(".png")
     if not isinstance(wanted, View):
-        path = find_clip(wanted, beside=view.parent, given=clip)
-        _render_comparison(wanted, path, output)
+        picture = find_clip(wanted, beside=view.parent, given=clip)
+        _render_comparison(wanted, picture, output)
         return
     suffix_of(output, KINDS, what="a view")
     ref = wanted.clip

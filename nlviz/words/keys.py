@@ -193,19 +193,18 @@ def share_lines(attention: AttentionMap) -> list[Line]:
     if not attention.normalised:
         return []
     keys, weights = attention.keys, attention.weights.ravel()
-    line, placed = keys.line, "on the picture"
     if isinstance(keys, TokenLine):
-        line, apart, placed = keys, weights, ""
-    elif line is not None and attention.off_weights is not None:
-        apart = attention.off_weights
+        words, special, apart, placed = keys.words, sorted(keys.special), weights, ""
+    elif keys.line is not None and attention.off_weights is not None:
+        words, special = keys.line.words, sorted(keys.line.special)
+        apart, placed = attention.off_weights, "on the picture"
     else:
         return []
-    special = sorted(line.special)
     of_special = float(apart[special].sum(dtype=np.float64))
     of_words = float(apart.sum(dtype=np.float64)) - of_special
     parts = [] if not placed else [(float(weights.sum(dtype=np.float64)), placed)]
     if special:
-        names = ", ".join(dict.fromkeys(line.words[n] for n in special[:8]))
+        names = ", ".join(dict.fromkeys(words[n] for n in special[:8]))
         parts.append((of_special, f"on special tokens ({names})"))
     parts.append((of_words, "on the words"))
     if len(parts) == 1:
