@@ -89,7 +89,7 @@ def _by_frame(attention: AttentionMap) -> tuple[Masses, Masses]:
     if attention.keys.kind != "boxes":
         return attention.per_frame(), of_keys[:, 0, 0]
     frames, of_box = np.unique(of_keys[0, 0], return_inverse=True)
-    mass: Masses = np.bincount(of_box, attention.weights.ravel().astype(np.float64))
+    mass = np.bincount(of_box, attention.weights.ravel()).astype(np.float64)
     return mass, frames
 
 
