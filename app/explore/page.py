@@ -95,7 +95,7 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
     with waiting.container():
         st.progress(0.97, "Preparing the view")
     before = STATE.now.notes
-    queries.take_named(capture.affinities[block])
+    queries.take_named(capture.affinities[block], capture.clip)
     data = cached.block_data(choice, capture, block, channel=STATE.name)
     heads = {key: affinity.heads for key, affinity in data.affinities.items()}
     heads |= dict.fromkeys(data.pending, 1)

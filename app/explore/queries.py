@@ -34,7 +34,7 @@ def draw(capture: nlviz.Capture, affinity: nlviz.Affinity, view: nlviz.View) -> 
             STATE.number_inputs(capture.clip)
 
 
-def take_named(affinity: nlviz.Affinity) -> None:
+def take_named(affinity: nlviz.Affinity, clip: nlviz.Clip) -> None:
     """Find the word that an address asks for: by number, by itself, or by both.
 
     A word that has a place becomes the query; one beside the picture gets its full name.
@@ -44,8 +44,12 @@ def take_named(affinity: nlviz.Affinity) -> None:
     known = (*(f"{i}:{word}" for i, word in enumerate(words)), *affinity.token_names)
     if not token or token in known or not (affinity.queries.names or words):
         return
+    named, grid = int(token) if token.isdecimal() else token, affinity.queries
     try:
-        row = affinity.map(token=int(token) if token.isdecimal() else token)
+        if isinstance(grid, nlviz.TokenLine) and isinstance(clip, nlviz.Text):
+            STATE.act(Asked("", grid.place_in(grid.number_in(clip, named))))
+            return
+        row = affinity.map(token=named)
     except nlviz.NlvizError as error:
         STATE.act(Asked("", note=str(error)))
         return
@@ -56,6 +60,7 @@ def _named(asked: nlviz.TokenGrid, view: nlviz.View) -> None:
     """Draw the choice among queries that have names."""
     label = {"line": "Choose a word", "boxes": "Choose a box"}.get(asked.kind, "Choose a node")
     now = asked.nearest(**view.query._asdict())
+    number = asked.text_number if isinstance(asked, nlviz.TokenLine) else int
     with st.expander(label, expanded=isinstance(asked, nlviz.TokenBoxes)):
         STATE.fields.pick(
             st.selectbox,
@@ -63,7 +68,7 @@ def _named(asked: nlviz.TokenGrid, view: nlviz.View) -> None:
             "query_name",
             list(range(asked.size)),
             now,
-            format_func=lambda i: f"{i} · {asked.names[i]}",
+            format_func=lambda i: f"{number(i)} · {asked.names[i]}",
             emit=partial(_move, asked),
             label_visibility="collapsed",
         )

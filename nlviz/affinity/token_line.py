@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nlviz.affinity.grid import Line, TokenGrid
 from nlviz.clips.text import Text, found_word
-from nlviz.errors import NlvizError
+from nlviz.errors import NlvizError, OutsideClip
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,44 @@ class TokenLine(TokenGrid):
             OutsideClip: when there is no such word, or several.
         """
         return found_word(self.words, word, what="this line")
+
+    def number_in(self, text: Text, word: str | int) -> int:
+        """Return the number of a word that is given as a token of the text that this line is of.
+
+        A line may be a part of a text: its first word is then not the text's token 0.
+
+        Args:
+            text: as a network saw it.
+            word: a token of it by its number there, by itself, or as ``9:the``.
+
+        Raises:
+            OutsideClip: when the line has no such word, or several.
+
+        >>> text = Text.of_tokens("ab|ba")
+        >>> line = TokenLine.part_of(text, first=3)
+        >>> line.number_in(text, 4), line.number_in(text, "a"), line.number("a")
+        (1, 1, 1)
+        """
+        if self.stride[2] != 1:
+            return self.number(word)
+        first = round(self.origin[2])
+        known = dict(zip(range(first, first + self.size), self.words, strict=True))
+        words = [known.get(i, "\0") for i in range(len(text.tokens))]
+        found = found_word(words, word, what="this line")
+        if found not in known:
+            raise OutsideClip(
+                f"{found}:{text.tokens[found]} is not on this line, which holds the tokens {first} "
+                f"to {first + self.size - 1} of the text"
+            )
+        return found - first
+
+    def text_number(self, index: int) -> int:
+        """Return the number in the text of a word of this line; its own where tokens were merged.
+
+        Raises:
+            OutsideClip: when there is no such word.
+        """
+        return round(self.centre(index).x) if self.stride[2] == 1 else index
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can hold of it."""

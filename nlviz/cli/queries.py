@@ -72,7 +72,8 @@ class Asked:
             NlvizError: when there is no such word, token or box; the sentence lists some.
         """
         from nlviz.affinity.token_boxes import TokenBoxes
-        from nlviz.clips.text import found_word
+        from nlviz.affinity.token_line import TokenLine
+        from nlviz.clips.text import Text, found_word
         from nlviz.errors import NlvizError
 
         grid = affinity.queries if display.direction == "from" else affinity.keys
@@ -86,7 +87,11 @@ class Asked:
         if not self.name:
             return self.point or _middle(capture, affinity), display
         if grid.names and self.name not in affinity.token_names:
-            return grid.place_in(found_word(grid.names, number, what=affinity.name)), display
+            if isinstance(grid, TokenLine) and isinstance(capture.clip, Text):
+                at = grid.number_in(capture.clip, number)
+            else:
+                at = found_word(grid.names, number, what=affinity.name)
+            return grid.place_in(at), display
         if grid.line is not None and self.name not in affinity.token_names:
             at = found_word(grid.line.words, number, what=affinity.name)
             token = f"{at}:{grid.line.words[at]}"

@@ -94,8 +94,8 @@ def top_keys(
     """Return the strongest keys of a row, one dict each, with a thumbnail as a data URL.
 
     The thumbnail is the square of pixels around the key's centre, one and a half cells wide. Keys
-    that have names, words for instance, have ``name`` and ``place``, their number, in the stead of
-    thumbnail, time and pixels; ``away`` is how many tokens a word is from the query's.
+    that have names, words for instance, have ``name`` and ``place``, their number in the text, in
+    the stead of thumbnail, time and pixels; ``away`` is how many tokens a word is from the query's.
 
     Args:
         clip: the pictures.
@@ -137,12 +137,14 @@ def top_keys(
 
 
 def _named_key(attention: AttentionMap, link: Link) -> dict[str, Any]:
-    away = {}
-    if isinstance(attention.keys, TokenLine) and not attention.token:
-        away = {"away": round(link.x - attention.query[2])}
+    away, place = {}, link.index
+    if isinstance(attention.keys, TokenLine):
+        place = attention.keys.text_number(link.index)
+        if not attention.token:
+            away = {"away": round(link.x - attention.query[2])}
     return {
         "name": link.name,
-        "place": link.index,
+        "place": place,
         **away,
         "multiple": link.multiple,
         "weight": link.weight,

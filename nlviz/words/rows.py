@@ -88,7 +88,9 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
         if attention.values == "logits" or alike:
             size = number_text(link.weight)
         if isinstance(attention.keys, (TokenLine, TokenNodes)):
-            return "; ".join([*parts, f"{what} {size} at {quoted(link.name)} ({link.index})"])
+            line = attention.keys if isinstance(attention.keys, TokenLine) else None
+            place = link.index if line is None else line.text_number(link.index)
+            return "; ".join([*parts, f"{what} {size} at {quoted(link.name)} ({place})"])
         labels = times_text([float(time) for time in clip.times])
         at = labels[shown_frame(link.frame, len(clip.times))]
         when = f"{at}, " if len(clip.frames) > 1 else ""
