@@ -26,13 +26,14 @@ def draw(model: Load | None, capture: nlviz.Capture, source: Path | bytes | None
     found = capture.prediction()
     if not found:
         return
-    unknown = nlviz.words.unknown_text(found)
+    what = "text" if isinstance(capture.clip, nlviz.Text) else "clip"
+    unknown = nlviz.words.unknown_text(found, what)
     if unknown:
         st.caption(unknown)
         with st.expander("What it says nevertheless"):
             bars.shares(found, about="The network's first answers")
     else:
-        st.caption("The network's own answer for this clip")
+        st.caption(f"The network's own answer for this {what}")
         bars.shares(found, about="The network's first answers")
     if model is None or not (note := nlviz.words.one_clip_note(loaded := model())):
         return

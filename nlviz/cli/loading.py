@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from nlviz.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ def given_text(text: str | None, file: Path | None, *, clip: str | None) -> Text
     """Return the text of ``--text`` or ``--text-file``; None where there is neither.
 
     Raises:
-        NlvizError: when there are both, or neither a text nor a clip, or the file is no text.
+        NlvizError: when there are both, or the file is no text.
+        BadParameter: when there is neither a text nor a clip.
     """
     from nlviz.clips.text import read_text
     from nlviz.errors import NlvizError
@@ -31,9 +34,7 @@ def given_text(text: str | None, file: Path | None, *, clip: str | None) -> Text
     given = text if file is None else file
     if given is None:
         if clip is None:
-            raise NlvizError(
-                "there is nothing to look at; give a clip, a text with --text, or both"
-            )
+            raise typer.BadParameter("give a clip, a text with --text, or both")
         return None
     return read_text(given)
 

@@ -11,11 +11,12 @@ from nlviz.words.numbers import percent_text
 KNOWS = 0.2  # probability of the first answer below which a network does not know a clip
 
 
-def unknown_text(found: Sequence[tuple[str, float]]) -> str:
+def unknown_text(found: Sequence[tuple[str, float]], what: str = "clip") -> str:
     """Return the sentence for a clip that a network does not know, or an empty string.
 
     Args:
         found: labels with their probabilities, the most probable first.
+        what: what the input is called.
 
     >>> unknown_text([("plunger", 0.04), ("vizsla", 0.02)])
     'The network does not know this clip: no answer of it reaches 20 %, the first has 4 %.'
@@ -27,7 +28,7 @@ def unknown_text(found: Sequence[tuple[str, float]]) -> str:
     first = percent_text(found[0][1], space=" ")
     least = percent_text(KNOWS, space=" ")
     return (
-        f"The network does not know this clip: no answer of it reaches {least}, the first has "
+        f"The network does not know this {what}: no answer of it reaches {least}, the first has "
         f"{first}."
     )
 

@@ -101,7 +101,6 @@ def test_a_box_is_asked_by_its_edges() -> None:
         (["--text", SENTENCE, "--query", "dig", *OWN], "'dig' is no word of"),
         (["--text", "a", "--text-file", "b.txt"], "leave one of the two out"),
         (["--text-file", "b.txt"], "b.txt"),
-        ([], "give a clip, a text with --text, or both"),
         (["--text", "a dog", "--model", "lite-nl"], "lite-nl must be given a clip"),
         (["cat.jpg", "--text", "a dog", "--model", "lite-nl"], "takes no text beside the clip"),
         (["cat.jpg", "--box", "0,1,2,3"], "a box is FRAME,TOP,LEFT,BOTTOM,RIGHT"),
@@ -113,6 +112,11 @@ def test_errors_are_sentences(arguments: list[str], told: str) -> None:
     assert result.exit_code == 1, result.output
     assert told in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.output
+
+
+def test_something_to_look_at_must_be_given() -> None:
+    result = run("attend")
+    assert result.exit_code == 2 and "give a clip, a text with --text, or both" in result.stderr
 
 
 def test_a_text_is_classified_and_its_network_is_inspected() -> None:
