@@ -8,6 +8,7 @@ from .affinity.attention_map import AttentionMap as AttentionMap
 from .affinity.attention_map import Link as Link
 from .affinity.base import Affinity as Affinity
 from .affinity.causal import Causal as Causal
+from .affinity.edges import edges_affinity as edges_affinity
 from .affinity.embedded import EmbeddedAffinity as EmbeddedAffinity
 from .affinity.feature_map import FeatureMap as FeatureMap
 from .affinity.feature_map import keys_as_features as keys_as_features
@@ -69,6 +70,8 @@ from .captures.your_network import capture as capture
 from .clips.clip import Clip as Clip
 from .clips.clip import read_clip as read_clip
 from .clips.detections import Detection as Detection
+from .clips.graph import Graph as Graph
+from .clips.graph import read_graph as read_graph
 from .clips.point import Point as Point
 from .clips.sampling import Sampling as Sampling
 from .clips.text import Text as Text
@@ -86,6 +89,7 @@ from .render.feature_colours import feature_colours as feature_colours
 from .render.overlay import Overlay as Overlay
 from .render.overlay import overlay as overlay
 from .render.save import save_view as save_view
+from .resources import bundled_graphs as bundled_graphs
 from .resources import bundled_inputs as bundled_inputs
 from .views.denoise_view import DenoiseView as DenoiseView
 from .views.view import SavedView as SavedView

@@ -38,3 +38,12 @@ def bundled_inputs() -> dict[str, Path]:
     clips = sorted(asset("clips").glob("*.mp4"))
     photos = sorted(p for p in asset("photos").iterdir() if p.suffix in {".jpg", ".png", ".webp"})
     return {path.name: path for path in [*clips, *photos]}
+
+
+def bundled_graphs() -> dict[str, Path]:
+    """Return the bundled graphs, inputs of networks that take such, by file name.
+
+    >>> "lookup.json" in bundled_graphs()
+    True
+    """
+    return {path.name: path for path in sorted(asset("graphs").glob("*.json"))}

@@ -8,15 +8,18 @@ from functools import cached_property
 from typing import cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from nlviz.affinity.attention_map import Direction
 from nlviz.affinity.base import Affinity, Indices, MeanRows
 from nlviz.affinity.bias import Bias
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
+from nlviz.affinity.maps import Head
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.parity import coarsest, relative_error
+from nlviz.affinity.position_terms import PairBias
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.clips.point import Shape
 
@@ -107,6 +110,24 @@ class EmbeddedAffinity(Affinity):
         if mask is not None:
             logits = logits.masked_fill(~mask, -torch.inf)
         return logits
+
+    def _reached(
+        self, index: int, direction: Direction, head: Head = None
+    ) -> Bool[Tensor, " tokens"] | None:
+        """Return what a query reaches, a key that is hidden from every shown head aside."""
+        reached = super()._reached(index, direction, head)
+        if not isinstance(self.bias, PairBias):  # others hide nothing from single heads
+            return reached
+        if direction == "from":
+            at = torch.tensor([index], device=self.device)
+            added = self.bias.at(self.queries, self.keys, at)[:, 0, self.keys.prefix :]
+        else:
+            added = self.bias.column(self.queries, self.keys, index)
+        shown = added if not isinstance(head, int) or len(added) == 1 else added[head : head + 1]
+        hidden = shown.isneginf().all(0).cpu()
+        if not bool(hidden.any()):
+            return reached
+        return ~hidden if reached is None else reached & ~hidden
 
     def token_rows(self, indices: Indices | None = None) -> Float[Tensor, "heads n all_keys"]:
         """Return the rows of queries without a place: class token, registers, words."""

@@ -22,6 +22,7 @@ from nlviz.errors import NlvizError, OutsideClip
 
 Indices = Sequence[int] | Tensor
 Head = int | Literal["mean", "max"] | None
+SUMS_TO_ONE = 0.02  # what weights in half precision may miss, and no head that gives nothing
 
 
 class MeanRows(NamedTuple):
@@ -168,9 +169,11 @@ class Maps(ABC):
             reached = None if bool(finite.all()) else finite
             weights = weights.where(finite, 0.0)
         else:
-            reached = self._reached(index, direction)
+            reached = self._reached(index, direction, head)
         shown = self.row_values if values == "weights" else values
         rows, whole = shown == "weights", direction == "from" and head != "max"
+        # A head that reaches nothing gives nothing, so that even a mean over heads may miss 1.
+        whole = whole and (not rows or abs(float(line.sum(dtype=torch.float64)) - 1) < SUMS_TO_ONE)
         return AttentionMap(
             weights=weights.reshape(grid.shape).numpy(),
             query=asked.centre(index),
@@ -345,8 +348,13 @@ class Maps(ABC):
         mean, group = self.mean_rows.rows, self.query_groups.to(self.mean_rows.rows.device)
         return line - (mean[:, group[index]] if direction == "from" else mean[:, group, at])
 
-    def _reached(self, index: int, direction: Direction) -> Bool[Tensor, " tokens"] | None:
-        """Return the keys that a query reaches, or the queries that reach a key; None for all."""
+    def _reached(
+        self, index: int, direction: Direction, head: Head = None
+    ) -> Bool[Tensor, " tokens"] | None:
+        """Return the keys that a query reaches, or the queries that reach a key; None for all.
+
+        Heads reach the same, but where what is added to their logits hides a key from one.
+        """
         if direction == "to":
             return self.support.reaching(self.queries, self.keys, index)
         mask = self.support.mask(self.queries, self.keys, torch.tensor([index]))

@@ -14,6 +14,9 @@ arXiv 1711.07971, and non-local means, which has the same form
     effective_operator   A_ij, as a layer made it of the query alone or of a wider part of the
                          picture; C is a part of it, rows sum to what they sum to
     cosine               x_i . x_j, both of unit length   1          in [-1, 1]
+    graph_attention      exp(LeakyReLU(a1 . W h_i + a2 . W h_j)), over the edges into i; sums to 1
+    graph_attention_v2   exp(a . LeakyReLU(W1 h_i + W2 h_j)), likewise; neither has embeddings here:
+                         its weights are kept
 
 code                paper
 ``theta``, ``phi``  theta(x_i), phi(x_j); x itself in ``gaussian``
@@ -45,11 +48,14 @@ PairwiseName = Literal[
     "bilateral",
     "cosine",
     "effective_operator",
+    "graph_attention",
+    "graph_attention_v2",
 ]
 PAIRWISE_NAMES: tuple[PairwiseName, ...] = get_args(PairwiseName)
 # Those of a non-local block, section 3.2 of Wang et al. 2018.
 OF_BLOCKS: tuple[PairwiseName, ...] = PAIRWISE_NAMES[:4]
-SOFTMAX_NAMES = frozenset({"gaussian", "embedded_gaussian", "nl_means", "bilateral"})
+OF_GRAPHS: tuple[PairwiseName, ...] = PAIRWISE_NAMES[-2:]
+SOFTMAX_NAMES = frozenset({"gaussian", "embedded_gaussian", "nl_means", "bilateral", *OF_GRAPHS})
 
 
 @dataclass(frozen=True)

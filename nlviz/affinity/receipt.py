@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.parity import ROUNDING, coarsest, relative_error
+from nlviz.affinity.stored import StoredAffinity
 
 SAMPLE = 16  # queries of every head, at least
 MOST = 0.05  # of the size of y: more is refused, whatever the type
@@ -72,7 +73,9 @@ class Receipt:
         )
 
 
-def receipt(affinity: EmbeddedAffinity, *, sample: int | None = None) -> Receipt | None:
+def receipt(
+    affinity: EmbeddedAffinity | StoredAffinity, *, sample: int | None = None
+) -> Receipt | None:
     """Check an affinity against the output that its block computed; None where none was kept.
 
     Args:
@@ -94,22 +97,28 @@ def receipt(affinity: EmbeddedAffinity, *, sample: int | None = None) -> Receipt
     """
     if affinity.values is None or affinity.output is None:
         return None
-    precision = coarsest(affinity.theta, affinity.phi, affinity.values, affinity.output)
+    kept = [affinity.values, affinity.output]
+    kept += [affinity.weights] if isinstance(affinity, StoredAffinity) else []
+    kept += [affinity.theta, affinity.phi] if isinstance(affinity, EmbeddedAffinity) else []
+    precision = coarsest(*kept)
     base, unit = ROUNDING.get(precision, ROUNDING["float32"])
-    full = affinity.in_full()
+    full = affinity.in_full() if isinstance(affinity, EmbeddedAffinity) else affinity
     if sample is None:
         sample = max(SAMPLE, min(full.queries.shape[0], 4 * SAMPLE))
     index = full.evenly(sample).to(full.device)
-    values, output = cast(Tensor, full.values), cast(Tensor, full.output)
+    values, output = cast(Tensor, full.values).float(), cast(Tensor, full.output).float()
+    if isinstance(full, EmbeddedAffinity):  # in the type of its rows
+        values, output = cast(Tensor, full.values), cast(Tensor, full.output)
+    softmax = full.pairwise.softmax
     error = relative_error(
         full.rows(index),
         values,
         output[:, index + full.queries.prefix],
-        softmax=full.pairwise.softmax,
+        softmax=softmax,
         of=precision,
     )
     tolerance = base
-    if full.pairwise.softmax:
+    if softmax and isinstance(full, EmbeddedAffinity):
         tolerance += 4 * unit * _largest_logit(full, index)
     return Receipt(
         affinity.name,

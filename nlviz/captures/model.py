@@ -191,14 +191,14 @@ class Model:
         Raises:
             NlvizError: when ``output`` names nothing in it.
         """
-        tensor = prepared.tensor
         return class_scores(
             self.net,
             output,
             frames=prepared.clip_shape[0],
-            batch=len(tensor),
+            batch=len(prepared.tensor),
             labels=len(self.labels),
             choice=self.output,
+            each=self.adapter.scores_of,
         )
 
     def _runner(self, clip: Clip) -> Runner:

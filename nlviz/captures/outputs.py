@@ -63,6 +63,7 @@ def class_scores(
     batch: int = 1,
     labels: int = 0,
     choice: Choice | None = None,
+    each: str = "",
 ) -> ClassScores:
     """Find the class scores in a network's output.
 
@@ -74,6 +75,8 @@ def class_scores(
         labels: how many names of classes are known.
         choice: which part of the output to take: a key or the name of a field, dotted where it lies
             deeper, an index, or a function of the output.
+        each: what every row of the output scores by itself, ``node`` for instance; empty where it
+            scores the whole.
 
     Raises:
         NlvizError: when ``choice`` names nothing, or something that is no score per class.
@@ -92,6 +95,8 @@ def class_scores(
         return ClassScores(
             None, "The network has no head: its output is features, no class scores."
         )
+    if each and choice is None:
+        return ClassScores(None, f"The network scores each {each} by itself, not the whole.")
     known = _known_classes(net, labels)
     most = max(frames, batch)
     if choice is not None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.receipt import Receipt, receipt
+from nlviz.affinity.stored import StoredAffinity
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
 from nlviz.networks.as_written import graphs
@@ -155,19 +156,27 @@ def _read_one(
             f"cells must lie in the clip, {name} has some on frame {last:g} of {frames}; give the "
             "network the frames of one clip, and no more"
         )
+    if isinstance(affinity, StoredAffinity):
+        note = " ".join(part for part in (affinity.note, run.note) if part)
+        affinity = replace(affinity, name=name, note=note)
+        _check(found, name, affinity)
     if isinstance(affinity, EmbeddedAffinity):
         call = run.calls[run.block]
         few = "" if call.cells else _few(affinity, frames)
         doubt = _doubt(affinity, call) if traces else ""
         note = " ".join(part for part in (affinity.note, run.note or few, doubt) if part)
         affinity = replace(affinity, name=name, note=note)
-        checked = receipt(affinity)
-        if checked is not None and not checked.holds:
-            raise BlockRefused(checked.refusal)
-        if checked is not None:
-            found.receipts[name] = checked
+        _check(found, name, affinity)
         affinity = affinity.in_full()
     found.affinities[name] = affinity
+
+
+def _check(found: Readings, name: str, affinity: EmbeddedAffinity | StoredAffinity) -> None:
+    checked = receipt(affinity)
+    if checked is not None and not checked.holds:
+        raise BlockRefused(checked.refusal)
+    if checked is not None:
+        found.receipts[name] = checked
 
 
 def _with_token_names(affinity: Affinity, names: tuple[str, ...]) -> Affinity:

@@ -1,10 +1,11 @@
-"""Does a network take what it is given, a clip or a text? And how it saw the text."""
+"""Does a network take what it is given, a clip, a text or a graph? And how it saw the text."""
 
 from __future__ import annotations
 
 from torch import nn
 
 from nlviz.clips.clip import Clip
+from nlviz.clips.graph import Graph
 from nlviz.clips.text import Text, prompt_of, with_prompt
 from nlviz.errors import NlvizError
 from nlviz.families.reading.adapter import AnyAdapter
@@ -12,7 +13,7 @@ from nlviz.families.reading.prepared import Prepared
 
 
 def check_takes(adapter: AnyAdapter, net: nn.Module, clip: Clip, name: str) -> None:
-    """Refuse a text where a network takes pictures, and the other way round.
+    """Refuse an input of another kind than a network takes: a text where it takes pictures.
 
     Args:
         adapter: of the network's family.
@@ -35,6 +36,11 @@ def check_takes(adapter: AnyAdapter, net: nn.Module, clip: Clip, name: str) -> N
                 f"{name} takes a clip and a text, it was given a text alone; say "
                 "capture(clip, text=...)"
             )
+        return
+    if isinstance(clip, Graph):
+        if "graph" not in inputs:
+            kinds = " and ".join(f"a {kind}" for kind in inputs)
+            raise NlvizError(f"{name} takes {kinds}, {clip.name} is a graph; take another network")
         return
     if "clip" not in inputs:
         kinds = " and ".join(f"a {kind}" for kind in inputs)

@@ -92,8 +92,7 @@ def sampled_for(
     rate: float | None,
 ) -> Clip:
     """Read a clip by its path or bundled name; what the options leave open is as in training."""
-    from nlviz.clips.clip import read_clip
-    from nlviz.clips.inputs import find_input
+    from nlviz.clips.inputs import find_input, read_input
     from nlviz.families.reading.adapter import InputSpec
 
     trained = (model.input_spec or InputSpec()).sampling()
@@ -101,7 +100,7 @@ def sampled_for(
         stride = trained.stride
     if frames is None:
         frames, stride = trained.frames, trained.stride if stride is None else stride
-    return read_clip(
+    return read_input(
         find_input(clip),
         start=start,
         stride=stride,
@@ -115,11 +114,10 @@ def sampled_for(
 
 def clip_for(model: Model, clip: str, tell: Progress, *, rate: float | None = None) -> Clip:
     """Read a clip by its path or bundled name, sampled as the model was trained."""
-    from nlviz.clips.clip import read_clip
-    from nlviz.clips.inputs import find_input
+    from nlviz.clips.inputs import find_input, read_input
     from nlviz.families.reading.adapter import InputSpec
 
     sampling = (model.input_spec or InputSpec()).sampling()
-    return read_clip(
+    return read_input(
         find_input(clip), frames=sampling.frames, stride=sampling.stride, rate=rate, progress=tell
     )

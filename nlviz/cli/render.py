@@ -41,7 +41,7 @@ def render(
     """Draw a saved view again."""
     from nlviz.captures.feature_captures import capture_for
     from nlviz.cli.drawing import draw
-    from nlviz.clips.clip import read_clip
+    from nlviz.clips.inputs import read_input
     from nlviz.errors import WeightsMismatch
     from nlviz.files.local import KINDS, suffix_of
     from nlviz.views.view import View, find_clip, read_view
@@ -60,7 +60,7 @@ def render(
         if path is None:
             sampled: Clip = ref.read()
         else:
-            sampled = read_clip(
+            sampled = read_input(
                 path,
                 start=ref.start,
                 stride=ref.stride,

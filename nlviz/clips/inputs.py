@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from nlviz.clips.clip import Clip, read_clip
 from nlviz.clips.decoded import Times
+from nlviz.clips.graph import is_graph, read_graph
 from nlviz.clips.pictures.files import open_pictures
 from nlviz.clips.pictures.many import times_of
 from nlviz.clips.sequences import picture_list
 from nlviz.clips.video_files import frame_times as times_of_film
 from nlviz.errors import UnreadableClip, did_you_mean
 from nlviz.files.local import digest_of
-from nlviz.resources import bundled_inputs
+from nlviz.resources import bundled_graphs, bundled_inputs
 
 
 def find_input(name: str) -> Path:
@@ -26,7 +29,7 @@ def find_input(name: str) -> Path:
     >>> find_input("coffee.jpg").name
     'coffee.jpg'
     """
-    inputs = bundled_inputs()
+    inputs = {**bundled_inputs(), **bundled_graphs()}
     if name in inputs and not Path(name).exists():
         return inputs[name]
     if not Path(name).exists() and not is_input(Path(name)):
@@ -35,6 +38,26 @@ def find_input(name: str) -> Path:
             f"{did_you_mean(name, inputs)}"
         )
     return Path(name)
+
+
+def read_input(path: str | Path, *, name: str | None = None, **sampling: Any) -> Clip:
+    """Read a clip, a picture or a graph, whichever a file holds.
+
+    Args:
+        path: the file.
+        name: what to call it; the file's name by default.
+        **sampling: as of ``read_clip``; a graph has nothing to sample.
+
+    Raises:
+        UnreadableClip: when it is none of these.
+
+    >>> from nlviz.resources import asset
+    >>> read_input(asset("graphs/lookup.json"))
+    Graph('lookup.json', 14 nodes, 49 edges, 19 numbers each)
+    """
+    if is_graph(path):
+        return read_graph(path, name=name)
+    return read_clip(path, name=name, **sampling)
 
 
 def is_input(path: Path) -> bool:

@@ -19,6 +19,8 @@ from nlviz.networks.as_written import as_written, unseen
 # file: what is most particular comes first, plain trunks last.
 _FILES = (
     "lite_nl",
+    "object_relation",
+    "graph_attention",
     "torchvision.detection",
     "video_resnet",
     "non_local_block",

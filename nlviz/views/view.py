@@ -28,7 +28,7 @@ from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, UnreadableClip
 from nlviz.files.checked_json import FromZero, checked
 from nlviz.files.checked_json import Text as Name
-from nlviz.resources import bundled_inputs
+from nlviz.resources import bundled_graphs, bundled_inputs
 from nlviz.views.denoise_view import DenoiseView
 from nlviz.views.display import DISPLAY_PARAMETERS, Display
 from nlviz.views.page_view import (
@@ -258,7 +258,8 @@ def find_clip(view: PageView, *, beside: Path, given: Path | None = None) -> Pat
     if given is not None:
         places = [given]
     else:
-        places = [p for p in (bundled_inputs().get(name), beside / name, Path(name)) if p]
+        bundled = {**bundled_inputs(), **bundled_graphs()}.get(name)
+        places = [p for p in (bundled, beside / name, Path(name)) if p]
     found = [p for p in places if is_input(p)]
     if not found:
         raise UnreadableClip(

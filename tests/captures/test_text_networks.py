@@ -295,10 +295,3 @@ def test_two_texts_of_one_length_keep_their_own_words() -> None:
         line = found.affinities["layers.0"].keys
         assert isinstance(line, TokenLine)
         assert line.words == tuple(words)
-
-
-def test_a_causal_mask_beside_a_bias_is_a_rule_too() -> None:
-    net = Words(Attention(causal=True, bias="alibi"))
-    a = captured(net).affinities["layers.0"]
-    assert a.support == Causal()
-    assert torch.allclose(a.rows(range(N)), net.layers[0].seen[0], atol=1e-5)

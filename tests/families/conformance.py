@@ -24,6 +24,7 @@ from nlviz.families.family import Family
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.networks.lite_nl import LiteNL
 from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
+from nlviz.recipes.object_relation import drawn, scene
 from tests.families.references import assert_close
 from tests.families.small_transformers import small
 from tests.families.stand_ins import (
@@ -133,7 +134,35 @@ def torchvision_attention() -> Live:
     return net.eval(), InputSpec(sides=(32, 48), layout="clip")
 
 
+def object_relation() -> Live:
+    from nlviz.networks.tile_relations import TileRelations
+
+    torch.manual_seed(0)
+    net = TileRelations()
+    shaken(net.relation)
+    return net.eval(), None
+
+
+def graph_attention() -> Live:
+    from nlviz.networks.graph_attention import GraphNetwork
+
+    torch.manual_seed(0)
+    return GraphNetwork(3, 5, hidden=12, heads=2, form="gatv2").eval(), None
+
+
+# What a family takes, where that is no film.
+INPUTS: dict[str, Callable[[], nlviz.Clip]] = {
+    "object-relation": lambda: nlviz.Clip.from_frames(
+        np.stack([drawn(scene(np.random.default_rng(n), stacks=n)) for n in (3, 4)])
+    ),
+    "graph-attention": lambda: nlviz.Graph.of(
+        [[0, 1], [1, 0], [2, 1], [3, 1], [2, 4]], features=np.eye(5)[:, :3] + 0.3
+    ),
+}
+
 LIVE: dict[str, Callable[[], Live]] = {
+    "object-relation": object_relation,
+    "graph-attention": graph_attention,
     "timm-attention": timm_attention,
     "torchvision-attention": torchvision_attention,
     "attention": of_unknown_code,
@@ -172,10 +201,13 @@ def check_live(family: Family, live: Live) -> None:
     assert family_of(net).name == family.name
     assert family_of(net, family=family.name).name == family.name
     model, before = Model(net, input_spec=spec), hooks(net)
-    capture = model.capture(CLIP)
+    capture = model.capture(INPUTS.get(family.name, lambda: CLIP)())
     assert capture.affinities
     assert hooks(net) == before
     assert family.blocks is not None
+    if family.blocks.scores_of:
+        check_tokens(capture)
+        return
     if family.blocks.watches:
         check_attention(model, capture)
         if not family.blocks.keeps:
@@ -196,6 +228,25 @@ def check_live(family: Family, live: Live) -> None:
             assert health.effect.logits > 0
     if capture.logits is not None:
         torch.testing.assert_close(capture.logits, model.logits(CLIP), rtol=0, atol=0)
+
+
+def check_tokens(capture: nlviz.Capture) -> None:
+    """Rows of boxes and nodes give y, sum to 1, and have a feature for each token."""
+    assert capture.logits is None
+    for name, affinity in capture.affinities.items():
+        assert capture.receipts[name].holds
+        assert capture.receipts[name].error < 1e-5
+        assert affinity.values is not None
+        assert affinity.output is not None
+        rows = affinity.dense()
+        assert_close(rows @ affinity.values.float(), affinity.output.float())
+        assert float(affinity.output.std()) > 0
+        reached = affinity.support.counts(affinity.queries, affinity.keys) > 0
+        sums = rows.sum(-1)[:, reached]  # 0 where all gates of a relation are closed
+        assert_close(sums, sums.round())
+        assert int(sums.max()) == 1
+        assert capture.features[name].shape[1:] == affinity.queries.shape
+        assert affinity.clip_shape == capture.clip.shape
 
 
 def check_attention(model: Model, capture: nlviz.Capture) -> None:

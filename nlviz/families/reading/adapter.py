@@ -53,10 +53,13 @@ class Adapter(ABC, Generic[BlockT]):
             that.
         watches: whether attention products are seen as they run, wherever they are; then ``read``
             has no part, see ``nlviz.families.reading.attention_adapter``.
+        scores_of: what each row of the network's output scores by itself, ``node`` for instance;
+            empty where it scores the whole input.
     """
 
     traces: bool = True
     watches: bool = False
+    scores_of: str = ""
 
     @abstractmethod
     def blocks(self, net: nn.Module) -> dict[str, BlockT]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.clips.clip import Clip
+from nlviz.clips.graph import Graph
 from nlviz.clips.point import Shape
 from nlviz.clips.text import Text
 from nlviz.families.reading.input_spec import InputSpec
@@ -46,6 +47,7 @@ class Prepared:
             same.
         notes: one sentence for each thing that a user must know of it.
         text: of a network of words, the text as it sees it; else None.
+        graph: the clip where it is a graph, whose nodes are the tokens.
     """
 
     tensor: Tensor
@@ -59,6 +61,7 @@ class Prepared:
     order: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
     text: Text | None = None
+    graph: Graph | None = None
 
     @property
     def alone(self) -> bool:

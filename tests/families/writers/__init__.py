@@ -9,9 +9,11 @@ from tests.families.writers import (
     alexhex7,
     caffe2,
     gluoncv,
+    graph_attention,
     hugging_face,
     lite_nl,
     mit_tsm,
+    object_relation,
     open_mmlab,
     slowfast,
     tea1528,
@@ -22,6 +24,8 @@ from tests.families.writers import (
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "lite-nl": lite_nl.written_to,
+    "graph-attention": graph_attention.written_to,
+    "object-relation": object_relation.written_to,
     "torchvision-detection": torchvision_detection.written_to,
     "caffe2": caffe2.written_to,
     "open-mmlab": open_mmlab.written_to,

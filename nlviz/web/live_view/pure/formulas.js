@@ -11,6 +11,8 @@ export const PAIRWISE = {
   concatenation: { f: "ReLU(w·[θ<sub>i</sub>, φ<sub>j</sub>])", name: "concatenation" },
   nl_means: { f: "exp(−|P<sub>i</sub>−P<sub>j</sub>|²/h²)", name: "non-local means" },
   effective_operator: { f: "A<sub>ij</sub>", name: "effective operator", means: ": no likeness, but how much of the value at j the network's layer put into the output at i in this pass" },
+  graph_attention: { f: "exp(LeakyReLU(a·[Wh<sub>i</sub>, Wh<sub>j</sub>]))", name: "graph attention", means: ", over the edges into i: one ranking of the nodes for all i" },
+  graph_attention_v2: { f: "exp(a·LeakyReLU(W[h<sub>i</sub>, h<sub>j</sub>]))", name: "graph attention, second form", means: ", over the edges into i: every node ranks its neighbours itself" },
   bilateral: { f: "exp(−|i−j|²/2s²) exp(−|x<sub>i</sub>−x<sub>j</sub>|²/h²)", name: "bilateral" },
 };
 
