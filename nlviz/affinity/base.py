@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nlviz.affinity.attention_map import Values
+from nlviz.affinity.branches import Branches
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.maps import Head as Head
 from nlviz.affinity.maps import Indices as Indices
@@ -49,6 +50,7 @@ class Affinity(Maps):
         prefix_name: what the tokens without a place are, "the class token" for instance.
         token_names: names of the queries without a place, ``cls`` and ``registers.0`` for instance,
             one for each; empty where they cannot be asked for.
+        branches: how much the branches of its layer add, where several run side by side.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Affinity(Maps):
     note: str = ""
     prefix_name: str = "tokens without a place"
     token_names: tuple[str, ...] = ()
+    branches: Branches | None = None
 
     @abstractmethod
     def rows(self, indices: Indices) -> Float[Tensor, "heads n all_keys"]:

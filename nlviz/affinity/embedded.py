@@ -14,6 +14,7 @@ from torch import Tensor
 from nlviz.affinity.attention_map import Direction
 from nlviz.affinity.base import Affinity, Indices, MeanRows
 from nlviz.affinity.bias import Bias
+from nlviz.affinity.branches import Branches
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.maps import Head
@@ -45,6 +46,7 @@ class EmbeddedAffinity(Affinity):
         token_names: names of the queries without a place, ``cls`` for instance; empty for none.
         apart_bias: added to the logits of the queries without a place, (heads or 1, prefix, keys),
             or None.
+        branches: how much the branches of its layer add, where several run side by side.
 
     >>> torch.manual_seed(0) and None
     >>> theta, phi = torch.randn(1, 12, 5), torch.randn(1, 6, 5)
@@ -72,6 +74,7 @@ class EmbeddedAffinity(Affinity):
     prefix_name: str = "tokens without a place"
     token_names: tuple[str, ...] = ()
     apart_bias: Float[Tensor, "heads_or_1 prefix all_keys"] | None = None
+    branches: Branches | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.bias, Tensor):

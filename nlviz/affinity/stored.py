@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nlviz.affinity.base import Affinity, Indices
+from nlviz.affinity.branches import Branches
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.parity import coarsest, relative_error
@@ -39,6 +40,7 @@ class StoredAffinity(Affinity):
         token_names: names of the queries without a place.
         values: g, (heads, keys, dv), where kept.
         output: y as the network computed it, (heads, queries, dv), where kept.
+        branches: how much the branches of its layer add, where several run side by side.
 
     >>> rows = torch.tensor([[[[0.5, 0.5], [1.0, 0.0]]]])
     >>> line, first = TokenGrid((1, 1, 2)), torch.zeros(2, dtype=torch.long)
@@ -63,6 +65,7 @@ class StoredAffinity(Affinity):
     token_names: tuple[str, ...] = ()
     values: Float[Tensor, "heads all_keys dv"] | None = None
     output: Float[Tensor, "heads all_queries dv"] | None = None
+    branches: Branches | None = None
 
     @property
     def heads(self) -> int:

@@ -254,7 +254,10 @@ class _Work:
         def laid_out(firsts: Sequence[Tensor]) -> Float[Tensor, "channels t h w"]:
             runs = runs_of(blocks, calls.given(own, firsts), walked)
             run = next(run for run in runs if run.name == name)
-            return adapter.features(own, blocks[own], run.calls).detach().float()
+            found = adapter.features(own, blocks[own], run.calls)
+            if found is None:
+                raise NlvizError(f"{name} has no features that queries and keys are both made of")
+            return found.detach().float()
 
         arrived = seen.of_calls(len(entered))
         if bool(laid_out([torch.zeros_like(t) for t in arrived]).any()):

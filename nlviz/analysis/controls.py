@@ -236,7 +236,7 @@ def _untrained(capture: Capture, block: str) -> Affinity:
                 parameter.fill_(2.3)
         # A block of space takes frames as a batch, one of time alone takes no space.
         x = capture.features[block].float()
-        x = {1: x[None, :, :, 0, 0], 2: x.transpose(0, 1), 3: x[None]}[fresh.dimension]
+        x = {1: x.flatten(1)[None], 2: x.transpose(0, 1), 3: x[None]}[fresh.dimension]
         theta, phi = (t.transpose(0, 1).flatten(1, 2) for t in fresh.embed(x)[:2])
         scale = float(fresh.logit_scale())
     return EmbeddedAffinity(

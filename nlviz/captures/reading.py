@@ -129,7 +129,9 @@ def read(
                 affinity = _with_token_names(affinity, names)
                 _read_one(found, name, affinity, run, prepared, adapter.traces)
                 if name in found.affinities:
-                    found.features[name] = adapter.features(own, block, run.calls)
+                    features = adapter.features(own, block, run.calls)
+                    if features is not None:
+                        found.features[name] = features
                     found.blocks[name] = block
             except NlvizError as error:
                 found.affinities.pop(name, None)

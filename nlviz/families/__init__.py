@@ -21,6 +21,8 @@ _FILES = (
     "lite_nl",
     "object_relation",
     "graph_attention",
+    "sequence",
+    "non_local_1d",
     "torchvision.detection",
     "video_resnet",
     "non_local_block",

@@ -19,6 +19,7 @@ import nlviz
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.analysis.health import block_health
 from nlviz.captures.model import Model
+from nlviz.clips.clip import Clip
 from nlviz.families import FAMILIES, family_of
 from nlviz.families.family import Family
 from nlviz.families.reading.adapter import InputSpec
@@ -39,6 +40,7 @@ from tests.families.stand_ins import (
 from tests.nets import awake, frame_net, noise_clip
 
 CLIP = noise_clip(3, 48, 64)
+SYMBOLS = nlviz.read_text("d e a b c a p f n h m")
 SMALL = {n: InputSpec(size=36, multiple=4, layout="clip" if n == 3 else "frames") for n in (2, 3)}
 Live = tuple[nn.Module, InputSpec | None]
 
@@ -150,6 +152,23 @@ def graph_attention() -> Live:
     return GraphNetwork(3, 5, hidden=12, heads=2, form="gatv2").eval(), None
 
 
+def sequence() -> Live:
+    from nlviz.networks.sequence.transduction import Size, Transduction
+
+    torch.manual_seed(0)
+    return shaken(Transduction("copy", "transformer", Size(12, 3, 1, 1, 7))).eval(), None
+
+
+def non_local_1d() -> Live:
+    from nlviz.networks.sequence.non_local_1d import NonLocal1d, TowerSize
+
+    torch.manual_seed(0)
+    net = NonLocal1d("copy", TowerSize(12, 6, 1, 7))
+    for p in net.parameters():
+        p.data.add_(0.1 * torch.randn_like(p))
+    return net.eval(), None
+
+
 # What a family takes, where that is no film.
 INPUTS: dict[str, Callable[[], nlviz.Clip]] = {
     "object-relation": lambda: nlviz.Clip.from_frames(
@@ -158,11 +177,15 @@ INPUTS: dict[str, Callable[[], nlviz.Clip]] = {
     "graph-attention": lambda: nlviz.Graph.of(
         [[0, 1], [1, 0], [2, 1], [3, 1], [2, 4]], features=np.eye(5)[:, :3] + 0.3
     ),
+    "sequence": lambda: SYMBOLS,
+    "non-local-1d": lambda: SYMBOLS,
 }
 
 LIVE: dict[str, Callable[[], Live]] = {
     "object-relation": object_relation,
     "graph-attention": graph_attention,
+    "sequence": sequence,
+    "non-local-1d": non_local_1d,
     "timm-attention": timm_attention,
     "torchvision-attention": torchvision_attention,
     "attention": of_unknown_code,
@@ -201,11 +224,12 @@ def check_live(family: Family, live: Live) -> None:
     assert family_of(net).name == family.name
     assert family_of(net, family=family.name).name == family.name
     model, before = Model(net, input_spec=spec), hooks(net)
-    capture = model.capture(INPUTS.get(family.name, lambda: CLIP)())
+    clip = INPUTS.get(family.name, lambda: CLIP)()
+    capture = model.capture(clip)
     assert capture.affinities
     assert hooks(net) == before
     assert family.blocks is not None
-    if family.blocks.scores_of:
+    if family.blocks.scores_of in ("box", "node"):
         check_tokens(capture)
         return
     if family.blocks.watches:
@@ -214,8 +238,9 @@ def check_live(family: Family, live: Live) -> None:
             return
     for name, affinity in capture.affinities.items():
         assert isinstance(affinity, EmbeddedAffinity)
-        check_rows(affinity)
-        assert capture.features[name].shape[1:] == affinity.queries.shape
+        check_rows(affinity, capture.clip)
+        if not name.endswith(".cross"):  # between two lines
+            assert capture.features[name].shape[1:] == affinity.queries.shape
         health = block_health(model, capture, name)
         assert health.size is not None
         assert health.size > 0
@@ -227,7 +252,7 @@ def check_live(family: Family, live: Live) -> None:
             assert health.effect is not None
             assert health.effect.logits > 0
     if capture.logits is not None:
-        torch.testing.assert_close(capture.logits, model.logits(CLIP), rtol=0, atol=0)
+        torch.testing.assert_close(capture.logits, model.logits(clip), rtol=0, atol=0)
 
 
 def check_tokens(capture: nlviz.Capture) -> None:
@@ -265,7 +290,7 @@ def hooks(net: nn.Module) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in net.modules())
 
 
-def check_rows(affinity: EmbeddedAffinity) -> None:
+def check_rows(affinity: EmbeddedAffinity, clip: Clip = CLIP) -> None:
     tokens = [grid.size + grid.prefix for grid in (affinity.queries, affinity.keys)]
     rows = affinity.rows(torch.arange(affinity.queries.size)).float()
     assert rows.shape == (affinity.heads, affinity.queries.size, tokens[1])
@@ -278,10 +303,10 @@ def check_rows(affinity: EmbeddedAffinity) -> None:
     assert affinity.output is not None
     y = affinity.output[:, affinity.queries.prefix :].float()
     assert_close(rows @ affinity.values.float(), y)
-    assert affinity.clip_shape == CLIP.shape
+    assert affinity.clip_shape == clip.shape
     centres = np.array([affinity.queries.centre(i) for i in (0, affinity.queries.size - 1)])
     assert (centres > -1).all()
-    assert (centres < CLIP.shape).all()
+    assert (centres < clip.shape).all()
 
 
 def check_file(family: Family, path: Path) -> None:

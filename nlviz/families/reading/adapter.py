@@ -17,6 +17,7 @@ from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.clips.point import Shape
+from nlviz.errors import NlvizError
 from nlviz.families.reading.input_spec import InputSpec as InputSpec
 from nlviz.families.reading.prepared import Prepared as Prepared
 from nlviz.families.reading.prepared import place as place
@@ -109,8 +110,11 @@ class Adapter(ABC, Generic[BlockT]):
 
     def features(
         self, name: str, block: BlockT, calls: Mapping[str, Call]
-    ) -> Float[Tensor, "channels t h w"]:
-        """Return the features that entered the block, without tokens that have no place."""
+    ) -> Float[Tensor, "channels t h w"] | None:
+        """Return the features that entered the block, without tokens that have no place.
+
+        None where queries and keys are made of different ones.
+        """
         return features_of(calls[name].args[0])
 
     def positions(self, name: str, block: BlockT, calls: Mapping[str, Call]) -> Tensor:
@@ -118,7 +122,10 @@ class Adapter(ABC, Generic[BlockT]):
 
         Tokens in any order are (channels, frames, tokens).
         """
-        return self.features(name, block, calls)
+        found = self.features(name, block, calls)
+        if found is None:
+            raise NlvizError(f"{name} has no features that its queries and keys are both made of")
+        return found
 
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which a block changes nothing, as if it were not in the network.
