@@ -201,7 +201,8 @@ def _described(
 ) -> Any:
     """Return what an operation that has no rule says of a tensor without touching it."""
     if name == "__get__":  # an attribute
-        return _placed(func(*args, **kwargs))
+        found = func(*args, **kwargs)
+        return _placed(found) if isinstance(found, Tensor) else found
     if name in (
         "__set__",
         "__repr__",
@@ -413,6 +414,17 @@ def _mask(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return func(*args, **kwargs)
 
 
+def _scattered(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Put elements of one tensor into places of another, as features among words."""
+    given = dict(zip(("input", "mask", "source"), args, strict=False)) | kwargs
+    exact = _positions((args, kwargs))[0].dtype
+    target, source = (
+        x if isinstance(x, Placed) else torch.zeros(x.shape, dtype=exact, device=x.device)
+        for x in (given["input"], given["source"])
+    )
+    return target.masked_scatter(given["mask"], source.contiguous())
+
+
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(_ONE_BY_ONE, _first),
     **dict.fromkeys(_STRUCTURE, _as_it_is),
@@ -430,6 +442,7 @@ _RULES: dict[str, Rule] = {
     # Asked by an encoder that would drop padded tokens; where it is watched it does not.
     "nested_tensor_from_mask_left_aligned": lambda func, args, kwargs: False,
     **dict.fromkeys(("index_add", "scatter_add"), _added_at),
+    "masked_scatter": _scattered,
     "setitem__": _written,
     "copy": _written,
 }

@@ -22,7 +22,7 @@ from nlviz.affinity.grid import Axis
 from nlviz.networks.as_it_was import as_it_was
 from nlviz.networks.calls import Call, Calls, arguments
 from nlviz.networks.followed import NotFollowed, Placed, on_positions
-from nlviz.networks.followed_axes import SameInAllPasses
+from nlviz.networks.followed_axes import SameInAllPasses, alike, thin
 from nlviz.networks.hooks import recorded
 from nlviz.networks.places import Array, Cells, Places
 
@@ -42,7 +42,13 @@ class Walk:
     """
 
     def __init__(
-        self, net: nn.Module, forward: Forward, tensor: Tensor, modules: Mapping[str, nn.Module]
+        self,
+        net: nn.Module,
+        forward: Forward,
+        tensor: Tensor,
+        modules: Mapping[str, nn.Module],
+        *,
+        ramp_of: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Run the network on positions.
 
@@ -51,11 +57,13 @@ class Walk:
             forward: runs it on another picture.
             tensor: the picture, (1, channels, T, H, W) or (T, channels, H, W).
             modules: whose calls are kept, by name.
+            ramp_of: pictures that say where their pixels lie, where ``tensor`` has other axes; see
+                ``ramps``.
 
         Raises:
             NotFollowed: when an operation's effect on positions is not known.
         """
-        ramp_of = ramps(tensor)
+        ramp_of = ramps(tensor) if ramp_of is None else ramp_of
         asked = SameInAllPasses()
 
         def run(ramp: Tensor) -> Calls:
@@ -142,10 +150,12 @@ def all_apart(ramp_of: Mapping[str, Tensor]) -> Tensor:
     >>> tuple(found.shape), len(found.as_subclass(Tensor).unique())
     ((2, 3, 5, 7), 70)
     """
-    t, y, x = (ramp_of[name].as_subclass(Tensor)[:, :1] for name in "tyx")  # of one channel
-    height, width = x.shape[-2:]
+    whole = [ramp_of[name].as_subclass(Tensor) for name in "tyx"]
+    shared = [d for d in range(whole[0].dim()) if alike(whole, d)]  # channels
+    t, y, x = (thin(ramp, shared) for ramp in whole)
+    height, width = (float(ramp.max()) + 1 for ramp in (y, x))
     apart = x + y * width + t * width * height
-    return apart.expand(ramp_of["x"].shape).as_subclass(Placed)
+    return apart.expand(whole[0].shape).as_subclass(Placed)
 
 
 def measured(

@@ -81,13 +81,21 @@ class Factors:
     read: dict[Any, Any] = field(default_factory=dict)
 
 
-def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor: Tensor) -> Factors:
+def places_of_products(
+    net: nn.Module,
+    forward: Callable[[Tensor], Any],
+    tensor: Tensor,
+    *,
+    ramp_of: Mapping[str, Tensor] | None = None,
+) -> Factors:
     """Return where the tokens of q and k of each product lie, by the number of the product.
 
     Args:
         net: the network; it is left as it was.
         forward: runs it on another picture.
         tensor: the picture, (1, channels, T, H, W) or (T, channels, H, W).
+        ramp_of: pictures that say where their pixels lie, where ``tensor`` has other axes; see
+            ``nlviz.networks.where_cells_lie.ramps``.
 
     Raises:
         NotFollowed: when an operation's effect on positions is not known before any product.
@@ -105,7 +113,7 @@ def places_of_products(net: nn.Module, forward: Callable[[Tensor], Any], tensor:
     >>> q.at[0, :, 2]
     array([1.5, 5.5, 9.5, 1.5, 5.5, 9.5])
     """
-    ramp_of = ramps(tensor)
+    ramp_of = ramps(tensor) if ramp_of is None else ramp_of
     # Which products are of channels is seen where all places differ, and told to the other passes.
     of_channels: set[int] = set()
     landings: Landings | None = None
