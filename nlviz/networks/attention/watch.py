@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nlviz.networks.attention.chosen import Choose, chosen_rows
 from nlviz.networks.attention.called import computes_none, in_order, name_of, one_operation
 from nlviz.networks.attention.contraction import PRODUCTS, Contraction, contraction
 from nlviz.networks.attention.gates import gate_of
@@ -129,6 +130,10 @@ class WatchAttention(Watching):
         if self._silent():
             return torch.zeros_like(func(*args, **options))
         number = self._number(name_of(func))
+        if self.choose is not None and not self.positions and self._wanted(self.module):
+            rows = self.choose(self.module, q.shape[-2])
+            if rows is not None:
+                return self._of_chosen(number, rows, given, func, args, options)
         if given.get("enable_gqa") and k.shape[-3] != q.shape[-3]:
             k, v = grouped(k, v, q.shape[-3])
         if self.positions:
@@ -169,6 +174,37 @@ class WatchAttention(Watching):
             self.seen.products.append(replace(product, note=note))
         else:
             self._receipts.add(product, v, output, batch)
+        return output
+
+    def _of_chosen(
+        self,
+        number: int,
+        rows: Tensor,
+        given: dict[str, Any],
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        options: dict[str, Any],
+    ) -> Any:
+        """Run a fused product and keep the chosen of its queries."""
+        output = func(*args, **options)
+        q, scale = given["query"], given.get("scale")
+        found = chosen_rows(
+            number,
+            self.module,
+            rows,
+            q,
+            given["key"],
+            given["value"],
+            output,
+            mask=given.get("attn_mask"),
+            causal=bool(given.get("is_causal")),
+            scale=q.shape[-1] ** -0.5 if scale is None else float(scale),
+        )
+        if found is not None:
+            self.seen.chosen.append(found)
+        else:
+            why = "an attention of several inputs at once, of which no words are chosen"
+            self.seen.unread.setdefault(self.module, why)
         return output
 
     def _product(
@@ -350,6 +386,7 @@ def watched(
     positions: bool = False,
     silenced: str | None = None,
     sums: bool = False,
+    choose: Choose | None = None,
 ) -> Iterator[WatchAttention]:
     """Watch the attention products of a network while the ``with`` block runs.
 
@@ -359,6 +396,7 @@ def watched(
         positions: whether it runs on positions.
         silenced: name of a module, or of a run of it, whose attention returns zeros.
         sums: whether values and what leaves each product are kept, too.
+        choose: which queries of a module's fused products are kept; None for all of each.
 
     >>> layer = nn.MultiheadAttention(6, 2, batch_first=True).eval()
     >>> x = torch.randn(1, 5, 6)
@@ -368,7 +406,7 @@ def watched(
     >>> found.module, found.size, found.error <= found.tolerance
     ('a', (2, 5, 5), True)
     """
-    watch = WatchAttention(keep=keep, positions=positions, silenced=silenced, sums=sums)
+    watch = WatchAttention(keep=keep, positions=positions, silenced=silenced, sums=sums, choose=choose)
     handles = []
     for name, module in net.named_modules():
         if isinstance(module, torch.jit.ScriptModule) or is_a_leaf_of_torch(module):

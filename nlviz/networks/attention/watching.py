@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from nlviz.networks.attention.beside import Beside
+from nlviz.networks.attention.chosen import Choose, ChosenRows
 from nlviz.networks.attention.gates import Kind
 from nlviz.networks.attention.in_sight import of_one_memory
 from nlviz.networks.attention.joined import JoinedTags
@@ -34,6 +35,7 @@ class Seen:
         order: of each product, and each softmax, by its number: which function in which module.
         gates: of a pass on positions: by module, what is scaled there.
         unread: by module, what was seen in it of an attention that cannot be read.
+        chosen: of products of which some queries alone are kept, these.
     """
 
     products: list[AttentionProduct] = field(default_factory=list)
@@ -42,6 +44,7 @@ class Seen:
     order: list[str] = field(default_factory=list)
     gates: dict[str, Kind] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
+    chosen: list[ChosenRows] = field(default_factory=list)
 
 
 class Watching(TorchFunctionMode):
@@ -54,6 +57,7 @@ class Watching(TorchFunctionMode):
         positions: bool = False,
         silenced: str | None = None,
         sums: bool = False,
+        choose: Choose | None = None,
     ) -> None:
         """Begin to watch.
 
@@ -62,10 +66,12 @@ class Watching(TorchFunctionMode):
             positions: whether tensors hold positions instead of values: then factors are kept.
             silenced: name of a module, or of a run of it, whose attention returns zeros.
             sums: whether values and what leaves each product are kept, too.
+            choose: which queries of a fused product are kept; None for all of each.
         """
         super().__init__()
         self.seen = Seen()
         self.keep, self.positions, self.sums = keep, positions, sums
+        self.choose = choose
         self.silenced = None if silenced is None else block_and_run(silenced)
         self.by_channel: Callable[[Tensor], bool] | None = None
         self.of_channels: set[int] = set()
