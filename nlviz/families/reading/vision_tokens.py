@@ -9,7 +9,7 @@ pixels of the clip it is the mean of, whatever the tower does; a word is of none
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,7 @@ from nlviz.networks.where_cells_lie import Walk
 
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, TokenPlaces]] = weakref.WeakKeyDictionary()
 _MOST = 32  # kinds of input of one network that are remembered
+OFF = 0.1  # of a stride, by which a token may lie beside its place on the grid
 _COARSER = 1.3  # times as wide as others are the tokens of an overview, or more
 
 
@@ -173,32 +174,41 @@ def vision_grid(
     """
     placed = ~np.isnan(places.at[:, 0])
     why = ""
-    for coarse in (np.zeros_like(placed), _overview(places.spread, placed)):
+    for coarse in _overviews(places, placed):
         some = placed & ~coarse
         try:
             side = queries_on_grid(places.at[some][None], prepared.clip_shape, "vision tokens")
         except NoLayout as error:
             why = why or str(error)
             continue
+        grid = side.grid(prepared)
+        if any(o > OFF * abs(s) for o, s in zip(grid.off, grid.stride, strict=True)):
+            why = why or "its vision tokens lie on no even lines"
+            continue
         order = np.argsort(side.cell[0])
         return VisionGrid(
-            side.grid(prepared),
-            numbers[some][order],
-            numbers[placed & coarse],
-            numbers[~placed],
+            grid, numbers[some][order], numbers[placed & coarse], numbers[~placed]
         )
     raise NlvizError(f"the language model of {name} is not shown: {why}")
 
 
-def _overview(spread: Array, placed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return which tokens are coarser than others by far: those of the picture as a whole."""
-    sizes = np.unique(spread[placed].round(3))
+def _overviews(
+    places: TokenPlaces, placed: npt.NDArray[np.bool_]
+) -> Iterator[npt.NDArray[np.bool_]]:
+    """Yield which tokens may show the picture once more as a whole: none, then coarse ones."""
+    yield np.zeros_like(placed)
+    sizes = np.unique(places.spread[placed].round(3))
     steps = sizes[1:] / np.maximum(sizes[:-1], 1e-3)
-    if not len(steps) or float(steps.max()) < _COARSER:
-        return np.zeros_like(placed)
-    limit = sizes[int(steps.argmax())] * 1.01 + 1e-3
-    found: npt.NDArray[np.bool_] = placed & (spread > limit)
-    return found
+    if len(steps) and float(steps.max()) >= _COARSER:
+        limit = sizes[int(steps.argmax())] * 1.01 + 1e-3
+        yield placed & (places.spread > limit)
+    # Tokens at the edge of padding are finer than the others; then their order tells.
+    back = np.flatnonzero(np.diff(places.at[placed][:, 1]) < 0) + 1
+    if len(back):
+        for first, end in ((0, int(back[0])), (int(back[-1]), int(placed.sum()))):
+            found = np.zeros_like(placed)
+            found[np.flatnonzero(placed)[first:end]] = True
+            yield found
 
 
 def key_of(inputs: Mapping[str, Any], tokens: int) -> Any:
