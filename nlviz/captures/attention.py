@@ -27,6 +27,7 @@ from nlviz.families.reading.token_layout import (
     NoLayout,
     TokenLayout,
 )
+from nlviz.networks.attention.chosen import Choose, ChosenRows
 from nlviz.networks.attention.gates import said_of_gates
 from nlviz.networks.attention.out_of_sight import out_of_sight
 from nlviz.networks.attention.places import Factors
@@ -44,7 +45,11 @@ HANDED = (
 
 @contextmanager
 def seen_in(
-    adapter: AttentionAdapter, net: nn.Module, blocks: Sequence[str] | None = None
+    adapter: AttentionAdapter,
+    net: nn.Module,
+    blocks: Sequence[str] | None = None,
+    *,
+    choose: Choose | None = None,
 ) -> Iterator[tuple[Seen, Calls]]:
     """See the attention of a network while the ``with`` block runs.
 
@@ -52,6 +57,7 @@ def seen_in(
         adapter: of its family, which says what is kept beside queries and keys.
         net: the network.
         blocks: names of those that are kept; None for all.
+        choose: which of their queries are; None for all.
     """
     keep = wanted(blocks, adapter.block_names(net))
     entered = {
@@ -61,7 +67,7 @@ def seen_in(
     }
     with (
         recorded(net, entered, outputs=False) as calls,
-        watched(net, keep=keep, sums=adapter.keeps) as watch,
+        watched(net, keep=keep, sums=adapter.keeps, choose=choose) as watch,
     ):
         yield watch.seen, calls
 
@@ -93,9 +99,7 @@ def read_attention(
     names = adapter.token_names(net)
     blocks = adapter.block_names(net)
     told = adapter.note(prepared)
-    tensor = prepared.tensor
-    frames = tensor.shape[2] if tensor.dim() == 5 else len(tensor)
-    size = (int(frames), int(tensor.shape[-2]), int(tensor.shape[-1]))
+    size = prepared.size
     called = _called(names)
     products = [p for p in seen.products if p.sure or is_operator(p, factors)]
     products, factors = together(products, factors, seen.order)
@@ -112,7 +116,10 @@ def read_attention(
         try:
             if product.fault:
                 raise BlockRefused(f"{name} is not shown: {product.fault}")
-            if unit.affinity is not None:
+            given = adapter.affinity_of(net, name, product, prepared)
+            if given is not None:
+                affinity = given
+            elif unit.affinity is not None:
                 affinity = replace(unit.affinity, name=name)
             elif product.operator >= 0 and not of_a_picture(product, factors):
                 check_followed(product.operator, factors, seen.order)
@@ -155,6 +162,8 @@ def read_attention(
                 features = _features(adapter, name, found.blocks[name], product, calls, factors)
                 if features is not None:
                     found.features[name] = features
+    for rows in seen.chosen:
+        _add_chosen(found, adapter, net, rows, prepared, modules)
     for module, why in seen.unread.items():
         name = _free(renamed(module, blocks) or "network", found)
         found.refused[name] = f"{name} is not shown: it computes {why}"
@@ -170,6 +179,39 @@ def read_attention(
             )
         raise BlockRefused(_reasons(found.refused))
     return found
+
+
+def _add_chosen(
+    found: Readings,
+    adapter: AttentionAdapter,
+    net: nn.Module,
+    rows: ChosenRows,
+    prepared: Prepared,
+    modules: Mapping[str, nn.Module],
+) -> None:
+    """Add the affinity of chosen queries, or why it is not shown."""
+    name = renamed(rows.module, adapter.block_names(net))
+    checked = Receipt(
+        name,
+        rows.error,
+        rows.tolerance,
+        len(rows.numbers),
+        len(rows.q),
+        precision=rows.precision,
+    )
+    try:
+        affinity = adapter.affinity_of(net, name, rows, prepared)
+        assert affinity is not None  # who chooses queries knows what they are
+        if not checked.holds:
+            raise BlockRefused(checked.refusal)
+    except NoLayout as error:
+        found.refused[name] = f"{name} is not shown: {error}"
+    except NlvizError as error:
+        found.refused[name] = str(error)
+    else:
+        found.affinities[name] = affinity
+        found.receipts[name] = checked
+        found.blocks[name] = modules[block_and_run(rows.module)[0]]
 
 
 def _run(product: AttentionProduct, runs: Mapping[str, int]) -> str:

@@ -73,7 +73,7 @@ def _found(
 
     try:
         with with_hooks(net, acting):
-            return places_of_products(net, forward, prepared.tensor)
+            return places_of_products(net, forward, prepared.tensor, ramp_of=prepared.laid)
     except NotFollowed as error:
         return str(error)
 

@@ -33,6 +33,7 @@ from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
 from nlviz.families.reading.adapter import AnyAdapter, Detector, InputKind, InputSpec, Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
+from nlviz.families.reading.prepared import Queries
 from nlviz.families.reading.prepared_text import text_input
 from nlviz.families.reading.report import LoadReport
 from nlviz.networks.as_written import as_written, name_as_written
@@ -124,6 +125,8 @@ class Model:
         clip: Clip,
         *,
         text: Text | str | None = None,
+        queries: Queries | None = None,
+        generate: int = 0,
         blocks: Sequence[str] | None = None,
         progress: Listener | None = None,
     ) -> Capture:
@@ -135,6 +138,11 @@ class Model:
         Args:
             clip: the input; of a network of words, a ``Text``.
             text: what is said beside the clip, of a network that takes both.
+            queries: words whose rows are kept, by name or number on ``Capture.text``, and no
+                others: memory in the number of tokens. ``"words"`` are all that were written,
+                ``"answer"`` those of the answer. None keeps all tokens, patches among them.
+            generate: the network writes as many words first, the likeliest each time; they are
+                queries, too.
             blocks: names of the blocks that are kept; by default all.
             progress: called with a sentence and a share in [0, 1] between the stages; an exception
                 it raises stops the capture.
@@ -154,12 +162,12 @@ class Model:
         if text is not None:
             clip = with_prompt(clip, read_text(text) if isinstance(text, str) else text)
         clip = self.long_enough(clip)
-        prepared = self.prepared(clip)
+        prepared = self.prepared(clip).asking(queries, generate)
         self.check_memory(prepared)
         tell("Running the network", 0.2)
         done = self._runner(clip).run_once(prepared, blocks)
         tell("Reading the affinities", 0.9)
-        capture = self._captured(clip, prepared, done)
+        capture = self._captured(clip, done.prepared or prepared, done)
         del prepared, done
         give_back()
         return capture
@@ -191,6 +199,10 @@ class Model:
         Raises:
             NlvizError: when ``output`` names nothing in it.
         """
+        if self.output is None and isinstance(self.adapter, AttentionAdapter):
+            own = self.adapter.scores(self.net, output, prepared)
+            if own is not None:
+                return ClassScores(own)
         return class_scores(
             self.net,
             output,

@@ -20,6 +20,7 @@ from nlviz.errors import UnknownBlock, did_you_mean
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.networks.acting_hooks import acting_hooks
+from nlviz.networks.attention.places import Factors
 from nlviz.networks.attention.watch import PART
 from nlviz.networks.calls import Calls, block_and_run
 from nlviz.networks.hooks import recorded
@@ -35,12 +36,14 @@ class Pass:
         readings: what was read of its blocks.
         detections: what it detected.
         notes: one sentence for each thing that a user must know of it.
+        prepared: the input, with all that is known of it by now; None where that is the one before.
     """
 
     output: object
     readings: Readings
     detections: tuple[Detection, ...] = ()
     notes: tuple[str, ...] = ()
+    prepared: Prepared | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +88,24 @@ class Runner:
                 if block_and_run(name.partition(PART)[0])[0] not in known:
                     raise UnknownBlock(f"no block is called {name!r}{did_you_mean(name, shown)}")
         with self.hold(), torch.no_grad():
+            prepared = adapter.settled(net, prepared)
+            if blocks is None:
+                blocks = adapter.chosen_blocks(net, prepared)
+            choose = adapter.choose(net, prepared)
             numbers = RandomNumbers(next(net.parameters(), prepared.tensor).device)
-            with acting_hooks(net) as acting, seen_in(adapter, net, blocks) as (seen, calls):
+            with (
+                acting_hooks(net) as acting,
+                seen_in(adapter, net, blocks, choose=choose) as (seen, calls),
+            ):
                 output = self.run(prepared, None)
             key = settings(net), tuple(seen.order)
             drawn = numbers if numbers.drawn() else None
-            factors = factors_of(net, prepared, acting, key, drawn)
+            factors: Factors | str = "they are known"
+            if not all(adapter.knows(net, p.module) for p in seen.products):
+                factors = factors_of(net, prepared, acting, key, drawn)
         found = read_attention(adapter, net, seen, factors, prepared, calls)
-        return Pass(output, found, notes=(*_plain_form(net), *gates_in(factors)))
+        notes = (*_plain_form(net), *(gates_in(factors) if prepared.laid is None else ()))
+        return Pass(output, found, notes=notes, prepared=prepared)
 
     def _read(self, prepared: Prepared) -> Pass:
         with self.hold(), torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -12,8 +13,11 @@ from nlviz.captures.outputs import Choice
 from nlviz.captures.own_input import Prepare
 from nlviz.clips.clip import Clip
 from nlviz.clips.text import Text
+from nlviz.errors import NlvizError
 from nlviz.families import adapter_for
 from nlviz.families.reading.adapter import InputSpec
+from nlviz.families.reading.attention_adapter import AttentionAdapter
+from nlviz.families.reading.prepared import Queries
 
 
 def capture(
@@ -26,6 +30,9 @@ def capture(
     prepare: Prepare | None = None,
     output: Choice | None = None,
     blocks: Sequence[str] | None = None,
+    processor: Any = None,
+    queries: Queries | None = None,
+    generate: int = 0,
 ) -> Capture:
     """Run a clip through your own network and keep the affinity of each of its blocks.
 
@@ -45,6 +52,11 @@ def capture(
             lies deeper, an index, or a function of the output; found by names and shapes otherwise,
             and said in ``Capture.notes``.
         blocks: names of the blocks that are kept; by default all.
+        processor: what makes the input of a network of words, or of a clip and words: its
+            tokenizer or processor of the library transformers; by default the one that was saved
+            with its weights.
+        queries: words whose rows are kept, and no others, see ``Model.capture``.
+        generate: how many words the network writes first, see ``Model.capture``.
 
     Raises:
         NoNonLocalBlocks: when the network has no block that a family knows.
@@ -58,11 +70,18 @@ def capture(
     >>> capture(net, clip, input_spec=InputSpec(size=32, layout="frames")).affinities["1"]
     Affinity(1, gaussian, 256 queries (2x8x16) x 256 keys)
     """
+    adapter = adapter_for(net, family=family)
+    if processor is not None:
+        if not isinstance(adapter, AttentionAdapter):
+            raise NlvizError(
+                "processor= makes the input of networks of words; this one takes prepare="
+            )
+        adapter = adapter.with_processor(processor)
     model = Model(
         net,
-        adapter=adapter_for(net, family=family),
+        adapter=adapter,
         input_spec=input_spec,
         prepare=prepare,
         output=output,
     )
-    return model.capture(clip, text=text, blocks=blocks)
+    return model.capture(clip, text=text, queries=queries, generate=generate, blocks=blocks)

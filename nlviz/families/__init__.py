@@ -37,6 +37,8 @@ _FILES = (
     "timm.vit",
     "timm.hugging_face",
     "tushar_n",
+    "video_language",
+    "language",
     "transformers",
     "timm.attention",
     "torchvision.attention",

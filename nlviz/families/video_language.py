@@ -21,21 +21,21 @@ from torch import nn
 
 from nlviz.affinity.base import Affinity
 from nlviz.clips.clip import Clip
-from nlviz.clips.text import Text, prompt_of
+from nlviz.clips.text import prompt_of
 from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputKind, InputSpec, Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.reading.conversation import conversation
+from nlviz.families.reading.language_models import PLACEHOLDERS, language_model
+from nlviz.families.reading.prepared import PICTURE
 from nlviz.families.reading.prepared_words import PreparedWords, prepared_words
-from nlviz.families.reading.processors import first_line, processor_of, vocabulary
+from nlviz.families.reading.processors import processor_of, vocabulary
 from nlviz.families.reading.sequence_layout import chosen_affinity, sequence_affinity
-from nlviz.networks.attention.chosen import ChosenRows, Choose
+from nlviz.families.reading.written import written
+from nlviz.networks.attention.chosen import Choose, ChosenRows
 from nlviz.networks.attention.products import AttentionProduct
 from nlviz.networks.calls import block_and_run
-
-# What configurations call the number of the token that stands for a picture or a video.
-_PLACEHOLDERS = ("image_token_id", "video_token_id", "image_token_index", "video_token_index")
 
 
 class VideoLanguageAdapter(AttentionAdapter):
@@ -87,7 +87,7 @@ class VideoLanguageAdapter(AttentionAdapter):
         text = prompt_of(clip)
         asked = conversation(processor, clip, "" if text is None else text.text)
         given = frozenset(inspect.signature(net.forward).parameters)
-        found = prepared_words(net, processor, clip, asked, model, _placeholders(net, processor), given)
+        found = prepared_words(net, processor, clip, asked, model, _placeholders(net), given)
         if text is None:
             note = "No text was given beside the clip: the network sees the clip alone."
             found = replace(found, notes=(*found.notes, note))
@@ -122,6 +122,10 @@ class VideoLanguageAdapter(AttentionAdapter):
             return None
         return tuple(n for n in self.blocks(net) if n.startswith(_name_of_model(net)))
 
+    def knows(self, net: nn.Module, module: str) -> bool:
+        """Check whether a module is one of the language model."""
+        return block_and_run(module)[0].startswith(_name_of_model(net))
+
     def affinity_of(
         self, net: nn.Module, name: str, product: AttentionProduct | ChosenRows, prepared: Prepared
     ) -> Affinity | None:
@@ -134,7 +138,7 @@ class VideoLanguageAdapter(AttentionAdapter):
             return None
         if isinstance(product, ChosenRows):
             return chosen_affinity(name, product, prepared.layout, prepared)
-        if not block_and_run(product.module)[0].startswith(_name_of_model(net)):
+        if not self.knows(net, product.module):
             return None
         return sequence_affinity(name, product, prepared.layout, prepared)
 
@@ -158,55 +162,24 @@ class VideoLanguageAdapter(AttentionAdapter):
         return self.processor or processor_of(net, "AutoProcessor")
 
 
-def language_model(net: nn.Module) -> nn.Module | None:
-    """Return the language model of a network that sees; None of any other.
-
-    >>> language_model(nn.Identity()) is None
-    True
-    """
-    from transformers import PreTrainedModel
-
-    if not isinstance(net, PreTrainedModel) or "input_ids" not in inspect.signature(net.forward).parameters:
-        return None
-    if not any(getattr(net.config, name, None) is not None for name in _PLACEHOLDERS):
-        return None
-    if getattr(net.config, "vision_config", None) is None:
-        return None
-    try:
-        found = net.get_decoder()
-    except (AttributeError, NotImplementedError):
-        return None
-    inside = isinstance(found, nn.Module) and found is not net
-    return found if inside and any(m is found for m in net.modules()) else None
-
-
 def _name_of_model(net: nn.Module) -> str:
     model = language_model(net)
     return next(name for name, module in net.named_modules() if module is model)
 
 
-def _placeholders(net: Any, processor: Any) -> frozenset[int]:
+def _placeholders(net: Any) -> frozenset[int]:
     """Return the numbers of the tokens that stand for a picture or a video."""
-    found = {getattr(net.config, name, None) for name in _PLACEHOLDERS}
+    found = {getattr(net.config, name, None) for name in PLACEHOLDERS}
     return frozenset(int(n) for n in found if n is not None)
 
 
 def _answered(net: Any, prepared: PreparedWords) -> PreparedWords:
-    """Return an input with what the network writes behind it, the likeliest word each time.
-
-    Raises:
-        NlvizError: when it writes nothing.
-    """
-    from nlviz.captures.running import on_device
-
-    given = {n: v for n, v in prepared.kwargs.items() if n not in ("use_cache", "logits_to_keep")}
-    device = next(net.parameters()).device
-    inputs = {}
-    for name, value in given.items():
-        value = value if isinstance(value, torch.Tensor) else prepared.tensor
-        inputs[name] = value
-    del on_device, device
-    return prepared
+    """Return an input with what the network writes behind it."""
+    tensors = {n: prepared.tensor if v is PICTURE else v for n, v in prepared.kwargs.items()}
+    inputs = {n: v for n, v in tensors.items() if isinstance(v, torch.Tensor)}
+    # A picture is no word of an answer.
+    first, without = len(prepared.ids), _placeholders(net)
+    return prepared.with_ids(written(net, inputs, prepared.generate, first, without=without))
 
 
 FAMILY = Family(

@@ -40,6 +40,11 @@ _WEIGHTS = re.compile(r"(model|pytorch_model).*\.(safetensors|bin|json)|config\.
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SAFE = ("*.safetensors", "*.safetensors.index.json")
 _TORCH = ("pytorch_model*.bin", "pytorch_model*.bin.index.json")
+# What holds a tokenizer, and the template of a chat.
+_OF_WORDS = (
+    *("tokenizer*.json", "tokenizer.model", "vocab.*", "merges.txt", "*.spm", "spiece.model"),
+    *("special_tokens_map.json", "added_tokens.json", "chat_template.*", "generation_config.json"),
+)
 _LARGEST = 1 << 20  # bytes of a configuration, and any whole number in it
 _GROWTH = 4  # parameters of a network for each number that its file holds
 _FREE = 1 << 24  # parameters that no file needs to hold
@@ -115,6 +120,7 @@ def transformers_model(
         raise NlvizError(
             f'{name} needs the library transformers; install it with pip install "nlviz[hf]"'
         ) from None
+    from nlviz.families.reading.language_models import takes_words
     from nlviz.families.transformers import labels_of, spec_of
 
     tell = Progress.of(progress)
@@ -131,11 +137,14 @@ def transformers_model(
     for part in net.modules():
         if hasattr(part, "name_or_path"):
             part.name_or_path = str(folder)  # as the library itself notes; its processor lies there
+    about = About(name, "training unknown", _digest(folder))
+    if takes_words(net):
+        return Model(net, about=about, labels=labels)
     net = _that_sees(net)
     return Model(
         net,
         adapter=None if needs_blocks else adapter_of_any(net),
-        about=About(name, "training unknown", _digest(folder)),
+        about=about,
         labels=labels,
         input_spec=spec_of(net, processor),
     )
@@ -207,7 +216,7 @@ def _kept(name: str) -> Path | None:
 def _snapshot(name: str, weights: tuple[str, ...], *, local: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    patterns = [_CONFIG, *PROCESSORS, *weights]
+    patterns = [_CONFIG, *PROCESSORS, *_OF_WORDS, *weights]
     return Path(
         snapshot_download(name, allow_patterns=patterns, local_files_only=local, etag_timeout=5)
     )

@@ -24,6 +24,8 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare_for
 from nlviz.families.reading.token_features import token_features
+from nlviz.networks.attention.chosen import Choose, ChosenRows
+from nlviz.networks.attention.products import AttentionProduct
 from nlviz.networks.attention.token_names import token_names_of
 from nlviz.networks.attention.watch import PART, watched
 from nlviz.networks.calls import Call, block_and_run
@@ -71,6 +73,47 @@ class AttentionAdapter(Adapter[nn.Module]):
 
     def input_spec(self, net: nn.Module) -> InputSpec | None:
         """Return how the network takes a clip, where its own card says it."""
+        return None
+
+    def with_processor(self, processor: Any) -> AttentionAdapter:
+        """Return the adapter of a network whose tokenizer or processor is given.
+
+        Raises:
+            NlvizError: when such networks take none.
+        """
+        raise NlvizError(
+            "processor= makes the input of networks of words, and of pictures and words; this one "
+            "takes prepare="
+        )
+
+    def settled(self, net: nn.Module, prepared: Prepared) -> Prepared:
+        """Return an input with what only running the network tells; the caller holds it."""
+        return prepared
+
+    def choose(self, net: nn.Module, prepared: Prepared) -> Choose | None:
+        """Return which queries of which modules are kept; None for all."""
+        return None
+
+    def chosen_blocks(self, net: nn.Module, prepared: Prepared) -> tuple[str, ...] | None:
+        """Return the blocks of which some queries alone are kept; None where all are."""
+        return None
+
+    def knows(self, net: nn.Module, module: str) -> bool:
+        """Check whether the family knows the tokens of what runs in a module."""
+        return False
+
+    def affinity_of(
+        self, net: nn.Module, name: str, product: AttentionProduct | ChosenRows, prepared: Prepared
+    ) -> Affinity | None:
+        """Return the affinity of a product whose tokens the family knows; None of any other.
+
+        Raises:
+            NoLayout: when it is not what the family knows.
+        """
+        return None
+
+    def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Tensor | None:
+        """Return the class scores in an output whose form the family knows; None of any other."""
         return None
 
     def note(self, prepared: Prepared) -> str:

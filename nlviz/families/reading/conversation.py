@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
+from nlviz.families.reading.processors import first_line
 
 _PIXELS = "pixel_values"
 _NOT_GIVEN = frozenset(("labels",))  # what a processor adds for training
@@ -64,12 +65,12 @@ def conversation(processor: Any, clip: Clip, words: str) -> Conversation:
         found = asked.inputs(prompt, frames, kind, raw=False)
     except ImportError as error:
         raise NlvizError(
-            f"{type(processor).__name__} needs a library that is not installed: {_first(error)}"
+            f"{type(processor).__name__} needs a library that is not installed: {first_line(error)}"
         ) from None
     except Exception as error:  # whatever a processor says of what it was given
         raise NlvizError(
             f"{type(processor).__name__} does not take {len(frames)} frames of "
-            f"{clip.shape[2]}x{clip.shape[1]} px with this text ({_first(error)})"
+            f"{clip.shape[2]}x{clip.shape[1]} px with this text ({first_line(error)})"
         ) from error
     pictures = [n for n, v in found.items() if n.startswith(_PIXELS) and isinstance(v, Tensor)]
     if len(pictures) != 1:
@@ -125,8 +126,8 @@ class _Asked:
                 wanted = 1 if kind == "video" else self.count
                 if places and places != wanted:
                     raise NlvizError(
-                        f"a text has {token} once for each {'video' if kind == 'video' else 'frame'}"
-                        f", {wanted} times here; it stands {places} times in this one"
+                        f"a text has {token} once for each {kind.removesuffix('s')}, {wanted} "
+                        f"times here; it stands {places} times in this one"
                     )
                 if places:
                     return kind
@@ -160,7 +161,7 @@ class _Asked:
             except Exception as error:  # a template is code of its own
                 raise NlvizError(
                     f"the chat template of {type(self.processor).__name__} does not take a clip "
-                    f"and a text ({_first(error)}); write the whole prompt, with "
+                    f"and a text ({first_line(error)}); write the whole prompt, with "
                     f"{self.token(kind)} in the place of the clip"
                 ) from error
             return str(found)
@@ -213,8 +214,3 @@ class _Asked:
             height=int(height),
             width=int(width),
         )
-
-
-def _first(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].strip()[:200].rstrip(".")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from nlviz.clips.clip import Clip
 from nlviz.clips.graph import Graph
 from nlviz.clips.point import Shape
 from nlviz.clips.text import Text
+from nlviz.errors import NlvizError
 from nlviz.families.reading.input_spec import InputSpec
 from nlviz.networks.first_layer import first_channels
 from nlviz.picture import resized
@@ -29,6 +30,7 @@ class Picture:
 
 
 PICTURE = Picture()
+Queries = Sequence[str | int] | Literal["words", "answer"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,35 @@ class Prepared:
     def line(self, grid: TokenGrid) -> TokenGrid:
         """Return where tokens lie as what they are: of a text, its words."""
         return grid
+
+    @property
+    def laid(self) -> Mapping[str, Tensor] | None:
+        """Pictures that say where their pixels lie in the clip, where axes of ``tensor`` do not."""
+        return None
+
+    @property
+    def size(self) -> Shape:
+        """Frames, rows and columns that places of tokens are counted in."""
+        tensor = self.tensor
+        frames = tensor.shape[2] if tensor.dim() == 5 else len(tensor)
+        return int(frames), int(tensor.shape[-2]), int(tensor.shape[-1])
+
+    def asking(self, queries: Queries | None, generate: int) -> Prepared:
+        """Return the input with what else is asked of it: rows of some words, an answer.
+
+        Args:
+            queries: words, by name or number, or ``"words"``, or those of the ``"answer"``.
+            generate: how many words the network is to write first.
+
+        Raises:
+            NlvizError: when it has no words beside a picture.
+        """
+        if queries is not None or generate:
+            what = "queries= chooses words" if queries is not None else "generate= asks for words"
+            raise NlvizError(
+                f"{what} of a network that takes a clip and a text, this one does not; leave it out"
+            )
+        return self
 
     def call(self, net: nn.Module, tensor: Tensor) -> Any:
         """Run a network on the input, with another picture in the place of ``tensor``.

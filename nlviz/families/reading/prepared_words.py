@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +13,14 @@ from torch import Tensor, nn
 
 from nlviz.affinity.grid import Axis
 from nlviz.clips.clip import Clip
+from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
 from nlviz.families.reading.conversation import Conversation
 from nlviz.families.reading.pixel_ramps import PixelRamps
-from nlviz.families.reading.prepared import PICTURE, Prepared
-from nlviz.families.reading.sequence_layout import SequenceLayout
+from nlviz.families.reading.prepared import PICTURE, Prepared, Queries
+from nlviz.families.reading.sequence_layout import SequenceLayout, sequence_layout
 from nlviz.families.reading.vision_tokens import key_of, stopping, vision_grid, vision_places
 from nlviz.networks.followed import Placed
-
-Queries = Sequence[str | int] | Literal["words", "answer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +54,16 @@ class PreparedWords(Prepared):
     chosen: Tensor | None = None
     answer: int = 0
     generate: int = 0
+
+    @property
+    def laid(self) -> Mapping[str, Tensor] | None:
+        """Pixels that say where they lie in the clip."""
+        return self.ramp_of
+
+    @property
+    def size(self) -> Shape:
+        """Frames, rows and columns of the clip."""
+        return self.clip_shape
 
     @property
     def alone(self) -> bool:
@@ -111,8 +120,6 @@ class PreparedWords(Prepared):
         Raises:
             NlvizError: when where vision tokens lie is not known.
         """
-        from nlviz.families.reading.sequence_layout import sequence_layout
-
         assert self.model is not None
         assert self.ramp_of is not None
         places = vision_places(
@@ -135,10 +142,10 @@ class PreparedWords(Prepared):
             )
         first = len(layout.text.tokens) - self.answer
         if self.answer:
-            said = self.tokenizer.decode(self.ids[-self.answer :], skip_special_tokens=True)
+            said = self.tokenizer.decode(self.ids[-self.answer :], skip_special_tokens=True).strip()
+            said = said or " ".join(layout.text.tokens[first:])
             notes.append(
-                f"The network's answer: {said.strip()!r}, words {first} to "
-                f"{len(layout.text.tokens) - 1}."
+                f"The network's answer: “{said}”, words {first} to {len(layout.text.tokens) - 1}."
             )
         found = replace(self, layout=layout, text=layout.text, notes=tuple(notes))
         return replace(found, chosen=found._chosen())
@@ -203,9 +210,9 @@ def prepared_words(
     most = getattr(config, "max_position_embeddings", None)
     if isinstance(most, int) and len(ids) > most:
         raise NlvizError(
-            f"{name} has a context of {most} tokens, this input has {len(ids)}, {int(vision.sum())} "
-            f"of them for {clip.shape[0]} frames of {clip.shape[2]}x{clip.shape[1]} px; give fewer "
-            "frames or a smaller clip"
+            f"{name} has a context of {most} tokens, this input has {len(ids)}, of which "
+            f"{int(vision.sum())} are {clip.shape[0]} frames of {clip.shape[2]}x{clip.shape[1]} "
+            "px; give fewer frames or a smaller clip"
         )
     shape = clip.shape
     parts = (getattr(processor, n, None) for n in ("image_processor", "video_processor"))

@@ -10,6 +10,7 @@ from torch import nn
 
 from nlviz.errors import NlvizError
 
+_WORDS: weakref.WeakKeyDictionary[Any, dict[int, tuple[str, ...]]] = weakref.WeakKeyDictionary()
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[str, Any]] = weakref.WeakKeyDictionary()
 _CURE = "give it with processor=, as the library's AutoProcessor or AutoTokenizer reads it"
 
@@ -69,6 +70,13 @@ def first_line(error: Exception) -> str:
 
 def vocabulary(tokenizer: Any, size: int) -> tuple[str, ...]:
     """Return what each number of a vocabulary stands for; tokens without a word are numbered."""
+    known = _WORDS.setdefault(tokenizer, {})
+    if size not in known:
+        known[size] = _vocabulary(tokenizer, size)
+    return known[size]
+
+
+def _vocabulary(tokenizer: Any, size: int) -> tuple[str, ...]:
     names = [f"token {n}" for n in range(size)]
     for token, number in tokenizer.get_vocab().items():
         if 0 <= number < size:
@@ -77,4 +85,5 @@ def vocabulary(tokenizer: Any, size: int) -> tuple[str, ...]:
         parts = tokenizer.batch_decode([[n] for n in range(size)])
     except Exception:  # a number beyond what it knows
         return tuple(names)
-    return tuple(p if p.strip() and "\ufffd" not in p else n for p, n in zip(parts, names, strict=True))
+    shown = (p if p.strip() and "\ufffd" not in p else "" for p in parts)
+    return tuple(p or n for p, n in zip(shown, names, strict=True))

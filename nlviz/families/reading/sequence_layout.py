@@ -29,7 +29,7 @@ from nlviz.families.reading.prepared import Prepared
 from nlviz.families.reading.product_affinity import product_affinity
 from nlviz.families.reading.token_layout import NoLayout, Side, TokenLayout
 from nlviz.families.reading.vision_tokens import VisionGrid
-from nlviz.families.reading.words import words_of_ids
+from nlviz.families.reading.words import called, words_of_ids
 from nlviz.networks.attention.chosen import LOW, ChosenRows
 from nlviz.networks.attention.products import AttentionProduct
 
@@ -91,7 +91,7 @@ def sequence_layout(
         elif n in overview:
             words[n] = f"{OVERVIEW}{overview[n]}", (at, at), True
         elif n not in on_grid:
-            words[n] = str(tokenizer.convert_ids_to_tokens(int(token))), (at, at), True
+            words[n] = called(tokenizer, token), (at, at), True
     names, spans, marks = zip(*words.values(), strict=True) if words else ((), (), ())
     special = frozenset(i for i, mark in enumerate(marks) if mark)
     text = Text.of(spoken.text, names, spans, special=special)
@@ -162,7 +162,10 @@ def chosen_affinity(
     of = {int(n): i for i, n in enumerate(layout.numbers)}
     words = [of[int(n)] for n in rows.numbers]
     asked = TokenLine.of(
-        [f"{i}:{line.words[i]}" if line.words.count(line.words[i]) > 1 else line.words[i] for i in words],
+        [
+            f"{i}:{line.words[i]}" if line.words.count(line.words[i]) > 1 else line.words[i]
+            for i in words
+        ],
         [line.spans[i] for i in words],
         special=[n for n, i in enumerate(words) if i in line.special],
     )
@@ -180,9 +183,7 @@ def chosen_affinity(
     )
 
 
-def support_of(
-    reach: Tensor | None | bool, numbers: Tensor, order: Tensor
-) -> Support:
+def support_of(reach: Tensor | bool | None, numbers: Tensor, order: Tensor) -> Support:
     """Return which keys queries reach.
 
     Args:
@@ -220,7 +221,7 @@ def support_of(
     return KeySets.of(torch.from_numpy(of), table[torch.from_numpy(first)], said)
 
 
-def _reach_of(product: AttentionProduct) -> Tensor | None | bool | str:
+def _reach_of(product: AttentionProduct) -> Tensor | bool | str | None:
     """Return which keys each query reaches; or why its logits have more added to them."""
     if product.causal and not product.terms:
         return True

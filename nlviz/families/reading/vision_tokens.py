@@ -186,9 +186,7 @@ def vision_grid(
             why = why or "its vision tokens lie on no even lines"
             continue
         order = np.argsort(side.cell[0])
-        return VisionGrid(
-            grid, numbers[some][order], numbers[placed & coarse], numbers[~placed]
-        )
+        return VisionGrid(grid, numbers[some][order], numbers[placed & coarse], numbers[~placed])
     raise NlvizError(f"the language model of {name} is not shown: {why}")
 
 
@@ -228,4 +226,3 @@ def key_of(inputs: Mapping[str, Any], tokens: int) -> Any:
 
 def _of_pictures(name: str) -> bool:
     return "grid" in name or "image" in name or "video" in name or "pixel" in name
-

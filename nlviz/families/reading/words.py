@@ -37,7 +37,7 @@ def words_of_ids(tokenizer: Any, ids: Sequence[int]) -> Words:
         tokenizer: of the library transformers.
         ids: of the tokens.
     """
-    marks = frozenset(tokenizer.all_special_ids) | _added(tokenizer)
+    marks = marks_of(tokenizer)
     text, words, spans, open_ = "", [], [], []
     begin = 0  # of what is decoded anew: a text is not decoded from its start for each token
     before = ""
@@ -45,7 +45,7 @@ def words_of_ids(tokenizer: Any, ids: Sequence[int]) -> Words:
         whole = _decoded(tokenizer, ids[begin : n + 1])
         if whole.endswith(_BROKEN) and token not in marks:
             open_.append(n)
-            words.append(str(tokenizer.convert_ids_to_tokens(token)))
+            words.append(called(tokenizer, token))
             spans.append((len(text), len(text)))
             continue
         piece = whole[len(before) :] if whole.startswith(before) else whole
@@ -69,20 +69,24 @@ def words_of_ids(tokenizer: Any, ids: Sequence[int]) -> Words:
     )
 
 
+def called(tokenizer: Any, token: int) -> str:
+    """Return how the vocabulary calls a token; its number where it has no name there."""
+    return str(tokenizer.convert_ids_to_tokens(int(token)) or f"token {token}")
+
+
+def marks_of(tokenizer: Any) -> frozenset[int]:
+    """Return the tokens that are marks of a tokenizer's own: of beginnings, chats, pictures."""
+    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    special = (int(n) for n, token in added.items() if getattr(token, "special", False))
+    return frozenset((*(int(n) for n in tokenizer.all_special_ids), *special))
+
+
 def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
     return str(
-        tokenizer.decode(
-            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
+        tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
     )
 
 
 def _mark(tokenizer: Any, token: int, piece: str) -> str:
     """Return what a token without a visible character is called."""
-    return piece.translate(_SHOWN) or str(tokenizer.convert_ids_to_tokens(token))
-
-
-def _added(tokenizer: Any) -> frozenset[int]:
-    """Return the marks that were added to a vocabulary: of chats, pictures and their rows."""
-    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
-    return frozenset(int(n) for n, token in added.items() if getattr(token, "special", False))
+    return piece.translate(_SHOWN) or called(tokenizer, token)

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlviz.networks.attention.chosen import Choose, chosen_rows
 from nlviz.networks.attention.called import computes_none, in_order, name_of, one_operation
+from nlviz.networks.attention.chosen import Choose, chosen_rows
 from nlviz.networks.attention.contraction import PRODUCTS, Contraction, contraction
 from nlviz.networks.attention.gates import gate_of
 from nlviz.networks.attention.in_sight import (
@@ -406,7 +406,9 @@ def watched(
     >>> found.module, found.size, found.error <= found.tolerance
     ('a', (2, 5, 5), True)
     """
-    watch = WatchAttention(keep=keep, positions=positions, silenced=silenced, sums=sums, choose=choose)
+    watch = WatchAttention(
+        keep=keep, positions=positions, silenced=silenced, sums=sums, choose=choose
+    )
     handles = []
     for name, module in net.named_modules():
         if isinstance(module, torch.jit.ScriptModule) or is_a_leaf_of_torch(module):
