@@ -19,7 +19,11 @@ from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputKind, InputSpec, Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
-from nlviz.families.reading.language_models import takes_words_alone
+from nlviz.families.reading.language_models import (
+    is_encoder_decoder,
+    size_of_vocabulary,
+    takes_words_alone,
+)
 from nlviz.families.reading.language_text import LanguageText, language_text
 from nlviz.families.reading.processors import processor_of, vocabulary
 from nlviz.families.reading.written import written
@@ -80,7 +84,7 @@ class LanguageAdapter(AttentionAdapter):
             )
         inputs = {n: v for n, v in prepared.kwargs.items() if n in ("input_ids", "attention_mask")}
         tokenizer = self._tokenizer(net)
-        both = bool(net.config.is_encoder_decoder)
+        both = is_encoder_decoder(net)
         first = 1 if both else int(inputs["input_ids"].shape[1])
         ids = written(net, inputs, prepared.generate, first, known=not both)
         return prepared.followed_by(net, tokenizer, ids[first:])
@@ -89,8 +93,7 @@ class LanguageAdapter(AttentionAdapter):
         """Return the names of classes, or the words of the vocabulary of a network that writes."""
         if _writes(net):
             with suppress(NlvizError):
-                size = int(net.config.get_text_config(decoder=True).vocab_size)
-                return vocabulary(self._tokenizer(net), size)
+                return vocabulary(self._tokenizer(net), size_of_vocabulary(net))
         return ()
 
     def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Tensor | None:

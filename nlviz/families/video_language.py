@@ -19,15 +19,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from nlviz.affinity.base import Affinity
 from nlviz.clips.clip import Clip
 from nlviz.clips.text import prompt_of
 from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputKind, InputSpec, Prepared
-from nlviz.families.reading.attention_adapter import AttentionAdapter
+from nlviz.families.reading.attention_adapter import AttentionAdapter, Known
 from nlviz.families.reading.conversation import conversation
-from nlviz.families.reading.language_models import PLACEHOLDERS, language_model
+from nlviz.families.reading.language_models import (
+    PLACEHOLDERS,
+    language_model,
+    size_of_vocabulary,
+)
 from nlviz.families.reading.prepared import PICTURE
 from nlviz.families.reading.prepared_words import PreparedWords, prepared_words
 from nlviz.families.reading.processors import processor_of, vocabulary
@@ -128,7 +131,7 @@ class VideoLanguageAdapter(AttentionAdapter):
 
     def affinity_of(
         self, net: nn.Module, name: str, product: AttentionProduct | ChosenRows, prepared: Prepared
-    ) -> Affinity | None:
+    ) -> Known | None:
         """Return the affinity of a product of the language model; None of one that sees.
 
         Raises:
@@ -145,8 +148,7 @@ class VideoLanguageAdapter(AttentionAdapter):
     def labels(self, net: nn.Module) -> tuple[str, ...]:
         """Return the words of the vocabulary, where there is a tokenizer."""
         with suppress(NlvizError):
-            tokenizer = self._processor(net).tokenizer
-            return vocabulary(tokenizer, int(net.config.get_text_config().vocab_size))
+            return vocabulary(self._processor(net).tokenizer, size_of_vocabulary(net))
         return ()
 
     def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Any:
@@ -164,7 +166,7 @@ class VideoLanguageAdapter(AttentionAdapter):
 
 def _name_of_model(net: nn.Module) -> str:
     model = language_model(net)
-    return next(name for name, module in net.named_modules() if module is model)
+    return str(next(name for name, module in net.named_modules() if module is model))
 
 
 def _placeholders(net: Any) -> frozenset[int]:

@@ -20,6 +20,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.affinity.grouped import GroupedAffinity
+from nlviz.affinity.stored import StoredAffinity
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare_for
@@ -36,6 +39,9 @@ _PRODUCTS = frozenset(
 )
 
 _TENSOR_PRODUCTS = frozenset("einsum matmul bmm baddbmm".split())
+
+
+Known = EmbeddedAffinity | StoredAffinity | GroupedAffinity
 
 
 class AttentionAdapter(Adapter[nn.Module]):
@@ -104,7 +110,7 @@ class AttentionAdapter(Adapter[nn.Module]):
 
     def affinity_of(
         self, net: nn.Module, name: str, product: AttentionProduct | ChosenRows, prepared: Prepared
-    ) -> Affinity | None:
+    ) -> Known | None:
         """Return the affinity of a product whose tokens the family knows; None of any other.
 
         Raises:

@@ -7,6 +7,7 @@ Frames are given as one video, or as a picture each where the network knows pict
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,7 @@ def conversation(processor: Any, clip: Clip, words: str) -> Conversation:
     asked = _Asked(processor, clip)
     kind = asked.kind(words)
     prompt = asked.prompt(words, kind)
-    frames = torch.from_numpy(np.ascontiguousarray(clip.frames)).permute(0, 3, 1, 2)
+    frames = torch.from_numpy(clip.frames.copy()).permute(0, 3, 1, 2)
     if frames.shape[1] == 1:
         frames = frames.expand(-1, 3, -1, -1)
     try:
@@ -191,7 +192,9 @@ class _Asked:
                 "images": pictures if len(pictures) == 1 else [pictures],
                 "images_kwargs": dict(own),
             }
-        found = self.processor(text=[prompt], return_tensors="pt", **given, **text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own ways with arrays
+            found = self.processor(text=[prompt], return_tensors="pt", **given, **text)
         return {n: v for n, v in found.items() if n not in _NOT_GIVEN}
 
     def _told(self, frames: Tensor) -> Any:

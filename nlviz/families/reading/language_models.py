@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from torch import nn
 
@@ -54,3 +55,13 @@ def takes_words_alone(net: nn.Module) -> bool:
         return False
     given = inspect.signature(net.forward).parameters
     return "input_ids" in given and not any(n.startswith(_OTHERS) for n in given)
+
+
+def is_encoder_decoder(net: Any) -> bool:
+    """Check whether one part of a network reads, and another one writes."""
+    return bool(net.config.is_encoder_decoder)
+
+
+def size_of_vocabulary(net: Any) -> int:
+    """Return how many words a network gives scores of."""
+    return int(net.config.get_text_config(decoder=True).vocab_size)

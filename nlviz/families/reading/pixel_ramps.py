@@ -19,7 +19,7 @@ Lay = Callable[[Tensor], Tensor]
 
 NAMES = ("mass", "t", "y", "x", "yy", "xx")
 LINEAR = 1e-3  # of the largest number, by which halves may leave half of what the whole gives
-NOTHING = 1e-6  # frames or pixels: no place is 0 itself, because pictures of zeros count as padding
+NOTHING = 1e-12  # frames or pixels: no place is 0, because pictures of zeros count as padding
 
 
 class PixelRamps(Mapping[str, Tensor]):

@@ -15,13 +15,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nlviz.affinity.base import Affinity
 from nlviz.affinity.causal import Causal
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Line, TokenGrid
 from nlviz.affinity.grouped import GroupedAffinity
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.affinity.token_line import TokenLine
 from nlviz.clips.text import Text
@@ -102,7 +102,7 @@ def sequence_layout(
 
 def sequence_affinity(
     name: str, product: AttentionProduct, layout: SequenceLayout, prepared: Prepared
-) -> Affinity:
+) -> EmbeddedAffinity | StoredAffinity:
     """Return the affinity of a product between all tokens of a sequence.
 
     Raises:
@@ -250,7 +250,7 @@ def _by_head(term: Any) -> bool:
 
 def _by_weights(
     name: str, product: AttentionProduct, layout: SequenceLayout, prepared: Prepared
-) -> Affinity:
+) -> EmbeddedAffinity | StoredAffinity:
     """Return the affinity of a product with more than a mask in it, from tables or its weights."""
     heads, count = product.size[0], len(layout.order)
     cell = np.empty((1, count), np.int64)

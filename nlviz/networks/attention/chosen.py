@@ -87,7 +87,8 @@ def chosen_rows(
         module: that it runs in.
         numbers: (n,) which queries are chosen.
         q: (1, heads, queries, d).
-        k, v: (1, heads or groups of them, keys, d or dv).
+        k: (1, heads or groups of them, keys, d).
+        v: (1, heads or groups of them, keys, dv).
         output: (1, heads, queries, dv).
         mask: what is added or masked, as ``F.scaled_dot_product_attention`` takes it.
         causal: whether a query reaches no key behind it.
@@ -142,7 +143,7 @@ def _shared(keys: Tensor) -> int:
     heads = len(keys)
     some = keys[:, :: max(keys.shape[1] // _SAMPLE, 1)]
     for shared in (n for n in range(heads, 1, -1) if heads % n == 0):
-        grouped = some.unflatten(0, (heads // shared, shared))
+        grouped = some.reshape(heads // shared, shared, *some.shape[1:])
         if torch.equal(grouped, grouped[:, :1].expand_as(grouped)):
             return shared
     return 1

@@ -110,7 +110,7 @@ class WatchAttention(Watching):
             self._follow(name, ordered, options, output)
         self._sums.follow(name, ordered, output)
         if self.positions:
-            gate = gate_of(name, ordered) if self.landings.first else None
+            gate = gate_of(name, ordered) if self.landings.first and not self.in_norm else None
             if gate is not None:
                 self.seen.gates[self.module] = gate
             if self.landings:
@@ -410,7 +410,9 @@ def watched(
         keep=keep, positions=positions, silenced=silenced, sums=sums, choose=choose
     )
     handles = []
-    for name, module in net.named_modules():
+    modules = dict(net.named_modules())
+    watch.norms = frozenset(n for n, m in modules.items() if type(m).__name__.endswith("Norm"))
+    for name, module in modules.items():
         if isinstance(module, torch.jit.ScriptModule) or is_a_leaf_of_torch(module):
             continue
 

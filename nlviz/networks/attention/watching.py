@@ -75,6 +75,7 @@ class Watching(TorchFunctionMode):
         self.silenced = None if silenced is None else block_and_run(silenced)
         self.by_channel: Callable[[Tensor], bool] | None = None
         self.of_channels: set[int] = set()
+        self.norms: frozenset[str] = frozenset()  # names of modules that normalise
         self.landings = Landings()
         self.path: list[str] = []
         self._tags: Beside[Tag] = Beside()
@@ -89,6 +90,11 @@ class Watching(TorchFunctionMode):
     def module(self) -> str:
         """Name of the run of the innermost module that runs: ``layer``, then ``layer#2``."""
         return self.path[-1] if self.path else ""
+
+    @property
+    def in_norm(self) -> bool:
+        """Whether a module that normalises runs, which scales each place by a number of its own."""
+        return block_and_run(self.module)[0] in self.norms
 
     def enter(self, name: str) -> None:
         """Begin a call of a module."""
