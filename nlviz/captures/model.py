@@ -24,7 +24,7 @@ from nlviz.captures.outputs import Choice, ClassScores, class_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
 from nlviz.captures.passes import Pass, Runner
 from nlviz.captures.precision import full
-from nlviz.captures.running import held, on_device, told
+from nlviz.captures.running import held, most_frames, on_device, told
 from nlviz.captures.text_inputs import check_takes, seen_as
 from nlviz.captures.time_covered import coverage, lengthened
 from nlviz.clips.clip import Clip
@@ -44,9 +44,7 @@ from nlviz.networks.memory import (
     Estimate,
     estimate,
     free_bytes,
-    largest,
     too_large,
-    with_frames,
 )
 from nlviz.progress import Listener, Progress
 
@@ -138,11 +136,9 @@ class Model:
         Args:
             clip: the input; of a network of words, a ``Text``.
             text: what is said beside the clip, of a network that takes both.
-            queries: words whose rows are kept, by name or number on ``Capture.text``, and no
-                others: memory in the number of tokens. ``"words"`` are all that were written,
-                ``"answer"`` those of the answer. None keeps all tokens, patches among them.
-            generate: the network writes as many words first, the likeliest each time; they are
-                queries, too.
+            queries: words beside a clip whose rows are kept, and no others, by name or number on
+                ``Capture.text``; ``"words"`` for all that was written, ``"answer"`` for the answer.
+            generate: how many words the network writes first, the likeliest each time.
             blocks: names of the blocks that are kept; by default all.
             progress: called with a sentence and a share in [0, 1] between the stages; an exception
                 it raises stops the capture.
@@ -199,10 +195,9 @@ class Model:
         Raises:
             NlvizError: when ``output`` names nothing in it.
         """
-        if self.output is None and isinstance(self.adapter, AttentionAdapter):
-            own = self.adapter.scores(self.net, output, prepared)
-            if own is not None:
-                return ClassScores(own)
+        own = self.adapter.scores(self.net, output, prepared) if self.output is None else None
+        if own is not None:
+            return ClassScores(own)
         return class_scores(
             self.net,
             output,
@@ -413,19 +408,12 @@ class Model:
 
     def _most_frames(self, clip: Clip) -> int | None:
         """Return how many frames of a clip fit; None if all do, or if that cannot be known."""
-        free = free_bytes(self.device)
         prepared = self.prepared(clip)
-        if free is None or prepared.tensor.nbytes * SURELY <= free:
-            return None
-        shape = tuple(prepared.tensor.shape)
 
-        def fits(frames: int) -> bool:
-            try:
-                return self.estimate(with_frames(shape, frames), like=prepared).need <= free
-            except NlvizError:
-                return True
+        def need(shape: tuple[int, ...]) -> int:
+            return self.estimate(shape, like=prepared).need
 
-        return None if fits(len(clip.frames)) else largest(fits, below=len(clip.frames)) or None
+        return most_frames(prepared.tensor, len(clip.frames), free_bytes(self.device), need)
 
     def recording(self) -> AbstractContextManager[Calls]:
         """Return a context that records the calls which the adapter reads affinities from."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from nlviz.errors import NlvizError, OutOfMemory
 from nlviz.networks.first_layer import input_type
+from nlviz.networks.memory import SURELY, largest, with_frames
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, tuple[int, threading.RLock]] = (
     weakref.WeakKeyDictionary()
@@ -124,3 +125,27 @@ _OF_TYPES = (
     "dtypes must be the same",
     "expected scalar type",
 )
+
+
+def most_frames(
+    tensor: Tensor, frames: int, free: int | None, need: Callable[[tuple[int, ...]], int]
+) -> int | None:
+    """Return how many frames of an input fit; None if all do, or if that cannot be known.
+
+    Args:
+        tensor: the input of all frames.
+        frames: how many there are.
+        free: bytes of the device's memory; None where that is not known.
+        need: returns the bytes that an input of a shape needs.
+    """
+    if free is None or tensor.nbytes * SURELY <= free:
+        return None
+    shape = tuple(tensor.shape)
+
+    def fits(count: int) -> bool:
+        try:
+            return need(with_frames(shape, count)) <= free
+        except NlvizError:
+            return True
+
+    return None if fits(frames) else largest(fits, below=frames) or None

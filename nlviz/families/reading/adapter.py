@@ -100,6 +100,10 @@ class Adapter(ABC, Generic[BlockT]):
         """Return a name for each class, where the network itself says it."""
         return ()
 
+    def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Tensor | None:
+        """Return the class scores in an output whose form the family knows; None of any other."""
+        return None
+
     def input_spec(self, net: nn.Module) -> InputSpec | None:
         """Return how the network takes a clip, where the network itself says it."""
         return None

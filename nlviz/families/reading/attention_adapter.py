@@ -118,10 +118,6 @@ class AttentionAdapter(Adapter[nn.Module]):
         """
         return None
 
-    def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Tensor | None:
-        """Return the class scores in an output whose form the family knows; None of any other."""
-        return None
-
     def note(self, prepared: Prepared) -> str:
         """Return what a reader must know of every affinity of a pass, or an empty text."""
         return aspect_note(prepared)
