@@ -125,7 +125,7 @@ LIVE_VIEW = Script(
         ("drawn", "shared/drawn.js"),
         ("standalone", "live_view/standalone.js"),
     ),
-    styles=("live_view/live_view.css",),
+    styles=("live_view/live_view.css", "live_view/text.css"),
     without="This live view computes its maps in the browser and needs JavaScript.",
 )
 # The lens builds on the style of the live view, whose "control" moves a mounted lens, too.

@@ -3,12 +3,22 @@
 /** Frames, y, x. */
 type Triple = [number, number, number];
 /** Where tokens lie in the clip, as nlviz.affinity.grid.TokenGrid says it. */
-interface Grid { shape: Triple; stride: Triple; origin: Triple }
-interface Clip { name: string; frames: number; height: number; width: number; times: number[] }
-/** A position of the clip: frame, and pixels. */
-interface Query { frame: number; y: number; x: number }
-/** A place under the pointer; px, py are CSS pixels of the stage. */
-interface Place extends Query { px: number; py: number; large: boolean }
+interface Grid {
+  shape: Triple; stride: Triple; origin: Triple; kind?: "grid" | "line" | "boxes" | "nodes"; words?: string[]; spans?: [number, number][];
+  special?: number[]; boxes?: number[][]; places?: [number, number][]; names?: string[]; line?: Words | null;
+}
+/** Words, and the characters [start, end) of their text that each stands for; special ones were not written. */
+interface Words { words: string[]; spans?: [number, number][]; special?: number[] }
+/** A text and its tokens; spans count characters as Python does. */
+interface Told { text: string; tokens: string[]; spans: [number, number][]; special?: number[] }
+interface Clip extends Partial<Told> { name: string; frames: number; height: number; width: number; times: number[] }
+/** A position of the clip: frame, and pixels. A word beside the pictures is a number in its line; -1: no word. */
+interface Query { frame: number; y: number; x: number; word?: number }
+/**
+ * A place under the pointer; px, py are CSS pixels of the stage. Over a text: its strip, the word of the
+ * row there, and whether there is one that can be asked for.
+ */
+interface Place extends Query { px: number; py: number; large: boolean; strip?: number; key?: number; asks?: boolean }
 /** CSS pixels of the stage. */
 interface Rect { x: number; y: number; w: number; h: number }
 interface Plan { width: number; height: number; large: Rect; tiles: Rect[]; beside: boolean }
@@ -43,7 +53,7 @@ interface Detected {
 }
 interface Head {
   clip: Clip; model: any; block: any; sources: Spec[]; query: Query; query_rule: string; pinned?: boolean; view: Partial<View>;
-  display: Display; pictures: { sections: string[] }; colours: { sequential: string; diverging: string; ground: Ground };
+  display: Display; pictures: { kind?: string; sections: string[] }; text?: Told | null; colours: { sequential: string; diverging: string; ground: Ground };
   objects: Detected[]; channel: string | null; pixels?: Pixels; lens?: LensHead; notes?: string[];
 }
 interface Container { head: Head; array: ArrayOf }
@@ -57,9 +67,9 @@ interface Given { along: string; mass: number; apart: number; own: number }
  * What fills a row (or column) in: the reached part, log C(x), what keys without a place get, and
  * where a row shows several products at once what each of them gives.
  */
-interface Filled { from: number; to: number; logC: number; apart: number; parts?: Given[] }
+interface Filled { from: number; to: number; logC: number; apart: number; parts?: Given[]; given?: Float32Array }
 type Compute = (out: Float32Array, token: number, head: number | "mean" | "max", values: string, box?: Box | null) => Filled;
-interface Rows { row: Compute; column: Compute | null; apart?: (here: number[], there: number[]) => number }
+interface Rows { row: Compute; column: Compute | null; words?: any; apart?: (here: number[], there: number[]) => number }
 interface Scale { lo: number; hi: number; floor: number; diverging: boolean; clipped: boolean; clippedBelow: boolean }
 /** What the engine computes for a query, see pure/engine.js and pure/measure.js. */
 interface Result {
@@ -67,11 +77,12 @@ interface Result {
   side: any; grid: Grid; values: Float32Array; logC: number; from: number; to: number; skipFrom: number; skipTo: number;
   apart: number; apartShare: number; leftOut: string; excluded: number; signed: boolean; difference: boolean; balanced: boolean;
   uniform: number; count: number; total: number; moved: number; least: number; most: number; ownShare: number;
-  mass: Float64Array; best: Int32Array; barUnit: number; order: Int32Array; found: number; half: number; scale: Scale; named?: Token; parts?: Given[] | null;
+  mass: Float64Array; best: Int32Array; barUnit: number; order: Int32Array; found: number; half: number; scale: Scale; named?: Token & { word?: number }; parts?: Given[] | null;
+  words: Float32Array | null; ownWord: number;
 }
 interface Engine {
   head: Head; array: ArrayOf; source: (key: string) => any; compute: (query: Query, view: View) => Result;
-  frameOf: (result: Result, index: number) => number;
+  frameOf: (result: Result, index: number) => number; hasWord: (view: View) => boolean;
 }
 
 /** A part of the equation, a key, or nothing. */
@@ -84,8 +95,8 @@ interface State {
 interface Change { pin?: boolean; step?: boolean; view?: boolean; chosen?: boolean; reading?: boolean }
 interface Store {
   head: Head; state: State; spec: () => Spec; grid: () => Grid; subscribe: (listener: (change: Change) => void) => () => void;
-  hover: (place: Place | null) => void; pin: (query: Query) => void; unpin: () => void;
-  move: (step: { dy?: number; dx?: number; df?: number }) => void; large: (frame: number | null) => void; advance: () => void;
+  hover: (place: Place | null) => void; pin: (query: Query) => void; pinWord: (word: number) => void; unpin: () => void;
+  move: (step: { dy?: number; dx?: number; df?: number; to?: Query }) => void; large: (frame: number | null) => void; advance: () => void;
   light: (what: Lit) => void; read: (on: boolean) => void; peek: (held: boolean) => void; play: (playing: boolean) => void;
   choose: (change: Partial<View>, top?: number | null) => void; apply: (query: Query | null | undefined, view?: Partial<View>, pinned?: boolean) => void;
 }

@@ -2,7 +2,11 @@
 
 import { nearestToken } from "./pure/grid.js";
 import { activeQuery, describe } from "./pure/state.js";
-import { waitingFor } from "./pure/words.js";
+import { isNamed, kindText } from "./pure/text_words.js";
+import { waitingFor } from "./pure/sentences.js";
+
+/** What a token of a grid is; `cell` where it is one of a picture. */
+const kindOf = (grid, cell) => (isNamed(grid) ? kindText(grid, 1) : cell);
 
 const DETAILS_EVERY = 80; // milliseconds
 
@@ -10,14 +14,13 @@ const DETAILS_EVERY = 80; // milliseconds
  * @param {HTMLElement} root
  * @param {Store} store
  * @param {Engine} engine
- * @param {Parts} parts stage, bar, readout, sentence, equation, queryBar, headMaps, closeup (or null)
+ * @param {Parts} parts stage, words (beside pictures, or null), bar, readout, sentence, equation, queryBar, headMaps, closeup (or null)
  * @param {{lut: Lut, served: boolean, timings: number[]}} how served: whether rows that the browser
  *   cannot compute come when they are asked for
  */
 export function createPainter(root, store, engine, parts, { lut, served, timings }) {
   const { head, state } = store;
-  const { clip } = head;
-  const { stage, bar, readout, sentence, equation, queryBar, headMaps, closeup } = parts;
+  const { stage, words, bar, readout, sentence, equation, queryBar, headMaps, closeup } = parts;
   /** @type {Result|null} */
   let result = null;
   /** @type {Result|null} */
@@ -52,14 +55,14 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     if (result) drawResult(query);
     else drawWithout(query);
     if (!state.hovered || !result) queryBar.update(query, state);
-    describe(root, query, state, store.spec().key);
+    describe(root, query, state, store.spec().key, result?.named?.word);
     if (resultFor !== before) timings.push(performance.now() - start);
     if (timings.length > 2000) timings.splice(0, 1000);
   }
 
   /** Compute the row of the query unless it is there; a row that is not there leaves the last one. */
   function compute(query) {
-    const wanted = `${nearestToken(store.grid(), query)} ${JSON.stringify(state.view)}`;
+    const wanted = `${nearestToken(store.grid(), query)} ${query.word} ${JSON.stringify(state.view)}`;
     if (wanted === resultFor) return;
     resultFor = wanted;
     const next = engine.compute(query, state.view);
@@ -77,32 +80,36 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     if (wanted !== drawnFor) {
       drawnFor = wanted;
       stage.draw(result, state, lut);
-      bar.update(result, state.view);
+      words?.draw(result, state, lut);
+      bar.update(result, state.view, stage.ink ?? null);
       details();
     } else {
       stage.drawOverlay(result, state);
+      words?.drawOverlay(result, state);
     }
-    if (query === state.pinned && !state.waiting) keepRow();
+    if ((query === state.pinned || result.named) && !state.hovered && !state.waiting) keepRow();
     updateReadout();
   }
 
   /** A row that only the server knows, and has not sent: frames without a map. */
   function drawWithout(query) {
     stage.drawFrames(state);
-    sentence.update(null, query, clip, waitingFor(state, !served, store.spec()));
+    words?.drawFrames();
+    sentence.update(null, query, head, waitingFor(state, !served, store.spec()));
   }
 
   /** The pinned row is kept, so that its values can be read while another is previewed. */
   function keepRow() {
     if (keptFor === resultFor || !result) return;
     keptFor = resultFor;
-    kept = { ...result, values: Float32Array.from(result.values) };
+    kept = { ...result, values: Float32Array.from(result.values), words: result.words && Float32Array.from(result.words) };
   }
 
   function updateReadout() {
     if (!result) return;
     const row = state.hovered && kept && !state.reading ? kept : result;
-    const label = state.hovered && !state.reading ? (state.pinned ? "the pinned point gives this cell" : "its own cell") : "";
+    const [who, what] = [row.named ? "word" : kindOf(row.asked, "point"), state.cursor?.strip === undefined ? kindOf(row.grid, "cell") : "word"];
+    const label = state.hovered && !state.reading ? (row === kept ? `the pinned ${who} gives this ${what}` : `its own ${what}`) : "";
     const value = readout.update(state.cursor, row, state.view.unit, label, width);
     bar.point(state.cursor && row === result ? value : null, result.scale);
   }
@@ -118,9 +125,10 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     }
     detailsAt = now;
     stage.drawDetails(result);
+    words?.drawDetails(result);
     equation.update(result);
     equation.drawThumbs(result, state.shown, engine.frameOf);
-    sentence.update(result, state.shown, clip, waitingFor(state, !served, store.spec()));
+    sentence.update(result, state.shown, head, waitingFor(state, !served, store.spec()));
     queryBar.update(activeQuery(state), state);
     headMaps.update(result, state);
     closeup?.update(result, state.shown, state.hovered !== null);

@@ -13,8 +13,11 @@ import { createPlayer } from "./ui/player.js";
 import { createQueryBar } from "./ui/query_bar.js";
 import { createInspector, createReadout, createSentence } from "./ui/readout.js";
 import { createStage } from "./draw/stage.js";
+import { createTextStage, showsWords } from "./draw/text_stage.js";
+import { nearestToken } from "./pure/grid.js";
 import { GAP } from "./pure/layout.js";
-import { activeQuery, tokenOf } from "./pure/state.js";
+import { isText } from "./pure/pages.js";
+import { activeQuery, tokenOf, wordOf } from "./pure/state.js";
 import { createTelling } from "../shared/telling.js";
 import { createTitle } from "./ui/title.js";
 import { createToolbar } from "./ui/toolbar.js";
@@ -22,6 +25,7 @@ import { createToolbar } from "./ui/toolbar.js";
 const NARROW = 700; // CSS pixels
 const LEAST_SIDE = 300;
 const HEADS_SHARE = 0.6; // of the height that pictures have elsewhere
+const WORDS_SHARE = 0.72; // likewise, where words stand below them
 const SIDE_GAP = 14; // of the controls beside the pictures, beyond that between pictures
 const PIN_RESTS = 60; // milliseconds at rest before a pin is reported
 const VIEW_RESTS = 250;
@@ -47,8 +51,13 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   let besideHeads = false;
 
   const { hover, unpin, move, large, light, read, peek } = store;
-  const on = { hover, pin, unpin, large, lit: light, inspect, place: store.pin, play, read, peek, move, source, token, everyHead, head: nextHead };
-  const stage = createStage(clip, pictures, on, signal, head.objects);
+  const on = { hover, pin, pinWord, unpin, large, lit: light, inspect, place: store.pin, play, read, peek, move: moved, source, token, everyHead, head: nextHead };
+  const text = isText(head);
+  const now = { spec: store.spec, view: () => state.view, hasWord: () => engine.hasWord(state.view), home: () => (text ? null : stage.element) };
+  /** @type {any} */
+  const stage = text ? createTextStage(head, on, now, signal) : createStage(clip, pictures, on, signal, head.objects);
+  // A text beside the pictures: a row of each goes to both.
+  const words = !text && showsWords(head) ? createTextStage(head, on, now, signal) : null;
   const equation = createEquation(clip, pictures, on, signal);
   const toolbar = createToolbar(head, choose, signal);
   const queryBar = createQueryBar(head, on, signal);
@@ -60,18 +69,19 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   const headMaps = createHeadMaps(container, pictures, lut, choose, signal);
   const inspector = createInspector(clip, pictures, on, signal);
   const telling = createTelling(root, onSaid && say);
-  const parts = { stage, bar, readout, sentence, equation, queryBar, headMaps, closeup };
+  const parts = { stage, words, bar, readout, sentence, equation, queryBar, headMaps, closeup };
   const painter = createPainter(root, store, engine, parts, { lut, served: onSaid !== null, timings });
 
   stage.element.append(readout.element, inspector.element);
   // The picture comes first; above it stands only what never changes its height, so that it stays where it is.
   const title = createTitle(head);
-  const body = element("div", { class: "nlv-body" }, stage.element,
+  const main = words ? element("div", { class: "nlv-main" }, stage.element, words.element) : stage.element;
+  const body = element("div", { class: "nlv-body" }, main,
     element("div", { class: "nlv-side" }, queryBar.element, title.notes, headMaps.element, toolbar.element, equation.element, title.about));
   root.replaceChildren(element("div", { class: "nlv-head" }, title.heading, toolbar.sources),
     element("div", { class: "nlv-top" }, sentence.element, bar.element), body, closeup?.element ?? "");
   attachTips(root, signal);
-  attachKeys(root, { ...on, close: () => inspector.close() || toolbar.close(), pin: () => pin(activeQuery(state)) }, everywhere, signal);
+  attachKeys(root, { ...on, close: () => inspector.close() || toolbar.close(), pin: () => (state.hovered || !worded() ? pin(activeQuery(state)) : null) }, everywhere, signal);
   const watcher = new ResizeObserver(() => resize());
   watcher.observe(body);
   window.addEventListener("resize", () => resize(true), { signal });
@@ -105,7 +115,8 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     width = now;
     root.classList.toggle("nlv-small", now < NARROW);
     sentence.fit();
-    stage.resize(now, headMaps.wanted(state.view, store.spec()) ? HEADS_SHARE : 1);
+    stage.resize(now, words ? WORDS_SHARE : headMaps.wanted(state.view, store.spec()) ? HEADS_SHARE : 1);
+    words?.resize(stage.plan.width);
     // What the pictures leave free beside them is for the controls.
     const free = now - stage.plan.width - GAP;
     const beside = free >= LEAST_SIDE;
@@ -117,8 +128,39 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   }
 
   function pin(query) {
-    store.pin(query);
-    stage.element.focus({ preventScroll: true });
+    // Where words alone ask, a place of the pictures is a key.
+    const keyOnly = !text && state.view.direction === "from" && store.grid().kind === "line" && !(query.word >= 0);
+    if (keyOnly) store.choose({ direction: "to", token: "" });
+    if (query.word >= 0) pinWord(query.word);
+    else store.pin({ frame: query.frame, y: query.y, x: query.x });
+    if (!(query.word >= 0)) focusStage();
+  }
+
+  function pinWord(word) {
+    store.pinWord(word);
+    words?.focus();
+  }
+
+  function focusStage() {
+    if (text) stage.focus();
+    else stage.element.focus({ preventScroll: true });
+  }
+
+  /** Whether a word that the view names is the query. */
+  const worded = () => wordOf(store.spec(), state.view, { frame: 0, y: 0, x: 0 }) >= 0;
+
+  /** Move the query: by words where a word asks, in the direction in which the text is read. */
+  function moved(step) {
+    const word = wordOf(store.spec(), state.view, { frame: 0, y: 0, x: 0 });
+    if (!text && word < 0) return step.end ? false : move(step);
+    const shown = painter.result;
+    const from = word >= 0 ? word : shown && !state.hovered ? shown.token : nearestToken(store.grid(), state.pinned ?? state.resting);
+    const next = (text ? stage : words)?.after(step, from);
+    if (!next) return true;
+    if (next.word !== undefined) store.pinWord(next.word);
+    else if (word >= 0) store.pin(next);
+    else move({ to: next });
+    return true;
   }
 
   // Whatever is pressed elsewhere comes after what was done here.
@@ -133,7 +175,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   /** Lock the scale at an end that the reader asked for; the button that did it is gone then. */
   function lockAt(top) {
     store.choose({ scale: "locked" }, top);
-    stage.element.focus({ preventScroll: true });
+    focusStage();
   }
 
   function choose(change) {

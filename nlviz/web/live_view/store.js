@@ -2,7 +2,8 @@
 // and draws, speaks or reports it.
 
 import { insideClip, movedQuery, nearestToken } from "./pure/grid.js";
-import { activeQuery, mergedView, sameQuery, tokenOf } from "./pure/state.js";
+import { lineOf, isText, wordAddress } from "./pure/pages.js";
+import { activeQuery, mergedView, sameQuery, tokenOf, wordOf } from "./pure/state.js";
 
 const sameClip = (a, b) => a.name === b.name && a.frames === b.frames
   && a.width === b.width && a.height === b.height && a.times[0] === b.times[0];
@@ -57,16 +58,28 @@ export function createStore(head, before = null) {
   /** The source that is shown, and the grid on which its query lies. */
   const spec = () => head.sources.find((each) => each.key === state.view.source) ?? head.sources[0];
   const grid = () => (state.view.direction === "to" ? spec().keys : spec().queries);
-  /** Whether a token without a place is the query. */
-  const named = () => tokenOf(spec(), state.view) >= 0;
+  /** Whether a word that the view names is the query. */
+  const wordy = () => wordOf(spec(), state.view, { frame: 0, y: 0, x: 0 }) >= 0;
+  /** Whether a token without a place, or a word, is the query. */
+  const named = () => tokenOf(spec(), state.view) >= 0 || wordy();
   /** A point becomes the query again; what a change says of that. */
   const leaveToken = () => (named() && merge({ token: "" }) ? { view: true } : {});
-  const sameToken = (a, b) => a.frame === b.frame && nearestToken(grid(), a) === nearestToken(grid(), b);
+  const sameToken = (a, b) => a.frame === b.frame && a.word === b.word && nearestToken(grid(), a) === nearestToken(grid(), b);
+
+  /** What the pointer asks for: a word, or a place, which is said where a word would be meant otherwise. */
+  function askedAt({ frame, y, x, word }) {
+    const place = { frame, y, x };
+    if (word >= 0) return { ...place, word };
+    const wordsAlone = !isText(head) && grid().kind === "line";
+    return wordy() || wordsAlone ? { ...place, word: -1 } : place;
+  }
 
   /** Follow the pointer to a place of the clip, or to null where it left. */
   function hover(place) {
     state.cursor = place;
-    let next = place && !state.reading && !named() ? { frame: place.frame, y: place.y, x: place.x } : null;
+    const follows = place && !state.reading && place.asks !== false && (wordy() || !named());
+    /** @type {Query|null} */
+    let next = follows ? askedAt(place) : null;
     if (next && state.pinned && sameToken(next, state.pinned)) next = null;
     if (!sameQuery(next, state.hovered)) state.hovered = next;
     emit({});
@@ -83,6 +96,15 @@ export function createStore(head, before = null) {
     emit({ pin: true, ...left });
   }
 
+  /** Pin a word that stands beside the pictures, by its number in its line. */
+  function pinWord(word) {
+    const line = lineOf(grid());
+    if (!line || !(word in line.words)) return;
+    state.hovered = null;
+    state.rule = "";
+    emit({ pin: true, view: true, chosen: merge({ token: wordAddress(line.words, word) }) });
+  }
+
   function unpin() {
     if (state.view.token && named()) return choose({ token: "" });
     if (!state.pinned) return;
@@ -92,9 +114,9 @@ export function createStore(head, before = null) {
     emit({ pin: true });
   }
 
-  /** Move the query by cells and frames: {dy, dx, df}. */
+  /** Move the query by cells and frames, {dy, dx, df}, or to a place. */
   function move(step) {
-    const next = movedQuery(state.pinned ?? activeQuery(state), step, grid(), clip);
+    const next = step.to ?? movedQuery(state.pinned ?? activeQuery(state), step, grid(), clip);
     if (state.pinned) {
       pin(next);
       return;
@@ -182,6 +204,6 @@ export function createStore(head, before = null) {
 
   return {
     head, state, spec, grid, subscribe,
-    hover, pin, unpin, move, large, advance, light, read, peek, play, choose, apply,
+    hover, pin, pinWord, unpin, move, large, advance, light, read, peek, play, choose, apply,
   };
 }

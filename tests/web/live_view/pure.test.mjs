@@ -11,8 +11,10 @@ const { arcControl, arrowHead, linkWidth } = await module("live_view/draw/links"
 const { topIndices } = await module("live_view/pure/top_k");
 const { decodeByTable, decodeHalf, unpack } = await module("shared/unpack");
 const words = await module("live_view/pure/words");
+const sentences = await module("live_view/pure/sentences");
 const formulas = await module("live_view/pure/formulas");
-const { leaveOut, softmaxInPlace } = await module("live_view/pure/rows");
+const { softmaxInPlace } = await module("live_view/pure/normalise");
+const { leaveOut } = await module("live_view/pure/rows");
 const { mirroredPicture } = await module("live_view/pure/patch_rows");
 const { runningMean } = await module("live_view/pure/running_mean");
 
@@ -234,26 +236,26 @@ test("arrows bend upwards, end at the key, and widen with the weight", () => {
 test("one sentence says where the row looks", () => {
   const clip = { frames: 4, times: [0, 1.6, 2.67, 3.74] };
   const row = { spec: { key: "learned" }, mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.01, column: false, logits: false };
-  const plain = words.rowSentence(row, { frame: 1 }, clip).replaceAll("\u202f", " ");
+  const plain = sentences.rowSentence(row, { frame: 1 }, { clip }).replaceAll("\u202f", " ");
   assert.equal(plain, "This point at 1.60 s takes 40 % of its weight from the frame at 2.67 s, 38 % from the frame at 3.74 s and 12 % from its own frame.");
-  const self = words.rowSentence({ ...row, mass: [0, 0.95, 0.05, 0], ownShare: 0.93 }, { frame: 1 }, clip).replaceAll("\u202f", " ");
+  const self = sentences.rowSentence({ ...row, mass: [0, 0.95, 0.05, 0], ownShare: 0.93 }, { frame: 1 }, { clip }).replaceAll("\u202f", " ");
   assert.equal(self, "This point at 1.60 s takes 93 % of its weight from its own cell, 5 % from the frame at 2.67 s and 2 % from the rest of its frame.");
-  const column = words.rowSentence({ ...row, column: true }, { frame: 1 }, clip).replaceAll("\u202f", " ");
+  const column = sentences.rowSentence({ ...row, column: true }, { frame: 1 }, { clip }).replaceAll("\u202f", " ");
   assert.equal(column, "Of the attention this point at 1.60 s receives, 40 % comes from the frame at 2.67 s and 38 % comes from the frame at 3.74 s.");
-  const out = words.rowSentence({ ...row, mass: [0.2, 0, 0.4, 0.4], leftOut: "frame", excluded: 0.31 }, { frame: 1 }, clip);
+  const out = sentences.rowSentence({ ...row, mass: [0.2, 0, 0.4, 0.4], leftOut: "frame", excluded: 0.31 }, { frame: 1 }, { clip });
   assert.match(out, /Its own frame \(31.%\) is hidden; the rest is scaled to 100.%\./);
 });
 
 test("parts are told as what they are", () => {
   const clip = { frames: 4, times: [0, 1.6, 2.67, 3.74] };
-  const said = (row, of = clip) => words.rowSentence(row, { frame: 1 }, of).replaceAll("\u202f", " ");
+  const said = (row, of = clip) => sentences.rowSentence(row, { frame: 1 }, { clip: of }).replaceAll("\u202f", " ");
   const row = { spec: { split: "shared" }, mass: [0.1, 0.12, 0.4, 0.38], leftOut: "nothing", ownShare: 0.3, column: false, logits: false };
   assert.equal(said(row), "The part that all queries share puts 40 % on the frame at 2.67 s and 38 % on the frame at 3.74 s.");
   const rest = { ...row, spec: { key: "minus_mean" }, difference: true, balanced: true, moved: 0.21, mass: [-0.034, 0.05, 0.0004, -0.0164] };
   assert.equal(said(rest), "This point at 1.60 s puts 21 % of its weight elsewhere than the average query: more in its own frame (+5.0 %), less in the frame at 0.00 s (−3.4 %) and the frame at 3.74 s (−1.6 %).");
   assert.equal(said({ ...rest, mass: [0, 0, 0, 0], moved: 0 }), "This point at 1.60 s puts 0 % of its weight elsewhere than the average query.");
   const still = { frames: 1, times: [0] };
-  assert.equal(words.rowSentence(rest, { frame: 0 }, still).replaceAll("\u202f", " "), "This point puts 21 % of its weight elsewhere than the average query.");
+  assert.equal(sentences.rowSentence(rest, { frame: 0 }, { clip: still }).replaceAll("\u202f", " "), "This point puts 21 % of its weight elsewhere than the average query.");
   const shares = { ...rest, balanced: false, mass: [0.1, 0.2, 0.3, 0.4] };
   assert.equal(said(shares), "Of what sets this point at 1.60 s apart from the average query, 40 % lies in the frame at 3.74 s and 30 % lies in the frame at 2.67 s.");
   assert.match(said({ ...shares, column: true }), /^Of what tells apart who looks at this point/);

@@ -1,16 +1,19 @@
 // The maps of all heads side by side: small multiples of one frame, in one colour scale.
 
-import { paintCells, tableOf } from "../pure/colour.js";
+import { paintCells, shareOf, tableOf } from "../pure/colour.js";
 import { createEngine } from "../pure/engine.js";
 import { gridBox } from "../pure/grid.js";
 import { largeFrame } from "../pure/state.js";
-import { numberText, timeText, tokenText, valueText } from "../pure/words.js";
+import { askerText, isNamed, tokenName } from "../pure/text_words.js";
+import { numberText, timeText, valueText } from "../pure/words.js";
 import { headText } from "../ui/head_chips.js";
 import { contextOf, element, setText } from "../../shared/dom.js";
 import { drawBase, fitCanvas } from "./marks.js";
 
 const LEAST = 104; // CSS pixels of a map
 const SPACE = 8;
+const LINE = 22; // height of a row over words, boxes or nodes
+const MOST_BARS = 240; // of such a row; where there are more, a bar is the strongest of its share
 
 /**
  * Build the panel. It has an engine of its own: the row on the screen stays as it is.
@@ -34,6 +37,7 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
   let tiles = [];
   let drawn = "";
   let width = 0;
+  let line = false;
 
   grid.addEventListener("click", (event) => {
     const button = event.target instanceof Element ? event.target.closest("button") : null;
@@ -69,7 +73,7 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
     const side = Math.min(240, (width - (columns - 1) * SPACE) / columns);
     grid.style.gridTemplateColumns = `repeat(${columns}, ${side}px)`;
     for (const tile of tiles) {
-      const height = (side * clip.height) / clip.width;
+      const height = line ? LINE : (side * clip.height) / clip.width;
       tile.node.firstChild.style.height = `${height}px`;
       if (fitCanvas(tile.base, side, height)) tile.node.dataset.frame = "";
     }
@@ -82,13 +86,14 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
   }
 
   function fitGrid(tile, of) {
-    const shape = of.shape.join();
-    if (tile.grid !== shape) {
-      tile.grid = shape;
-      [, tile.map.height, tile.map.width] = of.shape;
+    const shape = line ? [1, 1, Math.min(of.shape[2], MOST_BARS)] : of.shape;
+    if (tile.grid !== shape.join()) {
+      tile.grid = shape.join();
+      [, tile.map.height, tile.map.width] = shape;
       tile.image = tile.mapContext.createImageData(tile.map.width, tile.map.height);
       tile.words = new Uint32Array(tile.image.data.buffer);
     }
+    if (line) return;
     const box = gridBox(of, clip);
     for (const side of ["left", "top", "width", "height"]) tile.map.style[side] = `${100 * box[side]}%`;
   }
@@ -113,6 +118,11 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
     panel.hidden = !wanted(view, result.spec);
     if (panel.hidden) return;
     fill(count);
+    if (line !== isNamed(result.grid)) {
+      line = isNamed(result.grid);
+      panel.classList.toggle("nlv-head-lines", line);
+      layOut();
+    }
     const frame = result.named && clip.frames === 1 ? 0 : largeFrame(state);
     const drawing = JSON.stringify([frame, shown, { ...view, head: 0, show: 0, links: 0 }]);
     if (drawing !== drawn) {
@@ -130,7 +140,7 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
       const row = /** @type {Engine} */ (engine).compute(query, { ...view, head });
       if (row.waiting) return null;
       const [, h, w] = row.grid.shape;
-      const from = row.side.covers[frame] * h * w;
+      const from = line ? 0 : row.side.covers[frame] * h * w;
       const { from: reachFrom, to: reachTo, skipFrom, skipTo, own } = row;
       return { row: { ...row }, values: Float32Array.from(row.values), grid: row.grid, plane: h * w, from, limits: { reachFrom, reachTo, skipFrom, skipTo, own } };
     }).filter((each) => each !== null);
@@ -140,14 +150,14 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
     kept.forEach((each, n) => {
       drawOne(tiles[n], each, frame, scale, view, n);
     });
-    const who = shownResult.named ? tokenText(shownResult.named.name, shownResult.named.own) : shownResult.column ? "Who looks at this point" : "This point";
-    setText(heading, `${who}, every head${clip.frames > 1 ? `, at ${timeText(frame, clip)}` : ""}`);
+    const who = shownResult.named ? askerText(shownResult) : isNamed(shownResult.asked) ? tokenName(shownResult.asked, shownResult.token) : shownResult.column ? "Who looks at this point" : "This point";
+    setText(heading, `${who}, every head${clip.frames > 1 && !line ? `, at ${timeText(frame, clip)}` : ""}`);
     const end = shownResult.logits ? numberText(scale.hi) : valueText(scale.hi, kept[0].row, view.unit);
     setText(scaleText, `one colour scale, up to ${end}`);
   }
 
   function drawOne(tile, { row, values, grid: of, plane, from, limits }, frame, scale, view, n) {
-    if (tile.node.dataset.frame !== String(frame)) {
+    if (!line && tile.node.dataset.frame !== String(frame)) {
       drawBase(tile.baseContext, pictures[frame].ground);
       tile.node.dataset.frame = String(frame);
     }
@@ -159,8 +169,22 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
     setText(tile.most, most);
     tile.node.setAttribute("aria-label", `${headText(n, tiles.length)}, strongest key ${most}: show it large`);
     if (!reached) return;
-    paintCells(tile.words, values, from, from + plane, table, scale, limits);
+    if (line) paintBars(tile.words, values, scale, limits);
+    else paintCells(tile.words, values, from, from + plane, table, scale, limits);
     tile.mapContext.putImageData(tile.image, 0, 0);
+  }
+
+  /** A row without a picture: a bar for each token, or for the strongest of several. */
+  function paintBars(words, values, scale, { reachFrom, reachTo }) {
+    const size = values.length;
+    const count = words.length;
+    for (let n = 0; n < count; n++) {
+      let most = NaN;
+      for (let j = Math.floor((n * size) / count); j < Math.ceil(((n + 1) * size) / count); j++) {
+        if (j >= reachFrom && j < reachTo && !(Math.abs(values[j]) <= Math.abs(most)) && !Number.isNaN(values[j])) most = values[j];
+      }
+      words[n] = Number.isNaN(most) ? 0 : table[Math.round(255 * shareOf(most, scale))];
+    }
   }
 
   return { element: panel, update, resize, wanted };

@@ -31,8 +31,12 @@ export function drawCrop(context, picture, clip, centre, side, x, y, size) {
   return { left: left / scale, top: top / scale, span: span / scale };
 }
 
-/** Side of the crop that shows a cell of this grid, in clip pixels. */
-export function cropSide(grid) {
+/** Side of the crop that shows a cell of this grid, or this box, in clip pixels. */
+export function cropSide(grid, index = 0) {
+  if (grid.kind === "boxes") {
+    const [, top, left, bottom, right] = grid.boxes[index];
+    return Math.max(1.2 * Math.max(bottom - top, right - left), 20);
+  }
   return Math.max(2.4 * Math.max(grid.stride[1], grid.stride[2]), 20);
 }
 

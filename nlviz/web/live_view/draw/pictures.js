@@ -10,6 +10,7 @@ import { toGround } from "../pure/colour.js";
  */
 export async function decodePictures(container) {
   const { pictures, colours } = container.head;
+  if (pictures.kind === "text") return [];
   return Promise.all(pictures.sections.map(async (name) => {
     const blob = new Blob([container.array(name).data], { type: "image/jpeg" });
     const colour = await createImageBitmap(blob, { colorSpaceConversion: "none" });

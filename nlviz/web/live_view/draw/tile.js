@@ -132,5 +132,5 @@ export function drawTileDetails(tile, result, pictures) {
   const { thumbContext: context, thumb } = tile;
   const centre = tokenCentre(result.grid, index);
   const picture = pictures[tile.frame].colour;
-  drawCrop(context, picture, tile.clip, centre, cropSide(result.grid), 0, 0, thumb.width);
+  drawCrop(context, picture, tile.clip, centre, cropSide(result.grid, index), 0, 0, thumb.width);
 }

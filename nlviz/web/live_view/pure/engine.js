@@ -1,10 +1,12 @@
 // From a query and a view to everything that is drawn: the row, its scale, its strongest keys.
 
-import { clipFrame, nearestToken, tokenCentre } from "./grid.js";
+import { clipFrame, gridSize, nearestToken, tokenCentre } from "./grid.js";
 import { differenceRows } from "./difference_rows.js";
 import { measure, scaleOf, skipOwn } from "./measure.js";
 import { headsAsOne } from "./heads_as_one.js";
-import { tokenOf } from "./state.js";
+import { lineOf } from "./pages.js";
+import { fillWord, ownCell, wordsGiven } from "./words_asked.js";
+import { tokenOf, wordOf } from "./state.js";
 import { patchRows } from "./patch_rows.js";
 import { roomFor, sideOf } from "./room.js";
 import { embeddedRows } from "./rows.js";
@@ -135,13 +137,48 @@ export function createEngine(container) {
     return result;
   }
 
+  /** The row of a word beside the pictures, or the column of one: what is asked for stands in no frame. */
+  function rowOfWord(made, word, view) {
+    const { spec } = made;
+    const column = view.direction === "to";
+    const [asked, grid] = column ? [spec.keys, spec.queries] : [spec.queries, spec.keys];
+    const { words: name } = /** @type {any} */ (lineOf(asked));
+    const waits = /** @type {Result} */ (/** @type {unknown} */ ({ waiting: true, spec, token: 0, asked, named: { name: name[word], own: false, word } }));
+    const side = column ? made.to ?? sideOf(grid, frames) : made.from ?? sideOf(grid, frames);
+    if (column) made.to = side;
+    else made.from = side;
+    const ofLine = asked.kind === "line";
+    const words = grid.line ? new Float32Array(grid.line.words.length) : null;
+    const filled = fillWord(made, { word, view, grid, values: side.values, words }, array);
+    if (!filled) return waits;
+    const logits = isSimilarity(spec) || (view.values === "logits" && !spec.word_rows && spec.kind !== "stored");
+    const shown = lineOf(grid);
+    const own = shown && shown.words.length === name.length && shown.words[word] === name[word] ? word : -1;
+    const result = /** @type {Result} */ ({
+      waiting: false, spec, token: ofLine ? word : 0, asked, column, logits, own: grid.kind === "line" ? own : -1, box: null,
+      side, grid: side.grid, values: side.values, logC: filled.logC, from: filled.from, to: filled.to, skipFrom: 0, skipTo: 0,
+      apart: filled.apart, leftOut: "nothing", excluded: 0, signed: spec.signed, difference: Boolean(spec.difference), balanced: false,
+      named: { name: name[word], own: false, word }, words, ownWord: grid.kind === "line" ? -1 : own,
+    });
+    return finished(result, isSimilarity(spec) ? 1 : column ? gridSize(spec.keys) : reachedIn(side.values, filled.from, filled.to), view);
+  }
+
   function compute(query, view) {
     const made = source(view.source);
     const { spec, support } = made;
-    const named = tokenOf(spec, view);
+    const word = wordOf(spec, view, query);
+    const onFilm = head.pictures.kind !== "text";
+    if (word >= 0 && (onFilm || view.token)) {
+      const asked = view.direction === "to" ? spec.keys : spec.queries;
+      if (onFilm) return rowOfWord(made, word, view);
+      if (asked.kind === "line") return compute({ ...tokenCentre(asked, word), word: -1 }, view);
+    }
+    const named = query.word === -1 ? -1 : tokenOf(spec, view);
     if (named >= 0 && spec.token_rows && !(spec.layers && spec.residual !== view.residual)) return rowOfToken(made, named, view);
     if (named >= 0) return /** @type {Result} */ ({ waiting: true, spec, token: 0, asked: spec.queries });
-    const column = view.direction === "to" && made.canColumn;
+    // Where words alone ask, a place of the pictures is a key: who looks at it?
+    const keyOnly = onFilm && spec.queries.kind === "line" && query.word === -1 && spec.keys.kind !== "line";
+    const column = (view.direction === "to" || keyOnly) && made.canColumn;
     const asked = column ? spec.keys : spec.queries;
     const token = nearestToken(asked, query);
     // A window is a grid of its own, so that nothing below passes over the rest.
@@ -153,7 +190,12 @@ export function createEngine(container) {
     const alike = isSimilarity(spec);
     const raw = view.values === "logits" && !spec.server && !spec.difference && !spec.parts && spec.kind !== "stored";
     const logits = alike || raw;
-    const own = nearestToken(side.grid, tokenCentre(asked, token));
+    const own = ownCell(asked, token, side.grid);
+    let words = column ? null : wordsGiven(spec.keys, filled, support, token);
+    if (column && spec.queries.line && made.rows?.words?.at) {
+      words = new Float32Array(spec.queries.line.words.length);
+      made.rows.words.at(words, token + (spec.prefix ?? 0), view.head, view.values);
+    }
     const result = /** @type {Result} */ ({
       waiting: false, spec, token, asked, column, logits, own, box,
       side, grid: side.grid, values: side.values, logC: filled.logC,
@@ -161,6 +203,7 @@ export function createEngine(container) {
       // What goes to keys without a place: class token, registers.
       apart: filled.apart,
       parts: filled.parts ?? null,
+      words, ownWord: -1,
       leftOut: view.leave_out, excluded: 0, signed: spec.signed, difference: Boolean(spec.difference),
       // Differences of rows that sum to 1 sum to 0: what one key gains another loses.
       balanced: Boolean(spec.balanced) && !column && (view.head !== "max" || spec.heads === 1),
@@ -171,8 +214,18 @@ export function createEngine(container) {
     return finished(result, alike ? 1 : column ? support.choices(token) : result.difference ? reached : left, view);
   }
 
+  /** Whether the row of a word can be asked for here. */
+  function hasWord(view) {
+    const { spec, rows } = source(view.source);
+    const column = view.direction === "to";
+    const asked = column ? spec.keys : spec.queries;
+    if (asked.kind === "line") return rows !== null && (!column || rows.column !== null);
+    if (column) return Boolean(rows?.words?.column);
+    return Boolean(rows?.words || spec.word_rows);
+  }
+
   /** Frame of the clip in which a token of the map is shown. */
   const frameOf = (result, index) => clipFrame(result.grid, index, frames);
 
-  return { head, array, source, compute, frameOf };
+  return { head, array, source, compute, frameOf, hasWord };
 }

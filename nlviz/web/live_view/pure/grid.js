@@ -1,5 +1,8 @@
 // Where tokens lie in the clip. Frames and pixels are 0-based, the centre of pixel (y, x) is at
 // (y, x); token (a, b, c) is centred at origin + index * stride; flat order is t, then y, then x.
+// Words of a text are a grid of one frame and one row; boxes and nodes have places of their own.
+
+import { isPlaced, nearestPlaced, placedAfter, placedCentre, placedEdges, placeMeaning } from "./placed.js";
 
 export function gridSize(grid) {
   return grid.shape[0] * grid.shape[1] * grid.shape[2];
@@ -12,6 +15,7 @@ function nearestOnAxis(place, origin, stride, count) {
 
 /** Flat index of the token nearest to a place in the clip. */
 export function nearestToken(grid, { frame, y, x }) {
+  if (isPlaced(grid)) return nearestPlaced(grid, { frame, y, x });
   const [t, h, w] = grid.shape;
   const a = nearestOnAxis(frame, grid.origin[0], grid.stride[0], t);
   const b = nearestOnAxis(y, grid.origin[1], grid.stride[1], h);
@@ -30,6 +34,7 @@ export function onGrid(grid, { frame, y, x }) {
 
 /** Centre of a token: {frame, y, x}; frame may lie between two frames of the clip. */
 export function tokenCentre(grid, index) {
+  if (isPlaced(grid)) return placedCentre(grid, index);
   const [, h, w] = grid.shape;
   const a = Math.floor(index / (h * w));
   return {
@@ -41,6 +46,10 @@ export function tokenCentre(grid, index) {
 
 /** Cell of a token as fractions of the picture: {left, top, width, height}. */
 export function tokenBox(grid, index, clip) {
+  if (isPlaced(grid)) {
+    const [top, left, bottom, right] = placedEdges(grid, index);
+    return { left: left / clip.width, top: top / clip.height, width: (right - left) / clip.width, height: (bottom - top) / clip.height };
+  }
   const centre = tokenCentre(grid, index);
   const [, sy, sx] = grid.stride;
   return {
@@ -60,6 +69,11 @@ export function gridBox(grid, clip) {
 
 /** Token frame that covers each frame of the clip, or -1 for an uncovered one. */
 export function tokenFrames(grid, frames) {
+  if (grid.kind === "boxes") {
+    // All boxes are one plane; frames without a box show none of it.
+    const own = new Set(grid.boxes.map(([frame]) => Math.round(frame)));
+    return Int32Array.from({ length: frames }, (_, frame) => (own.has(frame) ? 0 : -1));
+  }
   const [count] = grid.shape;
   const [stride] = grid.stride;
   const [origin] = grid.origin;
@@ -71,6 +85,7 @@ export function tokenFrames(grid, frames) {
 
 /** Frame of the clip that shows a token best. */
 export function clipFrame(grid, index, frames) {
+  if (isPlaced(grid)) return Math.min(Math.max(Math.round(placedCentre(grid, index).frame), 0), frames - 1);
   const [, h, w] = grid.shape;
   const place = grid.origin[0] + grid.stride[0] * Math.floor(index / (h * w));
   return Math.min(Math.max(Math.ceil(place - 0.5), 0), frames - 1);
@@ -88,6 +103,10 @@ export function pixelAt(fx, fy, clip) {
 export function movedQuery(query, { dy = 0, dx = 0, df = 0 }, grid, clip) {
   const frame = Math.min(Math.max(query.frame + df, 0), clip.frames - 1);
   if (!dy && !dx) return { ...query, frame };
+  if (isPlaced(grid)) {
+    const next = placedAfter(grid, nearestToken(grid, query), { dy: Math.sign(dy), dx: Math.sign(dx) });
+    return insideClip(placeMeaning(grid, next), clip);
+  }
   const [, h, w] = grid.shape;
   const b = nearestOnAxis(query.y, grid.origin[1], grid.stride[1], h) + dy;
   const c = nearestOnAxis(query.x, grid.origin[2], grid.stride[2], w) + dx;

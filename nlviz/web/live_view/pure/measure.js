@@ -43,6 +43,7 @@ export function skipOwn(result, what) {
  */
 export function measure(result, view) {
   const { gain } = measurePlanes(result);
+  measureWords(result);
   const { side, values, from, to, skipFrom, skipTo, own, total } = result;
   const frames = side.mass.length;
   result.apartShare = total > 0 && !result.logits ? result.apart / (result.balanced ? 1 : total) : 0;
@@ -100,12 +101,37 @@ function measurePlanes(result) {
   return { gain };
 }
 
+/** Words beside the picture stand on the scale of its cells: the extremes are those of both. */
+function measureWords(result) {
+  const { words, ownWord, column } = result;
+  words?.forEach((value, n) => {
+    if (Number.isNaN(value) || n === ownWord) return;
+    if (value > result.most) result.most = value;
+    if (value < result.least) result.least = value;
+    if (column) result.total += Math.abs(value);
+  });
+}
+
+/** Share and strongest key of every frame that has boxes. */
+function measureBoxes({ side, values, total, balanced, logits, grid, own, skipFrom, skipTo }) {
+  side.mass.fill(0);
+  side.best.fill(-1);
+  grid.boxes.forEach(([frame], n) => {
+    const f = Math.round(frame);
+    if (Number.isNaN(values[n]) || f < 0 || f >= side.mass.length || (n >= skipFrom && n < skipTo)) return;
+    side.mass[f] += total === 0 ? 0 : balanced ? values[n] : Math.abs(values[n]) / total;
+    if (n !== own && (side.best[f] < 0 || values[n] > values[side.best[f]])) side.best[f] = n;
+  });
+  if (logits) side.mass.fill(NaN);
+}
+
 /** Share and strongest key of every frame of the clip. */
 function measureFrames(result) {
   const { side, total } = result;
   result.mass = side.mass;
   result.best = side.best;
-  for (let f = 0; f < side.mass.length; f++) {
+  if (result.grid.kind === "boxes") measureBoxes(result);
+  else for (let f = 0; f < side.mass.length; f++) {
     const a = side.covers[f];
     side.best[f] = a < 0 ? -1 : side.planeBest[a];
     const whole = result.balanced ? 1 : total;
@@ -129,6 +155,15 @@ function halfCount({ side, values, from, to, total, apart, skipFrom, skipTo }) {
   return n;
 }
 
+/** Put the weights of words among the strongest of the cells, largest first. */
+function addWords(sorted, { words, ownWord, signed, least }) {
+  const size = signed && least < 0 ? Math.abs : (value) => value;
+  words.forEach((value, n) => {
+    if (!Number.isNaN(value) && n !== ownWord) sorted.push(size(value));
+  });
+  sorted.sort((a, b) => b - a);
+}
+
 /**
  * Colour scale of a measured row, by the view's choice.
  * @param {Result} result
@@ -138,7 +173,9 @@ function halfCount({ side, values, from, to, total, apart, skipFrom, skipTo }) {
 export function scaleOf(result, view) {
   if (result.logits) return logitScale(result.least, result.most);
   const { side, values, order, found, signed, uniform } = result;
-  const rank = Math.min(24, Math.max(4, Math.round(RANK_SHARE * result.count)));
+  // Words, boxes and nodes are few: their scale ends at the strongest, or next to it.
+  const few = (result.grid.kind ?? "grid") !== "grid";
+  const rank = few ? Math.min(24, Math.round(result.count / 16)) : Math.min(24, Math.max(4, Math.round(RANK_SHARE * result.count)));
   side.sorted.length = 0;
   if (signed && result.least < 0) {
     for (let j = 0; j < values.length; j++) side.sizes[j] = Math.abs(values[j]);
@@ -147,6 +184,7 @@ export function scaleOf(result, view) {
   } else {
     for (let n = 0; n < Math.min(found, rank + 1); n++) side.sorted.push(values[order[n]]);
   }
+  if (result.words) addWords(side.sorted, result);
   return rowScale({
     sorted: side.sorted, rank, least: result.least, most: result.most,
     unit: uniform, signed, fixed: view.scale === "locked" ? view.top : null,

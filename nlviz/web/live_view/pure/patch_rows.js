@@ -5,7 +5,7 @@
 // filter. Borders are mirrored without repeating the edge pixel; in a window, what mirrored keys
 // weigh is given to the pixels that they mirror.
 
-import { softmaxInPlace } from "./rows.js";
+import { softmaxInPlace } from "./normalise.js";
 import { rangeOfBox, supportOf } from "./support.js";
 
 /** The pixel that one outside the picture mirrors, the edge pixel not repeated. */

@@ -10,72 +10,27 @@
 
 import { biasOf } from "./bias.js";
 import { centredVectors } from "./difference_rows.js";
+import { divideByCount, dotProducts, softmaxInPlace } from "./normalise.js";
 import { rangeOfBox, supportOf } from "./support.js";
-
-/**
- * out[j] = scale * q . vectors[j] for j in [from, to), or vectors[cells[j]]; four sums at a time
- * keep the unit busy.
- */
-function dotProducts(out, q, vectors, base, d, scale, from, to, cells = null) {
-  const even = d - (d % 4);
-  for (let j = from; j < to; j++) {
-    let at = base + (cells ? cells[j] : j) * d;
-    let s0 = 0;
-    let s1 = 0;
-    let s2 = 0;
-    let s3 = 0;
-    let k = 0;
-    for (; k < even; k += 4, at += 4) {
-      s0 += q[k] * vectors[at];
-      s1 += q[k + 1] * vectors[at + 1];
-      s2 += q[k + 2] * vectors[at + 2];
-      s3 += q[k + 3] * vectors[at + 3];
-    }
-    for (; k < d; k++, at++) s0 += q[k] * vectors[at];
-    out[j] = scale * (s0 + s1 + s2 + s3);
-  }
-}
-
-/**
- * Turns logits into exp(logit) / C in place; returns log C.
- * @param {Float32Array} apart logits of keys without a place, which share C, from index a to b
- */
-export function softmaxInPlace(values, from, to, apart = values, a = 0, b = 0) {
-  let top = -Infinity;
-  for (let j = from; j < to; j++) if (values[j] > top) top = values[j];
-  for (let j = a; j < b; j++) if (apart[j] > top) top = apart[j];
-  if (top === -Infinity) return -Infinity;
-  const total = expInPlace(values, from, to, top) + expInPlace(apart, a, b, top);
-  const factor = 1 / total;
-  for (let j = from; j < to; j++) values[j] *= factor;
-  for (let j = a; j < b; j++) apart[j] *= factor;
-  return top + Math.log(total);
-}
-
-function expInPlace(values, from, to, top) {
-  let total = 0;
-  for (let j = from; j < to; j++) {
-    const f = Math.exp(values[j] - top);
-    values[j] = f;
-    total += f;
-  }
-  return total;
-}
+import { wordRows } from "./word_rows.js";
 
 /**
  * Rows and columns of an embedded source.
  * @param {Spec} spec
  * @param {ArrayOf} array
  * @returns {Rows} both fill `out` (NaN within the reachable part where a key is not reached) and
- *   return {from, to, logC, apart}: the reachable part, log C(x) where there is one head and a softmax,
- *   and what a row gives to keys without a place
+ *   return {from, to, logC, apart, given}: the reachable part, log C(x) where there is one head and a
+ *   softmax, and what a row gives to keys without a place, together and each
  */
 export function embeddedRows(spec, array) {
   const vectors = (name, mean, group) => (mean ? centredVectors(array(name), array(mean), group) : array(name));
   const support = supportOf(spec);
-  const theta = vectors(spec.theta, spec.theta_mean, support.group);
+  // Words that can be asked for stand before the queries with a place.
+  const before = spec.query_prefix ?? 0;
+  const theta = vectors(spec.theta, spec.theta_mean, (n) => support.group(Math.max(0, n - before)));
   const phi = vectors(spec.phi, spec.phi_mean, () => 0);
-  const [heads, queries, d] = theta.shape;
+  const [heads, , d] = theta.shape;
+  const queries = theta.shape[1] - before;
   const prefix = spec.prefix ?? 0;
   const allKeys = phi.shape[1];
   const bias = biasOf(spec, array);
@@ -106,12 +61,12 @@ export function embeddedRows(spec, array) {
   }
 
   function rowOfHead(target, index, head, values, from, to, cells) {
-    logits(target, head, index, theta, phi, prefix, from, to, cells);
+    logits(target, head, index + before, theta, phi, prefix, from, to, cells);
     if (bias) for (let j = from; j < to; j++) target[j] += bias.at(head, index, cells ? cells[j] : j);
-    if (values === "logits") return NaN;
     const [a, b] = support.apart(index);
-    logits(apart, head, index, theta, phi, 0, a, b);
+    logits(apart, head, index + before, theta, phi, 0, a, b);
     if (bias) for (let j = a; j < b; j++) apart[j] += bias.apart(head, j, index);
+    if (values === "logits") return NaN;
     // Keys that are not reached get nothing: exp(-Infinity), or 0 of a sum divided by its count.
     const none = spec.softmax ? -Infinity : 0;
     if (support.misses) for (let j = a; j < b; j++) if (support.misses(index, j)) apart[j] = none;
@@ -123,7 +78,7 @@ export function embeddedRows(spec, array) {
   }
 
   function columnOfHead(target, key, head, values, from, to, cells) {
-    logits(target, head, key + prefix, phi, theta, 0, from, to, cells);
+    logits(target, head, key + prefix, phi, theta, before, from, to, cells);
     const queryAt = (i) => (cells ? cells[i] : i);
     if (bias) for (let i = from; i < to; i++) target[i] += bias.at(head, queryAt(i), key);
     if (values === "logits") return NaN;
@@ -183,7 +138,7 @@ export function embeddedRows(spec, array) {
     let sum = 0;
     const [a, b] = support.apart(query);
     for (let j = a; j < b; j++) sum += apart[j];
-    return { ...found, apart: values === "logits" ? 0 : sum };
+    return { ...found, apart: values === "logits" ? 0 : sum, given: apart };
   }
 
   function column(out, key, head, values) {
@@ -192,23 +147,13 @@ export function embeddedRows(spec, array) {
   }
 
   const hasColumn = !spec.softmax || lse !== null;
-  return { row, column: hasColumn ? column : null };
+  return { row, column: hasColumn ? column : null, words: wordRows(spec, array, support, bias) };
 }
 
 /** A cosine is no more than 1, up to rounding, and is shared out over nothing: C = 1. */
 function withinOne(values, from, to) {
   for (let j = from; j < to; j++) values[j] = Math.min(Math.max(values[j], -1), 1);
   return 0;
-}
-
-/** The normalisation of dot product and concatenation: divide by the number of keys. */
-function divideByCount(values, count, rectified, from, to) {
-  const factor = 1 / count;
-  for (let j = from; j < to; j++) {
-    const value = values[j];
-    values[j] = rectified && value < 0 ? 0 : value * factor;
-  }
-  return Math.log(count);
 }
 
 /**

@@ -1,6 +1,8 @@
 // Display options and the query that is hovered, pinned or resting, as data. Defaults and choices
 // come with the header, made from nlviz.views.display.
 
+import { lineOf, wordNamed } from "./pages.js";
+
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 /**
@@ -69,6 +71,19 @@ export function tokenOf(spec, view) {
 }
 
 /**
+ * The word that asks, or of whose key the column is shown, as a number among the words of the queries
+ * or of the keys, or -1: the one under the pointer, else the one that the view names.
+ * @param {Spec} spec
+ * @param {View} view
+ * @param {Query} query
+ */
+export function wordOf(spec, view, query) {
+  if (query.word !== undefined) return query.word;
+  const line = lineOf(view.direction === "to" ? spec.keys : spec.queries);
+  return line && view.token ? wordNamed(line.words, view.token) : -1;
+}
+
+/**
  * Query on the screen: hovered, else pinned, else where the reader last was.
  * @param {State} state
  */
@@ -79,7 +94,7 @@ export function activeQuery(state) {
 
 export function sameQuery(a, b) {
   if (!a || !b) return a === b;
-  return a.frame === b.frame && a.y === b.y && a.x === b.x;
+  return a.frame === b.frame && a.y === b.y && a.x === b.x && a.word === b.word;
 }
 
 /**
@@ -96,9 +111,12 @@ export function largeFrame(state) {
  * @param {Query} query
  * @param {State} state
  * @param {string} source
+ * @param {number} word that asks, or -1
  */
-export function describe({ dataset }, query, state, source) {
+export function describe({ dataset }, query, state, source, word = -1) {
   dataset.query = `${query.frame},${Math.round(query.y)},${Math.round(query.x)}`;
+  if (word >= 0) dataset.word = String(word);
+  else delete dataset.word;
   dataset.pinned = String(state.pinned !== null);
   dataset.hovering = String(state.hovered !== null);
   dataset.source = source;

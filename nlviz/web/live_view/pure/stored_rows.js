@@ -14,7 +14,10 @@ export function storedRows(spec, array) {
   const { data: placeOf } = array(spec.place_of);
   const { data: keyOf } = array(spec.key_of);
   const prefix = spec.prefix ?? 0;
+  // Words that can be asked for stand before the queries with a place.
+  const before = spec.query_prefix ?? 0;
   const support = supportOf(spec);
+  const given = new Float32Array(prefix);
 
   /** The weight of one head, their mean or their maximum. */
   function weight(query, column, head) {
@@ -36,17 +39,37 @@ export function storedRows(spec, array) {
     else out.fill(0, a0 * h * w, a1 * h * w);
   }
 
-  function row(out, query, head) {
-    reach(out, support.cells?.(query), support.reached(query), spec.keys);
+  /** Add the weights of a query, counted with the words first, to those of keys with and without a place. */
+  function gather(out, words, query, head) {
     const base = groupOf[query] * width;
     let apart = 0;
     for (let n = 0; n < width; n++) {
       const key = keyOf[base + n];
       if (key < 0) continue;
-      if (key < prefix) apart += weight(query, n, head);
-      else if (!Number.isNaN(out[key - prefix])) out[key - prefix] += weight(query, n, head);
+      const share = weight(query, n, head);
+      if (key < prefix) {
+        apart += share;
+        words[key] = (Number.isNaN(words[key]) ? 0 : words[key]) + share;
+      } else if (!Number.isNaN(out[key - prefix])) out[key - prefix] += share;
     }
-    return { from: 0, to: out.length, logC: NaN, apart };
+    return { from: 0, to: out.length, logC: NaN, apart, given: words };
+  }
+
+  function row(out, query, head) {
+    reach(out, support.cells?.(query), support.reached(query), spec.keys);
+    given.fill(NaN);
+    return gather(out, given, query + before, head);
+  }
+
+  /** The row of a word: it reaches what it has weights for. */
+  function rowOfWord(out, words, word, head) {
+    out.fill(NaN);
+    words.fill(NaN);
+    for (let n = 0; n < width; n++) {
+      const key = keyOf[groupOf[word] * width + n];
+      if (key >= prefix) out[key - prefix] = 0;
+    }
+    return gather(out, words, word, head);
   }
 
   /** @type {Int32Array[]|null} queries of each group, once a column was asked for */
@@ -63,11 +86,12 @@ export function storedRows(spec, array) {
       if (keyOf[at] !== key + prefix) continue;
       const group = Math.floor(at / width);
       for (const query of members[group]) {
-        if (!Number.isNaN(out[query])) out[query] += weight(query, at - group * width, head);
+        if (query >= before && !Number.isNaN(out[query - before])) out[query - before] += weight(query, at - group * width, head);
       }
     }
     return { from: 0, to: out.length, logC: NaN, apart: 0 };
   }
 
-  return { row, column };
+  const words = before > 0 ? { row: rowOfWord, at: null, column: null } : null;
+  return { row, column, words };
 }

@@ -2,7 +2,7 @@
 // neither rows nor drawing ever pass over all keys of a picture.
 
 import { biasOf } from "./bias.js";
-import { softmaxInPlace } from "./rows.js";
+import { softmaxInPlace } from "./normalise.js";
 import { supportOf } from "./support.js";
 
 /**

@@ -23,7 +23,7 @@ export function createBar(lut, onWhole, signal) {
   let whole = 0;
   beyond.addEventListener("click", () => whole > 0 && onWhole(whole), { signal });
   const box = element("div", { class: "nlv-ramp-box" }, ramp, needle);
-  box.style.background = `rgb(${toGround(Uint8ClampedArray.of(128, 128, 128, 255), lut.ground).subarray(0, 3).join(" ")})`;
+  const ground = `rgb(${toGround(Uint8ClampedArray.of(128, 128, 128, 255), lut.ground).subarray(0, 3).join(" ")})`;
   const colours = element("div", { role: "img" }, box, element("div", { class: "nlv-ticks" }, low, middle, high));
   const bar = element("div", { class: "nlv-bar" }, element("div", { class: "nlv-bar-head" }, title, beyond), colours);
   const context = contextOf(ramp);
@@ -39,12 +39,20 @@ export function createBar(lut, onWhole, signal) {
     return what + how;
   }
 
-  function update(result, view) {
+  /**
+   * Say what the colours of a row mean.
+   * @param {Result} result
+   * @param {View} view
+   * @param {any} ink colours of words and their paper, where it is words alone that are coloured
+   */
+  function update(result, view, ink) {
     const { scale } = result;
-    const wanted = `${view.strength} ${scale.diverging}`;
+    const wanted = `${view.strength} ${scale.diverging} ${ink?.paper.rgb}`;
     if (wanted !== drawn) {
       drawn = wanted;
-      tableOf(scale.diverging ? lut.diverging : lut.sequential, view.strength, words);
+      if (ink) words.set(ink.words);
+      else tableOf(scale.diverging ? lut.diverging : lut.sequential, view.strength, words);
+      box.style.background = ink ? `rgb(${ink.paper.rgb.join(" ")})` : ground;
       context.putImageData(image, 0, 0);
     }
     setText(title, titleOf(result, view));

@@ -3,11 +3,13 @@
 
 import { element, heard, setText } from "../../shared/dom.js";
 import { cropSide, drawCrop } from "../draw/marks.js";
+import { lineOf, wordText } from "../pure/pages.js";
+import { askerText, tokenName } from "../pure/text_words.js";
 import { tokenCentre } from "../pure/grid.js";
 import { overKeys, sumText } from "../pure/key_words.js";
 import { formulaOf } from "../pure/formulas.js";
 import { isSimilarity } from "../pure/similarity.js";
-import { numberText, percentText, tokenText, valueText, weightText } from "../pure/words.js";
+import { numberText, percentText, valueText, weightText } from "../pure/words.js";
 
 const MOST_TERMS = 5;
 const SPOKEN = "y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j";
@@ -17,8 +19,8 @@ const PARTS = {
   output: "y<sub>i</sub>, the output here: the weighted mean of the values at all keys.",
   normaliser: "C(x), the normalisation",
   f: "f, the pairwise function: how alike query and key are",
-  query: "x<sub>i</sub>, the query: the position you point at.",
-  keys: "x<sub>j</sub>, the keys: the positions it compares itself with. The strongest are ringed.",
+  query: "x<sub>i</sub>, the query: what you point at.",
+  keys: "x<sub>j</sub>, the keys: what it compares itself with. The strongest are ringed.",
   g: "g(x<sub>j</sub>), the value that a key hands over, in proportion to its weight.",
 };
 
@@ -34,6 +36,9 @@ function patch(size, label) {
   canvas.style.height = `${size}px`;
   return canvas;
 }
+
+/** Whether tokens are shown by their names, since there is no picture of them. */
+const byName = ({ kind }) => kind === "line" || kind === "nodes";
 
 /** Whether rows are what the network computed, with nothing to divide by. */
 const asComputed = ({ pairwise, kind, softmax }) => pairwise === "effective_operator" || (kind === "stored" && !softmax);
@@ -52,7 +57,8 @@ export function createEquation(clip, pictures, on, signal) {
   const query = patch(30, "the query");
   const mean = patch(SIZE, "weighted mean of the strongest keys' pixels");
   const xi = symbol("query", "x<sub>i</sub>", "x i, the query");
-  xi.prepend(query);
+  const queryName = element("span", { class: "nlv-name" });
+  xi.prepend(query, queryName);
   const formula = element("div", { class: "nlv-formula", role: "group", "aria-label": SPOKEN },
     symbol("output", "y<sub>i</sub>", "y i, the output"), element("span", { class: "nlv-op", text: "=" }),
     symbol("normaliser", '<span class="nlv-fraction"><span>1</span><span>C(x)</span></span>', "one over C of x, the normalisation"),
@@ -82,12 +88,13 @@ export function createEquation(clip, pictures, on, signal) {
   function createTerm(n) {
     const weight = element("span", { class: "nlv-weight" });
     const canvas = patch(SIZE, `key number ${n + 1}`);
+    const name = element("span", { class: "nlv-name" });
     const times = element("span", { class: "nlv-op", text: "·" });
     const plus = n ? element("span", { class: "nlv-op nlv-plus", text: "+" }) : null;
     const button = element("button", { class: "nlv-key", type: "button", "data-lit": `key${n}` },
-      weight, times, canvas);
+      weight, times, canvas, name);
     const node = element("span", { class: "nlv-termbox" }, plus, button);
-    return { node, button, weight, canvas, context: canvas.getContext("2d") };
+    return { node, button, weight, canvas, name, context: canvas.getContext("2d") };
   }
 
   const litOf = (node) => {
@@ -147,7 +154,7 @@ export function createEquation(clip, pictures, on, signal) {
     if (row.column) {
       return `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${f}.`;
     }
-    if (row.named) return `${tokenText(row.named.name, row.named.own)} in the place of x<sub>i</sub>: f = ${f}, ${normaliserText(row)}.`;
+    if (row.named) return `${askerText(row)} in the place of x<sub>i</sub>: f = ${f}, ${normaliserText(row)}.`;
     if (row.logits) return `The logits, before f and C(x): f = ${f}.`;
     return `f = ${f}, ${normaliserText(row)}. Point at a symbol to see its part.`;
   }
@@ -191,15 +198,22 @@ export function createEquation(clip, pictures, on, signal) {
   }
 
   function drawThumbs(result, shownQuery, frameOf) {
-    const side = cropSide(result.grid);
     const crop = (context, grid, index, frame, size) => drawCrop(
-      context, pictures[frame].colour, clip, tokenCentre(grid, index), side, 0, 0, size);
+      context, pictures[frame].colour, clip, tokenCentre(grid, index), cropSide(grid, index), 0, 0, size);
+    const word = result.named?.word;
+    const asksByName = word !== undefined || byName(result.asked);
+    query.hidden = asksByName;
     query.style.visibility = result.named ? "hidden" : "";
-    crop(query.getContext("2d"), result.asked, result.token, shownQuery.frame, query.width);
+    setText(queryName, word !== undefined ? wordText({ words: lineOf(result.asked)?.words ?? [result.named.name] }, word) : asksByName ? tokenName(result.asked, result.token) : "");
+    if (!asksByName) crop(query.getContext("2d"), result.asked, result.token, shownQuery.frame, query.width);
+    const names = byName(result.grid);
     listed.forEach((index, n) => {
-      crop(terms[n].context, result.grid, index, frameOf(result, index), terms[n].canvas.width);
+      terms[n].canvas.hidden = names;
+      setText(terms[n].name, names ? tokenName(result.grid, index) : "");
+      if (!names) crop(terms[n].context, result.grid, index, frameOf(result, index), terms[n].canvas.width);
     });
-    output.hidden = result.logits || result.column || result.signed;
+    output.hidden = result.logits || result.column || result.signed || names;
+    equals.hidden = output.hidden && !result.column && !result.logits && !result.difference;
     if (!output.hidden) blend(mean.getContext("2d"), result, crop, frameOf);
   }
 

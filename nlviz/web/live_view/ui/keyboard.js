@@ -2,6 +2,7 @@
 // own everywhere; never while the reader types into a field.
 
 const MOVES = {
+  Home: { end: -1 }, End: { end: 1 },
   ArrowLeft: { dx: -1 }, ArrowRight: { dx: 1 }, ArrowUp: { dy: -1 }, ArrowDown: { dy: 1 },
   ",": { df: -1 }, ".": { df: 1 }, "[": { df: -1 }, "]": { df: 1 },
 };
@@ -24,7 +25,7 @@ function pressing(event) {
 /**
  * Listen for keys.
  * @param {HTMLElement} root the live view
- * @param {Handlers} on move({dx|dy|df}), pin(), unpin(), close() of an open panel, source(number), head(step), play(), peek(boolean)
+ * @param {Handlers} on move({dx|dy|df|end}), pin(), unpin(), close() of an open panel, source(number), head(step), play(), peek(boolean)
  * @param {boolean} everywhere whether keys count wherever the focus is
  * @param {AbortSignal} signal
  */
@@ -44,8 +45,8 @@ export function attachKeys(root, on, everywhere, signal) {
   }
 
   function act(event) {
-    if (MOVES[event.key]) on.move(MOVES[event.key]);
-    else if (/^[0-9]$/.test(event.key)) on.source((Number(event.key) + 9) % 10);
+    if (MOVES[event.key]) return on.move(MOVES[event.key]) !== false;
+    if (/^[0-9]$/.test(event.key)) on.source((Number(event.key) + 9) % 10);
     else if (/^h$/i.test(event.key)) on.head(event.key === "h" ? 1 : -1);
     else if (event.key === "Enter" && !pressing(event)) on.pin();
     else if (event.key === " " && !pressing(event)) on.play();

@@ -1,11 +1,13 @@
 // The query in numbers, for keyboards and touch: frame slider, y and x, play, pin.
 
 import { element, focusedIn, setText } from "../../shared/dom.js";
-import { tokenOf } from "../pure/state.js";
+import { isText, lineOf } from "../pure/pages.js";
+import { tokenOf, wordOf } from "../pure/state.js";
 import { timeText, tokenText } from "../pure/words.js";
 
 export function createQueryBar(head, on, signal) {
   const { clip } = head;
+  const text = isText(head);
   const moving = clip.frames > 1;
   const button = (name, more) => element("button", { type: "button", class: `nlv-button ${name}`, ...more });
   const play = button("nlv-play", { "data-tip": "Show one frame after the other, large, while the query stays where it is (space bar)" });
@@ -15,17 +17,19 @@ export function createQueryBar(head, on, signal) {
   const frame = input("frame", "range", clip.frames - 1, "Frame of the query");
   const frameText = element("output", { class: "nlv-frame-text" });
   const y = input("y", "number", clip.height - 1, "y of the query in pixels, from the top");
-  const x = input("x", "number", clip.width - 1, "x of the query in pixels, from the left");
+  const x = input("x", "number", clip.width - 1, text ? "Number of the query's word, from 0" : "x of the query in pixels, from the left");
   const chip = element("span", { class: "nlv-state", role: "status" });
   const pin = button("nlv-pin");
   const read = button("nlv-read", {
     "aria-pressed": "false", text: "Read weights",
-    "data-tip": "Keep this query and read the weight of each cell under the pointer (or hold Shift)",
+    "data-tip": `Keep this query and read the weight of each ${text ? "word" : "cell"} under the pointer (or hold Shift)`,
   });
   const frames = moving ? " · <kbd>,</kbd><kbd>.</kbd> frame" : "";
+  const { kind = "grid" } = head.sources[0].queries;
+  const step = text ? "word · <kbd>Home</kbd><kbd>End</kbd>" : { boxes: "box", nodes: "node", line: "word" }[kind] ?? "cell";
   const hint = element("span", {
     class: "nlv-hint",
-    html: `<kbd>←</kbd><kbd>↑</kbd><kbd>↓</kbd><kbd>→</kbd> cell${frames} · <kbd>Esc</kbd> unpins`,
+    html: `<kbd>←</kbd><kbd>↑</kbd><kbd>↓</kbd><kbd>→</kbd> ${step}${frames} · <kbd>Esc</kbd> unpins`,
   });
   const tokens = (head.sources[0].tokens ?? []).map(({ name, own }) => button("nlv-token", {
     text: name, "aria-pressed": "false", "data-name": name,
@@ -43,8 +47,8 @@ export function createQueryBar(head, on, signal) {
   for (const one of tokens) one.addEventListener("click", () => on.token(one.dataset.name), { signal });
   const bar = element("div", { class: "nlv-query", role: "group", "aria-label": "Query" }, chip,
     moving ? element("label", { class: "nlv-field nlv-frame" }, element("span", { text: "Frame" }), frame, frameText) : null,
-    element("label", { class: "nlv-field" }, element("span", { text: "y" }), y),
-    element("label", { class: "nlv-field" }, element("span", { text: "x" }), x),
+    text || kind === "line" ? null : element("label", { class: "nlv-field" }, element("span", { text: "y" }), y),
+    kind === "line" && !text ? null : element("label", { class: "nlv-field" }, element("span", { text: text ? "Word" : "x" }), x),
     pin, named, moving ? play : null, read, hint);
   let shown = { frame: 0, y: 0, x: 0 };
   let pinned = false;
@@ -75,26 +79,28 @@ export function createQueryBar(head, on, signal) {
   function update(query, state) {
     const { rule } = state;
     shown = query;
-    pinned = state.pinned !== null;
+    const spec = head.sources.find(({ key }) => key === state.view.source) ?? head.sources[0];
+    const word = wordOf(spec, state.view, { frame: 0, y: 0, x: 0 });
+    pinned = state.pinned !== null || word >= 0;
     const hovering = state.hovered !== null && query === state.hovered;
     const frameValue = String(query.frame);
     if (frame.value !== frameValue) frame.value = frameValue;
     frame.setAttribute("aria-valuetext", `frame ${query.frame + 1} of ${clip.frames}, ${timeText(query.frame, clip)}`);
     setText(frameText, timeText(query.frame, clip));
-    for (const [field, value] of [[y, query.y], [x, query.x]]) {
-      const text = String(Math.round(value));
+    for (const [field, value] of [[y, query.y], [x, text && word >= 0 && !hovering ? word : query.x]]) {
+      const number = String(Math.round(value));
       const typing = unfinished.has(field) || (hovering && field === focusedIn(bar));
-      if (field.value !== text && !typing) field.value = text;
+      if (field.value !== number && !typing) field.value = number;
     }
-    const spec = head.sources.find(({ key }) => key === state.view.source) ?? head.sources[0];
-    const token = spec.tokens?.[tokenOf(spec, state.view)]?.name ?? null;
+    const line = lineOf(state.view.direction === "to" ? spec.keys : spec.queries);
+    const token = word >= 0 && line ? line.words[word].trim() : spec.tokens?.[tokenOf(spec, state.view)]?.name ?? null;
     for (const one of tokens) one.setAttribute("aria-pressed", String(one.dataset.name === token));
-    const what = token ? `token ${token}` : hovering ? "hover" : pinned ? "pinned" : "free";
+    const what = token !== null && !hovering ? `token ${token}` : hovering ? "hover" : pinned ? "pinned" : "free";
     if (chip.dataset.state !== what || chip.dataset.rule !== rule) {
       chip.dataset.state = what;
       chip.dataset.rule = rule;
       const hover = "Hovered";
-      chip.textContent = { hover, pinned: "Pinned", free: "Not pinned" }[what] ?? `Query: ${token}`;
+      chip.textContent = { hover, pinned: "Pinned", free: "Not pinned" }[what] ?? `${word >= 0 ? "Word" : "Query"}: ${token}`;
       if (rule && rule !== "as asked for") chip.dataset.tip = `Opening query: ${rule}`;
       else delete chip.dataset.tip;
     }

@@ -2,8 +2,11 @@
 
 import { contextOf, element, setText } from "../../shared/dom.js";
 import { cropSide, drawCrop, drawMark } from "../draw/marks.js";
-import { nearestToken, onGrid, tokenCentre } from "../pure/grid.js";
-import { isAbsolute, numberText, rowSentence, valueText, whenText } from "../pure/words.js";
+import { insideClip, nearestToken, onGrid, tokenCentre } from "../pure/grid.js";
+import { lineOf, wordText } from "../pure/pages.js";
+import { rowSentence } from "../pure/sentences.js";
+import { isNamed, tokenName } from "../pure/text_words.js";
+import { isAbsolute, numberText, valueText, whenText } from "../pure/words.js";
 
 const CLOSE = 132;
 const OFFER_FROM = 0.4;
@@ -17,7 +20,7 @@ export function createSentence(onOffer, signal) {
   const text = element("span", { "aria-hidden": "true" });
   const offer = element("button", {
     type: "button", class: "nlv-offer", hidden: true, text: "hide it",
-    "data-tip": "Hide the query's own cell and scale the rest to 100 %",
+    "data-tip": "Hide what the query gives to itself and scale the rest to 100 %",
   });
   const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
   const line = element("p", { class: "nlv-sentence" }, text, offer);
@@ -25,8 +28,8 @@ export function createSentence(onOffer, signal) {
   let timer = 0;
   offer.addEventListener("click", onOffer, { signal });
 
-  function update(result, query, clip, note) {
-    const words = note ?? rowSentence(result, query, clip);
+  function update(result, query, head, note) {
+    const words = note ?? rowSentence(result, query, head);
     const offers = note === null && result.ownShare >= OFFER_FROM;
     if (text.textContent === words && offer.hidden !== offers) return;
     text.textContent = words;
@@ -58,6 +61,30 @@ export function createReadout(clip) {
   const place = element("span");
   const node = element("div", { class: "nlv-readout", hidden: true, "aria-hidden": "true" }, value, place);
 
+  /** A cell of the pictures, or a box, or a node. */
+  function inPicture(row, cursor) {
+    const token = nearestToken(row.grid, cursor);
+    if (row.grid.kind === "line") return { token: -1, weight: undefined, outside: true };
+    const outside = token < row.from || token >= row.to || (row.box && !onGrid(row.grid, cursor));
+    return { token, weight: row.values[token], outside };
+  }
+
+  /** A word, as a cell of the row or beside its cells. */
+  function inText(row, { key = -1 }) {
+    if (row.grid.kind === "line") return { token: key, weight: key < 0 ? undefined : row.values[key], outside: key < row.from || key >= row.to };
+    return { token: -1, weight: row.words?.[key], outside: false };
+  }
+
+  function placeText(row, cursor, token) {
+    if (cursor.strip !== undefined) {
+      const line = lineOf(row.grid);
+      return line ? wordText(/** @type {any} */ (line), cursor.key) : "";
+    }
+    const seconds = clip.frames > 1 ? `${whenText(cursor.frame, clip)} · ` : "";
+    if (isNamed(row.grid)) return seconds + tokenName(row.grid, token);
+    return `${seconds}y ${cursor.y}, x ${cursor.x} px`;
+  }
+
   /**
    * @param {Place|null} cursor
    * @param {Result} row whose value is read
@@ -68,17 +95,17 @@ export function createReadout(clip) {
   function update(cursor, row, unit, label, width) {
     node.hidden = cursor === null;
     if (cursor === null) return null;
-    const token = nearestToken(row.grid, cursor);
-    const weight = row.values[token];
-    const outside = token < row.from || token >= row.to || Number.isNaN(weight) || (row.box && !onGrid(row.grid, cursor));
+    const { token, weight, outside: beyond } = cursor.strip === undefined ? inPicture(row, cursor) : inText(row, cursor);
+    node.hidden = weight === undefined;
+    if (weight === undefined) return null;
+    const outside = beyond || Number.isNaN(weight);
     let text = outside ? "not reachable" : token >= row.skipFrom && token < row.skipTo ? "hidden" : "";
     if (!text) {
       text = valueText(weight, row, unit);
       if (!isAbsolute(row, unit) && !row.logits && !text.startsWith("<")) text += ` · ${numberText(weight)}`;
     }
     setText(value, label ? `${label} ${text}` : text);
-    const seconds = clip.frames > 1 ? `${whenText(cursor.frame, clip)} · ` : "";
-    setText(place, `${seconds}y ${cursor.y}, x ${cursor.x} px`);
+    setText(place, placeText(row, cursor, token));
     const left = cursor.px + 190 > width ? cursor.px - 176 : cursor.px + 16;
     node.style.transform = `translate(${Math.max(0, left)}px, ${cursor.py + 18}px)`;
     return outside ? null : weight;
@@ -127,8 +154,22 @@ export function createInspector(clip, pictures, on, signal) {
     return true;
   }
 
+  /** Two tokens that have names and no picture: what one gives to the other, in words. */
+  function showNamed({ asked, token, grid, values, column, ...rest }, index, unit, box) {
+    const [who, what] = [tokenName(asked, token), tokenName(grid, index)];
+    const apart = Math.abs(index - token);
+    const far = asked.kind === "line" && grid.kind === "line" && asked.shape[2] === grid.shape[2] ? `, ${apart} ${apart === 1 ? "word" : "words"} apart` : "";
+    facts.textContent = `${column ? what : who} → ${column ? who : what}: ${valueText(values[index], /** @type {any} */ ({ ...rest, column }), unit)}${far}.`;
+    target = insideClip(tokenCentre(grid, index), clip);
+    card.hidden = false;
+    card.style.transform = `translate(8px, ${box.y + box.h + 8}px)`;
+  }
+
   /** Compare; the card lies on the half of `box` where the query is not. */
   function show(result, shown, index, frame, unit, box) {
+    const named = [result.asked, result.grid].some(({ kind }) => kind === "line" || kind === "nodes");
+    for (const canvas of [query, key]) if (canvas.parentElement) canvas.parentElement.hidden = named;
+    if (named) return showNamed(result, index, unit, box);
     const from = tokenCentre(result.asked, result.token);
     const to = tokenCentre(result.grid, index);
     drawSide(query, shown.frame, result.asked, from);

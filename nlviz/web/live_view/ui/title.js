@@ -2,6 +2,8 @@
 
 import { element, term } from "../../shared/dom.js";
 import { blockName, cellText, networkName, reachedText, sizesText } from "../pure/key_words.js";
+import { isText } from "../pure/pages.js";
+import { isNamed } from "../pure/text_words.js";
 import { counted, powerText } from "../pure/words.js";
 
 /**
@@ -10,6 +12,7 @@ import { counted, powerText } from "../pure/words.js";
  */
 export function createTitle(head) {
   const { clip, model, block, sources } = head;
+  const text = isText(head);
   const [own] = sources;
   const { asking, asked } = sizesText(own);
   const [st, sy] = own.queries.stride;
@@ -17,23 +20,24 @@ export function createTitle(head) {
     `verified: recomputed from these weights, the output differs by ${powerText(block.parity)}`,
     "At capture the block's output was recomputed from these weights, at a few queries of every head, and compared with what the block itself put out: the largest difference, relative to its size. A block that differs is not shown.",
     { class: "nlv-term nlv-chip" });
+  const cell = cellText(own);
   const where = st > 1 ? ` and ${Number(st.toFixed(1))} frames` : "";
   const heading = element("header", { class: "nlv-title" },
-    element("h2", {}, clip.name, element("span", { class: "nlv-dim", text: " · " }),
+    element("h2", {}, element("bdi", { text: clip.name }), element("span", { class: "nlv-dim", text: " · " }),
       element("span", { title: `${model.name} ${block.name}`, text: `${networkName(model.name)} ${blockName(block.name)}`.trim() })));
   const about = element("p", { class: "nlv-facts" },
     model.about ? element("span", { class: "nlv-about", text: model.about }) : null, model.about ? " · " : "",
       block.note ? term(block.about, block.note) : block.about ?? "",
       block.about ? " · " : "",
       clip.frames > 1 ? `${counted(clip.frames, "frame")} · ` : "",
-      term(asking, "Queries are the positions that look: one for each cell of their grid"),
+      term(asking, text ? "Queries are the words that look" : "Queries are the positions that look: one for each cell of their grid"),
       " × ",
-      term(asked, "Keys are the positions that are looked at: frames × rows × columns of cells"),
-      ` · a query reaches ${reachedText(own)} · `,
-      sy === 1 ? "one query a pixel" : term(cellText(own), `What one cell stands for in the clip${where}, each way`),
+      term(asked, text ? "Keys are the words that are looked at" : "Keys are the positions that are looked at: frames × rows × columns of cells"),
+      ` · a query reaches ${reachedText(own)}`, cell === "" ? null : " · ",
+      cell === "" ? null : sy === 1 && !isNamed(own.queries) ? "one query a pixel" : term(cell, `What one cell stands for in the clip${where}, each way`),
       model.device ? element("span", { class: "nlv-chip", text: model.device.replace(/^cpu$/i, "CPU") }) : null,
       checked);
-  const notes = head.notes?.length ? element("ul", { class: "nlv-notes", "aria-label": "Notes on the clip" },
+  const notes = head.notes?.length ? element("ul", { class: "nlv-notes", "aria-label": text ? "Notes on the text" : "Notes on the clip" },
     ...head.notes.map((text) => element("li", { text }))) : "";
   return { heading, about, notes };
 }

@@ -1,6 +1,8 @@
 // The controls: sources by number key, and how the row is shown.
 
 import { element, focusedIn } from "../../shared/dom.js";
+import { isText } from "../pure/pages.js";
+import { isNamed } from "../pure/text_words.js";
 import { createHeadChips } from "./head_chips.js";
 
 const TIPS = {
@@ -47,8 +49,20 @@ const fieldOf = (button) => button.parentElement?.dataset.field ?? "";
 
 const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
+/** What is said otherwise of words, boxes and nodes. */
+const TIPS_NAMED = {
+  show: "Words coloured by weight, arcs to the strongest keys, or both",
+  leave_out: "Hide what the query gives to itself, so that the rest shows better; the rest is scaled to 100 %",
+  scale: "What the colours mean: fitted to this query, kept the same across queries so that two can be compared, or the same for equal factors, so that weak and strong keys differ",
+  links: "How many of the strongest keys get an arc",
+  strength: "How strongly colours cover what is below them",
+};
+
 /** Build the toolbar; `onChange(change)` gets the fields of the view that the reader changed. */
 export function createToolbar(head, onChange, signal) {
+  const text = isText(head);
+  const own = { line: "word", boxes: "box", nodes: "node" }[head.sources[0].queries.kind ?? "grid"] ?? "cell";
+  const framed = (options) => (text ? options.filter(([value]) => value !== "frame") : options);
   const buttons = head.sources.map((s, n) => [s.key, `${n < 10 ? `<kbd aria-hidden="true">${(n + 1) % 10}</kbd>` : ""}${escaped(s.label)}`, s.note ?? null]);
   const among = (part) => buttons.filter((_, n) => Boolean(head.sources[n].part) === part);
   const sources = segments("source", among(false), "What is shown for the same query");
@@ -68,19 +82,26 @@ export function createToolbar(head, onChange, signal) {
   const links = element("input", { type: "number", name: "links", min: 0, max: 200, step: 1 });
   const residual = labelled("Residual", "residual", element("input", { type: "number", name: "residual", min: 0, max: 0.95, step: 0.05 }));
   const top = labelled("Top of scale", "top", element("input", { type: "number", name: "top", min: 0, step: "any" }));
+  const smooth = labelled("Cells", "cells", select("cells", [["cells", "as cells"], ["smooth", "smooth"]]));
+  smooth.hidden = isNamed(head.sources[0].keys);
   const more = element("details", { class: "nlv-more" }, element("summary", { text: "Display" }),
     element("div", { class: "nlv-panel" },
-      labelled("Arrows", "links", links),
-      labelled("Cells", "cells", select("cells", [["cells", "as cells"], ["smooth", "smooth"]])),
+      labelled(text ? "Arcs" : "Arrows", "links", links),
+      smooth,
       labelled("Strength", "strength", element("input", { type: "range", name: "strength", min: 0, max: 1, step: 0.05 })),
       labelled("Values", "values", select("values", [["rows", "rows (after C)"], ["logits", "raw logits"]])),
       labelled("Unit", "unit", select("unit", [["uniform", "× uniform"], ["absolute", "absolute"]])),
       top));
   const controls = element("div", { class: "nlv-controls" },
     wrapped("Show", "show", show), directionField, objectsField,
-    labelled("Hide", "leave_out", select("leave_out", [["nothing", "nothing"], ["cell", "own cell"], ["frame", "own frame"]])),
-    labelled("Scale", "scale", select("scale", [["query", "this query"], ["locked", "locked"], ["log", "logarithmic"], ["frame", "per frame"]])),
+    labelled("Hide", "leave_out", select("leave_out", framed([["nothing", "nothing"], ["cell", `own ${own}`], ["frame", "own frame"]]))),
+    labelled("Scale", "scale", select("scale", framed([["query", "this query"], ["locked", "locked"], ["log", "logarithmic"], ["frame", "per frame"]]))),
     residual, more);
+  if (text) {
+    for (const [field, tip] of Object.entries(TIPS_NAMED)) {
+      for (const node of controls.querySelectorAll(`[data-tip="${TIPS[field]}"]`)) if (node instanceof HTMLElement) node.dataset.tip = tip;
+    }
+  }
   const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
   const bar = element("div", { class: "nlv-toolbar", role: "group", "aria-label": "How it is shown" }, partsField, heads.element, fold);
 
