@@ -17,6 +17,7 @@ import { createTextStage, showsWords } from "./draw/text_stage.js";
 import { nearestToken } from "./pure/grid.js";
 import { GAP } from "./pure/layout.js";
 import { isText } from "./pure/pages.js";
+import { targetsText } from "./pure/text_words.js";
 import { activeQuery, tokenOf, wordOf } from "./pure/state.js";
 import { createTelling } from "../shared/telling.js";
 import { createTitle } from "./ui/title.js";
@@ -72,12 +73,13 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   const parts = { stage, words, bar, readout, sentence, equation, queryBar, headMaps, closeup };
   const painter = createPainter(root, store, engine, parts, { lut, served: onSaid !== null, timings });
 
+  const targets = targetsText(head.sources[0]);
   stage.element.append(readout.element, inspector.element);
   // The picture comes first; above it stands only what never changes its height, so that it stays where it is.
   const title = createTitle(head);
   const main = words ? element("div", { class: "nlv-main" }, stage.element, words.element) : stage.element;
   const body = element("div", { class: "nlv-body" }, main,
-    element("div", { class: "nlv-side" }, queryBar.element, title.notes, headMaps.element, toolbar.element, equation.element, title.about));
+    element("div", { class: "nlv-side" }, targets ? element("p", { class: "nlv-target-note", text: targets }) : "", queryBar.element, title.notes, headMaps.element, toolbar.element, equation.element, title.about));
   root.replaceChildren(element("div", { class: "nlv-head" }, title.heading, toolbar.sources),
     element("div", { class: "nlv-top" }, sentence.element, bar.element), body, closeup?.element ?? "");
   attachTips(root, signal);
@@ -157,9 +159,10 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     const from = word >= 0 ? word : shown && !state.hovered ? shown.token : nearestToken(store.grid(), state.pinned ?? state.resting);
     const next = (text ? stage : words)?.after(step, from);
     if (!next) return true;
-    if (next.word !== undefined) store.pinWord(next.word);
-    else if (word >= 0) store.pin(next);
-    else move({ to: next });
+    const { frame, y, x } = next;
+    if (!(text && stage.isPlace(next))) store.pinWord(next.word);
+    else if (word >= 0) store.pin({ frame, y, x });
+    else move({ to: { frame, y, x } });
     return true;
   }
 

@@ -21,11 +21,13 @@ from nlviz.analysis.rollout import RolloutAffinity
 from nlviz.captures.model import Capture
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point, Triple
+from nlviz.clips.text import Text
 from nlviz.picture import GROUND, colour_table, encode, resized, scaled
 from nlviz.views.display import CHOICES, MOST_LINKS, Display
 from nlviz.web.payloads.container import pack
 from nlviz.web.payloads.objects import for_live_view
 from nlviz.web.payloads.sources import Arrays, packed_sources, packed_tokens, pending_source
+from nlviz.web.payloads.words import told
 
 MOST_TOKENS = 32  # without a place, whose rows a rollout has
 _ORDER = {variant.key: n for n, variant in enumerate(VARIANTS)}
@@ -117,12 +119,19 @@ def live_view(
         "sources": packed,
         "query": Point(*query)._asdict(),
         "query_rule": rule,
+        **_beside(capture),
         "objects": for_live_view(capture.detections),
         "notes": list(capture.all_notes),
         "view": dict(display or {}),
         "channel": channel,
     }
     return pack(header, arrays)
+
+
+def _beside(capture: Capture) -> dict[str, Any]:
+    """Return the header's part about the text that a network was given beside a clip, if any."""
+    text = getattr(capture, "text", None)
+    return {} if text is None or text is capture.clip else {"text": told(text)}
 
 
 def _rollout(
@@ -152,8 +161,8 @@ def on_screen(clip: Clip, arrays: Arrays) -> dict[str, Any]:
     """Pack a clip's pictures and the colour tables; return the header's part about them."""
     t, height, width = clip.shape
     arrays |= {"lut_seq": colour_table("sequential"), "lut_div": colour_table("diverging")}
-    names = [f"frame{index}" for index in range(t)]
-    for name, frame in zip(names, clip.frames, strict=True):
+    names = [] if isinstance(clip, Text) else [f"frame{index}" for index in range(t)]
+    for name, frame in zip(names, clip.frames, strict=False):
         arrays[name] = np.frombuffer(encode(_display_size(frame), "jpeg"), np.uint8)
     return {
         "clip": {
@@ -162,8 +171,9 @@ def on_screen(clip: Clip, arrays: Arrays) -> dict[str, Any]:
             "height": height,
             "width": width,
             "times": [round(float(time), 4) for time in clip.times],
+            **(told(clip) if isinstance(clip, Text) else {}),
         },
-        "pictures": {"kind": "jpeg", "sections": names},
+        "pictures": {"kind": "jpeg" if names else "text", "sections": names},
         "colours": {"sequential": "lut_seq", "diverging": "lut_div", "ground": asdict(GROUND)},
         "display": display_options(),
     }

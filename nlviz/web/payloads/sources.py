@@ -29,6 +29,7 @@ from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 from nlviz.web.payloads.layer_parts import bytes_of_parts, layer_words, packed_layer
 from nlviz.web.payloads.sharing import share_sections, share_vectors
+from nlviz.web.payloads.words import words_beside, words_that_came
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
 MOST_RUNS = 1 << 18  # numbers by which sets of keys are told
@@ -190,7 +191,7 @@ def _of_learned(
         arrays[f"{key}.{name}_mean"] = mean.float().cpu().numpy()
     return {
         **entry,
-        **{k: first[k] for k in ("kind", "scale", "theta", "phi")},
+        **{k: first[k] for k in ("kind", "scale", "theta", "phi", "query_prefix") if k in first},
         "theta_mean": f"{key}.theta_mean",
         "phi_mean": f"{key}.phi_mean",
         "bias": first["bias"]
@@ -237,6 +238,7 @@ def _source(
         **_ROW_LATER,  # laid on all keys
         "row": name,
         "row_apart": f"{name}_apart",
+        **words_that_came(key, affinity, arrays, LIMIT),
     }
 
 
@@ -310,7 +312,9 @@ def _stored(key: str, affinity: StoredAffinity, arrays: Arrays) -> dict[str, Any
     kind = torch.float32 if affinity.weights.numel() <= FEW else affinity.weights.dtype
     if kind == torch.float32 and affinity.weights.numel() > FEW:
         kind = torch.float16 if float(affinity.weights.abs().max()) < HALF_MOST else kind
-    prefix = affinity.queries.prefix  # nobody points at a query without a place
+    # Nobody points at a query without a place unless it is a word.
+    words = {"query_prefix": affinity.queries.prefix} if affinity.queries.line else {}
+    prefix = 0 if words else affinity.queries.prefix
     sections = {
         "weights": affinity.weights.to(kind),
         "group_of": affinity.group_of[prefix:].int(),
@@ -318,7 +322,8 @@ def _stored(key: str, affinity: StoredAffinity, arrays: Arrays) -> dict[str, Any
         "key_of": affinity.key_of.int(),
     }
     arrays |= {f"{key}.{name}": of.cpu().contiguous().numpy() for name, of in sections.items()}
-    return {"kind": "stored", "scale": 1.0, **{name: f"{key}.{name}" for name in sections}}
+    told = {name: f"{key}.{name}" for name in sections}
+    return {"kind": "stored", "scale": 1.0, **told, **words}
 
 
 def _embeddings(
@@ -332,8 +337,10 @@ def _embeddings(
     kind = torch.float32 if few else torch.float16
     if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > HALF_MOST:
         kind = torch.float32
-    # Nobody points at a query without a place; keys without one take part in C.
-    names = {"theta": affinity.theta[:, affinity.queries.prefix :], "phi": affinity.phi}
+    # Nobody points at a query without a place unless it is a word; keys without one take part in C.
+    words = words_beside(key, affinity, arrays)
+    before = 0 if words else affinity.queries.prefix
+    names = {"theta": affinity.theta[:, before:], "phi": affinity.phi}
     for name, tensor in names.items():
         arrays[f"{key}.{name}"] = tensor.to(kind).cpu().numpy()
     return {
@@ -343,6 +350,7 @@ def _embeddings(
         "phi": f"{key}.phi",
         "bias": packed_bias(entry["key"], affinity.bias, arrays),
         "log_normaliser": _normaliser(entry, affinity, arrays),
+        **words,
     }
 
 

@@ -37,6 +37,14 @@ for (const one of container.head.cases) {
     if ("excluded" in one) assert.ok(Math.abs(result.excluded - one.excluded) < 2e-3);
     if ("log_c" in one) assert.ok(Math.abs(result.logC - one.log_c) < 2e-2);
     if ("apart" in one) assert.ok(Math.abs(one.apart - result.apart) < 2e-3, `${result.apart} apart`);
+    if ("words" in one) {
+      const { data: given } = container.array(one.words);
+      assert.equal(result.words.length, given.length);
+      given.forEach((weight, n) => {
+        assert.equal(Number.isNaN(result.words[n]), Number.isNaN(weight), `word ${n} is reached`);
+        if (!Number.isNaN(weight)) assert.ok(Math.abs(weight - result.words[n]) <= one.tolerance * Math.max(top, 0.05), `word ${n}: ${result.words[n]} for ${weight}`);
+      });
+    }
     if ("mass" in one) {
       for (const [f, share] of one.mass.entries()) assert.ok(Math.abs(share - result.mass[f]) < 2e-3, `frame ${f}`);
     }

@@ -1,9 +1,12 @@
 // What lies over the pictures: arrows, rings around lit keys, marks of queries, the window of keys.
 
 import { contextOf, element } from "../../shared/dom.js";
-import { gridBox, nearestToken, onGrid, tokenBox } from "../pure/grid.js";
+import { clipFrame, gridBox, nearestToken, onGrid, tokenBox } from "../pure/grid.js";
+import { isPlaced } from "../pure/placed.js";
+import { isNamed } from "../pure/text_words.js";
 import { drawLinks } from "./links.js";
 import { drawMark, drawRing, fitCanvas } from "./marks.js";
+import { drawPlaced, isGated } from "./placed_tokens.js";
 
 const PIN = "#3fe0ff";
 const KEY = "#ffd23f";
@@ -40,6 +43,8 @@ export function createOverlay(clip, large, strip) {
   const context = contextOf(canvas);
   let width = 0;
   let height = 0;
+  /** @type {Uint32Array} */
+  let colours = new Uint32Array(256);
   /** @type {CanvasPattern|null} */
   let hatch = null;
 
@@ -55,13 +60,16 @@ export function createOverlay(clip, large, strip) {
    * Draw everything anew.
    * @param {Result} result
    * @param {State} state
+   * @param {Uint32Array|null} table colours of the row, where they may be others than before
    */
-  function draw(result, state) {
+  function draw(result, state, table = null) {
+    colours = table ?? colours;
     const ratio = canvas.width / width;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     const { view, lit } = state;
-    hatchBeyond(result);
+    if (isPlaced(result.grid) || isPlaced(result.asked)) drawTokens(result, state);
+    if (!isNamed(result.grid)) hatchBeyond(result);
     const key = litKey(state);
     if (view.show !== "map" || lit === "f" || key >= 0) drawArrows(result, state);
     if (lit === "keys" || lit === "g") {
@@ -70,6 +78,16 @@ export function createOverlay(clip, large, strip) {
     if (key >= 0) ring(result, key);
     if (result.box) outlineReach(result, state.shown);
     markQueries(result, state);
+  }
+
+  /** Boxes and nodes: those of the row tinted, those that ask outlined. */
+  function drawTokens(result, state) {
+    for (const tile of [large, ...strip]) {
+      const picture = { rect: tile.box, frame: tile.frame, clip, large: tile.large };
+      const tinted = isPlaced(result.grid) && state.view.show !== "links" ? { result, table: colours } : null;
+      if (isPlaced(result.asked) && (!isPlaced(result.grid) || result.grid.shape[2] !== result.asked.shape[2])) drawPlaced(context, result.asked, picture, null);
+      if (isPlaced(result.grid)) drawPlaced(context, result.grid, picture, tinted);
+    }
   }
 
   /** @param {State} state */
@@ -89,12 +107,14 @@ export function createOverlay(clip, large, strip) {
 
   /** Frame that shows a key: the large one where it can. */
   function frameOfKey(result, index) {
+    if (isPlaced(result.grid)) return clipFrame(result.grid, index, clip.frames);
     const a = Math.floor(index / (result.grid.shape[1] * result.grid.shape[2]));
     const { covers } = result.side;
     return covers[large.frame] === a ? large.frame : Math.max(0, covers.indexOf(a));
   }
 
   function ring(result, index) {
+    if (result.grid.kind === "line") return;
     eachTileOf(frameOfKey(result, index), (tile) => drawRing(context, boxIn(tile, result.grid, index), KEY));
   }
 
@@ -102,13 +122,13 @@ export function createOverlay(clip, large, strip) {
   function linked(result, state, key) {
     if (state.view.show === "map" && key >= 0) return [key];
     const wanted = Array.from(result.order.subarray(0, Math.min(state.view.links, result.found)))
-      .filter((index) => !result.difference || result.values[index] > 0);
+      .filter((index) => (!result.difference || result.values[index] > 0) && !(isPlaced(result.grid) && isGated(result, index)));
     if (key >= 0 && !wanted.includes(key)) wanted.push(key);
     return wanted;
   }
 
   function drawArrows(result, state) {
-    if (result.named) return; // it stands nowhere
+    if (result.named || result.grid.kind === "line") return; // it stands nowhere
     const home = middle(boxIn(tileOf(state.shown.frame), result.asked, result.token));
     // Keys that get less than a few times uniform attention are no strong links, whatever the rest.
     const floor = result.spec.softmax && !result.logits ? FULL_WIDTH_FROM * result.uniform : 0;
@@ -117,12 +137,15 @@ export function createOverlay(clip, large, strip) {
     const links = linked(result, state, key).map((index) => {
       const there = middle(boxIn(tileOf(frameOfKey(result, index)), result.grid, index));
       const share = Math.max(0, result.values[index] / full);
-      const ends = result.column ? { from: there, to: home } : { from: home, to: there };
+      // Edges of a graph end in the target, which takes from their sources.
+      const edge = isPlaced(result.grid) && isPlaced(result.asked);
+      const ends = result.column !== edge ? { from: there, to: home } : { from: home, to: there };
       return { ...ends, share, lit: index === key };
     });
     const strong = state.hovered ? 0.34 : 0.92;
     const slim = width < 520 ? 0.65 : 1;
-    drawLinks(context, links, slim, state.lit === "f" ? 1 : key >= 0 ? 0.2 : strong);
+    const wide = isPlaced(result.grid) ? 1.9 : 1;
+    drawLinks(context, links, wide * slim, state.lit === "f" ? 1 : key >= 0 ? 0.2 : strong);
   }
 
   /** Hatch the cells that the query does not reach, in frames where it reaches others. */
@@ -163,8 +186,8 @@ export function createOverlay(clip, large, strip) {
 
   function markQueries(result, state) {
     const { pinned, shown: query, cursor } = state;
-    if (!result.named) markPlaces(result, state, pinned, query);
-    if (cursor && state.reading && !(result.box && !onGrid(result.grid, cursor))) {
+    if (!result.named && result.asked.kind !== "line") markPlaces(result, state, pinned, query);
+    if (cursor && cursor.strip === undefined && state.reading && result.grid.kind !== "line" && !(result.box && !onGrid(result.grid, cursor))) {
       const token = nearestToken(result.grid, cursor);
       const box = boxIn(cursor.large ? large : strip[cursor.frame] ?? large, result.grid, token);
       drawMark(context, box, { colour: KEY, width: 1.5 });

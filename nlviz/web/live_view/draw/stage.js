@@ -143,7 +143,8 @@ export function createStage(clip, pictures, on, signal, found = []) {
     strip.forEach((tile, frame) => {
       tile.figure.classList.toggle("nlv-shown", frame === large.frame);
     });
-    drawOverlay(result, state);
+    drawOverlay(result, state, words);
+    stage.classList.toggle("nlv-plain", result.asked.kind === "nodes" && result.grid.kind === "nodes");
   }
 
   /** Frames without their map: almost grey where one lies on them, in colour below arrows only. */
@@ -166,9 +167,14 @@ export function createStage(clip, pictures, on, signal, found = []) {
     for (const tile of tiles) drawTileDetails(tile, result, pictures);
   }
 
-  function drawOverlay(result, state) {
+  /**
+   * @param {Result} result
+   * @param {State} state
+   * @param {Uint32Array|null} words colours of the row, where they may be others than before
+   */
+  function drawOverlay(result, state, words = null) {
     drawObjects(state);
-    overlay.draw(result, state);
+    overlay.draw(result, state, words);
     stage.dataset.lit = typeof state.lit === "string" ? state.lit : state.lit ? "key" : "";
   }
 

@@ -112,7 +112,15 @@ export function layText({ text, base }) {
     return laid;
   }
 
-  return { element: node, measure, rangeOf };
+  /** The chip of a token, or null. */
+  function chipOf(tokens, n) {
+    const key = chipKey(tokens, n);
+    let turn = 0;
+    for (let other = 0; other < n; other++) if (chipKey(tokens, other) === key) turn++;
+    return chips.get(key)?.[turn] ?? null;
+  }
+
+  return { element: node, measure, rangeOf, chipOf };
 }
 
 /**

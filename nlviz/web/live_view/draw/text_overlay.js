@@ -1,6 +1,6 @@
 // What lies over the words: arcs to the strongest keys, marks of queries, rings around lit keys.
 
-import { contextOf, element } from "../../shared/dom.js";
+import { contextOf, element, setText } from "../../shared/dom.js";
 import { wordOf } from "../pure/state.js";
 import { drawArcs } from "./arcs.js";
 import { drawMark, drawRing, fitCanvas } from "./marks.js";
@@ -18,6 +18,7 @@ const KEY_MARK = "#e0a800";
 export function createTextOverlay(root, shown, alone) {
   const canvas = element("canvas", { class: "nlv-overlay", "aria-hidden": "true" });
   const context = contextOf(canvas);
+  const further = element("div", { class: "nlv-further", "aria-hidden": "true", hidden: true });
   let width = 0;
   let height = 0;
   let colours = { paper: "", line: "", rim: "" };
@@ -59,6 +60,7 @@ export function createTextOverlay(root, shown, alone) {
     const ratio = canvas.width / Math.max(width, 1);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     clear();
+    further.hidden = true;
     root.dataset.lit = typeof state.lit === "string" ? state.lit : state.lit ? "key" : "";
     const laid = shownBy(result);
     const { line, word } = marked(result);
@@ -96,12 +98,24 @@ export function createTextOverlay(root, shown, alone) {
     if (cells && key >= 0 && !wanted.includes(key)) wanted.push(key);
     const floor = result.spec.softmax && !result.logits ? 4 * result.uniform : 0;
     const full = Math.max(...wanted.map((n) => values[n]), floor, 1e-30);
-    const list = wanted.map((n) => {
+    const { y, h } = shown.strips[laid.page].seen();
+    let [above, below] = [0, 0];
+    const list = [];
+    for (const n of wanted) {
       const [there] = boxes(laid, n);
-      const ends = result.column ? { from: there, to: home } : { from: home, to: there };
-      return { ...ends, share: values[n] / full, lit: n === key };
-    });
+      if (there.y + there.h < y) above++;
+      else if (there.y > y + h) below++;
+      else list.push({ ...(result.column ? { from: there, to: home } : { from: home, to: there }), share: values[n] / full, lit: n === key });
+    }
+    sayFurther(above, below);
     drawArcs(context, list, { ...inkOfArcs(), opacity: key >= 0 ? 0.25 : state.hovered ? 0.6 : 0.92 });
+  }
+
+  /** Strong keys that are scrolled away are counted: an arc that ends nowhere says nothing. */
+  function sayFurther(above, below) {
+    const parts = [above && `▲ ${above}`, below && `▼ ${below}`].filter(Boolean);
+    further.hidden = parts.length === 0;
+    setText(further, parts.length ? `strong keys further on: ${parts.join("  ")}` : "");
   }
 
   /** Colours of arcs on this paper; read once for each. */
@@ -141,5 +155,5 @@ export function createTextOverlay(root, shown, alone) {
     return Math.min(Math.max(Math.round((state.pinned.x - grid.origin[2]) / grid.stride[2]), 0), grid.shape[2] - 1);
   }
 
-  return { element: canvas, resize, clear, draw, shownBy, marked };
+  return { element: canvas, further, resize, clear, draw, shownBy, marked };
 }

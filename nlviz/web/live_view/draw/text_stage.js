@@ -37,7 +37,7 @@ export function createTextStage(head, on, now, signal) {
   const holder = element("div", { class: "nlv-strips" });
   const root = element("div", { class: alone ? "nlv-stage nlv-text-stage" : "nlv-words-panel" }, holder, shares.element);
   const overlay = createTextOverlay(root, shown, alone);
-  holder.append(overlay.element);
+  holder.append(overlay.element, overlay.further);
   let width = 0;
   let high = 0;
   let plan = { width: 0, height: 0, large: { x: 0, y: 0, w: 0, h: 0 }, tiles: [], beside: false };
@@ -95,7 +95,7 @@ export function createTextStage(head, on, now, signal) {
       const key = line?.page === n ? strip.at(line.tokens, event.clientX, event.clientY) : -1;
       if (query < 0 && key < 0) return null;
       const { left, top } = (now.home() ?? root).getBoundingClientRect();
-      return { ...placeOfWord(query), key, strip: n, asks: query >= 0, px: event.clientX - left, py: event.clientY - top, large: true };
+      return { ...placeOfWord(query), number: query, key, strip: n, asks: query >= 0, px: event.clientX - left, py: event.clientY - top, large: true };
     };
     strip.element.addEventListener("pointermove", (event) => {
       if (event.pointerType !== "touch") on.hover(placeOf(event));
@@ -103,7 +103,8 @@ export function createTextStage(head, on, now, signal) {
     strip.element.addEventListener("pointerleave", () => on.hover(null), { signal });
     strip.element.addEventListener("click", (event) => {
       const place = placeOf(event);
-      if (place?.asks) pinPlace(place);
+      if (place?.asks && isPlace(place)) on.pin({ frame: place.frame, y: place.y, x: place.x });
+      else if (place?.asks) on.pinWord(place.number);
     }, { signal });
   }
 
@@ -116,16 +117,14 @@ export function createTextStage(head, on, now, signal) {
     return tokenCentre(now.view().direction === "to" ? spec.keys : spec.queries, word);
   }
 
-  function pinPlace(place) {
-    if (alone) on.pin({ frame: place.frame, y: place.y, x: place.x });
-    else on.pinWord(place.word);
-  }
+  /** Whether a word is a place of the clip; words of a text of its own may lie beyond the other's last. */
+  const isPlace = ({ x }) => alone && x <= head.clip.width - 1;
 
   /**
    * Where an arrow key, Home or End takes the query from a word.
    * @param {{dx?: number, dy?: number, end?: number}} step
    * @param {number} word
-   * @returns {any} what pinPlace takes, or null
+   * @returns {any} the place of the next word and its number, or null
    */
   function after(step, word) {
     const line = asked();
@@ -136,7 +135,7 @@ export function createTextStage(head, on, now, signal) {
       const around = text.slice(Math.max(0, line.tokens.start[word] - 40), line.tokens.end[word] + 40);
       next = tokenBeside(shown.strips[line.page].laidOut(line.tokens), word, step, isRightToLeft(around));
     }
-    return next === word && !step.end ? null : { ...placeOfWord(next), word: alone ? undefined : next };
+    return next === word && !step.end ? null : { ...placeOfWord(next), word: next };
   }
 
   /**
@@ -223,7 +222,7 @@ export function createTextStage(head, on, now, signal) {
   }
 
   return {
-    element: root, resize, draw, drawFrames, drawOverlay: drawOver, drawDetails: shares.update, after, pinPlace, focus, sync,
+    element: root, resize, draw, drawFrames, drawOverlay: drawOver, drawDetails: shares.update, after, isPlace, focus,
     get plan() { return plan; },
     /** Colours of the words and what they lie on, for the colour bar; those of the pictures beside them. */
     get ink() { return ink; },

@@ -49,7 +49,7 @@ export function createTextStrip(page, { label, onScroll, signal }) {
     onScroll();
   }, { signal, passive: true });
   signal.addEventListener("abort", () => {
-    for (const range of ranges.values()) inks?.delete(range);
+    for (const { range } of ranges.values()) if (range) inks?.delete(range);
     ranges.clear();
   });
 
@@ -130,18 +130,20 @@ export function createTextStrip(page, { label, onScroll, signal }) {
 
   /** Let these words be written in the other ink. */
   function reink(inked) {
-    if (!inks) return;
-    for (const [n, range] of ranges) {
-      if (inked.has(n) && range.tokens === painted?.tokens) continue;
-      inks.delete(range.range);
+    for (const [n, { range, chip, tokens }] of ranges) {
+      if (inked.has(n) && tokens === painted?.tokens) continue;
+      if (range) inks?.delete(range);
+      chip?.classList.remove("nlv-inked");
       ranges.delete(n);
     }
     for (const n of inked) {
       if (ranges.has(n)) continue;
-      const range = text.rangeOf(painted.tokens, n);
-      if (!range) continue;
-      inks.add(range);
-      ranges.set(n, { range, tokens: painted.tokens });
+      const { tokens } = painted;
+      const range = text.rangeOf(tokens, n);
+      const chip = range ? null : text.chipOf(tokens, n);
+      if (range) inks?.add(range);
+      chip?.classList.add("nlv-inked");
+      ranges.set(n, { range, chip, tokens });
     }
   }
 

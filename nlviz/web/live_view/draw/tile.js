@@ -4,6 +4,7 @@ import { paintCells } from "../pure/colour.js";
 import { element, heard, setText } from "../../shared/dom.js";
 import { cropSide, drawBase, drawCrop, fitCanvas } from "./marks.js";
 import { gridBox, tokenCentre } from "../pure/grid.js";
+import { isNamed } from "../pure/text_words.js";
 import { isSimilarity } from "../pure/similarity.js";
 import { changeText, numberText, percentText, timeText } from "../pure/words.js";
 
@@ -77,6 +78,12 @@ function fitGrid(tile, grid) {
 
 /** Draw the cells of the tile's frame. */
 export function drawTileMap(tile, result, view, table, limits) {
+  if (isNamed(result.grid)) {
+    // Words, boxes and nodes are drawn elsewhere.
+    tile.map.style.visibility = "hidden";
+    tile.hatch.hidden = true;
+    return;
+  }
   fitGrid(tile, result.grid);
   const plane = result.grid.shape[1] * result.grid.shape[2];
   const a = result.side.covers[tile.frame];
@@ -106,7 +113,7 @@ export function drawTileCaption(tile, result, query) {
   const shown = `${frame} ${away}`;
   if (tile.shown !== shown) {
     tile.shown = shown;
-    tile.when.textContent = clip.frames > 1 ? timeText(frame, clip) : "Strongest key";
+    tile.when.textContent = clip.frames > 1 ? timeText(frame, clip) : result.grid.kind === "nodes" ? "" : "Strongest key";
     const place = `frame ${frame + 1} of ${clip.frames}`;
     const back = away ? " · back to the query's frame" : "";
     if (clip.frames > 1) tile.does.textContent = tile.large ? "" : `, ${place}, show it large`;
@@ -116,13 +123,20 @@ export function drawTileCaption(tile, result, query) {
   }
   tile.figure.classList.toggle("nlv-own", frame === query.frame);
   const long = isSimilarity(result.spec) ? Math.max(result.values[result.best[frame]] ?? 0, 0) : Math.abs(mass) / result.barUnit;
-  tile.fill.style.transform = `scaleX(${Number.isFinite(long) ? long.toFixed(3) : 0})`;
+  tile.fill.style.transform = `scaleX(${Number.isFinite(long) && result.grid.kind !== "line" ? long.toFixed(3) : 0})`;
   tile.fill.classList.toggle("nlv-less", mass < 0);
 }
 
 /** Write the share and draw the frame's strongest key into the caption. */
 export function drawTileDetails(tile, result, pictures) {
   const index = result.best[tile.frame];
+  // Words stand in no frame.
+  if (result.grid.kind === "line" || result.grid.kind === "nodes" || (result.grid.kind === "boxes" && index < 0)) {
+    setText(tile.share, "–");
+    tile.look.disabled = true;
+    tile.look.style.visibility = "hidden";
+    return;
+  }
   const say = result.balanced ? changeText : percentText;
   const said = isSimilarity(result.spec) ? (index < 0 ? "–" : numberText(result.values[index])) : say(result.mass[tile.frame]);
   setText(tile.share, tile.hatch.hidden ? said : "–");

@@ -40,10 +40,16 @@ export function causal({ queries_at: ofQueries, keys_at: ofKeys, nearest }, quer
     return n;
   };
   let most = -1;
+  /** @type {Int32Array|null} keys with a place of each query, counted once */
+  let counts = null;
+  const countOf = (query) => {
+    counts ??= Int32Array.from({ length: size }, (_, n) => cells(n).length);
+    return counts[query];
+  };
   return {
     local: false,
     get most() {
-      if (most < 0) for (let query = 0; query < size; query++) most = Math.max(most, cells(query).length);
+      if (most < 0) for (let query = 0; query < size; query++) most = Math.max(most, countOf(query));
       return most;
     },
     cells,
@@ -53,7 +59,7 @@ export function causal({ queries_at: ofQueries, keys_at: ofKeys, nearest }, quer
     apart: () => [0, prefix],
     misses,
     group: () => 0,
-    counted: (query) => cells(query).length + prefix - missed(query),
-    choices: (key) => Array.from(cellsBack(key)).reduce((n, query) => Math.max(n, cells(query).length), 0),
+    counted: (query) => countOf(query) + prefix - missed(query),
+    choices: (key) => cellsBack(key).reduce((n, query) => Math.max(n, countOf(query)), 0),
   };
 }

@@ -4,7 +4,7 @@ import { clipFrame, gridSize, nearestToken, tokenCentre } from "./grid.js";
 import { differenceRows } from "./difference_rows.js";
 import { measure, scaleOf, skipOwn } from "./measure.js";
 import { headsAsOne } from "./heads_as_one.js";
-import { lineOf } from "./pages.js";
+import { isText, lineOf } from "./pages.js";
 import { fillWord, ownCell, wordsGiven } from "./words_asked.js";
 import { tokenOf, wordOf } from "./state.js";
 import { patchRows } from "./patch_rows.js";
@@ -167,7 +167,7 @@ export function createEngine(container) {
     const made = source(view.source);
     const { spec, support } = made;
     const word = wordOf(spec, view, query);
-    const onFilm = head.pictures.kind !== "text";
+    const onFilm = !isText(head);
     if (word >= 0 && (onFilm || view.token)) {
       const asked = view.direction === "to" ? spec.keys : spec.queries;
       if (onFilm) return rowOfWord(made, word, view);

@@ -17,7 +17,7 @@
 export const lineOf = (grid) => (grid.kind === "line" ? grid : grid.line ?? null);
 
 /** Whether a view shows a text alone, without pictures. */
-export const isText = (head) => head.pictures.kind === "text";
+export const isText = ({ pictures }) => pictures?.kind === "text";
 
 /** Whether a source has words among its queries or keys. */
 export const hasWords = ({ queries, keys }) => lineOf(queries) !== null || lineOf(keys) !== null;

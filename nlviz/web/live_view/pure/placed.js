@@ -3,17 +3,28 @@
 
 const RADIUS = 12; // of a node in its drawing
 
-/** Whether tokens of a grid have places of their own rather than a cell each. */
+/**
+ * Whether tokens of a grid have places of their own rather than a cell each.
+ * @param {{kind?: string}} grid
+ */
 export const isPlaced = ({ kind }) => kind === "boxes" || kind === "nodes";
 
-/** Centre of a token: {frame, y, x}. */
+/**
+ * Centre of a token: {frame, y, x}.
+ * @param {any} grid
+ * @param {number} index
+ */
 export function placedCentre({ boxes, places }, index) {
   if (places) return { frame: 0, y: places[index][0], x: places[index][1] };
   const [frame, top, left, bottom, right] = boxes[index];
   return { frame, y: (top + bottom - 1) / 2, x: (left + right - 1) / 2 };
 }
 
-/** (top, left, bottom, right) of a token in pixels of the clip, half-open. */
+/**
+ * (top, left, bottom, right) of a token in pixels of the clip, half-open.
+ * @param {any} grid
+ * @param {number} index
+ */
 export function placedEdges({ boxes, places }, index) {
   if (!places) return boxes[index].slice(1);
   const [y, x] = places[index];

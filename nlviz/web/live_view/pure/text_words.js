@@ -12,7 +12,7 @@ export const isNamed = ({ kind } = /** @type {any} */ ({})) => kind === "line" |
 /** A token of a grid by its name: a word, a box, a node. */
 export function tokenName(grid, index) {
   if (grid.kind === "line") return wordText(grid, index);
-  return grid.names?.[index] === undefined ? `${index}` : `\u2068${grid.names[index]}\u2069`;
+  return grid.names?.[index] === undefined ? `${index}` : wordText({ words: grid.names }, index);
 }
 
 /**
@@ -98,7 +98,7 @@ export function namedSentence(result) {
   const itself = own >= 0 && result.ownShare >= TELLS ? [{ n: own, share: result.ownShare }] : [];
   const told = [...strongestNamed(result, MOST_NAMED), ...itself].filter(({ share }) => share >= TELLS).sort((a, b) => b.share - a.share);
   if (!told.length) return result.found ? `${who} spreads its weight: none of ${result.count} ${kindText(grid, result.count)} gets as much as ${percentText(TELLS)}.` : `${who} reaches nothing.`;
-  const parts = told.map(({ n, share }, i) => `${percentText(share)}${i ? "" : spec.softmax ? " of its weight" : " of all that it weighs"} from ${n === own ? "itself" : name(n)}`);
+  const parts = told.map(({ n, share }, i) => `${share < 0.0095 ? weightText(share) : percentText(share)}${i ? "" : spec.softmax ? " of its weight" : " of all that it weighs"} from ${n === own ? "itself" : name(n)}`);
   return `${who} takes ${joined(parts)}.`;
 }
 

@@ -2,7 +2,6 @@
 
 import { nearestToken, tokenCentre } from "./grid.js";
 import { headsAsOne } from "./heads_as_one.js";
-import { lineOf } from "./pages.js";
 import { isPlaced } from "./placed.js";
 
 /**
@@ -11,7 +10,7 @@ import { isPlaced } from "./placed.js";
  */
 export function ownCell(asked, token, grid) {
   if (asked === grid) return token;
-  if (lineOf(asked) !== null && asked.kind === "line" && grid.kind !== "line") return -1;
+  if ((asked.kind === "line") !== (grid.kind === "line")) return -1;
   if (isPlaced(asked) || isPlaced(grid)) return asked.kind === grid.kind && asked.shape[2] === grid.shape[2] ? token : -1;
   const nearest = nearestToken(grid, tokenCentre(asked, token));
   if (grid.kind !== "line") return nearest;

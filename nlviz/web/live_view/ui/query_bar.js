@@ -26,6 +26,7 @@ export function createQueryBar(head, on, signal) {
   });
   const frames = moving ? " · <kbd>,</kbd><kbd>.</kbd> frame" : "";
   const { kind = "grid" } = head.sources[0].queries;
+  const unplaced = kind === "line" || kind === "nodes"; // in no picture
   const step = text ? "word · <kbd>Home</kbd><kbd>End</kbd>" : { boxes: "box", nodes: "node", line: "word" }[kind] ?? "cell";
   const hint = element("span", {
     class: "nlv-hint",
@@ -47,8 +48,8 @@ export function createQueryBar(head, on, signal) {
   for (const one of tokens) one.addEventListener("click", () => on.token(one.dataset.name), { signal });
   const bar = element("div", { class: "nlv-query", role: "group", "aria-label": "Query" }, chip,
     moving ? element("label", { class: "nlv-field nlv-frame" }, element("span", { text: "Frame" }), frame, frameText) : null,
-    text || kind === "line" ? null : element("label", { class: "nlv-field" }, element("span", { text: "y" }), y),
-    kind === "line" && !text ? null : element("label", { class: "nlv-field" }, element("span", { text: text ? "Word" : "x" }), x),
+    text || unplaced ? null : element("label", { class: "nlv-field" }, element("span", { text: "y" }), y),
+    unplaced && !text ? null : element("label", { class: "nlv-field" }, element("span", { text: text ? "Word" : "x" }), x),
     pin, named, moving ? play : null, read, hint);
   let shown = { frame: 0, y: 0, x: 0 };
   let pinned = false;
