@@ -155,8 +155,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   function moved(step) {
     const word = wordOf(store.spec(), state.view, { frame: 0, y: 0, x: 0 });
     if (!text && word < 0) return step.end ? false : move(step);
-    const shown = painter.result;
-    const from = word >= 0 ? word : shown && !state.hovered ? shown.token : nearestToken(store.grid(), state.pinned ?? state.resting);
+    const from = word >= 0 ? word : nearestToken(store.grid(), state.pinned ?? activeQuery(state));
     const next = (text ? stage : words)?.after(step, from);
     if (!next) return true;
     const { frame, y, x } = next;

@@ -337,7 +337,7 @@ def _embeddings(
     kind = torch.float32 if few else torch.float16
     if max(float(affinity.theta.abs().max()), float(affinity.phi.abs().max())) > HALF_MOST:
         kind = torch.float32
-    # Nobody points at a query without a place unless it is a word; keys without one take part in C.
+    # Nobody points at a query without a place unless it is a word; keys without one are part of C.
     words = words_beside(key, affinity, arrays)
     before = 0 if words else affinity.queries.prefix
     names = {"theta": affinity.theta[:, before:], "phi": affinity.phi}

@@ -62,7 +62,9 @@ class Asked:
     def add(self, expected: AttentionMap, query: dict[str, Any], index: int, **view: Any) -> None:
         name = f"expected{len(self.cases)}"
         reached = expected.reachable
-        weights = expected.weights if reached is None else np.where(reached, expected.weights, np.nan)
+        weights = (
+            expected.weights if reached is None else np.where(reached, expected.weights, np.nan)
+        )
         self.sections[name] = weights.ravel().astype(np.float32)
         case = {
             "name": f"{query} {view}",
@@ -77,9 +79,9 @@ class Asked:
     def words(self, weights: np.ndarray, mask: np.ndarray | None = None) -> None:
         """Expect these weights of words beside the cells in the last case."""
         name = f"words{len(self.cases)}"
-        self.sections[name] = (
-            weights if mask is None else np.where(mask, weights, np.nan)
-        ).astype(np.float32)
+        self.sections[name] = (weights if mask is None else np.where(mask, weights, np.nan)).astype(
+            np.float32
+        )
         self.cases[-1]["words"] = name
 
     def run(self, tmp_path: Path) -> None:
@@ -117,7 +119,11 @@ def test_words_of_a_text_look_at_each_other(tmp_path: Path, pairwise: str, suppo
         for head in ("mean", "max", 1):
             for direction in ("from", "to"):
                 expected = asked.affinity.map(
-                    frame=0, y=0, x=word, head=head, direction=direction  # type: ignore[arg-type]
+                    frame=0,
+                    y=0,
+                    x=word,
+                    head=head,
+                    direction=direction,  # type: ignore[arg-type]
                 )
                 place = {"frame": 0, "y": 0, "x": word}
                 asked.add(expected, place, word, head=head, direction=direction)

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from tests.accessible import needs_axe, serious
 from tests.pace import rest
 from tests.web.live_view.test_page import at, large, map_of, root
-from tests.web.live_view.test_text_page import hover, page_of
+from tests.web.live_view.test_text_page import hover, page_of, rect
 from tests.web.live_view.text_containers import (
     BOXES,
     PROMPT,
@@ -114,27 +114,23 @@ def test_who_looks_at_a_word(film: Page) -> None:
     # Words that come before it in the text never look at it: they are striped, not empty.
     early, late = (
         film.evaluate(
-            """([x, y]) => {
+            """({ x, y, w, h }) => {
               const canvas = document.querySelector(".nlv-words-ground");
               const home = canvas.getBoundingClientRect();
               const scale = canvas.width / home.width;
-              const { data } = canvas.getContext("2d").getImageData((x - home.left) * scale - 8, (y - home.top) * scale, 16, 8);
-              return new Set(Array.from({ length: data.length / 4 }, (_, i) => data.slice(4 * i, 4 * i + 4).join())).size;
+              const [left, top] = [x + w / 2 - home.left, y + h - 12 - home.top];
+              const at = [left * scale - 4, top * scale, 8, 8];
+              const { data } = canvas.getContext("2d").getImageData(...at);
+              const colours = Array.from({ length: data.length / 4 }, (_, i) => (
+                data.slice(4 * i, 4 * i + 4).join()));
+              return new Set(colours).size;
             }""",
-            [box["x"] + box["w"] / 2, box["y"] + box["h"] - 6],
+            rect(film, SPANS[n]),
         )
-        for box in (
-            film.evaluate("(s) => (" + _rect() + ")(s)", list(SPANS[n])) for n in (1, SQUARE + 2)
-        )
+        for n in (1, SQUARE + 1)
     )
     assert early > 1
     assert late == 1
-
-
-def _rect() -> str:
-    from tests.web.live_view.test_text_page import _RECT
-
-    return _RECT
 
 
 @needs_axe
@@ -175,7 +171,8 @@ def colour_at(page: Page, y: int, x: int) -> list[int]:
           const canvas = document.querySelector(".nlv-stage > .nlv-overlay");
           const home = canvas.getBoundingClientRect();
           const scale = canvas.width / home.width;
-          return [...canvas.getContext("2d").getImageData((px - home.left) * scale, (py - home.top) * scale, 1, 1).data];
+          const at = [(px - home.left) * scale, (py - home.top) * scale, 1, 1];
+          return [...canvas.getContext("2d").getImageData(...at).data];
         }""",
         [px, py],
     )
@@ -190,7 +187,7 @@ def test_boxes_are_tinted_keys_and_compared_within_one_target(
     page.evaluate("nlviz.apply({query: {frame: 2, y: 30, x: 90}})")
     rest(page)
     assert "“dog”" in page.locator(".nlv-sentence").inner_text()
-    frame, top, left, bottom, right = BOXES[2]
+    _, top, left, bottom, right = BOXES[2]
     inside = colour_at(page, (top + bottom) // 2 + 9, (left + right) // 2 + 9)
     assert inside[3] > 0
     assert colour_at(page, bottom + 12, right + 8)[3] == 0

@@ -158,14 +158,14 @@ def long_container(tokens: int = 4096, heads: int = 12, d: int = 64, seed: int =
 
 def cross_container() -> bytes:
     """Return a container of words of one text that look at those of another."""
-    asking, asked = ["wins", "dog", "the", "."], SENTENCE.split()
+    asking = ["wins", "dog", "the", "."]
     spans = words_of(SENTENCE)
     words = [SENTENCE[a:b] for a, b in spans]
     queries = line(asking, [(0, 4), (5, 8), (9, 12), (13, 14)], first=len(words))
     keys = line(words, spans)
-    assert asked
     theta, phi = vectors(2, 4, 8, 3), vectors(2, len(words), 8, 4)
-    sections = {"learned.theta": theta, "learned.phi": phi, "learned.lse": log_normaliser(theta, phi, 1.0)}
+    lse = log_normaliser(theta, phi, 1.0)
+    sections = {"learned.theta": theta, "learned.phi": phi, "learned.lse": lse}
     entry = embedded("learned", queries, keys, heads=2, log_normaliser="learned.lse")
     head = text_head(SENTENCE, words, spans, [entry], query={"frame": 0, "y": 0, "x": len(words)})
     return pack(head, {**tables(), **sections})

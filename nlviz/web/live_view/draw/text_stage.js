@@ -12,7 +12,7 @@ import { createTextOverlay } from "./text_overlay.js";
 import { createTextStrip } from "./text_strip.js";
 
 const BESIDE = 1000; // CSS pixels from which the controls stand beside a text
-const CONTROLS = 348;
+const SIDE_ROOM = 348;
 const MOST_WIDE = 900;
 
 /** @typedef {ReturnType<typeof createTextStrip>} Strip */
@@ -144,7 +144,7 @@ export function createTextStage(head, on, now, signal) {
    */
   function resize(room) {
     if (alone) {
-      width = room >= BESIDE ? Math.min(room - CONTROLS, MOST_WIDE) : room;
+      width = room >= BESIDE ? Math.min(room - SIDE_ROOM, MOST_WIDE) : room;
       high = Math.max(150, Math.min(0.66 * window.innerHeight, Math.max(window.innerHeight - topOfPage(root) - 24, 0.4 * window.innerHeight)));
     } else {
       width = room;
