@@ -17,6 +17,7 @@ from nlviz.affinity.token_line import TokenLine
 from nlviz.affinity.token_nodes import TokenNodes
 from nlviz.captures.capture import About, Affinities, Capture
 from nlviz.clips.clip import Clip
+from nlviz.clips.graph import Graph
 from nlviz.clips.text import Text, read_text, with_prompt
 
 HEADS, D = 3, 5
@@ -77,8 +78,9 @@ def of_boxes() -> Capture:
 def of_nodes() -> Capture:
     """A block over the nodes of a graph."""
     nodes = TokenNodes.of(PLACES, tuple("abcdef"))
-    drawing = Clip.from_frames(np.full((1, 100, 120, 3), 255, np.uint8), name="graph")
-    return _captured(drawing, {"edges": affinity("edges", nodes, nodes)})
+    edges = [(0, 1), (1, 2), (2, 0), (4, 5), (5, 3)]
+    graph = Graph.of(edges, names=tuple("abcdef"), features=np.arange(24.0).reshape(6, 4))
+    return _captured(graph, {"edges": affinity("edges", nodes, nodes)})
 
 
 def _film() -> Clip:

@@ -104,7 +104,7 @@ def clip_key(choice: Choice) -> Key:
     content = choice.name if choice.upload is None else choice.upload.digest
     if choice.of_text:
         content = choice.text
-    return (content, choice.name, choice.sampling, choice.saved, choice.of_text)
+    return (content, choice.name, choice.sampling, choice.saved, choice.of_text, choice.of_graph)
 
 
 def source(choice: Choice) -> Path | None:
@@ -117,7 +117,7 @@ def source(choice: Choice) -> Path | None:
         return None
     if choice.upload is not None:
         return choice.upload.path()
-    inputs = nlviz.bundled_inputs()
+    inputs = nlviz.bundled_graphs() if choice.of_graph else nlviz.bundled_inputs()
     if choice.name not in inputs:
         raise nlviz.NlvizError(
             f"no bundled input is called {choice.name!r}"
@@ -136,6 +136,8 @@ def clip_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Clip:
     def make() -> nlviz.Clip:
         if choice.of_text:
             return nlviz.read_text(choice.text)
+        if choice.of_graph:
+            return nlviz.read_graph(source(choice) or "", name=choice.name)
         sampling, path = choice.sampling, source(choice)
         assert path is not None  # saved captures bring their own clip
         return nlviz.read_clip(
@@ -171,7 +173,8 @@ def capture_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
             start = time.perf_counter()
             words = choice.text if choice.text and not choice.of_text else None
             run = progress.part(0.5, 0.95, prefix=told)
-            made = loaded.capture(clip, text=words, progress=run)
+            asked: dict[str, Any] = {"boxes": choice.boxes} if choice.boxes else {}
+            made = loaded.capture(clip, text=words, progress=run, **asked)
             slot.seconds = time.perf_counter() - start  # of the forward pass
         known.add(len(clip.frames), slot.seconds)
         return made
@@ -210,7 +213,7 @@ def _saved(choice: Choice) -> nlviz.Capture:
 
 def capture_key(choice: Choice) -> Key:
     """Return the key of a capture."""
-    return (*clip_key(choice), *model_key(choice), choice.text)
+    return (*clip_key(choice), *model_key(choice), choice.text, choice.boxes)
 
 
 class HealthTest:

@@ -18,15 +18,22 @@ FIRST_INPUT = "composed-twins.mp4"
 FIRST_MODEL = "lite-nl"
 FIRST_FRAMES = 8
 FIRST_TEXT_MODEL = "muse.reverse"
+FIRST_GRAPH, FIRST_GRAPH_MODEL = "lookup.json", "gat.lookup"
 BUNDLED, UPLOAD = "Bundled", "Upload"
-TEXT = "Text"
+TEXT, GRAPH = "Text", "Graph"
+NEEDED = {TEXT: "text", GRAPH: "graph"}  # what a network must take, by kind of input; a clip else
 SAVED = "Saved capture"  # the kind of input that brings its own maps
 MODEL, FILE = "Model", "File"
 SIZES = (None, 240, 360, 480, 720)
 MOST_IN_ADDRESS = 2000  # characters of a text as an address escapes it; browsers take few more
+GRAPH_ENDING = ".json"
 MOST_TYPED = 1 << 15  # characters of a text on the page
-_OF_NETWORK = frozenset({"network", "model", "text_model", "weights", "weights_path"})
+_OF_NETWORK = frozenset(
+    {"network", "model", "text_model", "graph_model", "weights", "weights_path"}
+)
 _OF_CLIP = ("start", "stride", "frames", "size")
+
+Boxes = tuple[tuple[float, float, float, float, float], ...]  # frame, top, left, bottom, right
 
 
 @dataclass(frozen=True)
@@ -99,11 +106,15 @@ class Choices(PageChoices):
     """Choices of the Explore page; each kind of input and of network keeps its own.
 
     Attributes:
-        kind: of the input: bundled, an upload, a text, or a saved capture that was offered.
+        kind: of the input: bundled, an upload, a text, a graph, or a saved capture that was
+            offered.
         input: name of a bundled clip.
         upload: the visitor's own clip, or None.
         text: the text that is the input; empty for the network's own example.
         question: what a network of clips and texts is told beside the clip.
+        boxes: that a network of clips and boxes is asked about; none for its own default.
+        graph: name of a bundled graph.
+        graph_upload: the visitor's own graph, or None.
         saved: name of a saved capture.
         start: seconds from the beginning of the clip.
         stride: every n-th frame, or None for frames spread evenly.
@@ -112,6 +123,7 @@ class Choices(PageChoices):
         network: kind of the network: one by name, or a file of weights.
         model: its name.
         text_model: name of the one that reads a text.
+        graph_model: name of the one that reads a graph.
         weights: an upload of weights, or None.
         weights_path: path of a file of weights on the server's machine.
         flags: what its keys do not tell, as text.
@@ -124,13 +136,18 @@ class Choices(PageChoices):
         agreed: what the visitor agreed to.
     """
 
-    of_input: ClassVar[frozenset[str]] = frozenset({"kind", "input", "upload", "saved", "text"})
+    of_input: ClassVar[frozenset[str]] = frozenset(
+        {"kind", "input", "upload", "saved", "text", "graph", "graph_upload"}
+    )
 
     kind: str = BUNDLED
     input: str = FIRST_INPUT
     upload: Upload | None = None
     text: str = ""
     question: str = ""
+    boxes: Boxes = ()
+    graph: str = FIRST_GRAPH
+    graph_upload: Upload | None = None
     saved: str | None = None
     start: float = 0.0
     stride: int | None = None
@@ -139,6 +156,7 @@ class Choices(PageChoices):
     network: str = MODEL
     model: str = FIRST_MODEL
     text_model: str = FIRST_TEXT_MODEL
+    graph_model: str = FIRST_GRAPH_MODEL
     weights: Upload | None = None
     weights_path: str = ""
     flags: str = ""
@@ -155,8 +173,11 @@ class Choices(PageChoices):
         """A text that changes with the clip."""
         if self.kind == TEXT:
             return nlviz.digest_of(repr((self.kind, self.words, self.network_text)).encode())
+        if self.kind == GRAPH:
+            return repr((self.kind, self.graph_upload or self.graph))
         name: object = {BUNDLED: self.input, UPLOAD: self.upload}.get(self.kind, self.saved)
         told = (nlviz.digest_of(self.question.encode()),) if self.question else ()
+        told += self.boxes
         return repr((self.kind, name, *(getattr(self, each) for each in _OF_CLIP), *told))
 
     @property
@@ -166,12 +187,15 @@ class Choices(PageChoices):
             return "" if self.upload is None else self.upload.name
         if self.kind == TEXT:
             return "the text"
+        if self.kind == GRAPH:
+            return self.graph if self.graph_upload is None else self.graph_upload.name
         return self.input if self.kind == BUNDLED else self.saved or ""
 
     @property
     def named(self) -> str:
         """Name of the network of this kind of input, where it is one by name."""
-        return self.text_model if self.kind == TEXT else self.model
+        own = {TEXT: self.text_model, GRAPH: self.graph_model}
+        return own.get(self.kind, self.model)
 
     @property
     def words(self) -> str:
@@ -215,11 +239,15 @@ class Choices(PageChoices):
             return replace(self, block=event.name, notes=notes)
         after = super().after(event)
         if isinstance(event, Chose) and after is not self:
-            of_text = event.field == "kind" and TEXT in (self.kind, event.value)
-            if event.field in _OF_NETWORK or of_text:
+            others = event.field == "kind" and {self.kind, event.value} & NEEDED.keys()
+            if event.field in _OF_NETWORK or others:
                 after = replace(after, block=None)
             if event.field == "text_model":  # each cuts a text its own way
                 after = after.with_another_input()
+            if event.field == "boxes":  # the query was one of the others
+                after = replace(after, query=None, pinned=False)
+            if event.field == "graph":
+                after = replace(after, graph_upload=None)
             if event.field in ("question", "text", "kind"):  # a word that was asked for
                 kept = {name: value for name, value in after.display.items() if name != "token"}
                 after = replace(after, display=kept)
@@ -241,14 +269,17 @@ def parameters(now: Choices, view: nlviz.View) -> dict[str, str]:
     """
     params = view.to_query_params()
     if now.kind == SAVED:  # named as the command line offered it; no address names a file of maps
-        of_input = ("clip", "text", "model", *_OF_CLIP)
+        of_input = ("clip", "text", "boxes", "model", *_OF_CLIP)
         kept = {n: text for n, text in params.items() if n not in of_input}
         return {"capture": now.saved or "", **kept}
     params["model"] = now.network_text
     if len(quote(params.get("text", ""))) > MOST_IN_ADDRESS:
         params["text"] = keep("text.txt", params["text"].encode()).text
-    if now.kind == UPLOAD and now.upload is not None:
-        params["clip"] = now.upload.text
+    own = {UPLOAD: now.upload, GRAPH: now.graph_upload}.get(now.kind)
+    if own is not None:
+        params["clip"] = own.text
+    if now.kind == GRAPH:
+        params.pop("frames", None)
     if now.network == FILE and now.flags:
         params["flags"] = now.flags
     params |= {"half": "1"} if now.half else {}
@@ -278,9 +309,15 @@ def opened(address: Mapping[str, str], first: Choices) -> Choices:
     if "clip" in values:
         name = values.pop("clip")
         upload = Upload.parse(name)
-        chosen |= {"kind": BUNDLED, "input": name} if upload is None else {}
-        chosen |= {"kind": UPLOAD, "upload": upload} if upload is not None else {}
-        chosen["question"] = words
+        if name in nlviz.bundled_graphs():
+            chosen |= {"kind": GRAPH, "graph": name}
+        elif upload is not None and upload.name.lower().endswith(GRAPH_ENDING):
+            chosen |= {"kind": GRAPH, "graph_upload": upload}
+        elif upload is not None:
+            chosen |= {"kind": UPLOAD, "upload": upload}
+        else:
+            chosen |= {"kind": BUNDLED, "input": name}
+        chosen |= {"question": words, "boxes": values.pop("boxes", ())}
     elif "text" in address:
         chosen |= {"kind": TEXT, "text": words}
     if "capture" in address:
@@ -340,6 +377,5 @@ def _network(text: str, kind: str) -> dict[str, Any]:
         return {"network": FILE, "weights": upload}
     if Path(text).is_absolute():
         return {"network": FILE, "weights_path": text}
-    if kind == TEXT:
-        return {"network": MODEL, "text_model": text}
-    return {"network": MODEL, "model": text}
+    field = {TEXT: "text_model", GRAPH: "graph_model"}.get(kind, "model")
+    return {"network": MODEL, field: text}

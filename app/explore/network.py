@@ -13,7 +13,7 @@ import nlviz
 from ..shared import uploads
 from ..shared.choices import Chose
 from ..shared.markdown import plain
-from .choices import FILE, MODEL, TEXT, Agreed, Choices
+from .choices import FILE, MODEL, NEEDED, Agreed, Choices
 from .state import STATE
 
 KINDS = (MODEL, FILE)
@@ -75,7 +75,7 @@ def missing(now: Choices) -> tuple[str, str]:
 
 
 def _draw_named(now: Choices) -> None:
-    wanted = "text" if now.kind == TEXT else "clip"
+    wanted = NEEDED.get(now.kind, "clip")
     known = [name for name in nlviz.list_models() if wanted in nlviz.zoo.CARDS[name].takes]
     models = [
         *nlviz.zoo.app_offers.functions(),
@@ -86,7 +86,7 @@ def _draw_named(now: Choices) -> None:
     STATE.fields.pick(
         st.selectbox,
         "Model",
-        "text_model" if now.kind == TEXT else "model",
+        f"{wanted}_model" if now.kind in NEEDED else "model",
         models,
         now.named,
         format_func=_label,

@@ -15,6 +15,7 @@ from ..shared.errors import errors_shown, progress_to, sentence, show_error
 from ..shared.waiting import place
 from . import (
     attribution,
+    boxes,
     cached,
     choices,
     colours,
@@ -77,7 +78,7 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
             return
         if texts.learned(STATE.now, loaded):
             st.rerun()
-        if (spec := loaded.input_spec) is not None and not choice.of_text:
+        if (spec := loaded.input_spec) is not None and not (choice.of_text or choice.of_graph):
             _sample_as_trained(spec.sampling(choices.FIRST_FRAMES))
     capture = _capture(choice, waiting, question, key)
     if capture is None:
@@ -105,9 +106,10 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
         STATE.notes()
     model = None if loaded is None else partial(cached.model, choice)
     _live(choice, capture, block, model, waiting)
-    if not isinstance(capture.clip, nlviz.Text):
+    boxes.remember(choice, capture)
+    if not isinstance(capture.clip, (nlviz.Text, nlviz.Graph)):
         st.session_state.shown = choice  # the Denoise page offers it
-    if capture.text is None:
+    if _of_pixels_alone(capture):
         attribution.work(model, capture, block)
         colours.draw(model, capture, data, block)
     with below:
@@ -190,6 +192,11 @@ def _in_block(capture: nlviz.Capture, names: list[str]) -> None:
         STATE.notes()
 
 
+def _of_pixels_alone(capture: nlviz.Capture) -> bool:
+    """Return whether the clip is all that the network was given: what speaks of pixels fits it."""
+    return capture.text is None and not isinstance(capture.clip, nlviz.Graph)
+
+
 @st.fragment
 def _live(
     choice: state.Choice,
@@ -202,7 +209,7 @@ def _live(
     with errors_shown("Explore", cure=CURE):
         view = _draw_live(choice, capture, block, waiting)
         STATE.drawn()
-        if capture.text is None:  # both speak of pixels, of a clip that is all the input
+        if _of_pixels_alone(capture):
             attribution.draw(model, capture, block, view)
 
 

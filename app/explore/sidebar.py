@@ -13,8 +13,19 @@ import nlviz
 from ..shared import uploads
 from ..shared.choices import Chose
 from ..shared.markdown import plain
-from . import network, texts
-from .choices import BUNDLED, SAVED, SIZES, TEXT, UPLOAD, Choices, Heads, checked
+from . import boxes, network, texts
+from .choices import (
+    BUNDLED,
+    GRAPH,
+    NEEDED,
+    SAVED,
+    SIZES,
+    TEXT,
+    UPLOAD,
+    Choices,
+    Heads,
+    checked,
+)
 from .state import STATE, Choice, saved_choice
 
 
@@ -39,14 +50,14 @@ def choose() -> Choice | Missing:
     """
     now = STATE.now
     captures = list(nlviz.zoo.app_offers.captures())
-    kinds = [BUNDLED, UPLOAD, TEXT, *([SAVED] if captures or now.kind == SAVED else [])]
+    kinds = [BUNDLED, UPLOAD, TEXT, GRAPH, *([SAVED] if captures or now.kind == SAVED else [])]
     fields = STATE.fields
     with st.sidebar:
         fields.pick(st.segmented_control, "Input", "kind", kinds, now.kind, required=True)
         if now.kind == UPLOAD:
             upload_field(STATE.fields, now.upload, "Video, picture or saved capture", keep)
-        elif now.kind == TEXT:
-            texts.draw(now)
+        elif now.kind in NEEDED:
+            (texts.draw if now.kind == TEXT else _graph)(now)
             network.draw(now)
             _device(now)
             return choice_of(now)
@@ -62,6 +73,8 @@ def choose() -> Choice | Missing:
             return choice_of(now)
         if texts.asks(now):
             texts.draw_question(now)
+        if texts.asks_boxes(now):
+            boxes.draw(now)
         _sampling(now)
         network.draw(now)
         _device(now)
@@ -76,10 +89,10 @@ def choice_of(now: Choices) -> Choice | Missing:
     """
     if now.kind == SAVED:
         return saved_choice(now.name, None)
-    upload = now.upload if now.kind == UPLOAD else None
+    upload = {UPLOAD: now.upload, GRAPH: now.graph_upload}.get(now.kind)
     if upload is not None:
         upload.path()  # told where it is gone
-        if _is_capture(upload):
+        if now.kind == UPLOAD and _is_capture(upload):
             return saved_choice(now.name, upload)
     chosen = network.chosen(now)
     if now.kind == TEXT and not checked(now.words).strip():
@@ -106,7 +119,10 @@ def choice_of(now: Choices) -> Choice | Missing:
     common = (chosen.name, device, None, chosen.flags, half)
     if now.kind == TEXT:
         return Choice(now.name, None, nlviz.Sampling(), *common, text=now.words, of_text=True)
-    return Choice(now.name, upload, sampling, *common, text=told or "")
+    if now.kind == GRAPH:
+        return Choice(now.name, upload, nlviz.Sampling(), *common, of_graph=True)
+    asked = now.boxes if texts.asks_boxes(now) else ()
+    return Choice(now.name, upload, sampling, *common, text=told or "", boxes=asked)
 
 
 def keep(files: Any) -> None:
@@ -219,6 +235,26 @@ def _bundled(now: Choices) -> None:
     if now.input not in inputs:
         inputs.append(now.input)  # a name from the address; reading it says what is wrong
     STATE.fields.pick(st.selectbox, "Clip or photo", "input", inputs, now.input)
+
+
+def _graph(now: Choices) -> None:
+    names = list(nlviz.bundled_graphs())
+    if now.graph not in names:
+        names.append(now.graph)  # a name from the address; reading it says what is wrong
+    STATE.fields.pick(st.selectbox, "Graph", "graph", names, now.graph)
+    STATE.fields.drop(
+        "or a file of your own",
+        "graph_file",
+        emit=_keep_graph,
+        help='JSON: {"nodes": ["a", "b"], "edges": [["a", "b"]], "features": [[0.5], [1.0]]}. In '
+        "attention the target of an edge looks at its source.",
+    )
+    if now.graph_upload is not None:
+        st.caption(f"Open: **{plain(now.graph_upload.name)}**.")
+
+
+def _keep_graph(files: Any) -> None:
+    STATE.act(Chose("graph_upload", uploads.keep_all(files[:1])))
 
 
 def _sampling(now: Choices) -> None:

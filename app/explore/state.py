@@ -9,7 +9,7 @@ import nlviz
 
 from ..shared.page_state import PageState
 from ..shared.uploads import Upload
-from .choices import FIRST_FRAMES, FIRST_INPUT, FIRST_MODEL, SAVED, Choices, opened
+from .choices import FIRST_FRAMES, FIRST_INPUT, FIRST_MODEL, SAVED, Boxes, Choices, opened
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Choice:
         saved: whether the input is a saved capture, which needs no network.
         text: the text that is the input, or that the network is told beside the clip.
         of_text: whether the text is the input.
+        of_graph: whether the input is a graph.
+        boxes: that the network is asked about, (frame, top, left, bottom, right) of each.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Choice:
     saved: bool = False
     text: str = ""
     of_text: bool = False
+    of_graph: bool = False
+    boxes: Boxes = ()
 
 
 def saved_choice(name: str, upload: Upload | None) -> Choice:

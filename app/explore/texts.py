@@ -9,7 +9,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.choices import Chose
-from .choices import MODEL, MOST_TYPED, TEXT, Choices, checked, written
+from .choices import MODEL, MOST_TYPED, NEEDED, TEXT, Choices, checked, written
 from .state import STATE
 
 ENDING = ".txt"
@@ -41,7 +41,12 @@ def draw(now: Choices) -> None:
 
 def asks(now: Choices) -> bool:
     """Return whether the network is told a text beside the clip, as far as is known."""
-    return now.kind != TEXT and {"clip", "text"} <= set(takes(now) or ())
+    return now.kind not in NEEDED and {"clip", "text"} <= set(takes(now) or ())
+
+
+def asks_boxes(now: Choices) -> bool:
+    """Return whether the network is asked about boxes of the clip, as far as is known."""
+    return now.kind not in NEEDED and "boxes" in (takes(now) or ())
 
 
 def told(now: Choices) -> str | None:
@@ -82,23 +87,21 @@ def learned(now: Choices, model: nlviz.Model) -> bool:
     """
     if model.prepare is not None:  # a function of the user's, which knows what it takes
         return False
-    before = asks(now)
+    before = asks(now), asks_boxes(now)
     st.session_state.setdefault(_TAKES, {})[now.network_text] = model.inputs
-    name, given = model.about.name, set(model.inputs)
-    if now.kind == TEXT and "text" not in given:
-        raise nlviz.NlvizError(
-            f"{name} takes a clip, no text; choose a clip as the input, or another network"
-        )
-    if now.kind == TEXT and "clip" in given:
+    name, given, needed = model.about.name, model.inputs, NEEDED.get(now.kind, "clip")
+    if now.kind == TEXT and "clip" in given and "text" in given:
         raise nlviz.NlvizError(
             f"{name} takes a clip beside the text; choose a clip as the input, and this network "
             "there: the text goes below the clip"
         )
-    if now.kind != TEXT and "clip" not in given:
+    if needed not in given:
+        kinds = " and ".join(f"a {kind}" for kind in given)
         raise nlviz.NlvizError(
-            f"{name} takes a text, no clip; choose {TEXT} as the input, and this network there"
+            f"{name} takes {kinds}, no {needed}; choose {kinds.partition(' and ')[0]} as the "
+            "input, or another network"
         )
-    return asks(now) != before
+    return (asks(now), asks_boxes(now)) != before
 
 
 def keep(files: Any) -> None:

@@ -19,7 +19,7 @@ COMPARED = (
     "Weights are shared out among the edges into one node: those into different nodes are not "
     "comparable."
 )
-NEIGHBOURS = "A node sees the nodes from which an edge runs to it."
+NEIGHBOURS = "A query reaches the nodes from which an edge runs to it."
 
 
 def edges_affinity(

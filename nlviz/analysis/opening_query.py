@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from nlviz.affinity.attention_map import effective_number
 from nlviz.affinity.base import Affinity
-from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.patches import PatchAffinity
 from nlviz.affinity.token_line import TokenLine
+from nlviz.affinity.token_nodes import TokenNodes
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Point
 from nlviz.errors import OutsideClip
@@ -26,7 +26,7 @@ RULE_STILL = "opens at the most textured point"
 RULES_NAMED = {
     "line": "opens at the middle word",
     "boxes": "opens at the first box that can be pointed at",
-    "nodes": "opens at the first node",
+    "nodes": "opens at the node that sees most others",
 }
 
 
@@ -39,7 +39,7 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
     absolute difference to the first and last frame once the shift of the whole picture between them
     (phase correlation) is undone; both are averaged over a cell, and cells at the border are left
     out. A clip of one frame goes by texture alone. Among words it is the middle one that somebody
-    wrote, among boxes and nodes the first.
+    wrote, among boxes the first, among nodes the one that sees most others.
 
     >>> import nlviz
     >>> from nlviz.resources import asset
@@ -49,7 +49,7 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
     'opens at the most textured point'
     """
     if affinity.queries.names:
-        return _named(affinity.queries)
+        return _named(affinity)
     t, height, width = clip.shape
     # A block that ran on one object of one frame has queries there alone.
     first, last = (affinity.queries.centre(i)[0] for i in (0, affinity.queries.size - 1))
@@ -78,12 +78,16 @@ def opening_query(clip: Clip, affinity: Affinity) -> tuple[Point, str]:
     return Point(middle, *at), RULE if t > 1 else RULE_STILL
 
 
-def _named(queries: TokenGrid) -> tuple[Point, str]:
+def _named(affinity: Affinity) -> tuple[Point, str]:
     """Return where to open among words, boxes or nodes, and the rule."""
+    queries = affinity.queries
     rule = RULES_NAMED[queries.kind]
     if isinstance(queries, TokenLine):
         ours = [i for i in range(queries.size) if i not in queries.special]
         return queries.place_in(ours[len(ours) // 2] if ours else 0), rule
+    if isinstance(queries, TokenNodes):
+        counts = affinity.support.counts(queries, affinity.keys)
+        return queries.place_in(int(counts.argmax())), rule
     for index in range(queries.size):
         with suppress(OutsideClip):  # a box that smaller ones cover
             return queries.place_in(index), rule

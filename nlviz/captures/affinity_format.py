@@ -26,7 +26,7 @@ from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.affinity.position_terms import AxisBias, PairBias
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import Support, Window
-from nlviz.captures.file_tensors import fits, require, tensor_of
+from nlviz.captures.file_tensors import fits, require, tensor_of, whole_numbers
 from nlviz.captures.grid_format import Cells, Grid, Lines, described_grid, grid_of
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
@@ -239,9 +239,9 @@ def _stored(n: int, block: Block, tensors: Tensors, common: dict[str, Any]) -> S
     require(min(weights.shape) > 0, f"{n}.weights must hold numbers, it is {[*weights.shape]}")
     all_queries, all_keys = queries.size + queries.prefix, keys.size + keys.prefix
     found: dict[str, Any] = {
-        "group_of": _indices(tensors, f"{n}.group_of", (all_queries,), 0, groups),
-        "place_of": _indices(tensors, f"{n}.place_of", (all_queries,), 0, places),
-        "key_of": _indices(tensors, f"{n}.key_of", (groups, columns), -1, all_keys),
+        "group_of": whole_numbers(tensors, f"{n}.group_of", (all_queries,), 0, groups),
+        "place_of": whole_numbers(tensors, f"{n}.place_of", (all_queries,), 0, places),
+        "key_of": whole_numbers(tensors, f"{n}.key_of", (groups, columns), -1, all_keys),
     }
     for key in block.tensors:
         require(key in _SUMS, f"a block of weights keeps {', '.join(_SUMS)}, got {key[:40]!r}")
@@ -270,8 +270,8 @@ def _bias(n: int, block: Block, tensors: Tensors) -> Bias:
         if apart is not None:
             fits(f"{key}_apart", apart, (found.shape[0], None))
         return OffsetBias(found, told.step, apart)
-    rows = _indices(tensors, f"{key}_rows", (None,), 0, found.shape[1])
-    columns = _indices(tensors, f"{key}_columns", (None,), 0, found.shape[2])
+    rows = whole_numbers(tensors, f"{key}_rows", (None,), 0, found.shape[1])
+    columns = whole_numbers(tensors, f"{key}_columns", (None,), 0, found.shape[2])
     return PairBias(found, rows, columns)
 
 
@@ -281,9 +281,9 @@ def _support(
     support: Support
     if given.get("kind") == KeySets.kind:
         most = keys.size + keys.prefix
-        set_of = _indices(tensors, f"{n}.set_of", (None,), 0, HUGE)
-        runs = _indices(tensors, f"{n}.runs", (None,), 0, most + 1)
-        counts = _indices(tensors, f"{n}.run_counts", (None,), 0, HUGE)
+        set_of = whole_numbers(tensors, f"{n}.set_of", (None,), 0, HUGE)
+        runs = whole_numbers(tensors, f"{n}.runs", (None,), 0, most + 1)
+        counts = whole_numbers(tensors, f"{n}.run_counts", (None,), 0, HUGE)
         require(int(counts.sum()) == len(runs), f"{n}.run_counts must be those of {n}.runs")
         of_sets = tuple(tuple(part.tolist()) for part in torch.split(runs, counts.tolist()))
         said = checked(given.get("said", ""), str, of="a support's said")
@@ -296,20 +296,6 @@ def _support(
         support = Support(found.frames_per_group, found.own_prefix, window)
     support.check(queries, keys)
     return support
-
-
-def _indices(
-    tensors: Tensors, key: str, shape: tuple[int | None, ...], least: int, end: int
-) -> Tensor:
-    """Return whole numbers of the file, checked to lie from ``least`` to below ``end``."""
-    require(key in tensors, f"the tensor {key} is missing")
-    found = tensors[key]
-    require(found.dtype == torch.int32, f"{key} must hold whole numbers, it holds {found.dtype}")
-    require(found.dim() == len(shape), f"{key} must have {len(shape)} axes, it is {[*found.shape]}")
-    fits(key, found, shape)
-    fine = not found.numel() or (int(found.min()) >= least and int(found.max()) < end)
-    require(fine, f"{key} must hold numbers from {least} to {end - 1}")
-    return found.long()
 
 
 def _of_heads(key: str, whose: int, heads: int) -> str:

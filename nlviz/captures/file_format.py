@@ -5,7 +5,9 @@ clip, about, labels and, per block in forward order, everything that is not a te
 are ``clip.frames`` (T, H, W, 3) uint8, ``clip.times`` (T,) seconds, ``logits``, ``detections``
 (UTF-8 bytes of JSON) and, for the n-th block, those of its affinity (``affinity_format``) and,
 where it is there, ``n.features``; numbers keep their type. A text stands in the header, as the clip
-or beside it, and the words of all blocks as its ``lines``, see ``grid_format``.
+or beside it, and the words of all blocks as its ``lines``, see ``grid_format``. A graph's are
+``clip.edges`` (2, E), ``clip.features`` (n, channels) and ``clip.places`` (n, 2), its nodes' names
+in the header.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from torch import Tensor
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.receipt import Receipt
 from nlviz.captures.affinity_format import Block, affinity_of, described_affinity
-from nlviz.captures.file_tensors import fits, require, tensor_of
+from nlviz.captures.file_tensors import fits, require, tensor_of, whole_numbers
 from nlviz.captures.grid_format import (
     Cells,
     Lines,
@@ -40,6 +42,7 @@ from nlviz.captures.grid_format import (
 )
 from nlviz.clips.clip import Clip, Sampling
 from nlviz.clips.detections import Detection
+from nlviz.clips.graph import Graph
 from nlviz.clips.point import Shape
 from nlviz.clips.text import Text, prompt_of, with_prompt
 from nlviz.errors import NlvizError
@@ -102,6 +105,7 @@ class _Clip(Record):
     notes: tuple[str, ...] = ()  # from 0.4 on, and all below
     reader: str = ""
     text: TextRecord | None = None
+    nodes: tuple[str, ...] | None = None  # of a graph
 
 
 class _Told(Record):
@@ -179,6 +183,10 @@ def encode(parts: Parts) -> bytes:
         "clip.frames": torch.from_numpy(clip.frames.copy()),
         "clip.times": torch.from_numpy(clip.times.copy()),
     }
+    if isinstance(clip, Graph):
+        edges = torch.from_numpy(clip.edges.astype("int32"))
+        of_nodes = {n: torch.from_numpy(getattr(clip, n).copy()) for n in ("features", "places")}
+        tensors |= {"clip.edges": edges} | {f"clip.{n}": x for n, x in of_nodes.items()}
     if parts.logits is not None:
         tensors["logits"] = parts.logits
     if parts.detections:
@@ -201,6 +209,7 @@ def encode(parts: Parts) -> bytes:
             "notes": clip.notes,
             "reader": clip.reader,
             **({"text": described_text(clip)} if isinstance(clip, Text) else {}),
+            **({"nodes": clip.names} if isinstance(clip, Graph) else {}),
         },
         "about": dict(parts.about),
         "labels": list(parts.labels),
@@ -330,7 +339,7 @@ def _clip(found: _Clip, tensors: Mapping[str, Tensor]) -> Clip:
         text = _text(found.text, found.name, found.digest, found.notes)
         fits("clip.frames", frames, (*text.shape, 3))
         return text
-    return Clip(
+    clip = Clip(
         frames.numpy(),
         times.numpy(),
         found.name,
@@ -338,6 +347,31 @@ def _clip(found: _Clip, tensors: Mapping[str, Tensor]) -> Clip:
         sampling,
         found.notes,
         found.reader,
+    )
+    return clip if found.nodes is None else _graph(clip, found.nodes, tensors)
+
+
+def _graph(clip: Clip, names: tuple[str, ...], tensors: Mapping[str, Tensor]) -> Graph:
+    """Return the graph of a file, its edges checked to join its nodes.
+
+    Raises:
+        NlvizError: when its parts do not fit together.
+    """
+    count = len(names)
+    edges = whole_numbers(tensors, "clip.edges", (2, None), 0, count)
+    features, places = (tensor_of(tensors, f"clip.{name}", 2) for name in ("features", "places"))
+    fits("clip.features", features, (count, None))
+    fits("clip.places", places, (count, 2))
+    return Graph(
+        clip.frames,
+        clip.times,
+        clip.name,
+        clip.digest,
+        notes=clip.notes,
+        names=names,
+        edges=edges.numpy(),
+        features=features.float().numpy(),
+        places=places.double().numpy(),
     )
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from nlviz.clips.clip import Clip
 from nlviz.clips.text import MOST_CHARACTERS, Text, read_text
 from nlviz.errors import InvalidView
-from nlviz.files.checked_json import FromZero
+from nlviz.files.checked_json import Finite, FromZero
 from nlviz.files.checked_json import Text as Name
 from nlviz.files.local import digest_of
 
@@ -20,6 +20,7 @@ Stride = Annotated[int, Meta(ge=1, le=10**6)]
 Frames = Annotated[int, Meta(ge=1, le=MOST_FRAMES)]
 Side = Annotated[int, Meta(ge=16, le=10**4)]
 Rate = Annotated[float, Meta(gt=0, le=10**6)]
+Boxes = tuple[tuple[FromZero, Finite, Finite, Finite, Finite], ...]
 Words = Annotated[str, Meta(min_length=1, max_length=MOST_CHARACTERS)]
 
 
@@ -45,6 +46,7 @@ class ClipRef:
         fps: frames per second of pictures that say none, or None for 25.
         reader: the library that decoded the file when the view was saved, or empty.
         text: the whole text, where the input is a text; else None.
+        boxes: that the network was asked about, (frame, top, left, bottom, right) of each.
     """
 
     name: Name
@@ -56,6 +58,7 @@ class ClipRef:
     fps: Rate | None = None
     reader: str = field(default="", compare=False)
     text: Words | None = None
+    boxes: Boxes = ()
 
     @classmethod
     def of(cls, clip: Clip) -> ClipRef:
@@ -82,3 +85,28 @@ class ClipRef:
                 "empty the view's digest to draw it on this one"
             )
         return read_text(words, name=self.name)
+
+
+def read_boxes(text: str) -> Boxes:
+    """Return the boxes of an address or an option, five numbers each.
+
+    Raises:
+        ValueError: when the text is something else.
+
+    >>> read_boxes("0,4,6,30,40;2,5,20,35,50")[1]
+    (2.0, 5.0, 20.0, 35.0, 50.0)
+    """
+    found = []
+    for part in text.split(";"):
+        frame, top, left, bottom, right = (float(value) for value in part.split(","))
+        found.append((frame, top, left, bottom, right))
+    return tuple(found)
+
+
+def boxes_text(boxes: Boxes) -> str:
+    """Return boxes as ``read_boxes`` reads them, to a hundredth of a pixel.
+
+    >>> boxes_text(((0, 4, 6.5, 30, 40),))
+    '0,4,6.5,30,40'
+    """
+    return ";".join(",".join(f"{round(value, 2):g}" for value in box) for box in boxes)

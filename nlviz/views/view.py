@@ -41,7 +41,18 @@ from nlviz.views.page_view import (
     text_of_file,
     view_fields,
 )
-from nlviz.views.refs import ClipRef, Frames, ModelRef, Rate, Side, Stride, Words
+from nlviz.views.refs import (
+    Boxes,
+    ClipRef,
+    Frames,
+    ModelRef,
+    Rate,
+    Side,
+    Stride,
+    Words,
+    boxes_text,
+    read_boxes,
+)
 
 if TYPE_CHECKING:
     from nlviz.captures.model import Capture
@@ -89,6 +100,9 @@ class View(PageView):
     address_parameters: ClassVar[Mapping[str, Parameter]] = {
         "clip": Parameter(Name),
         "text": Parameter(Words),
+        "boxes": Parameter(
+            Boxes, read_boxes, boxes_text, rule="frame,top,left,bottom,right, several after ;"
+        ),
         "model": Parameter(Name),
         "block": Parameter(Name),
         "at": AT,
@@ -153,6 +167,8 @@ class View(PageView):
         for part in (whole, whole["clip"]):  # as views were before there were texts
             if part["text"] is None:
                 del part["text"]
+        if not self.clip.boxes:
+            del whole["clip"]["boxes"]
         return whole
 
     @classmethod
@@ -175,7 +191,7 @@ class View(PageView):
         if (words := clip.text or self.text) is not None:
             values["text"] = words
         values |= {"model": self.model.name, "block": self.block, "at": self.query}
-        names = ("start", "stride", "size", "fps")
+        names = ("start", "stride", "size", "fps", "boxes")
         sampling = {name: getattr(clip, name) for name in names}
         values |= {name: value for name, value in sampling.items() if value}
         if clip.text is None and clip.frames != ADDRESS_FRAMES:
@@ -198,7 +214,8 @@ class View(PageView):
                 "an address needs clip or text, block and at=frame,y,x; "
                 f"{' and '.join(missing)} missing"
             )
-        sampling = {n: values[n] for n in ("start", "stride", "size", "fps") if n in values}
+        names = ("start", "stride", "size", "fps", "boxes")
+        sampling = {n: values[n] for n in names if n in values}
         alone = "clip" not in values
         clip = (
             ClipRef(TEXT_NAME, text=words)

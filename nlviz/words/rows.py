@@ -10,6 +10,7 @@ from nlviz.affinity.token_line import TokenLine
 from nlviz.affinity.token_nodes import TokenNodes
 from nlviz.analysis.statistics import moved
 from nlviz.clips.clip import Clip
+from nlviz.clips.graph import Graph
 from nlviz.clips.text import Text
 from nlviz.sentences import fixed, times_text
 from nlviz.words.nouns import nouns_of, quoted
@@ -25,6 +26,8 @@ def place_text(clip: Clip, attention: AttentionMap, *, bare: bool = False) -> st
     """Return where the query is, in seconds and pixels or by its name; bare: the place alone."""
     frame, y, x = attention.query
     what = "key" if attention.direction == "to" else "query"
+    if isinstance(clip, Graph) and attention.word:
+        return f"Node {quoted(attention.word)}" if bare else f"the {what} {quoted(attention.word)}"
     if isinstance(clip, Text) and attention.word:
         place = f"token {fixed(x, 0)} of {len(clip.tokens)}"
         if bare:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from nlviz.captures.capture import Capture, read_capture
+from nlviz.clips.graph import Graph
 from nlviz.clips.text import Text
 from nlviz.errors import UnreadableCheckpoint
 from tests.words_and_boxes import of_boxes, of_film_and_words, of_nodes, of_words
@@ -35,6 +37,10 @@ def test_what_is_read_is_what_was_saved(made: Callable[[], Capture], tmp_path: P
         if isinstance(one, Text) and isinstance(other, Text):
             names = ("text", "tokens", "spans", "special", "written", "name", "digest", "shape")
             assert [getattr(one, n) for n in names] == [getattr(other, n) for n in names]
+    if isinstance(before.clip, Graph) and isinstance(after.clip, Graph):
+        assert after.clip.names == before.clip.names
+        for name in ("edges", "features", "places", "frames"):
+            assert np.array_equal(getattr(after.clip, name), getattr(before.clip, name)), name
     assert (after.text is after.clip) == (before.text is before.clip)
 
 
@@ -80,6 +86,8 @@ def hostile(header: dict[str, Any], where: str, value: Any) -> None:
         (of_boxes, "blocks.0.queries.boxes", [[0, 9, 0, 3, 5]] * 3, "bottom below top"),
         (of_boxes, "blocks.0.queries.boxes", [[0, 1, 0, 3]] * 3, "a list of 5"),
         (of_boxes, "blocks.0.queries.labels", ["dog"], "as many labels"),
+        (of_nodes, "clip.nodes", ["a"], "clip.edges must hold numbers from 0 to 0"),
+        (of_nodes, "clip.nodes", list("abcdefg"), "clip.features must be 7 x any"),
         (of_nodes, "blocks.0.keys.places", [[0, 0]], "nodes have the shape"),
     ],
 )
