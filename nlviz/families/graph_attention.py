@@ -161,6 +161,7 @@ def _card(name: str, trained_for: str, paper: str) -> ModelCard:
         paper=paper,
         labels="",
         input="a graph: nlviz.read_graph",
+        takes=("graph",),
     )
 
 
