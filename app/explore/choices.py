@@ -176,8 +176,9 @@ class Choices(PageChoices):
         if self.kind == GRAPH:
             return repr((self.kind, self.graph_upload or self.graph))
         name: object = {BUNDLED: self.input, UPLOAD: self.upload}.get(self.kind, self.saved)
-        told = (nlviz.digest_of(self.question.encode()),) if self.question else ()
-        told += self.boxes
+        told: list[object] = [*self.boxes]
+        if self.question:
+            told.append(nlviz.digest_of(self.question.encode()))
         return repr((self.kind, name, *(getattr(self, each) for each in _OF_CLIP), *told))
 
     @property
