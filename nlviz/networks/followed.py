@@ -145,8 +145,10 @@ class Placed(Tensor):
                 return _into(target, found)
             view = rule in (_as_it_is, _reshaped)
             placed = _placed(found, args[0] if view and isinstance(args[0], Placed) else None)
-            pairs = isinstance(args[0], Placed) and args[0].of_pairs and rule is not _product
-            if isinstance(placed, Placed) and (rule is _nothing or pairs or _of_two(rule, args)):
+            stays = rule is not _product or bare == "linear"
+            pairs = isinstance(args[0], Placed) and args[0].of_pairs and stays
+            pairs = pairs or rule is _nothing or _of_two(rule, args) or _of_all(rule, args)
+            if isinstance(placed, Placed) and pairs:
                 placed.of_pairs = True
             return placed
 
@@ -154,6 +156,24 @@ class Placed(Tensor):
 def _of_two(rule: Rule, args: tuple[Any, ...]) -> bool:
     """Check whether a product was of two tensors of positions."""
     return rule is _product and len(_positions(args)) > 1
+
+
+def _of_all(rule: Rule, args: tuple[Any, ...]) -> bool:
+    """Check whether two tensors are joined each element of one with each of the other.
+
+    So additive attention makes its logits (Bahdanau 2015, arXiv 1409.0473): what results is of a
+    pair of places.
+    """
+    found = _positions(args) if rule is _both else []
+    if len(found) != 2:
+        return False
+    longest = max(x.dim() for x in found)
+    one, other = ((1,) * (longest - x.dim()) + tuple(x.shape) for x in found)
+    sides = [
+        {d for d, (n, m) in enumerate(zip(a, b, strict=True)) if n > 1 and m == 1}
+        for a, b in ((one, other), (other, one))
+    ]
+    return all(sides)
 
 
 def _into(target: Any, found: Any) -> Any:
@@ -372,6 +392,14 @@ def _ones(args: Any) -> Any:
     return tree_map(lambda t: torch.ones_like(t) if isinstance(t, Tensor) else t, args)
 
 
+def _recurrent_step(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What one step of a recurrent layer gives stands where what it was given stands."""
+    out = on_meta(func, args, kwargs)
+    x = args[0] if isinstance(args[0], Placed) else _positions((args, kwargs))[0]
+    own = x.mean(-1, keepdim=True)
+    return tree_map(lambda o: own.expand(o.shape), out)
+
+
 def _recurrent(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a recurrent layer gives for a step stands at the step; its state has no place."""
     out, *states = on_meta(func, args, kwargs)
@@ -437,6 +465,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(_MASKS, _mask),
     **dict.fromkeys(_PRODUCTS, _product),
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
+    **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), _recurrent_step),
     **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), _nothing),
     **AXIS_RULES,
     # Asked by an encoder that would drop padded tokens; where it is watched it does not.

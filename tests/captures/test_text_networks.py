@@ -295,3 +295,88 @@ def test_two_texts_of_one_length_keep_their_own_words() -> None:
         line = found.affinities["layers.0"].keys
         assert isinstance(line, TokenLine)
         assert line.words == tuple(words)
+
+
+def test_a_causal_mask_beside_a_bias_is_a_rule_too() -> None:
+    net = Words(Attention(causal=True, bias="alibi"))
+    a = captured(net).affinities["layers.0"]
+    assert a.support == Causal()
+    assert torch.allclose(a.rows(range(N)), net.layers[0].seen[0], atol=1e-5)
+
+
+class Additive(nn.Module):
+    """Logits of a pair are made of a sum, as by Bahdanau et al. 2015 or in a graph attention."""
+
+    def __init__(self, *, steps: bool) -> None:
+        super().__init__()
+        self.words, self.step = nn.Embedding(WORDS, C), nn.GRUCell(C, C)
+        self.q, self.k, self.v = nn.Linear(C, C), nn.Linear(C, C), nn.Linear(C, 1)
+        self.steps = steps
+        self.seen = torch.zeros(0)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x, state, states = self.words(tokens), torch.zeros(1, C), []
+        for i in range(x.shape[1] if self.steps else 0):
+            state = self.step(x[:, i], state)
+            states.append(state)
+        h = torch.stack(states, 1) if states else x
+        weights = self.v(torch.tanh(self.q(h)[:, :, None] + self.k(h)[:, None]))[..., 0].softmax(-1)
+        if type(weights) is Tensor:
+            self.seen = weights.detach()
+        return h + weights @ h
+
+
+@pytest.mark.parametrize("steps", [True, False])
+def test_additive_attention_has_a_row_for_each_query(steps: bool) -> None:
+    net = Additive(steps=steps)
+    a = captured(net, family="attention").affinities["network"]
+    assert isinstance(a.queries, TokenLine)
+    assert a.queries.words == TEXT.tokens
+    assert torch.allclose(a.rows(range(N))[0], net.seen[0], atol=1e-5)
+    assert a.pairwise.name == "effective_operator"
+
+
+def test_additive_attention_of_unknown_queries_is_no_global_context() -> None:
+    class Last(Additive):
+        def forward(self, tokens: Tensor) -> Tensor:
+            h = self.words(tokens)
+            logits = self.v(torch.tanh(self.q(h[:, -4:])[:, :, None] + self.k(h)[:, None]))
+            return logits[..., 0].softmax(-1) @ h
+
+    with pytest.raises(NlvizError, match="where what it computes goes could not be followed"):
+        captured(Last(steps=False), family="attention")
+
+
+def test_cells_between_words_are_called_by_the_word_they_are_centred_at() -> None:
+    class Strided(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.inner = nn.Embedding(WORDS, C), Attention()
+            self.conv = nn.Conv1d(C, C, 3, stride=2, padding=1)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            return self.inner(self.conv(self.words(tokens).mT).mT)
+
+    line = captured(Strided()).affinities["inner"].keys
+    assert isinstance(line, TokenLine)
+    assert line.words == TEXT.tokens[::2]
+    assert line.centre(2).x == 4
+
+
+def test_channels_may_come_before_the_steps() -> None:
+    class Steps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.inner = nn.Conv1d(5, C, 3, padding=1), Attention()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(self.conv(x).mT)
+
+    a = captured(Steps(), prepare=lambda _: torch.randn(1, 5, N)).affinities["inner"]
+    assert isinstance(a.queries, TokenLine)
+    assert a.queries.words == TEXT.tokens
+
+
+def test_several_texts_side_by_side_are_told() -> None:
+    with pytest.raises(NlvizError, match="one text at a time"):
+        captured(Words(Attention()), prepare=lambda text: ids(text).repeat(2, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -120,10 +121,21 @@ class PreparedText(Prepared):
             whole = TokenLine.of(("the text",), ((0, len(text.text)),), first=first, stride=stride)
             return replace(whole, prefix=grid.prefix, line=grid.line)
         start = first - (stride - 1) / 2
-        if stride != round(stride) or abs(start - round(start)) > 1e-3:
-            return grid
-        found = TokenLine.part_of(text, first=round(start), count=count, stride=round(stride))
-        return replace(found, prefix=grid.prefix, line=grid.line)
+        if stride == round(stride) and abs(start - round(start)) < 1e-3 and start > -0.5:
+            found = TokenLine.part_of(text, first=round(start), count=count, stride=round(stride))
+            return replace(found, prefix=grid.prefix, line=grid.line)
+        # Each is called by the word that it is centred at.
+        last = len(text.tokens) - 1
+        at = [min(max(math.ceil(first + stride * i - 0.5), 0), last) for i in range(count)]
+        return TokenLine.of(
+            [text.tokens[i] for i in at],
+            [text.spans[i] for i in at],
+            first=first,
+            stride=stride,
+            prefix=grid.prefix,
+            special=[n for n, i in enumerate(at) if i in text.special],
+            line=grid.line,
+        )
 
 
 def prepared_text(
@@ -154,7 +166,7 @@ def prepared_text(
     """
     given = dict(kwargs or {})
     if lines is None:
-        parts = _parts((("", a) for a in args), given.items())
+        parts = _parts((("", a) for a in args), given.items(), count=len(text.tokens))
     else:
         parts = [[(tensor, _axis(tensor))] for tensor in lines]
     tokens, at = [], 0
@@ -198,8 +210,13 @@ def text_input(made: Any, text: Text) -> PreparedText:
 Group = list[tuple[Tensor, int]]
 
 
-def _parts(*inputs: Iterable[tuple[str, Any]]) -> list[Group]:
-    """Return the tensors that hold tokens, those of one part of the text together."""
+def _parts(*inputs: Iterable[tuple[str, Any]], count: int) -> list[Group]:
+    """Return the tensors that hold tokens, those of one part of the text together.
+
+    Args:
+        inputs: names and values of arguments.
+        count: tokens of the text, by which the axis of channels is told from theirs.
+    """
     named = [
         (name, x)
         for some in inputs
@@ -216,6 +233,11 @@ def _parts(*inputs: Iterable[tuple[str, Any]]) -> list[Group]:
     ]
     if not whole:
         whole = [(n, x) for n, x in named if x.is_floating_point() and x.dim() in (2, 3)][:1]
+    if not whole and any(x.dim() == 2 and not x.is_floating_point() for _, x in named):
+        raise NlvizError(
+            "a network is given one text at a time, (1, tokens); prepare= returned several side by "
+            "side"
+        )
     if not whole:
         raise NlvizError(
             "prepare= must return what a network of words takes, a tensor of whole numbers "
@@ -223,14 +245,16 @@ def _parts(*inputs: Iterable[tuple[str, Any]]) -> list[Group]:
         )
     found: dict[tuple[bool, int], Group] = {}
     for name, x in whole:
-        axis = _axis(x)
+        axis = _axis(x, count)
         second = name.lower().startswith(_OF_A_SECOND)
         found.setdefault((second, int(x.shape[axis])), []).append((x, axis))
     return [found[key] for key in sorted(found, key=lambda key: key[0])]
 
 
-def _axis(tensor: Tensor) -> int:
+def _axis(tensor: Tensor, count: int = 0) -> int:
     """Return the axis of tokens: of whole numbers the long one, of floats the last but one."""
     if tensor.is_floating_point():
-        return tensor.dim() - 2
+        usual = tensor.dim() - 2
+        fitting = [d for d, n in enumerate(tensor.shape) if n == count]
+        return fitting[0] if len(fitting) == 1 else usual
     return max(range(tensor.dim()), key=lambda d: tensor.shape[d])

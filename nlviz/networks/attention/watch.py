@@ -284,7 +284,8 @@ class WatchAttention(Watching):
         if tag is None and large and self._wanted(self.module):
             places = None
             if self.positions:
-                places = logits if isinstance(logits, Placed) else torch.zeros(())
+                of_one = isinstance(logits, Placed) and not logits.of_pairs
+                places = logits if of_one else torch.zeros(())
             tag = tag_of_weights(output, (dim,), number, self.module, places=places)
         if tag is not None:
             self._set(output, tag)
