@@ -403,9 +403,13 @@ def _on_the_same_tokens(
 
 
 def same_places(a: TokenGrid, b: TokenGrid) -> bool:
-    """Check whether the cells of two grids lie at the same places; tokens without one aside."""
-    where = [(*grid.stride, *grid.origin) for grid in (a, b)]
-    return a.shape == b.shape and bool(np.allclose(where[0], where[1], atol=1e-3))
+    """Check whether the tokens of two grids lie at the same places; those without one aside."""
+    if (a.kind, a.shape) != (b.kind, b.shape):
+        return False
+    return all(
+        np.allclose(one, other, atol=1e-3)
+        for one, other in zip(a.centres(), b.centres(), strict=True)
+    )
 
 
 def along(affinity: Affinity) -> str:

@@ -34,6 +34,7 @@ from nlviz.captures.placing import placed
 from nlviz.captures.reading import runs_of
 from nlviz.clips.clip import Clip
 from nlviz.clips.point import Shape
+from nlviz.clips.text import Text
 from nlviz.errors import NlvizError, did_you_mean
 from nlviz.families.reading.adapter import Prepared, place
 from nlviz.networks.calls import Calls, block_and_run, run_name
@@ -143,6 +144,11 @@ def attribution(
         raise NlvizError(f"steps must be between 1 and {MOST_STEPS}, got {count}")
     report = Progress.of(progress)
     capture = source
+    if isinstance(capture if isinstance(capture, Clip) else capture.clip, Text):
+        raise NlvizError(
+            "an attribution is to the pixels of a clip, and a text has none; look at the rows of "
+            "its words instead"
+        )
     if isinstance(capture, Clip):
         capture = model.capture(capture, progress=report.part(0.0, 0.2))
     if capture.logits is None:

@@ -19,14 +19,16 @@ from torch.nn import functional as F
 from nlviz.affinity.attention_map import effective_number
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.bias import KeyBias
+from nlviz.affinity.causal import Causal
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.lines import Lines
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.patches import patch_affinity
 from nlviz.affinity.position_share import has_terms, terms
-from nlviz.affinity.several import compose, cross
+from nlviz.affinity.several import compose, cross, same_places
 from nlviz.affinity.split import can_split, minus_mean, split
+from nlviz.affinity.support import Everything, Support
 from nlviz.affinity.variants import (
     COMPOSED,
     CONTENT_PART,
@@ -48,6 +50,7 @@ from nlviz.affinity.variants import (
 from nlviz.analysis.divided import divided_layer
 from nlviz.analysis.rollout import can_roll, no_rollout, rollout
 from nlviz.captures.model import Capture
+from nlviz.clips.text import Text
 from nlviz.errors import NlvizError, UnknownBlock
 from nlviz.networks.block import NonLocalBlock
 from nlviz.picture import resized, scaled
@@ -97,6 +100,8 @@ def variants_of_features(capture: Capture, block: str) -> tuple[str, ...]:
     affinity = capture.affinities[block]
     if block in capture.features or affinity.pairwise.similarity or affinity.queries.size == 1:
         return ()  # queries of no place have no features of places
+    if not _of_one_input(affinity):
+        return ()
     return FEATURES.key, COSINE.key
 
 
@@ -112,6 +117,12 @@ def variants(capture: Capture, block: str) -> list[Variant]:
         missing |= {FEATURES, UNTRAINED, COSINE}
     if affinity.pairwise.similarity:
         missing.add(COSINE)  # it is one
+    if not _of_one_input(affinity):
+        missing |= {FEATURES, COSINE}
+    if isinstance(capture.clip, Text) or affinity.queries.kind != "grid":
+        missing.add(PIXELS)  # there are none, or a query is no place of a picture
+    if affinity.queries.kind == "nodes":
+        missing.add(POSITION)  # where a node is drawn means nothing
     if not isinstance(capture.blocks.get(block), NonLocalBlock):
         missing.add(UNTRAINED)
     if not can_split(affinity):
@@ -125,11 +136,6 @@ def variants(capture: Capture, block: str) -> list[Variant]:
         missing |= {CROSS, COMPOSED}
     if isinstance(affinity.support, Lines) and len(affinity.support.axes) > 1:
         missing.add(MINUS_MEAN)  # of a query that shares its keys with no other
-    kinds = {affinity.queries.kind, affinity.keys.kind}
-    if kinds & {"line", "nodes"}:
-        missing.add(PIXELS)  # they lie on no picture
-    if "nodes" in kinds:
-        missing.add(POSITION)  # where they are drawn says nothing
     if not has_terms(affinity):
         missing |= {CONTENT_PART, POSITION_PART}
     if not can_roll(capture, block) or no_rollout(capture, block):
@@ -162,6 +168,14 @@ def _learned(capture: Capture, block: str) -> Affinity:
     return capture.affinities[block]
 
 
+def _of_one_input(affinity: Affinity) -> bool:
+    """Check whether queries and keys are the same tokens, or keys are these pooled."""
+    queries, keys = affinity.queries, affinity.keys
+    if queries.kind == "grid" or keys.kind == "grid":
+        return queries.kind == keys.kind
+    return same_places(queries, keys) and queries.names == keys.names
+
+
 def _features(capture: Capture, block: str) -> Affinity:
     """Gaussian f of unit-length features, as they enter the block."""
     learned = capture.affinities[block]
@@ -170,7 +184,14 @@ def _features(capture: Capture, block: str) -> Affinity:
     if learned.keys.shape != learned.queries.shape:
         # Keys are pooled as the block pools them.
         phi = F.adaptive_max_pool3d(x[None], learned.keys.shape)[0].flatten(1).mT[None].contiguous()
-    raw = EmbeddedAffinity(FEATURES.key, Pairwise("gaussian"), theta, phi, *_placed(learned))
+    raw = EmbeddedAffinity(
+        FEATURES.key,
+        Pairwise("gaussian"),
+        theta,
+        phi,
+        *_placed(learned),
+        support=_before(learned),
+    )
     scale = matched(raw.logits(raw.evenly(SAMPLE)), _target(learned))
     return replace(raw, pairwise=Pairwise("gaussian", scale))
 
@@ -208,6 +229,7 @@ def _position(capture: Capture, block: str) -> Affinity:
         phi[None],
         *_placed(learned),
         bias=KeyBias(bias[None]),
+        support=_before(learned),
     )
     scale = matched(raw.logits(raw.evenly(SAMPLE)), _target(learned))
     return replace(raw, pairwise=Pairwise("gaussian", scale), bias=KeyBias(scale * bias[None]))
@@ -327,8 +349,15 @@ def _placed(affinity: Affinity) -> tuple[TokenGrid, TokenGrid]:
     return replace(affinity.queries, prefix=0), replace(affinity.keys, prefix=0)
 
 
+def _before(learned: Affinity) -> Support:
+    """Return what a control reaches: all keys, but none that was not there yet in a sequence."""
+    if isinstance(learned.support, Causal):
+        return learned.support.between_placed(learned.queries, learned.keys)
+    return Everything()
+
+
 def _places(grid: TokenGrid) -> Tensor:
-    """Return the (tokens, 2) centres of tokens in pixels, around their middle."""
-    _, y, x = (np.broadcast_to(at, grid.shape).reshape(-1) for at in grid.centres())
-    plane = np.stack([y - y.mean(), x - x.mean()], -1)
-    return torch.from_numpy(plane.astype(np.float32))
+    """Return the (tokens, 2) centres of a grid in pixels, around the grid's middle."""
+    _, y, x = (torch.from_numpy(np.broadcast_to(c, grid.shape).copy()) for c in grid.centres())
+    plane = torch.stack([y - y.mean(), x - x.mean()], -1)
+    return plane.reshape(-1, 2).float()

@@ -19,7 +19,7 @@ from nlviz.affinity.base import Affinity, Indices
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.reach import grid_text
-from nlviz.affinity.several import times
+from nlviz.affinity.several import same_places, times
 from nlviz.affinity.support import ALL_KEYS, Support
 from nlviz.captures.capture import Capture
 from nlviz.clips.point import Shape
@@ -214,7 +214,7 @@ def _checked(layers: Sequence[Affinity]) -> Affinity:
         raise NlvizError("a rollout goes through one layer at least, got none")
     last = layers[-1]
     for layer in layers:
-        same = layer.queries.shape == layer.keys.shape == last.queries.shape
+        same = same_places(layer.queries, layer.keys) and same_places(layer.queries, last.queries)
         tokens = layer.queries.prefix == layer.keys.prefix == last.queries.prefix
         if not (same and tokens):
             on, keys = _tokens(layer.queries), _tokens(layer.keys)

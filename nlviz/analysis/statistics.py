@@ -18,6 +18,8 @@ from nlviz.captures.model import Capture
 FEW = 8  # queries of a group, at least, that are compared with each other
 SAMPLE = 512  # queries, spread evenly, over which a block is judged
 
+Masses = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class RowStatistics:
@@ -60,11 +62,10 @@ def row_statistics(attention: AttentionMap, times: npt.NDArray[np.float64]) -> R
     >>> round(s.effective), s.own_frame, round(s.seconds, 2)
     (24, 0.5, 0.25)
     """
-    mass = attention.per_frame()
-    own, _, _ = attention.keys.unravel(attention.own)
+    mass, frames = _by_frame(attention)
+    own = int(np.abs(frames - attention.keys.centre(attention.own).frame).argmin())
     total = float(np.abs(mass).sum()) or 1.0
-    st, ot = attention.keys.stride[0], attention.keys.origin[0]
-    at = np.interp(ot + st * np.arange(len(mass)), np.arange(len(times)), times)
+    at = np.interp(frames, np.arange(len(times)), times)
     here = np.interp(attention.query[0], np.arange(len(times)), times)
     pixels, _ = attention.mean_distance()
     balanced = attention.balanced
@@ -80,6 +81,16 @@ def row_statistics(attention: AttentionMap, times: npt.NDArray[np.float64]) -> R
         left_out=attention.left_out,
         moved=moved(attention) if balanced else None,
     )
+
+
+def _by_frame(attention: AttentionMap) -> tuple[Masses, Masses]:
+    """Return the mass of each frame that keys lie on, and these frames."""
+    of_keys, _, _ = attention.keys.centres()
+    if attention.keys.kind != "boxes":
+        return attention.per_frame(), of_keys[:, 0, 0]
+    frames, of_box = np.unique(of_keys[0, 0], return_inverse=True)
+    mass = np.bincount(of_box, attention.weights.ravel()).astype(np.float64)
+    return mass, frames
 
 
 def moved(attention: AttentionMap) -> float:

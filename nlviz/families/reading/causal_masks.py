@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from nlviz.affinity.causal import Causal
@@ -34,18 +35,33 @@ def causal_support(product: AttentionProduct, layout: TokenLayout) -> Causal | N
     first = keys - queries  # keys that were there before the first query
     nearest: int | None = None
     if product.terms:
-        if queries < LEAST or first < 0:
-            return None
-        found = _nearest(product, queries, keys, first)
+        found = None if queries < LEAST or first < 0 else _nearest(product, queries, keys, first)
         if found is None:
             return None
         nearest = found if found < keys else None
     elif queries != keys:
         first = 0  # a fused kernel's mask begins at the first key
-    of_queries = _order(layout.queries, first)
-    of_keys = _order(layout.keys, 0)
-    alike = layout.queries.prefix == layout.keys.prefix == 0
-    if alike and of_queries == tuple(range(queries)) and of_keys == tuple(range(keys)):
+    return _causal(layout, first, nearest)
+
+
+def causal_reach(reach: Bool[Tensor, "groups queries keys"], layout: TokenLayout) -> Causal | None:
+    """Return the rule of a table of which keys each query reaches; None where it is none."""
+    groups, queries, keys = reach.shape
+    first = keys - queries
+    if groups != 1 or layout.queries.cells is None or queries < LEAST or first < 0:
+        return None
+    nearest = int(reach[0, -1].sum())
+    apart = torch.arange(first, keys)[:, None] - torch.arange(keys)
+    wanted = (apart >= 0) & (apart < nearest)
+    if not torch.equal(reach[0].cpu(), wanted):
+        return None
+    return _causal(layout, first, nearest if nearest < keys else None)
+
+
+def _causal(layout: TokenLayout, first: int, nearest: int | None) -> Causal:
+    of_queries, of_keys = _order(layout.queries, first), _order(layout.keys, 0)
+    placed = layout.queries.prefix == layout.keys.prefix == 0
+    if placed and all(at == tuple(range(len(at))) for at in (of_queries, of_keys)):
         return Causal(nearest=nearest)
     return Causal(of_queries, of_keys, nearest)
 

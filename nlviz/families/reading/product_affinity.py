@@ -19,7 +19,7 @@ from nlviz.affinity.reach import CONTEXT
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import Everything, FrameGroups, Support
 from nlviz.affinity.token_names import PADDING
-from nlviz.families.reading.causal_masks import causal_support
+from nlviz.families.reading.causal_masks import causal_reach, causal_support
 from nlviz.families.reading.prepared import Prepared
 from nlviz.families.reading.term_tables import Terms, terms_of
 from nlviz.families.reading.token_layout import NoLayout, Side, TokenLayout
@@ -190,6 +190,9 @@ def _support(
         return Everything()
     if reach is None and _by_frame(layout):
         return FrameGroups(1, own_prefix=keys.prefix > 0)
+    before = None if reach is None else causal_reach(reach, layout)
+    if before is not None:
+        return before
     cell_q, cell_k = layout.queries.cell, layout.keys.cell
     all_queries = queries.size + queries.prefix
     sets: dict[bytes, int] = {}
