@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from nlviz.networks.as_it_was import as_it_was
 from nlviz.networks.first_layer import input_type
 from nlviz.networks.followed_axes import AXIS_RULES, alike, on_meta, one_row, thin
+from nlviz.networks.followed_steps import STEP_RULES
 
 Rule = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -392,22 +393,6 @@ def _ones(args: Any) -> Any:
     return tree_map(lambda t: torch.ones_like(t) if isinstance(t, Tensor) else t, args)
 
 
-def _recurrent_step(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What one step of a recurrent layer gives stands where what it was given stands."""
-    out = on_meta(func, args, kwargs)
-    x = args[0] if isinstance(args[0], Placed) else _positions((args, kwargs))[0]
-    own = x.mean(-1, keepdim=True)
-    return tree_map(lambda o: own.expand(o.shape), out)
-
-
-def _recurrent(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a recurrent layer gives for a step stands at the step; its state has no place."""
-    out, *states = on_meta(func, args, kwargs)
-    x = args[0]
-    own = x.mean(-1, keepdim=True).expand(out.shape)
-    return own, *(torch.zeros(s.shape, dtype=x.dtype, device=x.device) for s in states)
-
-
 def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Write into a tensor of positions, which may be one row seen many times."""
     target, *rest = args
@@ -464,10 +449,9 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(_EMPTY, _empty),
     **dict.fromkeys(_MASKS, _mask),
     **dict.fromkeys(_PRODUCTS, _product),
-    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
-    **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), _recurrent_step),
     **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), _nothing),
     **AXIS_RULES,
+    **STEP_RULES,
     # Asked by an encoder that would drop padded tokens; where it is watched it does not.
     "nested_tensor_from_mask_left_aligned": lambda func, args, kwargs: False,
     **dict.fromkeys(("index_add", "scatter_add"), _added_at),
