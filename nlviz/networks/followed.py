@@ -22,54 +22,20 @@ from torch.utils._pytree import tree_leaves, tree_map
 from nlviz.networks.as_it_was import as_it_was
 from nlviz.networks.first_layer import input_type
 from nlviz.networks.followed_axes import AXIS_RULES, alike, on_meta, one_row, thin
+from nlviz.networks.followed_names import (
+    ATTENTION,
+    EMPTY,
+    IN_PLACE,
+    MASKS,
+    MEANS,
+    ONE_BY_ONE,
+    PRODUCTS,
+    STRUCTURE,
+    TOGETHER,
+)
 from nlviz.networks.followed_steps import STEP_RULES
 
 Rule = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
-
-_ONE_BY_ONE = frozenset(
-    """abs absolute neg negative exp exp2 expm1 log log1p log2 sqrt rsqrt pow square sin cos erf
-    reciprocal sign round floor ceil clamp clamp_min clamp_max clip nan_to_num float_power
-    relu relu6 gelu silu elu selu celu leaky_relu prelu mish hardswish hardtanh hardsigmoid sigmoid
-    logsigmoid tanh softplus softsign softshrink hardshrink tanhshrink threshold rrelu
-    dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout feature_alpha_dropout
-    batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize
-    masked_fill contiguous detach float half double bfloat16 to type type_as cuda cpu requires_grad_
-    neg__ pow__ abs__ pos__ rpow__ expit native_layer_norm renorm fill_diagonal""".split()
-)
-_STRUCTURE = frozenset(
-    """permute transpose flatten unflatten ravel squeeze unsqueeze expand expand_as
-    repeat repeat_interleave getitem__ chunk split split_with_sizes tensor_split unsafe_chunk
-    unsafe_split unbind narrow select index_select gather take_along_dim cat concat concatenate
-    stack hstack vstack dstack roll flip fliplr flipud rot90 pixel_shuffle
-    pixel_unshuffle channel_shuffle native_channel_shuffle movedim moveaxis swapaxes swapdims t
-    view_as reshape_as broadcast_to diagonal tile adjoint unsafe_split_with_sizes iter__
-    positive data as_strided atleast_1d atleast_2d atleast_3d tolist""".split()
-)
-_TOGETHER = frozenset(
-    """add sub subtract rsub mul multiply div divide true_divide floor_divide maximum minimum fmax
-    fmin lerp addcmul addcdiv atan2 hypot remainder fmod where
-    add__ radd__ iadd__ sub__ rsub__ isub__ mul__ rmul__ imul__ truediv__ rtruediv__ itruediv__
-    floordiv__ div__ idiv__""".split()
-)
-_IN_PLACE = frozenset("iadd__ isub__ imul__ itruediv__ ifloordiv__ idiv__ ipow__".split())
-_MEANS = frozenset(
-    "mean sum amax amin norm std var logsumexp nanmean nansum median max min frobenius_norm "
-    "vector_norm prod".split()
-)
-_PRODUCTS = frozenset(
-    "linear bilinear matmul bmm mm mv addmm baddbmm einsum tensordot matmul__ rmatmul__".split()
-)
-_ATTENTION = frozenset(
-    "softmax log_softmax gumbel_softmax cdist cosine_similarity pairwise_distance".split()
-)
-_EMPTY = frozenset(
-    "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty "
-    "new_full".split()
-)
-_MASKS = frozenset(
-    "eq ne lt le gt ge isnan isinf isfinite eq__ ne__ lt__ le__ gt__ ge__ all any bool".split()
-)
-
 
 _SAID: ContextVar[torch.dtype | None] = ContextVar("dtype of positions", default=None)
 
@@ -129,7 +95,7 @@ class Placed(Tensor):
         target = given.get("out")
         if bare.endswith("_") and not bare.endswith("__"):
             bare, target = bare.rstrip("_"), args[0]  # in place
-        elif bare in _IN_PLACE:
+        elif bare in IN_PLACE:
             target = args[0]
         if bare in ("to", "type_as") and not isinstance(args[0], Placed):
             return args[0]  # numbers in the type of positions stay numbers
@@ -439,16 +405,16 @@ def _scattered(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 _RULES: dict[str, Rule] = {
-    **dict.fromkeys(_ONE_BY_ONE, _first),
-    **dict.fromkeys(_STRUCTURE, _as_it_is),
+    **dict.fromkeys(ONE_BY_ONE, _first),
+    **dict.fromkeys(STRUCTURE, _as_it_is),
     **dict.fromkeys(("view", "reshape"), _reshaped),
     "clone": _copy,
-    **dict.fromkeys(_TOGETHER, _both),
-    **dict.fromkeys(_MEANS, _mean),
-    **dict.fromkeys(_ATTENTION, _nothing),
-    **dict.fromkeys(_EMPTY, _empty),
-    **dict.fromkeys(_MASKS, _mask),
-    **dict.fromkeys(_PRODUCTS, _product),
+    **dict.fromkeys(TOGETHER, _both),
+    **dict.fromkeys(MEANS, _mean),
+    **dict.fromkeys(ATTENTION, _nothing),
+    **dict.fromkeys(EMPTY, _empty),
+    **dict.fromkeys(MASKS, _mask),
+    **dict.fromkeys(PRODUCTS, _product),
     **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), _nothing),
     **AXIS_RULES,
     **STEP_RULES,
