@@ -52,6 +52,8 @@ from .analysis.principal_components import PrincipalComponents as PrincipalCompo
 from .analysis.principal_components import principal_components as principal_components
 from .analysis.rollout import RolloutAffinity as RolloutAffinity
 from .analysis.rollout import rollout as rollout
+from .analysis.shares import Shares as Shares
+from .analysis.shares import shares as shares
 from .analysis.statistics import BlockStatistics as BlockStatistics
 from .analysis.statistics import RowStatistics as RowStatistics
 from .analysis.statistics import block_statistics as block_statistics

@@ -164,6 +164,8 @@ class Maps(ABC):
         line = self._one_head(self._lines(index, direction, values), head)
         prefix = grid.prefix if direction == "from" else 0
         apart, weights = line[:prefix], line[prefix:]
+        if direction == "to" and grid.line is not None and values == "weights":
+            apart = self._one_head(self._by_words(index + self.keys.prefix), head)
         if values == "logits":
             finite = weights.isfinite()
             reached = None if bool(finite.all()) else finite
@@ -179,7 +181,7 @@ class Maps(ABC):
             query=asked.centre(index),
             keys=grid,
             off_grid=float(apart.sum()) if values != "logits" else 0.0,
-            off_weights=apart.numpy() if prefix else None,
+            off_weights=apart.numpy() if len(apart) else None,
             word=asked.names[index] if asked.names else "",
             reachable=None if reached is None else reached.reshape(grid.shape).numpy(),
             signed=self.pairwise.signed or not rows,
@@ -280,7 +282,7 @@ class Maps(ABC):
         placed = self._one_head(
             torch.cat([self.rows(part)[..., number] for part in self._chunks(128)], 1), head
         )
-        apart = self._one_head(self.token_rows()[..., number], head)
+        apart = self._one_head(self._by_words(number), head)
         every = torch.arange(grid.size)
         mask = self.support.mask_all(grid, keys, every)
         return AttentionMap(
@@ -299,6 +301,12 @@ class Maps(ABC):
             direction="to",
             token=token,
         )
+
+    def _by_words(self, key: int) -> Float[Tensor, "heads prefix"]:
+        """Return the weight that each query without a place gives to a key, a chunk at a time."""
+        count = self.queries.prefix
+        parts = (range(first, min(first + 64, count)) for first in range(0, count, 64))
+        return torch.cat([self.token_rows(part)[..., key] for part in parts], 1)
 
     def _asked(
         self, asked: TokenGrid, token: str | int | None, box: int | Sequence[float] | None

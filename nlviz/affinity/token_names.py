@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 PADDING = "padding."
+OVERVIEW = "overview."  # and a number: tokens of a picture as a whole, beside those of its tiles
 
 
 def names_to_ask(names: Sequence[str]) -> list[str]:

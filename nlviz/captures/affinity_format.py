@@ -21,6 +21,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.bias import Bias, KeyBias, OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Line, TokenGrid
+from nlviz.affinity.grouped import GroupedAffinity
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.affinity.position_terms import AxisBias, PairBias
@@ -100,6 +101,8 @@ def described_affinity(
         NlvizError: when it is held neither as embeddings nor as weights.
     """
     told: dict[str, Any] = {"tensors": []}
+    if isinstance(affinity, GroupedAffinity):
+        affinity = affinity.embedded()
     if isinstance(affinity, StoredAffinity):
         told["kind"] = "stored"
         tensors["weights"] = affinity.weights

@@ -19,8 +19,10 @@ from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputKind, InputSpec, Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
+from nlviz.families.reading.class_names import labels_of
 from nlviz.families.reading.language_models import (
     is_encoder_decoder,
+    names_words,
     size_of_vocabulary,
     takes_words_alone,
 )
@@ -90,18 +92,26 @@ class LanguageAdapter(AttentionAdapter):
         return prepared.followed_by(net, tokenizer, ids[first:])
 
     def labels(self, net: nn.Module) -> tuple[str, ...]:
-        """Return the names of classes, or the words of the vocabulary of a network that writes."""
-        if _writes(net):
+        """Return the names of classes, or the words of a network that gives scores of words."""
+        if names_words(net):
             with suppress(NlvizError):
                 return vocabulary(self._tokenizer(net), size_of_vocabulary(net))
-        return ()
+        return labels_of(getattr(net, "config", None))
 
     def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Tensor | None:
-        """Return the scores of the next word; None of a network that does not write."""
+        """Return the scores of the next word, or of the first one that is masked.
+
+        None of a network that gives no scores of words, or of a text without a mask.
+        """
         logits = getattr(output, "logits", None)
-        if not isinstance(logits, Tensor) or logits.dim() != 3 or not _writes(net):
+        if not isinstance(logits, Tensor) or logits.dim() != 3 or not names_words(net):
             return None
-        return logits[0, -1]
+        if _writes(net):
+            return logits[0, -1]
+        masked = prepared.kwargs["input_ids"][0] == getattr(
+            self._tokenizer(net), "mask_token_id", None
+        )
+        return logits[0, int(masked.nonzero()[0])] if bool(masked.any()) else None
 
     def _tokenizer(self, net: nn.Module) -> Any:
         return self.tokenizer or processor_of(net, "AutoTokenizer")

@@ -22,6 +22,7 @@ from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputSpec, Prepared, prepare
 from nlviz.families.reading.attention_adapter import AttentionAdapter
+from nlviz.families.reading.class_names import labels_of
 from nlviz.families.reading.picture_card import (
     PROCESSORS,
     input_spec_of,
@@ -39,7 +40,6 @@ _ANY_SIZE = frozenset(
 )
 # Their tables of positions, or their layers, hold the number of frames of training.
 _FRAMES_OF_TRAINING = frozenset(("timesformer", "videomae", "vivit"))
-_UNNAMED = "LABEL_"  # how the library calls classes that nobody named
 
 
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -167,20 +167,6 @@ def frames_of_training(trunk: Any) -> int | None:
     """Return the number of frames that a network takes and no other; None where any will do."""
     config = _vision(trunk.config)
     return _frames(config) if config.model_type in _FRAMES_OF_TRAINING else None
-
-
-def labels_of(config: Any) -> tuple[str, ...]:
-    """Return the names of classes of a configuration, in their order; nothing where they have none.
-
-    >>> from transformers import ViTConfig
-    >>> labels_of(ViTConfig(id2label={0: "cat", 1: "dog"})), labels_of(ViTConfig(num_labels=3))
-    (('cat', 'dog'), ())
-    """
-    named = getattr(config, "id2label", None) or {}
-    if sorted(named) != list(range(len(named))):
-        return ()
-    labels = tuple(str(named[i]) for i in range(len(named)))
-    return () if all(n == f"{_UNNAMED}{i}" for i, n in enumerate(labels)) else labels
 
 
 def _trunk(net: nn.Module) -> Any:

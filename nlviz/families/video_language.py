@@ -34,7 +34,11 @@ from nlviz.families.reading.language_models import (
 from nlviz.families.reading.prepared import PICTURE
 from nlviz.families.reading.prepared_words import PreparedWords, prepared_words
 from nlviz.families.reading.processors import processor_of, vocabulary
-from nlviz.families.reading.sequence_layout import chosen_affinity, sequence_affinity
+from nlviz.families.reading.sequence_affinity import (
+    chosen_affinity,
+    chosen_of_whole,
+    sequence_affinity,
+)
 from nlviz.families.reading.written import written
 from nlviz.networks.attention.chosen import Choose, ChosenRows
 from nlviz.networks.attention.products import AttentionProduct
@@ -143,6 +147,8 @@ class VideoLanguageAdapter(AttentionAdapter):
             return chosen_affinity(name, product, prepared.layout, prepared)
         if not self.knows(net, product.module):
             return None
+        if prepared.chosen is not None:
+            return chosen_of_whole(name, product, prepared.layout, prepared, prepared.chosen)
         return sequence_affinity(name, product, prepared.layout, prepared)
 
     def labels(self, net: nn.Module) -> tuple[str, ...]:

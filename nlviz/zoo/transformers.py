@@ -120,8 +120,9 @@ def transformers_model(
         raise NlvizError(
             f'{name} needs the library transformers; install it with pip install "nlviz[hf]"'
         ) from None
+    from nlviz.families.reading.class_names import labels_of
     from nlviz.families.reading.language_models import takes_words
-    from nlviz.families.transformers import labels_of, spec_of
+    from nlviz.families.transformers import spec_of
 
     tell = Progress.of(progress)
     folder = _folder(name, tell)

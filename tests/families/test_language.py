@@ -123,6 +123,21 @@ def test_the_part_that_writes_looks_at_what_the_other_read() -> None:
     assert own.support.kind == "causal"
 
 
+def test_a_word_that_is_masked_is_what_is_predicted() -> None:
+    net, tokenizer = built("bert"), small_tokenizer(marks=True)
+    found = nlviz.capture(net, nlviz.read_text("What is <mask> dog"), processor=tokenizer)
+    ids = tokenizer("What is <mask> dog", return_tensors="pt")["input_ids"]
+    at = int((ids[0] == tokenizer.mask_token_id).nonzero()[0])
+    with torch.no_grad():
+        wanted = net(ids).logits[0, at]
+    assert found.logits is not None and torch.allclose(found.logits, wanted, atol=1e-5)
+    named = {"num_labels": 3, "id2label": {0: "bad", 1: "fair", 2: "good"}}
+    torch.manual_seed(0)
+    judge = tr.BertForSequenceClassification(tr.BertConfig(**_BERT, **named)).eval()
+    said = nlviz.capture(judge, nlviz.read_text("What is the dog"), processor=tokenizer)
+    assert {label for label, _ in said.prediction(3)} == {"bad", "fair", "good"}
+
+
 def test_a_folder_with_its_tokenizer_is_loaded(tmp_path: Path) -> None:
     net, tokenizer = built("gpt2"), small_tokenizer()
     net.save_pretrained(tmp_path)

@@ -167,6 +167,61 @@ def test_in_half_precision_rows_agree_to_a_hundredth(name: str) -> None:
         assert half.affinities[layer].phi.dtype == torch.bfloat16
 
 
+def test_a_row_is_shared_out_between_clip_words_and_marks(tmp_path: Path) -> None:
+    net, processor = built("llava-onevision")
+    clip = noise(4, 40, 56)
+    found = nlviz.capture(net, clip, text=ASKED, processor=processor)
+    affinity = found.affinities[language_layers(found)[0]]
+    row = affinity.map(token="dog", head=1)
+    parts = nlviz.shares(row)
+    rows = affinity.token_rows()
+    line = affinity.keys.line
+    assert line is not None and found.text is not None
+    own = rows[1, found.text.token_of("dog")]
+    marks = [i for i in range(line.size) if i in line.special]
+    assert parts.special == pytest.approx(float(own[marks].sum()), abs=1e-6)
+    assert parts.vision == pytest.approx(float(own[line.size :].sum()), abs=1e-6)
+    assert parts.text + parts.vision + parts.special == pytest.approx(1, abs=1e-5)
+    assert np.allclose(parts.per_frame, own[line.size :].reshape(4, 9).sum(1), atol=1e-6)
+    # Who looks at a patch: patches behind it, and words behind the clip.
+    to = affinity.map(frame=1, y=8, x=30, direction="to", head=1)
+    key = line.size + affinity.keys.nearest(frame=1, y=8, x=30)
+    assert to.off_weights is not None
+    assert np.allclose(to.off_weights, rows[1, :, key], atol=1e-6)
+    with pytest.raises(NlvizError, match=r"shares are those of a row"):
+        nlviz.shares(to)
+
+
+def test_captures_are_saved_with_their_words(tmp_path: Path) -> None:
+    net, processor = built("llava-onevision")
+    clip = noise(4, 40, 56)
+    for queries in (None, ["dog"]):
+        found = nlviz.capture(net, clip, text=ASKED, processor=processor, queries=queries)
+        again = nlviz.read_capture(found.save(tmp_path / "saved.nlviz"))
+        for name, affinity in found.affinities.items():
+            if name not in language_layers(found):
+                continue
+            one, two = affinity.map(token="dog"), again.affinities[name].map(token="dog")
+            assert np.allclose(one.weights, two.weights, atol=1e-6)
+            assert two.keys.line == one.keys.line
+
+
+def test_words_are_chosen_of_attention_that_is_not_fused_too() -> None:
+    net, processor = built("llava-next-video")
+    clip = noise(4, 40, 56)
+    fused = nlviz.capture(net, clip, text=ASKED, processor=processor, queries=["dog"])
+    net.set_attn_implementation("eager")
+    eager = nlviz.capture(net, clip, text=ASKED, processor=processor, queries=["dog"])
+    assert list(eager.affinities) == list(fused.affinities)
+    for name, affinity in fused.affinities.items():
+        assert eager.affinities[name].queries == affinity.queries
+        assert np.allclose(
+            eager.affinities[name].map(token="dog").weights,
+            affinity.map(token="dog").weights,
+            atol=1e-6,
+        )
+
+
 def test_time_and_patches_are_merged_as_the_network_merges_them() -> None:
     net, processor = built("qwen2.5-vl")
     found = nlviz.capture(net, noise(5, 40, 56), text=ASKED, processor=processor)

@@ -65,3 +65,8 @@ def is_encoder_decoder(net: Any) -> bool:
 def size_of_vocabulary(net: Any) -> int:
     """Return how many words a network gives scores of."""
     return int(net.config.get_text_config(decoder=True).vocab_size)
+
+
+def names_words(net: Any) -> bool:
+    """Check whether a network gives a score for each word of its vocabulary."""
+    return net.get_output_embeddings() is not None

@@ -15,6 +15,7 @@ from nlviz.affinity.bias import Bias, KeyBias, OffsetBias
 from nlviz.affinity.causal import Causal
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.grouped import GroupedAffinity
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.lines import Lines
 from nlviz.affinity.patches import PatchAffinity
@@ -58,6 +59,7 @@ def packed_sources(
         asked: key of the source on the screen; a rollout's row is sent with that one alone, as it
             goes through all layers.
     """
+    shown = [(v, a.embedded() if isinstance(a, GroupedAffinity) else a) for v, a in shown]
     learned = shown[0][1]
     packed: list[dict[str, Any]] = []
     left: float = LIMIT if limit is None else limit
