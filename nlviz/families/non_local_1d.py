@@ -16,6 +16,7 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputKind, InputSpec, Prepared
+from nlviz.families.reading.card import NON_LOCAL, ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.layout import Block, Reading
@@ -134,6 +135,21 @@ class NonLocal1dLayout:
         )
 
 
+def _card(task: TaskName) -> ModelCard:
+    return ModelCard(
+        name=f"non-local-1d.{task}",
+        family="non-local-1d",
+        weights=f"non-local-1d.{task}.safetensors",
+        trained_for=f"trained to write {TASKS[task].said}",
+        licence="Apache-2.0",
+        paper=NON_LOCAL,
+        labels="",
+        input="a text of symbols, " + " ".join(TASKS[task].symbols),
+        takes=("text",),
+        example=TASKS[task].example,
+    )
+
+
 FAMILY = Family(
     name="non-local-1d",
     row=TableRow(
@@ -147,4 +163,5 @@ FAMILY = Family(
     blocks=NonLocal1dAdapter(),
     checkpoint=NonLocal1dLayout(),
     needs="nlviz.networks.sequence.non_local_1d",
+    cards=tuple(map(_card, TASKS)),
 )

@@ -73,7 +73,7 @@ class Plan:
         return batch, moved
 
 
-_STEPS = {"copy": 1200, "reverse": 1200, "shift": 1200, "sort": 2000, "recall": 2500}
+_STEPS = {"copy": 1200, "reverse": 1200, "shift": 3000, "sort": 2000, "recall": 2500}
 
 
 def plan_of(kind: Kind, task: TaskName) -> Plan:

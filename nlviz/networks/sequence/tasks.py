@@ -44,6 +44,11 @@ class Task:
     said: str
 
     @property
+    def example(self) -> str:
+        """A text that poses it."""
+        return "a 3 b 7 c 1 d 9 e 5 | c a e" if self.asks else "d e a b d a c k p g"
+
+    @property
     def separator(self) -> int:
         """Id of the separator."""
         return len(self.symbols)
@@ -62,6 +67,11 @@ class Task:
     def asks(self) -> bool:
         """Whether the letters behind the separator are questions: recall."""
         return self.name == "recall"
+
+    @property
+    def positional(self) -> bool:
+        """Whether each symbol of the target stands at one known place of the source."""
+        return self.name in ("copy", "reverse", "shift")
 
     def answer(self, source: Sequence[str]) -> tuple[str, ...]:
         """Return the true target of a source; of recall, each key once and its value.
