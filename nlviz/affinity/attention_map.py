@@ -76,6 +76,10 @@ class AttentionMap:
         off_weights: (prefix,) the weights of the tokens without a place, in their order; None
             where there are none. Where they are words, ``keys.line`` says which.
         word: what the query is called where it has a place and a name: a word, an object, a node.
+        apart: whether the query is of another kind than the keys: a box over the cells of a clip,
+            a word of another text.
+        cell: height and width of the query's own cell or box, in pixels; None where it is that of
+            the keys.
 
     >>> keys = TokenGrid((1, 2, 3), (1, 8, 8))
     >>> weights = np.array([[[0.5, 0.25, 0.0], [0.25, 0.0, 0.0]]], np.float32)
@@ -101,10 +105,12 @@ class AttentionMap:
     token: str = ""
     off_weights: Weights | None = None
     word: str = ""
+    apart: bool = False
+    cell: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not self.title:
-            said = caption(self.name, self.direction, self.values)
+            said = caption(self.name, self.direction, self.values, asked=self.word)
             object.__setattr__(self, "title", said)
 
     @property
@@ -112,6 +118,11 @@ class AttentionMap:
         """Flat index of the key nearest to the query."""
         frame, y, x = self.query
         return self.keys.nearest(frame=frame, y=y, x=x)
+
+    @property
+    def has_own(self) -> bool:
+        """Whether one of the keys is the query itself."""
+        return not (self.token or self.apart)
 
     @property
     def uniform(self) -> float:
@@ -216,19 +227,25 @@ class AttentionMap:
 
         It is a round multiple of uniform attention near the 0.4 % strongest keys, the query's own
         cell aside, but not below a sixteenth of the strongest, nor, for rows that sum to 1, below
-        uniform attention: next to nothing shall look like next to nothing.
+        uniform attention: next to nothing shall look like next to nothing. Words, boxes and nodes
+        are few, so that it ends at the strongest of them, or next to it; words beside a picture
+        count like its cells.
         """
         keep = (
             np.ones(self.weights.shape, bool) if self.reachable is None else self.reachable.copy()
         )
         count = int(keep.sum())
-        if not self.token:
+        if self.has_own:
             keep[self.keys.unravel(self.own)] = False
         others = self.weights[keep].astype(np.float64)
+        if self.keys.line is not None and self.off_weights is not None:
+            others = np.append(others, self.off_weights)
         diverging = self.signed and others.size > 0 and others.min() < 0
         sizes = np.sort(np.abs(others) if diverging else others)[::-1]
         size = float(sizes[0]) if sizes.size else 0.0
         rank = min(24, max(4, round(_RANK_SHARE * count)))
+        if self.keys.kind != "grid":
+            rank = min(24, round(count / 16))
         ranked = float(sizes[min(rank, sizes.size - 1)]) if sizes.size else size
         asked = max(ranked, size / _MOST_CLIPPED)
         wanted = size if size <= _BARELY * asked else asked
@@ -323,13 +340,21 @@ def effective_number(rows: Float[Tensor, "*any cells"]) -> Float[Tensor, "*any"]
     return entropy(rows).exp()
 
 
-def caption(name: str, direction: Direction, values: Values) -> str:
+def caption(name: str, direction: Direction, values: Values, *, asked: str = "") -> str:
     """Return what a map shows in words: the block, which way, and which values.
+
+    Args:
+        name: of the block.
+        direction: which way.
+        values: which.
+        asked: what the query, or the key, is called, where it has a name.
 
     >>> caption("stage4", "to", "difference")
     'stage4, to this key, minus the mean row'
     """
     which_way = {"from": "from this query", "to": "to this key"}[direction]
+    if asked.strip():
+        which_way = f"{direction} “{asked.strip()}”"
     of_values = {
         "logits": "raw logits",
         "difference": "minus the mean row",

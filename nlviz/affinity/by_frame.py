@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.affinity.token_boxes import TokenBoxes
 
 
 def key_planes(grid: TokenGrid, frames: int) -> list[int]:
@@ -38,12 +39,33 @@ def masses(attention: AttentionMap, frames: int) -> npt.NDArray[np.float64]:
     >>> masses(AttentionMap(weights, (0, 0, 0), grid), 4)
     array([0.125, 0.125, 0.375, 0.375])
     """
+    if isinstance(attention.keys, TokenBoxes):
+        return _masses_of_boxes(attention, attention.keys, frames)
     plane = attention.per_frame()
     if not attention.balanced:
         plane = np.abs(attention.weights).sum((1, 2), dtype=np.float64)
         plane = plane / max(float(plane.sum()), 1e-300)
     planes = key_planes(attention.keys, frames)
     return np.array([0.0 if a < 0 else plane[a] / planes.count(a) for a in planes])
+
+
+def boxes_of(grid: TokenBoxes, frame: int, frames: int) -> list[int]:
+    """Return the boxes that a frame of the clip shows, by number.
+
+    >>> boxes_of(TokenBoxes.of([(0, 0, 0, 5, 5), (1, 0, 0, 5, 5), (0, 2, 2, 3, 3)]), 0, 2)
+    [0, 2]
+    """
+    return [i for i, box in enumerate(grid.boxes) if shown_frame(box[0], frames) == frame]
+
+
+def _masses_of_boxes(
+    attention: AttentionMap, grid: TokenBoxes, frames: int
+) -> npt.NDArray[np.float64]:
+    weights = attention.weights.ravel().astype(np.float64)
+    if not attention.balanced:
+        weights = np.abs(weights)
+        weights = weights / max(float(weights.sum()), 1e-300)
+    return np.array([weights[boxes_of(grid, i, frames)].sum() for i in range(frames)])
 
 
 def lengths(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -62,6 +84,10 @@ def lengths(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def nothing_there(attention: AttentionMap, frame: int, frames: int) -> str | None:
     """Return why a frame of the clip shows no key, or None where it shows some."""
+    if isinstance(attention.keys, TokenBoxes):
+        here = boxes_of(attention.keys, frame, frames)
+        seen = attention.reachable is None or bool(attention.reachable.ravel()[here].any())
+        return None if here and seen else "not reachable" if here else "no boxes"
     plane = key_planes(attention.keys, frames)[frame]
     if plane < 0:
         return "no keys"

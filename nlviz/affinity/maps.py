@@ -25,6 +25,11 @@ Head = int | Literal["mean", "max"] | None
 SUMS_TO_ONE = 0.02  # what weights in half precision may miss, and no head that gives nothing
 
 
+def _size(box: tuple[float, float, float, float]) -> tuple[float, float]:
+    top, left, bottom, right = box
+    return bottom - top, right - left
+
+
 class MeanRows(NamedTuple):
     """The mean row of an affinity.
 
@@ -183,6 +188,8 @@ class Maps(ABC):
             off_grid=float(apart.sum()) if values != "logits" else 0.0,
             off_weights=apart.numpy() if len(apart) else None,
             word=asked.names[index] if asked.names else "",
+            apart=asked.kind != grid.kind or (asked.kind != "grid" and asked != grid),
+            cell=_size(asked.box(index)) if asked.kind in ("boxes", "nodes") else None,
             reachable=None if reached is None else reached.reshape(grid.shape).numpy(),
             signed=self.pairwise.signed or not rows,
             normalised=rows and self.distributes and whole,

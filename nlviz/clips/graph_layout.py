@@ -46,7 +46,11 @@ def laid_out(nodes: int, edges: npt.NDArray[np.int64]) -> Places:
         force = (away * (1 / far**2 - joined * far / 2)[..., None]).sum(1) - 0.02 * at
         size = np.sqrt((force**2).sum(1, keepdims=True)) + 1e-9
         at = at + force / size * np.minimum(size, heat)
-    return at
+    # Its longest extent lies across, as pages are wider than high.
+    axes = np.linalg.svd(at - at.mean(0), full_matrices=False)[2]
+    turned: Places = (at - at.mean(0)) @ axes[::-1].T
+    signs = np.sign(turned[np.abs(turned).argmax(0), [0, 1]])
+    return turned * signs
 
 
 def _walk(nodes: int, edges: npt.NDArray[np.int64]) -> list[int]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from nlviz.render.shown import Shown
+from nlviz.sentences import listed
+from nlviz.words.keys import share_lines
+from nlviz.words.nouns import POINTS, nouns_of
 from nlviz.words.numbers import percent_text
 from nlviz.words.rows import left_out, place_text, share_text
 
@@ -10,28 +13,41 @@ from nlviz.words.rows import left_out, place_text, share_text
 def notes_of(drawn: Shown, *, shown: int) -> list[str]:
     """Return the sentences of a film strip's caption."""
     clip, attention, look = drawn.clip, drawn.attention, drawn.look
+    nouns = nouns_of(attention.keys)
     notes = [f"Outlined: {place_text(clip, attention)}."] if look.marked else []
     if attention.left_out:
         what, share = left_out(attention)
         rest = "; the rest is scaled to 100\u00a0%" if attention.normalised else ""
         whole = "difference" if attention.balanced else "weight"
         notes.append(f"Its own {what} ({percent_text(share)} of the {whole}) is hidden{rest}.")
-    elif look.marked and look.show_map and look.scale.of_weights:
+    elif look.marked and look.show_map and look.scale.of_weights and attention.has_own:
         own = float(attention.weights.flat[attention.own])
-        notes.append(f"Its own cell, not coloured, has {look.scale.text(own)}.")
+        itself = "Its own cell" if nouns is POINTS else "Itself"
+        notes.append(f"{itself}, not coloured, has {look.scale.text(own)}.")
     if look.scale.clipped:
         notes.append(f"The strongest other key has {look.scale.text(look.scale.most)}.")
     if attention.reachable is not None and not attention.left_out:
-        notes.append("Hatched: out of the query's reach.")
-    if attention.off_grid:
+        how = {"line": "Grey", "nodes": "Pale"}.get(attention.keys.kind, "Hatched")
+        notes.append(f"{how}: out of the query's reach.")
+    if shares := share_lines(attention):
+        told = [f"{line.value} {line.label}" for line in shares]
+        notes.append(f"Of the row: {listed(told, 'and')}.")
+    elif attention.off_grid:
         off = share_text(attention, attention.off_grid)
         notes.append(f"{off} of the weight lies on tokens without a place.")
-    if look.links:
+    if look.links and attention.keys.kind == "boxes" and not attention.token:
+        notes.append(
+            "Arrows: to the boxes that it takes most from, the wider the more; arrows from "
+            "different boxes are not comparable."
+        )
+    elif look.links and nouns is POINTS and not attention.token:
         what = (
             "most alike other cell" if attention.values == "similarity" else "strongest other key"
         )
         notes.append(_arrows(len(attention.top(look.links, without=(attention.own,))), what))
-    if attention.balanced and len(clip.frames) > 1:
+    if attention.keys.kind in ("line", "nodes"):
+        pass  # no frames
+    elif attention.balanced and len(clip.frames) > 1:
         notes.append("Bars: what each frame gains or loses of a row's weight.")
     elif len(clip.frames) > 1 and look.scale.of_weights:
         of = "weight" if look.marked or attention.token else "size of all values"

@@ -167,9 +167,11 @@ def scale_of(
     keep = np.ones(attention.weights.shape, bool)
     if attention.reachable is not None:
         keep &= attention.reachable
-    if not attention.token:
+    if attention.has_own:
         keep[np.unravel_index(attention.own, keep.shape)] = False
     others = attention.weights[keep].astype(np.float64)
+    if attention.keys.line is not None and attention.off_weights is not None:
+        others = np.append(others, attention.off_weights)  # words beside the picture
     most, least = (float(others.max()), float(others.min())) if others.size else (0.0, 0.0)
     uniform = attention.uniform
     if attention.values == "similarity":

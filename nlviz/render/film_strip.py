@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from nlviz.affinity.by_frame import lengths, masses, nothing_there, shown_frame
+from nlviz.affinity.by_frame import boxes_of, lengths, masses, nothing_there, shown_frame
+from nlviz.affinity.token_boxes import TokenBoxes
 from nlviz.picture import resized
 from nlviz.render.captions import notes_of
-from nlviz.render.frame_maps import colour_ramp, map_frame, query_box, zoomed
+from nlviz.render.figure_frame import QUERY_INK, draw_foot, draw_head, foot_of, head_height
+from nlviz.render.frame_maps import map_frame, query_box, zoomed
 from nlviz.render.links import Arrow, draw_arrows
 from nlviz.render.objects import CARD, OBJECT, PAPER, marks_of
 from nlviz.render.sheet import (
@@ -27,22 +29,23 @@ from nlviz.render.sheet import (
     Box,
     Corner,
     Sheet,
-    Vector,
     rectangles,
 )
 from nlviz.render.shown import ACCENT, Shown
-from nlviz.render.text_drawing import missing_note, shortened, width, wrapped
+from nlviz.render.text_drawing import width
+from nlviz.render.word_panel import draw_panel, panel_of
+from nlviz.words.numbers import percent_text
 from nlviz.words.rows import share_text
 
 CAPTION = 50
 MOST_FRAMES = 48
 MAX_TILE = (1100, 860)
 LABELLED = 260  # narrower frames show objects without their names
+MOST_NAMES = 24  # boxes of one frame that have their names written on them
 
 RAIL = (226, 230, 236)
 MASS = (217, 72, 28)
 LESS = (46, 104, 178)  # what a frame loses, in rows minus the mean row
-QUERY_INK = (0, 122, 158)
 
 
 @dataclass(frozen=True)
@@ -67,27 +70,6 @@ class Plan:
         return left, top, left + self.tile[0], top + self.tile[1]
 
 
-def png(drawn: Shown, *, metadata: str | None = None) -> bytes:
-    """Return the film strip as a PNG file.
-
-    Args:
-        drawn: what to draw.
-        metadata: JSON of the view, kept in the file as its text ``nlviz.view``.
-    """
-    return sheet_of(drawn).png(key="nlviz.view", metadata=metadata)
-
-
-def vector(drawn: Shown, kind: Vector, *, metadata: str | None = None) -> bytes:
-    """Return the film strip as a ``pdf`` or ``svg`` file: frames as pixels, the rest as vectors.
-
-    Args:
-        drawn: what to draw.
-        kind: of the file.
-        metadata: JSON of the view, kept in the file as its subject or description.
-    """
-    return sheet_of(drawn).vector(kind, title=drawn.title, metadata=metadata)
-
-
 def film_strip(drawn: Shown) -> Image.Image:
     """Return the figure as pixels, RGB.
 
@@ -109,32 +91,32 @@ def sheet_of(drawn: Shown) -> Sheet:
     clip, attention, look = drawn.clip, drawn.attention, drawn.look
     shown = _shown(drawn)
     still = len(clip.frames) == 1
-    head = _head_height(drawn)
+    head = head_height(drawn)
     _, height, wide = clip.shape
     plan = plan_of(len(shown), wide / height, top=head, captions=not still)
     notes = [*drawn.notes, *notes_of(drawn, shown=len(shown))]
+    panel = panel_of(drawn, plan.content)
     names = [found.name for found in drawn.objects]
-    notes.append(missing_note([drawn.title, drawn.about, *notes, *names]))
-    text = " ".join(filter(None, notes))
-    lines = wrapped(text, 21, plan.content - _bar_width(plan) - 56)
-    foot = max(108, 31 * len(lines) + 14)
-    sheet = Sheet(plan.content + 2 * MARGIN, plan.bottom + 26 + foot + MARGIN // 2)
+    names += [] if panel is None else [word.label.text for word in panel.laid.words]
+    foot = foot_of(drawn, notes, names, plan.content)
+    below = plan.bottom + (0 if panel is None else panel.height + 20)
+    sheet = Sheet(plan.content + 2 * MARGIN, below + 26 + foot.height + MARGIN // 2)
     places = dict(zip(shown, plan.tiles, strict=True))
     boxes = {index: plan.box(corner) for index, corner in places.items()}
     for index, box in boxes.items():
         frame = resized(clip.frames[index], (plan.tile[1], plan.tile[0]))
         sheet.picture(map_frame(frame, clip, attention, index, look), box)
         _objects(sheet, drawn, plan, index, box)
+        _names(sheet, drawn, plan, index, box)
     draw_arrows(sheet, _arrows(drawn, plan, places), list(boxes.values()), **_cells(drawn, plan))
     if look.marked:
         _query(sheet, drawn, plan, boxes[drawn.query_frame])
     if not still:
         _captions(sheet, drawn, plan, places)
-    _head(sheet, drawn, plan)
-    _bar(sheet, drawn, plan, plan.bottom + 26)
-    for number, line in enumerate(lines):
-        x, y = MARGIN + _bar_width(plan) + 56, plan.bottom + 26 + 22 + 31 * number
-        sheet.text((x, y), line, 21, GREY)
+    draw_head(sheet, drawn, plan.content)
+    if panel is not None:
+        draw_panel(sheet, drawn, panel, (MARGIN, plan.bottom))
+    draw_foot(sheet, drawn, foot, plan.content, below + 26)
     return sheet
 
 
@@ -216,6 +198,29 @@ def _objects(sheet: Sheet, drawn: Shown, plan: Plan, index: int, box: Box) -> No
         sheet.text(place, label.text, round(label.high / 1.4), PAPER, above=above, clip=clip)
 
 
+def _names(sheet: Sheet, drawn: Shown, plan: Plan, index: int, box: Box) -> None:
+    """Write on each box of a frame what it is called and its share; small frames get no names."""
+    keys = drawn.attention.keys
+    if not isinstance(keys, TokenBoxes) or plan.tile[0] < LABELLED:
+        return
+    here = boxes_of(keys, index, len(drawn.clip.frames))
+    if len(here) > MOST_NAMES:
+        return
+    _, height, wide = drawn.clip.shape
+    clip, size = rectangles([box]), 15
+    weights = drawn.attention.weights.ravel()
+    for number, i in enumerate(here):
+        top, left, *_ = keys.box(i)
+        text = keys.names[i]
+        if drawn.look.scale.of_weights and drawn.attention.normalised:
+            text = f"{text} · {percent_text(float(weights[i]))}"
+        x = max(box[0] + left / wide * plan.tile[0], box[0])
+        y = max(box[1] + top / height * plan.tile[1], box[1])
+        above = 2.5 + number / 1000
+        sheet.box((x, y, x + width(text, size) + 12, y + 21), fill=CARD, above=above, clip=clip)
+        sheet.text((x + 6, y + 16), text, size, PAPER, above=above, clip=clip)
+
+
 def _arrows(drawn: Shown, plan: Plan, places: dict[int, tuple[int, int]]) -> list[Arrow]:
     attention = drawn.attention
     own = () if attention.left_out else (attention.own,)
@@ -236,8 +241,12 @@ def _cells(drawn: Shown, plan: Plan) -> dict[str, Corner]:
     """Return the sizes (width, height) of the query's cell and of a key's, on the page."""
     _, height, wide = drawn.clip.shape
     zoom = (plan.tile[0] / wide, plan.tile[1] / height)
-    _, sy, sx = drawn.attention.keys.stride
-    qy, qx = drawn.look.cell or (sy, sx)
+    keys = drawn.attention.keys
+    _, sy, sx = keys.stride
+    if isinstance(keys, TokenBoxes):
+        edges = np.array(keys.boxes)[:, 1:]
+        sy, sx = (float(v) for v in np.median(edges[:, 2:] - edges[:, :2], axis=0))
+    qy, qx = drawn.look.cell or drawn.attention.cell or (sy, sx)
     return {"query": (qx * zoom[0], qy * zoom[1]), "key": (sx * zoom[0], sy * zoom[1])}
 
 
@@ -299,33 +308,3 @@ def _caption_size(captions: list[tuple[str, str]], room: float) -> int:
         if all(width(a, size, bold=True) + width(b, size) + 8 <= room for a, b in captions):
             return size
     return 12
-
-
-def _head_height(drawn: Shown) -> int:
-    return MARGIN + 46 + (36 if drawn.about else 0) + 16
-
-
-def _head(sheet: Sheet, drawn: Shown, plan: Plan) -> None:
-    title = shortened(drawn.title, 34, plan.content, bold=True)
-    sheet.text((MARGIN, MARGIN + 32), title, 34, INK, bold=True)
-    if drawn.about:
-        about = shortened(drawn.about, 23, plan.content)
-        sheet.text((MARGIN, MARGIN + 72), about, 23, GREY)
-
-
-def _bar_width(plan: Plan) -> int:
-    return min(round(0.4 * plan.content), 600)
-
-
-def _bar(sheet: Sheet, drawn: Shown, plan: Plan, top: int) -> None:
-    """Draw the colour bar: its colours as they look over a grey frame."""
-    scale = drawn.look.scale
-    long = _bar_width(plan)
-    sheet.text((MARGIN, top + 22), scale.title, 21, INK)
-    ramp = colour_ramp(drawn.look, long, 24)
-    sheet.picture(ramp, (MARGIN, top + 36, MARGIN + long, top + 60))
-    low, high = scale.ends
-    y = top + 86
-    sheet.text((MARGIN, y), low, 21, INK)
-    sheet.text((MARGIN + long, y), high, 21, INK, align="r")
-    sheet.text((MARGIN + long / 2, y), scale.middle, 21, INK, align="m")

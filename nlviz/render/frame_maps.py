@@ -14,6 +14,7 @@ from nlviz.affinity.by_frame import key_planes
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.clips.clip import Clip
 from nlviz.picture import overlay_frame
+from nlviz.render.box_maps import box_frame
 from nlviz.render.colour_scale import ColourScale
 
 Picture = npt.NDArray[np.uint8]
@@ -58,9 +59,13 @@ def map_frame(
 
     The query's own cell shows the ground without a colour; unreachable cells are hatched.
     """
-    plane = key_planes(attention.keys, len(clip.frames))[frame]
     if not look.show_map:
         return picture
+    if attention.keys.kind == "boxes":
+        own = attention.own if look.marked and attention.has_own else None
+        strength, scale = look.strength, look.scale
+        return box_frame(picture, clip.shape, attention, frame, scale, strength=strength, clear=own)
+    plane = key_planes(attention.keys, len(clip.frames))[frame]
     if plane < 0:
         return overlay_frame(picture, np.full(picture.shape[:2], np.nan, np.float32))
     zoom = zoom_of(picture, clip)
@@ -71,7 +76,7 @@ def map_frame(
         reach = attention.reachable[plane]
     shares = look.scale.shares(weights, plane)
     shares[~reach] = 0
-    clear = look.marked and own == plane and bool(reach[own_y, own_x])
+    clear = look.marked and attention.has_own and own == plane and bool(reach[own_y, own_x])
     if clear:
         shares[own_y, own_x] = 0
     values = _spread(shares, picture, attention.keys, zoom, smooth=look.smooth)
@@ -101,7 +106,7 @@ def colour_ramp(look: Look, long: int, high: int) -> Picture:
 def query_box(attention: AttentionMap, look: Look) -> Box:
     """Return (top, left, bottom, right) of the query's cell in clip pixels, from corner 0."""
     _, y, x = attention.query
-    height, width = look.cell or attention.keys.stride[1:]
+    height, width = look.cell or attention.cell or attention.keys.stride[1:]
     return (y + 0.5 - height / 2, x + 0.5 - width / 2, y + 0.5 + height / 2, x + 0.5 + width / 2)
 
 

@@ -26,7 +26,7 @@ from nlviz.render.frame_maps import (
 from nlviz.render.moving_pictures import gif_of, mp4_of
 from nlviz.render.objects import OBJECT, with_objects
 from nlviz.render.shown import ACCENT, Shown
-from nlviz.render.text_drawing import width, wrapped, write
+from nlviz.render.text_drawing import shortened, width, wrapped, write
 from nlviz.sentences import times_text
 from nlviz.words.rows import share_text
 
@@ -85,7 +85,7 @@ def pages(drawn: Shown, *, progress: Listener | None = None) -> Iterator[Picture
         page = map_frame(big, clip, attention, index, look)
         found = drawn.objects_of(index)
         page = with_objects(page, found, (height, wide), lettering=True)
-        if index == drawn.query_frame:
+        if look.marked and index == drawn.query_frame:
             box = zoomed(query_box(attention, look), zoom_of(page, clip))
             page = outlined(page, box, colour=ACCENT)
             if len(clip.frames) > 1:
@@ -167,11 +167,14 @@ class _Footer:
         self.lengths = lengths(self.shares)
         self.ground = Image.new("RGB", (wide * UNIT, FOOTER * UNIT), GROUND)
         draw = ImageDraw.Draw(self.ground)
-        size = 50
-        thumb = resized(drawn.thumbnail, (size * UNIT, size * UNIT))
-        draw.rounded_rectangle([6 * UNIT, 6 * UNIT, 60 * UNIT, 60 * UNIT], 3 * UNIT, fill=ACCENT)
-        self.ground.paste(Image.fromarray(thumb), (8 * UNIT, 8 * UNIT))
-        self.left, self.right = 72, wide - 10
+        self.left, self.right = 10, wide - 10
+        if drawn.look.marked:
+            size = 50
+            thumb = resized(drawn.thumbnail, (size * UNIT, size * UNIT))
+            around = [6 * UNIT, 6 * UNIT, 60 * UNIT, 60 * UNIT]
+            draw.rounded_rectangle(around, 3 * UNIT, fill=ACCENT)
+            self.ground.paste(Image.fromarray(thumb), (8 * UNIT, 8 * UNIT))
+            self.left = 72
         if wide >= 420:
             bar = min(round(0.26 * wide), 210)
             self._bar(draw, wide - 10 - bar, bar)
@@ -197,16 +200,21 @@ class _Footer:
         page = self.ground.copy()
         draw = ImageDraw.Draw(page)
         clip, here = self.drawn.clip, self.drawn.query_frame
+        attention, marked = self.drawn.attention, self.drawn.look.marked
+        asked = attention.word or attention.token
         if len(clip.frames) == 1:
-            write(draw, (self.left * UNIT, 38 * UNIT), "query", 16 * UNIT, ACCENT)
+            name = shortened(asked or "query", 16 * UNIT, (self.right - self.left) * UNIT)
+            write(draw, (self.left * UNIT, 38 * UNIT), name, 16 * UNIT, ACCENT)
             return np.asarray(page.reduce(UNIT), np.uint8)
         y = 22 * UNIT
         labels = times_text([float(time) for time in clip.times])
         time = labels[index]
-        ink = ACCENT if index == here else INK
+        ink = ACCENT if marked and index == here else INK
         x = self.left + write(draw, (self.left * UNIT, y), time, 17 * UNIT, ink) / UNIT + 12
         logits = not self.drawn.look.scale.of_weights
+        here = here if marked else -1  # a token without a place is on no frame
         note = "query's frame" if index == here else f"query at {labels[here]}"
+        note = note if marked else f"from {asked}" if asked else ""
         nothing = nothing_there(self.drawn.attention, index, len(clip.frames))
         if nothing:
             x += write(draw, (x * UNIT, y), nothing, 17 * UNIT, DIM) / UNIT + 12

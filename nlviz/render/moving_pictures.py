@@ -15,6 +15,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from PIL import Image
 
 from nlviz.clips.clip import Clip
+from nlviz.clips.graph import Graph
+from nlviz.clips.text import Text
 
 Picture = npt.NDArray[np.uint8]
 
@@ -25,6 +27,8 @@ STILL_SECONDS = 2.0  # how long a picture is shown as a video
 
 def pace(clip: Clip) -> float:
     """Return frames per second: the clip's own pace where that lies between 2 and 6."""
+    if isinstance(clip, (Text, Graph)):
+        return PACE[0]  # of queries, one after the other
     steps = np.diff(clip.times)
     own = 1 / max(float(np.median(steps)), 1e-6) if steps.size else PACE[1]
     return round(min(max(own, PACE[0]), PACE[1]), 2)
@@ -46,14 +50,24 @@ def gif_of(pages: Sequence[Image.Image], clip: Clip, *, comment: str) -> bytes:
     return buffer.getvalue()
 
 
-def mp4_of(pages: Iterable[Picture], clip: Clip, *, title: str, comment: str) -> bytes:
+def mp4_of(
+    pages: Iterable[Picture], clip: Clip, *, title: str, comment: str, still: bool | None = None
+) -> bytes:
     """Return pages (H, W, 3) of even sides as an MP4 that browsers and QuickTime play.
 
     H.264 of 8 bits in 4:2:0, even sides, a constant rate, BT.709 colours that stream and container
     both name, and the index at the front, so that it shows before all of it is there.
+
+    Args:
+        pages: the pictures.
+        clip: what they are of; its frames' times tell the pace.
+        title: of the movie.
+        comment: on it.
+        still: whether there is one page, which is shown for a while; by default where the clip is a
+            picture.
     """
     rate = Fraction(pace(clip)).limit_denominator(100)
-    still = len(clip.frames) == 1
+    still = len(clip.frames) == 1 if still is None else still
     with TemporaryDirectory() as folder:  # the index moves to the front in a second pass
         path = Path(folder) / "movie.mp4"
         with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:

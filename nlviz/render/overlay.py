@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.by_frame import masses
@@ -34,6 +37,7 @@ class Overlay(Shown):
         about: second line, what the model was trained for.
         notes: further sentences of the caption.
         objects: what is drawn over the frames, between map and marks.
+        sweep: gives the maps of the queries that a movie of a text or a graph goes through.
     """
 
     def save(self, path: str | Path) -> Path:
@@ -62,22 +66,31 @@ class Overlay(Shown):
             NlvizError: for another kind.
         """
         if kind in ("gif", "mp4"):
-            from nlviz.render import movie
+            from nlviz.render import movie, token_movie
 
-            return (movie.gif if kind == "gif" else movie.mp4)(self, progress=progress)
+            if self.attention.keys.kind in ("line", "nodes"):
+                make = token_movie.gif if kind == "gif" else token_movie.mp4
+            else:
+                make = movie.gif if kind == "gif" else movie.mp4
+            return make(self, progress=progress)
         # Movies do without matplotlib, which takes half a second to import.
-        from nlviz.render import film_strip
+        from nlviz.render import figure
 
         if kind == "png":
-            return film_strip.png(self, metadata=metadata)
+            return figure.png(self, metadata=metadata)
         if kind in ("pdf", "svg"):
-            return film_strip.vector(self, "pdf" if kind == "pdf" else "svg", metadata=metadata)
+            return figure.vector(self, "pdf" if kind == "pdf" else "svg", metadata=metadata)
         raise NlvizError(f"an overlay is saved as {', '.join(KINDS)}, got {kind!r}")
 
     def __repr__(self) -> str:
         return f"Overlay({self.attention!r} on {self.clip!r})"
 
     def _repr_html_(self) -> str:
+        if self.attention.keys.kind in ("line", "nodes"):
+            from nlviz.render.figure import sheet_of
+
+            figure = np.asarray(sheet_of(self).image(), np.uint8)
+            return strip_html([figure], captions=[""], title=self.attention.title)
         shares = masses(self.attention, len(self.clip.frames))
         labels = times_text([float(time) for time in self.clip.times])
         captions = [
@@ -101,19 +114,22 @@ def overlay(
     strength: float = 0.85,
     top: float | None = None,
     scale: Literal["map", "frame", "log"] = "map",
-    links: int = 0,
+    links: int | None = None,
+    sweep: Sequence[AttentionMap] = (),
 ) -> Overlay:
-    """Lay a map over its clip.
+    """Lay a map over its clip, its text or its graph.
 
     Args:
-        clip: the clip that the map was computed on.
+        clip: the clip, the text or the graph that the map was computed on.
         attention: the map.
         smooth: interpolate between the centres of the keys rather than show them as cells.
         strength: opacity of the strongest weight, in [0, 1].
         top: end of the colour scale in multiples of uniform attention; None finds one.
         scale: one colour scale for the whole map, one per frame, or a logarithmic one over three
             decades up to the strongest key.
-        links: how many of the strongest links a film strip shows as arrows.
+        links: how many of the strongest links a figure shows as arrows or arcs; by default none on
+            cells of pictures, and 8 between words, boxes or nodes.
+        sweep: maps of other queries, through which a movie of a text or a graph goes.
 
     Raises:
         NlvizError: when an option is out of range.
@@ -132,8 +148,12 @@ def overlay(
         raise NlvizError(f"scale must be 'map', 'frame' or 'log', got {scale!r}")
     if scale == "log" and top is not None:
         raise NlvizError("a logarithmic scale ends at the strongest key; leave top out")
-    if links < 0:
+    if links is not None and links < 0:
         raise NlvizError(f"links must be 0 or more, got {links}")
+    if links is None:
+        links = 0 if attention.keys.kind == "grid" else 8
     colours = scale_of(attention, top=top, per_frame=scale == "frame", logarithmic=scale == "log")
-    look = Look(colours, smooth=smooth, strength=strength, links=links)
-    return Overlay(clip, attention, look, title=f"{clip.name} · {attention.title}")
+    marked = not attention.token
+    look = Look(colours, smooth=smooth, strength=strength, links=links, marked=marked)
+    maps = (lambda: sweep) if sweep else None
+    return Overlay(clip, attention, look, title=f"{clip.name} · {attention.title}", sweep=maps)

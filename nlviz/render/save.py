@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +29,8 @@ from nlviz.views.display import Display
 from nlviz.views.view import View
 from nlviz.words.receipt import receipt_caption
 from nlviz.words.tokens import token_sentence
+
+MOST_PAGES = 48  # of a movie that goes through the words of a text
 
 
 def save(
@@ -172,7 +175,7 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
         show_map=display.show != "links",
         links=0 if display.show == "map" or display.token else display.links,
         marked=not display.token,
-        cell=(asked.stride[1], asked.stride[2]),
+        cell=(asked.stride[1], asked.stride[2]) if asked.kind == "grid" else None,
     )
     return Overlay(
         capture.clip,
@@ -187,7 +190,26 @@ def overlay_of(capture: Capture, affinity: Affinity, view: View) -> Overlay:
             *capture.notes,
         ),
         objects=capture.detections if display.objects == "shown" else (),
+        sweep=_sweep(affinity, view),
     )
+
+
+def _sweep(affinity: Affinity, view: View) -> Callable[[], list[AttentionMap]] | None:
+    """Return what gives the maps of all words or nodes, or of those around the query; else None."""
+    display = _shown(affinity, view.display)
+    asked = affinity.queries if display.direction == "from" else affinity.keys
+    if display.token or asked.kind not in ("line", "nodes") or affinity.keys.kind != asked.kind:
+        return None
+
+    def maps() -> list[AttentionMap]:
+        own = asked.nearest(**view.query._asdict())
+        first = min(max(own - MOST_PAGES // 2, 0), max(asked.size - MOST_PAGES, 0))
+        return [
+            attention_of(affinity, replace(view, query=asked.centre(i)))
+            for i in range(first, min(first + MOST_PAGES, asked.size))
+        ]
+
+    return maps
 
 
 def _of_display(affinity: Affinity, display: Display) -> Affinity:

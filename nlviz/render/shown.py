@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +31,8 @@ class Shown:
         about: second line, what the model was trained for.
         notes: further sentences of the caption.
         objects: what is drawn over the frames, between map and marks.
+        sweep: gives the maps of the queries that a movie of a text or a graph goes through; None
+            for a still.
     """
 
     clip: Clip
@@ -39,6 +42,7 @@ class Shown:
     about: str = ""
     notes: tuple[str, ...] = ()
     objects: tuple[Detection, ...] = ()
+    sweep: Callable[[], Sequence[AttentionMap]] | None = None
 
     @cached_property
     def frames(self) -> npt.NDArray[np.uint8]:
@@ -70,5 +74,6 @@ class Shown:
     def thumbnail(self) -> npt.NDArray[np.uint8]:
         """The square of the clip around the query, (side, side, 3), at least 1.5 cells wide."""
         _, y, x = self.attention.query
-        side = max(round(1.5 * max(self.look.cell or self.attention.keys.stride[1:])), 24)
+        cell = self.look.cell or self.attention.cell or self.attention.keys.stride[1:]
+        side = max(round(1.5 * max(cell)), 24)
         return self.clip.thumbnail(frame=self.query_frame, y=y, x=x, side=side)

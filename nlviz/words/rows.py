@@ -37,6 +37,8 @@ def place_text(clip: Clip, attention: AttentionMap, *, bare: bool = False) -> st
     if len(clip.frames) > 1:
         labels = times_text([float(time) for time in clip.times], space="\u00a0")
         at = " " + labels[shown_frame(frame, len(clip.times))] + ","
+    if attention.cell is not None and not bare:  # a box, a node
+        return f"the {what} {quoted(attention.word)}" + (f" at{at[:-1]}" if at else "")
     if bare:
         return f"At{at} y\u00a0{fixed(y, 0)}\u00a0px, x\u00a0{fixed(x, 0)}\u00a0px"
     return f"the {what} at{at} y\u00a0{fixed(y, 0)}\u00a0px, x\u00a0{fixed(x, 0)}\u00a0px"

@@ -10,7 +10,8 @@ from PIL import Image
 
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.grid import TokenGrid
-from nlviz.render.film_strip import film_strip, plan_of, png
+from nlviz.render.figure import png
+from nlviz.render.film_strip import film_strip, plan_of
 from nlviz.render.overlay import overlay
 from nlviz.render.sheet import CONTENT, MARGIN
 from nlviz.render.shown import ACCENT
