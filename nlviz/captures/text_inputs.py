@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
 from nlviz.clips.clip import Clip
@@ -53,4 +55,8 @@ def seen_as(clip: Clip, prepared: Prepared) -> Clip:
     """Return an input as the network saw it: a text cut into its own tokens."""
     if prepared.text is None:
         return clip
-    return prepared.text if isinstance(clip, Text) else with_prompt(clip, prepared.text)
+    given = clip if isinstance(clip, Text) else prompt_of(clip)
+    seen = prepared.text
+    if given is not None:  # so that it is given again as it was, and not what was made of it
+        seen = replace(seen, written=given.written, name=given.name, digest=given.digest)
+    return seen if isinstance(clip, Text) else with_prompt(clip, seen)

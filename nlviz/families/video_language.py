@@ -92,7 +92,7 @@ class VideoLanguageAdapter(AttentionAdapter):
         assert model is not None
         processor = self._processor(net)
         text = prompt_of(clip)
-        asked = conversation(processor, clip, "" if text is None else text.text)
+        asked = conversation(processor, clip, "" if text is None else text.written)
         given = frozenset(inspect.signature(net.forward).parameters)
         found = prepared_words(net, processor, clip, asked, model, _placeholders(net), given)
         if text is None:

@@ -153,7 +153,7 @@ class View(PageView):
             display if isinstance(display, Display) else Display.from_dict(display or {}),
             capture.all_notes,
             None if receipt is None else asdict(receipt),
-            None if beside is None or beside is clip else beside.text,
+            None if beside is None or beside is clip else beside.written,
         )
 
     @property

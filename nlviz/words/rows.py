@@ -13,6 +13,7 @@ from nlviz.clips.clip import Clip
 from nlviz.clips.graph import Graph
 from nlviz.clips.text import Text
 from nlviz.sentences import fixed, times_text
+from nlviz.words.keys import share_lines
 from nlviz.words.nouns import nouns_of, quoted
 from nlviz.words.numbers import change_text, multiple_text, number_text, percent_text
 
@@ -76,14 +77,16 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
         spread = max(round(attention.effective()), 1)
         parts.append(f"spread over about {spread:,} of {cells:,} {nouns_of(attention.keys).tokens}")
     alike = attention.values == "similarity"
-    if len(clip.frames) > 1 and not alike:
+    parts += [f"{line.value} {line.label}" for line in share_lines(attention)]
+    if len(clip.frames) > 1 and not alike and not attention.token:
         own = masses(attention, len(clip.frames))[shown_frame(attention.query[0], len(clip.frames))]
         if attention.left_out:
             what, share = left_out(attention)
             parts.append(f"its own {what} ({percent_text(share)}) is hidden")
         if not attention.left_out or own != 0:
             parts.append(f"{share_text(attention, own)} of its weight in its own frame")
-    what = "largest gain" if attention.values == "difference" else "strongest other key"
+    other = "" if attention.token else "other "
+    what = "largest gain" if attention.values == "difference" else f"strongest {other}key"
     what = f"most alike other {nouns_of(attention.keys).token}" if alike else what
     own_key = () if attention.left_out or attention.token else (attention.own,)
     best = attention.top(1, without=own_key)

@@ -73,7 +73,7 @@ def language_text(net: Any, tokenizer: Any, text: Text) -> LanguageText:
         NlvizError: when the tokenizer does not take it, or it is longer than the network takes.
     """
     try:
-        cut = tokenizer(text.text, return_offsets_mapping=bool(tokenizer.is_fast))
+        cut = tokenizer(text.written, return_offsets_mapping=bool(tokenizer.is_fast))
     except Exception as error:  # whatever a tokenizer says of a text
         raise NlvizError(
             f"{type(tokenizer).__name__} does not take this text ({first_line(error)})"
@@ -83,7 +83,7 @@ def language_text(net: Any, tokenizer: Any, text: Text) -> LanguageText:
         raise NlvizError("a text must have a token for the network, this one has none")
     words = words_of_ids(tokenizer, read)
     if "offset_mapping" in cut:
-        words = _words_at(tokenizer, text.text, read, cut["offset_mapping"])
+        words = _words_at(tokenizer, text.written, read, cut["offset_mapping"])
     return _made(net, tokenizer, text, read, words)
 
 
