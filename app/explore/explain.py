@@ -85,6 +85,8 @@ def say(place: DeltaGenerator, affinity: nlviz.Affinity) -> None:
     if affinity.queries.names:
         said = of_words(reach, nouns=nlviz.words.nouns_of(affinity.queries), compares=compares)
     else:
+        if affinity.queries.line is not None:
+            reach = f"{reach}; words are queries and keys beside the points"
         of_places = not nlviz.words.asks_without_place(affinity)
         said = sentences(reach, of_places=of_places, compares=compares)
     if said != st.session_state.get(_SAID):

@@ -111,7 +111,7 @@ def choice_of(now: Choices) -> Choice | Missing:
     if told is not None and not told.strip():
         return Missing(
             "Tell it what to look for",
-            f"{now.named} reads a text beside the clip: write it in the sidebar, below the clip.",
+            "This network reads a text beside the clip: write it in the sidebar, below the clip.",
         )
     sampling = nlviz.Sampling(now.start, now.stride, now.frames, now.size)
     device = _device_of(now)

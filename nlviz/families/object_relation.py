@@ -28,7 +28,7 @@ from nlviz.networks.hooks import Call
 from nlviz.networks.object_relation import ObjectRelation, gate_logits
 from nlviz.networks.tile_relations import HEADS, KEY, TileRelations, tile_pixels
 
-REACH = "A box sees the boxes for which a gate of geometry is open."
+REACH = "A query reaches the boxes for which a gate of geometry is open."
 CLOSED = (
     "Weights are shared out among what one box sees: those of different boxes are not comparable. "
     "Content is appearance alone, position is geometry alone; where geometry's gate is closed, a "
