@@ -15,6 +15,7 @@ from nlviz.captures.laid_out import check_followed, heads_of, layout_of, of_a_pi
 from nlviz.captures.reading import Readings, distinct
 from nlviz.captures.sharing import units
 from nlviz.captures.walked_attention import together
+from nlviz.captures.windows import windows_affinity, windows_together
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
@@ -103,6 +104,7 @@ def read_attention(
     called = _called(names)
     products = [p for p in seen.products if p.sure or is_operator(p, factors)]
     products, factors = together(products, factors, seen.order)
+    products, windows = windows_together(products, factors, seen.order)
     products = [heads_apart(p, heads_of(p, factors)) for p in products]
 
     def part(product: AttentionProduct) -> TokenLayout:
@@ -119,6 +121,10 @@ def read_attention(
             given = adapter.affinity_of(net, name, product, prepared)
             if given is not None:
                 affinity = given
+            elif product.number in windows:
+                assert not isinstance(factors, str)
+                parts = windows[product.number]
+                affinity = windows_affinity(name, parts, factors, size, prepared)
             elif unit.affinity is not None:
                 affinity = replace(unit.affinity, name=name)
             elif product.operator >= 0 and not of_a_picture(product, factors):
@@ -158,7 +164,7 @@ def read_attention(
             note = " ".join(n for n in (affinity.note, _run(product, runs), told) if n)
             found.affinities[name] = replace(affinity, note=note)
             found.blocks[name] = modules[block_and_run(product.module)[0]]
-            if adapter.keeps and own == product.module:
+            if adapter.keeps and own == product.module and product.number not in windows:
                 features = _features(adapter, name, found.blocks[name], product, calls, factors)
                 if features is not None:
                     found.features[name] = features

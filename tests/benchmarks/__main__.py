@@ -17,6 +17,7 @@ ALL = (
     "loading",
     "capture",
     "attention",
+    "video_language",
     "start_up",
     "opening",
     "hover",

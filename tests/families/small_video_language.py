@@ -5,7 +5,7 @@ Nothing is downloaded: the vocabulary are bytes and a few words, in the form of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -83,10 +83,20 @@ def _chat(image: str, video: str) -> str:
     return _CHAT.replace("IMAGE", image).replace("VIDEO", video)
 
 
-def _qwen(kind: str) -> tuple[Any, Any]:
+def qwen(
+    kind: str, *, language: Mapping[str, Any] | None = None, section: Sequence[int] = (2, 1, 1)
+) -> tuple[Any, Any]:
+    """Return a network of Qwen's and its processor.
+
+    Args:
+        kind: which of them, ``Qwen2_5_VL`` for instance.
+        language: sizes of its language model other than the usual small ones.
+        section: how its positions share the numbers of a head.
+    """
     import transformers as tr
 
     words = small_tokenizer()
+    width = (language or _TEXT)["hidden_size"]
     number = words.convert_tokens_to_ids
     tokens = {
         "image_token_id": number("<|image_pad|>"),
@@ -95,12 +105,16 @@ def _qwen(kind: str) -> tuple[Any, Any]:
         "vision_end_token_id": number("<|vision_end|>"),
     }
     patches = {"patch_size": 4, "spatial_merge_size": 2, "temporal_patch_size": 2}
-    rope: dict[str, Any] = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 1e4}
+    rope: dict[str, Any] = {
+        "rope_type": "default",
+        "mrope_section": list(section),
+        "rope_theta": 1e4,
+    }
     sees: Mapping[str, Any]
     own: dict[str, Any] = {}
     if kind == "Qwen2_5_VL":
         sees = {"depth": 3, "hidden_size": 24, "num_heads": 3, "intermediate_size": 20}
-        sees = {**sees, "out_hidden_size": 32, "window_size": 16, "fullatt_block_indexes": [2]}
+        sees = {**sees, "out_hidden_size": width, "window_size": 16, "fullatt_block_indexes": [2]}
     elif kind == "Qwen2VL":
         sees = {"depth": 2, "embed_dim": 24, "num_heads": 3, "mlp_ratio": 2, "hidden_size": 32}
     else:
@@ -109,7 +123,7 @@ def _qwen(kind: str) -> tuple[Any, Any]:
         sees = {**sees, "deepstack_visual_indexes": [0, 1]}
         own, rope = {"head_dim": 8}, {**rope, "mrope_interleaved": True}
     config = getattr(tr, f"{kind}Config")(
-        text_config={**_TEXT, **own, "rope_parameters": rope},
+        text_config={**_TEXT, **own, **(language or {}), "rope_parameters": rope},
         vision_config={**sees, **patches},
         **tokens,
     )
@@ -288,9 +302,9 @@ def _gemma3() -> tuple[Any, Any]:
 
 
 BUILT: dict[str, Callable[[], tuple[Any, Any]]] = {
-    "qwen2.5-vl": lambda: _qwen("Qwen2_5_VL"),
-    "qwen2-vl": lambda: _qwen("Qwen2VL"),
-    "qwen3-vl": lambda: _qwen("Qwen3VL"),
+    "qwen2.5-vl": lambda: qwen("Qwen2_5_VL"),
+    "qwen2-vl": lambda: qwen("Qwen2VL"),
+    "qwen3-vl": lambda: qwen("Qwen3VL"),
     "llava-next-video": lambda: _llava("LlavaNextVideo"),
     "llava-onevision": lambda: _llava("LlavaOnevision"),
     "video-llava": lambda: _llava("VideoLlava"),

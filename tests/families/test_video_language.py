@@ -234,8 +234,13 @@ def test_time_and_patches_are_merged_as_the_network_merges_them() -> None:
     assert text is not None and text.text.endswith("<|im_start|>assistant\n")
     assert (grid.line.words, grid.line.spans) == (text.tokens, text.spans)
     assert next(text.text[a:b] for a, b in text.spans if b - a == 3) == "the"
-    seen = found.affinities["model.visual.blocks.2.attn"]
-    assert np.allclose(seen.queries.stride[1:], 4)
+    whole, windows = (found.affinities[f"model.visual.blocks.{n}.attn"] for n in (2, 0))
+    assert whole.queries.shape == windows.queries.shape == (3, 10, 14)
+    assert np.allclose(whole.queries.stride[1:], 4)
+    assert int(whole.support.counts(whole.queries, whole.keys).max()) == 140
+    row = windows.map(frame=2, y=1, x=1)
+    reached = np.argwhere(row.weights > 0)
+    assert reached.min(0).tolist() == [1, 0, 0] and reached.max(0).tolist() == [1, 3, 3]
 
 
 def test_an_answer_is_written_and_its_words_are_queries() -> None:

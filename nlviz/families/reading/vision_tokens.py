@@ -29,7 +29,7 @@ from nlviz.networks.where_cells_lie import Walk
 
 _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, TokenPlaces]] = weakref.WeakKeyDictionary()
 _MOST = 32  # kinds of input of one network that are remembered
-OFF = 0.1  # of a stride, by which a token may lie beside its place on the grid
+OFF = 0.2  # of a stride, by which a token may lie beside its place on the grid
 _COARSER = 1.3  # times as wide as others are the tokens of an overview, or more
 
 
@@ -201,7 +201,8 @@ def _overviews(
         limit = sizes[int(steps.argmax())] * 1.01 + 1e-3
         yield placed & (places.spread > limit)
     # Tokens at the edge of padding are finer than the others; then their order tells.
-    back = np.flatnonzero(np.diff(places.at[placed][:, 1]) < 0) + 1
+    steps = np.diff(places.at[placed][:, 1])
+    back = np.flatnonzero(steps < -0.5 * np.abs(steps).max(initial=0.0)) + 1
     if len(back):
         for first, end in ((0, int(back[0])), (int(back[-1]), int(placed.sum()))):
             found = np.zeros_like(placed)
