@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from nlviz.affinity.receipt import Receipt
+from nlviz.affinity.token_boxes import TokenBoxes
 from nlviz.captures.laid_out import check_followed, heads_of, layout_of, of_a_picture
 from nlviz.captures.reading import Readings, distinct
 from nlviz.captures.sharing import units
@@ -38,6 +39,7 @@ from nlviz.networks.calls import RUN, Calls, block_and_run
 from nlviz.networks.hooks import recorded
 from nlviz.networks.places import Places
 
+_HEADS = ("num_heads", "num_attention_heads", "n_heads", "nheads", "heads")
 HANDED = (
     "What is gathered so is handed on by another product, with weights of each query: no row here "
     "is all that a query's output is made of."
@@ -80,6 +82,7 @@ def read_attention(
     factors: Factors | str,
     prepared: Prepared,
     calls: Calls,
+    boxes: TokenBoxes | None = None,
 ) -> Readings:
     """Read every attention product that a pass showed.
 
@@ -90,6 +93,7 @@ def read_attention(
         factors: where its tokens lie, or why that is not known.
         prepared: the network's input.
         calls: of the blocks, where the adapter keeps what entered them.
+        boxes: that the network was asked about, or predicted.
 
     Raises:
         NlvizError: when no product was seen.
@@ -109,6 +113,11 @@ def read_attention(
 
     def part(product: AttentionProduct) -> TokenLayout:
         return layout_of(product, factors, seen.order, size, alone=False)
+
+    # Of predicted ones each frame has its own; all that were asked about are queries together.
+    each = 0 if boxes is None else boxes.size
+    if boxes is not None and prepared.boxes is None:
+        each //= len({box[0] for box in boxes.boxes})
 
     whole = units(products, part, prepared, token_names=names, prefix_name=called)
     runs = Counter(block_and_run(m)[0] for m in {unit.product.module for unit in whole})
@@ -138,10 +147,23 @@ def read_attention(
                     product = replace(product, weights=flat)
                     if not isinstance(factors, str) and product.operator in factors.handed:
                         product = replace(product, note=f"{product.note} {HANDED}")
-                layout = layout_of(product, factors, seen.order, size)
+                layout = layout_of(
+                    product,
+                    factors,
+                    seen.order,
+                    size,
+                    heads=_heads(modules.get(block_and_run(product.module)[0])),
+                    boxes=each,
+                )
                 product = replace(product, note=f"{product.note} {layout.note}".strip())
                 affinity = product_affinity(
-                    name, product, layout, prepared, token_names=names, prefix_name=called
+                    name,
+                    product,
+                    layout,
+                    prepared,
+                    token_names=names,
+                    prefix_name=called,
+                    boxes=boxes,
                 )
             last = affinity.queries.centre(affinity.queries.size - 1)[0]
             if last > prepared.clip_shape[0] - 0.5:
@@ -293,6 +315,12 @@ def _features(
         return adapter.features(block, module, Calls({block: [call]}))
     except NlvizError:
         return None
+
+
+def _heads(module: nn.Module | None) -> int:
+    """Return how many heads a module says that it has; 0 where it says nothing."""
+    said = (getattr(module, name, None) for name in _HEADS)
+    return next((n for n in said if isinstance(n, int) and not isinstance(n, bool) and n > 0), 0)
 
 
 def _free(module: str, found: Readings) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.heads_in_rows import heads_in_rows, places_again, places_apart
+from nlviz.families.reading.lines_of_tokens import Batch
 from nlviz.families.reading.token_layout import (
     NoLayout,
     TokenLayout,
@@ -85,10 +86,13 @@ def layout_of(
     size: tuple[int, int, int],
     *,
     alone: bool = True,
+    heads: int = 0,
+    boxes: int = 0,
 ) -> TokenLayout:
     """Return where the tokens of a product lie; it is found once for a shape.
 
-    ``alone`` is whether its keys are all that its queries reach.
+    ``alone`` is whether its keys are all that its queries reach; ``heads`` how many the module that
+    it ran in has, where that says it; ``boxes`` how many the network was asked about.
 
     Raises:
         NoLayout: when that is not known, or they are no map.
@@ -96,19 +100,21 @@ def layout_of(
     n = product.number
     check_followed(n, factors, order)
     assert not isinstance(factors, str)
-    kept = n, product.swapped, alone
+    kept = n, product.swapped, alone, boxes
     if kept not in factors.read:
         q, k = factors.of[n]
         q, k = (k, q) if product.swapped else (q, k)
         goes = None
         if n in factors.shared and n in factors.lands:
             goes = where_output_goes(q, factors.lands[n])
-        values, heads = factors.values.get(n), heads_of(product, factors)
-        if heads > 1 and goes is None:
-            q, k = places_apart(q, heads), places_again(k, heads)
-            values = None if values is None else places_again(values, heads)
+        values, in_rows = factors.values.get(n), heads_of(product, factors)
+        if in_rows > 1 and goes is None:
+            q, k = places_apart(q, in_rows), places_again(k, in_rows)
+            values = None if values is None else places_again(values, in_rows)
+        rows = n >= 0 and product.operator < 0 and product.softmax  # else nothing is a line
+        batch = Batch(product.batch, heads) if rows else None
         try:
-            layout = token_layout(goes or q, k, size, values, alone=alone)
+            layout = token_layout(goes or q, k, size, values, alone=alone, batch=batch, boxes=boxes)
             factors.read[kept] = layout if goes is None else replace(layout, note=GOES)
         except NoLayout as error:
             factors.read[kept] = str(error)

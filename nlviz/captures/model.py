@@ -25,10 +25,10 @@ from nlviz.captures.own_input import Places, Prepare, own_input
 from nlviz.captures.passes import Pass, Runner
 from nlviz.captures.precision import full
 from nlviz.captures.running import held, most_frames, on_device, told
-from nlviz.captures.text_inputs import check_takes, seen_as
+from nlviz.captures.text_inputs import asked_about, check_takes, seen_as
 from nlviz.captures.time_covered import coverage, lengthened
 from nlviz.clips.clip import Clip
-from nlviz.clips.text import Text, read_text, with_prompt
+from nlviz.clips.text import Text
 from nlviz.errors import NlvizError, OutOfMemory, UnknownBlock, did_you_mean
 from nlviz.families import adapter_for
 from nlviz.families.reading.adapter import AnyAdapter, Detector, InputKind, InputSpec, Prepared
@@ -125,6 +125,7 @@ class Model:
         text: Text | str | None = None,
         queries: Queries | None = None,
         generate: int = 0,
+        boxes: Sequence[Sequence[float]] | None = None,
         blocks: Sequence[str] | None = None,
         progress: Listener | None = None,
     ) -> Capture:
@@ -139,6 +140,7 @@ class Model:
             queries: words beside a clip whose rows are kept, and no others, by name or number on
                 ``Capture.text``; ``"words"`` for all that was written, ``"answer"`` for the answer.
             generate: how many words the network writes first, the likeliest each time.
+            boxes: (frame, top, left, bottom, right) of each, for a network whose queries are boxes.
             blocks: names of the blocks that are kept; by default all.
             progress: called with a sentence and a share in [0, 1] between the stages; an exception
                 it raises stops the capture.
@@ -155,9 +157,7 @@ class Model:
         """
         tell = Progress.of(progress)
         tell("Preparing the input", 0.0)
-        if text is not None:
-            clip = with_prompt(clip, read_text(text) if isinstance(text, str) else text)
-        clip = self.long_enough(clip)
+        clip = self.long_enough(asked_about(clip, text, boxes))
         prepared = self.prepared(clip).asking(queries, generate)
         self.check_memory(prepared)
         tell("Running the network", 0.2)
@@ -196,8 +196,8 @@ class Model:
             NlvizError: when ``output`` names nothing in it.
         """
         own = self.adapter.scores(self.net, output, prepared) if self.output is None else None
-        if own is not None:
-            return ClassScores(own)
+        if own is not None or (self.adapter.answers and self.output is None):
+            return ClassScores(own, self.adapter.answers)
         return class_scores(
             self.net,
             output,

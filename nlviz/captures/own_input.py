@@ -1,6 +1,7 @@
 """Inputs that a user's own function makes of a clip, and where their pixels lie in it.
 
-The function may resize, crop, pad, normalise and order axes as it likes. Where its pixels lie is
+The function may resize, crop, pad, normalise and order axes as it likes; of a network that takes
+boxes it finds those that are asked about in ``clip.boxes``. Where its pixels lie is
 measured: it is given clips of the same shape that hold a ramp, whose value says the place, and a
 black and a white one, which say what it does to values,
 
@@ -10,7 +11,7 @@ black and a white one, which say what it does to values,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ import torch
 from torch import Tensor
 
 from nlviz.affinity.grid import Axis
-from nlviz.clips.clip import Clip
+from nlviz.affinity.token_boxes import TokenBoxes
+from nlviz.clips.clip import Box, Clip
 from nlviz.errors import NlvizError
 from nlviz.families.reading.prepared import PICTURE, Prepared
 
@@ -68,7 +70,7 @@ def own_input(make: Prepare, clip: Clip, known: dict[Any, Places]) -> Prepared:
     pictures = sum(t.dim() in (4, 5) for t in _tensors((args, kwargs)))
     key = (clip.shape, tuple(picture.shape))
     if key not in known:
-        known[key] = measured(make, clip.shape, picture.shape)
+        known[key] = measured(_asking(make, clip.boxes), clip.shape, picture.shape)
     places = known[key]
     notes = places.notes
     if pictures > 1:
@@ -83,7 +85,13 @@ def own_input(make: Prepare, clip: Clip, known: dict[Any, Places]) -> Prepared:
         kwargs=_with_picture(kwargs, picture),
         order=places.order,
         notes=notes,
+        boxes=TokenBoxes.of(clip.boxes) if clip.boxes else None,
     )
+
+
+def _asking(make: Prepare, boxes: tuple[Box, ...]) -> Prepare:
+    """Return a function that is asked about boxes on whatever clip it is given."""
+    return lambda clip: make(replace(clip, boxes=boxes))
 
 
 def measured(make: Prepare, clip_shape: tuple[int, int, int], shape: torch.Size) -> Places:

@@ -103,9 +103,10 @@ class Runner:
             factors: Factors | str = "they are known"
             if not all(adapter.knows(net, p.module) for p in seen.products):
                 factors = factors_of(net, prepared, acting, key, drawn)
-        found = read_attention(adapter, net, seen, factors, prepared, calls)
-        notes = (*_plain_form(net), *(gates_in(factors) if prepared.laid is None else ()))
-        return Pass(output, found, notes=notes, prepared=prepared)
+        boxes, told = adapter.boxes(net, output, prepared)
+        found = read_attention(adapter, net, seen, factors, prepared, calls, boxes)
+        gates = gates_in(factors) if prepared.laid is None else ()
+        return Pass(output, found, notes=(*_plain_form(net), *gates, *told), prepared=prepared)
 
     def _read(self, prepared: Prepared) -> Pass:
         with self.hold(), torch.no_grad():

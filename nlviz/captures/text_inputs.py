@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
 
+from nlviz.clips.boxes import with_boxes
 from nlviz.clips.clip import Clip
 from nlviz.clips.graph import Graph
-from nlviz.clips.text import Text, prompt_of, with_prompt
+from nlviz.clips.text import Text, prompt_of, read_text, with_prompt
 from nlviz.errors import NlvizError
 from nlviz.families.reading.adapter import AnyAdapter
 from nlviz.families.reading.prepared import Prepared
+
+
+def asked_about(
+    clip: Clip, text: Text | str | None, boxes: Sequence[Sequence[float]] | None
+) -> Clip:
+    """Return a clip with the text beside it and the boxes on it that a network is asked about."""
+    if text is not None:
+        clip = with_prompt(clip, read_text(text) if isinstance(text, str) else text)
+    return clip if boxes is None else with_boxes(clip, boxes)
 
 
 def check_takes(adapter: AnyAdapter, net: nn.Module, clip: Clip, name: str) -> None:
@@ -47,6 +58,11 @@ def check_takes(adapter: AnyAdapter, net: nn.Module, clip: Clip, name: str) -> N
     if "clip" not in inputs:
         kinds = " and ".join(f"a {kind}" for kind in inputs)
         raise NlvizError(f"{name} takes {kinds}, no pictures; give it nlviz.read_{inputs[0]}(...)")
+    if clip.boxes and "boxes" not in inputs:
+        raise NlvizError(
+            f"{name} takes no boxes that are known here; leave boxes= out, or say with prepare= "
+            "how it takes them"
+        )
     if prompt_of(clip) is not None and "text" not in inputs:
         raise NlvizError(f"{name} takes no text beside the clip; leave text= out")
 

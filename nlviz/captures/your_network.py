@@ -25,6 +25,7 @@ def capture(
     clip: Clip,
     *,
     text: Text | str | None = None,
+    boxes: Sequence[Sequence[float]] | None = None,
     family: str | None = None,
     input_spec: InputSpec | None = None,
     prepare: Prepare | None = None,
@@ -40,6 +41,9 @@ def capture(
         net: any network with non-local blocks or attention, whoever wrote it.
         clip: the input; of a network of words, a ``Text`` (``nlviz.read_text``).
         text: what is said beside the clip, of a network that takes both.
+        boxes: of a network whose queries are boxes, (frame, top, left, bottom, right) of each in
+            sampled frames and pixels of the clip; ``prepare`` finds them in ``clip.boxes`` and
+            gives them to the network as it takes them, in this order.
         family: read the blocks of this family; the same names as in ``load_model``.
         input_spec: size, normalisation and layout of the input; by default shorter side 224,
             ImageNet's mean and deviation, and (1, 3, T, H, W) for a network of 3-D convolutions or
@@ -84,4 +88,6 @@ def capture(
         prepare=prepare,
         output=output,
     )
-    return model.capture(clip, text=text, queries=queries, generate=generate, blocks=blocks)
+    return model.capture(
+        clip, text=text, boxes=boxes, queries=queries, generate=generate, blocks=blocks
+    )

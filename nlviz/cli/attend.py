@@ -174,7 +174,10 @@ def attend(
                 if asked.point is not None:  # before the network runs
                     asked.point.inside(sampled.shape)
             if layer is None:
-                capture = net.capture(sampled, text=beside, progress=tell.part(0.4, 0.7))
+                boxes = [asked.box] if asked.box is not None and "boxes" in net.inputs else None
+                capture = net.capture(
+                    sampled, text=beside, boxes=boxes, progress=tell.part(0.4, 0.7)
+                )
             else:
                 capture = feature_capture(net, sampled, [layer], progress=tell.part(0.4, 0.8))
         name = list(capture.affinities)[-1] if block == "LAST" or layer else block

@@ -25,6 +25,7 @@ from nlviz.progress import Listener
 from nlviz.sentences import fixed, seconds_text, times_text
 
 Frames = npt.NDArray[np.uint8]
+Box = tuple[float, float, float, float, float]  # frame, top, left, bottom, right
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,7 @@ class Clip:
             as that fields were combined into frames; empty where there is none.
         reader: the library that decoded the file, with its version, or empty.
         prompt: the ``Text`` that goes beside it, of a network that takes both; or None.
+        boxes: what a network that takes boxes is asked about, see ``nlviz.clips.boxes``.
 
     >>> clip = Clip.from_frames(np.zeros((2, 30, 40, 3), np.uint8), name="black")
     >>> clip
@@ -55,6 +57,7 @@ class Clip:
     notes: tuple[str, ...] = ()
     reader: str = ""
     prompt: Clip | None = None
+    boxes: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
         f = self.frames
@@ -108,7 +111,9 @@ class Clip:
     def resized(self, size: int) -> Clip:
         """Resize the clip to this shorter side, in pixels, keeping its aspect ratio."""
         frames = np.stack([_shorter_side(f, size) for f in self.frames])
-        return replace(self, frames=frames, times=self.times.copy())
+        y, x = (new / old for new, old in zip(frames.shape[1:3], self.shape[1:], strict=True))
+        boxes = tuple((f, t * y, a * x, b * y, c * x) for f, t, a, b, c in self.boxes)
+        return replace(self, frames=frames, times=self.times.copy(), boxes=boxes)
 
     def part(self, first: int, end: int) -> Clip:
         """Return the frames from ``first`` to ``end``, exclusive, as a clip.
@@ -119,7 +124,10 @@ class Clip:
         digest = digest_of(f"{self.digest} {self.sampling} {first} {end}".encode())
         name = f"{self.name}, frames {first} to {end - 1}"
         frames, times = self.frames[first:end], self.times[first:end]
-        return replace(self, frames=frames, times=times, name=name, digest=digest)
+        inside = (box for box in self.boxes if first <= box[0] < end)
+        boxes = tuple((f - first, t, a, b, c) for f, t, a, b, c in inside)
+        part = replace(self, frames=frames, times=times, name=name, digest=digest)
+        return replace(part, boxes=boxes)
 
     def noted(self, *notes: str) -> Clip:
         """Return the clip with further notes, each of them once.

@@ -23,6 +23,7 @@ _FILES = (
     "graph_attention",
     "sequence",
     "non_local_1d",
+    "action_transformer",
     "torchvision.detection",
     "video_resnet",
     "non_local_block",

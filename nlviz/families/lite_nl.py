@@ -20,11 +20,6 @@ from nlviz.networks.hooks import Call
 
 INPUT = InputSpec(size=224, multiple=16, mean=(127.0,) * 3, std=(128.0,) * 3)
 
-# Centres of the cells in the network's input. The arithmetic of TensorFlow's asymmetric padding
-# says 8m + 7 and 16m + 15, but the trained kernels undo the shift: the centroid of the squared
-# gradient, which a test measures, lies within three pixels of the middle of the cell's square.
-AXES = {"stage3": Axis(8.0, 3.5), "stage4": Axis(16.0, 7.5)}
-
 
 class LiteNLAdapter(OwnBlockAdapter):
     """Reads ``stage3`` and ``stage4`` of the bundled network."""
@@ -45,6 +40,8 @@ class LiteNLAdapter(OwnBlockAdapter):
         self, name: str, block: NonLocalBlock, calls: Mapping[str, Call], prepared: Prepared
     ) -> TokenGrid:
         """Return the grid; cells are centred in their squares."""
+        from nlviz.networks.lite_nl import AXES  # brings timm
+
         y, x = (place(AXES[name], axis) for axis in (prepared.y, prepared.x))
         return TokenGrid.of_axes(calls[name].args[0].shape[2:], Axis(), y, x)
 

@@ -11,14 +11,13 @@ embedded beside them; 2 heads x 3 layers, each the attention
 Two things are not as in the paper. Its location embedding is one network of place and one of time,
 whose outputs are projected linearly: of a sum over cells nobody can tell which frame a place was
 in. Here one network embeds all three (``LocationEmbedding``). And where the paper classifies a
-person's action, the readout here says where the boxed object is in every frame (``PlaceReadout``); a
-``readout`` of your own takes its place.
+person's action, the readout here says where the boxed object is in every frame
+(``PlaceReadout``); a ``readout`` of your own takes its place.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -29,9 +28,10 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from nlviz.affinity.grid import Axis
+from nlviz.networks.places import Cells
+from nlviz.networks.trunk_cells import features_cells
 
-Box = tuple[float, float, float, float, float]  # frame, top, left, bottom, right
-Cells = tuple[Axis, Axis, Axis]
+Axes = tuple[Axis, Axis, Axis]  # of frames, rows and columns
 
 POOLED = 7  # cells to a side that a box is pooled to
 REDUCED = 16  # channels of each of them, of a query that keeps them apart
@@ -97,7 +97,7 @@ class BoxAttention(nn.Module):
         heads: how many.
 
     >>> attention = BoxAttention(8, 5, 6, heads=2)
-    >>> attention(torch.zeros(1, 3, 8), torch.zeros(1, 30, 5), torch.zeros(30, 6)).shape
+    >>> attention(torch.zeros(1, 3, 8), torch.zeros(1, 5, 2, 4, 7), torch.zeros(6, 2, 4, 7)).shape
     torch.Size([1, 3, 8])
     """
 
@@ -111,8 +111,8 @@ class BoxAttention(nn.Module):
     def forward(
         self,
         queries: Float[Tensor, "batch n width"],
-        features: Float[Tensor, "batch cells channels"],
-        where: Float[Tensor, "cells location"],
+        features: Float[Tensor, "batch channels t h w"],
+        where: Float[Tensor, "location t h w"],
     ) -> Float[Tensor, "batch n width"]:
         """Return the weighted sums of the cells' values, heads side by side.
 
@@ -121,12 +121,14 @@ class BoxAttention(nn.Module):
         rows times (W_v m + b) are W_v (rows times m) + b. ``embed`` has them as they are written.
         """
         d = self.query.out_features // self.heads
+        cells, places = features.flatten(2), where.flatten(1)
         q = rearrange(self.query(queries), "batch n (heads d) -> batch heads n d", d=d)
         to_keys = rearrange(self.key.weight, "(heads d) c -> heads d c", d=d)
         folded = (q @ to_keys).flatten(1, 2) / math.sqrt(d)
-        of_features, of_places = folded.split([self.channels, where.shape[1]], -1)
-        rows = (of_features @ features.mT + of_places @ where.mT).softmax(-1)
-        sums = torch.cat([rows @ features, rows @ where], -1).unflatten(1, (self.heads, -1))
+        of_features, of_places = folded.split([self.channels, len(where)], -1)
+        rows = (of_features @ cells + of_places @ places).softmax(-1)
+        sums = torch.cat([rows @ cells.mT, rows @ places.mT], -1)
+        sums = rearrange(sums, "batch (heads n) c -> batch heads n c", heads=self.heads)
         to_values = rearrange(self.value.weight, "(heads d) c -> heads c d", d=d)
         gathered = rearrange(sums @ to_values, "batch heads n d -> batch n (heads d)")
         found: Tensor = gathered + self.value.bias
@@ -135,11 +137,12 @@ class BoxAttention(nn.Module):
     def embed(
         self,
         queries: Float[Tensor, "batch n width"],
-        features: Float[Tensor, "batch cells channels"],
-        where: Float[Tensor, "cells location"],
+        features: Float[Tensor, "batch channels t h w"],
+        where: Float[Tensor, "location t h w"],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, (batch, heads, n or cells, d)."""
-        cells = torch.cat([features, where.expand(len(features), *where.shape)], -1)
+        places = where.flatten(1).expand(len(features), -1, -1)
+        cells = torch.cat([features.flatten(2), places], 1).mT
         q, k, v = (
             rearrange(x, "batch n (heads d) -> batch heads n d", heads=self.heads)
             for x in (self.query(queries), self.key(cells), self.value(cells))
@@ -151,6 +154,10 @@ class ActionTransformerLayer(nn.Module):
     """One layer: attention, then a feed-forward network, each added and normalised.
 
     The arguments are those of ``BoxAttention``; ``dropout`` is of what is added, in training.
+
+    >>> layer = ActionTransformerLayer(8, 5, 6, heads=2)
+    >>> layer(torch.zeros(1, 3, 8), torch.zeros(1, 5, 2, 4, 7), torch.zeros(6, 2, 4, 7)).shape
+    torch.Size([1, 3, 8])
     """
 
     def __init__(
@@ -168,8 +175,8 @@ class ActionTransformerLayer(nn.Module):
     def forward(
         self,
         queries: Float[Tensor, "batch n width"],
-        features: Float[Tensor, "batch cells channels"],
-        where: Float[Tensor, "cells location"],
+        features: Float[Tensor, "batch channels t h w"],
+        where: Float[Tensor, "location t h w"],
     ) -> Float[Tensor, "batch n width"]:
         """Return the queries with what they gathered."""
         gathered = self.attention(queries, features, where)
@@ -223,9 +230,7 @@ class PlaceReadout(nn.Module):
     def __init__(self, width: int, location: int) -> None:
         super().__init__()
         self.straight = nn.Linear(width, location)
-        self.bent = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, location)
-        )
+        self.bent = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, location))
         self.of_frame = nn.Sequential(
             nn.Linear(width + 2 * OCTAVES, width), nn.ReLU(), nn.Linear(width, 3)
         )
@@ -282,11 +287,13 @@ class ActionTransformerHead(nn.Module):
         readout: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.deviation: Tensor
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("deviation", torch.ones(channels))
         self.location = LocationEmbedding(location)
         self.query = QueryOfBox(channels + location, width, resolution)
-        self.layers = nn.ModuleList(
+        self.layers: Any = nn.ModuleList(
             ActionTransformerLayer(width, channels, location, heads=heads, dropout=dropout)
             for _ in range(layers)
         )
@@ -305,9 +312,8 @@ class ActionTransformerHead(nn.Module):
         features = self.standardised(features)
         where = self.where(features)
         queries = self.queries(features, where, boxes)
-        cells, places = features.flatten(2).mT, where.flatten(1).mT
         for layer in self.layers:
-            queries = layer(queries, cells, places)
+            queries = layer(queries, features, where)
         return self.readout(queries, where)
 
     def standardised(
@@ -357,3 +363,65 @@ def middles(n: int, like: Tensor) -> Float[Tensor, " n"]:
     tensor([-0.7500, -0.2500,  0.2500,  0.7500])
     """
     return (torch.arange(n, device=like.device, dtype=like.dtype) * 2 + 1) / n - 1
+
+
+class ActionTransformer(nn.Module):
+    """A Video Action Transformer: a trunk, and a head whose queries are boxes.
+
+    Args:
+        trunk: makes (1, C, T', H', W') of a clip (1, channels, T, H, W).
+        head: of that many channels.
+        cells: where the trunk's cells lie in its input; by default they are found by running it on
+            positions, or measured where it cannot be followed (``features_cells``).
+
+    >>> trunk = nn.Conv3d(3, 5, (2, 8, 8), stride=(2, 8, 8))
+    >>> net = ActionTransformer(trunk, ActionTransformerHead(5, width=8, location=6)).eval()
+    >>> clip = torch.zeros(1, 3, 4, 32, 48)
+    >>> net(clip, torch.tensor([[2.0, 8, 8, 24, 20]])).boxes().shape
+    torch.Size([1, 1, 2, 4])
+    >>> net.cells(clip).y
+    Axis(stride=8.0, origin=3.5)
+    """
+
+    def __init__(
+        self, trunk: nn.Module, head: ActionTransformerHead, *, cells: Axes | None = None
+    ) -> None:
+        super().__init__()
+        self.trunk, self.head = trunk, head
+        self._axes = cells
+        self._found: dict[tuple[int, ...], Cells] = {}
+
+    def forward(self, clip: Float[Tensor, "1 channels t h w"], boxes: Float[Tensor, "n 5"]) -> Any:
+        """Return what the readout says of each box.
+
+        Args:
+            clip: as the trunk takes it.
+            boxes: frame, top, left, bottom, right of each, in frames and pixels of ``clip``; edges,
+                as pixel (y, x) covers [y, y + 1) and [x, x + 1).
+        """
+        features = self.trunk(clip)
+        return self.head(features, self.in_cells(boxes, self.cells(clip))[None])
+
+    def cells(self, clip: Float[Tensor, "1 channels t h w"]) -> Cells:
+        """Return where the trunk's cells lie in a clip of this shape; it is remembered."""
+        size = tuple(clip.shape[1:])
+        if size not in self._found:
+            found = features_cells(self.trunk, clip)
+            if self._axes is not None:
+                t, y, x = self._axes
+                found = Cells(found.shape, t, y, x)
+            self._found[size] = found
+        return self._found[size]
+
+    @staticmethod
+    def in_cells(boxes: Float[Tensor, "n 5"], cells: Cells) -> Float[Tensor, "n 5"]:
+        """Return boxes in slices and cells of the features, where cell m covers [m, m + 1).
+
+        The slice is the one whose frame is nearest.
+        """
+        slices = cells.t.nearest(boxes[:, 0].detach().cpu().numpy(), cells.shape[0])
+        edges = [
+            (boxes[:, i] - 0.5 - axis.origin) / axis.stride + 0.5
+            for i, axis in ((1, cells.y), (2, cells.x), (3, cells.y), (4, cells.x))
+        ]
+        return torch.stack([torch.from_numpy(slices).to(boxes), *edges], 1)

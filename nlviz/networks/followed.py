@@ -24,6 +24,7 @@ from nlviz.networks.first_layer import input_type
 from nlviz.networks.followed_axes import AXIS_RULES, alike, on_meta, one_row, thin
 from nlviz.networks.followed_names import (
     ATTENTION,
+    CUT_OUT,
     EMPTY,
     IN_PLACE,
     MASKS,
@@ -315,6 +316,13 @@ def _nothing(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     )
 
 
+def _cut_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What boxes cut out of a picture lies where the boxes say, which no position tells."""
+    found = on_meta(func, args, kwargs)
+    kind, device = _type((args, kwargs)), _device(args)
+    return torch.zeros((), dtype=kind, device=device).expand(found.shape)
+
+
 def _empty(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     found = on_meta(func, args, {k: v for k, v in kwargs.items() if k != "device"})
     return torch.zeros(found.shape, dtype=args[0].dtype, device=args[0].device)
@@ -413,6 +421,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(MEANS, _mean),
     **dict.fromkeys(ATTENTION, _nothing),
     **dict.fromkeys(EMPTY, _empty),
+    **dict.fromkeys(CUT_OUT, _cut_out),
     **dict.fromkeys(MASKS, _mask),
     **dict.fromkeys(PRODUCTS, _product),
     **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), _nothing),

@@ -40,6 +40,7 @@ EMPTY = frozenset(
     "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty "
     "new_full".split()
 )
+CUT_OUT = frozenset("roi_align roi_pool ps_roi_align ps_roi_pool".split())
 MASKS = frozenset(
     "eq ne lt le gt ge isnan isinf isfinite eq__ ne__ lt__ le__ gt__ ge__ all any bool".split()
 )

@@ -13,7 +13,14 @@ import timm
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nlviz.affinity.grid import Axis
 from nlviz.networks.block import NonLocalBlock
+
+# Centres of the cells in the network's input. The arithmetic of TensorFlow's asymmetric padding
+# says 8m + 7 and 16m + 15, but the trained kernels undo the shift: the centroid of the squared
+# gradient, which a test measures, lies within three pixels of the middle of the cell's square.
+AXES = {"stage3": Axis(8.0, 3.5), "stage4": Axis(16.0, 7.5)}
+CHANNELS = {"stage3": 40, "stage4": 112}
 
 Clips = Float[Tensor, "batch 3 t h w"]
 
@@ -70,6 +77,26 @@ class LiteNL(nn.Module):
         for stage in self.backbone.blocks[first:last]:
             x = stage(x)
         return x
+
+
+class LiteNLTrunk(nn.Module):
+    """The first five stages of lite-nl's backbone, each frame by itself, without its blocks.
+
+    >>> import torch
+    >>> with torch.no_grad():
+    ...     LiteNLTrunk().eval()(torch.zeros(1, 3, 2, 64, 80)).shape
+    torch.Size([1, 112, 2, 4, 5])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        whole: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        self.conv_stem, self.bn1, self.blocks = whole.conv_stem, whole.bn1, whole.blocks[:5]
+
+    def forward(self, clip: Clips) -> Float[Tensor, "batch 112 t _ _"]:
+        """Return features at stride 16."""
+        x: Tensor = self.blocks(self.bn1(self.conv_stem(_folded(clip))))
+        return _unfolded(x, clip.shape[2])
 
 
 def _block(channels: int) -> NonLocalBlock:

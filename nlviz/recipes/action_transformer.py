@@ -32,9 +32,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlviz.errors import NlvizError
-from nlviz.networks.action_transformer import ActionTransformerHead, Found
+from nlviz.networks.action_transformer import ActionTransformerHead, Found, PlaceReadout
 from nlviz.networks.lite_nl import LiteNL
-from nlviz.recipes.boxed_clips import STRIDE, BoxedClip, bank
+from nlviz.networks.weights import read_weights
+from nlviz.recipes.box_scores import report
+from nlviz.recipes.boxed_batches import Batch, draw
+from nlviz.recipes.boxed_clips import BoxedClip, bank
 from nlviz.recipes.footage import fetch_debian, read_photos
 from nlviz.recipes.lite_nl import imagenet_backbone
 from nlviz.recipes.training import halved
@@ -73,30 +76,6 @@ class Plan:
     rate: float = 1e-3
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Boxes of some clips of equally many frames, and the truth.
-
-    Attributes:
-        features: (clips, channels, t, h, w).
-        boxes: (clips, n, 5) slice, top, left, bottom, right in cells.
-        truth: (clips, n, t, 4) middle y and x in cells, height and width as shares of the frame;
-            0 where the object does not show.
-        seen: (clips, n, t) whether it shows.
-        own: (clips, n, t) the query's own frame.
-        things: (clips, n) the numbers of the objects.
-        picked: (clips, t) the numbers of the frames in the whole clip.
-    """
-
-    features: Tensor
-    boxes: Tensor
-    truth: Tensor
-    seen: Tensor
-    own: Tensor
-    things: Tensor
-    picked: Tensor
-
-
 @torch.no_grad()
 def initialise(head: ActionTransformerHead, clips: Sequence[BoxedClip]) -> None:
     """Start queries and keys as one projection of the features, values as one of the places.
@@ -106,6 +85,7 @@ def initialise(head: ActionTransformerHead, clips: Sequence[BoxedClip]) -> None:
     some = torch.cat([c.features[::3].float().transpose(0, 1).flatten(1) for c in clips[::20]], 1)
     head.mean.copy_(some.mean(1))
     head.deviation.copy_(some.std(1))
+    assert isinstance(head.readout, PlaceReadout)
     width = head.query.out.out_features
     content = nn.init.orthogonal_(torch.empty(width, CHANNELS)) * math.sqrt(width / CHANNELS)
     places = nn.init.orthogonal_(torch.empty(width, head.readout.straight.out_features))
@@ -118,53 +98,13 @@ def initialise(head: ActionTransformerHead, clips: Sequence[BoxedClip]) -> None:
         layer.attention.key.weight[:, :CHANNELS] = content
         layer.attention.value.weight[:, CHANNELS:] = places
     head.readout.straight.weight.copy_(places.T)
-    head.readout.bent[-1].weight.mul_(0.1)
+    bent: Any = head.readout.bent[-1]
+    bent.weight.mul_(0.1)
 
 
 def _parts(layer: nn.Module) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
     attention: Any = layer.attention
     return attention.query, attention.key, attention.value
-
-
-def draw(
-    clips: Sequence[BoxedClip],
-    rng: np.random.Generator,
-    *,
-    boxes: int,
-    frames: int,
-    change: bool = True,
-) -> Batch:
-    """Return boxes of clips, drawn at random among the objects that show well.
-
-    Args:
-        clips: the clips of one batch.
-        rng: source of chance.
-        boxes: queries per clip.
-        frames: of each clip, in their order or backwards.
-        change: mirror and reverse clips at times.
-    """
-    found: list[tuple[Tensor, ...]] = []
-    for clip in clips:
-        picked = np.sort(rng.choice(len(clip.features), frames, replace=False))
-        back, mirror = (change and rng.random() < 0.5 for _ in range(2))
-        frame = torch.from_numpy(picked[::-1].copy() if back else picked)
-        features = clip.features[frame].float().transpose(0, 1)
-        edges, area = clip.boxes[:, frame] / STRIDE, clip.area[:, frame]
-        h, w = features.shape[2:]
-        if mirror:
-            features = features.flip(-1)
-            top, left, bottom, right = edges.unbind(-1)
-            edges = torch.stack([top, w - right, bottom, w - left], -1)
-        asked = clip.asked[:, frame]
-        candidates = (asked if bool(asked.any()) else area == area.max()).nonzero()
-        thing, slice_ = candidates[rng.integers(0, len(candidates), boxes)].T
-        own = edges[thing]  # (n, t, 4)
-        middle, size = (own[..., :2] + own[..., 2:]) / 2, own[..., 2:] - own[..., :2]
-        truth = torch.cat([middle, size / torch.tensor([h, w])], -1).nan_to_num()
-        query = torch.cat([slice_[:, None].float(), edges[thing, slice_]], 1)
-        mine = torch.arange(frames) == slice_[:, None]
-        found.append((features, query, truth, clip.seen[:, frame][thing], mine, thing, frame))
-    return Batch(*(torch.stack(parts) for parts in zip(*found, strict=True)))
 
 
 def loss_of(found: Found, batch: Batch) -> Tensor:
@@ -336,6 +276,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     training.run()
     write(training.head, given.out, plan)
+    stored = read_weights(given.out)  # the figures are of what is in the file, in half precision
+    training.head.load_state_dict({k.removeprefix("head."): v.float() for k, v in stored.items()})
+    told_of = report(training.head, training.start, clips[1])
+    given.out.with_suffix(".report.json").write_text(json.dumps(told_of, indent=1))
+    print(json.dumps(told_of, indent=1))
 
 
 if __name__ == "__main__":

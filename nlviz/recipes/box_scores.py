@@ -12,9 +12,10 @@ elsewhere. Rivals, each at the temperature that puts most mass on the object in 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from nlviz.networks.action_transformer import POOLED, ActionTransformerHead
-from nlviz.recipes.action_transformer import Batch, draw
-from nlviz.recipes.boxed_clips import BoxedClip
+from nlviz.recipes.boxed_batches import Batch, draw
+from nlviz.recipes.boxed_clips import STRIDE, BoxedClip
 
 FRAMES = 8
 BOXES = 4  # queries per clip
@@ -42,14 +43,13 @@ def own_rows(head: ActionTransformerHead, batch: Batch) -> dict[str, Tensor]:
     features = head.standardised(batch.features)
     where = head.where(features)
     queries = head.queries(features, where, batch.boxes)
-    cells, places = features.flatten(2).mT, where.flatten(1).mT
     found: dict[str, Tensor] = {}
     for i, layer in enumerate(head.layers):
-        q, k, _ = layer.attention.embed(queries, cells, places)  # type: ignore[operator, union-attr]
+        q, k, _ = layer.attention.embed(queries, features, where)
         rows = (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1)[0]
         found |= {f"layer{i}, head {h}": row for h, row in enumerate(rows)}
         found[f"layer{i}"] = rows.mean(0)
-        queries = layer(queries, cells, places)
+        queries = layer(queries, features, where)
     found["all layers"] = torch.stack([v for n, v in found.items() if "head" not in n]).mean(0)
     return found
 
@@ -81,15 +81,16 @@ def scored(rows: Tensor, batch: Batch, thing: Tensor, twin: Tensor) -> dict[str,
     Args:
         rows: not negative; what lies in the query's own frame is left out.
         batch: of one clip.
-        thing, twin: (n, cells) bool, the cells of the object and of its twin.
+        thing: (n, cells) bool, the cells of the object.
+        twin: (n, cells) bool, those of its twin.
     """
     other = _other(batch, rows.shape[1])
     rows = (rows * other).double()
     rows = rows / rows.sum(1, keepdim=True)
     best = rows.topk(20, dim=1).indices
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, right in (("object", thing), ("twin", twin)):
-        hit = right.gather(1, best).double()
+        hit = (right & other).gather(1, best).double()
         found |= {
             f"mass on the {name}": (rows * right).sum(1),
             f"top 1 on the {name}": hit[:, 0],
@@ -180,7 +181,6 @@ def _best_scales(head: ActionTransformerHead, clips: Sequence[BoxedClip]) -> dic
 @torch.no_grad()
 def _answered(head: ActionTransformerHead, batch: Batch, clip: BoxedClip) -> dict[str, Tensor]:
     """Return distances in cells of the answers from the truth, over frames where it shows."""
-    h, w = batch.features.shape[-2:]
     found = head(batch.features, batch.boxes)
     boxes = found.boxes()[0]
     middle = (boxes[..., :2] + boxes[..., 2:]) / 2
@@ -193,19 +193,13 @@ def _answered(head: ActionTransformerHead, batch: Batch, clip: BoxedClip) -> dic
     for n, k in enumerate(twins):
         if k is None:
             continue
-        edges = clip.boxes[k, batch.picked[0]] / (clip.boxes.new_tensor(_stride(clip, h)))
+        edges = clip.boxes[k, batch.picked[0]] / STRIDE
         of_twin = (edges[:, :2] + edges[:, 2:]) / 2
         both = asked[n] & clip.seen[k, batch.picked[0]]
         closer = (middle[n] - of_twin).norm(dim=-1) < away[n]
         result.setdefault("nearer the twin", torch.zeros(0))
         result["nearer the twin"] = torch.cat([result["nearer the twin"], closer[both].float()])
     return result
-
-
-def _stride(clip: BoxedClip, h: int) -> float:
-    from nlviz.recipes.boxed_clips import SIZE
-
-    return SIZE[0] / h
 
 
 def _told(answers: Mapping[str, Sequence[Tensor]]) -> dict[str, Any]:
@@ -223,8 +217,6 @@ def _told(answers: Mapping[str, Sequence[Tensor]]) -> dict[str, Any]:
 
 
 def _copy(head: ActionTransformerHead, state: Mapping[str, Tensor]) -> ActionTransformerHead:
-    import copy
-
     other = copy.deepcopy(head)
     other.load_state_dict(dict(state))
     return other.eval()
@@ -232,6 +224,3 @@ def _copy(head: ActionTransformerHead, state: Mapping[str, Tensor]) -> ActionTra
 
 def _rounded(value: Tensor) -> float:
     return round(float(value), 4)
-
-
-Report = Callable[..., dict[str, Any]]

@@ -104,7 +104,7 @@ def seen_by_trunk(net: LiteNL, clip: ComposedClip) -> BoxedClip:
     boxes, area = boxes_of(clip)
     middle = (STRIDE - 1) / 2
     h, w = features.shape[2:]
-    points = np.indices((h, w)).reshape(2, -1).T * STRIDE + middle
+    points = np.indices((h, w)).reshape(2, -1).T.astype(np.float64) * STRIDE + middle
     labels = np.stack([clip.layer_at(t, points) for t in range(len(clip.frames))])
     return BoxedClip(
         features.half(),

@@ -56,11 +56,13 @@ class Adapter(ABC, Generic[BlockT]):
             has no part, see ``nlviz.families.reading.attention_adapter``.
         scores_of: what each row of the network's output scores by itself, ``node`` for instance;
             empty where it scores the whole input.
+        answers: what the networks say in the place of class scores; empty where they may give some.
     """
 
     traces: bool = True
     watches: bool = False
     scores_of: str = ""
+    answers: str = ""
 
     @abstractmethod
     def blocks(self, net: nn.Module) -> dict[str, BlockT]:

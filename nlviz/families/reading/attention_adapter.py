@@ -23,9 +23,11 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grouped import GroupedAffinity
 from nlviz.affinity.stored import StoredAffinity
+from nlviz.affinity.token_boxes import TokenBoxes
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.reading.adapter import Adapter, Branch, InputSpec, Prepared, prepare_for
+from nlviz.families.reading.predicted_boxes import predicted_boxes
 from nlviz.families.reading.token_features import token_features
 from nlviz.networks.attention.chosen import Choose, ChosenRows
 from nlviz.networks.attention.products import AttentionProduct
@@ -121,6 +123,17 @@ class AttentionAdapter(Adapter[nn.Module]):
     def note(self, prepared: Prepared) -> str:
         """Return what a reader must know of every affinity of a pass, or an empty text."""
         return aspect_note(prepared)
+
+    def boxes(
+        self, net: nn.Module, output: object, prepared: Prepared
+    ) -> tuple[TokenBoxes | None, tuple[str, ...]]:
+        """Return the boxes that queries stand for, and what to tell of them.
+
+        They are those that the network was asked about, else those that it predicted.
+        """
+        if prepared.boxes is not None:
+            return prepared.boxes, ()
+        return predicted_boxes(net, output, prepared)
 
     def features(
         self, name: str, block: nn.Module, calls: Mapping[str, Call]

@@ -101,6 +101,7 @@ def heads_apart(product: AttentionProduct, heads: int) -> AttentionProduct:
         v=again(product.v),
         y=None if product.y is None else product.y.reshape(-1, rows // heads, product.y.shape[-1]),
         terms=tuple(_apart(term, heads) for term in product.terms),
+        batch=(*product.batch, heads),
     )
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.affinity.grid import Axis, TokenGrid
-from nlviz.clips.clip import Clip
+from nlviz.affinity.token_boxes import TokenBoxes
+from nlviz.clips.clip import Box, Clip
 from nlviz.clips.graph import Graph
 from nlviz.clips.point import Shape
 from nlviz.clips.text import Text
@@ -50,6 +51,7 @@ class Prepared:
         notes: one sentence for each thing that a user must know of it.
         text: of a network of words, the text as it sees it; else None.
         graph: the clip where it is a graph, whose nodes are the tokens.
+        boxes: of a network that takes boxes, those that its queries are, in the clip; else None.
     """
 
     tensor: Tensor
@@ -64,6 +66,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     text: Text | None = None
     graph: Graph | None = None
+    boxes: TokenBoxes | None = None
 
     @property
     def alone(self) -> bool:
@@ -74,6 +77,31 @@ class Prepared:
     def key(self) -> tuple[Any, ...]:
         """What tells this input from others of its shape whose tokens lie elsewhere."""
         return ()
+
+    def box_in_input(self, box: Box) -> Box:
+        """Return a box of the clip in frames and pixels of the input.
+
+        >>> picture = torch.zeros(1, 3, 2, 5, 7)
+        >>> prepared = Prepared(picture, Axis(2.0, 0.5), Axis(3.0, 1.0), (2, 10, 21))
+        >>> prepared.box_in_input((1, 2, 3, 6, 9))
+        (1.0, 1.0, 1.0, 3.0, 3.0)
+        """
+        frame, *edges = box
+        axes = (self.y, self.x, self.y, self.x)
+        # Edges lie half a pixel before the centre of the pixel that begins there.
+        found = [
+            (e - 0.5 - axis.origin) / axis.stride + 0.5 for e, axis in zip(edges, axes, strict=True)
+        ]
+        return ((frame - self.t.origin) / self.t.stride, found[0], found[1], found[2], found[3])
+
+    def box_in_clip(self, box: Box) -> Box:
+        """Return a box of the input in frames and pixels of the clip."""
+        frame, *edges = box
+        axes = (self.y, self.x, self.y, self.x)
+        found = [
+            (e - 0.5) * axis.stride + axis.origin + 0.5 for e, axis in zip(edges, axes, strict=True)
+        ]
+        return (frame * self.t.stride + self.t.origin, found[0], found[1], found[2], found[3])
 
     def line(self, grid: TokenGrid) -> TokenGrid:
         """Return where tokens lie as what they are: of a text, its words."""

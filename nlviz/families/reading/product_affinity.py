@@ -18,6 +18,8 @@ from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.reach import CONTEXT
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import Everything, FrameGroups, Support
+from nlviz.affinity.token_boxes import TokenBoxes
+from nlviz.affinity.token_line import TokenLine
 from nlviz.affinity.token_names import PADDING
 from nlviz.families.reading.causal_masks import causal_reach, causal_support
 from nlviz.families.reading.prepared import Prepared
@@ -39,6 +41,7 @@ def product_affinity(
     *,
     token_names: Sequence[str] = (),
     prefix_name: str = "tokens without a place",
+    boxes: TokenBoxes | None = None,
 ) -> EmbeddedAffinity | StoredAffinity:
     """Return the affinity of a product.
 
@@ -49,12 +52,16 @@ def product_affinity(
         prepared: the network's input.
         token_names: names of a group's tokens without a place, in their order; more are numbered.
         prefix_name: what they are called together.
+        boxes: that the network was asked about or predicted; as many tokens on a line are these.
 
     Raises:
         NoLayout: when what was added to its logits fits into no table, or the rows that result are
             not those of the product.
     """
-    queries, keys = layout.queries.grid(prepared), layout.keys.grid(prepared)
+    queries, keys = (
+        in_line(side, token_names, boxes) if side.line else side.grid(prepared)
+        for side in (layout.queries, layout.keys)
+    )
     before = causal_support(product, layout)
     if before is not None:
         terms = Terms()
@@ -115,6 +122,30 @@ def product_affinity(
     if follows:
         layout.shown.add(product.softmax)
     return found
+
+
+def in_line(side: Side, names: Sequence[str], boxes: TokenBoxes | None) -> TokenGrid:
+    """Return the tokens of a line: the boxes that they stand for, or words.
+
+    Args:
+        side: its tokens, group by group.
+        names: of a group's tokens, where they are known otherwise.
+        boxes: where there are as many as tokens, the tokens are these.
+    """
+    if boxes is not None and boxes.size == side.size:
+        return boxes
+    groups, tokens = side.cell.shape
+    words = []
+    for g in range(groups):
+        own = list((side.names or ())[g * tokens : (g + 1) * tokens]) or [""] * tokens
+        if len(names) == tokens and not any(own):
+            own = list(names)
+        if tokens > 1:  # of one parameter, many tokens
+            own = [f"{n}.{i}" if n and own.count(n) > 1 else n for i, n in enumerate(own)]
+        own = [n or f"query {i}" for i, n in enumerate(own)]
+        frame = "" if side.frames is None else f" of frame {side.frames[g]:g}"
+        words += [f"{n}{frame}" for n in own]
+    return TokenLine.of(words)
 
 
 def _placeless(product: AttentionProduct, layout: TokenLayout, names: Sequence[str]) -> str:
@@ -255,6 +286,10 @@ def _by_frame(layout: TokenLayout) -> bool:
 
 def said_of(reach: Tensor, keys: TokenGrid) -> str:
     """Return what a query reaches as a sentence, from the sets of keys themselves."""
+    if keys.names:
+        least, most = int(reach.sum(1).min()), int(reach.sum(1).max())
+        many = f"{most}" if least == most else f"{least} to {most}"
+        return f"A query reaches {many} of {reach.shape[1]} keys."
     sizes, steps, regular = [], [], True
     for row in reach[:: max(len(reach) // 64, 1)]:
         index = row[keys.prefix :].nonzero()[:, 0]

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.families.reading.adapter import place
+from nlviz.families.reading.lines_of_tokens import Batch, is_line, of_frames
+from nlviz.families.reading.lines_of_tokens import NoLayout as NoLayout
 from nlviz.families.reading.prepared import Prepared
 from nlviz.networks.attention.landing import Landed
 from nlviz.networks.attention.places import TokenPlaces
@@ -25,10 +27,6 @@ Whole = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
 
 SAME = 0.05  # frames and pixels within which positions are one
-
-
-class NoLayout(Exception):
-    """Tokens that are no map of the picture; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +45,10 @@ class Side:
         time: where such frames lie, or None.
         means: those of the tokens without a place that are the mean of all others.
         names: of the tokens without a place, empty for those of no known parameter; None where
-            that was not asked for.
+            that was not asked for. Of a line, of all its tokens.
+        line: whether it is a line of tokens that have no place in the picture, one after another,
+            group by group.
+        frames: of a line, the frame of the input that each group belongs to, where that is known.
     """
 
     cell: Whole
@@ -59,6 +60,8 @@ class Side:
     time: Axis | None = None
     means: frozenset[int] = frozenset()
     names: tuple[str, ...] | None = None
+    line: bool = False
+    frames: tuple[float, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -127,15 +130,23 @@ def token_layout(
     values: TokenPlaces | None = None,
     *,
     alone: bool = True,
+    batch: Batch | None = None,
+    boxes: int = 0,
 ) -> TokenLayout:
     """Return how the tokens of a product lie.
+
+    Tokens none of which has a place in the picture (object queries, latents, class tokens of all
+    frames) are a line of their own; a single query without a place stands for the picture.
 
     Args:
         q: places of its queries.
         k: places of its keys.
         size: frames, rows and columns of the network's input.
         values: places of what is summed, one for each key, where they are known.
-        alone: whether its keys are all that its queries reach: then some must have a place.
+        alone: whether its keys are all that its queries reach; of others nothing is a line.
+        batch: what its entries are, which tells heads from frames where no token has a place.
+        boxes: number of boxes that the network was asked about: as many tokens that lie on no grid
+            are these.
 
     Raises:
         NoLayout: when they lie on no grid, or the product is not one of places.
@@ -144,17 +155,29 @@ def token_layout(
         raise NoLayout(
             "it is attention between channels, summed over places, so it has no map of the picture"
         )
-    if alone and np.isnan(k.at).all():
+    queries_in_line = alone and batch is not None and is_line(q.at, boxes, least=2)
+    keys_in_line = alone and batch is not None and is_line(k.at, boxes)
+    if alone and np.isnan(k.at).all() and not keys_in_line:
         between = f", it is between {k.at.shape[1]} such tokens" if np.isnan(q.at).all() else ""
         raise NoLayout(f"none of its keys has a place in the picture{between}")
     if values is not None and not _as_keys(values.at, k.at):
         raise NoLayout(
             "its values lie at other places than its keys, so a weight is about two places at once"
         )
-    entries = _groups(q.at, k.at)
+    if queries_in_line and keys_in_line:
+        assert batch is not None
+        entries = batch.groups(len(q.at), size[0])
+    else:
+        entries = _groups(q.at, k.at)
     first = entries[:, 0]
-    queries = _with_padding(queries_on_grid(inside(q.at[first], size), size), q.at[first])
-    keys = _with_padding(keys_on_grid(inside(k.at[first], size), size), k.at[first])
+    if queries_in_line:
+        queries = line_side(q.at[first], of_frames(k.at[first], size[0]))
+    else:
+        queries = _with_padding(queries_on_grid(inside(q.at[first], size), size), q.at[first])
+    if keys_in_line:
+        keys = line_side(k.at[first], of_frames(q.at[first], size[0]))
+    else:
+        keys = _with_padding(keys_on_grid(inside(k.at[first], size), size), k.at[first])
     queries, keys = _with_names(queries, q, first), _with_names(keys, k, first)
     if queries.cells is None:
         queries = _by_frame(queries, keys)
@@ -243,11 +266,11 @@ def _with_padding(side: Side, at: Array) -> Side:
 
 def _with_names(side: Side, tokens: TokenPlaces, first: Whole) -> Side:
     """Return a side with its tokens without a place called as what they come from."""
-    names = [""] * side.prefix
+    names = [""] * (side.size if side.line else side.prefix)
     means = set()
     for cells, entry in zip(side.cell, first, strict=True):
         for token, cell in enumerate(cells):
-            if cell < side.prefix and tokens.names is not None:
+            if (side.line or cell < side.prefix) and tokens.names is not None:
                 names[cell] = tokens.names[entry][token]
             if cell < side.prefix and tokens.means is not None and tokens.means[entry, token]:
                 means.add(int(cell))
@@ -342,6 +365,21 @@ def _side(
     except NoLattice:
         raise NoLayout("its tokens lie on no straight lines of cells") from None
     return Side(cell, shape, prefix, cells)
+
+
+def line_side(at: Array, frames: tuple[float, ...] | None) -> Side:
+    """Return the tokens of all groups on a line, group by group.
+
+    Args:
+        at: (groups, tokens, 3) where they lie, if anywhere.
+        frames: of each group the frame that it belongs to, where that is known.
+    """
+    groups, tokens, _ = at.shape
+    cell = np.arange(groups * tokens).reshape(groups, tokens)
+    shape = (1, 1, groups * tokens)
+    if frames is None and groups > 1:
+        frames = tuple(map(float, range(groups)))
+    return Side(cell, shape, 0, Cells(shape, Axis(), Axis(), Axis()), line=True, frames=frames)
 
 
 def _numbered(placed: npt.NDArray[np.bool_]) -> Whole:

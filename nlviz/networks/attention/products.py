@@ -43,6 +43,8 @@ class AttentionProduct:
             product with the values: a linear operator on these; else -1.
         sure: whether it was seen that its weights are such; else positions must say so.
         runs: of how many runs of its module it is, each on another part of the clip.
+        batch: sizes of the axes that its entries are, as the network has them; empty where that is
+            not known.
         probe: of an operator, its values and what it computed, each in a few random mixtures of
             channels: (entries, keys, m) and (entries, queries, m).
     """
@@ -71,6 +73,7 @@ class AttentionProduct:
     operator: int = -1
     sure: bool = True
     runs: int = 1
+    batch: tuple[int, ...] = ()
     probe: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -147,6 +150,7 @@ def product_of(tag: Tag, role: str, module: str) -> AttentionProduct:
         fault=fault,
         share=tag.share,
         role=role,
+        batch=first.batch,
     )
 
 

@@ -165,6 +165,7 @@ class WatchAttention(Watching):
             scale=q.shape[-1] ** -0.5 if scale is None else float(scale),
             terms=terms,
             causal=bool(given.get("is_causal")),
+            batch=batch,
         )
         output = func(*args, **options)
         if self.sums:
