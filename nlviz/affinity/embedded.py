@@ -160,6 +160,8 @@ class EmbeddedAffinity(Affinity):
             logits = logits + self.bias.column(self.queries, self.keys, key)
         if self.log_normaliser is not None:
             column = (logits - self.log_normaliser).exp()
+            # Of a query that reaches no key, both are -inf.
+            column = column.where(~self.log_normaliser.isneginf(), 0.0)
         elif self.pairwise.similarity:
             column = self.pairwise.numerator(logits)
         else:
@@ -192,7 +194,7 @@ class EmbeddedAffinity(Affinity):
         size = self.keys.size + self.keys.prefix
         means = torch.zeros(self.heads, groups, size, device=self.device)
         for index, every_key, logits in self._logits_of_sets():
-            mean = logits.softmax(-1).mean(1, dtype=torch.float64)
+            mean = self.pairwise.normalise(logits).mean(1, dtype=torch.float64)
             means[:, int(self.query_groups[index[0]]), every_key] = mean.to(means.dtype)
         return MeanRows(means, self.queries.size)
 

@@ -108,6 +108,8 @@ def attend(
     from nlviz.cli.drawing import draw, print_table
     from nlviz.cli.loading import OF_CLIPS, OF_TEXTS, given_text, loaded, sampled_for
     from nlviz.cli.queries import Asked
+    from nlviz.clips.graph import is_graph
+    from nlviz.clips.inputs import find_input
     from nlviz.errors import NlvizError
     from nlviz.files.local import KINDS, suffix_of
     from nlviz.views.display import Display, parsed
@@ -117,6 +119,7 @@ def attend(
     words = given_text(text, text_file, clip=clip)
     saved = read_capture(clip) if clip is not None and is_capture(clip) else None
     of_words = words is not None or (saved is not None and saved.text is not None)
+    of_words = of_words or (clip is not None and is_graph(find_input(clip)))  # nodes have names
     asked = Asked.parse(query, box, words=of_words)
     display = Display(
         source=source,

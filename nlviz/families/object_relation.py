@@ -15,6 +15,7 @@ from nlviz.affinity.grid import Axis
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.position_terms import PairBias
+from nlviz.affinity.support import ALL_KEYS
 from nlviz.affinity.token_boxes import TokenBoxes
 from nlviz.clips.clip import Clip
 from nlviz.clips.plain_boxes import plain_boxes
@@ -28,7 +29,7 @@ from nlviz.networks.hooks import Call
 from nlviz.networks.object_relation import ObjectRelation, gate_logits
 from nlviz.networks.tile_relations import HEADS, KEY, TileRelations, tile_pixels
 
-REACH = "A query reaches the boxes for which a gate of geometry is open."
+REACH = "A box sees the boxes of its own frame."
 CLOSED = (
     "Weights are shared out among what one box sees: those of different boxes are not comparable. "
     "Content is appearance alone, position is geometry alone; where geometry's gate is closed, a "
@@ -83,7 +84,7 @@ class ObjectRelationAdapter(Adapter[ObjectRelation]):
         boxes, frame = _boxes(calls[name])
         grid = _tokens(boxes, frame, prepared)
         every = torch.arange(grid.size)
-        reach = (gate > 0).any(0)
+        same = frame[:, None] == frame[None]
         return EmbeddedAffinity(
             name=name,
             pairwise=Pairwise("embedded_gaussian", theta.shape[-1] ** -0.5),
@@ -91,7 +92,7 @@ class ObjectRelationAdapter(Adapter[ObjectRelation]):
             phi=phi,
             queries=grid,
             keys=grid,
-            support=KeySets.of(every, reach, REACH),
+            support=ALL_KEYS if bool(same.all()) else KeySets.of(every, same, REACH),
             bias=PairBias(gate_logits(gate), every, every),
             values=g,
             output=y,

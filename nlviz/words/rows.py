@@ -102,5 +102,7 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
         labels = times_text([float(time) for time in clip.times])
         at = labels[shown_frame(link.frame, len(clip.times))]
         when = f"{at}, " if len(clip.frames) > 1 else ""
+        if link.name:  # a box
+            return "; ".join([*parts, f"{what} {size} at {when}{quoted(link.name)}"])
         parts.append(f"{what} {size} at {when}y {fixed(link.y, 0)}, x {fixed(link.x, 0)}")
     return "; ".join(parts)

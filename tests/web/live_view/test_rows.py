@@ -21,6 +21,7 @@ from nlviz.affinity.feature_map import FeatureMap
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.patches import patch_affinity
+from nlviz.affinity.position_terms import PairBias
 from nlviz.affinity.support import Support, Window
 from nlviz.affinity.variants import COSINE, Variant
 from nlviz.web.payloads.container import pack
@@ -420,8 +421,35 @@ def add_affinities(cases: Cases) -> None:
                 cases.expect(f"{name} max", token, row.max(0)[mask], most, 1e-5, of=of)
 
 
+def add_gates(cases: Cases) -> None:
+    """Add keys that what is added hides, from one head or from all: they are not reached."""
+    generator = torch.Generator().manual_seed(5)
+    theta, phi = (torch.randn(2, 9, 4, generator=generator) for _ in range(2))
+    gate = torch.rand(2, 9, 9, generator=generator) - 0.4
+    gate[:, 3, 5] = -1
+    line, every = TokenGrid((1, 1, 9), (1.0, 80.0, 12.0), (0.0, 39.5, 5.5)), torch.arange(9)
+    added = PairBias(gate.clamp(min=0).log(), every, every)
+    kind = Pairwise("embedded_gaussian", 0.5)
+    affinity = EmbeddedAffinity("gates", kind, theta, phi, line, line, bias=added)
+    cases.sources.append(packed_source(Variant("gates", "gates", ""), affinity, cases.sections))
+    of = {"shape": line.shape, "stride": line.stride, "origin": line.origin}
+    for token in (0, 3):
+        rows = affinity.rows([token])[:, 0]
+        assert bool((rows.sum(-1) > 0.99).all())
+        row = rows.double().numpy()
+        open_ones = (gate[:, token] > 0).numpy()
+        assert open_ones.any(0).sum() < 9
+        view = {"source": "gates"}
+        mean = np.where(open_ones.any(0), row.mean(0), np.nan)
+        cases.expect(f"gates {token}", token, mean, view, 1e-5, of=of)
+        one = {**view, "head": 1}
+        of_head = np.where(open_ones[1], row[1], np.nan)
+        cases.expect(f"gates {token} head", token, of_head, one, 1e-5, of=of)
+
+
 def test_rows_equal_numpy(tmp_path: Path) -> None:
     cases = Cases()
+    add_gates(cases)
     for pairwise, dtype in itertools.product(
         ("gaussian", "embedded_gaussian", "dot_product", "concatenation"), (np.float16, np.float32)
     ):

@@ -9,6 +9,8 @@ import { supportOf } from "./support.js";
  * @property {(head: number, query: number, key: number) => number} at what is added
  * @property {(head: number, key: number, query: number) => number} apart what is added for a key
  *   without a place
+ * @property {(query: number, key: number, head: number | string) => boolean} [hides] whether a key
+ *   is hidden from the heads that are shown, where any is
  */
 
 const BIASES = { key: keyBias, offset: offsetBias, axes: axisBias, pairs: pairBias, sets: setBias };
@@ -85,9 +87,14 @@ function axisBias({ data, shape: [heads, queries, each] }, { shape: [t, h, w] })
 function pairBias({ data, shape: [heads, rows, columns] }, _, prefix, bias, array) {
   const [{ data: rowOf }, { data: columnOf }] = [array(bias.rows), array(bias.columns)];
   const from = (head, query) => ((heads === 1 ? 0 : head * rows) + rowOf[query]) * columns;
+  const at = (head, query, key) => data[from(head, query) + columnOf[prefix + key]];
+  const every = [...Array(heads).keys()];
+  const closed = (query, key, head) => (typeof head === "number" ? [Math.min(head, heads - 1)] : every)
+    .every((one) => at(one, query, key) === -Infinity);
   return {
-    at: (head, query, key) => data[from(head, query) + columnOf[prefix + key]],
+    at,
     apart: (head, key, query) => data[from(head, query) + columnOf[key]],
+    hides: data.includes(-Infinity) ? closed : undefined,
   };
 }
 

@@ -135,6 +135,8 @@ export function embeddedRows(spec, array) {
   function row(out, query, head, values) {
     const cells = support.cells?.(query) ?? null;
     const found = listed(rowOfHead, out, query, head, values, support.reached(query), spec.keys, cells);
+    // What is added hides a key from the heads that are shown: it is not reached.
+    if (bias?.hides) for (let j = found.from; j < found.to; j++) if (bias.hides(query, j, head)) out[j] = NaN;
     let sum = 0;
     const [a, b] = support.apart(query);
     for (let j = a; j < b; j++) sum += apart[j];
