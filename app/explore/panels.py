@@ -40,6 +40,8 @@ def draw(capture: nlviz.Capture, data: BlockData, view: nlviz.View) -> None:
     left, middle, right = st.columns([5, 6, 6], gap="medium")
     with left:
         _row(capture, attention)
+        for line in nlviz.words.branch_lines(own, attention) if affinity is own else ():
+            st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
         if capture.detections and attention.values != "similarity":
             _objects(capture, attention)
         queries.draw(capture, affinity, view)

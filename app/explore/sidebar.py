@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,7 +196,7 @@ def choose_block(affinities: Mapping[str, nlviz.Affinity | None]) -> None:
         "block",
         list(chosen.names),
         STATE.now.block,
-        format_func=lambda name: kinds[name] or name,
+        format_func=lambda name: _within(name, kinds, chosen.names),
     )
 
 
@@ -224,6 +224,13 @@ def about_block(capture: nlviz.Capture, block: str) -> None:
 
 def _kind(affinity: nlviz.Affinity | None) -> str:
     return "" if affinity is None else nlviz.words.kind_text(affinity)
+
+
+def _within(name: str, kinds: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return what tells a block from the others of its layer: its kind, or name and kind."""
+    kind = kinds[name]
+    alone = [kinds[other] for other in names].count(kind) == 1
+    return kind if kind and alone else _joined(name.rpartition(".")[2] if kind else name, kind)
 
 
 def _joined(title: str, kind: str) -> str:

@@ -125,6 +125,11 @@ class AttentionMap:
         return not (self.token or self.apart)
 
     @property
+    def own_keys(self) -> tuple[int, ...]:
+        """The key that is the query itself, where one is: what lists of other keys leave out."""
+        return (self.own,) if self.has_own else ()
+
+    @property
     def uniform(self) -> float:
         """Weight that every key of a row would have if all had the same."""
         if self.choices is not None:

@@ -183,7 +183,9 @@ def attend(
                 )
             else:
                 capture = feature_capture(net, sampled, [layer], progress=tell.part(0.4, 0.8))
-        name = list(capture.affinities)[-1] if block == "LAST" or layer else block
+        name = block
+        if block == "LAST" or layer:
+            name = asked.last_block(capture, display)
         if net is not None and source in OF_FEATURES and name not in capture.features:
             capture = with_features(net, capture, [name], progress=tell.part(0.7, 0.8))
         point, display = asked.placed(capture, capture.affinities[name], display)

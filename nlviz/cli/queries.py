@@ -58,6 +58,24 @@ class Asked:
             return cls(name=query)
         return cls(Point.parse(query))
 
+    def last_block(self, capture: Capture, display: Display) -> str:
+        """Return the last block that can be asked: the last attention whose line holds the word.
+
+        The queries of a decoder are the target alone, those of its encoder the source.
+        """
+        from nlviz.errors import OutsideClip
+
+        names = list(capture.affinities)
+        kinds = {name: affinity.pairwise.name for name, affinity in capture.affinities.items()}
+        attention = [name for name in names if kinds[name] != "effective_operator"]
+        for name in (*reversed(attention), *reversed(names)) if self.name else ():
+            try:
+                self.placed(capture, capture.affinities[name], display)
+            except OutsideClip:
+                continue
+            return name
+        return names[-1]
+
     def placed(
         self, capture: Capture, affinity: Affinity, display: Display
     ) -> tuple[Point, Display]:

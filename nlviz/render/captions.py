@@ -44,7 +44,7 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         what = (
             "most alike other cell" if attention.values == "similarity" else "strongest other key"
         )
-        notes.append(_arrows(len(attention.top(look.links, without=(attention.own,))), what))
+        notes.append(_arrows(len(attention.top(look.links, without=attention.own_keys)), what))
     if attention.keys.kind in ("line", "nodes"):
         pass  # no frames
     elif attention.balanced and len(clip.frames) > 1:

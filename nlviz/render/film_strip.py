@@ -223,7 +223,7 @@ def _names(sheet: Sheet, drawn: Shown, plan: Plan, index: int, box: Box) -> None
 
 def _arrows(drawn: Shown, plan: Plan, places: dict[int, tuple[int, int]]) -> list[Arrow]:
     attention = drawn.attention
-    own = () if attention.left_out else (attention.own,)
+    own = () if attention.left_out else attention.own_keys
     links = attention.top(drawn.look.links, without=own) if drawn.look.links else []
     links = [link for link in links if link.weight > 0]
     _, y, x = attention.query

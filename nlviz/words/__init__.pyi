@@ -13,6 +13,7 @@ from .blocks import layers as layers
 from .blocks import no_rollout as no_rollout
 from .blocks import reached as reached
 from .blocks import refusals as refusals
+from .branches import branch_lines as branch_lines
 from .health import Line as Line
 from .health import health_lines as health_lines
 from .health import row_lines as row_lines

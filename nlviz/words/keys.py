@@ -74,7 +74,7 @@ def own_line(attention: AttentionMap) -> Line | None:
     """
     if attention.token or attention.values != "weights":
         return None
-    if attention.left_out or not attention.normalised:
+    if attention.left_out or not (attention.normalised and attention.has_own):
         return None
     nouns = nouns_of(attention.keys)
     if attention.word and nouns is POINTS:  # a box over the cells of a clip has none of its own
@@ -115,7 +115,7 @@ def top_keys(
     side = max(round(1.5 * max(attention.keys.stride[1:])), 16)
     rows: list[dict[str, Any]] = []
     labels = times_text([float(time) for time in clip.times])
-    for link in attention.top(k, without=() if own or attention.token else (attention.own,)):
+    for link in attention.top(k, without=() if own else attention.own_keys):
         if isinstance(attention.keys, (TokenLine, TokenNodes)):
             rows.append(_named_key(attention, link))
             continue

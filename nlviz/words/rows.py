@@ -88,7 +88,7 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
     other = "" if attention.token else "other "
     what = "largest gain" if attention.values == "difference" else f"strongest {other}key"
     what = f"most alike other {nouns_of(attention.keys).token}" if alike else what
-    own_key = () if attention.left_out or attention.token else (attention.own,)
+    own_key = () if attention.left_out else attention.own_keys
     best = attention.top(1, without=own_key)
     if best:
         link = best[0]

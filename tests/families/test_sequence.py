@@ -322,3 +322,45 @@ def test_a_file_tells_its_task_and_size(kind: Any, tmp_path: Path) -> None:
         torch.testing.assert_close(own[name], value, rtol=1e-3, atol=1e-3)
     other = nlviz.load_model(path, task="copy")
     assert cast(Any, other.net).task.name == "copy"
+
+
+def test_a_word_of_a_target_is_no_key_of_the_source(muse: Model) -> None:
+    """The nearest key is another word: it is neither called the query's own nor left out."""
+    capture = muse.capture(nlviz.read_text("deabcap"))
+    row = capture.affinities["decoder.1.cross"].map(token="|")
+    assert not row.has_own
+    assert nlviz.words.own_line(row) is None
+    listed = nlviz.words.top_keys(capture.clip, row, own=False)
+    assert len(listed) == 7
+    assert listed[0]["weight"] == pytest.approx(float(row.weights.max()))
+    own = capture.affinities["encoder.0.global"].map(token=2)
+    assert own.has_own
+    assert len(nlviz.words.top_keys(capture.clip, own, own=False)) == 6
+
+
+def test_branches_are_told_beside_the_row(muse: Model) -> None:
+    capture = muse.capture(nlviz.read_text("deabcap"))
+    affinity = capture.affinities["encoder.0.band3"]
+    lines = nlviz.words.branch_lines(affinity, affinity.map(token=4))
+    assert affinity.branches is not None
+    assert [float(line.value) for line in lines[:3]] == pytest.approx(
+        list(affinity.branches.at(4).values()), rel=0.01
+    )
+    assert [line.label for line in lines[3:]] == [
+        "of the mixed convolutions is band3",
+        "of the mixed convolutions is band15",
+    ]
+    assert not nlviz.words.branch_lines(affinity, affinity.map(token=4, direction="to"))
+
+
+def test_a_word_is_asked_of_the_last_attention_whose_line_holds_it(muse: Model) -> None:
+    from nlviz.cli.queries import Asked
+    from nlviz.views.display import Display
+
+    capture = muse.capture(nlviz.read_text("deabcap"))
+    for query, block in (("2", "encoder.1.global"), ("7", "decoder.1.cross")):
+        asked = Asked.parse(query, None, words=True)
+        assert asked.last_block(capture, Display()) == block
+    assert Asked.parse(None, None, words=True).last_block(capture, Display()) == "decoder.1.cross"
+    to = Display(direction="to")  # a word of the source is a key of the decoder
+    assert Asked.parse("2", None, words=True).last_block(capture, to) == "decoder.1.cross"
