@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from nlviz.affinity.attention_map import AttentionMap
 from nlviz.render.shown import Shown
 from nlviz.sentences import listed
 from nlviz.words.keys import share_lines
 from nlviz.words.nouns import POINTS, nouns_of
 from nlviz.words.numbers import percent_text
 from nlviz.words.rows import left_out, place_text, share_text
+
+
+def reaches_itself(attention: AttentionMap) -> bool:
+    """Return whether the query is one of the keys, and within its own reach."""
+    reach = attention.reachable
+    return attention.has_own and (reach is None or bool(reach.ravel()[attention.own]))
 
 
 def notes_of(drawn: Shown, *, shown: int) -> list[str]:
@@ -20,7 +27,7 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         rest = "; the rest is scaled to 100\u00a0%" if attention.normalised else ""
         whole = "difference" if attention.balanced else "weight"
         notes.append(f"Its own {what} ({percent_text(share)} of the {whole}) is hidden{rest}.")
-    elif look.marked and look.show_map and look.scale.of_weights and attention.has_own:
+    elif look.marked and look.show_map and look.scale.of_weights and reaches_itself(attention):
         own = float(attention.weights.flat[attention.own])
         itself = "Its own cell" if nouns is POINTS else "Itself"
         notes.append(f"{itself}, not coloured, has {look.scale.text(own)}.")
@@ -36,9 +43,13 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         off = share_text(attention, attention.off_grid)
         notes.append(f"{off} of the weight lies on tokens without a place.")
     if look.links and attention.keys.kind == "boxes" and not attention.token:
+        takes = (
+            "what it takes from other boxes"
+            if attention.direction == "from"
+            else ("what other boxes take from it")
+        )
         notes.append(
-            "Arrows: to the boxes that it takes most from, the wider the more; arrows from "
-            "different boxes are not comparable."
+            f"Arrows: {takes}, the wider the more; arrows into different boxes are not comparable."
         )
     elif look.links and nouns is POINTS and not attention.token:
         what = (

@@ -233,7 +233,10 @@ def _arrows(drawn: Shown, plan: Plan, places: dict[int, tuple[int, int]]) -> lis
         frame = shown_frame(link.frame, len(drawn.clip.frames))
         if frame in places:
             head = _place(plan, places[frame], drawn, link.y, link.x)
-            arrows.append(Arrow(tail, head, link.weight / links[0].weight))
+            share = link.weight / links[0].weight
+            # Between boxes an arrow ends in the one that takes, as along the edges of a graph.
+            into = isinstance(attention.keys, TokenBoxes) and attention.direction == "from"
+            arrows.append(Arrow(tail, head, share, into=into))
     return arrows
 
 

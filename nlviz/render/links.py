@@ -21,11 +21,13 @@ class Arrow:
     Attributes:
         tail, head: (x, y) in pixels of the figure.
         share: weight as a share of the strongest link's, in [0, 1].
+        into: whether it is drawn the other way round, its tip at the edge of the query.
     """
 
     tail: Corner
     head: Corner
     share: float
+    into: bool = False
 
 
 def draw_arrows(
@@ -52,6 +54,7 @@ def draw_arrows(
         weight = math.sqrt(max(arrow.share, 0.0))
         width, opacity = 1.6 + 3.0 * weight, 0.4 + 0.6 * weight
         path = _outside(_arc(arrow.tail, arrow.head), query)
+        path = path[::-1] if arrow.into else path
         size = min(11 + 8 * weight, max(0.75 * max(key), 9.0))
         shape = outline(path, width=width, head=size)
         # Pictures cover what lies below them, so grey is seen on paper only.

@@ -61,7 +61,8 @@ def test_frames_have_the_mass_of_their_boxes() -> None:
 def test_captions_of_boxes_say_what_may_be_compared() -> None:
     told = " ".join(notes_of(nlviz.overlay(CLIP, over_boxes(BOXES, ROW, query=2)), shown=3))
     assert "Outlined: the query “dog” at 0.08" in told
-    assert "arrows from different boxes are not comparable" in told
+    assert "Arrows: what it takes from other boxes, the wider the more" in told
+    assert "arrows into different boxes are not comparable" in told
     assert "px" not in told
 
 

@@ -14,12 +14,9 @@ const cssOf = (word) => `rgba(${word & 255}, ${(word >>> 8) & 255}, ${(word >>> 
 
 /**
  * Whether a key is no choice at all for the query, unlike one that gets next to nothing: it is not
- * reached, or a gate took it out of the softmax.
+ * reached, or a gate took it out of the softmax, which rows mark alike.
  */
-export const isGated = (result, index) => {
-  const value = result.values[index];
-  return Number.isNaN(value) || index < result.from || index >= result.to || (result.spec.softmax && !result.logits && !result.difference && value === 0);
-};
+export const isGated = (result, index) => Number.isNaN(result.values[index]) || index < result.from || index >= result.to;
 
 /**
  * Numbers of the tokens that a frame shows, the largest first.
