@@ -40,7 +40,8 @@ from nlviz.captures.grid_format import (
     described_text,
     line_of,
 )
-from nlviz.clips.clip import Clip, Sampling
+from nlviz.clips.boxes import with_boxes
+from nlviz.clips.clip import Box, Clip, Sampling
 from nlviz.clips.detections import Detection
 from nlviz.clips.graph import Graph
 from nlviz.clips.point import Shape
@@ -106,6 +107,7 @@ class _Clip(Record):
     reader: str = ""
     text: TextRecord | None = None
     nodes: tuple[str, ...] | None = None  # of a graph
+    boxes: tuple[Box, ...] = ()  # that the network was asked about
 
 
 class _Told(Record):
@@ -210,6 +212,7 @@ def encode(parts: Parts) -> bytes:
             "reader": clip.reader,
             **({"text": described_text(clip)} if isinstance(clip, Text) else {}),
             **({"nodes": clip.names} if isinstance(clip, Graph) else {}),
+            **({"boxes": clip.boxes} if clip.boxes else {}),
         },
         "about": dict(parts.about),
         "labels": list(parts.labels),
@@ -275,6 +278,8 @@ def decode_file(path: Path) -> Parts:
 def _parts(header: _Header, tensors: Mapping[str, Tensor]) -> Parts:
     """Return the parts, checked against one another."""
     clip = _clip(header.clip, tensors)
+    if header.clip.boxes:
+        clip = with_boxes(clip, header.clip.boxes)
     if (beside := header.text) is not None:
         clip = with_prompt(clip, _text(beside.text, beside.name, beside.digest, beside.notes))
     lines = [line_of(words) for words in header.lines]

@@ -16,6 +16,7 @@ from nlviz.families.reading.lines_of_tokens import Batch
 from nlviz.families.reading.token_layout import (
     NoLayout,
     TokenLayout,
+    line_side,
     token_layout,
     where_output_goes,
 )
@@ -29,6 +30,10 @@ _KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[Any, Factors | str]] = weakref
 GOES = (
     "Its queries are handed to several sets of keys; a query is shown at the place that what is "
     "computed for it is added to."
+)
+COUNTED = (
+    "Where its tokens come from could not be followed: there are as many as boxes, and they are "
+    "shown as these, in their order."
 )
 APART = 0.05  # frames and pixels within which a weight and what it weighs lie at one place
 _MOST = 32  # input shapes of one network that are remembered
@@ -98,7 +103,12 @@ def layout_of(
         NoLayout: when that is not known, or they are no map.
     """
     n = product.number
-    check_followed(n, factors, order)
+    try:
+        check_followed(n, factors, order)
+    except NoLayout:
+        if not (product.softmax and product.size[1] == product.size[2] == boxes):
+            raise
+        return _among_boxes(Batch(product.batch, heads), product.size[0], boxes, size[0])
     assert not isinstance(factors, str)
     kept = n, product.swapped, alone, boxes
     if kept not in factors.read:
@@ -123,6 +133,13 @@ def layout_of(
         raise NoLayout(found)
     assert isinstance(found, TokenLayout)
     return found
+
+
+def _among_boxes(batch: Batch, entries: int, boxes: int, frames: int) -> TokenLayout:
+    """Return the layout of attention among as many tokens as there are boxes."""
+    groups = batch.groups(entries, frames)
+    side = line_side(np.full((len(groups), boxes, 3), np.nan), None)
+    return TokenLayout(groups, side, side, note=COUNTED)
 
 
 def heads_of(product: AttentionProduct, factors: Factors | str) -> int:

@@ -198,7 +198,9 @@ def _few(affinity: Affinity, frames: int) -> str:
     Where strides in time are known, cells lie more than a frame apart.
     """
     cells = affinity.queries
-    if affinity.clip_shape is None or cells.shape[0] >= frames or cells.stride[0] != 1:
+    if cells.kind != "grid" or affinity.clip_shape is None:
+        return ""
+    if cells.shape[0] >= frames or cells.stride[0] != 1:
         return ""
     return (
         f"The block saw {cells.shape[0]} frame{'s' if cells.shape[0] > 1 else ''} where the clip "

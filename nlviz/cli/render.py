@@ -41,6 +41,7 @@ def render(
     """Draw a saved view again."""
     from nlviz.captures.feature_captures import capture_for
     from nlviz.cli.drawing import draw
+    from nlviz.clips.boxes import with_boxes
     from nlviz.clips.inputs import read_input
     from nlviz.errors import WeightsMismatch
     from nlviz.files.local import KINDS, suffix_of
@@ -70,6 +71,8 @@ def render(
                 name=ref.name,
                 progress=tell.part(0.0, 0.2),
             )
+            if ref.boxes:
+                sampled = with_boxes(sampled, ref.boxes)
         net = _model(wanted, weights, device, family, flags, tell.part(0.2, 0.4))
         capture = capture_for(
             net,

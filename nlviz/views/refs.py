@@ -70,7 +70,8 @@ class ClipRef:
         """
         if isinstance(clip, Text):
             return cls(clip.name, digest_of(clip.written.encode()), text=clip.written)
-        return cls(clip.name, clip.digest, **asdict(clip.sampling), reader=clip.reader)
+        sampling = asdict(clip.sampling)
+        return cls(clip.name, clip.digest, **sampling, reader=clip.reader, boxes=clip.boxes)
 
     def read(self) -> Text:
         """Return the text that this holds.

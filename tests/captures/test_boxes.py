@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from torchvision.ops import roi_align
 
 import nlviz
 from nlviz.affinity.token_boxes import TokenBoxes
+from nlviz.captures.capture import read_capture
 from nlviz.captures.model import Model
 from nlviz.clips.boxes import with_boxes
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError, OutsideClip
 from nlviz.networks.action_transformer import ActionTransformer, ActionTransformerHead
+from nlviz.views.view import View
 
 CLIP = Clip.from_frames(np.random.default_rng(0).integers(0, 256, (4, 61, 83, 3), np.uint8))
 BOXES = [(1, 10, 20, 50, 60), (3, 0, 0, 30, 41.5)]
@@ -108,6 +111,22 @@ def test_a_part_without_its_attention_adds_nothing(model: Model) -> None:
     with model.adapter.bypass(net, "layer0"):
         features, where = torch.randn(1, 5, 2, 6, 7), torch.randn(6, 2, 6, 7)
         assert float(block(torch.randn(1, 3, 8), features, where).abs().max()) == 0
+
+
+def test_a_saved_capture_keeps_the_boxes(model: Model, tmp_path: Path) -> None:
+    capture = model.capture(CLIP, boxes=BOXES)
+    again = read_capture(capture.save(tmp_path / "boxes.nlviz"))
+    assert again.clip.boxes == capture.clip.boxes
+    queries = again.affinities["layer1"].queries
+    assert isinstance(queries, TokenBoxes) and queries.boxes == capture.clip.boxes
+    rows = (c.affinities["layer1"].map(box=1, head=1).weights for c in (capture, again))
+    assert np.array_equal(*rows)
+    view = View.of(again, "layer1", frame=1, y=30, x=40)
+    assert View.from_json(view.to_json()).clip.boxes == capture.clip.boxes
+
+
+def test_no_frame_is_said_to_be_missing(model: Model) -> None:
+    assert model.capture(CLIP, boxes=BOXES).affinities["layer0"].note == ""
 
 
 class Own(nn.Module):

@@ -259,3 +259,32 @@ def test_latents_are_a_line_with_the_names_of_their_parameter(frames: int) -> No
     last = f"latents.4 of frame {frames - 1}" if frames > 1 else "latents.4"
     assert found[0].queries.names[-1] == last
     assert found[2].map(token=last, direction="to").weights.shape == found[2].queries.shape
+
+
+def test_queries_that_the_network_picks_are_shown_at_their_boxes() -> None:
+    """RT-DETR takes the best cells of its encoder for queries: which, no position tells."""
+    import transformers as hf
+
+    backbone = hf.RTDetrResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = hf.RTDetrConfig(
+        backbone_config=backbone, use_timm_backbone=False, use_pretrained_backbone=False,
+        backbone=None, encoder_hidden_dim=16, encoder_in_channels=[16, 24, 32], d_model=16,
+        num_queries=9, decoder_layers=2, decoder_attention_heads=2, encoder_attention_heads=2,
+        decoder_ffn_dim=16, encoder_ffn_dim=16, decoder_in_channels=[16, 16, 16], num_denoising=0,
+        anchor_image_size=None,
+    )  # fmt: skip
+    torch.manual_seed(4)
+    net = hf.RTDetrForObjectDetection(config).eval()
+    spec = nlviz.InputSpec(size=64, multiple=32)
+    capture = nlviz.capture(net, CLIP, input_spec=spec)
+    seen = _eager(net, Model(net, input_spec=spec).prepared(CLIP).tensor)
+    for i in range(2):
+        affinity = capture.affinities[f"model.decoder.layers.{i}.self_attn"]
+        assert isinstance(affinity.queries, TokenBoxes) and isinstance(affinity.keys, TokenBoxes)
+        for t in range(FRAMES):
+            own = affinity.dense()[:, 9 * t : 9 * t + 9, 9 * t : 9 * t + 9]
+            assert float((own - seen.decoder_attentions[i][t]).abs().max()) < 1e-5
+        assert "as many as boxes" in affinity.note
