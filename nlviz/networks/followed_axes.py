@@ -65,6 +65,8 @@ def on_meta(func: Any, args: Any, kwargs: Any) -> Any:
     def bare(x: Any) -> Any:
         if not isinstance(x, Tensor):
             return x
+        if x.dim() == 0 and not x.is_floating_point() and x.device.type != "meta":
+            return x.item()  # a size
         kept = torch.float32 if x.is_floating_point() else x.dtype
         return torch.empty(x.shape, dtype=kept, device="meta")
 

@@ -16,6 +16,7 @@ SECTIONS = {
     "video_network": "A video network with five blocks",
     "capture": "Captures, and the command line",
     "attention": "Attention of every layer",
+    "video_language": "A word over a video",
     "loading": "Files of weights",
     "hover": "Hovering in the browser",
     "start_up": "The app's first page",
