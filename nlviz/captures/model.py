@@ -20,7 +20,7 @@ from nlviz.captures.capture import Affinities as Affinities
 from nlviz.captures.capture import Capture as Capture
 from nlviz.captures.freed_memory import give_back
 from nlviz.captures.input_check import checked_input
-from nlviz.captures.outputs import Choice, ClassScores, class_scores
+from nlviz.captures.outputs import Choice, ClassScores, class_scores, told_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
 from nlviz.captures.passes import Pass, Runner
 from nlviz.captures.precision import full
@@ -197,7 +197,7 @@ class Model:
         """
         own = self.adapter.scores(self.net, output, prepared) if self.output is None else None
         if own is not None or (self.adapter.answers and self.output is None):
-            return ClassScores(own, self.adapter.answers)
+            return told_scores(own, self.adapter.answers)
         return class_scores(
             self.net,
             output,

@@ -55,6 +55,11 @@ class _Rows:
     of: str = ""  # "frames", "steps in time" where n > 1
 
 
+def told_scores(own: Tensor | str | None, note: str) -> ClassScores:
+    """Return the class scores that a family found, or the sentence on why there are none."""
+    return ClassScores(None, own) if isinstance(own, str) else ClassScores(own, note)
+
+
 def class_scores(
     net: nn.Module,
     output: Any,

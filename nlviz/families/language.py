@@ -21,6 +21,7 @@ from nlviz.families.reading.adapter import InputKind, InputSpec, Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.families.reading.class_names import labels_of
 from nlviz.families.reading.language_models import (
+    NO_WORDS,
     is_encoder_decoder,
     names_words,
     size_of_vocabulary,
@@ -98,20 +99,24 @@ class LanguageAdapter(AttentionAdapter):
                 return vocabulary(self._tokenizer(net), size_of_vocabulary(net))
         return labels_of(getattr(net, "config", None))
 
-    def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Tensor | None:
+    def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Tensor | str | None:
         """Return the scores of the next word, or of the first one that is masked.
 
-        None of a network that gives no scores of words, or of a text without a mask.
+        Or why there are none; None of a network that gives scores of classes.
         """
         logits = getattr(output, "logits", None)
-        if not isinstance(logits, Tensor) or logits.dim() != 3 or not names_words(net):
+        if not isinstance(logits, Tensor):
+            return NO_WORDS.format(name=type(net).__name__)
+        if logits.dim() != 3 or not names_words(net):
             return None
         if _writes(net):
             return logits[0, -1]
         masked = prepared.kwargs["input_ids"][0] == getattr(
             self._tokenizer(net), "mask_token_id", None
         )
-        return logits[0, int(masked.nonzero()[0])] if bool(masked.any()) else None
+        if not bool(masked.any()):
+            return "The network tells words that are masked; there is none in this text."
+        return logits[0, int(masked.nonzero()[0])]
 
     def _tokenizer(self, net: nn.Module) -> Any:
         return self.tokenizer or processor_of(net, "AutoTokenizer")

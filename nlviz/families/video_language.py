@@ -27,6 +27,7 @@ from nlviz.families.reading.adapter import InputKind, InputSpec, Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter, Known
 from nlviz.families.reading.conversation import conversation
 from nlviz.families.reading.language_models import (
+    NO_WORDS,
     PLACEHOLDERS,
     language_model,
     size_of_vocabulary,
@@ -157,10 +158,12 @@ class VideoLanguageAdapter(AttentionAdapter):
             return vocabulary(self._processor(net).tokenizer, size_of_vocabulary(net))
         return ()
 
-    def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Any:
-        """Return the scores of the next word behind the last one; None of a model without them."""
+    def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> torch.Tensor | str | None:
+        """Return the scores of the next word behind the last one, or why there are none."""
         logits = getattr(output, "logits", None)
-        return None if logits is None or logits.dim() != 3 else logits[0, -1]
+        if not isinstance(logits, torch.Tensor) or logits.dim() != 3:
+            return NO_WORDS.format(name=type(net).__name__)
+        return logits[0, -1]
 
     def note(self, prepared: Prepared) -> str:
         """Return nothing: places are those of the clip."""

@@ -206,6 +206,18 @@ def test_captures_are_saved_with_their_words(tmp_path: Path) -> None:
             assert two.keys.line == one.keys.line
 
 
+def test_a_word_that_was_cut_into_parts_stands_for_all_of_them() -> None:
+    net, processor = built("llava-onevision")
+    clip = noise(4, 40, 56)
+    found = nlviz.capture(net, clip, text=ASKED, processor=processor, queries=["doing", "the"])
+    affinity = found.affinities[language_layers(found)[0]]
+    assert affinity.queries.names == ("do", "i", "n", "g", "the")
+    with pytest.raises(NlvizError, match=r"rows of some words alone were kept"):
+        affinity.map(frame=0, y=3, x=3)
+    trunk = nlviz.capture(net.model, clip, text=ASKED, processor=processor)
+    assert trunk.logits is None and any("without the head" in note for note in trunk.notes)
+
+
 def test_words_are_chosen_of_attention_that_is_not_fused_too() -> None:
     net, processor = built("llava-next-video")
     clip = noise(4, 40, 56)

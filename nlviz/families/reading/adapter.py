@@ -102,8 +102,11 @@ class Adapter(ABC, Generic[BlockT]):
         """Return a name for each class, where the network itself says it."""
         return ()
 
-    def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Tensor | None:
-        """Return the class scores in an output whose form the family knows; None of any other."""
+    def scores(self, net: nn.Module, output: Any, prepared: Prepared) -> Tensor | str | None:
+        """Return the class scores in an output whose form the family knows.
+
+        Or a sentence on why there are none; None where any other output is looked through.
+        """
         return None
 
     def input_spec(self, net: nn.Module) -> InputSpec | None:

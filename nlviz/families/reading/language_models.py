@@ -9,6 +9,7 @@ from torch import nn
 
 # What configurations call the number of the token that stands for a picture or a video.
 PLACEHOLDERS = ("image_token_id", "video_token_id", "image_token_index", "video_token_index")
+NO_WORDS = "{name} gives no scores of words: it is the trunk of a network, without the head."
 # Inputs of networks that take more than words.
 _OTHERS = ("pixel_values", "input_features", "input_values", "bbox", "images")
 

@@ -132,10 +132,7 @@ def _of_chosen(
     of = {int(n): i for i, n in enumerate(layout.numbers)}
     words = [of[int(n)] for n in chosen]
     asked = TokenLine.of(
-        [
-            f"{i}:{line.words[i]}" if line.words.count(line.words[i]) > 1 else line.words[i]
-            for i in words
-        ],
+        [line.words[i] for i in words],
         [line.spans[i] for i in words],
         special=[n for n, i in enumerate(words) if i in line.special],
     )

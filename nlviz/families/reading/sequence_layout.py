@@ -6,6 +6,7 @@ order, as words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from nlviz.affinity.grid import Line, TokenGrid
 from nlviz.affinity.token_names import OVERVIEW
 from nlviz.clips.text import Text
+from nlviz.errors import OutsideClip
 from nlviz.families.reading.vision_tokens import VisionGrid
 from nlviz.families.reading.words import called, words_of_ids
 
@@ -39,11 +41,34 @@ class SequenceLayout:
     def chosen(self, asked: Sequence[str | int]) -> npt.NDArray[np.int64]:
         """Return the numbers of some words on the line, given by number or name.
 
+        A word that the tokenizer cut into parts stands for all of them.
+
         Raises:
             OutsideClip: when there is no such word, or several.
         """
-        found = [self.text.token_of(word) for word in asked]
+        found = [n for word in asked for n in self._tokens(word)]
         return np.array(list(dict.fromkeys(found)), np.int64)
+
+    def _tokens(self, word: str | int) -> list[int]:
+        try:
+            return [self.text.token_of(word)]
+        except OutsideClip:
+            parts = self._parts(word) if isinstance(word, str) else []
+            if len(parts) != 1:
+                raise
+            return parts[0]
+
+    def _parts(self, word: str) -> list[list[int]]:
+        """Return the tokens that a word was cut into, for each place where it stands."""
+        places = re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", self.text.text)
+        return [
+            [
+                n
+                for n, (a, b) in enumerate(self.text.spans)
+                if a < b and m.start() < b and a < m.end()
+            ]
+            for m in places
+        ]
 
 
 def sequence_layout(
