@@ -72,14 +72,21 @@ export function inksOf(rgba, paper, strength) {
   return { fills, other, words };
 }
 
+/** @type {Map<string, number[]>} */
+const coloursByName = new Map();
+
 /** The colour behind an element, as numbers. */
 export function backgroundOf(node) {
   const { backgroundColor } = getComputedStyle(node);
+  const known = coloursByName.get(backgroundColor);
+  if (known) return known;
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 1;
   const context = canvas.getContext("2d");
   if (!context) return [255, 255, 255];
   context.fillStyle = backgroundColor;
   context.fillRect(0, 0, 1, 1);
-  return [...context.getImageData(0, 0, 1, 1).data.subarray(0, 3)];
+  const rgb = [...context.getImageData(0, 0, 1, 1).data.subarray(0, 3)];
+  coloursByName.set(backgroundColor, rgb);
+  return rgb;
 }
