@@ -21,11 +21,12 @@ ALL = (
     "start_up",
     "opening",
     "hover",
+    "head_view",
     "correspondence",
     "non_local_means",
     "denoisers",
 )
-WITHOUT_QUICK = ("hover",)
+WITHOUT_QUICK = ("hover", "head_view")
 
 
 def main() -> int:

@@ -129,7 +129,7 @@ def counted(tokens: int) -> float:
 
 
 def megabytes(size: float) -> str:
-    return f"{size / 1e6:.3g} MB"
+    return f"{size / 1e6:.3g} MB" if size < 1e9 else f"{size / 1e9:.2g} GB"
 
 
 def measured(tokens: int, folder: Path) -> list[Figure]:
@@ -162,7 +162,7 @@ def measured(tokens: int, folder: Path) -> list[Figure]:
                 Figure(f"{tokens} words: first picture, sooner by", f"{peer / seconds:.2g} x")
             )
     times = size / ours.stat().st_size
-    found.append(Figure(f"{tokens} words: page, smaller by", f"{times:.2g} x"))
+    found.append(Figure(f"{tokens} words: page, smaller by", f"{times:.3g} x"))
     return found
 
 

@@ -19,6 +19,7 @@ SECTIONS = {
     "video_language": "A word over a video",
     "loading": "Files of weights",
     "hover": "Hovering in the browser",
+    "head_view": "Words in the browser, beside bertviz' head view",
     "start_up": "The app's first page",
     "opening": "Opening a saved capture",
     "non_local_means": "Non-local means",

@@ -154,7 +154,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   /** Move the query: by words where a word asks, in the direction in which the text is read. */
   function moved(step) {
     const word = wordOf(store.spec(), state.view, { frame: 0, y: 0, x: 0 });
-    if (!text && word < 0) return step.end ? false : move(step);
+    if (!text && word < 0 && store.grid().kind !== "line") return step.end ? false : move(step);
     const from = word >= 0 ? word : nearestToken(store.grid(), state.pinned ?? activeQuery(state));
     const next = (text ? stage : words)?.after(step, from);
     if (!next) return true;

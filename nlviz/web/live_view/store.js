@@ -69,7 +69,8 @@ export function createStore(head, before = null) {
   /** What the pointer asks for: a word, or a place, which is said where a word would be meant otherwise. */
   function askedAt({ frame, y, x, word }) {
     const place = { frame, y, x };
-    if (word >= 0) return { ...place, word };
+    // A word stands in no frame: what is large stays so.
+    if (word >= 0) return { ...(state.pinned ?? state.resting), word };
     const wordsAlone = !isText(head) && grid().kind === "line";
     return wordy() || wordsAlone ? { ...place, word: -1 } : place;
   }

@@ -30,7 +30,7 @@ from nlviz.clips.point import Point, Triple
 from nlviz.errors import NlvizError
 from nlviz.web.payloads.layer_parts import bytes_of_parts, layer_words, packed_layer
 from nlviz.web.payloads.sharing import share_sections, share_vectors
-from nlviz.web.payloads.words import words_beside, words_that_came
+from nlviz.web.payloads.words import few_rows, words_beside, words_that_came
 
 LIMIT = 16 << 20  # bytes of embeddings that the browser is given; beyond it rows come from here
 MOST_RUNS = 1 << 18  # numbers by which sets of keys are told
@@ -226,6 +226,12 @@ def _source(
     if isinstance(affinity, EmbeddedAffinity) and fits:
         packed = _sets if _by_set(entry, affinity) else _embeddings
         return {**entry, **packed(entry, affinity, arrays)}
+    if isinstance(affinity, GroupedAffinity) and _known(affinity.support):
+        every = affinity.heads * affinity.phi.shape[1] * affinity.phi.shape[2]
+        if 2 * (affinity.theta.numel() + every) <= LIMIT // 4:
+            return {**entry, **_embeddings(entry, affinity.embedded(), arrays)}
+    if _known(affinity.support) and (rows := few_rows(key, affinity, arrays, LIMIT)):
+        return {**entry, **rows}
     name = f"{key}.row"
     frame, y, x = query
     index = affinity.queries.nearest(frame=frame, y=y, x=x)

@@ -14,6 +14,7 @@ from nlviz.affinity.support import Window
 from nlviz.clips.text import Text
 
 Arrays = dict[str, npt.NDArray[Any]]
+FEW = 1 << 16  # numbers that are sent as float32 rather than float16
 
 
 def told(text: Text) -> dict[str, Any]:
@@ -88,3 +89,32 @@ def words_that_came(key: str, affinity: Affinity, arrays: Arrays, limit: int) ->
     arrays[f"{key}.word_rows"] = rows[..., keys.prefix :].contiguous().numpy()
     arrays[f"{key}.word_apart"] = rows[..., : keys.prefix].contiguous().numpy()
     return {"word_rows": f"{key}.word_rows", "word_apart": f"{key}.word_apart"}
+
+
+def few_rows(key: str, affinity: Affinity, arrays: Arrays, limit: int) -> dict[str, Any]:
+    """Pack the rows of a few named queries as they are: words that were chosen, boxes, nodes.
+
+    Args:
+        key: of the source.
+        affinity: whose rows.
+        arrays: where sections go.
+        limit: bytes that they may take; beyond it, and for queries of pictures, none are sent.
+
+    Returns:
+        What the source says of them, as one of kept weights; empty where none are sent.
+    """
+    queries, keys = affinity.queries, affinity.keys
+    every = keys.size + keys.prefix
+    size = 2 * affinity.heads * queries.size * every
+    if not queries.names or queries.prefix or size > limit:
+        return {}
+    rows = affinity.rows(range(queries.size)).float().cpu()
+    kind = torch.float32 if rows.numel() <= FEW else torch.float16
+    sections = {
+        "weights": rows[None].to(kind),
+        "group_of": torch.zeros(queries.size, dtype=torch.int32),
+        "place_of": torch.arange(queries.size, dtype=torch.int32),
+        "key_of": torch.arange(every, dtype=torch.int32)[None],
+    }
+    arrays |= {f"{key}.{name}": of.contiguous().numpy() for name, of in sections.items()}
+    return {"kind": "stored", "scale": 1.0, **{name: f"{key}.{name}" for name in sections}}

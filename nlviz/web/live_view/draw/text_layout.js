@@ -5,6 +5,7 @@ import { isRightToLeft } from "../pure/pages.js";
 
 const THINNEST = 1.5; // CSS pixels; what is thinner shares the box of its neighbour
 const LINE_BREAK = /^[\r\n]+$/;
+const BREAK_SIGN = /^[⏎↵\n]$/; // what a line break is called where it stands for no character
 
 /**
  * Rectangles of the tokens of a text, in CSS pixels of the element that holds it. Token n has those
@@ -35,7 +36,9 @@ export function layText({ text, base }) {
     at = to;
   };
   for (const n of order) {
-    write(base.start[n]);
+    // The sign of a line break ends its line rather than begin the next.
+    const back = BREAK_SIGN.test(base.words[n].trim()) && text[base.start[n] - 1] === "\n" && at < base.start[n];
+    write(base.start[n] - (back ? 1 : 0));
     const word = base.start[n] === base.end[n] ? base.words[n].trim() || "·" : "↵";
     const chip = element("span", { class: "nlv-word-chip", text: word, dir: "auto" });
     node.append(chip);

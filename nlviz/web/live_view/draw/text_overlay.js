@@ -118,6 +118,14 @@ export function createTextOverlay(root, shown, alone) {
     setText(further, parts.length ? `strong keys further on: ${parts.join("  ")}` : "");
   }
 
+  /** Where only some of the words ask, these are underlined. */
+  function underline(line, colour) {
+    context.fillStyle = colour;
+    for (let n = 0; n < line.tokens.words.length; n++) {
+      for (const { x, y, w, h } of boxes(line, n)) context.fillRect(x, y + h - 1, w, 2);
+    }
+  }
+
   /** Colours of arcs on this paper; read once for each. */
   function inkOfArcs() {
     const paper = `${root.dataset.paper} ${root.style.getPropertyValue("--paper")}`;
@@ -142,6 +150,7 @@ export function createTextOverlay(root, shown, alone) {
       for (const box of home) drawMark(context, box, { dashed: !showsPin, colour: showsPin ? colour : "#fff", width: 2 });
       if (state.lit === "query" || state.lit === "output") for (const box of home) drawRing(context, box, colour);
     });
+    if (line.tokens.words.length < shown.found.pages[line.page].base.words.length) within(line, () => underline(line, colour));
     const { cursor } = state;
     const laid = shownBy(result);
     if (cursor?.strip !== undefined && state.reading && laid && cursor.key >= 0) within(laid, () => ringWord(laid, cursor.key));
@@ -149,9 +158,8 @@ export function createTextOverlay(root, shown, alone) {
 
   function pinnedWord(result, state) {
     const named = wordOf(result.spec, state.view, { frame: 0, y: 0, x: 0 });
-    if (!alone || named >= 0) return named;
-    if (!state.pinned) return -1;
     const grid = result.asked;
+    if (named >= 0 || !state.pinned || grid.kind !== "line") return named;
     return Math.min(Math.max(Math.round((state.pinned.x - grid.origin[2]) / grid.stride[2]), 0), grid.shape[2] - 1);
   }
 

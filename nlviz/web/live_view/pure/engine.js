@@ -166,12 +166,14 @@ export function createEngine(container) {
   function compute(query, view) {
     const made = source(view.source);
     const { spec, support } = made;
-    const word = wordOf(spec, view, query);
     const onFilm = !isText(head);
+    let word = wordOf(spec, view, query);
+    // Where words alone ask of pictures, the n-th is the place x = n, as in Python.
+    const wanted = view.direction === "to" ? spec.keys : spec.queries;
+    if (onFilm && word < 0 && query.word === undefined && wanted.kind === "line") word = nearestToken(wanted, query);
     if (word >= 0 && (onFilm || view.token)) {
-      const asked = view.direction === "to" ? spec.keys : spec.queries;
       if (onFilm) return rowOfWord(made, word, view);
-      if (asked.kind === "line") return compute({ ...tokenCentre(asked, word), word: -1 }, view);
+      if (wanted.kind === "line") return compute({ ...tokenCentre(wanted, word), word: -1 }, view);
     }
     const named = query.word === -1 ? -1 : tokenOf(spec, view);
     if (named >= 0 && spec.token_rows && !(spec.layers && spec.residual !== view.residual)) return rowOfToken(made, named, view);
