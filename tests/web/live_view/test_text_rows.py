@@ -14,6 +14,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.causal import Causal
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Line, TokenGrid
+from nlviz.affinity.grouped import GroupedAffinity
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import ALL_KEYS
@@ -21,8 +22,9 @@ from nlviz.affinity.token_boxes import TokenBoxes
 from nlviz.affinity.token_line import TokenLine
 from nlviz.affinity.token_nodes import TokenNodes
 from nlviz.affinity.variants import LEARNED
+from nlviz.web.payloads import sources
 from nlviz.web.payloads.container import pack
-from nlviz.web.payloads.sources import packed_source
+from nlviz.web.payloads.sources import packed_sources
 from tests.web.live_view.containers import frame_sections, header, square_clip
 from tests.web.live_view.test_rows import run_node
 from tests.web.live_view.text_containers import BOXES, NAMES, PLACES, tables, text_head
@@ -85,7 +87,8 @@ class Asked:
         self.cases[-1]["words"] = name
 
     def run(self, tmp_path: Path) -> None:
-        entry = packed_source(LEARNED, self.affinity, self.sections)
+        (entry,) = packed_sources([(LEARNED, self.affinity)], self.sections)
+        assert not entry["server"]
         if self.text:
             line = self.affinity.keys
             assert isinstance(line, TokenLine)
@@ -193,10 +196,19 @@ def test_words_beside_a_clip(tmp_path: Path, kind: str) -> None:
     asked.run(tmp_path)
 
 
-def test_chosen_words_alone_ask_of_a_clip(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["embedded", "grouped", "kept"])
+def test_chosen_words_alone_ask_of_a_clip(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = TokenGrid((4, 3, 5), (1, 32, 25.6), (0, 15.5, 12.3), prefix=9, line=Line(WORDS, SPANS))
     queries = TokenLine.of(("square", "ground"), ((15, 21), (29, 35)))
     asked = Asked(embedded(queries, keys), text=False)
+    if way != "embedded":
+        theta, phi = vectors(2, 1), vectors(69, 2)[:1]  # all heads share their keys
+        pairwise = Pairwise("embedded_gaussian", scale=0.6)
+        asked.affinity = GroupedAffinity("block", pairwise, theta, phi, queries, keys)
+    if way == "kept":
+        monkeypatch.setattr(sources, "LIMIT", 4000)
     for word in range(2):
         for head in ("mean", "max", 0, 1, 2):
             expected = asked.affinity.map(token=word, head=head)  # type: ignore[arg-type]
