@@ -193,7 +193,7 @@ export function createEquation(clip, pictures, on, signal) {
     });
     rest.hidden = !soft;
     const others = result.count - listed.length;
-    const text = `+ ${percentText(Math.max(0, 1 - sum))} · ${others} others`;
+    const text = `+ ${percentText(Math.max(0, 1 - sum))} · ${others} ${others === 1 ? "other" : "others"}`;
     if (soft) setText(rest, text);
   }
 
