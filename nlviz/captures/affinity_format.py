@@ -5,12 +5,14 @@ The tensors of the n-th block are, for embeddings, ``n.theta``, ``n.phi`` and, w
 ``n.bias_apart``, ``n.bias_rows`` and ``n.bias_columns``, or ``n.bias_t``, ``n.bias_y`` and
 ``n.bias_x``. Of kept weights they are ``n.weights``, ``n.group_of``, ``n.place_of``,
 ``n.key_of`` and, where there are any, ``n.values`` and ``n.output``. Sets of keys are
-``n.set_of``, ``n.runs`` and ``n.run_counts``. Where queries and keys lie is in ``grid_format``.
+``n.set_of``, ``n.runs`` and ``n.run_counts``; what the branches of its layer add is
+``n.branches``. Where queries and keys lie is in ``grid_format``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +21,7 @@ from torch import Tensor
 
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.bias import Bias, KeyBias, OffsetBias
+from nlviz.affinity.branches import Branches
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Line, TokenGrid
 from nlviz.affinity.grouped import GroupedAffinity
@@ -31,7 +34,7 @@ from nlviz.captures.file_tensors import fits, require, tensor_of, whole_numbers
 from nlviz.captures.grid_format import Cells, Grid, Lines, described_grid, grid_of
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError
-from nlviz.files.checked_json import HUGE, Count, Finite, Record, checked
+from nlviz.files.checked_json import HUGE, Count, Finite, FromZero, Record, checked
 
 Tensors = Mapping[str, Tensor]
 
@@ -67,6 +70,13 @@ class _Bias(Record):
     step: tuple[Cells, Cells, Cells] = (1, 1, 1)
 
 
+class _Branches(Record):
+    """Names of the branches of a layer, whose sizes are ``n.branches``, and what is mixed how."""
+
+    names: list[str]
+    mixing: dict[str, FromZero]
+
+
 class Block(Record):
     """What the header says of a block and its affinity."""
 
@@ -84,6 +94,7 @@ class Block(Record):
     bias: _Bias | None = None
     token_names: tuple[str, ...] = ()
     features: bool = True
+    branches: _Branches | None = None
 
 
 def described_affinity(
@@ -122,6 +133,9 @@ def described_affinity(
             f"a saved capture holds embeddings, the affinity of {name} is a "
             f"{type(affinity).__name__}; save its rows as .npz instead"
         )
+    if (branches := affinity.branches) is not None:
+        tensors["branches"] = branches.norms
+        told["branches"] = {"names": list(branches.names), "mixing": dict(branches.mixing)}
     return {
         "name": name,
         "affinity": affinity.name,
@@ -194,6 +208,11 @@ def affinity_of(
         "prefix_name": block.prefix_name,
         "token_names": block.token_names,
     }
+    if block.branches is not None:
+        norms = tensor_of(tensors, f"{n}.branches", 2)
+        fits(f"{n}.branches", norms, (len(block.branches.names), queries.size))
+        mixing = MappingProxyType(block.branches.mixing)
+        common["branches"] = Branches(tuple(block.branches.names), norms, mixing)
     make = _stored if block.kind == "stored" else _embedded
     return make(n, block, tensors, common)
 

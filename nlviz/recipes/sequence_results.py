@@ -36,6 +36,11 @@ def right(head: str) -> Callable[[Mapping[str, Any]], float]:
     return lambda told: float(told["right"][head])
 
 
+def whole(head: str) -> Callable[[Mapping[str, Any]], float]:
+    """Return what picks the share of sequences that are right as a whole."""
+    return lambda told: float(told["whole"][head])
+
+
 def of_rows(block: str, what: str) -> Callable[[Mapping[str, Any]], float]:
     """Return what picks a figure of the rows of a block."""
     return lambda told: float(told["rows"][block][what])
@@ -134,6 +139,20 @@ def page(results: Results) -> str:
                     [
                         f"`{kind}.{task}`",
                         *_cells(results, f"{kind}.{task}", right(kind)),
+                    ]
+                    for task in TASKS
+                    for kind in ("muse", "transformer")
+                ),
+            ),
+            "",
+            "## Sequences that are right as a whole",
+            "",
+            *_table(
+                ["network", *(f"{n} symbols" for n in SHOWN)],
+                (
+                    [
+                        f"`{kind}.{task}`",
+                        *_cells(results, f"{kind}.{task}", whole(kind)),
                     ]
                     for task in TASKS
                     for kind in ("muse", "transformer")

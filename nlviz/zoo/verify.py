@@ -13,7 +13,8 @@ import torch
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip, read_clip
-from nlviz.families.reading.adapter import InputSpec
+from nlviz.clips.text import read_text
+from nlviz.families.reading.adapter import Branch, InputSpec
 from nlviz.families.reading.report import LoadReport
 from nlviz.networks.running_statistics import watched
 from nlviz.progress import Listener, Progress
@@ -90,7 +91,8 @@ def verify(
         source: one of ``nlviz.list_models()``, a file, or another name that ``load_model`` takes.
         device: as in ``load_model``.
         family: as in ``load_model``.
-        clip: to predict; by default the bundled one, as many frames as in training.
+        clip: to predict; by default the bundled one, as many frames as in training, or of a network
+            of words the text that its card gives as an example.
         progress: called with a sentence and a share in [0, 1].
         allow_code: as in ``load_model``.
         **flags: as in ``load_model``.
@@ -135,7 +137,7 @@ def verify(
     name, off = "", 0.0
     notes: list[str] = []
     if model is not None:
-        sampled = clip or _clip(model)
+        sampled = clip or _clip(model, card)
         name = sampled.name
         tell("Running the network", 0.7)
         with watched(model.net) as statistics:
@@ -143,7 +145,7 @@ def verify(
         if clip is not None and not statistics.believable:
             # A clip of one's own may be unlike any training; a natural one decides.
             with watched(model.net) as statistics:
-                natural = _clip(model)
+                natural = _clip(model, card)
                 model.capture(natural)
             name_of_clip = natural.name
         else:
@@ -176,7 +178,10 @@ def verify(
     )
 
 
-def _clip(model: Model) -> Clip:
+def _clip(model: Model, card: ModelCard | None) -> Clip:
+    """Return the bundled clip as the network was trained to see it; of a text's network, a text."""
+    if "clip" not in model.inputs and card is not None and card.example:
+        return read_text(card.example)
     sampling = (model.input_spec or InputSpec()).sampling()
     return read_clip(asset(_CLIP), frames=sampling.frames, size=256)
 
@@ -186,16 +191,31 @@ def _run(
 ) -> tuple[bool, tuple[tuple[str, float], ...], dict[str, float], float]:
     """Return whether outputs are finite, the labels, what blocks add, and how far rows are off."""
     added: dict[str, float] = {}
+    entered: dict[str, torch.Tensor] = {}
 
-    def keep(name: str) -> Callable[..., None]:
-        def hook(module: torch.nn.Module, args: tuple[torch.Tensor, ...], z: torch.Tensor) -> None:
-            x = args[0]
-            added[name] = float((z - x).norm() / x.norm().clamp_min(1e-12))
+    def enter(name: str) -> Callable[..., None]:
+        def hook(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+            entered[name] = args[0].clone()
 
         return hook
 
-    blocks = model.adapter.blocks(model.net)
-    handles = [b.register_forward_hook(keep(n)) for n, b in blocks.items()]
+    def keep(name: str, *, with_input: bool) -> Callable[..., None]:
+        def hook(module: torch.nn.Module, args: tuple[torch.Tensor, ...], z: torch.Tensor) -> None:
+            x = entered[name]
+            branch = z - x if with_input else z
+            added[name] = float(branch.norm() / x.norm().clamp_min(1e-12))
+
+        return hook
+
+    handles = []
+    for name, block in model.adapter.blocks(model.net).items():
+        branch = model.adapter.branch(model.net, name)
+        if branch is None:
+            if not model.adapter.watches:
+                continue  # no module shows what it adds
+            branch = Branch(block, block, with_input=True)
+        handles.append(branch.whole.register_forward_pre_hook(enter(name)))
+        handles.append(branch.added.register_forward_hook(keep(name, with_input=branch.with_input)))
     try:
         capture = model.capture(clip)
     finally:

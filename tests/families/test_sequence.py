@@ -338,6 +338,25 @@ def test_a_word_of_a_target_is_no_key_of_the_source(muse: Model) -> None:
     assert len(nlviz.words.top_keys(capture.clip, own, own=False)) == 6
 
 
+def test_a_saved_capture_keeps_its_branches(muse: Model, tmp_path: Path) -> None:
+    capture = muse.capture(nlviz.read_text("deabcap"))
+    capture.save(tmp_path / "muse.safetensors")
+    again = nlviz.read_capture(tmp_path / "muse.safetensors")
+    for name, affinity in capture.affinities.items():
+        kept = again.affinities[name]
+        torch.testing.assert_close(kept.dense(), affinity.dense())
+        assert kept.queries == affinity.queries
+        assert (kept.branches is None) == (affinity.branches is None)
+        if kept.branches is not None and affinity.branches is not None:
+            assert kept.branches.sentence(3) == affinity.branches.sentence(3)
+
+
+def test_a_network_of_words_is_verified_on_its_example() -> None:
+    found = nlviz.verify("muse.recall")
+    assert found.passed
+    assert found.digest_fits
+
+
 def test_branches_are_told_beside_the_row(muse: Model) -> None:
     capture = muse.capture(nlviz.read_text("deabcap"))
     affinity = capture.affinities["encoder.0.band3"]
