@@ -208,8 +208,11 @@ class AttentionMap:
     def without(self, what: Literal["cell", "frame"]) -> AttentionMap:
         """Return the map without the query's own cell or frame, the rest renormalised.
 
-        Rows that are not distributions are not rescaled. ``left_out`` is the mass removed.
+        Rows that are not distributions are not rescaled. ``left_out`` is the mass removed. Where no
+        key is the query itself, there is no own cell to remove.
         """
+        if what == "cell" and not self.has_own:
+            return self
         out = np.zeros(self.keys.shape, bool)
         a, b, c = self.keys.unravel(self.own)
         out[(a, b, c) if what == "cell" else a] = True

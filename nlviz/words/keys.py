@@ -53,8 +53,9 @@ def keys_heading(attention: AttentionMap) -> str:
     if attention.values == "similarity":
         return f"The other {nouns.tokens} most like it"
     if attention.direction == "to":
-        return f"The other {nouns.many} that look at it most"
-    return "Its strongest keys" if attention.token else "Its strongest other keys"
+        other = "other " if attention.has_own else ""
+        return f"The {other}{nouns.many} that look at it most"
+    return "Its strongest other keys" if attention.has_own else "Its strongest keys"
 
 
 def unit_text(attention: AttentionMap) -> str:
@@ -77,8 +78,6 @@ def own_line(attention: AttentionMap) -> Line | None:
     if attention.left_out or not (attention.normalised and attention.has_own):
         return None
     nouns = nouns_of(attention.keys)
-    if attention.word and nouns is POINTS:  # a box over the cells of a clip has none of its own
-        return None
     weight = float(attention.weights.flat[attention.own])
     of = "the cell that the point lies in" if nouns is POINTS else f"the {nouns.token} itself"
     return Line(

@@ -85,7 +85,7 @@ def row_sentence(clip: Clip, attention: AttentionMap) -> str:
             parts.append(f"its own {what} ({percent_text(share)}) is hidden")
         if not attention.left_out or own != 0:
             parts.append(f"{share_text(attention, own)} of its weight in its own frame")
-    other = "" if attention.token else "other "
+    other = "other " if attention.has_own else ""
     what = "largest gain" if attention.values == "difference" else f"strongest {other}key"
     what = f"most alike other {nouns_of(attention.keys).token}" if alike else what
     own_key = () if attention.left_out else attention.own_keys

@@ -19,7 +19,7 @@ def most_alike(attention: AttentionMap) -> npt.NDArray[np.float64]:
     array([0.25, 0.75])
     """
     others = attention.weights.astype(np.float64)
-    if not attention.token:
+    if attention.has_own:
         others[attention.keys.unravel(attention.own)] = -np.inf
     found: npt.NDArray[np.float64] = others.max((1, 2))
     return np.where(np.isfinite(found), found, 0.0)

@@ -22,16 +22,24 @@ from nlviz.words.keys import (
 )
 from nlviz.words.nouns import nouns_of
 from nlviz.words.rows import place_text, row_sentence
-from tests.words_and_boxes import HEADS, QUESTION, of_boxes, of_film_and_words, of_nodes, of_words
+from tests.words_and_boxes import (
+    HEADS,
+    QUESTION,
+    affinity,
+    of_boxes,
+    of_film_and_words,
+    of_nodes,
+    of_words,
+)
 
 
 def test_a_row_over_words_is_spoken_of_in_words_and_tokens() -> None:
     capture = of_words()
-    affinity = capture.affinities["both ways"]
-    row = affinity.map(token="sees")
+    block = capture.affinities["both ways"]
+    row = block.map(token="sees")
     assert row_heading(row) == "Where “sees” looks"
-    assert row_heading(affinity.map(token="sees", direction="to")) == "Who looks at “sees”"
-    assert keys_heading(affinity.map(token="sees", direction="to")).startswith("The other words")
+    assert row_heading(block.map(token="sees", direction="to")) == "Who looks at “sees”"
+    assert keys_heading(block.map(token="sees", direction="to")).startswith("The other words")
     statistics = row_statistics(row, capture.clip.times)
     flat, places = row.weights[0, 0].astype(float), np.arange(13)
     away = float((flat * np.abs(places - row.query[2])).sum() / flat.sum())
@@ -43,7 +51,7 @@ def test_a_row_over_words_is_spoken_of_in_words_and_tokens() -> None:
     assert place_text(capture.clip, row) == "the query “sees”, token 3 of 13"
     said = row_sentence(capture.clip, row)
     assert " of 13 tokens" in said and "px" not in said and "cell" not in said
-    lines = trust(block_statistics(capture, "both ways"), nouns=nouns_of(affinity.queries))
+    lines = trust(block_statistics(capture, "both ways"), nouns=nouns_of(block.queries))
     assert all("point" not in line.meaning for line in lines)
 
 
@@ -116,13 +124,11 @@ def test_a_node_looks_at_nodes() -> None:
 
 def test_a_page_opens_at_a_word_that_somebody_wrote() -> None:
     capture = of_words()
-    affinity = capture.affinities["causal"]
-    point, rule = opening_query(capture.clip, affinity)
+    block = capture.affinities["causal"]
+    point, rule = opening_query(capture.clip, block)
     assert (point, rule) == ((0, 0, 7), "opens at the middle word")
     only = TokenLine.of(("<s>", "a", "</s>", "<pad>"), special=[0, 2, 3])
-    marked = type(affinity)(
-        "m", affinity.pairwise, affinity.theta[:, :4], affinity.phi[:, :4], only, only
-    )
+    marked = type(block)("m", block.pairwise, block.theta[:, :4], block.phi[:, :4], only, only)
     assert opening_query(capture.clip, marked)[0] == (0, 0, 1)
     boxes = of_boxes()
     point, rule = opening_query(boxes.clip, boxes.affinities["boxes"])
@@ -142,3 +148,21 @@ def test_notebooks_show_words_with_colours_behind_them() -> None:
     beside = of_film_and_words().affinities["layer"].map(token="dog")._repr_html_()
     assert beside.count("<img") == 4 and beside.count("<bdi") == 6
     assert of_nodes().affinities["edges"].map(token="c")._repr_html_().count("<bdi") == 6
+
+
+def test_a_row_over_another_line_has_no_key_of_its_own() -> None:
+    text = read_text("d e a | a e d")
+    source = TokenLine.part_of(text, count=3)
+    target = TokenLine.part_of(text, first=3)
+    row = affinity("cross", target, source, clip_shape=text.shape).map(token=1)
+    assert (row.query[2], row.own, row.own_keys) == (4, 2, ())
+    assert own_line(row) is None and keys_heading(row) == "Its strongest keys"
+    rows = top_keys(text, row, own=False)
+    assert sorted(r["place"] for r in rows) == [0, 1, 2]
+    assert all(r["away"] == r["place"] - 4 for r in rows)
+    assert row.without("cell") is row and "other" not in row_sentence(text, row)
+    assert "at “" in row_sentence(text, row)
+    back = affinity("cross", target, source, clip_shape=text.shape)
+    to = back.map(token="e", direction="to")
+    assert sorted(r["place"] for r in top_keys(text, to, own=False)) == [3, 4, 5, 6]
+    assert keys_heading(to) == "The words that look at it most"
