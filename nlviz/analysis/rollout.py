@@ -206,7 +206,8 @@ def no_rollout(capture: Capture, block: str) -> str:
 
 def _tokens(grid: TokenGrid) -> str:
     apart = f" and {grid.prefix} without a place" if grid.prefix else ""
-    return f"{grid_text(grid)} cells{apart}"
+    cells = " cells" if grid.kind == "grid" else ""
+    return f"{grid_text(grid)}{cells}{apart}"
 
 
 def _checked(layers: Sequence[Affinity]) -> Affinity:
