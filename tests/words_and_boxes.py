@@ -16,6 +16,7 @@ from nlviz.affinity.token_boxes import TokenBoxes
 from nlviz.affinity.token_line import TokenLine
 from nlviz.affinity.token_nodes import TokenNodes
 from nlviz.captures.capture import About, Affinities, Capture
+from nlviz.clips.boxes import with_boxes
 from nlviz.clips.clip import Clip
 from nlviz.clips.graph import Graph
 from nlviz.clips.text import Text, read_text, with_prompt
@@ -72,7 +73,8 @@ def of_film_and_words() -> Capture:
 def of_boxes() -> Capture:
     """A block whose queries are boxes and whose keys are the cells of a film."""
     boxes = TokenBoxes.of(BOXES, ("dog", "ball", "cat"))
-    return _captured(_film(), {"boxes": affinity("boxes", boxes, FILM, clip_shape=SHAPE)})
+    clip = with_boxes(_film(), BOXES)
+    return _captured(clip, {"boxes": affinity("boxes", boxes, FILM, clip_shape=SHAPE)})
 
 
 def of_nodes() -> Capture:

@@ -173,8 +173,7 @@ def capture_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Capture:
             start = time.perf_counter()
             words = choice.text if choice.text and not choice.of_text else None
             run = progress.part(0.5, 0.95, prefix=told)
-            asked: dict[str, Any] = {"boxes": choice.boxes} if choice.boxes else {}
-            made = loaded.capture(clip, text=words, progress=run, **asked)
+            made = loaded.capture(clip, text=words, boxes=choice.boxes or None, progress=run)
             slot.seconds = time.perf_counter() - start  # of the forward pass
         known.add(len(clip.frames), slot.seconds)
         return made

@@ -9,6 +9,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.choices import Moved
+from . import texts
 from .choices import Asked
 from .state import STATE
 
@@ -72,7 +73,7 @@ def _named(asked: nlviz.TokenGrid, view: nlviz.View) -> None:
             emit=partial(_move, asked),
             label_visibility="collapsed",
         )
-        if isinstance(asked, nlviz.TokenBoxes):
+        if isinstance(asked, nlviz.TokenBoxes) and not texts.asks_boxes(STATE.now):
             _typed_box(asked, now)
 
 

@@ -20,6 +20,7 @@ from nlviz.clips.text import Text
 from nlviz.files.checked_json import HUGE, Count, Finite, FromZero, Positive, Record
 
 Cells = Annotated[int, Meta(ge=1, le=HUGE)]
+Edges = tuple[Finite, Finite, Finite, Finite, Finite]  # of a box: frame, top, left, bottom, right
 Span = tuple[Count, Count]
 Lines = dict[Line, int]  # words of all blocks, and their number in the file
 
@@ -51,7 +52,7 @@ class Grid(Record):
     kind: Literal["grid", "line", "boxes", "nodes"] = "grid"
     words: Count | None = None
     line: Count | None = None
-    boxes: tuple[tuple[Finite, Finite, Finite, Finite, Finite], ...] = ()
+    boxes: tuple[Edges, ...] = ()
     places: tuple[tuple[Finite, Finite], ...] = ()
     labels: tuple[str, ...] = ()
 

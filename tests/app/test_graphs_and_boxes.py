@@ -62,3 +62,25 @@ def test_boxes_stand_in_the_address() -> None:
     assert bad.boxes == () and "boxes=0,4,6" in bad.notes[0]
     again = now.after(Chose("boxes", ()))
     assert again.of != now.of and again.query is None
+
+
+def test_a_typed_box_is_what_the_network_looks_from() -> None:
+    address = {"clip": "composed-twins.mp4", "frames": "4", "size": "96"}
+    test = app(**address, model="action-transformer.composed", boxes="1,20,30,60,80")
+    assert not test.exception and not test.error
+    assert "Where “box 0” looks" in said(test)
+    assert "frame 2, y 20 to 60, x 30 to 80" in said(test)
+    fields = {f.label: f for f in test.number_input if str(f.key).startswith("box-")}
+    fields["Frame"].set_value(3)
+    fields["Left"].set_value(10)
+    (look,) = [b for b in test.button if b.label == "Look from this box"]
+    look.click().run()
+    assert not test.error
+    assert test.session_state["explore"].boxes == ((2.0, 20.0, 10.0, 60.0, 80.0),)
+    assert parameter(test, "boxes") == "2,20,10,60,80"
+    fields = {f.label: f for f in test.number_input if str(f.key).startswith("box-")}
+    fields["Bottom"].set_value(5)
+    (look,) = [b for b in test.button if b.label == "Look from this box"]
+    look.click().run()
+    (error,) = test.error
+    assert "bottom below top" in error.value

@@ -37,6 +37,7 @@ def test_what_is_read_is_what_was_saved(made: Callable[[], Capture], tmp_path: P
         if isinstance(one, Text) and isinstance(other, Text):
             names = ("text", "tokens", "spans", "special", "written", "name", "digest", "shape")
             assert [getattr(one, n) for n in names] == [getattr(other, n) for n in names]
+    assert after.clip.boxes == before.clip.boxes
     if isinstance(before.clip, Graph) and isinstance(after.clip, Graph):
         assert after.clip.names == before.clip.names
         for name in ("edges", "features", "places", "frames"):
@@ -85,6 +86,8 @@ def hostile(header: dict[str, Any], where: str, value: Any) -> None:
         (of_film_and_words, "text.text.tokens.words", ["a"], "spans"),
         (of_boxes, "blocks.0.queries.boxes", [[0, 9, 0, 3, 5]] * 3, "bottom below top"),
         (of_boxes, "blocks.0.queries.boxes", [[0, 1, 0, 3]] * 3, "a list of 5"),
+        (of_boxes, "clip.boxes", [[9, 0, 0, 5, 5]], "a box must lie in the clip"),
+        (of_boxes, "clip.boxes", [[0, 5, 0, 5, 5]], "bottom below top"),
         (of_boxes, "blocks.0.queries.labels", ["dog"], "as many labels"),
         (of_nodes, "clip.nodes", ["a"], "clip.edges must hold numbers from 0 to 0"),
         (of_nodes, "clip.nodes", list("abcdefg"), "clip.features must be 7 x any"),

@@ -90,6 +90,19 @@ def test_a_box_is_asked_by_its_edges() -> None:
     assert refused.exit_code == 1 and "no query's box overlaps" in refused.stderr
 
 
+def test_a_box_is_given_to_a_network_that_is_asked_about_boxes() -> None:
+    own = ["--model", "action-transformer.composed", "--frames", "4", "--size", "96"]
+    box = ["--box", "1,20,30,60,80"]
+    done = run("attend", "composed-twins.mp4", *own, *box, "-o", "v.json")
+    assert done.exit_code == 0, done.output
+    view = json.loads(Path("v.json").read_text("utf-8"))
+    assert view["clip"]["boxes"] == [[1, 20, 30, 60, 80]]
+    assert run("attend", "composed-twins.mp4", *own, *box, "-o", "one.npz").exit_code == 0
+    again = run("render", "v.json", "-o", "two.npz")
+    assert again.exit_code == 0, again.output
+    assert np.allclose(np.load("one.npz")["rows"], np.load("two.npz")["rows"], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

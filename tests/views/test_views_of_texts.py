@@ -13,7 +13,15 @@ from nlviz.clips.text import read_text
 from nlviz.errors import InvalidView
 from nlviz.views.display import Display
 from nlviz.views.view import ClipRef, ModelRef, View
-from tests.words_and_boxes import QUESTION, WRITTEN, of_boxes, of_film_and_words, of_words
+from tests.words_and_boxes import (
+    BOXES,
+    QUESTION,
+    WRITTEN,
+    of_boxes,
+    of_film_and_words,
+    of_nodes,
+    of_words,
+)
 
 WORDS = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1
@@ -55,8 +63,21 @@ def test_a_view_holds_what_was_written_not_how_the_network_cut_it() -> None:
 
 
 def test_a_view_of_a_clip_is_written_as_before_there_were_texts() -> None:
-    whole = json.loads(View.of(of_boxes(), "boxes", frame=0, y=8, x=9).to_json())
-    assert "text" not in whole and "text" not in whole["clip"]
+    whole = json.loads(View.of(of_nodes(), "edges", frame=0, y=8, x=9).to_json())
+    assert "text" not in whole and not {"text", "boxes"} & set(whole["clip"])
+
+
+def test_a_view_holds_the_boxes_that_the_network_was_asked_about() -> None:
+    view = View.of(of_boxes(), "boxes", frame=0, y=8, x=9)
+    assert view.clip.boxes == tuple(tuple(map(float, box)) for box in BOXES)
+    assert View.from_json(view.to_json()) == view
+    params = view.to_query_params()
+    assert params["boxes"] == "0,4,6,30,40;0,10,12,20,22;2,5,20,35,50"
+    assert View.from_query_params(params).clip.boxes == view.clip.boxes
+    whole = json.loads(view.to_json())
+    whole["clip"]["boxes"] = [[0, 1, 2]]
+    with pytest.raises(InvalidView, match="a list of 5"):
+        View.from_dict(whole)
 
 
 @pytest.mark.parametrize("text", ["", 3, None, ["a"], "a" * (1 << 18) + "b"])
