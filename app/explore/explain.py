@@ -9,7 +9,7 @@ import streamlit as st
 import nlviz
 
 from ..shared import lead
-from .choices import TEXT
+from .choices import SAVED, TEXT
 from .state import STATE
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 QUESTION = "Where does it look?"
 _POINT = "Point at the picture to see which points count, and how much; a click pins."
 _SAID = "lead_says"  # in the session: the sentences on the screen
+_OF_WORDS = "lead_of_words"  # in the session: whether the queries on the screen are words
 _TRY = """
 1. **Point at a cup.** Does the block find its twin, and the same cup in the other frames? The
    arrows go to the places with the most weight.
@@ -74,7 +75,8 @@ def draw() -> DeltaGenerator:
 def _of_text() -> bool:
     """Return whether the page shows a text, also before its address was opened."""
     if STATE.name in st.session_state:
-        return STATE.now.kind == TEXT
+        saved = STATE.now.kind == SAVED and st.session_state.get(_OF_WORDS, False)
+        return STATE.now.kind == TEXT or bool(saved)
     return "text" in st.query_params and "clip" not in st.query_params
 
 
@@ -89,6 +91,7 @@ def say(place: DeltaGenerator, affinity: nlviz.Affinity) -> None:
             reach = f"{reach}; words are queries and keys beside the points"
         of_places = not nlviz.words.asks_without_place(affinity)
         said = sentences(reach, of_places=of_places, compares=compares)
+    st.session_state[_OF_WORDS] = affinity.queries.kind == "line"
     if said != st.session_state.get(_SAID):
         st.session_state[_SAID] = said
         place.markdown(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -54,7 +55,11 @@ def show_error(error: Exception, *, page: str, cure: str) -> None:
 
 
 def sentence(text: str) -> str:
-    """Return a message with a capital letter and a full stop."""
+    """Return a message with a capital letter and a full stop.
+
+    What a message quotes of an address or a file makes no link, picture or formula.
+    """
+    text = re.sub(r"([\[\]<>$`])", r"\\\1", text)
     first = text.split(maxsplit=1)[0]
     if first.isalpha():  # a file's name stays as it is
         text = text[:1].upper() + text[1:]

@@ -141,6 +141,10 @@ class BlockHealth:
             return f"The block looks untrained: {why}."
         little = self.effect and not self.effect.top1 and self.effect.probability < LITTLE
         alive = "alive, but the network says nearly the same without it" if little else "alive"
+        if self.rows < 2:
+            return (
+                f"The block is {alive}; with one query alone, no map is there to compare it with."
+            )
         common = max(self.shared, self.unary_share or 0.0)
         if common > SAME_MAP:
             return f"The block is {alive}; its map is nearly the same for every query."

@@ -125,6 +125,8 @@ def trust(s: BlockStatistics, *, nouns: Nouns = POINTS) -> list[Line]:
                 "summed. A block whose rows do not give its output is not shown.",
             )
         )
+    if s.queries < 2:  # it has nothing to be compared with
+        return lines
     if s.shared > 0.9:
         one = nouns.one
         same = f"Nearly every {one} has the same map: what you see is not about the {one}."

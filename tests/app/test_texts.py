@@ -161,3 +161,11 @@ def test_an_address_of_a_clip_and_a_text_keeps_both() -> None:
         "What is it?",
         "",
     )
+
+
+def test_an_address_makes_no_picture_of_what_an_error_quotes() -> None:
+    (error,) = app(clip="![x](https://example.org/x.png)").error
+    assert "](https" not in error.value.replace("\\](", "")
+    test = app(text=SENTENCE, model=OWN, token="![x](https://example.org/x.png)")
+    assert "is no word of" in test.warning[0].value
+    assert "](https" not in test.warning[0].value.replace("\\](", "")

@@ -141,3 +141,14 @@ def test_a_text_is_classified_and_its_network_is_inspected() -> None:
     told = run("inspect", "tests.own_words:build", "--text", " ".join(KNOWN))
     assert told.exit_code == 0, told.output
     assert "how different words are" in told.stdout and "point" not in told.stdout
+
+
+def test_the_app_opens_a_text_at_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nlviz.cli import app_server
+
+    opened: list[str] = []
+    monkeypatch.setattr(app_server, "serve", lambda address, **_: opened.append(address))
+    assert run("app", "--text", "d a c b").exit_code == 0
+    assert opened == ["/?text=d+a+c+b"]
+    refused = run("app", "--text", "a " * 9000)
+    assert refused.exit_code == 1 and "paste it there, or drop its file" in refused.stderr
