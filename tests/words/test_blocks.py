@@ -41,18 +41,16 @@ def test_windows_and_shifted_windows_are_told_apart() -> None:
     assert "window of 5 x 5 keys" in reached(next(iter(capture.affinities.values())))
 
 
-def test_what_a_decoder_looks_for_has_no_place_and_the_rest_says_why() -> None:
+def test_what_a_decoder_looks_for_stands_at_its_boxes() -> None:
     capture = captured("detr")
     titles = [layer.title for layer in layers(capture.affinities)]
     assert titles == [f"{side} layer {n}" for side in ("encoder", "decoder") for n in (0, 1)]
     last = capture.affinities[list(capture.affinities)[-1]]
-    assert kind_text(last) == "tokens over the picture"
-    assert block_text(last).startswith("5 tokens → ")
-    ((names, reason),) = refusals(capture.refused)
-    assert names.count("self_attn") == 2
-    assert reason == "none of its keys has a place in the picture, it is between 5 such tokens"
-    (note,) = [note for note in capture.all_notes if "not shown" in note]
-    assert note == f"{names} are not shown: {reason}."
+    assert kind_text(last) == "cross-attention"
+    assert block_text(last).startswith("15 boxes → 3×7×8")
+    among = capture.affinities[list(capture.affinities)[-2]]
+    assert block_text(among).startswith("15 boxes → 15 boxes · reaches 5 of 15 keys")
+    assert refusals(capture.refused) == []
 
 
 @pytest.mark.parametrize(
