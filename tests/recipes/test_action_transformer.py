@@ -173,3 +173,19 @@ def test_the_bundled_weights_find_a_cup_that_they_never_saw() -> None:
     assert on_cups > 0.6
     chance = float(((labels == 1) | (labels == 2))[other].mean())
     assert chance < 0.15
+
+
+def test_the_guide_has_the_figures_of_the_card() -> None:
+    guide = Path(__file__).parents[2].joinpath("docs", "guides", "boxes.md").read_text("utf-8")
+    validation = json.loads(asset(WEIGHTS).with_suffix(".json").read_text("utf-8"))["validation"]
+    links = validation["links into other frames"]
+    for name, key in (
+        ("learned, mean of all", "all layers"),
+        ("box-pooled raw features", "raw features"),
+        ("position only", "position only"),
+    ):
+        of_all, twins = links["all"][key], links["with a twin"][key]
+        measures = [of_all[f"{m} on the object"] for m in ("top 1", "top 20", "mass")]
+        measures += [twins["mass on the object"], twins["mass on the twin"]]
+        assert f"| {name} | {' | '.join(f'{m:.3f}' for m in measures)} |" in guide
+    assert f"{validation['answers']['nearer the twin']:.0%} of the answers" in guide
