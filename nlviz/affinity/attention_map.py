@@ -117,6 +117,12 @@ class AttentionMap:
     def own(self) -> int:
         """Flat index of the key nearest to the query."""
         frame, y, x = self.query
+        if self.keys.kind == "boxes":
+            # A smaller box may lie around the middle of the query's.
+            every = range(self.keys.size)
+            same = [i for i in every if tuple(self.keys.centre(i)) == (frame, y, x)]
+            if same:
+                return same[0]
         return self.keys.nearest(frame=frame, y=y, x=x)
 
     @property

@@ -164,3 +164,12 @@ def test_a_text_is_a_clip_with_a_cell_for_each_token() -> None:
 def test_no_text_is_told(text: str) -> None:
     with pytest.raises(UnreadableText, match=r"text"):
         read_text(text)
+
+
+def test_a_box_around_a_smaller_one_is_itself() -> None:
+    boxes = TokenBoxes.of([(1, 20, 10, 80, 50), (1, 30, 20, 60, 40), (0, 8, 4, 40, 60)])
+    theta = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(4))
+    affinity = EmbeddedAffinity("block", Pairwise("embedded_gaussian"), theta, theta, boxes, boxes)
+    # The smaller box lies around the middle of the larger one.
+    assert [affinity.map(box=i).own for i in range(3)] == [0, 1, 2]
+    assert 0 not in [link.index for link in affinity.map(box=0).without("cell").top(2)]

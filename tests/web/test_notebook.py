@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 
 import nlviz
 from nlviz.errors import NlvizError, OutsideClip, UnknownBlock
+from tests.captures.test_text_networks import Attention, Words, captured
 from tests.nets import FRAMES, frame_net
 
 
@@ -49,3 +50,21 @@ def test_saving_and_what_is_refused(capture: nlviz.Capture, tmp_path: Path) -> N
         nlviz.view(capture, "res9.9")
     with pytest.raises(OutsideClip):
         nlviz.view(capture, query=(1, 20, 64))
+
+
+@pytest.mark.browser
+def test_a_text_is_shown_as_words(browser: Browser, tmp_path: Path) -> None:
+    text = nlviz.read_text("the dog saw the ball <b> & ran")
+    shown = nlviz.view(captured(Words(Attention(causal=True)), text), query=(0, 0, 4))
+    host = tmp_path / "notebook.html"
+    host.write_text(f"<!doctype html><meta charset=utf-8><body>{shown._repr_html_()}", "utf-8")
+    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page.goto(host.as_uri())
+    frame = page.frame_locator("iframe")
+    frame.locator("[data-query='0,0,4']").wait_for()
+    assert frame.locator(".nlv-text").inner_text() == text.text
+    assert "“ball”" in frame.locator(".nlv-sentence").inner_text()
+    frame.locator("input[name=x]").fill("1")
+    frame.locator("input[name=x]").press("Enter")
+    frame.locator("[data-query='0,0,1']").wait_for()
+    page.close()

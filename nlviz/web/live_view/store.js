@@ -8,6 +8,12 @@ import { activeQuery, mergedView, sameQuery, tokenOf, wordOf } from "./pure/stat
 const sameClip = (a, b) => a.name === b.name && a.frames === b.frames
   && a.width === b.width && a.height === b.height && a.times[0] === b.times[0];
 
+/** A text has no frames to scale by or to leave out. */
+function withoutFrames(view, head) {
+  if (!isText(head)) return view;
+  return { ...view, scale: view.scale === "frame" ? "query" : view.scale, leave_out: view.leave_out === "frame" ? "nothing" : view.leave_out };
+}
+
 /**
  * State of a fresh container; over the same clip, query and view stay those of the reader.
  * @param {Head} head
@@ -19,7 +25,7 @@ function opened(head, sources, before) {
   const opening = insideClip(head.query, head.clip);
   const view = kept?.view ?? head.display.defaults;
   return {
-    view: mergedView(view, kept ? {} : head.view, head.display, sources),
+    view: withoutFrames(mergedView(view, kept ? {} : head.view, head.display, sources), head),
     hovered: null,
     cursor: null,
     pinned: kept ? kept.pinned : head.pinned === false ? null : opening,
@@ -173,7 +179,7 @@ export function createStore(head, before = null) {
   /** Take over fields of a view; returns whether any changed. */
   function merge(change) {
     const before = JSON.stringify(state.view);
-    state.view = mergedView(state.view, change, head.display, sources);
+    state.view = withoutFrames(mergedView(state.view, change, head.display, sources), head);
     return JSON.stringify(state.view) !== before;
   }
 

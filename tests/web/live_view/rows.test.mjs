@@ -45,6 +45,7 @@ for (const one of container.head.cases) {
         if (!Number.isNaN(weight)) assert.ok(Math.abs(weight - result.words[n]) <= one.tolerance * Math.max(top, 0.05), `word ${n}: ${result.words[n]} for ${weight}`);
       });
     }
+    if ("top" in one) assert.ok(Math.abs(result.scale.hi / one.top - 1) < 1e-3, `scale up to ${result.scale.hi} for ${one.top}`);
     if ("mass" in one) {
       for (const [f, share] of one.mass.entries()) assert.ok(Math.abs(share - result.mass[f]) < 2e-3, `frame ${f}`);
     }

@@ -76,6 +76,8 @@ class Asked:
             "expected": name,
             "tolerance": 2e-3,
         }
+        if expected.direction == "from" and view.get("head", "mean") != "max":
+            case["top"] = expected.top_of_scale()
         self.cases.append(case)
 
     def words(self, weights: np.ndarray, mask: np.ndarray | None = None) -> None:

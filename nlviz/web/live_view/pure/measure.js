@@ -103,9 +103,9 @@ function measurePlanes(result) {
 
 /** Words beside the picture stand on the scale of its cells: the extremes are those of both. */
 function measureWords(result) {
-  const { words, ownWord, column } = result;
-  words?.forEach((value, n) => {
-    if (Number.isNaN(value) || n === ownWord) return;
+  const { words, column } = result;
+  words?.forEach((value) => {
+    if (Number.isNaN(value)) return;
     if (value > result.most) result.most = value;
     if (value < result.least) result.least = value;
     if (column) result.total += Math.abs(value);
@@ -155,12 +155,16 @@ function halfCount({ side, values, from, to, total, apart, skipFrom, skipTo }) {
   return n;
 }
 
+/** Round as Python does: halves to the even number. */
+function roundedEven(value) {
+  const up = Math.round(value);
+  return up - value === 0.5 && up % 2 === 1 ? up - 1 : up;
+}
+
 /** Put the weights of words among the strongest of the cells, largest first. */
-function addWords(sorted, { words, ownWord, signed, least }) {
+function addWords(sorted, { words, signed, least }) {
   const size = signed && least < 0 ? Math.abs : (value) => value;
-  words.forEach((value, n) => {
-    if (!Number.isNaN(value) && n !== ownWord) sorted.push(size(value));
-  });
+  for (const value of words) if (!Number.isNaN(value)) sorted.push(size(value));
   sorted.sort((a, b) => b - a);
 }
 
@@ -175,7 +179,7 @@ export function scaleOf(result, view) {
   const { side, values, order, found, signed, uniform } = result;
   // Words, boxes and nodes are few: their scale ends at the strongest, or next to it.
   const few = (result.grid.kind ?? "grid") !== "grid";
-  const rank = few ? Math.min(24, Math.round(result.count / 16)) : Math.min(24, Math.max(4, Math.round(RANK_SHARE * result.count)));
+  const rank = Math.min(24, few ? roundedEven(result.count / 16) : Math.max(4, roundedEven(RANK_SHARE * result.count)));
   side.sorted.length = 0;
   if (signed && result.least < 0) {
     for (let j = 0; j < values.length; j++) side.sizes[j] = Math.abs(values[j]);

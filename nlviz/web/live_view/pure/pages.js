@@ -147,7 +147,8 @@ const SHORT_NAME = 24;
 
 /** A word in a sentence: quoted, kept apart from the direction of what surrounds it. */
 export function quoted(word) {
-  const plain = word.trim() || { "\n": "line break", "\t": "tab", " ": "space", "": "nothing" }[word] || "space";
+  const unseen = /[\r\n]/.test(word) ? "line break" : { "\t": "tab", "": "nothing" }[word] ?? "space";
+  const plain = word.trim() || unseen;
   const signs = [...plain.replace(/\s+/g, " ")];
   const short = signs.length > SHORT_NAME ? `${signs.slice(0, SHORT_NAME - 1).join("")}…` : signs.join("");
   return `\u2068“${short}”\u2069`;
