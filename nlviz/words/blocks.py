@@ -142,4 +142,6 @@ def _between(affinity: Affinity) -> str:
     """Return what kind of attention is over words, boxes or nodes."""
     if affinity.queries != affinity.keys:
         return "cross-attention"
+    if affinity.queries.kind == "boxes":
+        return "among boxes"
     return "causal" if "before it" in reached(affinity) else ""
