@@ -163,10 +163,6 @@ class Maps(ABC):
         if index is None:
             if frame is None or y is None or x is None:
                 raise NlvizError(self._how_to_ask(asked))
-            if isinstance(asked, TokenLine) and grid.line is not None:
-                raise NlvizError(
-                    f"rows of some words alone were kept of {self.name}; ask for one with token="
-                )
             if self.clip_shape is not None:
                 Point(frame, y, x).inside(self.clip_shape)
             index = asked.nearest(frame=frame, y=y, x=x)

@@ -79,7 +79,7 @@ def measure(*, quick: bool = False) -> list[Figure]:
     model, prepared = asked(small=quick)
     found = rows_of(model, prepared)
     affinity = next(iter(found.values()))
-    tokens, words = affinity.keys.size, affinity.queries.size
+    tokens, words = affinity.keys.size, affinity.queries.prefix
     runs = {"rows": lambda: rows_of(model, prepared), "plain": lambda: plain(model, prepared)}
     seconds = alternate(runs, rounds=2 if quick else 3)
     kept = sum(a.theta.nbytes + a.phi.nbytes for a in found.values()) / 2**20

@@ -143,8 +143,8 @@ def test_rows_are_those_of_eager_attention_also_of_chosen_words(name: str) -> No
         own = int(layout.order[affinity.queries.prefix + patch])
         assert torch.allclose(affinity.rows([patch])[:, 0], rows[0][:, own][:, order], atol=1e-5)
         few = some.affinities[layer]
-        assert few.phi.shape[0] == 2 and few.theta.shape[:2] == (4, 2)
-        assert torch.allclose(few.rows([0])[:, 0], wanted, atol=1e-5)
+        assert few.phi.shape[0] == 2 and few.theta.shape[:2] == (4, 3)
+        assert torch.allclose(few.token_rows([0])[:, 0], wanted, atol=1e-5)
         one, two = affinity.map(token="dog"), few.map(token="dog")
         assert np.allclose(one.weights, two.weights, atol=1e-6)
         assert two.off_weights is not None and one.off_weights is not None
@@ -211,9 +211,15 @@ def test_a_word_that_was_cut_into_parts_stands_for_all_of_them() -> None:
     clip = noise(4, 40, 56)
     found = nlviz.capture(net, clip, text=ASKED, processor=processor, queries=["doing", "the"])
     affinity = found.affinities[language_layers(found)[0]]
-    assert affinity.queries.names == ("do", "i", "n", "g", "the")
-    with pytest.raises(NlvizError, match=r"rows of some words alone were kept"):
-        affinity.map(frame=0, y=3, x=3)
+    assert affinity.queries.line is not None
+    assert affinity.queries.line.words == ("do", "i", "n", "g", "the")
+    anywhere = affinity.map(frame=2, y=3, x=30)
+    assert np.array_equal(anywhere.weights, affinity.map(token="the").weights)
+    assert "wherever you point, the row is that of “the”" in affinity.note
+    to = affinity.map(frame=2, y=3, x=30, direction="to")
+    key = affinity.keys.prefix + affinity.keys.nearest(frame=2, y=3, x=30)
+    assert to.off_weights is not None
+    assert np.allclose(to.off_weights, affinity.token_rows()[..., key].mean(0), atol=1e-6)
     trunk = nlviz.capture(net.model, clip, text=ASKED, processor=processor)
     assert trunk.logits is None and any("without the head" in note for note in trunk.notes)
 
@@ -272,7 +278,7 @@ def test_an_answer_is_written_and_its_words_are_queries() -> None:
     own = prepared(net, processor, clip).with_ids(torch.cat([given.ids, wanted])).placed(net)
     assert own.text is not None and own.text.tokens[-len(wanted) :] == words
     layer = found.affinities[language_layers(found)[-1]]
-    assert layer.queries.size == sum(
+    assert layer.queries.prefix == sum(
         i not in found.text.special
         for i in range(len(found.text.tokens) - len(wanted), len(found.text.tokens))
     )

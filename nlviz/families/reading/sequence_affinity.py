@@ -14,13 +14,12 @@ from torch import Tensor
 
 from nlviz.affinity.causal import Causal
 from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.grid import Line, TokenGrid
 from nlviz.affinity.grouped import GroupedAffinity
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.stored import StoredAffinity
 from nlviz.affinity.support import ALL_KEYS, Support
-from nlviz.affinity.token_line import TokenLine
 from nlviz.families.reading.prepared import Prepared
 from nlviz.families.reading.product_affinity import product_affinity
 from nlviz.families.reading.sequence_layout import SequenceLayout
@@ -131,11 +130,26 @@ def _of_chosen(
     assert line is not None
     of = {int(n): i for i, n in enumerate(layout.numbers)}
     words = [of[int(n)] for n in chosen]
-    asked = TokenLine.of(
-        [line.words[i] for i in words],
-        [line.spans[i] for i in words],
-        special=[n for n, i in enumerate(words) if i in line.special],
+    own = Line(
+        tuple(line.words[i] for i in words),
+        tuple(line.spans[i] for i in words),
+        frozenset(n for n, i in enumerate(words) if i in line.special),
     )
+    frames, height, width = prepared.clip_shape
+    # No word has a place: one cell stands for all of the clip, as for class tokens.
+    asked = TokenGrid(
+        (1, 1, 1),
+        (float(frames), float(height), float(width)),
+        ((frames - 1) / 2, (height - 1) / 2, (width - 1) / 2),
+        prefix=len(words),
+        line=own,
+    )
+    said = (
+        f"Rows of {len(words)} chosen word{'s' if len(words) > 1 else ''} were kept: wherever you "
+        f"point, the row is that of “{own.words[-1]}”; token= asks for a word."
+    )
+    q, chosen = torch.cat([q, q[:, -1:]], 1), torch.cat([chosen, chosen[-1:]])
+    reach = None if reach is None else torch.cat([reach, reach[-1:]])
     return GroupedAffinity(
         name=name,
         pairwise=Pairwise("embedded_gaussian", scale),
@@ -145,7 +159,7 @@ def _of_chosen(
         keys=layout.grid,
         support=support_of(reach, chosen, order),
         clip_shape=prepared.clip_shape,
-        note=note,
+        note=" ".join(part for part in (note, said) if part),
         prefix_name=WORDS,
     )
 

@@ -59,7 +59,6 @@ def packed_sources(
         asked: key of the source on the screen; a rollout's row is sent with that one alone, as it
             goes through all layers.
     """
-    shown = [(v, a.embedded() if isinstance(a, GroupedAffinity) else a) for v, a in shown]
     learned = shown[0][1]
     packed: list[dict[str, Any]] = []
     left: float = LIMIT if limit is None else limit
