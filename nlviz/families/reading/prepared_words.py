@@ -85,8 +85,13 @@ class PreparedWords(Prepared):
         if not isinstance(tensor, Placed):
             return super().call(net, tensor)
         assert self.model is not None
-        run = super().call
-        return stopping(self.model, lambda: run(net, tensor))
+        # What is computed of words is computed, so all lies where the network does.
+        device = next(net.parameters()).device
+        kwargs = {n: v.to(device) if isinstance(v, Tensor) else v for n, v in self.kwargs.items()}
+        kind = torch.float32 if device.type == "mps" else tensor.as_subclass(Tensor).dtype
+        here = tensor.as_subclass(Tensor).to(device, kind).as_subclass(Placed)
+        own = Prepared(self.tensor, self.y, self.x, self.clip_shape, args=(), kwargs=kwargs)
+        return stopping(self.model, lambda: own.call(net, here))
 
     def asking(self, queries: Queries | None, generate: int) -> PreparedWords:
         """Return the input with what else is asked of it.
