@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 MOST_SPRINGS = 600  # nodes that are laid out by springs
 STEPS = 160
+PULL = 0.3  # to the middle, for each unit of distance from it
 GOLDEN = np.pi * (3 - 5**0.5)
 
 Places = npt.NDArray[np.float64]
@@ -43,7 +44,7 @@ def laid_out(nodes: int, edges: npt.NDArray[np.int64]) -> Places:
         away = at[:, None] - at[None]
         far = np.sqrt((away**2).sum(-1)) + 1e-9
         # A pull to the middle keeps parts that no edge joins on the page.
-        force = (away * (1 / far**2 - joined * far / 2)[..., None]).sum(1) - 0.02 * at
+        force = (away * (1 / far**2 - joined * far / 2)[..., None]).sum(1) - PULL * at
         size = np.sqrt((force**2).sum(1, keepdims=True)) + 1e-9
         at = at + force / size * np.minimum(size, heat)
     # Its longest extent lies across, as pages are wider than high.

@@ -21,7 +21,9 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
     """Return the sentences of a film strip's caption."""
     clip, attention, look = drawn.clip, drawn.attention, drawn.look
     nouns = nouns_of(attention.keys)
-    notes = [f"Outlined: {place_text(clip, attention)}."] if look.marked else []
+    seen = attention.has_own or attention.keys.kind in ("grid", "boxes")
+    how = "Outlined" if seen else "Asked"  # a word of another text is none of those shown
+    notes = [f"{how}: {place_text(clip, attention)}."] if look.marked else []
     if attention.left_out:
         what, share = left_out(attention)
         rest = "; the rest is scaled to 100\u00a0%" if attention.normalised else ""
@@ -32,7 +34,8 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         itself = "Its own cell" if nouns is POINTS else "Itself"
         notes.append(f"{itself}, not coloured, has {look.scale.text(own)}.")
     if look.scale.clipped:
-        notes.append(f"The strongest other key has {look.scale.text(look.scale.most)}.")
+        other = "" if attention.apart else "other "  # a box over cells is none of them
+        notes.append(f"The strongest {other}key has {look.scale.text(look.scale.most)}.")
     if attention.reachable is not None and not attention.left_out:
         how = {"line": "Grey", "nodes": "Pale"}.get(attention.keys.kind, "Hatched")
         notes.append(f"{how}: out of the query's reach.")
@@ -55,6 +58,7 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
         what = (
             "most alike other cell" if attention.values == "similarity" else "strongest other key"
         )
+        what = what.replace("other ", "") if attention.apart else what
         notes.append(_arrows(len(attention.top(look.links, without=attention.own_keys)), what))
     if attention.keys.kind in ("line", "nodes"):
         pass  # no frames

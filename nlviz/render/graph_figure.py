@@ -45,8 +45,8 @@ def sheet_of_graph(drawn: Shown) -> Sheet:
     draw_head(sheet, drawn, CONTENT)
     if isinstance(drawn.clip, Graph):
         between = {(min(a, b), max(a, b)) for a, b in drawn.clip.edges.T.tolist() if a != b}
-        for a, b in sorted(between):
-            sheet.shape([places[a], places[b]], edge=EDGE, line=1.6, closed=False, above=1.0)
+        lines = [(places[a], places[b]) for a, b in sorted(between)]
+        sheet.lines(lines, EDGE, line=1.6 if len(lines) < 2000 else 0.6, above=1.0)
     if query is not None:
         for link in reversed(links):
             share = link.weight / links[0].weight
@@ -105,20 +105,31 @@ def _nodes(
     weights = attention.weights.ravel()
     shares = look.scale.shares(weights, 0) if look.show_map else np.zeros_like(weights)
     steps = steps_of(shares, signed=look.scale.diverging)
+    zero = int(steps_of(np.zeros(1, np.float32), signed=look.scale.diverging)[0])
     ground, _ = word_colours(LIGHT, signed=look.scale.diverging, strength=look.strength)
     reach = None if attention.reachable is None else attention.reachable.ravel()
     names = attention.keys.names
+    seen = np.ones(len(places), bool) if reach is None else reach
+    tint = seen & (steps != zero)
+    if query is not None:
+        tint[query] = False
+    plain = [at for at, own in zip(places, tint, strict=True) if not own]
+    rings = [
+        [at for at, own in zip(places, seen, strict=True) if bool(own) is which]
+        for which in (True, False)
+    ]
+    for some, colour in zip(rings, (RING, EDGE), strict=True):
+        sheet.dots(some, radius + 1.6, colour, above=3.0)
+    sheet.dots(plain, radius, PAPER, above=3.1)
+    for tinted in np.flatnonzero(tint).tolist():
+        red, green, blue = (int(v) for v in ground[steps[tinted]])
+        sheet.dot(places[tinted], radius, (red, green, blue), above=3.2)
+    if query is not None:
+        sheet.dot(places[query], radius + 7, QUERY_INK, above=2.5)
+        sheet.dot(places[query], radius + 2.5, PAPER, above=2.9)
     for index, at in enumerate(places):
-        seen = reach is None or bool(reach[index])
-        red, green, blue = (int(v) for v in ground[steps[index]])
-        fill = (red, green, blue) if seen and index != query else PAPER
-        sheet.dot(at, radius + 1.6, RING if seen else EDGE, above=3.0)
-        sheet.dot(at, radius, fill, above=3.1)
-        if index == query:
-            sheet.dot(at, radius + 7, QUERY_INK, above=2.5)
-            sheet.dot(at, radius + 2.5, PAPER, above=2.9)
         if len(places) <= NAMED or index == query or index in strongest:
-            ink = QUERY_INK if index == query else INK if seen else FADED
+            ink = QUERY_INK if index == query else INK if seen[index] else FADED
             name = shortened(names[index], LETTERS, ROOM)
             _named(sheet, at, name, ink, radius, bold=index == query)
 

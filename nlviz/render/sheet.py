@@ -187,6 +187,28 @@ class Sheet:
         patch = PathPatch(Path.circle(at, radius))
         self._add(patch, fill, None, 0.0, 1.0, above, clip)
 
+    def dots(
+        self, places: Sequence[Corner], radius: float, fill: Colour, *, above: float = 3.0
+    ) -> None:
+        """Draw discs of one colour and size, as one mark however many they are."""
+        if places:
+            circles = Path.make_compound_path(*(Path.circle(at, radius) for at in places))
+            self._add(PathPatch(circles), fill, None, 0.0, 1.0, above, None)
+
+    def lines(
+        self,
+        ends: Sequence[tuple[Corner, Corner]],
+        edge: Colour,
+        *,
+        line: float,
+        above: float = 3.0,
+    ) -> None:
+        """Draw straight lines of one colour and width, as one mark however many they are."""
+        if ends:
+            points = np.array(ends, np.float64).reshape(-1, 2)
+            codes = [Path.MOVETO, Path.LINETO] * len(ends)
+            self._add(PathPatch(Path(points, codes)), None, edge, line, 1.0, above, None)
+
     def chart(self, box: Box) -> Axes:
         """Return axes in the style of the page whose frame fills a box: grid, no spines."""
         left, top, right, bottom = box

@@ -131,4 +131,6 @@ def _arcs_note(page: Page) -> str:
         return ""
     names = {word.index + page.first: word.label.text for word in page.laid.words}
     told = listed([f"“{names[i]}”" for i, _ in page.links[:3]], "and")
+    if len(page.links) == 1:
+        return f"Arc: to the strongest other, {told}."
     return f"Arcs: to the {len(page.links)} strongest others, first {told}."

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from nlviz.affinity.grid import Line
 from nlviz.affinity.token_line import TokenLine
 from nlviz.clips.text import Text
-from nlviz.render.text_drawing import width
+from nlviz.render.text_drawing import shortened, width
 
 MEASURED = 40  # size at which widths are measured
 PITCH = 1.7  # height of a line, in sizes of its letters
@@ -128,10 +128,14 @@ def laid_out(labels: Sequence[Label], room: float, *, sizes: range, tall: float)
     >>> [(word.label.text, word.line) for word in laid.words], laid.size
     ([('one', 0), ('two', 0), ('three', 1)], 20)
     """
+    # A token that would make all letters small, a long address for instance, loses its middle.
+    most = (room / max(min(sizes), 0.6 * max(sizes)) - 2 * PADDING) * MEASURED
+    labels = [_shortened(label, most) for label in labels]
     widths = [width(label.text, MEASURED) / MEASURED for label in labels]
     for size in sizes:
         lines = _broken(labels, widths, size, room)
-        if len(lines) * PITCH * size <= tall:
+        fits = max(widths, default=0.0) * size + 2 * PADDING * size <= room
+        if fits and len(lines) * PITCH * size <= tall:
             break
     leftwards = runs_leftwards("".join(label.text for label in labels))
     words: list[Word] = []
@@ -170,6 +174,12 @@ def runs_leftwards(text: str) -> bool:
         if kind in _LEFTWARDS or kind == "L":
             return kind in _LEFTWARDS
     return False
+
+
+def _shortened(label: Label, room: float) -> Label:
+    if len(label.text) * MEASURED < room:  # no letter is wider than it is high
+        return label
+    return replace(label, text=shortened(label.text, MEASURED, room))
 
 
 def _plain(word: str) -> str:

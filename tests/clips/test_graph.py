@@ -66,6 +66,13 @@ def test_a_layout_is_the_same_again_and_keeps_nodes_apart(nodes: int) -> None:
         assert away[~np.eye(nodes, dtype=bool)].min() > 0.02 * away.max() / nodes**0.5
 
 
+def test_parts_that_no_edge_joins_do_not_drive_the_rest_together() -> None:
+    ring = np.stack([np.arange(40), (np.arange(40) + 1) % 40])
+    places = laid_out(60, ring)  # and twenty nodes without an edge
+    sizes = [np.ptp(part, axis=0).max() for part in (places[:40], places)]
+    assert sizes[0] > 0.3 * sizes[1]
+
+
 def test_neighbours_lie_closer_than_others() -> None:
     ring = np.stack([np.arange(12), (np.arange(12) + 1) % 12])
     places = laid_out(12, ring)

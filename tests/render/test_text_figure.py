@@ -101,7 +101,9 @@ def test_words_out_of_reach_are_grey_and_said() -> None:
 def test_a_query_of_another_text_is_not_outlined() -> None:
     text = sentence()
     attention = over_words(text, ROW, query=2, apart=True)
-    assert page_of(nlviz.overlay(text, attention), 1700.0).query is None
+    shown = nlviz.overlay(text, attention)
+    assert page_of(shown, 1700.0).query is None
+    assert "Asked: the query “chases”, token 2 of 6." in notes_of(shown, shown=1)
 
 
 def test_of_a_text_beyond_measure_the_part_around_the_query_is_shown(

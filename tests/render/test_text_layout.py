@@ -106,3 +106,12 @@ def test_letters_shrink_until_a_long_text_fits() -> None:
     assert len(found.words) == 4096
     least = laid_out(labels, 1700.0, sizes=range(40, 12, -1), tall=10.0)
     assert least.size == 13
+
+
+@pytest.mark.parametrize("length", [40, 4000])
+def test_a_token_longer_than_a_line_shrinks_and_then_loses_its_middle(length: int) -> None:
+    text = nlviz.read_text("a " + "m" * length + " b")
+    found = laid(text, 700.0)
+    assert all(word.left + word.wide <= 700 + 1e-6 for word in found.words)
+    assert ("…" in found.words[1].label.text) == (length > 100)
+    assert found.size >= 12
