@@ -11,7 +11,7 @@ any cell, so the answer can only have come through the attention's weighted sums
 Queries and keys start as one random orthogonal projection of the features, as in `matching`, and
 values as one of the location embedding, which the readout starts to read by: before the first step
 the attention is that of raw features, and everything is learned from there. It takes photographs
-from folders, or fetches some from public Debian packages. About half an hour on one core.
+from folders, or fetches some from public Debian packages. Half an hour to an hour on one core.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Plan:
     """
 
     seed: int = 0
-    steps: int = 4000
-    clips: int = 1200
+    steps: int = 7000
+    clips: int = 1500
     held_out: int = 100
     batch: int = 8
     boxes: int = 6
