@@ -163,3 +163,14 @@ def test_what_cannot_be_read_is_refused_in_a_sentence() -> None:
         nlviz.capture(net, text, processor=tokenizer, queries=["dog"])
     with pytest.raises(NlvizError, match=r"must be the tokenizer of the network"):
         nlviz.capture(net, text, processor="gpt2")
+
+
+def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    marks = {"bos_token_id": 1, "eos_token_id": 2}
+    size = {"n_embd": 24, "n_layer": 1, "n_head": 3, "vocab_size": 40, "n_positions": 16}
+    GPT2LMHeadModel(GPT2Config(**size, **marks)).save_pretrained(tmp_path)
+    model = nlviz.load_model(str(tmp_path))
+    with pytest.raises(NlvizError, match="holds no tokenizer for GPT2LMHeadModel; save it there"):
+        model.capture(nlviz.read_text("dog"))

@@ -54,6 +54,9 @@ def _read(net: nn.Module, kind: str) -> Any:
             f"the {what} of {name} could not be read from {where} ({first_line(error)}); save it "
             f"there, or {_CURE}"
         ) from error
+    if kind == "AutoTokenizer" and not found.get_vocab().keys() - set(found.all_special_tokens):
+        # The library makes one without a word of a configuration alone.
+        raise NlvizError(f"{where} holds no tokenizer for {name}; save it there, or {_CURE}")
     if kind == "AutoProcessor" and not hasattr(found, "tokenizer"):
         raise NlvizError(
             f"{where} holds a {type(found).__name__}, no processor of pictures and words; save the "
