@@ -95,7 +95,7 @@ class StoredAffinity(Affinity):
     def token_rows(self, indices: Indices | None = None) -> Float[Tensor, "heads n all_keys"]:
         """Return the rows of queries without a place, class token and registers."""
         every = range(self.queries.prefix)
-        own = torch.as_tensor(every if indices is None else indices, device=self.device)
+        own = torch.as_tensor(every if indices is None else indices, device=self.device).long()
         return self._laid_out(own)
 
     def parity_error(self, *, sample: int = 256) -> float | None:

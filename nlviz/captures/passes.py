@@ -101,7 +101,7 @@ class Runner:
             key = settings(net), tuple(seen.order)
             drawn = numbers if numbers.drawn() else None
             factors: Factors | str = "they are known"
-            if not all(adapter.knows(net, p.module) for p in seen.products):
+            if not seen.products or not all(adapter.knows(net, p.module) for p in seen.products):
                 factors = factors_of(net, prepared, acting, key, drawn)
         boxes, told = adapter.boxes(net, output, prepared)
         found = read_attention(adapter, net, seen, factors, prepared, calls, boxes)

@@ -128,8 +128,9 @@ def test_what_is_no_map_of_places_is_said() -> None:
     with pytest.raises(nlviz.NlvizError, match="attention between channels"):
         captured(net_of(made(ChannelAttention)), 3)
     capture = captured(net_of(made(ExpectationMaximisation)), 3)
-    assert [*capture.affinities] == ["1", "1/2"]
-    assert "none of its keys has a place" in capture.refused["1/3"]
+    assert [*capture.affinities] == ["1", "1/2", "1/3"] and not capture.refused
+    assert [a.queries.kind for a in capture.affinities.values()] == ["line", "line", "grid"]
+    assert capture.affinities["1/3"].keys.kind == "line"  # what each place takes of the bases
     assert [*captured(net_of(made(DoubleAttention)), 1).refused] == ["1/2"]
 
 
@@ -143,7 +144,7 @@ def test_bases_gather_from_places_each_once() -> None:
         z = torch.einsum("ncp,nck->npk", flat, mu).softmax(-1)
         wanted = (z / (1e-6 + z.sum(1, keepdim=True)))[0].mT
         affinity = capture.affinities[name]
-        rows = affinity.token_rows()[0]
+        rows = affinity.rows(range(affinity.queries.size))[0]
         assert (rows - wanted).abs().max() < 1e-5
         mu = nn.functional.normalize(torch.einsum("ncp,npk->nck", flat, wanted.mT[None]), dim=1)
 

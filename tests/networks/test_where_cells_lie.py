@@ -474,7 +474,7 @@ def test_residual_video_networks_declare_where_the_walk_finds_their_cells(kind: 
 
 def test_the_bundled_network_declares_its_cells_within_a_square_of_the_arithmetic() -> None:
     import nlviz
-    from nlviz.families.lite_nl import AXES
+    from nlviz.networks.lite_nl import AXES
 
     net = nlviz.load_model("lite-nl", device="cpu").net
     found = Walk(net, net, torch.zeros(1, 3, 2, 96, 128), {n: getattr(net, n) for n in AXES})
