@@ -152,6 +152,15 @@ def graph_attention() -> Live:
     return GraphNetwork(3, 5, hidden=12, heads=2, form="gatv2").eval(), None
 
 
+def action_transformer() -> Live:
+    from nlviz.networks.action_transformer import ActionTransformer, ActionTransformerHead
+
+    torch.manual_seed(0)
+    trunk = nn.Conv3d(3, 5, (1, 16, 16), stride=(1, 16, 16))
+    head = ActionTransformerHead(5, width=8, location=6)
+    return shaken(ActionTransformer(trunk, head)).eval(), nlviz.InputSpec(size=48, multiple=16)
+
+
 def sequence() -> Live:
     from nlviz.networks.sequence.transduction import Size, Transduction
 
@@ -183,6 +192,7 @@ INPUTS: dict[str, Callable[[], nlviz.Clip]] = {
 
 LIVE: dict[str, Callable[[], Live]] = {
     "object-relation": object_relation,
+    "action-transformer": action_transformer,
     "graph-attention": graph_attention,
     "sequence": sequence,
     "non-local-1d": non_local_1d,
@@ -229,7 +239,7 @@ def check_live(family: Family, live: Live) -> None:
     assert capture.affinities
     assert hooks(net) == before
     assert family.blocks is not None
-    if family.blocks.scores_of in ("box", "node"):
+    if family.blocks.scores_of in ("box", "node") or "boxes" in family.blocks.inputs(net):
         check_tokens(capture)
         return
     if family.blocks.watches:
@@ -270,7 +280,8 @@ def check_tokens(capture: nlviz.Capture) -> None:
         sums = rows.sum(-1)[:, reached]  # 0 where all gates of a relation are closed
         assert_close(sums, sums.round())
         assert int(sums.max()) == 1
-        assert capture.features[name].shape[1:] == affinity.queries.shape
+        if name in capture.features:  # boxes over a clip have none on their own grid
+            assert capture.features[name].shape[1:] == affinity.queries.shape
         assert affinity.clip_shape == capture.clip.shape
 
 

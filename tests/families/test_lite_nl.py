@@ -10,8 +10,8 @@ from torch import Tensor
 import nlviz
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip
-from nlviz.families.lite_nl import AXES, INPUT
-from nlviz.networks.lite_nl import LiteNL
+from nlviz.families.lite_nl import INPUT
+from nlviz.networks.lite_nl import AXES, LiteNL
 
 
 @pytest.fixture(scope="module")

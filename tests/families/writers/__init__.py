@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.families.writers import (
+    action_transformer,
     alexhex7,
     caffe2,
     gluoncv,
@@ -25,6 +26,7 @@ from tests.families.writers import (
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "lite-nl": lite_nl.written_to,
+    "action-transformer": action_transformer.written_to,
     "graph-attention": graph_attention.written_to,
     "object-relation": object_relation.written_to,
     "sequence": sequences.written_to,
