@@ -50,7 +50,7 @@ from nlviz.affinity.variants import (
 from nlviz.analysis.divided import divided_layer
 from nlviz.analysis.rollout import can_roll, no_rollout, rollout
 from nlviz.captures.model import Capture
-from nlviz.clips.text import Text
+from nlviz.clips.text import Text, prompt_of
 from nlviz.errors import NlvizError, UnknownBlock
 from nlviz.networks.block import NonLocalBlock
 from nlviz.picture import resized, scaled
@@ -100,7 +100,7 @@ def variants_of_features(capture: Capture, block: str) -> tuple[str, ...]:
     affinity = capture.affinities[block]
     if block in capture.features or affinity.pairwise.similarity or affinity.queries.size == 1:
         return ()  # queries of no place have no features of places
-    if not _of_one_input(affinity):
+    if not _of_one_input(affinity) or prompt_of(capture.clip) is not None:
         return ()
     return FEATURES.key, COSINE.key
 

@@ -24,6 +24,7 @@ from nlviz.captures.own_input import Prepare
 from nlviz.captures.placing import settings
 from nlviz.captures.precision import full
 from nlviz.clips.clip import Clip
+from nlviz.clips.text import prompt_of
 from nlviz.errors import NlvizError, UnknownBlock, did_you_mean
 from nlviz.families import adapter_of_any
 from nlviz.families.reading.adapter import InputSpec, features_of
@@ -195,6 +196,12 @@ class _Look:
             NlvizError: when they do not lie on the picture, or there is no such run.
         """
         count = len(self.tensors)
+        if prompt_of(clip) is not None:
+            raise NlvizError(
+                f"features of {self.name} are not read: words and the clip's tokens are one "
+                "sequence there, of which no features of places are made; take the network alone "
+                "that sees the clip"
+            )
         if run is not None and not 1 <= run <= count:
             raise NlvizError(
                 f"run {run} of {self.name} must happen, it ran {count} times; take another"
@@ -243,7 +250,8 @@ class _Look:
         """
         net, prepared = self.model.net, self.prepared
         known = _KNOWN.setdefault(net, {})
-        own = (tuple(prepared.tensor.shape), prepared.order, settings(net), frozenset(self.acting))
+        given = tuple(prepared.tensor.shape), prepared.order, prepared.key
+        own = (*given, settings(net), frozenset(self.acting))
         key = (
             *own,
             self.name,

@@ -19,7 +19,16 @@ from nlviz.families.reading.prepared import Prepared
 def asked_about(
     clip: Clip, text: Text | str | None, boxes: Sequence[Sequence[float]] | None
 ) -> Clip:
-    """Return a clip with the text beside it and the boxes on it that a network is asked about."""
+    """Return a clip with the text beside it and the boxes on it that a network is asked about.
+
+    Raises:
+        NlvizError: when it is no input.
+    """
+    if not isinstance(clip, Clip):
+        raise NlvizError(
+            f"a network is given a Clip, a Text or a Graph, got {type(clip).__name__}; read one "
+            "with nlviz.read_clip(path), nlviz.read_text(text) or nlviz.read_graph(path)"
+        )
     if text is not None:
         clip = with_prompt(clip, read_text(text) if isinstance(text, str) else text)
     return clip if boxes is None else with_boxes(clip, boxes)

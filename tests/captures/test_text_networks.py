@@ -380,3 +380,33 @@ def test_channels_may_come_before_the_steps() -> None:
 def test_several_texts_side_by_side_are_told() -> None:
     with pytest.raises(NlvizError, match="one text at a time"):
         captured(Words(Attention()), prepare=lambda text: ids(text).repeat(2, 1))
+
+
+@pytest.mark.parametrize("given", [None, "a dog", np.zeros((1, 9, 9, 3), np.uint8)])
+def test_what_is_no_input_is_told(given: Any) -> None:
+    with pytest.raises(NlvizError, match=r"given a Clip, a Text or a Graph, got"):
+        nlviz.load_model("muse.copy").capture(given)
+
+
+def test_features_of_words_lie_on_their_own_lines() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.inner = nn.Embedding(WORDS, C), Attention()
+
+        def forward(self, src: Tensor, tgt: Tensor) -> Tensor:
+            return self.inner(self.words(tgt)) + self.inner(self.words(src)).mean()
+
+    net = Two().eval()
+
+    def split(first: int) -> Any:
+        def prepare(text: Clip) -> dict[str, Tensor]:
+            numbers = ids(text)
+            return {"src": numbers[:, :first].clone(), "tgt": numbers[:, first:].clone()}
+
+        return prepare
+
+    for first in (3, 6):  # the same network, as many tokens, other lines
+        found = nlviz.features(net, TEXT, "inner#1", prepare=split(first))
+        assert found.grid.shape == (1, 1, N - first)
+        assert found.grid.centre(0).x == first

@@ -20,6 +20,7 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.analysis.health import block_health
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip
+from nlviz.clips.text import with_prompt
 from nlviz.families import FAMILIES, family_of
 from nlviz.families.family import Family
 from nlviz.families.reading.adapter import InputSpec
@@ -28,6 +29,7 @@ from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSp
 from nlviz.recipes.object_relation import drawn, scene
 from tests.families.references import assert_close
 from tests.families.small_transformers import small
+from tests.families.small_video_language import small_tokenizer, small_video_language
 from tests.families.stand_ins import (
     Around,
     NLBlockND,
@@ -178,6 +180,24 @@ def non_local_1d() -> Live:
     return net.eval(), None
 
 
+def language() -> Live:
+    import transformers as tr
+
+    torch.manual_seed(0)
+    small_one = {"n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 64, "vocab_size": 400}
+    config = tr.GPT2Config(**small_one, bos_token_id=1, eos_token_id=2)
+    return tr.GPT2LMHeadModel(config).eval(), None
+
+
+def video_language() -> Live:
+    return small_video_language("qwen2.5-vl")[0], None
+
+
+# What makes the input of networks that bring it along.
+PROCESSORS: dict[str, Callable[[], Any]] = {
+    "language": small_tokenizer,
+    "video-language": lambda: small_video_language("qwen2.5-vl")[1],
+}
 # What a family takes, where that is no film.
 INPUTS: dict[str, Callable[[], nlviz.Clip]] = {
     "object-relation": lambda: nlviz.Clip.from_frames(
@@ -188,6 +208,8 @@ INPUTS: dict[str, Callable[[], nlviz.Clip]] = {
     ),
     "sequence": lambda: SYMBOLS,
     "non-local-1d": lambda: SYMBOLS,
+    "language": lambda: nlviz.read_text("What is the dog doing?"),
+    "video-language": lambda: with_prompt(CLIP, nlviz.read_text("What is the dog doing?")),
 }
 
 LIVE: dict[str, Callable[[], Live]] = {
@@ -196,6 +218,8 @@ LIVE: dict[str, Callable[[], Live]] = {
     "graph-attention": graph_attention,
     "sequence": sequence,
     "non-local-1d": non_local_1d,
+    "language": language,
+    "video-language": video_language,
     "timm-attention": timm_attention,
     "torchvision-attention": torchvision_attention,
     "attention": of_unknown_code,
@@ -233,7 +257,10 @@ def check_live(family: Family, live: Live) -> None:
     net, spec = live
     assert family_of(net).name == family.name
     assert family_of(net, family=family.name).name == family.name
-    model, before = Model(net, input_spec=spec), hooks(net)
+    adapter: Any = family.blocks
+    if family.name in PROCESSORS:
+        adapter = adapter.with_processor(PROCESSORS[family.name]())
+    model, before = Model(net, adapter=adapter, input_spec=spec), hooks(net)
     clip = INPUTS.get(family.name, lambda: CLIP)()
     capture = model.capture(clip)
     assert capture.affinities
@@ -243,7 +270,7 @@ def check_live(family: Family, live: Live) -> None:
         check_tokens(capture)
         return
     if family.blocks.watches:
-        check_attention(model, capture)
+        check_attention(model, capture, clip)
         if not family.blocks.keeps:
             return
     for name, affinity in capture.affinities.items():
@@ -285,16 +312,16 @@ def check_tokens(capture: nlviz.Capture) -> None:
         assert affinity.clip_shape == capture.clip.shape
 
 
-def check_attention(model: Model, capture: nlviz.Capture) -> None:
+def check_attention(model: Model, capture: nlviz.Capture, clip: nlviz.Clip) -> None:
     """Rows are those that the network computed, and it computes what it does without us."""
     for name, affinity in capture.affinities.items():
         assert isinstance(affinity, EmbeddedAffinity)
         assert capture.receipts[name].holds
         rows = affinity.rows(torch.arange(affinity.queries.size))
         assert_close(rows.sum(-1), torch.ones(rows.shape[:2]))
-        assert affinity.clip_shape == CLIP.shape
+        assert affinity.clip_shape == capture.clip.shape
     assert capture.logits is not None
-    torch.testing.assert_close(capture.logits, model.logits(CLIP), rtol=0, atol=0)
+    torch.testing.assert_close(capture.logits, model.logits(clip), rtol=0, atol=0)
 
 
 def hooks(net: nn.Module) -> int:
