@@ -17,20 +17,24 @@ from nlviz.views.display import SOURCES, Display
 PROJECT = Path(__file__).parents[2]
 # Words that are keys of variants and also mean something else: a flag or part of a network, a kind
 # of tensor (and the example of a view, and a command), a pairwise function and the unit of its
-# colours, a state of health.
+# colours, a state of health, a field of a model card, what the nodes of a graph hold, attention
+# between two texts.
 HOMONYMS = {
-    "learned": {"nlviz/recipes/training.py"},
+    "learned": {"nlviz/recipes/*"},
+    "cross": {"nlviz/families/sequence.py"},
     "position": {"nlviz/web/live_view/pure/formulas.js"},  # whose formula is its own
     "features": {
         *("nlviz/captures/*", "nlviz/render/save.py", "nlviz/words/*"),
         *("nlviz/cli/__init__.py", "nlviz/cli/features.py", "nlviz/zoo/load.py"),
         *("nlviz/render/feature_colours.py", "nlviz/recipes/feature_bank.py"),
+        *("nlviz/clips/graph.py", "nlviz/recipes/graph_attention.py", "app/explore/sidebar.py"),
+        "nlviz/networks/trunk_cells.py",
     },
     "composed": {"nlviz/recipes/feature_bank.py"},  # clips that are put together
     "cosine": {
         *("nlviz/affinity/pairwise.py", "nlviz/affinity/feature_map.py"),
         *("nlviz/analysis/controls.py", "nlviz/render/colour_scale.py", "nlviz/render/movie.py"),
-        *("nlviz/words/health.py", "nlviz/web/live_view/pure/*.js"),
+        *("nlviz/words/health.py", "nlviz/words/keys.py", "nlviz/web/live_view/pure/*.js"),
     },
     "untrained": {"nlviz/analysis/health.py", "nlviz/words/health.py"},
     "nl_means": {
@@ -45,6 +49,7 @@ HOMONYMS = {
     "pairwise": {
         *("nlviz/captures/affinity_format.py", "nlviz/web/payloads/sources.py"),
         *("nlviz/zoo/warnings.py", "nlviz/networks/*", "nlviz/families/*"),
+        "nlviz/recipes/sequence_measures.py",
     },
 }
 HERE = "nlviz/affinity/variants.py"

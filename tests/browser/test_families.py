@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,6 +16,16 @@ from tests.families.writers import WRITERS
 pytestmark = pytest.mark.browser
 # What takes no file of weights of its own here: the bundled network's are shown everywhere else.
 ELSEWHERE = {"lite-nl", "torchvision-detection"}
+# What the families that take no clip are given, on the command line and in the address.
+OWN_INPUT = {
+    "sequence": (("--text", "d e a b", "--query", "a"), {"text": "d e a b"}),
+    "non-local-1d": (("--text", "d e a b", "--query", "a"), {"text": "d e a b"}),
+    "graph-attention": (("lookup.json",), {"clip": "lookup.json"}),
+    "object-relation": (("tiles.png",), {"clip": "tiles.png"}),
+}
+CLIP = ("bunny.mp4",), {"clip": "bunny.mp4"}
+SIZE = ("--set", "size=64")  # of a picture, so that networks of clips run fast
+OF_THEIR_OWN_SIZE = {"alexhex7", "action-transformer", *OWN_INPUT}
 
 
 def test_every_family_is_here() -> None:
@@ -27,12 +38,13 @@ def test_from_a_file_to_a_live_map(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = WRITERS[family](tmp_path)
-    small = () if family == "alexhex7" else ("--set", "size=64")
+    small = () if family in OF_THEIR_OWN_SIZE else SIZE
+    given, parameters = OWN_INPUT.get(family, CLIP)
     try:
-        result = run("attend", "bunny.mp4", "--weights", path, *small, "-o", "look.png")
+        result = run("attend", *given, "--weights", path, *small, "-o", "look.png")
         assert result.exit_code == 0, result.output
         assert (tmp_path / "look.png").stat().st_size > 10_000
-        opened(page, f"{app_url}/?clip=bunny.mp4")
+        opened(page, f"{app_url}/?{urlencode(parameters)}")
         page.get_by_text("File", exact=True).click()
         if small:
             flags = page.get_by_label("Flags", exact=True)
