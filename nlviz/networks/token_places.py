@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from nlviz.networks.followed import Placed
+from nlviz.networks.followed import NotFollowed, Placed
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +107,21 @@ class LookedUp(TorchFunctionMode):
         return found.as_subclass(Placed)
 
     def _placed(self, index: Tensor) -> Tensor | None:
-        """Return what stands for some numbers of words; None for other numbers."""
+        """Return what stands for some numbers of words; None for other numbers.
+
+        Raises:
+            NotFollowed: when two parts of the text are these numbers, and which is meant is open.
+        """
         if index.is_floating_point() or index.dtype == torch.bool:
             return None
         same = [t for t in self._tokens if t.tensor is index]
+        alike = [t for t in self._tokens if t.tensor.numel() == index.numel()]
+        if not same:  # another view of its memory
+            same = [t for t in alike if t.tensor.data_ptr() == index.data_ptr()]
         if not same:
-            alike = [t for t in self._tokens if t.tensor.numel() == index.numel()]
             same = [t for t in alike if bool((t.tensor.reshape(-1) == index.reshape(-1)).all())]
         if not same:
             return None
+        if any(not torch.equal(t.places, same[0].places) for t in same):
+            raise NotFollowed("a copy of numbers that are those of two parts of the text")
         return same[0].laid_out(self._ramp).reshape(index.shape)

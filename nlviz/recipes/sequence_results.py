@@ -15,13 +15,12 @@ from nlviz.networks.sequence.tasks import TASKS
 from nlviz.sentences import listed
 
 Results = Mapping[str, Mapping[str, Any]]  # network -> seed -> measures by length
+Measure = Callable[[Mapping[str, Any]], float]
 SHOWN = (8, 32, 64, 128, 256)
 LONG, TRAINED = "256", "64"
 
 
-def values(
-    results: Results, network: str, length: str | int, pick: Callable[[Mapping[str, Any]], float]
-) -> dict[str, float]:
+def values(results: Results, network: str, length: str | int, pick: Measure) -> dict[str, float]:
     """Return a figure of a network at a length, by seed.
 
     >>> values({"muse.copy": {"0": {"8": {"right": {"muse": 0.5}}}}}, "muse.copy", 8, right("muse"))
@@ -31,12 +30,12 @@ def values(
     return {seed: pick(told[str(length)]) for seed, told in seeds.items()}
 
 
-def right(head: str) -> Callable[[Mapping[str, Any]], float]:
+def right(head: str) -> Measure:
     """Return what picks the share of right symbols of a head."""
     return lambda told: float(told["right"][head])
 
 
-def whole(head: str) -> Callable[[Mapping[str, Any]], float]:
+def whole(head: str) -> Measure:
     """Return what picks the share of sequences that are right as a whole."""
     return lambda told: float(told["whole"][head])
 
@@ -133,31 +132,11 @@ def page(results: Results) -> str:
             "",
             "## Symbols that are right",
             "",
-            *_table(
-                ["network", *(f"{n} symbols" for n in SHOWN)],
-                (
-                    [
-                        f"`{kind}.{task}`",
-                        *_cells(results, f"{kind}.{task}", right(kind)),
-                    ]
-                    for task in TASKS
-                    for kind in ("muse", "transformer")
-                ),
-            ),
+            *_of_both(results, right),
             "",
             "## Sequences that are right as a whole",
             "",
-            *_table(
-                ["network", *(f"{n} symbols" for n in SHOWN)],
-                (
-                    [
-                        f"`{kind}.{task}`",
-                        *_cells(results, f"{kind}.{task}", whole(kind)),
-                    ]
-                    for task in TASKS
-                    for kind in ("muse", "transformer")
-                ),
-            ),
+            *_of_both(results, whole),
             "",
             "## Rows over length",
             "",
@@ -229,7 +208,7 @@ def _rows_of(task: str) -> list[tuple[str, Callable[[Mapping[str, Any]], float]]
     return found
 
 
-def _cells(results: Results, network: str, pick: Callable[[Mapping[str, Any]], float]) -> list[str]:
+def _cells(results: Results, network: str, pick: Measure) -> list[str]:
     """Return a figure at each length: its mean over seeds, with the range of several."""
     shown = []
     for length in SHOWN:
@@ -251,6 +230,18 @@ def _bits(found: Sequence[float]) -> str:
 def _range(found: Sequence[float], shown: Callable[[float], str]) -> str:
     ends = dict.fromkeys((shown(min(found)), shown(max(found))))
     return " to ".join(ends)
+
+
+def _of_both(results: Results, measure: Callable[[str], Measure]) -> list[str]:
+    """Return a table of MUSE and its twin on each task, over length."""
+    return _table(
+        ["network", *(f"{n} symbols" for n in SHOWN)],
+        (
+            [f"`{kind}.{task}`", *_cells(results, f"{kind}.{task}", measure(kind))]
+            for task in TASKS
+            for kind in ("muse", "transformer")
+        ),
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -410,3 +410,43 @@ def test_features_of_words_lie_on_their_own_lines() -> None:
         found = nlviz.features(net, TEXT, "inner#1", prepare=split(first))
         assert found.grid.shape == (1, 1, N - first)
         assert found.grid.centre(0).x == first
+
+
+class Twice(nn.Module):
+    """Looks from a target at a source, through copies of their numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.q, self.k = nn.Embedding(WORDS, C), nn.Linear(C, C), nn.Linear(C, C)
+
+    def forward(self, src: Tensor, tgt: Tensor) -> Tensor:
+        source, target = self.words(src.clone()), self.words(tgt.clone())
+        return target + (self.q(target) @ self.k(source).mT).softmax(-1) @ source
+
+
+def test_parts_of_the_same_numbers_are_not_taken_for_each_other() -> None:
+    half = ids(TEXT)[:, :5]
+    both = Text.of_tokens([*TEXT.tokens[:5], *TEXT.tokens[5:10]])
+
+    def prepare(first: Tensor, second: Tensor) -> Any:
+        given = {"src": first, "tgt": second}
+        return lambda _: nlviz.TextInput(kwargs=given, text=both)
+
+    a = captured(Twice(), prepare=prepare(half, ids(TEXT)[:, 5:10])).affinities["network"]
+    assert (a.queries.centre(0).x, a.keys.centre(0).x) == (5, 0)
+    with pytest.raises(NlvizError, match="numbers that are those of two parts"):
+        captured(Twice(), prepare=prepare(half, half.clone()))
+
+
+def test_two_rows_of_words_of_one_length_are_asked_about() -> None:
+    moved = ids(TEXT).roll(1, 1)
+    with pytest.raises(NlvizError, match=r"one of them moved on.*lines="):
+        captured(Twice(), prepare=lambda text: (ids(text), moved))
+    mask, at = torch.ones(1, N, dtype=torch.long), torch.arange(N)[None]
+
+    class Typed(Words):
+        def forward(self, tokens: Tensor, mask: Tensor, at: Tensor) -> Tensor:
+            return super().forward(tokens)
+
+    a = captured(Typed(Attention()), prepare=lambda text: (ids(text), mask, at))
+    assert a.affinities["layers.0"].queries.size == N

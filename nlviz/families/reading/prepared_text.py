@@ -179,7 +179,7 @@ def prepared_text(
         raise NlvizError(
             f"each token that a network is given must be one of the text, it is given {at} and the "
             f"text has {len(text.tokens)}; let prepare= return nlviz.TextInput(..., "
-            "text=text.cut(tokens, spans))"
+            "text=text.cut(tokens, spans)), with lines=[...] where not all numbers are tokens"
         )
     return PreparedText(
         torch.zeros(1, 1, 1, 1, at),
@@ -248,7 +248,31 @@ def _parts(*inputs: Iterable[tuple[str, Any]], count: int) -> list[Group]:
         axis = _axis(x, count)
         second = name.lower().startswith(_OF_A_SECOND)
         found.setdefault((second, int(x.shape[axis])), []).append((x, axis))
+    for group in found.values():
+        _check_one(group)
     return [found[key] for key in sorted(found, key=lambda key: key[0])]
+
+
+def _check_one(group: Group) -> None:
+    """Refuse two tensors of equal length that may each hold the words: which does is open.
+
+    A mask, kinds of tokens and places are told from words by their numbers.
+
+    Raises:
+        NlvizError: when there are two.
+    """
+    rows = [x.reshape(-1) for x, _ in group if not x.is_floating_point()]
+    words = [
+        row
+        for row in rows
+        if int(row.max()) > 1 and (len(row) < 2 or not bool((row.diff() == 1).all()))
+    ]
+    if len({tuple(row.tolist()) for row in words}) > 1:
+        raise NlvizError(
+            "two tensors of as many whole numbers may hold the words of the text, say one of them "
+            "moved on; let prepare= return nlviz.TextInput(..., lines=[...]) with those that hold "
+            "its tokens, one part after another"
+        )
 
 
 def _axis(tensor: Tensor, count: int = 0) -> int:
