@@ -31,6 +31,8 @@ STYLE = """
   [data-variant="segmented_control"][data-selected="true"],
   [data-testid="stSliderThumbValue"] { color: inherit !important; font-weight: 600; }
   [data-testid="stSliderThumbValue"] p { color: inherit !important; }
+  /* Four kinds of input stand in one row of the sidebar. */
+  [data-testid="stSidebar"] [data-variant="segmented_control"] { padding-inline: 0.5rem; }
   #nlviz-skip {
     position: fixed; top: -4rem; left: 1rem; z-index: 1000000; padding: 0.4rem 0.8rem;
     border-radius: 0.4rem; background: #14171d; color: #ffffff;
