@@ -71,8 +71,7 @@ class GraphAttentionAdapter(Adapter[GraphAttention]):
         if wants is not None and wants != clip.features.shape[1]:
             raise NlvizError(
                 f"the nodes of {clip.name} must have as many features as {type(net).__name__} "
-                f"takes, {wants}; they have {clip.features.shape[1]}: give a graph that it was made "
-                "for"
+                f"takes, {wants}; they have {clip.features.shape[1]}: give one that it was made for"
             )
         x, edges = (torch.from_numpy(np.array(a)) for a in (clip.features, clip.edges))
         return Prepared(x, Axis(), Axis(), clip.shape, args=(PICTURE, edges), graph=clip)
