@@ -83,9 +83,11 @@ class TokenLine(TokenGrid):
             count: how many.
             stride: how many tokens of the text each of them stands for.
         """
-        end = len(text.tokens) if count is None else first + count * stride
-        starts = range(first, end, stride)
-        parts = [range(i, min(i + stride, end)) for i in starts]
+        last = len(text.tokens) - 1
+        count = -(-(last + 1 - first) // stride) if count is None else count
+        # Where a network fills a text up, its last token stands for less of it.
+        starts = (min(first + i * stride, last) for i in range(count))
+        parts = [range(i, min(i + stride, last + 1)) for i in starts]
         return cls.of(
             [" ".join(text.tokens[i] for i in part) for part in parts],
             [(text.spans[p[0]][0], max(text.spans[i][1] for i in p)) for p in parts],

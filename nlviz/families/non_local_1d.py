@@ -16,13 +16,13 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import InputKind, InputSpec, Prepared
-from nlviz.families.reading.card import NON_LOCAL, ModelCard
+from nlviz.families.reading.card import NON_LOCAL
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.layout import Block, Reading
 from nlviz.families.reading.own_blocks import OwnBlockAdapter
 from nlviz.families.reading.prepared_text import prepared_text
-from nlviz.families.reading.symbol_lines import read_symbols
+from nlviz.families.reading.symbol_lines import read_symbols, symbol_card
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.hooks import Call
 from nlviz.networks.sequence.non_local_1d import NonLocal1d, Tower, TowerSize
@@ -135,21 +135,6 @@ class NonLocal1dLayout:
         )
 
 
-def _card(task: TaskName) -> ModelCard:
-    return ModelCard(
-        name=f"non-local-1d.{task}",
-        family="non-local-1d",
-        weights=f"non-local-1d.{task}.safetensors",
-        trained_for=f"trained to write {TASKS[task].said}",
-        licence="Apache-2.0",
-        paper=NON_LOCAL,
-        labels="",
-        input="a text of symbols, " + " ".join(TASKS[task].symbols),
-        takes=("text",),
-        example=TASKS[task].example,
-    )
-
-
 FAMILY = Family(
     name="non-local-1d",
     row=TableRow(
@@ -163,5 +148,5 @@ FAMILY = Family(
     blocks=NonLocal1dAdapter(),
     checkpoint=NonLocal1dLayout(),
     needs="nlviz.networks.sequence.non_local_1d",
-    cards=tuple(map(_card, TASKS)),
+    cards=tuple(symbol_card("non-local-1d", "non-local-1d", NON_LOCAL, task) for task in TASKS),
 )

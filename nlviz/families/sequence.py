@@ -23,12 +23,11 @@ from nlviz.clips.clip import Clip
 from nlviz.clips.point import Shape
 from nlviz.families.family import Family, TableRow
 from nlviz.families.reading.adapter import Adapter, Branch, InputKind, InputSpec, Prepared
-from nlviz.families.reading.card import ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.layout import Block, Origin, Reading
 from nlviz.families.reading.prepared_text import prepared_text
-from nlviz.families.reading.symbol_lines import BEYOND, read_symbols
+from nlviz.families.reading.symbol_lines import BEYOND, read_symbols, symbol_card
 from nlviz.networks.calls import block_and_run
 from nlviz.networks.hooks import Call, replaced
 from nlviz.networks.sequence.layers import KERNELS, Attend, DynamicConvolution, Layer, SelfAttention
@@ -298,21 +297,6 @@ def _depth(tensors: Mapping[str, Tensor], stack: str) -> int:
     return len({key.split(".")[1] for key in tensors if key.startswith(f"{stack}.")})
 
 
-def _card(kind: str, paper: str, task: TaskName) -> ModelCard:
-    return ModelCard(
-        name=f"{kind}.{task}",
-        family="sequence",
-        weights=f"{kind}.{task}.safetensors",
-        trained_for=f"trained to write {TASKS[task].said}",
-        licence="Apache-2.0",
-        paper=paper,
-        labels="",
-        input="a text of symbols, " + " ".join(TASKS[task].symbols),
-        takes=("text",),
-        example=TASKS[task].example,
-    )
-
-
 FAMILY = Family(
     name="sequence",
     row=TableRow(
@@ -328,7 +312,7 @@ FAMILY = Family(
     checkpoint=SequenceLayout(),
     needs="nlviz.networks.sequence.transduction",
     cards=tuple(
-        _card(kind, paper, task)
+        symbol_card("sequence", kind, paper, task)
         for kind, paper in (("muse", "arXiv 1911.09483"), ("transformer", "arXiv 1706.03762"))
         for task in TASKS
     ),

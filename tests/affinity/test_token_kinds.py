@@ -148,6 +148,9 @@ def test_a_part_of_a_text_is_a_line_at_its_places() -> None:
     assert merged.words == ("the dog", "and the", "ball ,", "the end")
     assert merged.centre(1).x == 2.5
     assert TEXT.text[slice(*merged.spans[0])] == "the dog"
+    filled_up = TokenLine.part_of(TEXT, count=3, stride=3)
+    assert filled_up.words == ("the dog and", "the ball ,", "the end")
+    assert TokenLine.part_of(TEXT, first=3, stride=3).words == ("the ball ,", "the end")
 
 
 def test_a_text_is_a_clip_with_a_cell_for_each_token() -> None:

@@ -450,3 +450,18 @@ def test_two_rows_of_words_of_one_length_are_asked_about() -> None:
 
     a = captured(Typed(Attention()), prepare=lambda text: (ids(text), mask, at))
     assert a.affinities["layers.0"].queries.size == N
+
+
+def test_a_last_key_of_fewer_words_is_one_too() -> None:
+    class Ceiling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k = nn.Linear(C, D), nn.Linear(C, D)
+
+        def forward(self, x: Tensor) -> Tensor:
+            k = F.avg_pool1d(self.k(x).mT, 2, ceil_mode=True).mT
+            return ((self.q(x) @ k.mT).softmax(-1) @ k).repeat(1, 1, HEADS)
+
+    keys = captured(Words(Ceiling())).affinities["layers.0"].keys
+    assert isinstance(keys, TokenLine)
+    assert keys.words[-2:] == ("cat saw", "it")

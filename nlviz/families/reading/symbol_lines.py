@@ -8,11 +8,32 @@ from dataclasses import dataclass
 from nlviz.clips.clip import Clip
 from nlviz.clips.text import Text
 from nlviz.errors import NlvizError
+from nlviz.families.reading.card import ModelCard
 from nlviz.networks.sequence.positions import LONGEST
-from nlviz.networks.sequence.tasks import BLANK, KEYS, SEPARATOR, VALUES, Task
+from nlviz.networks.sequence.tasks import BLANK, KEYS, SEPARATOR, TASKS, VALUES, Task, TaskName
 
 TRAINED = (8, 64)  # symbols of the sources that the bundled networks saw in training
 BEYOND = 8  # symbols that a network may write beyond the length of the source
+
+
+def symbol_card(family: str, kind: str, paper: str, task: TaskName) -> ModelCard:
+    """Return the card of a bundled network that learned a task, ``KIND.TASK``.
+
+    >>> symbol_card("sequence", "muse", "", "copy").name
+    'muse.copy'
+    """
+    return ModelCard(
+        name=f"{kind}.{task}",
+        family=family,
+        weights=f"{kind}.{task}.safetensors",
+        trained_for=f"trained to write {TASKS[task].said}",
+        licence="Apache-2.0",
+        paper=paper,
+        labels="",
+        input="a text of symbols, " + " ".join(TASKS[task].symbols),
+        takes=("text",),
+        example=TASKS[task].example,
+    )
 
 
 @dataclass(frozen=True, eq=False)
