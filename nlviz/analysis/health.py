@@ -96,6 +96,9 @@ class BlockHealth:
         unary_share: how much of the rows the unary part alone gives, in [0, 1]; None where rows are
             no softmax.
         pairwise: name of the pairwise function.
+        distance_reach: average distance that rows would have which are uniform over what each
+            query reaches: above 0 where queries that are compared reach different keys, as in
+            causal attention.
     """
 
     size: float | None
@@ -111,6 +114,7 @@ class BlockHealth:
     uniform: float
     unary_share: float | None
     pairwise: PairwiseName
+    distance_reach: float = 0.0
 
     @property
     def state(self) -> State:
@@ -205,6 +209,7 @@ def block_health(model: Model | None, capture: Capture, block: str) -> BlockHeal
         uniform=statistics.uniform,
         unary_share=unary_share(affinity),
         pairwise=affinity.pairwise.name,
+        distance_reach=_reach_distance(affinity),
     )
     return found if model is None else found.probed(model, capture, block)
 
@@ -346,6 +351,15 @@ def _row_distance(affinity: Affinity) -> tuple[float, int]:
         mean = torch.stack(list(units)).sum(0) / len(own)  # (heads, keys)
         total += float(((1 - mean.square().sum(-1)) / 2).mean()) * len(own)
     return total / len(index), len(index)
+
+
+def _reach_distance(affinity: Affinity) -> float:
+    """Return the average distance of rows that are uniform over what each query reaches."""
+    index = compared_queries(affinity, SAMPLE)
+    mask = affinity.support.mask_all(affinity.queries, affinity.keys, index.cpu())
+    if mask is None:
+        return 0.0
+    return average_distance(mask.float(), affinity.query_groups.cpu()[index.cpu()])
 
 
 def _output_distance(affinity: Affinity) -> float | None:

@@ -207,7 +207,7 @@ def health_lines(h: BlockHealth, *, nouns: Nouns = POINTS) -> list[Line]:
         Line(
             " → ".join(f"{d:.2f}" for d in distances),
             f"how different {nouns.many} are: {', '.join(stages)}",
-            _differing(h.distance_input, h.distance_rows, nouns),
+            _differing(h.distance_input, h.distance_rows, h.distance_reach, nouns),
             "Mean cosine distance (1 - cos) / 2 over all pairs of queries, after GCNet (Cao et al. "
             f"2019); 0 if all are the same. Rows: {h.rows:,} queries",
         )
@@ -238,8 +238,13 @@ def _effect_line(effect: Effect) -> Line:
     )
 
 
-def _differing(features: float | None, rows: float, nouns: Nouns) -> str:
+def _differing(features: float | None, rows: float, reach: float, nouns: Nouns) -> str:
     """Return whether queries differ more in where they look than in their features, in words."""
+    if reach >= 0.005:
+        return (
+            f"They reach different keys: maps without any preference would differ by {reach:.2f} "
+            "already."
+        )
     if features is None:
         return ""
     more = "more" if rows > features else "less"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -15,16 +15,19 @@ from nlviz.affinity.causal import Causal
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.support import Everything
 from nlviz.affinity.token_boxes import TokenBoxes
 from nlviz.affinity.token_line import TokenLine
 from nlviz.affinity.token_nodes import TokenNodes
 from nlviz.analysis.controls import variant_affinity, variants, variants_of_features
+from nlviz.analysis.health import block_health
 from nlviz.analysis.rollout import rollout
 from nlviz.analysis.statistics import block_statistics, row_statistics
 from nlviz.captures.capture import About, Affinities, Capture
 from nlviz.clips.clip import Clip
 from nlviz.clips.text import Text, read_text
 from nlviz.errors import NlvizError
+from nlviz.words.health import Line, health_lines
 
 TEXT = read_text("the dog saw the ball and then it").cut(
     ["<s>", "the", "dog", "saw", "the", "ball", "</s>"],
@@ -104,3 +107,22 @@ def test_an_attribution_to_a_text_is_refused() -> None:
     clip = Text.of_tokens("abc")
     with pytest.raises(NlvizError, match="a text has none"):
         nlviz.attribution(nlviz.load_model("lite-nl"), clip)
+
+
+def test_what_differs_by_reach_alone_is_told() -> None:
+    alike = replace(affinity(LINE, support=Causal()), theta=torch.zeros(2, 7, 5))
+    found = capture(TEXT, alike, replace(alike, support=Everything()))
+    causal, whole = (block_health(None, found, f"block{i}") for i in (0, 1))
+    before = torch.ones(7, 7).tril()
+    unit = before / before.norm(dim=-1, keepdim=True)
+    wanted = float((1 - unit.mean(0).square().sum()) / 2)
+    assert causal.distance_reach == pytest.approx(wanted, abs=1e-6)
+    assert causal.distance_rows == pytest.approx(wanted, abs=1e-6)
+    assert (whole.distance_reach, whole.distance_rows) == pytest.approx((0, 0), abs=1e-6)
+    said = [" ".join(line) for line in map(_texts, health_lines(causal))]
+    assert any(f"would differ by {wanted:.2f} already" in line for line in said)
+    assert not any("already" in " ".join(_texts(line)) for line in health_lines(whole))
+
+
+def _texts(line: Line) -> list[str]:
+    return [str(getattr(line, f.name)) for f in fields(line)]
