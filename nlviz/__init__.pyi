@@ -4,6 +4,8 @@ from . import render as render
 from . import web as web
 from . import words as words
 from . import zoo as zoo
+from .affinity.asked import Query as Query
+from .affinity.asked import query_number as query_number
 from .affinity.attention_map import AttentionMap as AttentionMap
 from .affinity.attention_map import Link as Link
 from .affinity.base import Affinity as Affinity

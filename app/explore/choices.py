@@ -133,6 +133,7 @@ class Choices(PageChoices):
         sampled_for: the network whose sampling was taken over.
         attribution_method: key of the method of attribution; empty for the first.
         attribution_target: the answer that is attributed; empty for the best.
+        ask: name of the question below the map that is open; None for none.
         agreed: what the visitor agreed to.
     """
 
@@ -166,6 +167,7 @@ class Choices(PageChoices):
     sampled_for: str = FIRST_MODEL
     attribution_method: str = ""
     attribution_target: str = ""
+    ask: str | None = None
     agreed: frozenset[object] = frozenset()
 
     @property
@@ -268,7 +270,7 @@ def parameters(now: Choices, view: nlviz.View) -> dict[str, str]:
         now: the choices.
         view: what is on the screen.
     """
-    params = view.to_query_params()
+    params = view.to_query_params() | ({"ask": now.ask} if now.ask else {})
     if now.kind == SAVED:  # named as the command line offered it; no address names a file of maps
         of_input = ("clip", "text", "boxes", "model", *_OF_CLIP)
         kept = {n: text for n, text in params.items() if n not in of_input}
@@ -328,6 +330,7 @@ def opened(address: Mapping[str, str], first: Choices) -> Choices:
         chosen["flags"] = address.get("flags", "")
     chosen["half"] = address.get("half", "") not in ("", "0")
     chosen["device"] = address.get("device", "")
+    chosen["ask"] = address.get("ask") or None
     opens = replace(first, **chosen, display=values)
     if chosen.keys() & {"query", "start", "stride", "frames"}:
         opens = replace(opens, sampled_for=opens.network_text)  # as it says, not as it was trained

@@ -30,6 +30,8 @@ from . import (
     stopping,
     texts,
 )
+from .asks import all_asks, working
+from .asks.asked import Asked
 from .state import STATE
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
         STATE.notes()
     model = None if loaded is None else partial(cached.model, choice)
     _live(choice, capture, block, model, waiting)
+    working.work()
     boxes.remember(choice, capture)
     if not isinstance(capture.clip, (nlviz.Text, nlviz.Graph)):
         st.session_state.shown = choice  # the Denoise page offers it
@@ -209,6 +212,8 @@ def _live(
     with errors_shown("Explore", cure=CURE):
         view = _draw_live(choice, capture, block, waiting)
         STATE.drawn()
+        data = cached.block_data(choice, capture, block, channel=STATE.name)
+        all_asks.draw(Asked(choice, capture, block, view, model, data))
         if _of_pixels_alone(capture):
             attribution.draw(model, capture, block, view)
 

@@ -60,14 +60,18 @@ class Fields:
             label: on the screen.
             name: of the field.
             options: to choose from.
-            value: what is chosen; one of them, or several of them for ``st.multiselect``.
+            value: what is chosen; one of them, or several of them for ``st.multiselect``; None
+                for nothing, where that is no option.
             emit: called with another value in place of the page's.
             more: what else the widget takes.
         """
         said = more.get("format_func", str)
         made_of = (widget.__name__, tuple((option, said(option)) for option in options))
         several = widget.__name__ == "multiselect"
-        value = list(value) if several else NONE if value is None else value
+        if several:
+            value = list(value)
+        elif value is None and None in options:
+            value = NONE
         key, initial = self._place(name, value, made_of)
         # For Streamlit None is no choice at all, and it says "Choose an option".
         options = [NONE if option is None else option for option in options]

@@ -1,0 +1,78 @@
+"""A change of what a network is given, or of what it computes inside."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nlviz.affinity.base import Affinity
+from nlviz.clips.clip import Clip
+
+
+class Change(ABC):
+    """Something that is changed before a pass runs again; a frozen dataclass each."""
+
+    @property
+    @abstractmethod
+    def said(self) -> str:
+        """What is changed, as a clause: ``frame 3 is frozen``; frames and cells count from 0."""
+
+
+class ClipChange(Change):
+    """A change of the clip; its shape stays."""
+
+    @abstractmethod
+    def apply(self, clip: Clip) -> Clip:
+        """Return the changed clip, of the same number of frames and the same size.
+
+        Raises:
+            NlvizError: when the clip has no such frame or region.
+        """
+
+
+class PassChange(Change):
+    """A change of what a network computes inside, in one of its blocks.
+
+    Attributes:
+        block: name of the block, as of ``Capture.affinities``.
+    """
+
+    block: str
+
+
+class RowChange(PassChange):
+    """A change of rows of one block, where they are multiplied with the values.
+
+    Attributes:
+        block: name of the block.
+        heads: the heads whose rows change; None for all.
+    """
+
+    heads: tuple[int, ...] | None
+
+    @abstractmethod
+    def numbers(self, affinity: Affinity) -> Int[Tensor, " n"] | None:
+        """Return the queries whose rows change, those without a place first; None for all.
+
+        Raises:
+            NlvizError: when the affinity has no such queries or keys.
+        """
+
+    @abstractmethod
+    def changed(
+        self,
+        weights: Float[Tensor, "heads n columns"],
+        numbers: Int[Tensor, " n"],
+        keys: Int[Tensor, " columns"],
+        affinity: Affinity,
+    ) -> Float[Tensor, "heads n columns"]:
+        """Return what rows become; the argument is not written to.
+
+        Args:
+            weights: rows as they multiply the values, of the heads that change.
+            numbers: the queries that they are of, those without a place first.
+            keys: the key of each column, those without a place first; -1 for a column that is none.
+            affinity: of the block as it was, whose grids numbers and keys are of.
+        """
