@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..cached import BlockData
     from ..state import Choice
 
-Load = Callable[[], nlviz.Model]
+Load = Callable[[], "nlviz.Model"]
 NO_NETWORK = (
     "A saved capture holds no network, so nothing can run again. Load the network and the clip to "
     "ask this."

@@ -18,7 +18,7 @@ from ...shared.errors import progress_to, show_error
 
 KEPT = 12  # results in a session
 _RESULTS, _WANTED = "asks_results", "asks_wanted"
-Make = Callable[[nlviz.Progress], Any]
+Make = Callable[["nlviz.Progress"], Any]
 
 
 def computed(key: object, label: str, make: Make, *, help: str | None = None) -> Any:
