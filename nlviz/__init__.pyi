@@ -56,6 +56,9 @@ from .analysis.rollout import RolloutAffinity as RolloutAffinity
 from .analysis.rollout import rollout as rollout
 from .analysis.shares import Shares as Shares
 from .analysis.shares import shares as shares
+from .analysis.sinks import BlockSinks as BlockSinks
+from .analysis.sinks import Sinks as Sinks
+from .analysis.sinks import sinks as sinks
 from .analysis.statistics import BlockStatistics as BlockStatistics
 from .analysis.statistics import RowStatistics as RowStatistics
 from .analysis.statistics import block_statistics as block_statistics
