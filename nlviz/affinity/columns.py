@@ -78,30 +78,38 @@ def columns(affinity: Affinity) -> Columns:
             f"keys receive shares of rows, {affinity.name} is a likeness of features that nothing "
             "is shared out of; ask this of a block's own affinity"
         )
-    share: Tensor | float = 0.0
+    total: Tensor | float = 0.0
     expected: Tensor | float = 0.0
     given: Tensor | float = 0.0
     reached: Tensor | float = 0.0
+    rows_of_weight: Tensor | float = 0.0
     counted, distributes = 0, affinity.distributes
     for rows, reach in _chunks(affinity):
+        n, keys = rows.shape[1:]
         if not distributes:
             rows = rows.double().abs()
-            rows = rows / rows.sum(-1, keepdim=True).clamp(min=1e-300)
-        share = share + rows.sum(1, dtype=torch.float64)
-        counted += rows.shape[1]
-        n, keys = rows.shape[1:]
+            size = rows.sum(-1, keepdim=True)
+            rows = rows / size.clamp(min=1e-300)
+            # A row of zeros, all of whose f are below 0 before a ReLU, gives nothing to any key.
+            reach = (size > 0) if reach is None else reach & (size > 0)
+            reach = reach.expand(-1, -1, keys)
+        total = total + rows.sum(1, dtype=torch.float64)
+        counted += n
         if reach is None:
-            expected = expected + rows.new_full((1, keys), n / keys, dtype=torch.float64)
+            one = rows.new_ones((1, keys), dtype=torch.float64)
+            expected, reached = expected + one * n / keys, reached + one * n
             given = given + (rows >= MUCH / keys).sum(1)
-            reached = reached + rows.new_full((1, keys), n)
+            rows_of_weight = rows_of_weight + one[:, :1] * n
             continue
-        counts = reach.sum(-1, keepdim=True).clamp(min=1)
-        expected = expected + (reach.double() / counts).sum(1)
+        counts = reach.sum(-1, keepdim=True)
+        expected = expected + (reach.double() / counts.clamp(min=1)).sum(1)
         given = given + (reach & (rows * counts >= MUCH)).sum(1)
         reached = reached + reach.sum(1)
-    found = (x for x in (share, expected, given, reached) if isinstance(x, Tensor))
-    share, expected, given, reached = (x.double().cpu() for x in found)
-    return Columns(share / counted, expected / counted, given / reached.clamp(min=1), counted)
+        rows_of_weight = rows_of_weight + (counts[..., 0] > 0).sum(1, keepdim=True)
+    sums = (total, expected, given, reached, rows_of_weight)
+    share, even, much, reaching, n_rows = (torch.as_tensor(x).double().cpu() for x in sums)
+    n_rows = n_rows.clamp(min=1)
+    return Columns(share / n_rows, even / n_rows, much / reaching.clamp(min=1), counted)
 
 
 def asked(affinity: Affinity) -> tuple[Tensor | None, Tensor | None]:

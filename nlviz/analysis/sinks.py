@@ -372,7 +372,8 @@ def effective_rank(gram: Float[Tensor, "heads m m"]) -> Float[Tensor, " heads"]:
     values = values.where(values > 1e-14 * values.amax(-1, keepdim=True), 0.0)
     s = values.sqrt()
     p = s / s.sum(-1, keepdim=True).clamp(min=1e-300)
-    return torch.special.entr(p).sum(-1).exp()
+    found: Tensor = torch.special.entr(p).sum(-1).exp()
+    return found
 
 
 def key_names(affinity: Affinity) -> tuple[str, ...]:
