@@ -36,6 +36,8 @@ from .affinity.token_line import TokenLine as TokenLine
 from .affinity.token_nodes import TokenNodes as TokenNodes
 from .analysis.agreement import Agreement as Agreement
 from .analysis.agreement import agreement as agreement
+from .analysis.all_queries import AllQueries as AllQueries
+from .analysis.all_queries import query_statistics as query_statistics
 from .analysis.attribution import Attribution as Attribution
 from .analysis.attribution import attribution as attribution
 from .analysis.common_ground import CommonGround as CommonGround

@@ -12,6 +12,7 @@ import sys
 
 ALL = (
     "rows",
+    "all_queries",
     "block",
     "video_network",
     "loading",

@@ -12,6 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 # Name of the results, what was measured, in the order of the page.
 SECTIONS = {
     "rows": "Rows on demand",
+    "all_queries": "Statistics of all queries",
     "block": "The non-local block",
     "video_network": "A video network with five blocks",
     "capture": "Captures, and the command line",
