@@ -42,6 +42,9 @@ from .analysis.attribution import Attribution as Attribution
 from .analysis.attribution import attribution as attribution
 from .analysis.common_ground import CommonGround as CommonGround
 from .analysis.common_ground import common_ground as common_ground
+from .analysis.compare import Comparison as Comparison
+from .analysis.compare import Side as Side
+from .analysis.compare import compare_views as compare_views
 from .analysis.controls import controls as controls
 from .analysis.controls import variants_of_features as variants_of_features
 from .analysis.divided import divided_layer as divided_layer
@@ -90,6 +93,7 @@ from .families.reading.adapter import InputSpec as InputSpec
 from .families.reading.prepared_text import TextInput as TextInput
 from .families.reading.report import LoadReport as LoadReport
 from .files.local import digest_of as digest_of
+from .interventions.crossed import crossed as crossed
 from .networks.block import NonLocalBlock as NonLocalBlock
 from .networks.insert import insert as insert
 from .progress import Progress as Progress

@@ -137,7 +137,22 @@ def common_ground(
         a.map(frame=frame, y=y, x=x, head=None if a.heads == 1 < most else head)
         for a in (one, other)
     ]
-    grid = coarser(maps[0].keys, maps[1].keys)
+    return ground_of_maps(*maps, k=k)
+
+
+def ground_of_maps(one: AttentionMap, other: AttentionMap, *, k: int | None = None) -> CommonGround:
+    """Compare two maps of one clip, as :func:`common_ground` does.
+
+    Args:
+        one: a map.
+        other: another one, on any grid of the same clip.
+        k: number of strongest cells; a tenth of the common ones by default.
+
+    Raises:
+        NlvizError: when fewer than four cells are in common, or ``k`` is not among them.
+    """
+    maps = (one, other)
+    grid = coarser(one.keys, other.keys)
     rows, kept, box = _cut([_laid_map(m, grid) for m in maps])
     cells = rows[0].size
     if cells < LEAST:
@@ -237,11 +252,8 @@ def _cut(
 
 def _away(query: tuple[float, float, float], grid: TokenGrid) -> Numbers:
     """Return squared distances of a grid's cells to a query in the picture, alike in all frames."""
-    y, x = (
-        grid.origin[axis] + grid.stride[axis] * np.arange(grid.shape[axis]) - query[axis]
-        for axis in (1, 2)
-    )
-    squares: Numbers = (y**2)[:, None] + x**2
+    _, y, x = grid.centres()
+    squares: Numbers = (y - query[1]) ** 2 + (x - query[2]) ** 2
     return np.broadcast_to(squares, grid.shape)
 
 
