@@ -105,6 +105,8 @@ from .render.save import save_view as save_view
 from .resources import bundled_graphs as bundled_graphs
 from .resources import bundled_inputs as bundled_inputs
 from .views.denoise_view import DenoiseView as DenoiseView
+from .views.painted import painted_cells as painted_cells
+from .views.painted import painted_text as painted_text
 from .views.view import SavedView as SavedView
 from .views.view import View as View
 from .views.view import read_view as read_view

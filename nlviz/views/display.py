@@ -12,6 +12,7 @@ from nlviz.affinity.variants import LEARNED, VARIANTS
 from nlviz.errors import InvalidView, did_you_mean
 from nlviz.files.checked_json import Positive, check_fields, check_value, hints_of
 from nlviz.views.page_view import Parameter
+from nlviz.views.painted import MOST_TEXT, RULE, checked_painting
 
 SOURCES = tuple(variant.key for variant in VARIANTS)
 MOST_LINKS = 500
@@ -22,6 +23,7 @@ Links = Annotated[int, Meta(ge=0, le=MOST_LINKS)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Residual = Annotated[float, Meta(ge=0, lt=1)]
 Token = Annotated[str, Meta(max_length=60)]
+Painted = Annotated[str, Meta(max_length=MOST_TEXT)]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Display:
             place of a point; empty for none, and passed over where the affinity has no such token.
         heads: whether a live view also shows ``all`` heads side by side, in one colour scale.
         residual: share of the residual path in a rollout.
+        painted: cells of the block's key grid that were painted, as ``painted_cells`` reads them.
 
     Raises:
         InvalidView: when a value is not one of those.
@@ -74,10 +77,12 @@ class Display:
     token: Token = ""
     heads: Literal["one", "all"] = "one"
     residual: Residual = 0.5
+    painted: Painted = ""
 
     def __post_init__(self) -> None:
         check_value(self.source, Source, name="source", error=InvalidView)
         check_fields(self, error=InvalidView)
+        checked_painting(self.painted)
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Display:
@@ -117,9 +122,13 @@ _READ: dict[str, Any] = {
     "strength": float,
     "top": float,
     "residual": float,
+    "painted": checked_painting,
 }
+_RULES = {"painted": RULE}
 DISPLAY_PARAMETERS = {
-    name: Parameter(Source if name == "source" else kind, _READ.get(name, str))
+    name: Parameter(
+        Source if name == "source" else kind, _READ.get(name, str), rule=_RULES.get(name, "")
+    )
     for name, kind in hints_of(Display).items()
 }
 

@@ -31,7 +31,7 @@ type ArrayOf = (name: string) => Section;
 /** How a view is shown: the fields of nlviz.views.display.Display. */
 interface View {
   source: string; head: number | "mean" | "max"; direction: string; show: string; links: number; cells: string;
-  strength: number; values: string; leave_out: string; scale: string; top: number | null; unit: string; objects: string; token?: string; heads?: string; residual?: number;
+  strength: number; values: string; leave_out: string; scale: string; top: number | null; unit: string; objects: string; token?: string; heads?: string; residual?: number; painted?: string;
 }
 interface Display { defaults: View; choices: Record<string, string[]>; most_links: number }
 
@@ -89,8 +89,10 @@ interface Engine {
 type Lit = string | { key: number } | null;
 interface State {
   view: View; hovered: Query | null; cursor: Place | null; pinned: Query | null; resting: Query; rule: string; large: number | null;
-  lit: Lit; shown: Query; acts: number; waiting: boolean; reading: boolean; playing: boolean;
+  lit: Lit; shown: Query; acts: number; waiting: boolean; reading: boolean; playing: boolean; brush: Brush | null;
 }
+/** A brush: its side in cells, the cell below it, the last cell of its stroke or -1, and whether the stroke adds. */
+interface Brush { size: number; cell: number; from: number; adds: boolean }
 /** What a listener of the store hears; nothing set: something to draw moved. */
 interface Change { pin?: boolean; step?: boolean; view?: boolean; chosen?: boolean; reading?: boolean }
 interface Store {
@@ -99,6 +101,8 @@ interface Store {
   move: (step: { dy?: number; dx?: number; df?: number; to?: Query }) => void; large: (frame: number | null) => void; advance: () => void;
   light: (what: Lit) => void; read: (on: boolean) => void; peek: (held: boolean) => void; play: (playing: boolean) => void;
   choose: (change: Partial<View>, top?: number | null) => void; apply: (query: Query | null | undefined, view?: Partial<View>, pinned?: boolean) => void;
+  canvas: () => Grid; brush: (size: number | null) => void; stroke: (place: Query | null) => void; strokeTo: (place: Query) => void;
+  moveBrush: (step: { dy?: number; dx?: number; df?: number }) => void;
 }
 /** What parts of the page tell the session, by name. */
 type Handlers = Record<string, (...told: any[]) => any>;

@@ -2,6 +2,7 @@
 
 import { createBar, topOf } from "./ui/colour_bar.js";
 import { createCloseup } from "./draw/closeup.js";
+import { createBrush } from "./ui/brush.js";
 import { attachTips, element } from "../shared/dom.js";
 import { createEngine } from "./pure/engine.js";
 import { createEquation } from "./ui/equation.js";
@@ -52,16 +53,23 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   let besideHeads = false;
 
   const { hover, unpin, move, large, light, read, peek } = store;
-  const on = { hover, pin, pinWord, unpin, large, lit: light, inspect, place: store.pin, play, read, peek, move: moved, source, token, everyHead, head: nextHead };
+  const { brush: takeUp, stroke, strokeTo } = store;
+  const brushing = () => state.brush !== null;
+  const on = {
+    hover, pin, pinWord, unpin, large, lit: light, inspect, place: store.pin, play, read, peek, move: moved, source, token, everyHead, head: nextHead,
+    stroke, strokeTo, brushing, brush: toggleBrush, layDown, painting, clear,
+  };
   const text = isText(head);
   const now = { spec: store.spec, view: () => state.view, hasWord: () => engine.hasWord(state.view), home: () => (text ? null : stage.element) };
   /** @type {any} */
-  const stage = text ? createTextStage(head, on, now, signal) : createStage(clip, pictures, on, signal, head.objects);
+  const stage = text ? createTextStage(head, on, now, signal) : createStage(clip, pictures, on, signal, head.objects, store.canvas());
   // A text beside the pictures: a row of each goes to both.
   const words = !text && showsWords(head) ? createTextStage(head, on, now, signal) : null;
   const equation = createEquation(clip, pictures, on, signal);
   const toolbar = createToolbar(head, choose, signal);
-  const queryBar = createQueryBar(head, on, signal);
+  // What is painted is asked about where somebody listens, and cells of pictures can be.
+  const brush = onSaid && !text && !head.pixels && (store.canvas().kind ?? "grid") === "grid" ? createBrush({ brush: takeUp, clear }, signal) : null;
+  const queryBar = createQueryBar(head, on, signal, brush?.element);
   const bar = createBar(lut, lockAt, signal);
   const sentence = createSentence(() => choose({ leave_out: "cell" }), signal);
   const readout = createReadout(clip);
@@ -88,6 +96,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   watcher.observe(body);
   window.addEventListener("resize", () => resize(true), { signal });
   toolbar.sync(state.view, engine.source(state.view.source));
+  brush?.sync(state, store.canvas().shape);
 
   const unsubscribe = store.subscribe((change) => {
     if (change.pin) {
@@ -99,6 +108,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
       telling.acted(PIN_RESTS);
     }
     if (change.view) {
+      brush?.sync(state, store.canvas().shape);
       toolbar.sync(state.view, engine.source(state.view.source));
       const side = headMaps.wanted(state.view, store.spec());
       if (side !== besideHeads) {
@@ -153,6 +163,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
 
   /** Move the query: by words where a word asks, in the direction in which the text is read. */
   function moved(step) {
+    if (brushing()) return step.end ? false : store.moveBrush(step);
     const word = wordOf(store.spec(), state.view, { frame: 0, y: 0, x: 0 });
     if (!text && word < 0 && store.grid().kind !== "line") return step.end ? false : move(step);
     const from = word >= 0 ? word : nearestToken(store.grid(), state.pinned ?? activeQuery(state));
@@ -167,6 +178,34 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
 
   // Whatever is pressed elsewhere comes after what was done here.
   document.addEventListener("pointerdown", telling.now, { signal, capture: true });
+
+  /** Take up the brush, or lay it down; false where nothing can be painted. */
+  function toggleBrush() {
+    if (!brush) return false;
+    takeUp(brushing() ? null : brush.size());
+    if (brushing()) focusStage();
+    return true;
+  }
+
+  /** Lay the brush down; returns whether it was held. */
+  function layDown() {
+    const held = brushing();
+    if (held) takeUp(null);
+    return held;
+  }
+
+  function clear() {
+    choose({ painted: "" });
+  }
+
+  /** Keys that paint while the brush is held; returns whether one did. */
+  function painting(key, pressing) {
+    if (!brushing() || pressing) return false;
+    if (key === "Enter" || key === " ") stroke(null);
+    else if (key === "Delete" || key === "Backspace") clear();
+    else return false;
+    return true;
+  }
 
   /** Report query and view together. */
   function say(again) {

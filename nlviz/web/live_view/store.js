@@ -1,8 +1,9 @@
 // What the reader chose, and every way in which it changes. No DOM: a listener hears of each change
 // and draws, speaks or reports it.
 
-import { insideClip, movedQuery, nearestToken } from "./pure/grid.js";
+import { clipFrame, insideClip, movedQuery, nearestToken } from "./pure/grid.js";
 import { lineOf, isText, wordAddress } from "./pure/pages.js";
+import { below, between, movedCell, paintedCells, paintedText } from "./pure/painted.js";
 import { activeQuery, mergedView, sameQuery, tokenOf, wordOf } from "./pure/state.js";
 
 const sameClip = (a, b) => a.name === b.name && a.frames === b.frames
@@ -38,6 +39,7 @@ function opened(head, sources, before) {
     waiting: false,
     reading: false,
     playing: false,
+    brush: null,
   };
 }
 
@@ -84,7 +86,7 @@ export function createStore(head, before = null) {
   /** Follow the pointer to a place of the clip, or to null where it left. */
   function hover(place) {
     state.cursor = place;
-    const follows = place && !state.reading && place.asks !== false && (wordy() || !named());
+    const follows = place && !state.reading && !state.brush && place.asks !== false && (wordy() || !named());
     /** @type {Query|null} */
     let next = follows ? askedAt(place) : null;
     if (next && state.pinned && sameToken(next, state.pinned)) next = null;
@@ -176,6 +178,53 @@ export function createStore(head, before = null) {
     emit({});
   }
 
+  /** The grid of keys that the block itself has: what is painted are its cells, whatever source is shown. */
+  const canvas = () => head.sources[0].keys;
+
+  /** Take up a brush of so many cells, or lay it down: null. */
+  function brush(size) {
+    if (size !== null && (canvas().kind ?? "grid") !== "grid") return;
+    const cell = state.brush?.cell ?? nearestToken(canvas(), state.pinned ?? state.resting);
+    state.brush = size === null ? null : { size, cell, from: -1, adds: true };
+    state.hovered = null;
+    emit({ view: true });
+  }
+
+  /** Begin a stroke: on what is painted it takes away. */
+  function stroke(place) {
+    if (!state.brush) return;
+    const cell = place ? nearestToken(canvas(), place) : state.brush.cell;
+    state.brush.adds = !paintedCells(state.view.painted, canvas().shape).includes(cell);
+    state.brush.from = -1;
+    dab(cell);
+  }
+
+  /** Go on with a stroke. */
+  function strokeTo(place) {
+    if (state.brush) dab(nearestToken(canvas(), place));
+  }
+
+  function dab(cell) {
+    const held = state.brush;
+    if (!held || cell === held.from) return;
+    const { shape } = canvas();
+    const cells = new Set(paintedCells(state.view.painted, shape));
+    for (const middle of between(shape, held.from, cell)) {
+      for (const one of below(shape, middle, held.size)) held.adds ? cells.add(one) : cells.delete(one);
+    }
+    held.cell = held.from = cell;
+    const painted = paintedText(cells, shape);
+    emit({ view: true, chosen: painted !== null && merge({ painted }) });
+  }
+
+  /** Move the brush by cells and frames. */
+  function moveBrush(step) {
+    if (!state.brush) return;
+    state.brush.cell = movedCell(canvas().shape, state.brush.cell, step);
+    state.large = Math.round(clipFrame(canvas(), state.brush.cell, clip.frames));
+    emit({});
+  }
+
   /** Take over fields of a view; returns whether any changed. */
   function merge(change) {
     const before = JSON.stringify(state.view);
@@ -212,5 +261,6 @@ export function createStore(head, before = null) {
   return {
     head, state, spec, grid, subscribe,
     hover, pin, pinWord, unpin, move, large, advance, light, read, peek, play, choose, apply,
+    canvas, brush, stroke, strokeTo, moveBrush,
   };
 }

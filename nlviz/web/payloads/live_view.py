@@ -187,8 +187,10 @@ def display_options() -> dict[str, Any]:
     """
     # Which sources there are, and which comes first, is said by the header's own list.
     choices = {name: values for name, values in CHOICES.items() if name != "source"}
+    defaults = Display().to_dict()
+    del defaults["painted"]  # begins with nothing, everywhere
     return {
-        "defaults": {**Display().to_dict(), "source": None},
+        "defaults": {**defaults, "source": None},
         "choices": choices,
         "most_links": MOST_LINKS,
     }

@@ -5,6 +5,7 @@ import { test } from "node:test";
 const home = new URL("../../../nlviz/web/live_view/", import.meta.url);
 const { createStore } = await import(new URL("store.js", home));
 const { activeQuery, largeFrame, mergedView } = await import(new URL("pure/state.js", home));
+const { paintedCells } = await import(new URL("pure/painted.js", home));
 
 const GRID = { shape: [3, 4, 7], stride: [1, 8, 8], origin: [0, 3.5, 3.5] };
 const COARSE = { shape: [3, 2, 3], stride: [1, 16, 16], origin: [0, 7.5, 7.5] };
@@ -178,4 +179,46 @@ test("a token is the query until a point is pinned, a key moves it or Escape is 
   const { store, state } = opened({ sources, view: { token: "cls", source: "b" } });
   store.hover({ frame: 0, y: 3.5, x: 3.5, px: 1, py: 1, large: true });
   assert.deepEqual(state.hovered, { frame: 0, y: 3.5, x: 3.5 });
+});
+
+test("a stroke paints what it runs over, one that begins on a painted cell takes away", () => {
+  const sources = [{ key: "a", queries: COARSE, keys: GRID }, { key: "b", queries: GRID, keys: COARSE }];
+  const { store, state, heard } = opened({ sources, view: { source: "b" } });
+  const cells = () => paintedCells(state.view.painted, GRID.shape);
+  store.stroke({ frame: 0, y: 3, x: 3 });
+  assert.deepEqual(cells(), [], "without a brush");
+  store.brush(1);
+  store.hover({ frame: 2, y: 20, x: 20, px: 1, py: 1, large: true });
+  assert.equal(state.hovered, null, "the query stays");
+  store.stroke({ frame: 1, y: 4, x: 4 });
+  store.strokeTo({ frame: 1, y: 28, x: 28 });
+  assert.deepEqual(cells(), [28, 36, 44, 52], "none is left out on the way");
+  assert.ok(heard.at(-1).chosen);
+  store.strokeTo({ frame: 2, y: 4, x: 52 });
+  assert.deepEqual(cells(), [28, 36, 44, 52, 62], "no line from frame to frame");
+  store.brush(3);
+  store.stroke({ frame: 1, y: 12, x: 12 });
+  assert.deepEqual(cells(), [52, 62]);
+  store.moveBrush({ df: 1 });
+  store.moveBrush({ dx: 9, dy: 9 });
+  assert.equal(largeFrame(state), 2);
+  store.brush(1);
+  store.stroke(null);
+  assert.deepEqual(cells(), [52, 62, 83]);
+  store.brush(null);
+  store.hover({ frame: 2, y: 20, x: 20, px: 1, py: 1, large: true });
+  assert.equal(state.hovered?.frame, 2);
+});
+
+test("more than a view holds is not painted", () => {
+  const keys = { shape: [9, 40, 90], stride: [1, 8, 8], origin: [0, 3.5, 3.5] };
+  const { store, state } = opened({ sources: [{ key: "a", queries: keys, keys }] });
+  store.brush(1);
+  const spots = Array.from({ length: 900 }, (_, n) => ({ frame: 0, y: 3.5 + 8 * Math.floor(n / 45), x: 3.5 + 16 * (n % 45) }));
+  for (const spot of spots) {
+    store.brush(null);
+    store.brush(1);
+    store.stroke({ ...spot, frame: 0 });
+  }
+  assert.ok(state.view.painted.length <= 2000 && state.view.painted.length > 1900);
 });

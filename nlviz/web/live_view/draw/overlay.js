@@ -1,11 +1,12 @@
 // What lies over the pictures: arrows, rings around lit keys, marks of queries, the window of keys.
 
 import { contextOf, element } from "../../shared/dom.js";
-import { clipFrame, gridBox, nearestToken, onGrid, tokenBox } from "../pure/grid.js";
+import { clipFrame, gridBox, nearestToken, onGrid, tokenBox, tokenFrames } from "../pure/grid.js";
 import { isPlaced } from "../pure/placed.js";
 import { isNamed } from "../pure/text_words.js";
 import { drawLinks } from "./links.js";
 import { drawMark, drawRing, fitCanvas } from "./marks.js";
+import { drawPainted } from "./painted_cells.js";
 import { drawPlaced, isGated } from "./placed_tokens.js";
 
 const PIN = "#3fe0ff";
@@ -37,8 +38,9 @@ function hatchOf(context) {
  * @param {Clip} clip
  * @param {any} large the tile whose frame changes
  * @param {any[]} strip tile of every frame; empty where there is one frame only
+ * @param {Grid|null} keys the grid whose cells can be painted
  */
-export function createOverlay(clip, large, strip) {
+export function createOverlay(clip, large, strip, keys = null) {
   const canvas = element("canvas", { class: "nlv-overlay", "aria-hidden": "true" });
   const context = contextOf(canvas);
   let width = 0;
@@ -47,6 +49,7 @@ export function createOverlay(clip, large, strip) {
   let colours = new Uint32Array(256);
   /** @type {CanvasPattern|null} */
   let hatch = null;
+  const covers = keys && !isNamed(keys) ? tokenFrames(keys, clip.frames) : null;
 
   /** @param {Plan} plan */
   function resize(plan) {
@@ -70,6 +73,7 @@ export function createOverlay(clip, large, strip) {
     const { view, lit } = state;
     if (isPlaced(result.grid) || isPlaced(result.asked)) drawTokens(result, state);
     if (!isNamed(result.grid)) hatchBeyond(result);
+    if (keys && covers) drawPainted(context, [large, ...strip], covers, keys, state);
     const key = litKey(state);
     if (view.show !== "map" || lit === "f" || key >= 0) drawArrows(result, state);
     if (lit === "keys" || lit === "g") {

@@ -38,8 +38,21 @@ function listenOn(stage, placeOf, objectAtPlace, objects, on, signal) {
     on.hover(place);
   }, { signal });
   stage.addEventListener("pointerleave", () => on.hover(null), { signal });
+  const onCaption = ({ target }) => target instanceof Element && target.closest(".nlv-caption, .nlv-inspector") !== null;
+  stage.addEventListener("pointerdown", (event) => {
+    const place = on.brushing() && event.button === 0 && !onCaption(event) ? placeOf(event) : null;
+    if (!place) return;
+    stage.setPointerCapture(event.pointerId);
+    on.stroke(place);
+    event.preventDefault();
+    stage.focus({ preventScroll: true });
+  }, { signal });
+  stage.addEventListener("pointermove", (event) => {
+    const place = on.brushing() && stage.hasPointerCapture(event.pointerId) ? placeOf(event) : null;
+    if (place) on.strokeTo(place);
+  }, { signal });
   stage.addEventListener("click", (event) => {
-    if (event.target instanceof Element && event.target.closest(".nlv-caption")) return;
+    if (onCaption(event) || on.brushing()) return;
     const place = placeOf(event);
     if (!place) return;
     const object = objectAtPlace(place);
@@ -55,12 +68,13 @@ function listenOn(stage, placeOf, objectAtPlace, objects, on, signal) {
  * @param {Handlers} on hover(place | null), pin(query), large(frame), lit(what), inspect(index)
  * @param {AbortSignal} signal
  * @param {Detected[]} found header's objects
+ * @param {Grid|null} keys the grid whose cells can be painted
  */
-export function createStage(clip, pictures, on, signal, found = []) {
+export function createStage(clip, pictures, on, signal, found = [], keys = null) {
   const large = createTile({ large: true, clip });
   const strip = Array.from({ length: clip.frames > 1 ? clip.frames : 0 }, () => createTile({ large: false, clip }));
   const tiles = [large, ...strip];
-  const overlay = createOverlay(clip, large, strip);
+  const overlay = createOverlay(clip, large, strip, keys);
   const objects = createObjects(clip, found, on.pin, signal);
   const stage = element("div", {
     class: "nlv-stage", tabindex: "0", role: "application",
@@ -159,6 +173,7 @@ export function createStage(clip, pictures, on, signal, found = []) {
   }
 
   function drawObjects(state) {
+    stage.classList.toggle("nlv-brushing", state.brush !== null);
     objects.draw(plan, large.frame, state.view.objects === "shown", state.pinned);
   }
 

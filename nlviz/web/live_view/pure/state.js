@@ -2,6 +2,7 @@
 // come with the header, made from nlviz.views.display.
 
 import { lineOf, wordNamed } from "./pages.js";
+import { isPainting } from "./painted.js";
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
@@ -28,6 +29,8 @@ function allowed(field, value, display, sources) {
       return isNumber(value) && value >= 0 && value < 1;
     case "token":
       return typeof value === "string" && value.length <= 60;
+    case "painted":
+      return isPainting(value);
     case "top":
       return value === null || (isNumber(value) && value > 0);
     default:

@@ -25,7 +25,7 @@ function pressing(event) {
 /**
  * Listen for keys.
  * @param {HTMLElement} root the live view
- * @param {Handlers} on move({dx|dy|df|end}), pin(), unpin(), close() of an open panel, source(number), head(step), play(), peek(boolean)
+ * @param {Handlers} on move({dx|dy|df|end}), pin(), unpin(), close() of an open panel, layDown() of the brush, brush(), painting(key, pressing), source(number), head(step), play(), peek(boolean)
  * @param {boolean} everywhere whether keys count wherever the focus is
  * @param {AbortSignal} signal
  */
@@ -39,12 +39,14 @@ export function attachKeys(root, on, everywhere, signal) {
     const within = event.composedPath().includes(root);
     if (!(within || inside || everywhere)) return;
     if (event.key === "Shift") return void on.peek(true);
-    if (event.key === "Escape") return void (on.close() || on.unpin());
+    if (event.key === "Escape") return void (on.close() || on.layDown() || on.unpin());
     if (typing(event)) return;
     if (act(event)) event.preventDefault();
   }
 
   function act(event) {
+    if (/^b$/i.test(event.key)) return on.brush() !== false;
+    if (on.painting(event.key, pressing(event))) return true;
     if (MOVES[event.key]) return on.move(MOVES[event.key]) !== false;
     if (/^[0-9]$/.test(event.key)) on.source((Number(event.key) + 9) % 10);
     else if (/^h$/i.test(event.key)) on.head(event.key === "h" ? 1 : -1);

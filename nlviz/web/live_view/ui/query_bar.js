@@ -5,7 +5,8 @@ import { isText, lineOf } from "../pure/pages.js";
 import { tokenOf, wordOf } from "../pure/state.js";
 import { timeText, tokenText } from "../pure/words.js";
 
-export function createQueryBar(head, on, signal) {
+/** @param {HTMLElement|null} brush controls that stand beside it, if any */
+export function createQueryBar(head, on, signal, brush = null) {
   const { clip } = head;
   const text = isText(head);
   const moving = clip.frames > 1;
@@ -50,7 +51,7 @@ export function createQueryBar(head, on, signal) {
     moving ? element("label", { class: "nlv-field nlv-frame" }, element("span", { text: "Frame" }), frame, frameText) : null,
     text || unplaced ? null : element("label", { class: "nlv-field" }, element("span", { text: "y" }), y),
     unplaced && !text ? null : element("label", { class: "nlv-field" }, element("span", { text: text ? "Word" : "x" }), x),
-    pin, named, moving ? play : null, read, hint);
+    pin, named, moving ? play : null, read, brush, hint);
   let shown = { frame: 0, y: 0, x: 0 };
   let pinned = false;
 
