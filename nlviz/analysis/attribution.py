@@ -4,22 +4,25 @@
     grad-cam               sum_c a_c x_c, a_c = mean over cells of d score / d x_c    1
     integrated-gradients   sum over its pixels of (x - x0) int_0^1 d score(x0 + a (x - x0)) / dx da
     occlusion              score(x) - score(x with the cell in x0)                    a cell
+    legrad                 mean over layers, heads and queries of max(d score / d a_j, 0)     1
 
 x0 is a clip in the mean colour of the normalisation (zeros, where a function made the input). Grad-
 CAM is taken at what enters a block, so that both maps speak of the same features; it keeps its sign
 (the original cuts it at 0). A pass with gradients takes about three times the time of a forward
 pass, and the memory of all its activations; occlusion takes plain forward passes. Sources:
 Selvaraju et al. 2017, "Grad-CAM", arXiv 1610.02391; Sundararajan et al. 2017, "Axiomatic
-Attribution", arXiv 1703.01365; Zeiler and Fergus 2014, arXiv 1311.2901. Integrated gradients and
-occlusion are computed by Captum (https://captum.ai).
+Attribution", arXiv 1703.01365; Zeiler and Fergus 2014, arXiv 1311.2901; Bousselham et al. 2024,
+"LeGrad", arXiv 2404.03214 (see ``nlviz.analysis.legrad``). Integrated gradients and occlusion are
+computed by Captum (https://captum.ai).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -29,6 +32,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.analysis.legrad import check_rows, legrad
 from nlviz.captures.model import Capture, Model
 from nlviz.captures.placing import placed
 from nlviz.captures.reading import runs_of
@@ -41,9 +45,14 @@ from nlviz.networks.calls import Calls, block_and_run, run_name
 from nlviz.networks.gradients import gradient, gradients_at
 from nlviz.progress import Listener, Progress
 
-Method = Literal["grad-cam", "integrated-gradients", "occlusion"]
+Method = Literal["grad-cam", "integrated-gradients", "occlusion", "legrad"]
 METHODS: tuple[Method, ...] = get_args(Method)
-STEPS: dict[Method, int] = {"grad-cam": 1, "integrated-gradients": 24, "occlusion": 96}
+STEPS: dict[Method, int] = {
+    "grad-cam": 1,
+    "integrated-gradients": 24,
+    "occlusion": 96,
+    "legrad": 1,
+}
 MOST_STEPS = 4096
 
 Scores = Callable[[Tensor], Tensor]
@@ -58,16 +67,18 @@ class Attribution:
         method: one of ``METHODS``.
         clip: the input.
         block: at whose input (Grad-CAM) or on whose cells (integrated gradients); not used by
-            occlusion, whose cells are its windows.
+            occlusion, whose cells are its windows, and LeGrad, which takes all attention.
         target: index of the class.
         label: its name.
         score: its score before the softmax.
         values: (t, h, w) float32; above 0 what speaks for the class, below 0 against it. In units
-            of the score, but for Grad-CAM.
+            of the score, but for Grad-CAM; of LeGrad, of the score for the whole weight of a row.
         grid: where the values lie.
         passes: how often the network ran.
         seconds: how long that took.
         baseline: the score of a clip in the mean colour, for integrated gradients.
+        layers: names of the attention that LeGrad is the mean over, in forward order.
+        left_out: of attention that has no part in it, why.
     """
 
     method: Method
@@ -81,6 +92,8 @@ class Attribution:
     passes: int
     seconds: float
     baseline: float | None = None
+    layers: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def signed(self) -> bool:
@@ -139,7 +152,7 @@ def attribution(
     """
     if method not in METHODS:
         raise NlvizError(f"an attribution is one of {', '.join(METHODS)}; got {method!r}")
-    count = STEPS[method] if steps is None or method == "grad-cam" else steps
+    count = STEPS[method] if steps is None or STEPS[method] == 1 else steps
     if not 1 <= count <= MOST_STEPS:
         raise NlvizError(f"steps must be between 1 and {MOST_STEPS}, got {count}")
     report = Progress.of(progress)
@@ -159,6 +172,8 @@ def attribution(
     block = block or list(capture.affinities)[-1]
     grid = replace(capture.affinities[block].queries, prefix=0)
     at, label = _target(capture, target)
+    if method == "legrad":
+        check_rows(capture.affinities, model.about.name)
     prepared = model.prepared(capture.clip)
     if prepared.tensor.dim() not in (4, 5):
         raise NlvizError(
@@ -168,18 +183,23 @@ def attribution(
     model.check_memory(prepared, gradient=method != "occlusion")
     work = _Work(model, prepared, at, count, report)
     began = time.perf_counter()
-    baseline = None
+    baseline, whole = None, None
     with model.exclusive(capture.clip):
         x = prepared.tensor.to(model.device)
         if method == "grad-cam":
             values = work.grad_cam(x, block, grid, {*capture.affinities, *capture.refused})
         elif method == "integrated-gradients":
             values, baseline = work.integrated(x, prepared, grid)
+        elif method == "legrad":
+            whole = legrad(model, prepared, lambda one: work.score(one)[at])
+            values, grid = whole.values, whole.grid
         else:
             values, grid = work.occlusion(x, prepared)
     return Attribution(
         method, capture.clip, block, at, label, float(capture.logits[at]),
         values, grid, work.passes, time.perf_counter() - began, baseline,
+        () if whole is None else tuple(whole.layers),
+        MappingProxyType({}) if whole is None else whole.left_out,
     )  # fmt: skip
 
 

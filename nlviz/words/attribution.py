@@ -19,6 +19,7 @@ METHOD_NAMES: dict[Method, str] = {
     "grad-cam": "Grad-CAM",
     "integrated-gradients": "Integrated gradients",
     "occlusion": "Occlusion",
+    "legrad": "LeGrad",
 }
 
 
@@ -26,6 +27,8 @@ METHOD_MEANINGS: dict[Method, str] = {
     "grad-cam": "Features that enter the block, weighted by how the score depends on each channel",
     "integrated-gradients": "What each cell's pixels add to the score of a clip in the mean colour",
     "occlusion": "How much the score falls when a window is painted in the mean colour",
+    "legrad": "How much the score rises with the weight that queries give a cell, over all layers "
+    "and heads with softmax rows",
 }
 
 
@@ -44,6 +47,10 @@ def cost_text(found: Attribution) -> str:
     """Return what an attribution took, and how exact it is where that is known."""
     passes = "1 pass" if found.passes == 1 else f"{found.passes} passes"
     text = f"{passes} through the network, {found.seconds:.1f} s"
+    if found.layers:
+        every = len(found.layers) + len(found.left_out)
+        more = f" of {every}" if found.left_out else ""
+        text += f"; the mean over {len(found.layers)}{more} attention layers"
     if found.gap is None or found.baseline is None:
         return text
     return (

@@ -63,7 +63,7 @@ def in_order(
     >>> args[0] is x, args[1] is y, rest
     (True, True, {})
     """
-    if name == "where" and func is Tensor.where and len(args) == 3:
+    if name == "where" and getattr(func, "of", func) is Tensor.where and len(args) == 3:
         return (args[1], args[0], args[2]), kwargs
     order = _ORDER.get(name)
     if order is None or not kwargs:

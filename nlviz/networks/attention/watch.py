@@ -389,6 +389,7 @@ def watched(
     silenced: str | None = None,
     sums: bool = False,
     choose: Choose | None = None,
+    watch: WatchAttention | None = None,
 ) -> Iterator[WatchAttention]:
     """Watch the attention products of a network while the ``with`` block runs.
 
@@ -399,6 +400,7 @@ def watched(
         silenced: name of a module, or of a run of it, whose attention returns zeros.
         sums: whether values and what leaves each product are kept, too.
         choose: which queries of a module's fused products are kept; None for all of each.
+        watch: a watcher in the place of one that is made of these.
 
     >>> layer = nn.MultiheadAttention(6, 2, batch_first=True).eval()
     >>> x = torch.randn(1, 5, 6)
@@ -408,7 +410,7 @@ def watched(
     >>> found.module, found.size, found.error <= found.tolerance
     ('a', (2, 5, 5), True)
     """
-    watch = WatchAttention(
+    watch = watch or WatchAttention(
         keep=keep, positions=positions, silenced=silenced, sums=sums, choose=choose
     )
     handles = []
