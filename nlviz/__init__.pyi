@@ -52,6 +52,10 @@ from .analysis.health import BlockHealth as BlockHealth
 from .analysis.health import block_health as block_health
 from .analysis.instance_masses import InstanceMasses as InstanceMasses
 from .analysis.instance_masses import instance_masses as instance_masses
+from .analysis.mean_position import MeanPosition as MeanPosition
+from .analysis.mean_position import PositionShare as PositionShare
+from .analysis.mean_position import mean_position as mean_position
+from .analysis.mean_position import position_only as position_only
 from .analysis.opening_query import averaging_query as averaging_query
 from .analysis.opening_query import opening_query as opening_query
 from .analysis.principal_components import Foreground as Foreground

@@ -252,11 +252,11 @@ def unary_share(affinity: Affinity) -> float | None:
         return None
     unary = split(affinity).unary
     parts = torch.split(affinity.evenly(SAMPLE), 64)
-    each = [_divergence(affinity.rows(part), unary.rows(part)).flatten() for part in parts]
+    each = [divergence(affinity.rows(part), unary.rows(part)).flatten() for part in parts]
     return float((1 - torch.cat(each) / math.log(2)).mean())
 
 
-def _divergence(p: Float[Tensor, "*n k"], q: Float[Tensor, "*n k"]) -> Float[Tensor, "*n"]:
+def divergence(p: Float[Tensor, "*n k"], q: Float[Tensor, "*n k"]) -> Float[Tensor, "*n"]:
     """Jensen-Shannon divergence in nats: entropy of the mean minus the mean of the entropies."""
     p, q = p.double(), q.double()
     entropy = torch.special.entr((p + q) / 2) - (torch.special.entr(p) + torch.special.entr(q)) / 2
