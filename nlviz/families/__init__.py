@@ -24,6 +24,7 @@ _FILES = (
     "sequence",
     "non_local_1d",
     "action_transformer",
+    "recall",
     "torchvision.detection",
     "video_resnet",
     "non_local_block",

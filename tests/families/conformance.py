@@ -25,6 +25,7 @@ from nlviz.families import FAMILIES, family_of
 from nlviz.families.family import Family
 from nlviz.families.reading.adapter import InputSpec
 from nlviz.networks.lite_nl import LiteNL
+from nlviz.networks.recall import RecallNL
 from nlviz.networks.video_resnet import NonLocalSpec, VideoResNet, VideoResNetSpec
 from nlviz.recipes.object_relation import drawn, scene
 from tests.families.references import assert_close
@@ -224,6 +225,7 @@ LIVE: dict[str, Callable[[], Live]] = {
     "torchvision-attention": torchvision_attention,
     "attention": of_unknown_code,
     "lite-nl": lambda: (awake(LiteNL()).eval(), None),
+    "recall": lambda: (awake(RecallNL()).eval(), None),
     "torchvision-detection": detection,
     "video-resnet": video_resnet,
     "non-local-block": lambda: (frame_net(), None),

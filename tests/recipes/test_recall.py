@@ -1,0 +1,99 @@
+"""The recall task, its recipe and its networks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import nlviz
+from nlviz.files.local import digest_of
+from nlviz.networks.recall import COLOURS, RecallNL
+from nlviz.recipes import recall
+from nlviz.recipes.recall_card import BUNDLED
+from nlviz.recipes.recall_clips import DIGIT, RecallClips, recall_clips
+from nlviz.resources import asset
+
+
+@pytest.fixture(scope="module")
+def drawn() -> RecallClips:
+    return recall_clips(60, seed=3)
+
+
+def test_the_last_frame_repeats_a_digit_in_grey(drawn: RecallClips) -> None:
+    n = np.arange(len(drawn.frames))
+    assert (drawn.digits[:, 4] == drawn.digits[n, drawn.asked]).all()
+    for clip in range(6):
+        for frame in range(5):
+            y, x = drawn.corners[clip, frame]
+            square = drawn.frames[clip, frame, y : y + DIGIT, x : x + DIGIT].astype(float)
+            tint = square.reshape(-1, 3)[square.sum(-1).ravel().argsort()[-20:]].mean(0)
+            assert (np.ptp(tint) < 20) == (frame == 4)
+
+
+def test_clips_follow_from_the_seed_and_the_halves_of_digits_differ(drawn: RecallClips) -> None:
+    assert (recall_clips(60, seed=3).frames == drawn.frames).all()
+    assert (recall_clips(60, seed=4).frames != drawn.frames).any()
+    assert (recall_clips(60, seed=3, split="training").frames != drawn.frames).any()
+    assert (recall_clips(60, seed=3).answers == drawn.answers).all()
+
+
+def test_covered_cells_lie_around_the_centre(drawn: RecallClips) -> None:
+    for clip in range(10):
+        y, x = drawn.centre(clip, 2)
+        cells = drawn.covered(clip, 2)
+        assert cells.sum() in (4, 6, 9)
+        assert cells[y // 4, x // 4]
+
+
+def test_an_interrupted_run_ends_at_the_same_weights(tmp_path: Path) -> None:
+    def trained(folder: Path, *until: int) -> RecallNL:
+        folder.mkdir()
+        torch.manual_seed(1)
+        net = RecallNL("gaussian")
+        for stop in (*until, 3):
+            recall.train_trunk(
+                net, seed=1, checkpoint=folder / "trunk.pt", report=str, steps=3, until=stop
+            )
+            recall.train(
+                net, seed=1, name="n", checkpoint=folder / "n.pt", report=str, steps=3,
+                until=stop if stop == 3 else 0,
+            )  # fmt: skip
+        return net
+
+    one, other = trained(tmp_path / "a"), trained(tmp_path / "b", 2)
+    for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("kind", BUNDLED)
+def test_the_bundled_networks_recall(kind: str, drawn: RecallClips) -> None:
+    name = f"recall.{kind.replace('_', '-')}"
+    weights = asset(f"weights/{name}.safetensors")
+    told = json.loads(weights.with_suffix(".json").read_text("utf-8"))
+    assert told["sha256"] == digest_of(weights)
+    model = nlviz.load_model(name, device="cpu")
+    found = model.net(recall.pixels(drawn)).argmax(1).numpy()
+    share = float((found == drawn.answers).mean())
+    assert abs(share - told["validation"]["right of 1000 held-out clips"]) < 0.07
+    clip = drawn.clip(0)
+    capture = model.capture(clip)
+    assert capture.affinities["nl"].pairwise.name == kind
+    assert capture.prediction(1)[0][0] == COLOURS[found[0]]
+    # The model's own path from a clip to the input is the recipe's.
+    torch.testing.assert_close(
+        model.logits(clip), model.net(recall.pixels(drawn)[:1])[0], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_the_asked_digit_looks_at_the_frame_that_shows_it(drawn: RecallClips) -> None:
+    model = nlviz.load_model("recall.embedded-gaussian", device="cpu")
+    hits = []
+    for n in range(20):
+        y, x = drawn.centre(n, 4)
+        row = model.capture(drawn.clip(n)).affinities["nl"].map(frame=4, y=y, x=x)
+        hits.append(int(row.per_frame()[:4].argmax()) == int(drawn.asked[n]))
+    assert np.mean(hits) > 0.8
