@@ -101,6 +101,7 @@ from .interventions.crossed import crossed as crossed
 from .networks.block import NonLocalBlock as NonLocalBlock
 from .networks.insert import insert as insert
 from .progress import Progress as Progress
+from .render.compared import save_views as save_views
 from .render.feature_colours import FeatureColours as FeatureColours
 from .render.feature_colours import feature_colours as feature_colours
 from .render.overlay import Overlay as Overlay
@@ -108,12 +109,13 @@ from .render.overlay import overlay as overlay
 from .render.save import save_view as save_view
 from .resources import bundled_graphs as bundled_graphs
 from .resources import bundled_inputs as bundled_inputs
+from .views.compare_view import CompareView as CompareView
 from .views.denoise_view import DenoiseView as DenoiseView
 from .views.painted import painted_cells as painted_cells
 from .views.painted import painted_text as painted_text
+from .views.reading import read_view as read_view
 from .views.view import SavedView as SavedView
 from .views.view import View as View
-from .views.view import read_view as read_view
 from .web.notebook import LiveView as LiveView
 from .web.notebook import view as view
 from .zoo.load import ModelCard as ModelCard

@@ -22,7 +22,7 @@ from nlviz.affinity.attention_map import AttentionMap, Direction
 from nlviz.affinity.base import Affinity, Head
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.variants import LEARNED, variant_of
-from nlviz.analysis.common_grid import common_grid, in_frame_of, laid_on, point_in
+from nlviz.analysis.common_grid import common_grid, in_frame_of, laid_on, nearest_inside, point_in
 from nlviz.analysis.common_ground import CommonGround, ground_of_maps
 from nlviz.analysis.controls import variant_affinity
 from nlviz.analysis.opening_query import opening_query
@@ -125,7 +125,7 @@ class Side:
             return affinity.map(token=query, head=head, direction=self.direction)
         if isinstance(query, int):
             asked = affinity.queries if self.direction == "from" else affinity.keys
-            query = asked.centre(query)
+            query = nearest_inside(asked.centre(query), self.asked_clip.shape)
         frame, y, x = query
         return affinity.map(frame=frame, y=y, x=x, head=head, direction=self.direction)
 
@@ -288,10 +288,9 @@ def _asked_of(b: Side, a: Side, query: Query, one: AttentionMap) -> Query:
     """Return the query of ``b`` that is the same as that of ``a``: its name, or its place."""
     if isinstance(query, str):
         return query
-    place = query if isinstance(query, tuple) else tuple(one.query)
-    shapes = a.asked_clip.shape, b.asked_clip.shape
-    frame, y, x = place
-    return point_in((frame, y, x), *shapes)
+    own, other = a.asked_clip.shape, b.asked_clip.shape
+    place = query if isinstance(query, tuple) else nearest_inside(one.query, own)
+    return point_in(place, own, other)
 
 
 def _on(found: AttentionMap, grid: TokenGrid, onto: TokenGrid) -> AttentionMap:

@@ -71,6 +71,6 @@ def _address(file: Path) -> str:
 
         offer_capture(file)
         return "/"
-    from nlviz.views.view import read_view
+    from nlviz.views.reading import read_view
 
     return read_view(file).address

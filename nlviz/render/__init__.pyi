@@ -1,5 +1,6 @@
 from . import charts as charts
 from .attribution import attribution_overlay as attribution_overlay
+from .compared import views_bytes as views_bytes
 from .comparison_files import comparison_bytes as comparison_bytes
 from .comparison_files import save_comparison as save_comparison
 from .save import attention_of as attention_of

@@ -65,7 +65,8 @@ def notes_of(drawn: Shown, *, shown: int) -> list[str]:
     elif attention.balanced and len(clip.frames) > 1:
         notes.append("Bars: what each frame gains or loses of a row's weight.")
     elif len(clip.frames) > 1 and look.scale.of_weights:
-        of = "weight" if look.marked or attention.token else "size of all values"
+        asked = look.marked or attention.token or attention.apart
+        of = "weight" if asked else "size of all values"
         notes.append(f"Bars: share of the {of} in each frame.")
     if shown < len(clip.frames):
         notes.append(f"{shown} of {len(clip.frames)} frames are shown.")

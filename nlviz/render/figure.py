@@ -28,11 +28,16 @@ def vector(drawn: Shown, kind: Vector, *, metadata: str | None = None) -> bytes:
     return sheet_of(drawn).vector(kind, title=drawn.title, metadata=metadata)
 
 
-def sheet_of(drawn: Shown) -> Sheet:
-    """Lay out the figure."""
+def sheet_of(drawn: Shown, *, below: Sheet | None = None) -> Sheet:
+    """Lay out the figure.
+
+    Args:
+        drawn: what to draw.
+        below: a page that the figure is added to, at its lower end.
+    """
     kind = drawn.attention.keys.kind
     if kind == "line":
-        return text_figure.sheet_of_text(drawn)
+        return text_figure.sheet_of_text(drawn, below=below)
     if kind == "nodes":
-        return graph_figure.sheet_of_graph(drawn)
-    return film_strip.sheet_of(drawn)
+        return graph_figure.sheet_of_graph(drawn, below=below)
+    return film_strip.sheet_of(drawn, below=below)

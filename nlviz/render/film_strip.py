@@ -86,7 +86,7 @@ def film_strip(drawn: Shown) -> Image.Image:
     return sheet_of(drawn).image()
 
 
-def sheet_of(drawn: Shown) -> Sheet:
+def sheet_of(drawn: Shown, *, below: Sheet | None = None) -> Sheet:
     """Lay out the figure: frames with map and query, masses, colour bar and caption."""
     clip, attention, look = drawn.clip, drawn.attention, drawn.look
     shown = _shown(drawn)
@@ -99,8 +99,8 @@ def sheet_of(drawn: Shown) -> Sheet:
     names = [found.name for found in drawn.objects]
     names += [] if panel is None else [word.label.text for word in panel.laid.words]
     foot = foot_of(drawn, notes, names, plan.content)
-    below = plan.bottom + (0 if panel is None else panel.height + 20)
-    sheet = Sheet(plan.content + 2 * MARGIN, below + 26 + foot.height + MARGIN // 2)
+    under = plan.bottom + (0 if panel is None else panel.height + 20)
+    sheet = Sheet(plan.content + 2 * MARGIN, under + 26 + foot.height + MARGIN // 2, below=below)
     places = dict(zip(shown, plan.tiles, strict=True))
     boxes = {index: plan.box(corner) for index, corner in places.items()}
     for index, box in boxes.items():
@@ -116,7 +116,7 @@ def sheet_of(drawn: Shown) -> Sheet:
     draw_head(sheet, drawn, plan.content)
     if panel is not None:
         draw_panel(sheet, drawn, panel, (MARGIN, plan.bottom))
-    draw_foot(sheet, drawn, foot, plan.content, below + 26)
+    draw_foot(sheet, drawn, foot, plan.content, under + 26)
     return sheet
 
 

@@ -24,7 +24,7 @@ NAMED = 80  # nodes; of more only the query and the strongest have their names
 ROOM = 200  # longest name, in pixels
 
 
-def sheet_of_graph(drawn: Shown) -> Sheet:
+def sheet_of_graph(drawn: Shown, *, below: Sheet | None = None) -> Sheet:
     """Lay out the figure: all edges faint, those of the query wide by weight, and all nodes."""
     attention, look = drawn.attention, drawn.look
     keys = attention.keys
@@ -41,7 +41,7 @@ def sheet_of_graph(drawn: Shown) -> Sheet:
     notes = [*drawn.notes, *notes_of(drawn, shown=1), _note(query, len(links), attention.direction)]
     foot = foot_of(drawn, notes, keys.names, CONTENT)
     bottom = head + height * zoom + 10
-    sheet = Sheet(CONTENT + 2 * MARGIN, round(bottom + 16 + foot.height + MARGIN // 2))
+    sheet = Sheet(CONTENT + 2 * MARGIN, round(bottom + 16 + foot.height + MARGIN // 2), below=below)
     draw_head(sheet, drawn, CONTENT)
     if isinstance(drawn.clip, Graph):
         between = {(min(a, b), max(a, b)) for a, b in drawn.clip.edges.T.tolist() if a != b}

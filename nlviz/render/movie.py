@@ -59,7 +59,7 @@ def gif(drawn: Shown, *, progress: Listener | None = None) -> bytes:
     >>> gif(overlay(clip, attention))[:6]
     b'GIF89a'
     """
-    pictures = [_indexed(p, drawn) for p in pages(drawn, progress=progress)]
+    pictures = [indexed(p, drawn) for p in pages(drawn, progress=progress)]
     return gif_of(pictures, drawn.clip, comment=" ".join(notes_of(drawn)))
 
 
@@ -69,11 +69,19 @@ def mp4(drawn: Shown, *, progress: Listener | None = None) -> bytes:
     return mp4_of(pages(drawn, progress=progress), drawn.clip, title=drawn.title, comment=comment)
 
 
-def pages(drawn: Shown, *, progress: Listener | None = None) -> Iterator[Picture]:
-    """Yield the pictures of the movie, (H, W, 3) RGB of even sides, frame after frame."""
+def pages(
+    drawn: Shown, *, progress: Listener | None = None, most: int = LONGEST[1]
+) -> Iterator[Picture]:
+    """Yield the pictures of the movie, (H, W, 3) RGB of even sides, frame after frame.
+
+    Args:
+        drawn: what to draw.
+        progress: called with a sentence and a share in [0, 1].
+        most: longest side of the clip's frames there, in pixels.
+    """
     clip, attention, look = drawn.clip, drawn.attention, drawn.look
     _, height, wide = clip.shape
-    longest = min(max(max(height, wide), LONGEST[0]), LONGEST[1])
+    longest = min(max(max(height, wide), LONGEST[0]), most)
     factor = longest / max(height, wide)
     h, w = (max(round(n * factor), 1) for n in (height, wide))
     # Even sides, and room for the footer: what is missing is ground, the picture keeps its shape.
@@ -117,12 +125,20 @@ def footnotes(notes: Sequence[str], wide: int) -> list[Picture]:
     return [np.asarray(page.reduce(UNIT), np.uint8)]
 
 
-def _indexed(page: Picture, drawn: Shown) -> Image.Image:
-    """Return a page with 256 colours: the scale's and the footer's own, the rest the picture's."""
-    signed = drawn.look.scale.diverging
-    ramp = colour_ramp(drawn.look, 48, 1)[0]
+def indexed(page: Picture, *drawn: Shown) -> Image.Image:
+    """Return a page with 256 colours: the scales' and the footer's own, the rest the picture's.
+
+    Args:
+        page: the page.
+        drawn: what is on it; those of one look share their colours.
+    """
+    ramps = {}
+    for each in drawn:
+        signed = each.look.scale.diverging
+        ramp = colour_ramp(each.look, 48, 1)[0]
+        ramps[signed, each.look.strength] = ramp[16 * (not signed) :].tolist()
     own = [
-        *ramp[16 * (not signed) :].tolist(),
+        *(colour for ramp in ramps.values() for colour in ramp),
         GROUND,
         INK,
         DIM,
@@ -131,7 +147,7 @@ def _indexed(page: Picture, drawn: Shown) -> Image.Image:
         LESS,
         ACCENT,
         (0, 0, 0),
-        *([OBJECT] if drawn.objects else []),
+        *([OBJECT] if any(each.objects for each in drawn) else []),
     ]
     picture = Image.fromarray(page)
     rest = picture.quantize(256 - len(own), Image.Quantize.MEDIANCUT, kmeans=1).getpalette() or []

@@ -25,6 +25,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 from matplotlib.patches import FancyBboxPatch, Patch, PathPatch
 from matplotlib.path import Path
+from matplotlib.transforms import Affine2D, Transform
 from PIL import Image, PngImagePlugin
 
 from nlviz.render.text_drawing import REGULAR, Colour, runs, width
@@ -56,6 +57,8 @@ class Sheet:
     Args:
         wide: width in pixels.
         high: height in pixels.
+        below: a page that this one is a part of: it grows by this one, at its lower end; charts
+            are laid on whole pages alone.
 
     >>> sheet = Sheet(60, 40)
     >>> sheet.picture(np.full((5, 7, 3), 9, np.uint8), (10, 10, 24, 20))
@@ -63,8 +66,16 @@ class Sheet:
     array([255,   9,   9, 255], dtype=uint8)
     """
 
-    def __init__(self, wide: int, high: int) -> None:
+    def __init__(self, wide: int, high: int, *, below: Sheet | None = None) -> None:
         self.size = (wide, high)
+        self._top = 0
+        self._figure: Figure
+        self._axes: Axes
+        if below is not None:
+            self._figure, self._axes = below._figure, below._axes
+            self._top = below.size[1]
+            below._grow(wide, high)
+            return
         size = (wide / PER_INCH, high / PER_INCH)
         self._figure = Figure(figsize=size, dpi=PER_INCH, facecolor="white")
         self._figure.set_layout_engine("none")
@@ -73,9 +84,22 @@ class Sheet:
         axes.set(xlim=(0, wide), ylim=(high, 0), autoscale_on=False)
         self._axes = axes
 
+    def _grow(self, wide: int, high: int) -> None:
+        """Make the page higher, and as wide as what is laid below it."""
+        self.size = (max(self.size[0], wide), self.size[1] + high)
+        self._figure.set_size_inches(self.size[0] / PER_INCH, self.size[1] / PER_INCH)
+        self._axes.set(xlim=(0, self.size[0]), ylim=(self.size[1], 0))
+
+    @property
+    def _data(self) -> Transform:
+        """From pixels of this page to those of the figure."""
+        moved: Transform = Affine2D().translate(0, self._top) + self._axes.transData
+        return moved
+
     def picture(self, pixels: Pixels, box: Box, *, above: float = 1.0) -> None:
         """Lay a picture (h, w, 3) into a box, its pixels enlarged without a blur."""
         left, top, right, bottom = box
+        top, bottom = top + self._top, bottom + self._top
         image = AxesImage(
             self._axes,
             interpolation="none",
@@ -117,7 +141,7 @@ class Sheet:
         for piece, path in runs(text, bold=bold):
             made = self._axes.text(
                 x,
-                at[1],
+                at[1] + self._top,
                 piece,
                 color=_shares(colour),
                 fontproperties=FontProperties(fname=path, size=_points(size)),
@@ -127,7 +151,7 @@ class Sheet:
                 usetex=False,
             )
             if clip is not None:
-                made.set_clip_path(clip, self._axes.transData)
+                made.set_clip_path(clip, self._data)
             x += width(piece, size, bold=bold)
         return total
 
@@ -245,14 +269,14 @@ class Sheet:
             edgecolor="none" if edge is None else (*_shares(edge), opacity),
             linewidth=_points(line) if edge is not None else 0,
             zorder=above,
-            transform=self._axes.transData,
+            transform=self._data,
             snap=False,  # boxes lie on whole pixels as they are
         )
         self._axes.add_artist(patch)
         if clip is None:
             patch.set_clip_on(False)
         else:
-            patch.set_clip_path(clip, self._axes.transData)
+            patch.set_clip_path(clip, self._data)
 
     def image(self) -> Image.Image:
         """Return the page as pixels, RGB."""

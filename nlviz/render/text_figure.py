@@ -85,7 +85,7 @@ def page_of(drawn: Shown, room: float, *, sizes: range = SIZES, tall: float = TA
     return Page(first, laid, steps, hidden, query, links, note)
 
 
-def sheet_of_text(drawn: Shown) -> Sheet:
+def sheet_of_text(drawn: Shown, *, below: Sheet | None = None) -> Sheet:
     """Lay out the figure: words with their colours, arcs to the strongest, bar and caption."""
     page = page_of(drawn, CONTENT - 2 * INSET)
     laid, size = page.laid, page.laid.size
@@ -105,7 +105,7 @@ def sheet_of_text(drawn: Shown) -> Sheet:
     bottom = tops[-1] + laid.pitch + INSET
     notes = [*drawn.notes, *notes_of(drawn, shown=1), page.note, _arcs_note(page)]
     foot = foot_of(drawn, notes, [word.label.text for word in laid.words], CONTENT)
-    sheet = Sheet(CONTENT + 2 * MARGIN, round(bottom + 20 + foot.height + MARGIN // 2))
+    sheet = Sheet(CONTENT + 2 * MARGIN, round(bottom + 20 + foot.height + MARGIN // 2), below=below)
     draw_head(sheet, drawn, CONTENT)
     sheet.box((MARGIN, bottom + 4, MARGIN + CONTENT, bottom + 5.5), fill=RULE)
     if asked is not None and drawn.look.links:

@@ -29,7 +29,6 @@ from nlviz.errors import InvalidView, UnreadableClip
 from nlviz.files.checked_json import FromZero, checked
 from nlviz.files.checked_json import Text as Name
 from nlviz.resources import bundled_graphs, bundled_inputs
-from nlviz.views.denoise_view import DenoiseView
 from nlviz.views.display import DISPLAY_PARAMETERS, Display
 from nlviz.views.page_view import (
     AT,
@@ -37,9 +36,6 @@ from nlviz.views.page_view import (
     PageView,
     Parameter,
     Place,
-    page_named,
-    text_of_file,
-    view_fields,
 )
 from nlviz.views.refs import (
     Boxes,
@@ -57,7 +53,7 @@ from nlviz.views.refs import (
 if TYPE_CHECKING:
     from nlviz.captures.model import Capture
 
-__all__ = ["ClipRef", "Display", "ModelRef", "View", "read_view"]
+__all__ = ["ClipRef", "Display", "ModelRef", "View"]
 
 ADDRESS_FRAMES = 8  # in an address without a number of frames, so that a short one stays cheap
 TEXT_NAME = "text"  # what a text is called that an address brings
@@ -233,25 +229,6 @@ class View(PageView):
 
 
 SavedView = View  # the name to go with LiveView and ThirtyViews
-
-PAGES: Mapping[str, type[View] | type[DenoiseView]] = {
-    view.page: view for view in (View, DenoiseView)
-}
-
-
-def read_view(path: str | Path) -> View | DenoiseView:
-    """Read a view file, of Explore or of the Denoise page.
-
-    Raises:
-        InvalidView: when there is no such file, or it is not a view of this version.
-    """
-    path = Path(path)
-    text = text_of_file(path)
-    try:
-        whole = view_fields(text)
-        return page_named(whole["page"], PAGES).from_dict(whole)
-    except InvalidView as error:
-        raise InvalidView(f"{path.name}: {error}") from None
 
 
 def _short(value: float) -> str:

@@ -14,6 +14,7 @@ from .blocks import no_rollout as no_rollout
 from .blocks import reached as reached
 from .blocks import refusals as refusals
 from .branches import branch_lines as branch_lines
+from .compare import comparison_lines as comparison_lines
 from .health import Line as Line
 from .health import health_lines as health_lines
 from .health import row_lines as row_lines

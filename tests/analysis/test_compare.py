@@ -244,3 +244,13 @@ def test_too_few_cells_to_rank_are_told() -> None:
     assert found.ground is None
     assert found.correlation is None
     assert any("at least 4 cells" in note for note in found.notes)
+
+
+def test_every_cell_is_asked_by_number_though_its_centre_lies_beside_the_picture() -> None:
+    keys = replace(FINE, origin=(0, -0.4, 3.5))
+    made = replace(affinity("fine", keys), queries=keys)
+    beside = capture(made)
+    for number in (3, FINE.size - 1):
+        found = compare_views((beside, "fine"), (beside, "fine"), query=number)
+        assert found.one.query == keys.centre(number)
+        assert found.other.query == keys.centre(number)

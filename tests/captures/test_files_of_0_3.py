@@ -14,7 +14,8 @@ from nlviz.captures.capture import About, read_capture
 from nlviz.clips.clip import Sampling, read_clip
 from nlviz.clips.point import Point
 from nlviz.resources import bundled_inputs
-from nlviz.views.view import View, find_clip, read_view
+from nlviz.views.reading import read_view
+from nlviz.views.view import View, find_clip
 
 FILES = Path(__file__).parents[1] / "fixtures" / "0.3"
 

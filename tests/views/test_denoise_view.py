@@ -18,7 +18,8 @@ from nlviz.render.comparison_files import comparison_of
 from nlviz.resources import asset
 from nlviz.views.denoise_view import DenoiseView, PictureRef
 from nlviz.views.display import Display
-from nlviz.views.view import View, find_clip, read_view
+from nlviz.views.reading import read_view
+from nlviz.views.view import View, find_clip
 from tests.cli.test_cli import run
 from tests.views.test_view import DISPLAYS, HUNDREDTHS, NAMES
 

@@ -14,7 +14,8 @@ from nlviz.captures.model import Capture
 from nlviz.clips.point import Point
 from nlviz.errors import InvalidView, OutsideClip, UnknownBlock
 from nlviz.views.display import SOURCES, Display
-from nlviz.views.view import ClipRef, ModelRef, View, read_view
+from nlviz.views.reading import read_view
+from nlviz.views.view import ClipRef, ModelRef, View
 from tests.fixtures import BLOCK
 
 NAMES = st.text(
