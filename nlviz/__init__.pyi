@@ -1,5 +1,6 @@
 from . import denoise as denoise
 from . import errors as errors
+from . import interventions as interventions
 from . import render as render
 from . import web as web
 from . import words as words
@@ -98,6 +99,8 @@ from .families.reading.prepared_text import TextInput as TextInput
 from .families.reading.report import LoadReport as LoadReport
 from .files.local import digest_of as digest_of
 from .interventions.crossed import crossed as crossed
+from .interventions.run import Intervened as Intervened
+from .interventions.run import intervene as intervene
 from .networks.block import NonLocalBlock as NonLocalBlock
 from .networks.insert import insert as insert
 from .progress import Progress as Progress

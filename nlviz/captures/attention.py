@@ -15,8 +15,9 @@ from nlviz.affinity.token_boxes import TokenBoxes
 from nlviz.captures.laid_out import check_followed, heads_of, layout_of, of_a_picture
 from nlviz.captures.reading import Readings, distinct
 from nlviz.captures.sharing import units
+from nlviz.captures.sites import Site, site_of
 from nlviz.captures.walked_attention import together
-from nlviz.captures.windows import windows_affinity, windows_together
+from nlviz.captures.windows import windows_affinity, windows_site, windows_together
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.attention_adapter import AttentionAdapter
@@ -109,7 +110,8 @@ def read_attention(
     products = [p for p in seen.products if p.sure or is_operator(p, factors)]
     products, factors = together(products, factors, seen.order)
     products, windows = windows_together(products, factors, seen.order)
-    products = [heads_apart(p, heads_of(p, factors)) for p in products]
+    in_rows = {p.number: heads_of(p, factors) for p in products}
+    products = [heads_apart(p, in_rows[p.number]) for p in products]
 
     def part(product: AttentionProduct) -> TokenLayout:
         return layout_of(product, factors, seen.order, size, alone=False)
@@ -124,6 +126,7 @@ def read_attention(
     of_names = named([unit.product for unit in whole])
     for unit, (own, product) in zip(whole, of_names.items(), strict=True):
         name = renamed(own, blocks)
+        site: Site | None = None
         try:
             if product.fault:
                 raise BlockRefused(f"{name} is not shown: {product.fault}")
@@ -134,6 +137,7 @@ def read_attention(
                 assert not isinstance(factors, str)
                 parts = windows[product.number]
                 affinity = windows_affinity(name, parts, factors, size, prepared)
+                site = windows_site(parts, factors, size)
             elif unit.affinity is not None:
                 affinity = replace(unit.affinity, name=name)
             elif product.operator >= 0 and not of_a_picture(product, factors):
@@ -156,6 +160,8 @@ def read_attention(
                     boxes=each,
                 )
                 product = replace(product, note=f"{product.note} {layout.note}".strip())
+                if product.operator < 0 and product.number >= 0:
+                    site = site_of(product, layout, heads_in_rows=in_rows[product.number])
                 affinity = product_affinity(
                     name,
                     product,
@@ -186,6 +192,8 @@ def read_attention(
             note = " ".join(n for n in (affinity.note, _run(product, runs), told) if n)
             found.affinities[name] = replace(affinity, note=note)
             found.blocks[name] = modules[block_and_run(product.module)[0]]
+            if site is not None:
+                found.sites[name] = site
             if adapter.keeps and own == product.module and product.number not in windows:
                 features = _features(adapter, name, found.blocks[name], product, calls, factors)
                 if features is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.receipt import Receipt
 from nlviz.captures.file_format import Parts, decode, decode_file, encode
+from nlviz.captures.sites import Site
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.clips.text import Text, prompt_of
@@ -91,6 +93,24 @@ class Affinities(Mapping[str, Affinity]):
 
 
 @dataclass(frozen=True, eq=False)
+class Source:
+    """What a capture was made from, so that its pass can run again; no file holds it.
+
+    Attributes:
+        model: the ``Model`` that made it.
+        clip: what the network was asked about.
+        queries, generate: as ``Model.capture`` was given them.
+        sites: where in the pass the rows of each block are computed, where that was seen.
+    """
+
+    model: Any
+    clip: Clip
+    queries: Any = None
+    generate: int = 0
+    sites: Mapping[str, Site] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, eq=False)
 class Capture:
     """The result of one forward pass: frozen, and free of hooks and locks.
 
@@ -108,6 +128,7 @@ class Capture:
         receipts: by block name, what was checked of it: rows times values against what the block
             itself computed. A block that fails is refused, see ``refused``; one whose family keeps
             no output has none.
+        source: what it was made from; None for a capture that was read from a file.
     """
 
     clip: Clip
@@ -120,6 +141,12 @@ class Capture:
     detections: tuple[Detection, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     receipts: Mapping[str, Receipt] = field(default_factory=lambda: MappingProxyType({}))
+    source: Source | None = field(default=None, repr=False)
+
+    @property
+    def model(self) -> Any:
+        """The ``Model`` that made it; None for a capture that was read from a file."""
+        return None if self.source is None else self.source.model
 
     @property
     def text(self) -> Text | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -18,13 +17,14 @@ from nlviz.captures.attention import seen_in
 from nlviz.captures.capture import About as About
 from nlviz.captures.capture import Affinities as Affinities
 from nlviz.captures.capture import Capture as Capture
+from nlviz.captures.capture import Source
 from nlviz.captures.freed_memory import give_back
 from nlviz.captures.input_check import checked_input
 from nlviz.captures.outputs import Choice, ClassScores, class_scores, told_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
-from nlviz.captures.passes import Pass, Runner
+from nlviz.captures.passes import During, Pass, Runner
 from nlviz.captures.precision import full
-from nlviz.captures.running import held, most_frames, on_device, told
+from nlviz.captures.running import held, most_frames, on_device, parts_of, told
 from nlviz.captures.text_inputs import asked_about, check_takes, seen_as
 from nlviz.captures.time_covered import coverage, lengthened
 from nlviz.clips.clip import Clip
@@ -39,13 +39,7 @@ from nlviz.families.reading.report import LoadReport
 from nlviz.networks.as_written import as_written, name_as_written
 from nlviz.networks.calls import Calls, block_and_run
 from nlviz.networks.hooks import recorded
-from nlviz.networks.memory import (
-    SURELY,
-    Estimate,
-    estimate,
-    free_bytes,
-    too_large,
-)
+from nlviz.networks.memory import SURELY, Estimate, estimate, free_bytes, too_large
 from nlviz.progress import Listener, Progress
 
 
@@ -128,6 +122,7 @@ class Model:
         boxes: Sequence[Sequence[float]] | None = None,
         blocks: Sequence[str] | None = None,
         progress: Listener | None = None,
+        during: During = nullcontext,
     ) -> Capture:
         """Run one forward pass and keep theta and phi of every block.
 
@@ -144,6 +139,8 @@ class Model:
             blocks: names of the blocks that are kept; by default all.
             progress: called with a sentence and a share in [0, 1] between the stages; an exception
                 it raises stops the capture.
+            during: a context around the pass itself; what it changes in the network comes behind
+                what is recorded, see ``nlviz.intervene``.
 
         Raises:
             OutOfMemory: when the device's memory does not suffice; the sentence says what would.
@@ -161,9 +158,10 @@ class Model:
         prepared = self.prepared(clip).asking(queries, generate)
         self.check_memory(prepared)
         tell("Running the network", 0.2)
-        done = self._runner(clip).run_once(prepared, blocks)
+        done = self._runner(clip).run_once(prepared, blocks, during)
         tell("Reading the affinities", 0.9)
-        capture = self._captured(clip, done.prepared or prepared, done)
+        source = Source(self, clip, queries, generate, MappingProxyType(done.readings.sites))
+        capture = self._captured(clip, done.prepared or prepared, done, source)
         del prepared, done
         give_back()
         return capture
@@ -213,7 +211,7 @@ class Model:
             self.net, self.adapter, self.run, partial(self.exclusive, clip), self.recording
         )
 
-    def _captured(self, clip: Clip, prepared: Prepared, done: Pass) -> Capture:
+    def _captured(self, clip: Clip, prepared: Prepared, done: Pass, source: Source) -> Capture:
         """Return the capture that a forward pass makes."""
         scores = ClassScores(None)
         if not isinstance(self.adapter, Detector):
@@ -233,6 +231,7 @@ class Model:
             detections=done.detections,
             notes=(*coverage(clip, self.input_spec), *prepared.notes, *scores.notes, *done.notes),
             receipts=MappingProxyType(found.receipts),
+            source=source,
         )
 
     def logits(self, clip: Clip, *, bypass: str | None = None) -> Float[Tensor, " classes"]:
@@ -256,7 +255,7 @@ class Model:
         (torch.Size([1000]), torch.Size([1000]))
         """
         if bypass is not None:
-            bypass = self._known(bypass)
+            bypass = self.known(bypass)
         return self._scores(clip, bypass).logits.detach().cpu()  # type: ignore[union-attr]
 
     def probabilities(self, clip: Clip) -> Float[Tensor, " classes"]:
@@ -280,7 +279,7 @@ class Model:
             raise NlvizError(f"logits are one score per class; {self.about.name}: {found.note}")
         return found
 
-    def _known(self, name: str) -> str:
+    def known(self, name: str) -> str:
         """Return the name of a block or a run, also where a wrapper stands in it."""
         for found in (name, name_as_written(name)):
             if block_and_run(found)[0] in self.blocks:
@@ -317,13 +316,12 @@ class Model:
         if frames < least:
             raise NlvizError(f"a window must have at least {least} frames here, got {frames}")
         tell = Progress.of(progress)
-        count = -(-total // frames)
-        ends = [-(-total * i // count) for i in range(count + 1)]
-        for i, (first, end) in enumerate(pairwise(ends)):
-            name = f"Window {i + 1} of {count}, frames {first} to {end - 1}: "
+        ends = parts_of(total, frames)
+        for i, (first, end) in enumerate(ends):
+            name = f"Window {i + 1} of {len(ends)}, frames {first} to {end - 1}: "
             yield self.capture(
-                clip if count == 1 else clip.part(first, end),
-                progress=tell.part(i / count, (i + 1) / count, prefix=name),
+                clip if len(ends) == 1 else clip.part(first, end),
+                progress=tell.part(i / len(ends), (i + 1) / len(ends), prefix=name),
             )
 
     def estimate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -25,6 +25,8 @@ from nlviz.networks.attention.watch import PART
 from nlviz.networks.calls import Calls, block_and_run
 from nlviz.networks.hooks import recorded
 from nlviz.networks.random_numbers import RandomNumbers
+
+During = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,22 +66,32 @@ class Runner:
     hold: Callable[[], AbstractContextManager[None]]
     recording: Callable[[], AbstractContextManager[Calls]]
 
-    def run_once(self, prepared: Prepared, blocks: Sequence[str] | None = None) -> Pass:
+    def run_once(
+        self,
+        prepared: Prepared,
+        blocks: Sequence[str] | None = None,
+        during: During = nullcontext,
+    ) -> Pass:
         """Run the network and read its blocks.
 
         Args:
             prepared: its input.
             blocks: names of those that are kept; None for all.
+            during: a context that is entered around the pass itself, when all that is recorded is
+                seen already: what it changes comes behind.
 
         Raises:
             UnknownBlock: when there is no block of a name that is asked for.
         """
-        found = self._watched(prepared, blocks) if self.adapter.watches else self._read(prepared)
+        if self.adapter.watches:
+            found = self._watched(prepared, blocks, during)
+        else:
+            found = self._read(prepared, during)
         if blocks is not None:
             _keep(found.readings, blocks)
         return found
 
-    def _watched(self, prepared: Prepared, blocks: Sequence[str] | None) -> Pass:
+    def _watched(self, prepared: Prepared, blocks: Sequence[str] | None, during: During) -> Pass:
         net, adapter = self.net, cast(AttentionAdapter, self.adapter)
         if blocks is not None:
             shown = [*adapter.blocks(net)]
@@ -96,6 +108,7 @@ class Runner:
             with (
                 acting_hooks(net) as acting,
                 seen_in(adapter, net, blocks, choose=choose) as (seen, calls),
+                during(),
             ):
                 output = self.run(prepared, None)
             key = settings(net), tuple(seen.order)
@@ -108,10 +121,10 @@ class Runner:
         gates = gates_in(factors) if prepared.laid is None else ()
         return Pass(output, found, notes=(*_plain_form(net), *gates, *told), prepared=prepared)
 
-    def _read(self, prepared: Prepared) -> Pass:
+    def _read(self, prepared: Prepared, during: During) -> Pass:
         with self.hold(), torch.no_grad():
             found_before(self.adapter, self.net, prepared)
-            with acting_hooks(self.net) as acting, self.recording() as calls:
+            with acting_hooks(self.net) as acting, self.recording() as calls, during():
                 output = self.run(prepared, None)
             calls = placed(self.adapter, self.net, calls, prepared, acting)
         walks = self._walked(prepared, calls)
@@ -152,6 +165,13 @@ def _keep(found: Readings, blocks: Sequence[str]) -> None:
     for name in blocks:
         if name not in known and name not in own:
             raise UnknownBlock(f"no block is called {name!r}{did_you_mean(name, known)}")
-    for kept in (found.affinities, found.features, found.blocks, found.receipts, found.refused):
+    for kept in (
+        found.affinities,
+        found.features,
+        found.blocks,
+        found.receipts,
+        found.refused,
+        found.sites,
+    ):
         for name in [n for n in kept if n not in blocks and block_and_run(n)[0] not in blocks]:
             del kept[name]

@@ -16,6 +16,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.receipt import Receipt, receipt
 from nlviz.affinity.stored import StoredAffinity
+from nlviz.captures.sites import Site
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
 from nlviz.networks.as_written import graphs
@@ -33,6 +34,7 @@ class Readings:
         blocks: the modules.
         receipts: what was checked of each; of a family that keeps no output there is none.
         refused: why others are not shown.
+        sites: where in the pass the rows of each are computed, where that was seen.
     """
 
     affinities: dict[str, Affinity] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Readings:
     blocks: dict[str, nn.Module] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    sites: dict[str, Site] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -149,3 +149,16 @@ def most_frames(
             return True
 
     return None if fits(frames) else largest(fits, below=frames) or None
+
+
+def parts_of(total: int, most: int) -> list[tuple[int, int]]:
+    """Return the first frame of each part of a clip, and the one behind its last.
+
+    Parts differ by one frame at most.
+
+    >>> parts_of(5, 2)
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    count = -(-total // most)
+    ends = [-(-total * i // count) for i in range(count + 1)]
+    return list(itertools.pairwise(ends))

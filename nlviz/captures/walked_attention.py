@@ -98,6 +98,7 @@ def _joined(parts: Sequence[AttentionProduct]) -> AttentionProduct:
     return replace(
         parts[0],
         runs=len(parts),
+        numbers=tuple(p.number for p in parts),
         q=all_of("q"),
         k=all_of("k"),
         v=all_of("v"),

@@ -18,6 +18,7 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Everything, Support
+from nlviz.captures.sites import Group, Site
 from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.product_affinity import said_of
 from nlviz.families.reading.token_layout import inside, queries_on_grid
@@ -96,6 +97,22 @@ def windows_affinity(
         clip_shape=prepared.clip_shape,
         note=NOTE.format(count=len(parts)),
     ).in_full()
+
+
+def windows_site(
+    parts: Sequence[AttentionProduct], factors: Factors, size: tuple[int, int, int]
+) -> Site:
+    """Return where the rows of the parts of one attention are computed."""
+    at = np.concatenate([_places(part, factors, 0) for part in parts])
+    cell = torch.from_numpy(queries_on_grid(inside(at[None], size), size).cell[0])
+    groups, first = [], 0
+    for part in parts:
+        heads, rows, _ = part.size
+        own = cell[first : first + rows]
+        none = torch.zeros(heads, dtype=torch.long)
+        groups.append(Group(part.number, torch.arange(heads), none, own, own))
+        first += rows
+    return Site(parts[0].module, tuple(groups))
 
 
 def _are_parts(parts: Sequence[AttentionProduct], factors: Factors, order: Sequence[str]) -> bool:

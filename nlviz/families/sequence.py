@@ -27,7 +27,9 @@ from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.layout import Block, Origin, Reading
 from nlviz.families.reading.prepared_text import prepared_text
+from nlviz.families.reading.running import edited_sums
 from nlviz.families.reading.symbol_lines import BEYOND, read_symbols, symbol_card
+from nlviz.networks.attention.running import Edit
 from nlviz.networks.calls import block_and_run
 from nlviz.networks.hooks import Call, replaced
 from nlviz.networks.sequence.layers import KERNELS, Attend, DynamicConvolution, Layer, SelfAttention
@@ -132,6 +134,21 @@ class SequenceAdapter(Adapter[nn.Module]):
         """Return a context in which an attention, or a convolution, gathers nothing."""
         block, run = block_and_run(name)
         return replaced(self.blocks(net)[block], lambda args, y: torch.zeros_like(y), run=run)
+
+    def running(
+        self, net: nn.Module, name: str, affinity: Affinity, edit: Edit
+    ) -> AbstractContextManager[None]:
+        """Return a context in which the product of an attention is edited; a band has none.
+
+        Raises:
+            NlvizError: when the block is a convolution.
+        """
+        block, run = block_and_run(name)
+        module = self.blocks(net)[block]
+        if not isinstance(module, Attend):
+            return super().running(net, name, affinity, edit)
+        f = affinity.pairwise
+        return edited_sums(module, lambda args: f, edit, run=run, causal=module.causal)
 
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return where to see what attention adds; of a band alone no module shows it."""

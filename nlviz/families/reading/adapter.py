@@ -22,6 +22,7 @@ from nlviz.families.reading.input_spec import InputSpec as InputSpec
 from nlviz.families.reading.prepared import Prepared as Prepared
 from nlviz.families.reading.prepared import place as place
 from nlviz.families.reading.prepared import prepare as prepare
+from nlviz.networks.attention.running import Edit
 from nlviz.networks.hooks import Call, block_and_run, replaced
 
 BlockT = TypeVar("BlockT", bound=nn.Module)
@@ -144,6 +145,25 @@ class Adapter(ABC, Generic[BlockT]):
         """
         block, run = block_and_run(name)
         return bypassed(self.blocks(net)[block], run=run)
+
+    def running(
+        self, net: nn.Module, name: str, affinity: Affinity, edit: Edit
+    ) -> AbstractContextManager[None]:
+        """Return a context in which the product of a block, or of a run of it, is edited.
+
+        Args:
+            net: the network.
+            name: of the block or the run.
+            affinity: as it was read.
+            edit: called with the product as it runs.
+
+        Raises:
+            NlvizError: when it is not known where the block multiplies its rows with the values.
+        """
+        raise NlvizError(
+            f"rows must be seen where they multiply the values to be changed, those of {name} are "
+            "not; bypass the block instead"
+        )
 
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return where to see what a block adds to its input; None where no module shows it.

@@ -34,6 +34,8 @@ from nlviz.families.reading.adapter import (
     prepare_for,
     shape_of,
 )
+from nlviz.families.reading.running import edited_channels
+from nlviz.networks.attention.running import Edit
 from nlviz.networks.hooks import Call, block_and_run, replaced
 
 CLEARLY = 0.1  # a later candidate must leave less than this share of the first one's error
@@ -119,12 +121,7 @@ class ForeignAdapter(Adapter[nn.Module]):
             rearrange(part, "batch d ... -> 1 (batch ...) d")
             for part in (theta, phi, g, calls[f"{name}.out"].args[0])
         )
-        if parts.w_f is not None:
-            w = parts.w_f.detach().flatten().to(theta)
-            d = theta.shape[-1]
-            theta, phi = theta @ w[:d, None], phi @ w[d:, None]
-            if parts.w_f_bias is not None:
-                theta = theta + parts.w_f_bias.detach().to(theta)
+        theta, phi = _weighed(theta, phi, parts)
         batch = x.shape[0]
         found = EmbeddedAffinity(
             name=name,
@@ -149,11 +146,44 @@ class ForeignAdapter(Adapter[nn.Module]):
         block, run = block_and_run(name)
         return replaced(self.blocks(net)[block], unchanged, run=run)
 
+    def running(
+        self, net: nn.Module, name: str, affinity: Affinity, edit: Edit
+    ) -> AbstractContextManager[None]:
+        """Return a context in which y is edited where it enters the block's projection."""
+        path, run = block_and_run(name)
+        block = self.blocks(net)[path]
+        parts = self._parts(block)
+
+        def rows(theta: Tensor, phi: Tensor) -> tuple[Tensor, Tensor, Pairwise]:
+            return *_weighed(theta, phi, parts), affinity.pairwise
+
+        return edited_channels(
+            block,
+            {"theta": parts.theta, "phi": parts.phi, "g": parts.g},
+            lambda x: x if parts.pool is None or parts.phi is not None else parts.pool(x),
+            parts.behind[0],
+            rows,
+            edit,
+            run=run,
+        )
+
     def _parts(self, block: nn.Module) -> Parts:
         found = self.parts(block)
         if found is None:
             raise NlvizError(f"{type(self).__name__} reads no block like {type(block).__name__}")
         return found
+
+
+def _weighed(theta: Tensor, phi: Tensor, parts: Parts) -> tuple[Tensor, Tensor]:
+    """Return theta and phi as they enter f: of ``concatenation`` one number each."""
+    if parts.w_f is None:
+        return theta, phi
+    w = parts.w_f.detach().flatten().to(theta)
+    d = theta.shape[-1]
+    theta, phi = theta @ w[:d, None], phi @ w[d:, None]
+    if parts.w_f_bias is not None:
+        theta = theta + parts.w_f_bias.detach().to(theta)
+    return theta, phi
 
 
 def is_called(module: nn.Module, word: str) -> bool:

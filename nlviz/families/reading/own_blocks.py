@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import cast
+from contextlib import AbstractContextManager
+from typing import Any, cast
 
 from einops import rearrange
 from torch import nn
 
+from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support
 from nlviz.clips.point import Shape
 from nlviz.families.reading.adapter import Adapter, Prepared
+from nlviz.families.reading.running import edited_sums
+from nlviz.networks.attention.running import Edit
 from nlviz.networks.block import NonLocalBlock
-from nlviz.networks.hooks import Call
+from nlviz.networks.hooks import Call, block_and_run
 
 
 class OwnBlockAdapter(Adapter[NonLocalBlock]):
@@ -46,6 +50,24 @@ class OwnBlockAdapter(Adapter[NonLocalBlock]):
             queries=self.queries(name, block, calls, prepared),
             clip_shape=prepared.clip_shape,
         )
+
+    def running(
+        self, net: nn.Module, name: str, affinity: Affinity, edit: Edit
+    ) -> AbstractContextManager[None]:
+        """Return a context in which the product of a block is edited.
+
+        Raises:
+            NlvizError: when the name is of a part of a block, which is not seen by itself.
+        """
+        block, run = block_and_run(name)
+        own = self.blocks(net).get(block)
+        if own is None:
+            return super().running(net, name, affinity, edit)
+
+        def pairwise(args: tuple[Any, ...]) -> Pairwise:
+            return Pairwise(own.pairwise, float(args[3]))
+
+        return edited_sums(own.attend, pairwise, edit, run=run)
 
 
 def block_affinity(

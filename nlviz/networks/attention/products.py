@@ -43,6 +43,7 @@ class AttentionProduct:
             product with the values: a linear operator on these; else -1.
         sure: whether it was seen that its weights are such; else positions must say so.
         runs: of how many runs of its module it is, each on another part of the clip.
+        numbers: of the products of these runs; empty for one run.
         batch: sizes of the axes that its entries are, as the network has them; empty where that is
             not known.
         probe: of an operator, its values and what it computed, each in a few random mixtures of
@@ -73,6 +74,7 @@ class AttentionProduct:
     operator: int = -1
     sure: bool = True
     runs: int = 1
+    numbers: tuple[int, ...] = ()
     batch: tuple[int, ...] = ()
     probe: tuple[Tensor, Tensor] | None = None
 

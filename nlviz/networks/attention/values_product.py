@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nlviz.networks.attention.contraction import Contraction, arranged
+from nlviz.networks.attention.running import RunningProduct, precise
 from nlviz.networks.attention.tags import Tag
 from nlviz.networks.followed import Placed
 
@@ -72,6 +73,30 @@ class ValuesProduct:
         x = places.reshape(*(sizes[a] for a in (*self.batch, *self.queries)), *own)
         axes = self.found.out_axes
         return x.permute(*(order.index(a) for a in axes)).expand(output.shape)
+
+    def running(self, module: str, number: int, output: Tensor) -> RunningProduct:
+        """Return the product as it runs, with what it computed, which will be written to."""
+        sizes = self.sizes(output)
+        order = (*self.batch, *self.queries, *self.own)
+        axes = self.found.out_axes
+        batch, queries = (tuple(sizes[a] for a in own) for own in (self.batch, self.queries))
+        w, v, factor = self.w().detach(), self.v().detach(), self.found.factor
+
+        def weights(entries: Tensor, rows: Tensor) -> Tensor:
+            of_entries = w[entries.to(w.device)] if len(w) > 1 or len(entries) > 1 else w
+            return of_entries[:, rows.to(w.device)].to(precise(w))
+
+        return RunningProduct(
+            module,
+            number,
+            (int(w.shape[0]), int(w.shape[1]), int(w.shape[2])),
+            weights,
+            lambda entries: v[entries.to(v.device)] * factor,
+            output,
+            output.permute(*(axes.index(a) for a in order)),
+            batch,
+            queries,
+        )
 
     def sizes(self, output: Tensor) -> dict[str, int]:
         """Return the length of every axis of the product."""

@@ -30,7 +30,6 @@ from nlviz.networks.attention.gates import gate_of
 from nlviz.networks.attention.in_sight import (
     as_written_in_python,
     body_in_sight,
-    is_a_leaf_of_torch,
     learned,
     term_of_mask,
 )
@@ -44,6 +43,7 @@ from nlviz.networks.attention.products import (
     product_of,
 )
 from nlviz.networks.attention.receipts import checked
+from nlviz.networks.attention.running import fused_product
 from nlviz.networks.attention.sums import WEIGHTS
 from nlviz.networks.attention.tags import (
     WRITTEN,
@@ -136,6 +136,12 @@ class WatchAttention(Watching):
                 return self._of_chosen(number, rows, given, func, args, options)
         if given.get("enable_gqa") and k.shape[-3] != q.shape[-3]:
             k, v = grouped(k, v, q.shape[-3])
+        if self.edit is not None:
+            output = func(*args, **options)
+            if self._wanted(self.module):
+                own = {**given, "query": q, "key": k, "value": v}
+                self.edit(fused_product(self.module, number, own, joint_batch(q, k, v), output))
+            return output
         if self.positions:
             batch = joint_batch(q, k, v)
             q, k, v = (x.expand(*batch, *x.shape[-2:]) for x in (q, k, v))
@@ -368,6 +374,13 @@ class WatchAttention(Watching):
             return output
         if not tag.normalised and learned(found):
             return None
+        if self.edit is not None:
+            self.edit(
+                read.running(
+                    product.module, tag.first.number if tag.first.number >= 0 else number, output
+                )
+            )
+            return output
         w = read.w()
         if product.q is not None and product.q.shape[:2] != w.shape[:2]:
             return None
@@ -413,25 +426,6 @@ def watched(
     watch = watch or WatchAttention(
         keep=keep, positions=positions, silenced=silenced, sums=sums, choose=choose
     )
-    handles = []
-    modules = dict(net.named_modules())
-    watch.norms = frozenset(n for n, m in modules.items() if type(m).__name__.endswith("Norm"))
-    for name, module in modules.items():
-        if isinstance(module, torch.jit.ScriptModule) or is_a_leaf_of_torch(module):
-            continue
-
-        def enter(module: nn.Module, args: Any, name: str = name) -> None:
-            watch.enter(name)
-
-        def leave(module: nn.Module, args: Any, output: Any) -> None:
-            watch.path.pop()
-
-        handles.append(module.register_forward_pre_hook(enter))
-        handles.append(module.register_forward_hook(leave, always_call=True))
-    try:
-        with as_written_in_python(), watch:
-            yield watch
-        watch.end()
-    finally:
-        for handle in handles:
-            handle.remove()
+    with watch.hooked(net), as_written_in_python(), watch:
+        yield watch
+    watch.end()

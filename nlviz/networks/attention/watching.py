@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nlviz.networks.attention.beside import Beside
 from nlviz.networks.attention.chosen import Choose, ChosenRows
 from nlviz.networks.attention.gates import Kind
-from nlviz.networks.attention.in_sight import of_one_memory
+from nlviz.networks.attention.in_sight import is_a_leaf_of_torch, of_one_memory
 from nlviz.networks.attention.joined import JoinedTags
 from nlviz.networks.attention.landing import Landings
 from nlviz.networks.attention.products import AttentionProduct
 from nlviz.networks.attention.receipts import Receipts
+from nlviz.networks.attention.running import Edit
 from nlviz.networks.attention.sums import WeightedSums
 from nlviz.networks.attention.tags import WRITTEN, First, Tag, changed
 from nlviz.networks.calls import block_and_run, run_name
@@ -58,6 +60,8 @@ class Watching(TorchFunctionMode):
         silenced: str | None = None,
         sums: bool = False,
         choose: Choose | None = None,
+        edit: Edit | None = None,
+        began: Callable[[], None] | None = None,
     ) -> None:
         """Begin to watch.
 
@@ -67,11 +71,13 @@ class Watching(TorchFunctionMode):
             silenced: name of a module, or of a run of it, whose attention returns zeros.
             sums: whether values and what leaves each product are kept, too.
             choose: which queries of a fused product are kept; None for all of each.
+            edit: called with each product that is wanted, in the place of keeping it.
+            began: called when a product begins in a module that is wanted.
         """
         super().__init__()
         self.seen = Seen()
         self.keep, self.positions, self.sums = keep, positions, sums
-        self.choose = choose
+        self.choose, self.edit, self.began = choose, edit, began
         self.silenced = None if silenced is None else block_and_run(silenced)
         self.by_channel: Callable[[Tensor], bool] | None = None
         self.of_channels: set[int] = set()
@@ -96,10 +102,39 @@ class Watching(TorchFunctionMode):
         """Whether a module that normalises runs, which scales each place by a number of its own."""
         return block_and_run(self.module)[0] in self.norms
 
+    @contextmanager
+    def hooked(self, net: nn.Module) -> Iterator[None]:
+        """Know which module runs while a network does."""
+        handles = []
+        modules = dict(net.named_modules())
+        self.norms = frozenset(n for n, m in modules.items() if type(m).__name__.endswith("Norm"))
+        for name, module in modules.items():
+            if isinstance(module, torch.jit.ScriptModule) or is_a_leaf_of_torch(module):
+                continue
+
+            def enter(module: nn.Module, args: Any, name: str = name) -> None:
+                self.enter(name)
+
+            def leave(module: nn.Module, args: Any, output: Any) -> None:
+                self.path.pop()
+
+            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_hook(leave, always_call=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
     def enter(self, name: str) -> None:
         """Begin a call of a module."""
         self._calls[name] += 1
         self.path.append(run_name(name, self._calls[name]))
+
+    @property
+    def numbering(self) -> tuple[list[str], Counter[str]]:
+        """What was numbered by now, and how often each module was called; both may be added to."""
+        return self.seen.order, self._calls
 
     @property
     def _following(self) -> bool:
@@ -192,6 +227,8 @@ class Watching(TorchFunctionMode):
         return number in self.of_channels
 
     def _number(self, name: str) -> int:
+        if self.began is not None and self._wanted(self.module):
+            self.began()
         self.seen.order.append(f"{name} in {self.module}")
         return len(self.seen.order) - 1
 

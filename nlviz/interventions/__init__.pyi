@@ -1,0 +1,16 @@
+from .change import Change as Change
+from .change import ClipChange as ClipChange
+from .change import PassChange as PassChange
+from .change import RowChange as RowChange
+from .rerun import Outcome as Outcome
+from .rerun import Rerun as Rerun
+from .rows import Bypass as Bypass
+from .rows import BypassHeads as BypassHeads
+from .rows import CutEdges as CutEdges
+from .rows import CutFrames as CutFrames
+from .rows import GivenRows as GivenRows
+from .rows import Temperature as Temperature
+from .run import Intervened as Intervened
+from .run import RowPair as RowPair
+from .values import value_norms as value_norms
+from .values import values_of as values_of

@@ -1,0 +1,242 @@
+"""One pass again and again, each time with other changes inside; what runs before them is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nlviz.captures.capture import Capture
+from nlviz.captures.model import Model
+from nlviz.errors import NlvizError
+from nlviz.families.reading.attention_adapter import AttentionAdapter
+from nlviz.interventions.change import ClipChange, PassChange
+from nlviz.interventions.editing import (
+    CHECKED,
+    BlockEditor,
+    EditedRows,
+    Look,
+    editing,
+    editors_of,
+    tolerance,
+)
+from nlviz.networks.resumed import Prefix, keeping, resumed
+
+NO_MODEL = (
+    "a network must be there to run again, this capture was read from a file; load the network and "
+    "capture the clip with it"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a pass with changes gave.
+
+    Attributes:
+        logits: (classes,) of the network; None where it gives no class scores.
+        independent: whether each class has a probability of its own.
+        edited: rows and sums of each block whose rows were changed, before and after; blocks of
+            which that is too much to keep are left out.
+    """
+
+    logits: Float[Tensor, " classes"] | None
+    independent: bool
+    edited: Mapping[str, EditedRows]
+
+    @property
+    def probabilities(self) -> Float[Tensor, " classes"] | None:
+        """Probability of each class: shares of 1, or each by itself."""
+        if self.logits is None:
+            return None
+        logits = self.logits.float()
+        return logits.sigmoid() if self.independent else logits.softmax(-1)
+
+
+class Rerun:
+    """The pass of a capture, again and again, with changes inside.
+
+    The first run of a block keeps what ran before it, as long as the block stays the first that is
+    changed; later ones compute the rest of the network alone. Nothing is left in the network.
+
+    Args:
+        capture: of the clip; its network is held only while a pass runs.
+        whole: run the whole network each time, and keep nothing.
+
+    Raises:
+        NlvizError: when the capture was read from a file.
+
+    >>> import nlviz
+    >>> from nlviz.interventions import CutFrames, Rerun
+    >>> from nlviz.resources import asset
+    >>> clip = nlviz.read_clip(asset("clips/composed-twins.mp4"), frames=2, size=96)
+    >>> capture = nlviz.load_model("lite-nl").capture(clip)
+    >>> with Rerun(capture) as rerun:
+    ...     same = rerun.run()
+    ...     cut = rerun.run(CutFrames("stage4", queries=(5,)))
+    >>> torch.equal(same.logits, capture.logits), cut.edited["stage4"].rows.shape[:2]
+    (True, torch.Size([1, 1]))
+    """
+
+    def __init__(self, capture: Capture, *, whole: bool = False) -> None:
+        self.capture, self.whole = capture, whole
+        self.model = model_of(capture)
+        assert capture.source is not None
+        source = capture.source
+        self._prepared: Any = self.model.prepared(source.clip).asking(
+            source.queries, source.generate
+        )
+        self._settled = False
+        self._prefixes: dict[str, Prefix | None] = {}
+        self._checked: dict[str, float] = {}
+
+    def run(self, *changes: PassChange, keep: bool = True) -> Outcome:
+        """Return what the network gives with these changes inside.
+
+        Args:
+            changes: of rows, or blocks that are left out; none for the pass as it was.
+            keep: whether rows and sums of changed blocks are kept.
+
+        Raises:
+            UnknownBlock: when there is no such block.
+            NlvizError: when rows of a block are not seen where they multiply the values, or those
+                that ran are not those that are shown.
+            OutOfMemory: when the device's memory does not suffice.
+        """
+        for change in changes:
+            if not isinstance(change, PassChange):
+                raise NlvizError(
+                    "changes inside a pass are of rows or blocks; a change of the clip, "
+                    f"{change.said!r}, goes to nlviz.intervene"
+                    if isinstance(change, ClipChange)
+                    else f"a change is one of nlviz.interventions, got {change!r}"
+                )
+        editors = editors_of(self.capture, self.model, changes, keep=keep)
+        first = next(iter(editors), None) if len(editors) == _rows(changes) else None
+        self._check(editors)
+        prefix = self._prefix(first)
+        logits, independent = self._pass(changes, editors, prefix)
+        found = {name: editor.edited() for name, editor in editors.items()}
+        missed = [name for name, editor in editors.items() if not editor.passed]
+        if missed:
+            raise NlvizError(
+                f"{missed[0]} must run to be changed, it did not in this pass; bypass less"
+            )
+        return Outcome(
+            logits,
+            independent,
+            MappingProxyType({n: e for n, e in found.items() if e is not None}),
+        )
+
+    def watch(self, changes: Sequence[PassChange], editors: Mapping[str, BlockEditor]) -> None:
+        """Run the whole network once with editors that look on."""
+        self._pass(changes, editors, None)
+
+    def close(self) -> None:
+        """Free what is kept."""
+        self._prefixes.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def _check(self, editors: Mapping[str, BlockEditor]) -> None:
+        """Compare rows as they run with rows as they are shown, once for each block.
+
+        Raises:
+            NlvizError: when they differ by more than rounding.
+        """
+        new = [name for name in editors if name not in self._checked]
+        if not new:
+            return
+        looks = [Look(n, self._few(n)) for n in new]
+        looking = editors_of(self.capture, self.model, looks)
+        for editor in looking.values():
+            editor.check = True
+        self._pass(looks, looking, None)
+        for name, editor in looking.items():
+            limit = tolerance(editor.affinity)
+            if editor.passed and not editor.error <= limit:
+                raise NlvizError(
+                    f"rows of {name} that multiply the values must be those that are shown, they "
+                    f"are off by {editor.error:.1g} of the largest weight; bypass the block instead"
+                )
+            self._checked[name] = editor.error
+
+    def _few(self, name: str) -> tuple[int, ...]:
+        affinity = self.capture.affinities[name]
+        placed = affinity.evenly(CHECKED).tolist()
+        return tuple(int(i) + affinity.queries.prefix for i in placed)
+
+    def _prefix(self, first: str | None) -> Prefix | None:
+        """Return what runs before a block, found now or before; None to run the whole network."""
+        if first is None or self.whole:
+            return None
+        if first not in self._prefixes:
+            self._prefixes = {first: self._kept(first)}
+        return self._prefixes[first]
+
+    def _kept(self, first: str) -> Prefix | None:
+        prefix = Prefix()
+        look = [Look(first, self._few(first))]
+
+        def logits(resume: bool) -> Tensor | None:
+            editors = editors_of(self.capture, self.model, look, keep=False)
+            editors[first].began = prefix.end
+            with ExitStack() as around:
+                if not resume:
+                    around.enter_context(keeping(self.model.net, prefix))
+                return self._pass(look, editors, prefix, resume=resume)[0]
+
+        before = logits(False)
+        after = logits(True) if prefix.calls else None
+        same = after is not None and before is not None and torch.equal(before, after)
+        return prefix if same else None
+
+    def _pass(
+        self,
+        changes: Sequence[PassChange],
+        editors: Mapping[str, BlockEditor],
+        prefix: Prefix | None,
+        *,
+        resume: bool = True,
+    ) -> tuple[Tensor | None, bool]:
+        model, clip = self.model, self.capture.clip
+        with ExitStack() as stack:
+            stack.enter_context(model.exclusive(clip))
+            stack.enter_context(torch.no_grad())
+            if not self._settled and isinstance(model.adapter, AttentionAdapter):
+                self._prepared = model.adapter.settled(model.net, self._prepared)
+            self._settled = True
+            if prefix is not None and resume:
+                stack.enter_context(resumed(model.net, prefix))
+            stack.enter_context(
+                editing(self.capture, model, changes, editors=editors, prefix=prefix)
+            )
+            output = model.run(self._prepared)
+        scores = model.class_scores(output, self._prepared)
+        found = scores.logits
+        return (None if found is None else found.detach().cpu()), scores.independent
+
+
+def _rows(changes: Sequence[PassChange]) -> int:
+    """Return how many blocks are changed, in rows or as a whole."""
+    return len({change.block for change in changes})
+
+
+def model_of(capture: Capture) -> Model:
+    """Return the model that made a capture.
+
+    Raises:
+        NlvizError: when it was read from a file.
+    """
+    if not isinstance(capture.model, Model):
+        raise NlvizError(NO_MODEL)
+    return capture.model
