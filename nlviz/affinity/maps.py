@@ -151,9 +151,7 @@ class Maps(ABC):
         >>> a.map(frame=0, y=0, x=1, values="logits").weights
         array([[[0., 4., 8.]]], dtype=float32)
         """
-        asked, grid = self.queries, self.keys
-        if direction == "to":
-            asked, grid = grid, asked
+        asked = self.queries if direction == "from" else self.keys
         index = self._asked(asked, token, box)
         if index is None and token is not None:
             if asked.line is not None and str(token) not in self.token_names:
@@ -161,12 +159,61 @@ class Maps(ABC):
                 return self._word_map(number, head, direction, values)
             return self._token_map(token, frame, head, direction, values)
         if index is None:
-            if frame is None or y is None or x is None:
-                raise NlvizError(self._how_to_ask(asked))
-            if self.clip_shape is not None:
-                Point(frame, y, x).inside(self.clip_shape)
-            index = asked.nearest(frame=frame, y=y, x=x)
+            index = self._at(asked, frame, y, x)
         line = self._one_head(self._lines(index, direction, values), head)
+        return self._laid(index, line, head, direction, values)
+
+    def head_maps(
+        self,
+        *,
+        frame: float | None = None,
+        y: float | None = None,
+        x: float | None = None,
+        token: str | int | None = None,
+        box: int | Sequence[float] | None = None,
+    ) -> tuple[AttentionMap, ...]:
+        """Return the row of one query in every head: what ``map(head=)`` gives, of one product.
+
+        Raises:
+            OutsideClip: when the place is not in the clip.
+            NlvizError: as ``map``.
+
+        >>> from nlviz.affinity.embedded import EmbeddedAffinity
+        >>> line, theta = TokenGrid((1, 1, 3)), torch.randn(2, 3, 5)
+        >>> a = EmbeddedAffinity("block", Pairwise("gaussian"), theta, theta, line, line)
+        >>> [m.weights.shape for m in a.head_maps(frame=0, y=0, x=1)]
+        [(1, 1, 3), (1, 1, 3)]
+        """
+        index = self._asked(self.queries, token, box)
+        if index is None and token is not None:
+            return tuple(self.map(frame=frame, token=token, head=n) for n in range(self.heads))
+        if index is None:
+            index = self._at(self.queries, frame, y, x)
+        lines = self._lines(index, "from", "weights").detach().float().cpu()
+        return tuple(
+            self._laid(index, line, head, "from", "weights") for head, line in enumerate(lines)
+        )
+
+    def _at(self, asked: TokenGrid, frame: float | None, y: float | None, x: float | None) -> int:
+        """Return the flat index of the token at a place."""
+        if frame is None or y is None or x is None:
+            raise NlvizError(self._how_to_ask(asked))
+        if self.clip_shape is not None:
+            Point(frame, y, x).inside(self.clip_shape)
+        return asked.nearest(frame=frame, y=y, x=x)
+
+    def _laid(
+        self,
+        index: int,
+        line: Float[Tensor, " all_tokens"],
+        head: Head,
+        direction: Direction,
+        values: Values,
+    ) -> AttentionMap:
+        """Return the row of a query, or the column of a key, of one head as a map."""
+        asked, grid = self.queries, self.keys
+        if direction == "to":
+            asked, grid = grid, asked
         prefix = grid.prefix if direction == "from" else 0
         apart, weights = line[:prefix], line[prefix:]
         if direction == "to" and grid.line is not None and values == "weights":

@@ -195,6 +195,10 @@ class CrossAffinity(Affinity):
         said = " + ".join(f"{mass.on_grid:.2f}" for mass in masses)
         return replace(found, title=f"{self.name} ({said})")
 
+    def head_maps(self, **options: Any) -> tuple[AttentionMap, ...]:
+        """Return the rows of one query in every head, as ``Affinity.head_maps``."""
+        return tuple(self.map(head=head, **options) for head in range(self.heads))
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ComposedAffinity(Affinity):

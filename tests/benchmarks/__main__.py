@@ -13,6 +13,7 @@ import sys
 ALL = (
     "rows",
     "all_queries",
+    "atlas",
     "block",
     "video_network",
     "loading",

@@ -13,6 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 SECTIONS = {
     "rows": "Rows on demand",
     "all_queries": "Statistics of all queries",
+    "atlas": "One query in every head",
     "block": "The non-local block",
     "video_network": "A video network with five blocks",
     "capture": "Captures, and the command line",
