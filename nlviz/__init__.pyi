@@ -104,9 +104,9 @@ from .interventions.run import intervene as intervene
 from .networks.block import NonLocalBlock as NonLocalBlock
 from .networks.insert import insert as insert
 from .progress import Progress as Progress
-from .render.compared import save_views as save_views
 from .render.atlas_figure import Atlas as Atlas
 from .render.atlas_figure import atlas as atlas
+from .render.compared import save_views as save_views
 from .render.feature_colours import FeatureColours as FeatureColours
 from .render.feature_colours import feature_colours as feature_colours
 from .render.overlay import Overlay as Overlay

@@ -1,7 +1,7 @@
 """One query in every layer and head: from the pin to the picture.
 
-``python -m tests.benchmarks.atlas``: 12 layers of 12 heads over 1568 keys (8 x 14 x 14), d = 64, the
-shape of VideoMAE-B, with a class token.
+``python -m tests.benchmarks.atlas``: 12 layers of 12 heads over 1568 keys (8 x 14 x 14), d = 64:
+the shape of VideoMAE-B, with a class token.
 """
 
 from __future__ import annotations
