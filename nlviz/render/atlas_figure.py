@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import nlviz
 from nlviz.affinity.asked import Query
 from nlviz.analysis.atlas import HeadMaps, Place, head_maps
 from nlviz.analysis.atlas_figures import OF_THE_ROW, figure_of
@@ -116,7 +115,6 @@ class Atlas(HeadMaps):
         """Return what JSON can hold: clip, network, query, and every figure of every head."""
         clip = self.capture.clip
         return {
-            "nlviz": nlviz.__version__,
             "clip": {"name": clip.name, "digest": clip.digest, "shape": list(clip.shape)},
             "network": self.capture.about.name,
             "query": self.said,
