@@ -7,6 +7,7 @@ from . import words as words
 from . import zoo as zoo
 from .affinity.asked import Query as Query
 from .affinity.asked import query_number as query_number
+from .affinity.asked import rows_at as rows_at
 from .affinity.attention_map import AttentionMap as AttentionMap
 from .affinity.attention_map import Link as Link
 from .affinity.base import Affinity as Affinity
@@ -18,6 +19,7 @@ from .affinity.feature_map import keys_as_features as keys_as_features
 from .affinity.grid import TokenGrid as TokenGrid
 from .affinity.key_sets import KeySets as KeySets
 from .affinity.lines import Lines as Lines
+from .affinity.mean_of import MeanPosition as MeanPosition
 from .affinity.pairwise import Pairwise as Pairwise
 from .affinity.patches import PatchAffinity as PatchAffinity
 from .affinity.patches import patch_affinity as patch_affinity
@@ -53,7 +55,6 @@ from .analysis.health import BlockHealth as BlockHealth
 from .analysis.health import block_health as block_health
 from .analysis.instance_masses import InstanceMasses as InstanceMasses
 from .analysis.instance_masses import instance_masses as instance_masses
-from .analysis.mean_position import MeanPosition as MeanPosition
 from .analysis.mean_position import PositionShare as PositionShare
 from .analysis.mean_position import mean_position as mean_position
 from .analysis.mean_position import position_only as position_only
@@ -66,6 +67,7 @@ from .analysis.rollout import RolloutAffinity as RolloutAffinity
 from .analysis.rollout import rollout as rollout
 from .analysis.shares import Shares as Shares
 from .analysis.shares import shares as shares
+from .analysis.shipped_positions import shipped_position as shipped_position
 from .analysis.sinks import BlockSinks as BlockSinks
 from .analysis.sinks import Sinks as Sinks
 from .analysis.sinks import sinks as sinks

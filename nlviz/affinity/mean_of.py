@@ -113,3 +113,20 @@ def same_tokens(one: Affinity, other: Affinity) -> bool:
         == (b.kind, b.shape, b.stride, b.origin, b.prefix)
         for a, b in ((one.queries, other.queries), (one.keys, other.keys))
     )
+
+
+@dataclass(frozen=True, eq=False)
+class MeanPosition:
+    """The mean row of each position of a block.
+
+    Attributes:
+        block: its name.
+        rows: an affinity whose rows are the mean rows.
+        clips: number of clips that they are over.
+        note: a sentence on what they are.
+    """
+
+    block: str
+    rows: Affinity
+    clips: int
+    note: str = ""

@@ -40,9 +40,10 @@ from nlviz.affinity.asked import Query, query_number, rows_at
 from nlviz.affinity.base import Affinity, spread_evenly
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
-from nlviz.affinity.mean_of import mean_of, same_tokens
+from nlviz.affinity.mean_of import MeanPosition, mean_of, same_tokens
 from nlviz.affinity.split import can_split, split
 from nlviz.analysis.health import divergence
+from nlviz.analysis.shipped_positions import shipped_position
 from nlviz.captures.capture import Capture
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip
@@ -55,23 +56,6 @@ from nlviz.progress import Listener, Progress
 CLIPS = 16  # over which a mean row is taken
 LEAST = 4  # of them that must have the same tokens
 SAMPLE = 64  # queries, spread evenly, that stand for all positions, or for a block
-
-
-@dataclass(frozen=True, eq=False)
-class MeanPosition:
-    """The mean row of each position of a block.
-
-    Attributes:
-        block: its name.
-        rows: an affinity whose rows are the mean rows.
-        clips: number of clips that they are over.
-        note: a sentence on what they are.
-    """
-
-    block: str
-    rows: Affinity
-    clips: int
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,7 +164,8 @@ def position_only(
         capture: of the clip.
         block: name of the block.
         query: a place, a word, or a number on the grid; by default queries spread evenly.
-        mean: mean rows of its positions; by default they are computed, see ``mean_position``.
+        mean: mean rows of its positions; by default the bundled ones where there are such, else
+            they are computed, see ``mean_position``.
         model: the network, for that.
         head: one head's row alone; by default the mean over heads.
         progress: called with a sentence and a share in [0, 1]; what it raises stops the work.
@@ -199,6 +184,8 @@ def position_only(
     """
     affinity = capture.affinities[block]
     numbers = _numbers(affinity, query)
+    if mean is None:
+        mean = shipped_position(capture, block)
     if mean is None:
         if model is None:
             raise NlvizError(

@@ -154,7 +154,7 @@ class BlockSinks:
             raise NlvizError(f"head must be between 0 and {self.heads - 1}, got {head}")
         share = self.share.mean(0) if head is None else self.share[head]
         apart, placed = share[: self.keys.prefix], share[self.keys.prefix :]
-        own = "" if head is None else f", head {head}"
+        own = "" if head is None or self.heads == 1 else f", head {head}"
         return AttentionMap(
             weights=placed.float().numpy().reshape(self.keys.shape),
             query=(0.0, 0.0, 0.0),

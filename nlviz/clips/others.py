@@ -46,7 +46,7 @@ def other_clips(
     >>> [clip.shape for clip in other_clips(like, 2)]
     [(3, 40, 60), (3, 40, 60)]
     >>> next(other_clips(read_text("a 3 b 7 c 1"), 1)).text
-    'c 3 b 7 a 1'
+    'c 1 b 3 a 7'
     """
     if isinstance(like, Graph):
         raise NlvizError(

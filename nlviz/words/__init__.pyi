@@ -37,6 +37,8 @@ from .nouns import Nouns as Nouns
 from .nouns import nouns_of as nouns_of
 from .nouns import quoted as quoted
 from .objects import instance_lines as instance_lines
+from .position import position_lines as position_lines
+from .position import position_sentence as position_sentence
 from .prediction import one_clip_note as one_clip_note
 from .prediction import unknown_text as unknown_text
 from .receipt import receipt_text as receipt_text
@@ -45,5 +47,9 @@ from .rows import row_sentence as row_sentence
 from .rows import share_text as share_text
 from .similarity import most_alike as most_alike
 from .similarity import similarity_lines as similarity_lines
+from .sinks import SINK_RULE as SINK_RULE
+from .sinks import sink_lines as sink_lines
+from .sinks import sink_rows as sink_rows
+from .sinks import sink_sentence as sink_sentence
 
 __all__: list[str]

@@ -15,10 +15,10 @@ import nlviz
 from nlviz.affinity.bias import OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
-from nlviz.affinity.mean_of import mean_of, same_tokens
+from nlviz.affinity.mean_of import MeanPosition, mean_of, same_tokens
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.affinity.support import Support
-from nlviz.analysis.mean_position import MeanPosition, explained, in_common
+from nlviz.analysis.mean_position import explained, in_common
 from nlviz.captures.capture import Affinities, Capture
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip

@@ -1,12 +1,139 @@
-"""A question that is to be built."""
+"""Sinks: keys that most queries give much to, and what the head does there."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from functools import partial
+
 import streamlit as st
 
+import nlviz
+
 from .asked import Asked
+from .working import computed
+
+AT_ONCE = 1 << 24  # pairs of query and key, over heads, up to which no click is needed
+KEPT = 6  # blocks in a session that are remembered so
+LEAST_WIDE, WIDEST, LARGEST, ABREAST = 420, 1000, 4, 4  # of the figure, as of an attribution's
+
+HELP = "Adds up what each key of the block receives from all queries; no forward pass"
 
 
 def draw(asked: Asked) -> None:
-    """Draw it."""
-    st.caption("This is to be built.")
+    """Draw what the keys of the block receive, and on a click those of all blocks."""
+    affinity = asked.affinity
+    pairs = affinity.heads * affinity.queries.size * (affinity.keys.size + affinity.keys.prefix)
+    key = ("sinks", *asked.key[:-1])
+    make = partial(_of, asked.capture, (asked.block,))
+    found = _at_once(key, make) if pairs <= AT_ONCE else None
+    if found is None:
+        found = computed(key, "Add up what keys receive", make, help=HELP)
+    if found is not None:
+        _block(asked, found[asked.block])
+    _all_blocks(asked)
+
+
+def _of(
+    capture: nlviz.Capture, blocks: tuple[str, ...] | None, progress: nlviz.Progress
+) -> nlviz.Sinks:
+    return nlviz.sinks(capture, blocks=blocks, progress=progress)
+
+
+def _at_once(key: object, make: partial[nlviz.Sinks]) -> nlviz.Sinks:
+    kept: OrderedDict[object, nlviz.Sinks] = st.session_state.setdefault(
+        "asks_sinks", OrderedDict()
+    )
+    if key not in kept:
+        kept[key] = make(nlviz.Progress())
+        while len(kept) > KEPT:
+            kept.popitem(last=False)
+    return kept[key]
+
+
+def _block(asked: Asked, found: nlviz.BlockSinks) -> None:
+    head = asked.head if isinstance(asked.head, int) else _strongest(found)
+    told, drawn = st.columns([4, 7], gap="medium")
+    with told:
+        st.markdown(nlviz.words.sink_sentence(found, head), help=nlviz.words.SINK_RULE)
+        for line in nlviz.words.sink_lines(found, head):
+            st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
+        on = _of_query(asked, found, head)
+        if on is not None:
+            st.markdown(f"**{on:.0%}** &nbsp; of the pinned query's row lies on sinks")
+        if found.note:
+            st.caption(found.note)
+    with drawn:
+        own = f" in head {head}" if found.heads > 1 else ""
+        st.caption(f"What each key receives from all queries{own}, as a multiple of uniform:")
+        picture(asked.capture.clip, found.map(head))
+    if found.heads > 1:
+        _table(nlviz.words.sink_rows(found), key="sinks-heads", blocks=False)
+
+
+def _strongest(found: nlviz.BlockSinks) -> int:
+    """Return the head that is told of where none is chosen: the one with most on one key."""
+    records = found.table()
+    return max(
+        range(found.heads), key=lambda h: (records[h]["sinks"] > 0, records[h]["multiple"] or 0)
+    )
+
+
+def _of_query(asked: Asked, found: nlviz.BlockSinks, head: int) -> float | None:
+    """Return the share of the pinned query's row on the head's sinks; None without sinks."""
+    if not found.sinks_of(head):
+        return None
+    number = nlviz.query_number(asked.affinity, asked.query)
+    return float(found.on_sinks(nlviz.rows_at(asked.affinity, [number]))[head, 0])
+
+
+def picture(clip: nlviz.Clip, shown: nlviz.AttentionMap, *, top: float | None = None) -> None:
+    """Draw a map over the frames of a clip, or over the words of a text."""
+    frames, _, wide = clip.shape
+    many = min(frames, ABREAST)
+    room = max(LEAST_WIDE, LARGEST * wide * many)
+    content = nlviz.overlay(clip, shown, top=top).to_bytes("png")
+    st.image(content, width=room if room < WIDEST else "stretch")
+
+
+def _all_blocks(asked: Asked) -> None:
+    if len(asked.capture.affinities) < 2:
+        return
+    found = computed(
+        ("sinks of all", *asked.key[:-2]),
+        "Sinks of all blocks",
+        partial(_of, asked.capture, None),
+        help="The same for every block and head of this capture",
+    )
+    if found is None:
+        return
+    rows = [row for block in found.values() for row in nlviz.words.sink_rows(block)]
+    _table(rows, key="sinks-all", blocks=True)
+    for name, why in found.refused.items():
+        st.caption(f"{name}: {why}")
+
+
+def _table(rows: list[dict[str, object]], *, key: str, blocks: bool) -> None:
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_order=(
+            *(("block",) if blocks else ()),
+            *("head", "what", "key", "multiple", "concentration", "share"),
+            *("value", "rank", "of", "output"),
+        ),
+        height=min(420, 35 * len(rows) + 38),
+        column_config={
+            "head": number("head", width=56),
+            "what": st.column_config.TextColumn("what it does", help=nlviz.words.SINK_RULE),
+            "key": st.column_config.TextColumn("key that receives most"),
+            "multiple": number("× uniform", format="%.1f", help="Column sum, 1 = uniform"),
+            "concentration": number("× median", format="%.1f", help="Largest over the median"),
+            "share": number("of all weight", format="percent"),
+            "value": number("|v|", format="%.2f", help="Size of its value over the median's"),
+            "rank": number("rank A·V", format="%.1f", help="Effective rank of the output"),
+            "of": number("rank V", format="%.1f", help="Effective rank of the values"),
+            "output": number("|y|", format="%.2f", help="Mean output over the median value"),
+        },
+        key=key,
+    )
