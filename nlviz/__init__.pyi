@@ -50,6 +50,8 @@ from .analysis.compare import Side as Side
 from .analysis.compare import compare_views as compare_views
 from .analysis.controls import controls as controls
 from .analysis.controls import variants_of_features as variants_of_features
+from .analysis.deletion import Deletion as Deletion
+from .analysis.deletion import deletion as deletion
 from .analysis.divided import divided_layer as divided_layer
 from .analysis.health import BlockHealth as BlockHealth
 from .analysis.health import block_health as block_health
@@ -60,6 +62,8 @@ from .analysis.mean_position import mean_position as mean_position
 from .analysis.mean_position import position_only as position_only
 from .analysis.opening_query import averaging_query as averaging_query
 from .analysis.opening_query import opening_query as opening_query
+from .analysis.ordering import Ordering as Ordering
+from .analysis.ordering import ordering as ordering
 from .analysis.principal_components import Foreground as Foreground
 from .analysis.principal_components import PrincipalComponents as PrincipalComponents
 from .analysis.principal_components import principal_components as principal_components

@@ -171,7 +171,7 @@ def attribution(
         )
     block = block or list(capture.affinities)[-1]
     grid = replace(capture.affinities[block].queries, prefix=0)
-    at, label = _target(capture, target)
+    at, label = class_of(capture, target)
     if method == "legrad":
         check_rows(capture.affinities, model.about.name)
     prepared = model.prepared(capture.clip)
@@ -203,7 +203,12 @@ def attribution(
     )  # fmt: skip
 
 
-def _target(capture: Capture, target: int | str | None) -> tuple[int, str]:
+def class_of(capture: Capture, target: int | str | None) -> tuple[int, str]:
+    """Return index and name of a class, of the most probable one by default.
+
+    Raises:
+        NlvizError: when there is no such class.
+    """
     logits = cast(Tensor, capture.logits)
     classes = int(logits.numel())
     labels = capture.labels if len(capture.labels) == classes else ()

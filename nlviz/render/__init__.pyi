@@ -3,6 +3,10 @@ from .attribution import attribution_overlay as attribution_overlay
 from .compared import views_bytes as views_bytes
 from .comparison_files import comparison_bytes as comparison_bytes
 from .comparison_files import save_comparison as save_comparison
+from .removal_charts import order_bars as order_bars
+from .removal_charts import removal_curves as removal_curves
+from .removal_figure import deletion_bytes as deletion_bytes
+from .removal_figure import save_deletion as save_deletion
 from .save import attention_of as attention_of
 from .save import render_bytes as render_bytes
 

@@ -15,6 +15,14 @@ from .blocks import reached as reached
 from .blocks import refusals as refusals
 from .branches import branch_lines as branch_lines
 from .compare import comparison_lines as comparison_lines
+from .deletion import AREA_MEANS as AREA_MEANS
+from .deletion import FILL_NAMES as FILL_NAMES
+from .deletion import MAP_NAMES as MAP_NAMES
+from .deletion import ORDER_MEANS as ORDER_MEANS
+from .deletion import deletion_cost as deletion_cost
+from .deletion import deletion_sentence as deletion_sentence
+from .deletion import insertion_sentence as insertion_sentence
+from .deletion import ordering_sentence as ordering_sentence
 from .health import Line as Line
 from .health import health_lines as health_lines
 from .health import row_lines as row_lines
