@@ -2,6 +2,7 @@ from .change import Change as Change
 from .change import ClipChange as ClipChange
 from .change import PassChange as PassChange
 from .change import RowChange as RowChange
+from .regions import MaskRegion as MaskRegion
 from .rerun import Outcome as Outcome
 from .rerun import Rerun as Rerun
 from .rows import Bypass as Bypass
@@ -12,5 +13,12 @@ from .rows import GivenRows as GivenRows
 from .rows import Temperature as Temperature
 from .run import Intervened as Intervened
 from .run import RowPair as RowPair
+from .time import FrameFrom as FrameFrom
+from .time import FrameFromNeighbours as FrameFromNeighbours
+from .time import FreezeFrame as FreezeFrame
+from .time import NoiseFrame as NoiseFrame
+from .time import ReverseTime as ReverseTime
+from .time import ShuffleTime as ShuffleTime
+from .time import SwapFrames as SwapFrames
 from .values import value_norms as value_norms
 from .values import values_of as values_of

@@ -31,6 +31,7 @@ def removal_curves(found: Deletion, kind: str) -> go.Figure:
 
     >>> from types import SimpleNamespace
     >>> from nlviz.analysis.compared_maps import ComparedMap
+    >>> from nlviz.analysis.deletion import Curve
     >>> line, shares = np.array([0.9, 0.4, 0.1]), np.array([0, 0.5, 1])
     >>> curve = Curve(ComparedMap("map", np.zeros((1, 1, 4))), shares, line, line[::-1])
     >>> found = SimpleNamespace(names=("map",), of_map=lambda n: (curve,), of="output", label="")
