@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_public_name_has_an_entry(site: Path) -> None:
-    pages = {nlviz: "python", nlviz.denoise: "denoise"}
+    pages = {nlviz: "python", nlviz.interventions: "python", nlviz.denoise: "denoise"}
     pages |= dict.fromkeys((nlviz.zoo, nlviz.words, nlviz.web, nlviz.render), "app")
     for module, page_name in pages.items():
         text = (site / "reference" / f"{page_name}.html").read_text("utf-8")
