@@ -34,6 +34,11 @@ from .keys import share_lines as share_lines
 from .keys import top_keys as top_keys
 from .keys import top_words as top_words
 from .keys import unit_text as unit_text
+from .knock_out import knock_out_charts as knock_out_charts
+from .knock_out import knock_out_lines as knock_out_lines
+from .knock_out import knock_out_sentence as knock_out_sentence
+from .knock_out import knock_out_table as knock_out_table
+from .knock_out import missing_controls as missing_controls
 from .labels import counted as counted
 from .labels import source_label as source_label
 from .labels import times_text as times_text

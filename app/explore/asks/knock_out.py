@@ -1,12 +1,147 @@
-"""A question that is to be built."""
+"""Knock out: links of the pinned query are cut, beside as many others."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import streamlit as st
 
-from .asked import Asked
+import nlviz
+
+from ...shared import saving
+from ...shared.markdown import plain
+from ...shared.saving import Kind
+from . import intervals, working
+from .asked import NO_NETWORK, Asked
+
+STRONGEST, PAINTED, FRAME, OTHER = "Strongest links", "Painted cells", "One frame", "Other frames"
+MOST, SEEDS = 500, 8
+WIDEST = 720  # CSS pixels of a strip
+KINDS = (
+    Kind("PNG", "png", "image/png", "The figures of the cut beside those of the others"),
+    Kind("PDF", "pdf", "application/pdf", "The same for a paper: text and marks as vectors"),
+    Kind("CSV", "csv", "text/csv", "The figures as a table"),
+    Kind("JSON", "json", "application/json", "The figures, the links, and what they were cut in"),
+)
 
 
 def draw(asked: Asked) -> None:
-    """Draw it."""
-    st.caption("This is to be built.")
+    """Draw what is cut, what the block's output loses at once, and the answer after a click."""
+    options = _what(asked)
+    if options is None:
+        return
+    key = ("knock out", *asked.key, asked.head, tuple(sorted(options.items())))
+    heads = asked.head
+    cut = partial(
+        nlviz.knock_out,
+        asked.capture,
+        asked.block,
+        asked.query,
+        heads=[heads] if isinstance(heads, int) else None,
+        **options,
+    )
+    found = working.known(key)
+    if found is None:
+        # Without a pass: the output alone, beside random links.
+        found = cut(logits=False)
+    _show(asked, found)
+    if asked.model is None:
+        st.info(NO_NETWORK)
+    elif working.known(key) is None:
+        working.computed(
+            key,
+            "Run the network without these links",
+            lambda tell: cut(against="all", progress=tell),
+            help="Once for the links that are cut, and once for each of the others: random ones, "
+            "others at the same distances, the strongest of the mean row",
+        )
+    make = partial(_file, asked, found)
+    saving.buttons("knock-out-", KINDS, make, f"knock-out-{asked.block}")
+
+
+def _what(asked: Asked) -> Mapping[str, Any] | None:
+    """Return what is cut, as ``nlviz.knock_out`` takes it; None where nothing is chosen yet."""
+    keys = asked.affinity.keys
+    painted: tuple[int, ...] = ()
+    choices = [STRONGEST]
+    if keys.kind == "grid":
+        painted = nlviz.painted_cells(asked.view.display.painted, keys.shape)
+        choices += [PAINTED, *([FRAME, OTHER] if keys.shape[0] > 1 else [])]
+    left, middle, right = st.columns([5, 3, 4], vertical_alignment="bottom")
+    with left:
+        what = st.segmented_control(
+            "Cut", choices, default=STRONGEST, key="knock-out-what", required=True
+        )
+    options: dict[str, Any] = {}
+    with middle:
+        if what == STRONGEST:
+            most = min(MOST, keys.size + keys.prefix)
+            options["top"] = int(
+                st.number_input("How many", 1, most, min(20, most), key="knock-out-top")
+            )
+        elif what == FRAME:
+            frames = list(range(keys.shape[0]))
+            options["frames"] = st.selectbox("Frame of the keys", frames, key="knock-out-frame")
+    with right:
+        own = st.checkbox(
+            "Its link to itself, too",
+            value=True,
+            key="knock-out-own",
+            help="Whether the link to the query's own cell may be cut. It is often the strongest; "
+            "without it, only what comes from elsewhere is cut",
+        )
+        greedy = st.checkbox(
+            "One by one, too",
+            key="knock-out-greedy",
+            help="Cut as many links again, each time the one whose cut changes the block's output "
+            "most: where links stand in for each other, single cuts tell too little",
+        )
+    options |= {"own": own, "greedy": greedy, "seeds": SEEDS}
+    if what == PAINTED:
+        if not painted:
+            st.caption(
+                "Nothing is painted. Press **Paint keys** below the picture, or B, and drag over "
+                "the cells whose links are to be cut."
+            )
+            return None
+        options["keys"] = tuple(cell + keys.prefix for cell in painted)
+    if what == OTHER:
+        options["cross_frame"] = True
+    return options
+
+
+def _show(asked: Asked, found: nlviz.KnockOut) -> None:
+    sentence, *lines = nlviz.words.knock_out_lines(found)
+    st.markdown(f"**{plain(sentence.value)}**", help=sentence.help)
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        for chart in nlviz.words.knock_out_charts(found):
+            st.markdown(chart.name, help=chart.help)
+            rows = [(row.label, row.text, row.values) for row in chart.rows]
+            intervals.draw(rows, end=chart.end, about=f"{chart.name}.")
+    with right:
+        for line in lines:
+            st.markdown(f"**{plain(line.value)}** &nbsp; {plain(line.label)}", help=line.help)
+    for note in (*nlviz.words.missing_controls(found), *found.notes):
+        st.caption(plain(note))
+    if asked.affinity.keys.kind == "grid":
+        _strips(asked, found)
+
+
+def _strips(asked: Asked, found: nlviz.KnockOut) -> None:
+    """Draw the row without these links on the scale of the row as it was, and the difference."""
+    maps = nlviz.knock_out_maps(asked.affinity, found, head=asked.head)
+    clip, top = asked.capture.clip, maps.before.top_of_scale() / maps.before.uniform
+    wide = WIDEST if len(clip.frames) > 1 else WIDEST // 2
+    for title, shown in (
+        ("The row without these links", nlviz.overlay(clip, maps.after, top=top)),
+        ("What that changes", nlviz.overlay(clip, maps.difference)),
+    ):
+        with st.expander(title):
+            st.image(shown.to_bytes("png"), width=wide if wide < WIDEST else "stretch")
+
+
+def _file(asked: Asked, found: nlviz.KnockOut, kind: str) -> bytes:
+    return nlviz.render.knock_out_bytes(found, kind, capture=asked.capture)
