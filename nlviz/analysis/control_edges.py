@@ -15,6 +15,7 @@ chose would be beyond all of n draws once in n + 1.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal, NamedTuple
 
 import torch
@@ -124,12 +125,12 @@ def keys_at_distance(
     if isinstance(steps, Refused):
         return steps
     step_of = dict(zip(reached.tolist(), steps.tolist(), strict=True))
-    wanted = torch.tensor([step_of[key] for key in cut.tolist()])
+    wanted = [step_of[key] for key in cut.tolist()]
     generator = torch.Generator().manual_seed(seed)
     found = []
-    for step, count in zip(*wanted.unique(return_counts=True), strict=True):
+    for step, count in Counter(wanted).items():
         among = reached[steps == step]
-        found.append(among[torch.randperm(len(among), generator=generator)[: int(count)]])
+        found.append(among[torch.randperm(len(among), generator=generator)[:count]])
     return torch.cat(found).sort().values
 
 
@@ -183,5 +184,5 @@ def _steps(affinity: Affinity, number: int, reached: Keys) -> Keys | Refused:
     else:
         steps = (away / max(grid.stride[1:])).round()
     both = torch.stack([(frames - here.frame).abs(), steps], 1)
-    placed = both.unique(dim=0, return_inverse=True)[1]
+    placed: Tensor = torch.unique(both, dim=0, return_inverse=True)[1]
     return torch.cat([placed.new_full((grid.prefix,), -1), placed])[reached]

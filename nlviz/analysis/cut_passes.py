@@ -88,6 +88,7 @@ def answers_of(
 def figures_of(before: Tensor, after: Tensor, independent: bool) -> dict[str, Any]:
     """Return what changed from some logits to others: the fields of a ``Cut``.
 
+    >>> import torch
     >>> figures_of(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0]), False)["top1"]
     True
     """

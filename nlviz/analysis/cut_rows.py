@@ -56,7 +56,8 @@ def output_changes(
         each = row[some][:, None].expand(-1, len(part), -1)
         left = without(each, part, softmax=shared) @ values[some]
         found.append((left - before[some]).transpose(0, 1).flatten(1).norm(dim=1))
-    return torch.cat(found) / before.norm().clamp(min=1e-30)
+    changes: Tensor = torch.cat(found) / before.norm().clamp(min=1e-30)
+    return changes
 
 
 def single_changes(

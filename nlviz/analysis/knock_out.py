@@ -181,10 +181,10 @@ def knock_out(
         if isinstance(drawn, Refused):
             controls.append(Control(kind, (), missing=drawn.why))
             continue
-        own = tuple(cuts[first : first + len(drawn)])
+        others = tuple(cuts[first : first + len(drawn)])
         first += len(drawn)
         shares = [in_common(each, links.keys) for each in drawn]
-        controls.append(Control(kind, own, sum(shares) / len(shares)))
+        controls.append(Control(kind, others, sum(shares) / len(shares)))
     tell("Links are cut", 1.0)
     return KnockOut(
         block=block,
@@ -249,7 +249,7 @@ def _named(affinity: Affinity, reached: Keys, keys: Keys) -> Links:
     if not len(keys) or not (0 <= int(keys.min()) and int(keys.max()) < size):
         got = "none" if not len(keys) else f"{int(keys.min())} to {int(keys.max())}"
         raise OutsideClip(f"keys of {affinity.name} have numbers from 0 to {size - 1}; got {got}")
-    kept = keys[torch.isin(keys, reached)].unique()
+    kept = torch.unique(keys[torch.isin(keys, reached)])
     if not len(kept):
         raise NlvizError("the query reaches none of these keys, so there is no link to cut")
     return Links(kept, counted(len(kept), "link") + " that you chose", len(kept) == len(reached))

@@ -49,9 +49,9 @@ def checked_painting(text: str) -> str:
     Raises:
         InvalidView: when it does not.
 
-    >>> checked_painting("2x3x4~9.9")
+    >>> checked_painting("2x3x4~9.z")
     Traceback (most recent call last):
-    nlviz.errors.InvalidView: painted must be cells of a grid, as in 2x3x4~1.2-5.1, got '2x3x4~9.9'
+    nlviz.errors.InvalidView: painted must be cells of a grid, as in 2x3x4~1.2-5.1, got '2x3x4~9.z'
     """
     grid, _, runs = text.partition("~")
     shape = _GRID.fullmatch(grid)

@@ -69,13 +69,12 @@ def _what(asked: Asked) -> Mapping[str, Any] | None:
     if keys.kind == "grid":
         painted = nlviz.painted_cells(asked.view.display.painted, keys.shape)
         choices += [PAINTED, *([FRAME, OTHER] if keys.shape[0] > 1 else [])]
-    left, middle, right = st.columns([5, 3, 4], vertical_alignment="bottom")
-    with left:
-        what = st.segmented_control(
-            "Cut", choices, default=STRONGEST, key="knock-out-what", required=True
-        )
+    what = st.segmented_control(
+        "Cut", choices, default=STRONGEST, key="knock-out-what", required=True
+    )
     options: dict[str, Any] = {}
-    with middle:
+    left, right = st.columns([3, 8], vertical_alignment="bottom")
+    with left:
         if what == STRONGEST:
             most = min(MOST, keys.size + keys.prefix)
             options["top"] = int(
@@ -124,6 +123,8 @@ def _show(asked: Asked, found: nlviz.KnockOut) -> None:
     with right:
         for line in lines:
             st.markdown(f"**{plain(line.value)}** &nbsp; {plain(line.label)}", help=line.help)
+            if line.meaning:
+                st.caption(plain(line.meaning))
     for note in (*nlviz.words.missing_controls(found), *found.notes):
         st.caption(plain(note))
     if asked.affinity.keys.kind == "grid":
@@ -132,7 +133,7 @@ def _show(asked: Asked, found: nlviz.KnockOut) -> None:
 
 def _strips(asked: Asked, found: nlviz.KnockOut) -> None:
     """Draw the row without these links on the scale of the row as it was, and the difference."""
-    maps = nlviz.knock_out_maps(asked.affinity, found, head=asked.head)
+    maps = nlviz.knock_out_maps(asked.affinity, found, head=asked.view.display.head)
     clip, top = asked.capture.clip, maps.before.top_of_scale() / maps.before.uniform
     wide = WIDEST if len(clip.frames) > 1 else WIDEST // 2
     for title, shown in (
