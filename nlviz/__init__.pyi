@@ -60,7 +60,6 @@ from .analysis.instance_masses import instance_masses as instance_masses
 from .analysis.knock_out import knock_out as knock_out
 from .analysis.knock_out_maps import knock_out_maps as knock_out_maps
 from .analysis.knocked_out import KnockOut as KnockOut
-from .analysis.mean_position import MeanPosition as MeanPosition
 from .analysis.mean_position import PositionShare as PositionShare
 from .analysis.mean_position import mean_position as mean_position
 from .analysis.mean_position import position_only as position_only
