@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from nlviz.affinity.base import Affinity
+from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip
 
 
@@ -40,6 +42,16 @@ class PassChange(Change):
     """
 
     block: str
+
+    def acting(self, model: Model) -> AbstractContextManager[None]:
+        """Return a context in which the network computes with the change; the caller holds it.
+
+        Changes of rows have none: they are put in by ``editing``, which knows where rows are.
+
+        Raises:
+            UnknownBlock: when there is no such block.
+        """
+        return nullcontext()
 
 
 class RowChange(PassChange):

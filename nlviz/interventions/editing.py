@@ -17,7 +17,6 @@ from nlviz.captures.model import Model
 from nlviz.captures.sites import Group, Site, tokens_site
 from nlviz.errors import NlvizError
 from nlviz.interventions.change import PassChange, RowChange
-from nlviz.interventions.rows import Bypass
 from nlviz.networks.attention.running import RunningProduct
 from nlviz.networks.attention.watch import WatchAttention, watched
 from nlviz.networks.calls import RUN, block_and_run, run_name
@@ -244,8 +243,8 @@ def editing(
     net, adapter = model.net, model.adapter
     with ExitStack() as stack:
         for change in changes:
-            if isinstance(change, Bypass):
-                stack.enter_context(adapter.bypass(net, model.known(change.block)))
+            if not isinstance(change, RowChange):
+                stack.enter_context(change.acting(model))
         if editors and adapter.watches:
             by_number = {n: e for e in editors.values() for n in (e.site.numbers if e.site else ())}
 

@@ -7,6 +7,7 @@ what masking its logits with -inf before the softmax gives. A row of another f l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nlviz.affinity.base import Affinity
+from nlviz.captures.model import Model
 from nlviz.errors import NlvizError
 from nlviz.interventions.change import PassChange, RowChange
 
@@ -314,6 +316,10 @@ class Bypass(PassChange):
     def said(self) -> str:
         """What is changed, as a clause."""
         return f"{self.block} is bypassed"
+
+    def acting(self, model: Model) -> AbstractContextManager[None]:
+        """Return a context in which the block changes nothing."""
+        return model.adapter.bypass(model.net, model.known(self.block))
 
 
 def without(
