@@ -43,6 +43,8 @@ from .analysis.all_queries import AllQueries as AllQueries
 from .analysis.all_queries import query_statistics as query_statistics
 from .analysis.attribution import Attribution as Attribution
 from .analysis.attribution import attribution as attribution
+from .analysis.block_sinks import BlockSinks as BlockSinks
+from .analysis.block_sinks import Sinks as Sinks
 from .analysis.common_ground import CommonGround as CommonGround
 from .analysis.common_ground import common_ground as common_ground
 from .analysis.compare import Comparison as Comparison
@@ -61,6 +63,7 @@ from .analysis.knock_out import knock_out as knock_out
 from .analysis.knock_out_maps import knock_out_maps as knock_out_maps
 from .analysis.knocked_out import KnockOut as KnockOut
 from .analysis.mean_position import PositionShare as PositionShare
+from .analysis.mean_position import known_position as known_position
 from .analysis.mean_position import mean_position as mean_position
 from .analysis.mean_position import position_only as position_only
 from .analysis.opening_query import averaging_query as averaging_query
@@ -74,9 +77,6 @@ from .analysis.rollout import RolloutAffinity as RolloutAffinity
 from .analysis.rollout import rollout as rollout
 from .analysis.shares import Shares as Shares
 from .analysis.shares import shares as shares
-from .analysis.shipped_positions import shipped_position as shipped_position
-from .analysis.sinks import BlockSinks as BlockSinks
-from .analysis.sinks import Sinks as Sinks
 from .analysis.sinks import sinks as sinks
 from .analysis.statistics import BlockStatistics as BlockStatistics
 from .analysis.statistics import RowStatistics as RowStatistics

@@ -15,6 +15,7 @@ expected makes keys comparable that few queries reach: of a causal text, of wind
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -59,8 +60,8 @@ class Columns(NamedTuple):
 def columns(affinity: Affinity) -> Columns:
     """Return what each key receives from all queries, those without a place among them.
 
-    One pass over all rows, a chunk at a time; above 2^27 pairs of query and key it is over queries
-    spread evenly, as many as make that number.
+    One pass over all rows, a chunk at a time, the first time; it is remembered. Above 2^27 pairs
+    of query and key it is over queries spread evenly, as many as make that number.
 
     Raises:
         NlvizError: of features, whose likeness is not shared out among keys.
@@ -78,6 +79,15 @@ def columns(affinity: Affinity) -> Columns:
             f"keys receive shares of rows, {affinity.name} is a likeness of features that nothing "
             "is shared out of; ask this of a block's own affinity"
         )
+    if affinity not in _KNOWN:
+        _KNOWN[affinity] = _added_up(affinity)
+    return _KNOWN[affinity]
+
+
+_KNOWN: weakref.WeakKeyDictionary[Affinity, Columns] = weakref.WeakKeyDictionary()
+
+
+def _added_up(affinity: Affinity) -> Columns:
     total: Tensor | float = 0.0
     expected: Tensor | float = 0.0
     given: Tensor | float = 0.0

@@ -14,6 +14,7 @@ import numpy as np
 
 from nlviz.affinity.asked import Query, query_number, rows_at
 from nlviz.affinity.attention_map import AttentionMap
+from nlviz.analysis.mean_position import known_position, position_only
 from nlviz.analysis.sinks import sinks
 from nlviz.analysis.statistics import RowStatistics
 from nlviz.captures.capture import Capture
@@ -139,6 +140,15 @@ def _on_sinks(asked: AskedHead) -> list[float | None]:
     return [float(share) for share in found.on_sinks(row)[:, 0]]
 
 
+def _position(asked: AskedHead) -> list[float | None]:
+    """Return the part of how the row varies that the mean row of its position accounts for."""
+    mean = known_position(asked.capture, asked.block)
+    if mean is None:
+        return [None for _ in asked.maps]
+    share = position_only(asked.capture, asked.block, asked.query, mean=mean)
+    return [explained for _, explained, _ in share.of_heads]
+
+
 for _figure in (
     Figure(
         "effective",
@@ -208,6 +218,16 @@ for _figure in (
         "share",
         "rows",
         _on_sinks,
+    ),
+    Figure(
+        "position",
+        "Position",
+        "r^2 of the row and the mean row of its position over other clips, without the own cell: "
+        "how much of how it varies follows from where the query is; told where mean rows come with "
+        "the network, or were taken before",
+        "share",
+        "rows",
+        _position,
     ),
 ):
     add_figure(_figure)

@@ -29,6 +29,7 @@ that term does; this says what position does in all, learned embeddings of it in
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -145,7 +146,22 @@ def mean_position(
             f"{capture.clip.name} do; of {len(others)} only {len(found)} are such, give others "
             "with clips="
         )
-    return MeanPosition(block, mean_of(found), len(found), _note(capture, len(found), clips))
+    mean = MeanPosition(block, mean_of(found), len(found), _note(capture, len(found), clips))
+    if clips is None:
+        _KNOWN[affinity] = mean
+    return mean
+
+
+_KNOWN: weakref.WeakKeyDictionary[Affinity, MeanPosition] = weakref.WeakKeyDictionary()
+
+
+def known_position(capture: Capture, block: str) -> MeanPosition | None:
+    """Return mean rows that no pass is needed for: bundled ones, or those taken before.
+
+    Raises:
+        UnknownBlock: when there is no such block.
+    """
+    return shipped_position(capture, block) or _KNOWN.get(capture.affinities[block])
 
 
 def position_only(
@@ -164,9 +180,9 @@ def position_only(
         capture: of the clip.
         block: name of the block.
         query: a place, a word, or a number on the grid; by default queries spread evenly.
-        mean: mean rows of its positions; by default the bundled ones where there are such, else
-            they are computed, see ``mean_position``.
-        model: the network, for that.
+        mean: mean rows of its positions; by default the bundled ones where there are such, or those
+            that were taken before, else they are taken now, see ``mean_position``.
+        model: the network, for that; by default the one that made the capture.
         head: one head's row alone; by default the mean over heads.
         progress: called with a sentence and a share in [0, 1]; what it raises stops the work.
 
@@ -185,12 +201,13 @@ def position_only(
     affinity = capture.affinities[block]
     numbers = _numbers(affinity, query)
     if mean is None:
-        mean = shipped_position(capture, block)
+        mean = known_position(capture, block)
     if mean is None:
+        model = model or capture.model
         if model is None:
             raise NlvizError(
                 f"what position does in {block} takes mean rows over several clips; give them with "
-                "mean=, or the network with model="
+                "mean=, or the network with model=, which a capture that was read from a file lacks"
             )
         mean = mean_position(model, capture, block, progress=progress)
     if not same_tokens(affinity, mean.rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nlviz.analysis.sinks import (
+from nlviz.analysis.block_sinks import (
     BROADCAST,
     MOST,
     OFF,

@@ -18,7 +18,7 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.mean_of import MeanPosition, mean_of, same_tokens
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.affinity.support import Support
-from nlviz.analysis.mean_position import explained, in_common
+from nlviz.analysis.mean_position import explained, in_common, known_position
 from nlviz.captures.capture import Affinities, Capture
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip
@@ -160,8 +160,12 @@ def test_mean_rows_are_the_means_of_rows_of_all_clips() -> None:
     assert mean.clips == 4
     assert heard == sorted(heard)
     found = nlviz.position_only(capture, "layer1", mean=mean)
-    again = nlviz.position_only(capture, "layer1", model=model)
+    assert known_position(capture, "layer1") is None
+    again = nlviz.position_only(capture, "layer1")
     assert (found.clips, again.clips) == (4, 16)
+    remembered = known_position(capture, "layer1")
+    assert remembered is not None
+    assert nlviz.position_only(capture, "layer1", mean=remembered) == again
     assert again.note == "Mean rows are over 16 parts of the bundled films and photos."
 
 
@@ -171,8 +175,9 @@ def test_clips_with_other_tokens_are_no_part_of_the_mean() -> None:
     clips = [noise_clip(3, 48, 64), *(noise_clip(2, 48, 64, seed=s) for s in range(4))]
     with pytest.raises(NlvizError, match="of 5 only 1 are such"):
         nlviz.mean_position(model, capture, "layer1", clips=clips)
+    read = replace(capture, source=None)
     with pytest.raises(NlvizError, match="model="):
-        nlviz.position_only(capture, "layer1")
+        nlviz.position_only(read, "layer1")
 
 
 def test_a_transformer_of_clips_has_positions() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,9 +20,13 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.affinity.support import Support, Window
 from nlviz.affinity.token_line import TokenLine
-from nlviz.analysis.sinks import effective_rank, key_place
+from nlviz.analysis.block_sinks import key_place
+from nlviz.analysis.sinks import effective_rank
 from nlviz.captures.capture import Affinities, Capture
+from nlviz.captures.model import Model
 from nlviz.errors import NlvizError
+from tests.families.small_transformers import small
+from tests.nets import noise_clip
 
 HEADS, D, DV = 3, 7, 5
 GRID = TokenGrid((2, 4, 6), (1, 8, 8), (0, 3.5, 3.5))
@@ -236,3 +241,28 @@ def test_keys_are_called_by_their_names(capture: Capture) -> None:
     found = nlviz.sinks(captured(capture, affinity(CLASSED, token_names=("cls", "registers.0"))))
     assert found["block"].names == ("cls", "registers.0")
     assert key_place(TokenLine.of(("<s>", "dog")), (), 1) == "1:dog"
+
+
+def test_values_that_were_not_kept_are_seen_in_one_more_pass(tmp_path: Path) -> None:
+    capture = Model(small("vit")).capture(noise_clip(1, 40, 56))
+    (name, *_) = capture.affinities
+    without = nlviz.sinks(capture, blocks=[name], values=False)[name]
+    assert without.value_norms is None
+    found = nlviz.sinks(capture, blocks=[name])[name]
+    values = nlviz.interventions.values_of(capture, name)[name]
+    assert found.value_norms is not None
+    torch.testing.assert_close(found.value_norms, values.double().norm(dim=-1))
+    read = nlviz.read_capture(capture.save(tmp_path / "vit.nlviz"))
+    assert "read from a file" in nlviz.sinks(read)[name].note
+
+
+def test_frames_that_see_themselves_broadcast_each_a_vector_of_its_own(capture: Capture) -> None:
+    a = planted(2.2)
+    values = a.values
+    assert values is not None
+    phi, values = a.phi.clone(), values.clone()
+    phi[1, 17 + 24] = phi[1, 17]  # the same key of the other frame, of another value
+    found = nlviz.sinks(captured(capture, replace(a, phi=phi, support=Support(1))))["block"]
+    assert found.sinks_of(1) == tuple(sorted((17, 41), key=lambda k: -float(found.multiple[1, k])))
+    assert found.kind(1) == "broadcast"
+    assert found.table()[1]["rank_output"] < 1.6

@@ -11,6 +11,7 @@ from nlviz.affinity.bias import OffsetBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.analysis.shipped_positions import shipped_position
 from nlviz.recipes.mean_rows import fitted, kept_in_common, mean_rows, offsets
 
 GRID = TokenGrid((2, 3, 5), (1, 8, 8))
@@ -50,7 +51,7 @@ def twins(lite_nl: nlviz.Model) -> nlviz.Capture:
 def test_what_is_shipped_is_of_the_first_network_and_the_first_clips_shape(
     lite_nl: nlviz.Model, twins: nlviz.Capture
 ) -> None:
-    mean = nlviz.shipped_position(twins, "stage4")
+    mean = shipped_position(twins, "stage4")
     assert mean is not None
     assert mean.clips == 32
     assert "87 %" in mean.note
@@ -58,7 +59,7 @@ def test_what_is_shipped_is_of_the_first_network_and_the_first_clips_shape(
     assert rows.sum(-1).flatten().tolist() == pytest.approx([1, 1], abs=1e-5)
     assert rows[0, 1].argmax() == 1500  # whatever is shown, a query is most like itself
     other = nlviz.Clip.from_frames(np.zeros((8, 180, 320, 3), np.uint8))
-    assert nlviz.shipped_position(lite_nl.capture(other, blocks=["stage4"]), "stage4") is None
+    assert shipped_position(lite_nl.capture(other, blocks=["stage4"]), "stage4") is None
 
 
 def test_links_of_the_first_clip_do_not_follow_from_position(twins: nlviz.Capture) -> None:

@@ -21,7 +21,7 @@ HELP = (
 
 def draw(asked: Asked) -> None:
     """Draw the figures of the pinned query and the mean row of its place."""
-    mean = nlviz.shipped_position(asked.capture, asked.block)
+    mean = nlviz.known_position(asked.capture, asked.block)
     if mean is None:
         mean = _computed(asked)
     if mean is None:

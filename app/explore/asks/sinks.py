@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from functools import partial
 
 import streamlit as st
@@ -13,9 +12,9 @@ from .asked import Asked
 from .working import computed
 
 AT_ONCE = 1 << 24  # pairs of query and key, over heads, up to which no click is needed
-KEPT = 6  # blocks in a session that are remembered so
 LEAST_WIDE, WIDEST, LARGEST, ABREAST = 420, 1000, 4, 4  # of the figure, as of an attribution's
 
+GIVE = "The network runs once more, and the values of the block's keys are kept"
 HELP = "Adds up what each key of the block receives from all queries; no forward pass"
 
 
@@ -24,30 +23,29 @@ def draw(asked: Asked) -> None:
     affinity = asked.affinity
     pairs = affinity.heads * affinity.queries.size * (affinity.keys.size + affinity.keys.prefix)
     key = ("sinks", *asked.key[:-1])
-    make = partial(_of, asked.capture, (asked.block,))
-    found = _at_once(key, make) if pairs <= AT_ONCE else None
+    if pairs <= AT_ONCE:  # what is found of a block is remembered with it
+        found = nlviz.sinks(asked.capture, blocks=[asked.block], values=False)
+    else:
+        run = partial(_of, asked.capture, (asked.block,), False)
+        found = computed(key, "Add up what keys receive", run, help=HELP)
     if found is None:
-        found = computed(key, "Add up what keys receive", make, help=HELP)
-    if found is not None:
-        _block(asked, found[asked.block])
+        return
+    block = found[asked.block]
+    if block.value_norms is None and asked.model is not None:
+        run = partial(_of, asked.capture, (asked.block,), True)
+        label = "What do these keys give? One forward pass"
+        found = computed(("values", *key), label, run, help=GIVE) or found
+    _block(asked, found[asked.block])
     _all_blocks(asked)
 
 
 def _of(
-    capture: nlviz.Capture, blocks: tuple[str, ...] | None, progress: nlviz.Progress
+    capture: nlviz.Capture,
+    blocks: tuple[str, ...] | None,
+    values: bool,
+    progress: nlviz.Progress,
 ) -> nlviz.Sinks:
-    return nlviz.sinks(capture, blocks=blocks, progress=progress)
-
-
-def _at_once(key: object, make: partial[nlviz.Sinks]) -> nlviz.Sinks:
-    kept: OrderedDict[object, nlviz.Sinks] = st.session_state.setdefault(
-        "asks_sinks", OrderedDict()
-    )
-    if key not in kept:
-        kept[key] = make(nlviz.Progress())
-        while len(kept) > KEPT:
-            kept.popitem(last=False)
-    return kept[key]
+    return nlviz.sinks(capture, blocks=blocks, values=values, progress=progress)
 
 
 def _block(asked: Asked, found: nlviz.BlockSinks) -> None:
@@ -101,7 +99,7 @@ def _all_blocks(asked: Asked) -> None:
     found = computed(
         ("sinks of all", *asked.key[:-2]),
         "Sinks of all blocks",
-        partial(_of, asked.capture, None),
+        partial(_of, asked.capture, None, True),
         help="The same for every block and head of this capture",
     )
     if found is None:
