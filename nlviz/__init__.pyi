@@ -66,6 +66,8 @@ from .analysis.mean_position import PositionShare as PositionShare
 from .analysis.mean_position import known_position as known_position
 from .analysis.mean_position import mean_position as mean_position
 from .analysis.mean_position import position_only as position_only
+from .analysis.moved_rows import MovedRow as MovedRow
+from .analysis.moved_rows import moved_row as moved_row
 from .analysis.opening_query import averaging_query as averaging_query
 from .analysis.opening_query import opening_query as opening_query
 from .analysis.ordering import Ordering as Ordering

@@ -14,6 +14,10 @@ from .blocks import no_rollout as no_rollout
 from .blocks import reached as reached
 from .blocks import refusals as refusals
 from .branches import branch_lines as branch_lines
+from .change_input import answer_rows as answer_rows
+from .change_input import answer_sentence as answer_sentence
+from .change_input import logits_line as logits_line
+from .change_input import moved_lines as moved_lines
 from .compare import comparison_lines as comparison_lines
 from .deletion import AREA_MEANS as AREA_MEANS
 from .deletion import FILL_NAMES as FILL_NAMES

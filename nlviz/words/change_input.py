@@ -12,7 +12,7 @@ from nlviz.words.numbers import change_text, percent_text
 if TYPE_CHECKING:
     from nlviz.interventions.run import Intervened
 
-NEVER = 0.005  # share of a row below which it moved along with its frames
+NEVER = 1e-3  # share of a row below which it moved along with its frames
 ANSWERS = 5  # of each pass that are listed
 MOVED_HELP = (
     "Sum of |after - before| over all keys, divided by the sum of |before| and |after|: 0 % for "
@@ -67,7 +67,7 @@ def moved_lines(moved: MovedRow) -> list[Line]:
     """
     lines = [
         Line(
-            percent_text(moved.in_place),
+            _percent(moved.in_place),
             "of this query's weight lies elsewhere than before",
             "",
             MOVED_HELP,
@@ -81,7 +81,7 @@ def moved_lines(moved: MovedRow) -> list[Line]:
         )
         lines.append(
             Line(
-                percent_text(moved.along),
+                _percent(moved.along),
                 "lies elsewhere once query and keys are moved along with their frames",
                 knows,
                 MOVED_HELP,
@@ -103,6 +103,10 @@ def logits_line(found: Intervened) -> Line | None:
         "",
         "|logits after - logits before| / |logits before|, Euclidean norms",
     )
+
+
+def _percent(share: float) -> str:
+    return percent_text(share if share >= NEVER else 0.0)
 
 
 def _probabilities(capture: Capture) -> dict[str, float]:
