@@ -68,13 +68,27 @@ def laid_on(values: Numbers, grid: TokenGrid, onto: TokenGrid) -> Numbers:
     >>> laid_on(np.array([[[1.0, 3.0, 5.0, 9.0]]]), fine, coarse)
     array([[[ 4., 14.]]])
     """
-    if grid.shape == onto.shape and (grid.kind != "grid" or grid.axes == onto.axes):
+    if same_cells(grid, onto):
         return values
     found = values
-    pairs = zip(grid.axes, onto.axes, grid.shape, onto.shape, strict=True)
-    for number, (a, b, n, m) in enumerate(pairs):
-        found = np.moveaxis(np.tensordot(_overlap(a, n, b, m), found, (1, number)), 0, number)
+    for number, shares in enumerate(overlaps(grid, onto)):
+        found = np.moveaxis(np.tensordot(shares, found, (1, number)), 0, number)
     return found
+
+
+def overlaps(grid: TokenGrid, onto: TokenGrid) -> tuple[Numbers, Numbers, Numbers]:
+    """Return what share of each cell of a grid lies in each of another, along t, y and x.
+
+    Each is (cells of ``onto``, cells of ``grid``), and its columns sum to 1.
+    """
+    pairs = zip(grid.axes, onto.axes, grid.shape, onto.shape, strict=True)
+    t, y, x = (_overlap(a, n, b, m) for a, b, n, m in pairs)
+    return t, y, x
+
+
+def same_cells(grid: TokenGrid, onto: TokenGrid) -> bool:
+    """Return whether two grids have the same cells, so that nothing is shared out."""
+    return grid.shape == onto.shape and (grid.kind != "grid" or grid.axes == onto.axes)
 
 
 def _overlap(axis: Axis, count: int, onto: Axis, cells: int) -> Numbers:

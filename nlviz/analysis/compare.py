@@ -257,8 +257,7 @@ def compare_views(
             f"The two clips differ in frames × rows × columns, {sizes[0]} and {sizes[1]}: B is "
             "stretched over A."
         )
-    there = in_frame_of(other.keys, shapes[1], shapes[0])
-    grid = common_grid(one.keys, there)
+    there, grid = grids_of(a, b, one.keys, other.keys)
     if one.keys.names != there.names:
         notes.append(BY_NUMBER)
     at = point_in(other.query, b.asked_clip.shape, a.asked_clip.shape)
@@ -276,6 +275,22 @@ def compare_views(
     return Comparison(
         a, b, query, query_b, one, other, difference, ground, _top(one, other), (*notes, *said)
     )
+
+
+def grids_of(a: Side, b: Side, one: TokenGrid, other: TokenGrid) -> tuple[TokenGrid, TokenGrid]:
+    """Return where the second of two grids lies in ``a``'s clip, and the common grid.
+
+    Args:
+        a: the first side.
+        b: the second side.
+        one: grid of the first map.
+        other: grid of the second one, in ``b``'s clip.
+
+    Raises:
+        NlvizError: when the two hold tokens that cannot be compared.
+    """
+    there = in_frame_of(other, b.clip.shape, a.clip.shape)
+    return there, common_grid(one, there)
 
 
 def _side(given: Side | tuple[Capture, str] | Capture) -> Side:

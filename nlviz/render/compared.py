@@ -26,10 +26,13 @@ from nlviz.render.overlay import Overlay
 from nlviz.render.sheet import Sheet
 from nlviz.views.compare_view import CompareView
 from nlviz.views.display import Display
+from nlviz.web.bundle import LINKED
+from nlviz.web.notebook import WITHOUT_SERVER
+from nlviz.web.payloads.linked import linked_view
 from nlviz.words.compare import ONE_SCALE, comparison_sentences
 from nlviz.words.rows import place_text
 
-KINDS = ("png", "pdf", "svg", "gif", "mp4", "json")  # what a comparison is saved as
+KINDS = ("png", "pdf", "svg", "gif", "mp4", "html", "json")  # what a comparison is saved as
 FIRST_DISPLAY = Display(show="map")
 BETWEEN = 8  # pixels between the pictures of a movie
 SIDE = 480  # longest side of each of them, in pixels
@@ -57,10 +60,10 @@ def save_views(
     display: Display | Mapping[str, Any] | None = None,
     progress: Listener | None = None,
 ) -> Path:
-    """Save a comparison as .png, .pdf, .svg, .gif, .mp4 or .json, by the path's ending.
+    """Save a comparison as .png, .pdf, .svg, .gif, .mp4, .html or .json, by its ending.
 
-    The first three are a figure of A, B and B minus A, the movies show the three side by side, and
-    ``nlviz render`` draws the .json again.
+    The first three are a figure of A, B and B minus A, the movies show the three side by side, the
+    page shows two live views that are moved as one, and ``nlviz render`` draws the .json again.
 
     Args:
         found: the comparison.
@@ -105,6 +108,9 @@ def views_bytes(
     shown = display if isinstance(display, Display) else _display(display)
     if kind == "json":
         return CompareView.of(found, display=shown).to_json().encode()
+    if kind == "html":
+        container = linked_view(found, display=shown, limit=WITHOUT_SERVER)
+        return LINKED.page(container, title=title_of(found)).encode()
     drawn = drawn_sides(found, shown)
     if kind in ("gif", "mp4"):
         return _movie(kind, found, drawn, Progress.of(progress))
@@ -112,8 +118,13 @@ def views_bytes(
     metadata = _metadata(found, shown)
     if kind == "png":
         return sheet.png(key="nlviz.view", metadata=metadata)
-    title = f"{found.a.label} | {found.b.label}"
+    title = title_of(found)
     return sheet.vector("pdf" if kind == "pdf" else "svg", title=title, metadata=metadata)
+
+
+def title_of(found: Comparison) -> str:
+    """Return the title of a comparison: what both sides are called."""
+    return f"A · {found.a.label} | B · {found.b.label}"
 
 
 def _display(given: Mapping[str, Any] | None) -> Display:
@@ -231,8 +242,7 @@ def _movie(kind: str, found: Comparison, drawn: list[Overlay], progress: Progres
     pages = _side_by_side(drawn, progress, len(clip.frames))
     notes = " ".join(dict.fromkeys(n for each in drawn for n in movie.notes_of(each)))
     if kind == "mp4":
-        title = f"{found.a.label} | {found.b.label}"
-        return mp4_of(pages, clip, title=title, comment=notes)
+        return mp4_of(pages, clip, title=title_of(found), comment=notes)
     return gif_of([movie.indexed(page, *drawn) for page in pages], clip, comment=notes)
 
 

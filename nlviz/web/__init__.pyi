@@ -1,4 +1,5 @@
 from .bundle import LENS as LENS
+from .bundle import LINKED as LINKED
 from .bundle import LIVE_VIEW as LIVE_VIEW
 from .bundle import Script as Script
 from .bundled_view import FirstView as FirstView
@@ -7,6 +8,7 @@ from .payloads.container import unpack as unpack
 from .payloads.denoise_view import denoise_view as denoise_view
 from .payloads.lens import LensPicture as LensPicture
 from .payloads.lens import lens_payload as lens_payload
+from .payloads.linked import linked_view as linked_view
 from .payloads.live_view import live_view as live_view
 
 __all__: list[str]

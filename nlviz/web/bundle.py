@@ -134,6 +134,12 @@ LENS = Script(
     styles=("live_view/live_view.css", "lens/lens.css"),
     without="This comparison magnifies its pictures in the browser and needs JavaScript.",
 )
+# A | B is two live views, and is moved like one.
+LINKED = Script(
+    entries=(("component", "linked/component.js"), ("standalone", "linked/standalone.js")),
+    styles=("live_view/live_view.css", "live_view/text.css", "linked/linked.css"),
+    without="These live views compute their maps in the browser and need JavaScript.",
+)
 
 
 # Nothing may be fetched: the page says so itself, and pictures come from bytes in the page.

@@ -12,8 +12,11 @@ interface Words { words: string[]; spans?: [number, number][]; special?: number[
 /** A text and its tokens; spans count characters as Python does. */
 interface Told { text: string; tokens: string[]; spans: [number, number][]; special?: number[] }
 interface Clip extends Partial<Told> { name: string; frames: number; height: number; width: number; times: number[] }
-/** A position of the clip: frame, and pixels. A word beside the pictures is a number in its line; -1: no word. */
-interface Query { frame: number; y: number; x: number; word?: number }
+/**
+ * A position of the clip: frame, and pixels. A word beside the pictures is a number in its line; -1: no word.
+ * across: where it asks, in another clip than the one that is shown.
+ */
+interface Query { frame: number; y: number; x: number; word?: number; across?: { frame: number; y: number; x: number } }
 /**
  * A place under the pointer; px, py are CSS pixels of the stage. Over a text: its strip, the word of the
  * row there, and whether there is one that can be asked for.
@@ -103,7 +106,10 @@ interface Store {
   choose: (change: Partial<View>, top?: number | null) => void; apply: (query: Query | null | undefined, view?: Partial<View>, pinned?: boolean) => void;
   canvas: () => Grid; brush: (size: number | null) => void; stroke: (place: Query | null) => void; strokeTo: (place: Query) => void;
   moveBrush: (step: { dy?: number; dx?: number; df?: number }) => void;
+  follow: (query: { hovered: Query | null; pinned: Query | null; resting: Query }, view: Partial<View>) => void;
 }
+/** Another view that is moved with one: what a painter tells it, and asks it. */
+interface Beside { rescale: (result: Result, view: View) => void; drawn: () => void }
 /** What parts of the page tell the session, by name. */
 type Handlers = Record<string, (...told: any[]) => any>;
 type Parts = Record<string, any>;

@@ -1,9 +1,9 @@
 // At most one drawing a frame: the row of the query on the screen, and what is said of it.
 
 import { nearestToken } from "./pure/grid.js";
-import { activeQuery, describe } from "./pure/state.js";
+import { activeQuery, askedPlace, describe } from "./pure/state.js";
 import { isNamed, kindText } from "./pure/text_words.js";
-import { waitingFor } from "./pure/sentences.js";
+import { acrossText, waitingFor } from "./pure/sentences.js";
 
 /** What a token of a grid is; `cell` where it is one of a picture. */
 const kindOf = (grid, cell) => (isNamed(grid) ? kindText(grid, 1) : cell);
@@ -15,10 +15,11 @@ const DETAILS_EVERY = 80; // milliseconds
  * @param {Store} store
  * @param {Engine} engine
  * @param {Parts} parts stage, words (beside pictures, or null), bar, readout, sentence, equation, queryBar, headMaps, closeup (or null)
- * @param {{lut: Lut, served: boolean, timings: number[]}} how served: whether rows that the browser
- *   cannot compute come when they are asked for
+ * @param {{lut: Lut, served: boolean, timings: number[], beside?: ?Beside}} how served: whether rows
+ *   that the browser cannot compute come when they are asked for; beside: another view that is moved
+ *   with this one
  */
-export function createPainter(root, store, engine, parts, { lut, served, timings }) {
+export function createPainter(root, store, engine, parts, { lut, served, timings, beside = null }) {
   const { head, state } = store;
   const { stage, words, bar, readout, sentence, equation, queryBar, headMaps, closeup } = parts;
   /** @type {Result|null} */
@@ -62,7 +63,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
 
   /** Compute the row of the query unless it is there; a row that is not there leaves the last one. */
   function compute(query) {
-    const wanted = `${nearestToken(store.grid(), query)} ${query.word} ${JSON.stringify(state.view)}`;
+    const wanted = `${nearestToken(store.grid(), askedPlace(query))} ${query.word} ${JSON.stringify(state.view)}`;
     if (wanted === resultFor) return;
     resultFor = wanted;
     const next = engine.compute(query, state.view);
@@ -76,7 +77,8 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
   /** @param {Query} query */
   function drawResult(query) {
     if (!result) return;
-    const wanted = `${resultFor} ${state.large ?? state.shown.frame} ${state.shown.frame}`;
+    beside?.rescale(result, state.view);
+    const wanted = `${resultFor} ${state.large ?? state.shown.frame} ${state.shown.frame} ${beside ? result.scale.hi : ""}`;
     if (wanted !== drawnFor) {
       drawnFor = wanted;
       stage.draw(result, state, lut);
@@ -89,6 +91,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     }
     if ((query === state.pinned || result.named) && !state.hovered && !state.waiting) keepRow();
     updateReadout();
+    beside?.drawn();
   }
 
   /** A row that only the server knows, and has not sent: frames without a map. */
@@ -96,6 +99,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     stage.drawFrames(state);
     words?.drawFrames();
     sentence.update(null, query, head, waitingFor(state, !served, store.spec()));
+    beside?.drawn();
   }
 
   /** The pinned row is kept, so that its values can be read while another is previewed. */
@@ -128,7 +132,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     words?.drawDetails(result);
     equation.update(result);
     equation.drawThumbs(result, state.shown, engine.frameOf);
-    sentence.update(result, state.shown, head, waitingFor(state, !served, store.spec()));
+    sentence.update(result, state.shown, head, waitingFor(state, !served, store.spec()) ?? acrossText(result, state.view, head.clip));
     queryBar.update(activeQuery(state), state);
     headMaps.update(result, state);
     closeup?.update(result, state.shown, state.hovered !== null);
@@ -139,5 +143,5 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     clearTimeout(detailsTimer);
   }
 
-  return { request, redraw, stop, get result() { return result; } };
+  return { request, redraw, stop, get result() { return result; }, get of() { return resultFor; } };
 }

@@ -38,9 +38,9 @@ const VIEW_RESTS = 250;
  * @param {Container} container
  * @param {Pictures} pictures
  * @param {Store} store
- * @param {{onSaid: ?function, everywhere: boolean, timings: number[]}} outside
+ * @param {{onSaid: ?function, everywhere: boolean, timings: number[], beside?: ?Beside}} outside
  */
-export function createSession(root, container, pictures, store, { onSaid, everywhere, timings }) {
+export function createSession(root, container, pictures, store, { onSaid, everywhere, timings, beside = null }) {
   const { head } = container;
   const { clip } = head;
   const { state } = store;
@@ -79,7 +79,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   const inspector = createInspector(clip, pictures, on, signal);
   const telling = createTelling(root, onSaid && say);
   const parts = { stage, words, bar, readout, sentence, equation, queryBar, headMaps, closeup };
-  const painter = createPainter(root, store, engine, parts, { lut, served: onSaid !== null, timings });
+  const painter = createPainter(root, store, engine, parts, { lut, served: onSaid !== null, timings, beside });
 
   const targets = targetsText(head.sources[0]);
   stage.element.append(readout.element, inspector.element);
@@ -247,7 +247,7 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
 
   function inspect(index) {
     const { result } = painter;
-    if (result && !result.named) inspector.show(result, state.shown, index, engine.frameOf(result, index), state.view.unit, stage.plan.large);
+    if (result && !result.named && !result.spec.across) inspector.show(result, state.shown, index, engine.frameOf(result, index), state.view.unit, stage.plan.large);
   }
 
   function play() {
@@ -266,5 +266,5 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     sentence.stop();
   }
 
-  return { resize, stop, heard: telling.heard };
+  return { resize, stop, heard: telling.heard, painter, lut };
 }

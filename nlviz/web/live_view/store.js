@@ -253,6 +253,21 @@ export function createStore(head, before = null) {
     emit({ view: true });
   }
 
+  /**
+   * Do as another view does: its query, as it lies here, and how it is drawn. Nothing is reported: it
+   * is the other view's reader who acted.
+   * @param {{hovered: Query|null, pinned: Query|null, resting: Query}} query
+   * @param {Partial<View>} view
+   */
+  function follow({ hovered, pinned, resting }, view) {
+    const changed = merge(view);
+    const still = sameQuery(hovered, state.hovered) && sameQuery(pinned, state.pinned) && sameQuery(resting, state.resting);
+    if (still && !changed) return;
+    if (pinned && !sameQuery(pinned, state.pinned)) state.large = null;
+    Object.assign(state, { hovered, pinned, resting, rule: "" });
+    for (const listener of listeners) listener({ view: changed });
+  }
+
   function subscribe(listener) {
     listeners.add(listener);
     return () => listeners.delete(listener);
@@ -260,7 +275,7 @@ export function createStore(head, before = null) {
 
   return {
     head, state, spec, grid, subscribe,
-    hover, pin, pinWord, unpin, move, large, advance, light, read, peek, play, choose, apply,
+    hover, pin, pinWord, unpin, move, large, advance, light, read, peek, play, choose, apply, follow,
     canvas, brush, stroke, strokeTo, moveBrush,
   };
 }

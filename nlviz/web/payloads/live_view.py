@@ -74,6 +74,40 @@ def live_view(
     >>> header["block"]["name"], arrays["learned.theta"].shape
     ('stage4', (1, 294, 112))
     """
+    found = view_parts(
+        capture,
+        block,
+        query=query,
+        display=display,
+        channel=channel,
+        affinities=affinities,
+        device=device,
+        limit=limit,
+        served=served,
+        pending=pending,
+    )
+    return pack(*found)
+
+
+def view_parts(
+    capture: Capture,
+    block: str,
+    *,
+    query: Point | Triple | None = None,
+    display: Mapping[str, Any] | None = None,
+    channel: str | None = None,
+    affinities: Mapping[str, Affinity] | None = None,
+    device: str | None = None,
+    limit: int | None = None,
+    served: bool = False,
+    pending: Sequence[str] = (),
+    only: str | None = None,
+) -> tuple[dict[str, Any], Arrays]:
+    """Return the header and the sections of one live view.
+
+    All arguments are those of ``live_view``, but for ``only``: the key of the one variant that is
+    offered, all by default.
+    """
     learned = capture.affinities[block]
     rule = "as asked for"
     if query is None:
@@ -84,6 +118,8 @@ def live_view(
     source = (display or {}).get("source")
     for variant in variants(capture, block):
         if variant is ROLLOUT and not served and source != ROLLOUT.key:
+            continue
+        if only is not None and variant.key != only:
             continue
         affinity = (affinities or {}).get(variant.key)
         if affinity is None:
@@ -125,7 +161,7 @@ def live_view(
         "view": dict(display or {}),
         "channel": channel,
     }
-    return pack(header, arrays)
+    return header, arrays
 
 
 def _beside(capture: Capture) -> dict[str, Any]:

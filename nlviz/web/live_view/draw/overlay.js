@@ -132,7 +132,7 @@ export function createOverlay(clip, large, strip, keys = null) {
   }
 
   function drawArrows(result, state) {
-    if (result.named || result.grid.kind === "line") return; // it stands nowhere
+    if (result.named || result.spec.across || result.grid.kind === "line") return; // it stands nowhere here
     const home = middle(boxIn(tileOf(state.shown.frame), result.asked, result.token));
     // Keys that get less than a few times uniform attention are no strong links, whatever the rest.
     const floor = result.spec.softmax && !result.logits ? FULL_WIDTH_FROM * result.uniform : 0;
@@ -199,6 +199,7 @@ export function createOverlay(clip, large, strip, keys = null) {
   }
 
   function markPlaces(result, state, pinned, query) {
+    if (result.spec.across) return; // the query lies in another clip
     const showsPin = pinned !== null && query === pinned;
     if (pinned && !showsPin) {
       const token = nearestToken(result.asked, pinned);

@@ -6,7 +6,7 @@ import { measure, scaleOf, skipOwn } from "./measure.js";
 import { headsAsOne } from "./heads_as_one.js";
 import { isText, lineOf } from "./pages.js";
 import { fillWord, ownCell, wordsGiven } from "./words_asked.js";
-import { tokenOf, wordOf } from "./state.js";
+import { askedPlace, tokenOf, wordOf } from "./state.js";
 import { patchRows } from "./patch_rows.js";
 import { roomFor, sideOf } from "./room.js";
 import { embeddedRows } from "./rows.js";
@@ -79,7 +79,7 @@ export function createEngine(container) {
 
   /** Row of a server source where the container carries it, else null. */
   function carriedRow(spec, token, view) {
-    if (!spec.row || (spec.layers && spec.residual !== view.residual) || nearestToken(spec.queries, head.query) !== token) return null;
+    if (!spec.row || (spec.layers && spec.residual !== view.residual) || nearestToken(spec.queries, askedPlace(head.query)) !== token) return null;
     return array(spec.row);
   }
 
@@ -182,7 +182,7 @@ export function createEngine(container) {
     const keyOnly = onFilm && spec.queries.kind === "line" && query.word === -1 && spec.keys.kind !== "line";
     const column = (view.direction === "to" || keyOnly) && made.canColumn;
     const asked = column ? spec.keys : spec.queries;
-    const token = nearestToken(asked, query);
+    const token = nearestToken(asked, askedPlace(query));
     // A window is a grid of its own, so that nothing below passes over the rest.
     const box = support.local ? support.reached(token) : null;
     const side = box ? sideOf(gridOfBox(spec.keys, box), frames, made.room) : column ? made.to : made.from;
@@ -192,7 +192,7 @@ export function createEngine(container) {
     const alike = isSimilarity(spec);
     const raw = view.values === "logits" && !spec.server && !spec.difference && !spec.parts && spec.kind !== "stored";
     const logits = alike || raw;
-    const own = ownCell(asked, token, side.grid);
+    const own = spec.across ? -1 : ownCell(asked, token, side.grid);
     let words = column ? null : wordsGiven(spec.keys, filled, support, token);
     if (column && spec.queries.line && made.rows?.words?.at) {
       words = new Float32Array(spec.queries.line.words.length);

@@ -2,7 +2,7 @@
 
 import { isSimilarity, similaritySentence } from "./similarity.js";
 import { alsoWords, isNamed, namedSentence, tokenName, wordSentence } from "./text_words.js";
-import { alongText, changeText, counted, joined, numberText, percentText, THIN, timeText, tokenText } from "./words.js";
+import { alongText, changeText, counted, joined, numberText, percentText, THIN, timeText, tokenText, valueText } from "./words.js";
 
 /** At or above this weight on its own cell, a row is described as attending to itself. */
 const OWN_TELLS = 0.05;
@@ -166,6 +166,20 @@ export function waitingFor(state, alone, { waits = "Too large to compute in the 
   const where = alone ? "this page carries the row of its opening query only."
     : sent ? "the row is on its way from the server." : "the row comes from the server when you pin.";
   return `${waits}: ${where}`;
+}
+
+/**
+ * What a row says whose query lies in another clip; null for others.
+ * @param {Result} result
+ * @param {View} view
+ * @param {Clip} clip
+ */
+export function acrossText(result, view, clip) {
+  if (!result.spec.across || result.grid.kind === "line") return null;
+  const [first] = framesByMass(result);
+  const most = `the strongest key has ${valueText(result.most, result, view.unit)}`;
+  if (clip.frames === 1 || first === undefined || result.logits) return `Asked from the other clip: ${most}.`;
+  return `Asked from the other clip: ${percentText(result.mass[first])} of the weight lies at ${timeText(first, clip)}; ${most}.`;
 }
 
 /** What a composition is, in a sentence; empty for a block's own rows. */

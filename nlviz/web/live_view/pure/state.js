@@ -95,9 +95,17 @@ export function activeQuery(state) {
   return state.hovered ?? state.pinned ?? state.resting;
 }
 
+/**
+ * Where a query asks: in the clip that is shown, or in another one whose queries ask its keys.
+ * @param {Query} query
+ * @returns {{frame: number, y: number, x: number}}
+ */
+export const askedPlace = (query) => query.across ?? query;
+
 export function sameQuery(a, b) {
   if (!a || !b) return a === b;
-  return a.frame === b.frame && a.y === b.y && a.x === b.x && a.word === b.word;
+  const [p, q] = [askedPlace(a), askedPlace(b)];
+  return p.frame === q.frame && p.y === q.y && p.x === q.x && a.word === b.word;
 }
 
 /**

@@ -32,6 +32,7 @@ export function createBar(lut, onWhole, signal) {
   let drawn = "";
 
   function titleOf(result, view) {
+    if (result.logits && result.difference) return "Difference";
     if (result.logits) return isSimilarity(result.spec) ? "Cosine similarity" : "Raw logit";
     const weight = result.difference ? "Difference" : "Weight";
     const what = isAbsolute(result, view.unit) ? weight : `${weight}, × uniform attention`;
