@@ -84,6 +84,8 @@ from .analysis.statistics import BlockStatistics as BlockStatistics
 from .analysis.statistics import RowStatistics as RowStatistics
 from .analysis.statistics import block_statistics as block_statistics
 from .analysis.statistics import row_statistics as row_statistics
+from .analysis.verdict import Verdict as Verdict
+from .analysis.verdict import verdict as verdict
 from .captures.capture import About as About
 from .captures.capture import Capture as Capture
 from .captures.capture import read_capture as read_capture

@@ -50,7 +50,8 @@ def test_examples_are_shown_as_code(site: Path) -> None:
 
 def test_every_command_has_an_entry(site: Path) -> None:
     text = (site / "reference" / "command-line.html").read_text("utf-8")
-    for name in ("app", "attend", "render", "predict", "denoise", "models", "inspect", "verify"):
+    commands = "app attend test render predict denoise models inspect verify"
+    for name in commands.split():
         assert f'id="nlviz-{name}"' in text
 
 

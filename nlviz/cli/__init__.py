@@ -16,6 +16,7 @@ from nlviz.cli.predict import predict
 from nlviz.cli.render import render
 from nlviz.cli.start_app import start_app
 from nlviz.cli.terminal import Sentences
+from nlviz.cli.test import test
 from nlviz.cli.verify import verify
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ def _first(
 
 
 app.command("attend")(attend)
+app.command("test")(test)
 app.command("features")(features)
 app.command("render")(render)
 app.command("predict")(predict)

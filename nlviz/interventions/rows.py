@@ -345,7 +345,7 @@ def without(
         return left
     total, kept = (x.sum(-1, keepdim=True) for x in (weights, left))
     touched = cut.any(-1, keepdim=True) & (kept > 0)
-    return torch.where(touched, left * (total / kept.where(kept > 0, 1.0)), left)
+    return torch.where(touched, left / kept.where(kept > 0, 1.0) * total, left)
 
 
 def _numbers(queries: Numbers, affinity: Affinity) -> Tensor | None:

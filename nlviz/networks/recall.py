@@ -58,11 +58,11 @@ class RecallNL(nn.Module):
     ) -> Float[Tensor, "batch colours"]:
         """Return the logits that the head reads off the last frame."""
         last = x[:, :, -1]
-        pooled = torch.einsum("bchw,bhw->bc", self.nl(x)[:, :, -1], self._pooling(last))
+        pooled = torch.einsum("bchw,bhw->bc", self.nl(x)[:, :, -1], self.pooling(last))
         logits: Tensor = self.head(pooled)
         return logits
 
-    def _pooling(self, last: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "batch h w"]:
+    def pooling(self, last: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "batch h w"]:
         """Return how much of every cell the head reads: a softmax over the last frame's cells."""
         scores = self.where(last)[:, 0]
         shares: Tensor = scores.flatten(1).softmax(dim=1).view_as(scores)

@@ -11,5 +11,7 @@ from .removal_figure import deletion_bytes as deletion_bytes
 from .removal_figure import save_deletion as save_deletion
 from .save import attention_of as attention_of
 from .save import render_bytes as render_bytes
+from .verdict_figure import save_verdict as save_verdict
+from .verdict_figure import verdict_bytes as verdict_bytes
 
 __all__: list[str]

@@ -50,6 +50,14 @@ from .load_report import Section as Section
 from .load_report import report_text as report_text
 from .load_report import sections as sections
 from .load_report import verdict as verdict
+from .map_verdict import VERDICT_MEASURED as VERDICT_MEASURED
+from .map_verdict import VERDICT_RULES as VERDICT_RULES
+from .map_verdict import effect_lines as effect_lines
+from .map_verdict import headline as headline
+from .map_verdict import origin_lines as origin_lines
+from .map_verdict import verdict_lines as verdict_lines
+from .map_verdict import verdict_record as verdict_record
+from .map_verdict import verdict_text as verdict_text
 from .nouns import Nouns as Nouns
 from .nouns import nouns_of as nouns_of
 from .nouns import quoted as quoted
