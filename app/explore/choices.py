@@ -87,6 +87,17 @@ class Heads(InBlock):
 
 
 @dataclass(frozen=True)
+class InHead(InBlock):
+    """One head of a block is shown.
+
+    Attributes:
+        head: its number from 0; None for the mean over heads.
+    """
+
+    head: int | None = None
+
+
+@dataclass(frozen=True)
 class Asked:
     """The row of a word is asked for by its name.
 
@@ -232,6 +243,11 @@ class Choices(PageChoices):
         if isinstance(event, Heads):
             shown = {**self.display, "token": event.token, "heads": "all"}
             shown.pop("source", None)  # parts and controls have no such token
+            return replace(self, block=event.name, display=shown, notes=())
+        if isinstance(event, InHead):
+            left = ("source", "head")  # parts and controls have other heads
+            shown = {name: value for name, value in self.display.items() if name not in left}
+            shown |= {"heads": "one"} | ({} if event.head is None else {"head": event.head})
             return replace(self, block=event.name, display=shown, notes=())
         if isinstance(event, Asked):
             notes = tuple(filter(None, [event.note]))

@@ -209,6 +209,8 @@ def _live(
     waiting: DeltaGenerator,
 ) -> None:
     """Draw the live view and what belongs to the query; a pin reruns only this."""
+    if STATE.now.block not in (None, block):  # an act in here leads to another block
+        st.rerun()
     with errors_shown("Explore", cure=CURE):
         view = _draw_live(choice, capture, block, waiting)
         STATE.drawn()

@@ -172,7 +172,7 @@ for _figure in (
     ),
     Figure(
         "own_frame",
-        "Own frame",
+        "Own-frame mass",
         "share of the row's weight that lies in the query's own frame",
         "share",
         "row",
@@ -204,7 +204,7 @@ for _figure in (
     ),
     Figure(
         "off_grid",
-        "Tokens without a place",
+        "Mass without a place",
         "share of the row that lies on tokens without a place: class token, registers, words",
         "share",
         "row",
@@ -212,7 +212,7 @@ for _figure in (
     ),
     Figure(
         "sink",
-        "On sinks",
+        "Sink mass",
         "share of the row that lies on keys to which most queries give much, whatever is asked "
         "(Xiao et al. 2023, arXiv 2309.17453); 0 where the head has no sink",
         "share",

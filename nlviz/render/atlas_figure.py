@@ -23,10 +23,10 @@ from nlviz.errors import NlvizError
 from nlviz.files.local import suffix_of, write_whole
 from nlviz.picture import Picture, colour_table, ground_of, overlay_frame, strip_html
 from nlviz.progress import Listener
-from nlviz.render.atlas_tiles import LayerTiles, Scale, Tiles, tiles_of
 from nlviz.render.sheet import GREY, INK, MARGIN, RULE, Sheet
 from nlviz.render.text_drawing import shortened, wrapped
 from nlviz.sentences import counted, listed
+from nlviz.views.atlas_tiles import LayerTiles, Scale, Tiles, tiles_of
 
 KINDS = ("png", "pdf", "svg", "json")
 STRENGTH = 0.95  # opacity of the strongest weight
@@ -244,9 +244,9 @@ def _drawn(
     out = below + opacity[..., None] * (index - below)
     nowhere = np.isnan(shares)
     out[nowhere] = 0.6 * out[nowhere] + 0.4 * 128
-    if not layer.named and (empty := tiles.rows * tiles.columns - len(tiles.frames)):
-        high, wide = (zoom * side for side in tiles.cell)
-        out[:, -high:, -empty * wide :] = 255  # the page, where there is no frame
+    if not layer.named and tiles.empty[0]:
+        high, wide = (zoom * side for side in tiles.empty)
+        out[:, -high:, -wide:] = 255  # the page, where there is no frame
     if layer.own is not None:
         top, left, bottom, right = (zoom * side for side in layer.own)
         frame = np.zeros(shares.shape[1:], bool)

@@ -1,9 +1,11 @@
+from .bundle import ATLAS as ATLAS
 from .bundle import LENS as LENS
 from .bundle import LINKED as LINKED
 from .bundle import LIVE_VIEW as LIVE_VIEW
 from .bundle import Script as Script
 from .bundled_view import FirstView as FirstView
 from .bundled_view import first_view as first_view
+from .payloads.atlas import atlas_payload as atlas_payload
 from .payloads.container import unpack as unpack
 from .payloads.denoise_view import denoise_view as denoise_view
 from .payloads.lens import LensPicture as LensPicture

@@ -77,7 +77,7 @@ class Script:
         """Return the names of the modules that an entry needs, each after those it imports."""
         return tuple(path.stem for path in self.files(entry))
 
-    @cache  # noqa: B019 (two instances, for ever)
+    @cache  # noqa: B019 (one for each script, for ever)
     def script(self, entry: str) -> str:
         """Return one script that holds an entry and every module it imports.
 
@@ -139,6 +139,12 @@ LINKED = Script(
     entries=(("component", "linked/component.js"), ("standalone", "linked/standalone.js")),
     styles=("live_view/live_view.css", "live_view/text.css", "linked/linked.css"),
     without="These live views compute their maps in the browser and need JavaScript.",
+)
+# The atlas follows the pointer of a live view on the same page.
+ATLAS = Script(
+    entries=(("component", "atlas/component.js"), ("standalone", "atlas/standalone.js")),
+    styles=("live_view/live_view.css", "atlas/atlas.css"),
+    without="These maps of all heads are drawn in the browser and need JavaScript.",
 )
 
 

@@ -115,7 +115,7 @@ type Handlers = Record<string, (...told: any[]) => any>;
 type Parts = Record<string, any>;
 /** From Python, see shared/control.js. */
 interface Message { serial?: number | string; query?: any; pinned?: boolean; view?: any; of?: string; seen?: number }
-interface Handle { show: (bytes: Uint8Array) => Promise<void>; receive: (message: Message) => void; destroy: () => void; timings?: number[] }
+interface Handle { show: (bytes: Uint8Array) => Promise<void>; receive: (message: Message) => void; destroy: () => void; timings?: number[]; watch?: (listener: (said: any) => void) => () => void }
 
 /** A weighted mean as keys are added, see pure/running_mean.js. */
 interface Sums { order: Int32Array; means: number[][]; shares: number[]; count: number; noise: number }

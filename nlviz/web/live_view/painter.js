@@ -15,11 +15,11 @@ const DETAILS_EVERY = 80; // milliseconds
  * @param {Store} store
  * @param {Engine} engine
  * @param {Parts} parts stage, words (beside pictures, or null), bar, readout, sentence, equation, queryBar, headMaps, closeup (or null)
- * @param {{lut: Lut, served: boolean, timings: number[], beside?: ?Beside}} how served: whether rows
- *   that the browser cannot compute come when they are asked for; beside: another view that is moved
- *   with this one
+ * @param {{lut: Lut, served: boolean, timings: number[], watched?: ?(query: Query|null) => void, beside?: ?Beside}} how
+ *   served: whether rows that the browser cannot compute come when they are asked for; watched is told
+ *   the query under the pointer; beside: another view that is moved with this one
  */
-export function createPainter(root, store, engine, parts, { lut, served, timings, beside = null }) {
+export function createPainter(root, store, engine, parts, { lut, served, timings, watched = null, beside = null }) {
   const { head, state } = store;
   const { stage, words, bar, readout, sentence, equation, queryBar, headMaps, closeup } = parts;
   /** @type {Result|null} */
@@ -135,6 +135,7 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
     sentence.update(result, state.shown, head, waitingFor(state, !served, store.spec()) ?? acrossText(result, state.view, head.clip));
     queryBar.update(activeQuery(state), state);
     headMaps.update(result, state);
+    watched?.(state.hovered);
     closeup?.update(result, state.shown, state.hovered !== null);
   }
 

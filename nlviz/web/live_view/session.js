@@ -5,6 +5,7 @@ import { createCloseup } from "./draw/closeup.js";
 import { createBrush } from "./ui/brush.js";
 import { attachTips, element } from "../shared/dom.js";
 import { createEngine } from "./pure/engine.js";
+import { createEveryHead } from "./every_head.js";
 import { createEquation } from "./ui/equation.js";
 import { attachKeys } from "./ui/keyboard.js";
 import { createHeadMaps } from "./draw/head_maps.js";
@@ -38,9 +39,9 @@ const VIEW_RESTS = 250;
  * @param {Container} container
  * @param {Pictures} pictures
  * @param {Store} store
- * @param {{onSaid: ?function, everywhere: boolean, timings: number[], beside?: ?Beside}} outside
+ * @param {{onSaid: ?function, everywhere: boolean, timings: number[], watchers?: Set<function>, beside?: ?Beside}} outside
  */
-export function createSession(root, container, pictures, store, { onSaid, everywhere, timings, beside = null }) {
+export function createSession(root, container, pictures, store, { onSaid, everywhere, timings, watchers = new Set(), beside = null }) {
   const { head } = container;
   const { clip } = head;
   const { state } = store;
@@ -79,7 +80,8 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
   const inspector = createInspector(clip, pictures, on, signal);
   const telling = createTelling(root, onSaid && say);
   const parts = { stage, words, bar, readout, sentence, equation, queryBar, headMaps, closeup };
-  const painter = createPainter(root, store, engine, parts, { lut, served: onSaid !== null, timings, beside });
+  const everyHeadAt = createEveryHead(container);
+  const painter = createPainter(root, store, engine, parts, { lut, served: onSaid !== null, timings, watched, beside });
 
   const targets = targetsText(head.sources[0]);
   stage.element.append(readout.element, inspector.element);
@@ -205,6 +207,12 @@ export function createSession(root, container, pictures, store, { onSaid, everyw
     else if (key === "Delete" || key === "Backspace") clear();
     else return false;
     return true;
+  }
+
+  /** Tell whoever follows the pointer of its row, in every head where that is asked for. */
+  function watched(query) {
+    const said = query && { block: head.block.name, rows: () => everyHeadAt(query, state.view) };
+    for (const watcher of watchers) watcher(said);
   }
 
   /** Report query and view together. */

@@ -13,7 +13,7 @@ import { unpack } from "../shared/unpack.js";
  *   onSaid gets {n, again, of, query, pinned, view} once the reader's acts have come to rest: n numbers
  *   the acts, of is that of the latest message; theme is "light", "dark" or absent
  * @returns {Handle & {apply: (message: Message) => void, timings: number[]}} timings: milliseconds of
- *   the latest rows with drawing
+ *   the latest rows with drawing; watch calls back with what is under the pointer, null for nothing
  */
 export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
   root.classList.add("nlv");
@@ -21,6 +21,8 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
   /** @type {number[]} */
   const timings = [];
   const life = new AbortController();
+  /** @type {Set<(said: {block: string, rows: () => (any[]|null)}|null) => void>} */
+  const watchers = new Set();
   /** @type {ReturnType<typeof createSession>|null} */
   let session = null;
   /** @type {Store|null} */
@@ -69,7 +71,7 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
     const before = session === null ? null : store;
     session?.stop();
     store = createStore(container.head, before);
-    session = createSession(root, container, pictures, store, { onSaid: say, everywhere, timings });
+    session = createSession(root, container, pictures, store, { onSaid: say, everywhere, timings, watchers });
     session.resize();
     matchScheme(root);
     if (before) return;
@@ -103,6 +105,12 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
     apply(message);
   }
 
+  /** Be told of each row under the pointer; returns what ends it. */
+  function watch(listener) {
+    watchers.add(listener);
+    return () => watchers.delete(listener);
+  }
+
   function destroy() {
     life.abort();
     session?.stop(true);
@@ -110,5 +118,5 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
     root.replaceChildren();
   }
 
-  return { show, apply, receive, destroy, timings };
+  return { show, apply, receive, watch, destroy, timings };
 }

@@ -21,7 +21,6 @@ from nlviz.affinity.by_frame import key_planes
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.analysis.atlas import HeadMaps, LayerMaps
 from nlviz.picture import Picture, resized
-from nlviz.render.colour_scale import DECADES
 from nlviz.sentences import fixed
 
 Shares = npt.NDArray[np.float32]
@@ -31,6 +30,7 @@ MOST_WIDE = 56  # pixels of a frame in a tile
 WIDE_TILE = 1.5  # wanted width of a tile over its height
 MOST_WORDS = 96  # cells of a strip; where there are more, a cell is the strongest of its share
 TOPS = 0.9  # share of the maps that the colour scale holds without cutting any off
+DECADES = 3  # of a logarithmic scale, as of one map
 
 
 class Scale(NamedTuple):
@@ -112,12 +112,15 @@ class LayerTiles:
         apart: (heads, tokens) of tokens without a place, likewise; None where there are none.
         own: (top, left, bottom, right) of the query's cell in pixels of the tile, or None.
         named: whether the tile is a strip of words, boxes or nodes.
+        key_of: (height, width) flat index of the key of each pixel, -1 for none; None where a pixel
+            stands for several.
     """
 
     shares: Shares
     apart: Shares | None
     own: tuple[int, int, int, int] | None
     named: bool
+    key_of: npt.NDArray[np.int32] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +150,12 @@ class Tiles:
     def size(self) -> tuple[int, int]:
         """Height and width of a tile of frames in pixels."""
         return self.rows * self.cell[0], self.columns * self.cell[1]
+
+    @property
+    def empty(self) -> tuple[int, int]:
+        """Height and width in pixels of the corner of a tile that no frame fills."""
+        left = self.rows * self.columns - len(self.frames)
+        return (self.cell[0], left * self.cell[1]) if left else (0, 0)
 
     def ground(self, frames: Picture, zoom: int = 1) -> Picture:
         """Return the frames of the clip laid as in a tile, (height, width, 3).
@@ -248,7 +257,8 @@ def _layer(
         if first.has_own:
             at = first.own * strip.shape[1] // max(count, 1)
             own = (0, at, 1, at + 1)
-        return LayerTiles(strip[:, None], apart, own, named=True)
+        key_of = np.arange(count, dtype=np.int32)[None] if count == strip.shape[1] else None
+        return LayerTiles(strip[:, None], apart, own, named=True, key_of=key_of)
     planes = key_planes(first.keys, clip[0])
     rows, across = (
         _cells(axis, count, n, of)
@@ -257,17 +267,19 @@ def _layer(
         )
     )
     high, wide = -(-len(shown) // columns) * cell[0], columns * cell[1]
-    out = np.full((len(shares), high, wide), np.nan, np.float32)
+    key_of = np.full((high, wide), -1, np.int32)
     box = None
     for n, frame in enumerate(shown):
         if planes[frame] < 0:
             continue
         y, x = n // columns * cell[0], n % columns * cell[1]
-        plane = shares[:, planes[frame]]
-        out[:, y : y + cell[0], x : x + cell[1]] = plane[:, rows[:, None], across[None]]
+        cells = planes[frame] * first.keys.shape[1] + rows[:, None]
+        key_of[y : y + cell[0], x : x + cell[1]] = cells * first.keys.shape[2] + across
         if first.has_own and box is None:
             box = _own_box(first, planes[frame], rows, across, (y, x))
-    return LayerTiles(out, apart, box, named=False)
+    out = shares.reshape(len(shares), -1)[:, key_of.clip(0)]
+    out[:, key_of < 0] = np.nan
+    return LayerTiles(out, apart, box, named=False, key_of=key_of)
 
 
 def _seen(row: AttentionMap) -> npt.NDArray[np.bool_]:

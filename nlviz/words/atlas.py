@@ -1,0 +1,55 @@
+"""What is said beside one query in every layer and head."""
+
+from __future__ import annotations
+
+from nlviz.analysis.atlas import HeadMaps
+from nlviz.analysis.atlas_figures import FIGURES, figure_of
+from nlviz.sentences import counted, listed
+
+FORWARD = "Layer and head"  # how the order of the network is called
+
+
+def figure_labels() -> dict[str, str]:
+    """Return the label of every figure that heads are sorted by, by name.
+
+    >>> figure_labels()["pixels"]
+    'Mean distance'
+    """
+    return {name: figure.label for name, figure in FIGURES.items()}
+
+
+def figure_definition(name: str) -> str:
+    """Return what a figure is, as a sentence.
+
+    >>> figure_definition("own_cell")
+    'Own cell: weight that the query gives to its own cell.'
+    """
+    figure = figure_of(name)
+    return f"{figure.label}: {figure.definition}."
+
+
+def figure_takes(name: str) -> str:
+    """Return what has to be computed for a figure, as a phrase; empty for the row alone."""
+    return {
+        "row": "",
+        "rows": "Takes one pass over the rows of all queries, in every layer",
+        "passes": "Runs the network again, in parts, for every layer",
+    }[figure_of(name).takes]
+
+
+def atlas_rows(atlas: HeadMaps) -> list[dict[str, object]]:
+    """Return a row for each head, heads counted from 1, figures under their names."""
+    return [{**row, "head": int(row["head"]) + 1} for row in atlas.table()]
+
+
+def atlas_notes(atlas: HeadMaps) -> list[str]:
+    """Return what a reader must know of an atlas, as sentences."""
+    reasons: dict[str, list[str]] = {}
+    for block, why in atlas.left_out.items():
+        reasons.setdefault(why.replace(block, "it"), []).append(block)
+    notes = []
+    for why, blocks in reasons.items():
+        some = blocks if len(blocks) < 4 else [counted(len(blocks), "layer")]
+        are = "are" if len(blocks) > 1 else "is"
+        notes.append(f"{listed(some, 'and')} {are} not among them: {why}.")
+    return notes
