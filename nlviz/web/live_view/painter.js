@@ -15,7 +15,7 @@ const DETAILS_EVERY = 80; // milliseconds
  * @param {Store} store
  * @param {Engine} engine
  * @param {Parts} parts stage, words (beside pictures, or null), bar, readout, sentence, equation, queryBar, headMaps, closeup (or null)
- * @param {{lut: Lut, served: boolean, timings: number[], watched?: ?(query: Query|null) => void, beside?: ?Beside}} how
+ * @param {{lut: Lut, served: boolean, timings: number[], watched?: ?((query: Query|null) => void), beside?: ?Beside}} how
  *   served: whether rows that the browser cannot compute come when they are asked for; watched is told
  *   the query under the pointer; beside: another view that is moved with this one
  */
