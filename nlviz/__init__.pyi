@@ -96,6 +96,9 @@ from .captures.layer_features import features as features
 from .captures.model import Model as Model
 from .captures.thirty_views import ThirtyViews as ThirtyViews
 from .captures.thirty_views import thirty_views as thirty_views
+from .captures.token_norms import LayerNorms as LayerNorms
+from .captures.token_norms import TokenNorms as TokenNorms
+from .captures.token_norms import token_norms as token_norms
 from .captures.your_network import capture as capture
 from .clips.clip import Clip as Clip
 from .clips.clip import read_clip as read_clip

@@ -101,7 +101,7 @@ def features(
     prepared = model.prepared(clip)
     model.check_memory(prepared)
     tell(f"Running the network for the features of {name or 'all of it'}", 0.2)
-    looked_at = _Look(model, prepared, name, side, part)
+    looked_at = Look(model, prepared, name, side, part)
     with model.exclusive(clip), torch.no_grad():
         looked_at.run()
         tell("Following where its cells lie", 0.7)
@@ -133,7 +133,7 @@ def layer_named(net: nn.Module, name: str) -> tuple[str, int | None]:
     raise UnknownBlock(f"no layer is called {name!r}{did_you_mean(name, known[1:])}")
 
 
-class _Look:
+class Look:
     """One forward pass in which a layer is looked at; the caller holds the network."""
 
     def __init__(

@@ -82,5 +82,8 @@ from .sinks import SINK_RULE as SINK_RULE
 from .sinks import sink_lines as sink_lines
 from .sinks import sink_rows as sink_rows
 from .sinks import sink_sentence as sink_sentence
+from .token_norms import NORMS_RULE as NORMS_RULE
+from .token_norms import histogram_texts as histogram_texts
+from .token_norms import norms_sentence as norms_sentence
 
 __all__: list[str]

@@ -8,6 +8,7 @@ import streamlit as st
 
 import nlviz
 
+from . import token_norms
 from .asked import Asked
 from .working import computed
 
@@ -37,6 +38,7 @@ def draw(asked: Asked) -> None:
         found = computed(("values", *key), label, run, help=GIVE) or found
     _block(asked, found[asked.block])
     _all_blocks(asked)
+    token_norms.draw(asked)
 
 
 def _of(
