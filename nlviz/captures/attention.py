@@ -15,7 +15,7 @@ from nlviz.affinity.token_boxes import TokenBoxes
 from nlviz.captures.laid_out import check_followed, heads_of, layout_of, of_a_picture
 from nlviz.captures.reading import Readings, distinct
 from nlviz.captures.sharing import units
-from nlviz.captures.sites import Site, site_of
+from nlviz.captures.sites import operator_site, site_of
 from nlviz.captures.walked_attention import together
 from nlviz.captures.windows import windows_affinity, windows_site, windows_together
 from nlviz.errors import BlockRefused, NlvizError
@@ -35,6 +35,7 @@ from nlviz.networks.attention.gates import said_of_gates
 from nlviz.networks.attention.out_of_sight import out_of_sight
 from nlviz.networks.attention.places import Factors
 from nlviz.networks.attention.products import AttentionProduct
+from nlviz.networks.attention.sites import Site
 from nlviz.networks.attention.watch import PART, Seen, watched
 from nlviz.networks.calls import RUN, Calls, block_and_run
 from nlviz.networks.hooks import recorded
@@ -121,7 +122,9 @@ def read_attention(
     if boxes is not None and prepared.boxes is None:
         each //= len({box[0] for box in boxes.boxes})
 
-    whole = units(products, part, prepared, token_names=names, prefix_name=called)
+    whole = units(
+        products, part, prepared, token_names=names, prefix_name=called, heads_in_rows=in_rows
+    )
     runs = Counter(block_and_run(m)[0] for m in {unit.product.module for unit in whole})
     of_names = named([unit.product for unit in whole])
     for unit, (own, product) in zip(whole, of_names.items(), strict=True):
@@ -132,21 +135,24 @@ def read_attention(
                 raise BlockRefused(f"{name} is not shown: {product.fault}")
             given = adapter.affinity_of(net, name, product, prepared)
             if given is not None:
-                affinity = given
+                affinity, site = given, adapter.site_of(net, product, prepared)
             elif product.number in windows:
                 assert not isinstance(factors, str)
                 parts = windows[product.number]
                 affinity = windows_affinity(name, parts, factors, size, prepared)
                 site = windows_site(parts, factors, size)
             elif unit.affinity is not None:
-                affinity = replace(unit.affinity, name=name)
+                affinity, site = replace(unit.affinity, name=name), unit.site
             elif product.operator >= 0 and not of_a_picture(product, factors):
                 check_followed(product.operator, factors, seen.order)
                 assert not isinstance(factors, str)
                 placed = placed_operator(product, factors, size)
+                site = operator_site(product, placed)
                 affinity, product = operator_affinity(name, product, placed, prepared)
             else:
+                apart = 1
                 if product.operator >= 0 and product.weights is not None:
+                    apart = product.size[1]
                     flat = product.weights.flatten(0, 1)[:, None]  # each query by itself
                     product = replace(product, weights=flat)
                     if not isinstance(factors, str) and product.operator in factors.handed:
@@ -160,8 +166,8 @@ def read_attention(
                     boxes=each,
                 )
                 product = replace(product, note=f"{product.note} {layout.note}".strip())
-                if product.operator < 0 and product.number >= 0:
-                    site = site_of(product, layout, heads_in_rows=in_rows[product.number])
+                apart *= in_rows[product.number]
+                site = site_of(product, layout, heads_in_rows=apart)
                 affinity = product_affinity(
                     name,
                     product,
@@ -247,6 +253,9 @@ def _add_chosen(
     else:
         found.affinities[name] = affinity
         found.receipts[name] = checked
+        site = adapter.site_of(net, rows, prepared)
+        if site is not None:
+            found.sites[name] = site
         found.blocks[name] = modules[block_and_run(rows.module)[0]]
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from nlviz.affinity.base import Affinity
 from nlviz.affinity.receipt import Receipt
 from nlviz.captures.file_format import Parts, decode, decode_file, encode
-from nlviz.captures.sites import Site
 from nlviz.clips.clip import Clip
 from nlviz.clips.detections import Detection
 from nlviz.clips.text import Text, prompt_of
@@ -27,6 +26,7 @@ from nlviz.errors import (
 )
 from nlviz.files.checked_json import checked
 from nlviz.files.local import write_whole
+from nlviz.networks.attention.sites import Site
 from nlviz.sentences import refusals
 
 

@@ -16,10 +16,10 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.receipt import Receipt, receipt
 from nlviz.affinity.stored import StoredAffinity
-from nlviz.captures.sites import Site
 from nlviz.errors import BlockRefused, NlvizError
 from nlviz.families.reading.adapter import AnyAdapter, Detector, Prepared
 from nlviz.networks.as_written import graphs
+from nlviz.networks.attention.sites import Site
 from nlviz.networks.calls import Call, Calls, run_name
 from nlviz.sentences import listed
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.stored import StoredAffinity
+from nlviz.captures.sites import joined_site
 from nlviz.families.reading.joined_affinity import joined_affinity
 from nlviz.families.reading.prepared import Prepared
 from nlviz.families.reading.token_layout import NoLayout, TokenLayout
 from nlviz.networks.attention.products import AttentionProduct
+from nlviz.networks.attention.sites import Site
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +22,12 @@ class Unit:
     Attributes:
         product: the only one, or of several that whose check came out worst.
         affinity: of several products; None for a product that is still to be read.
+        site: where the rows of several are computed.
     """
 
     product: AttentionProduct
     affinity: EmbeddedAffinity | StoredAffinity | None = None
+    site: Site | None = None
 
 
 def units(
@@ -33,6 +37,7 @@ def units(
     *,
     token_names: Sequence[str] = (),
     prefix_name: str = "tokens without a place",
+    heads_in_rows: Mapping[int, int] | None = None,
 ) -> list[Unit]:
     """Return the blocks that products are, in the order in which their first ones ended.
 
@@ -42,6 +47,7 @@ def units(
         prepared: the network's input.
         token_names: names of a group's tokens without a place, in their order.
         prefix_name: what they are called together.
+        heads_in_rows: how many heads the rows of a product held, by its number.
     """
     found: list[Unit] = []
     for group in _sharing(products):
@@ -49,10 +55,11 @@ def units(
             found.append(Unit(group[0]))
             continue
         try:
+            layouts = [layout(product) for product in group]
             affinity = joined_affinity(
                 "",
                 group,
-                [layout(product) for product in group],
+                layouts,
                 prepared,
                 token_names=token_names,
                 prefix_name=prefix_name,
@@ -65,7 +72,7 @@ def units(
             found += [Unit(replace(p, note=f"{p.note} {said}".strip())) for p in group]
         else:
             worst = max(group, key=lambda p: p.error / max(p.tolerance, 1e-12))
-            found.append(Unit(worst, affinity))
+            found.append(Unit(worst, affinity, joined_site(group, layouts, heads_in_rows or {})))
     return found
 
 

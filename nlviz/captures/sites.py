@@ -6,59 +6,16 @@ way back, so that a row can be changed where it multiplies the values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
+from nlviz.families.reading.operators import Placed
 from nlviz.families.reading.token_layout import TokenLayout
 from nlviz.networks.attention.products import AttentionProduct
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Rows of one product that share their keys: all of them, or those of a frame or a window.
-
-    Attributes:
-        number: of the product among those of the pass; -1 for one that hooks of a family see.
-        entries: (heads,) entry of the product's batch that each head is.
-        first: (heads,) row at which each head begins; 0 but where heads are among the rows.
-        queries: (rows,) number of the query of each row, those without a place first; -1 for none.
-        keys: (columns,) number of the key of each column, likewise.
-    """
-
-    number: int
-    entries: Int[Tensor, " heads"]
-    first: Int[Tensor, " heads"]
-    queries: Int[Tensor, " rows"]
-    keys: Int[Tensor, " columns"]
-
-
-@dataclass(frozen=True, eq=False)
-class Site:
-    """Where the rows of an affinity are computed.
-
-    Attributes:
-        module: name of the run of the module whose product it is.
-        groups: of its rows.
-        stand_in: queries that cells stand for which are no tokens themselves, by number.
-    """
-
-    module: str
-    groups: tuple[Group, ...]
-    stand_in: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def numbers(self) -> frozenset[int]:
-        """Numbers of its products."""
-        return frozenset(group.number for group in self.groups)
-
-    def of(self, number: int) -> Iterator[Group]:
-        """Yield the groups of rows of one product."""
-        yield from (group for group in self.groups if group.number == number)
+from nlviz.networks.attention.sites import Group, Site
 
 
 def site_of(product: AttentionProduct, layout: TokenLayout, *, heads_in_rows: int = 1) -> Site:
@@ -70,7 +27,8 @@ def site_of(product: AttentionProduct, layout: TokenLayout, *, heads_in_rows: in
         heads_in_rows: how many heads its rows held.
     """
     entries, rows, _ = product.size
-    runs = product.numbers or (product.number,)
+    own_number = product.operator if product.operator >= 0 else product.number
+    runs = product.numbers or (own_number,)
     each = entries // len(runs)  # entries of a run, heads among them
     own = torch.from_numpy(np.asarray(layout.entries))
     groups = []
@@ -85,6 +43,7 @@ def site_of(product: AttentionProduct, layout: TokenLayout, *, heads_in_rows: in
                 inside % heads_in_rows * rows,
                 torch.from_numpy(np.asarray(layout.queries.cell[g])),
                 torch.from_numpy(np.asarray(layout.keys.cell[g])),
+                product.turn,
             )
         )
     stand_in: tuple[tuple[int, int], ...] = ()
@@ -94,29 +53,57 @@ def site_of(product: AttentionProduct, layout: TokenLayout, *, heads_in_rows: in
     return Site(product.module, tuple(groups), stand_in)
 
 
-def tokens_site(heads: int, batch: int, queries: int, keys: int, *, part: int = 0) -> Site:
-    """Return the site of a product (batch x heads, tokens, d), its batch one after another.
+def joined_site(
+    products: Sequence[AttentionProduct],
+    layouts: Sequence[TokenLayout],
+    heads_in_rows: Mapping[int, int],
+) -> Site:
+    """Return where the rows of products that share a softmax are computed.
 
     Args:
-        heads: of each entry of the batch.
-        batch: parts of the clip that run side by side.
-        queries: of each part.
-        keys: of each part.
-        part: how many such products were before, whose queries and keys come first.
-
-    >>> [group.queries.tolist() for group in tokens_site(1, 2, 3, 1).groups]
-    [[0, 1, 2], [3, 4, 5]]
+        products: all that share it.
+        layouts: where the tokens of each lie; keys without a place of one come behind those of the
+            others before it.
+        heads_in_rows: how many heads the rows of a product held, by its number.
     """
-    return Site(
-        "",
-        tuple(
-            Group(
-                -1,
-                torch.arange(heads) + b * heads,
-                torch.zeros(heads, dtype=torch.long),
-                torch.arange(queries) + (part * batch + b) * queries,
-                torch.arange(keys) + (part * batch + b) * keys,
-            )
-            for b in range(batch)
-        ),
-    )
+    every, before = sum(layout.keys.prefix for layout in layouts), 0
+    groups: list[Group] = []
+    for product, layout in zip(products, layouts, strict=True):
+        own = site_of(product, layout, heads_in_rows=heads_in_rows.get(product.number, 1))
+        prefix = layout.keys.prefix
+        for group in own.groups:
+            keys = group.keys
+            placed = torch.where(keys >= prefix, keys - prefix + every, keys + before)
+            groups.append(replace(group, keys=placed.where(keys >= 0, -1)))
+        before += prefix
+    return Site(products[0].module, tuple(groups), shared=True)
+
+
+def operator_site(product: AttentionProduct, placed: Placed) -> Site:
+    """Return where the rows of an effective operator are computed.
+
+    Args:
+        product: as it was seen.
+        placed: where its parts stand.
+    """
+    per_group = product.size[1]
+    slots, cells = placed.slots, placed.cells
+    summed = placed.summed
+    if len(np.unique(slots)) < len(slots):
+        why = "many places share one row, and to change it for one is to change it for all of them"
+        return Site(product.module, (), why=why)
+    queries = np.full(len(placed.entries) * per_group, -1, np.int64)
+    queries[slots] = cells
+    by_group = torch.from_numpy(queries.reshape(-1, per_group))
+    groups = [
+        Group(
+            product.operator,
+            torch.from_numpy(placed.entries[g]),
+            torch.zeros(placed.entries.shape[1], dtype=torch.long),
+            by_group[g],
+            torch.from_numpy(placed.key[g]),
+            product.turn,
+        )
+        for g in range(len(placed.entries))
+    ]
+    return Site(product.module, tuple(groups), summed=summed)

@@ -18,12 +18,12 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.key_sets import KeySets
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Everything, Support
-from nlviz.captures.sites import Group, Site
 from nlviz.families.reading.adapter import Prepared
 from nlviz.families.reading.product_affinity import said_of
 from nlviz.families.reading.token_layout import inside, queries_on_grid
 from nlviz.networks.attention.places import Factors
 from nlviz.networks.attention.products import AttentionProduct
+from nlviz.networks.attention.sites import Group, Site
 from nlviz.networks.places import Array
 
 Parts = Mapping[int, Sequence[AttentionProduct]]
@@ -110,7 +110,7 @@ def windows_site(
         heads, rows, _ = part.size
         own = cell[first : first + rows]
         none = torch.zeros(heads, dtype=torch.long)
-        groups.append(Group(part.number, torch.arange(heads), none, own, own))
+        groups.append(Group(part.number, torch.arange(heads), none, own, own, part.turn))
         first += rows
     return Site(parts[0].module, tuple(groups))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.affinity.pairwise import Pairwise
@@ -37,6 +39,8 @@ from nlviz.families.reading.card import ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Block, Flag, Reading
 from nlviz.families.reading.prepared import PICTURE
+from nlviz.families.reading.running import edited_output, rows_of
+from nlviz.networks.attention.running import Edit, RunningProduct, tokens_product
 from nlviz.networks.hooks import Call, block_and_run, replaced
 from nlviz.networks.weights import read_weights
 from nlviz.resources import asset
@@ -126,6 +130,26 @@ class ActionTransformerAdapter(Adapter[nn.Module]):
         return replaced(
             self.blocks(net)[block], lambda args, output: torch.zeros_like(output), run=run
         )
+
+    def running(
+        self, net: nn.Module, name: str, affinity: Affinity, edit: Edit
+    ) -> AbstractContextManager[None]:
+        """Return a context in which the product of a layer is edited."""
+        block, run = block_and_run(name)
+        module: Any = self.blocks(net)[block]
+
+        def product(args: tuple[Any, ...], output: Tensor) -> RunningProduct:
+            embedded = cache(lambda: module.embed(*args))  # the layer itself has no keys, no values
+
+            def rows(index: Tensor) -> Tensor:
+                q, k, _ = embedded()
+                return rows_of(q, k, affinity.pairwise)(index)
+
+            laid = output.view(*output.shape[:2], module.heads, -1).transpose(1, 2)
+            keys = args[1].shape[2:].numel()
+            return tokens_product(rows, lambda: embedded()[2], laid, output.shape[1], keys)
+
+        return edited_output(module, product, edit, run=run)
 
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return where to see what a layer's attention adds to its queries."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nlviz.affinity.base import Affinity
 from nlviz.affinity.edges import edges_affinity
 from nlviz.affinity.grid import Axis
 from nlviz.affinity.stored import StoredAffinity
@@ -22,8 +26,10 @@ from nlviz.families.reading.card import ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Block, Flag, Reading
 from nlviz.families.reading.prepared import PICTURE
+from nlviz.families.reading.running import edited_output
+from nlviz.networks.attention.running import Edit, RunningProduct, precise, tokens_product
 from nlviz.networks.graph_attention import Form, GraphAttention, GraphNetwork, edge_softmax
-from nlviz.networks.hooks import Call
+from nlviz.networks.hooks import Call, block_and_run
 
 SAME_ORDER = (
     "GAT ranks the nodes alike whoever looks: e = LeakyReLU(a1 of the node + a2 of its neighbour) "
@@ -93,6 +99,30 @@ class GraphAttentionAdapter(Adapter[GraphAttention]):
             output=attend.output.transpose(0, 1).cpu(),
             note=SAME_ORDER if block.form == "gat" else "",
         )
+
+    def running(
+        self, net: nn.Module, name: str, affinity: Affinity, edit: Edit
+    ) -> AbstractContextManager[None]:
+        """Return a context in which what nodes gather in a layer is edited."""
+        block, run = block_and_run(name)
+
+        def product(args: tuple[Any, ...], output: Tensor) -> RunningProduct:
+            logits, values, edges = args
+            weights = cache(lambda: edge_softmax(logits.to(precise(logits)), edges[1], len(values)))
+
+            def rows(index: Tensor) -> Tensor:
+                index = index.to(edges.device)
+                into = edges[1][:, None] == index[None]
+                edge, at = into.nonzero(as_tuple=True)
+                found = weights().new_zeros(weights().shape[1], len(index), len(values))
+                of_heads = torch.arange(len(found), device=edges.device)[:, None]
+                place = (of_heads, at[None], edges[0, edge][None])
+                return found.index_put_(place, weights()[edge].mT, accumulate=True)
+
+            by_head = values.transpose(0, 1)
+            return tokens_product(rows, by_head, output.transpose(0, 1), len(values))
+
+        return edited_output(self.blocks(net)[block].attend, product, edit, run=run)
 
     def features(
         self, name: str, block: GraphAttention, calls: Mapping[str, Call]

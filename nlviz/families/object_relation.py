@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Axis
 from nlviz.affinity.key_sets import KeySets
@@ -25,7 +28,9 @@ from nlviz.families.reading.card import ModelCard
 from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.layout import Block, Flag, Reading
 from nlviz.families.reading.prepared import PICTURE
-from nlviz.networks.hooks import Call
+from nlviz.families.reading.running import edited_output
+from nlviz.networks.attention.running import Edit, RunningProduct, precise, tokens_product
+from nlviz.networks.hooks import Call, block_and_run
 from nlviz.networks.object_relation import ObjectRelation, gate_logits
 from nlviz.networks.tile_relations import HEADS, KEY, TileRelations, tile_pixels
 
@@ -100,6 +105,25 @@ class ObjectRelationAdapter(Adapter[ObjectRelation]):
             note=CLOSED,
         )
 
+    def running(
+        self, net: nn.Module, name: str, affinity: Affinity, edit: Edit
+    ) -> AbstractContextManager[None]:
+        """Return a context in which a module's product is edited, gates and all."""
+        block, run = block_and_run(name)
+
+        def product(args: tuple[Any, ...], output: Tensor) -> RunningProduct:
+            theta, phi, gate, g = args
+            bias, content = gate_logits(_entries(gate)), Pairwise("gaussian")
+            q, k = _entries(theta) * theta.shape[-1] ** -0.5, _entries(phi)
+
+            def rows(index: Tensor) -> Tensor:
+                index = index.to(q.device)
+                return content.normalise(content.logits(q[:, index], k) + bias[:, index])
+
+            return tokens_product(rows, g, output, theta.shape[-2])
+
+        return edited_output(self.blocks(net)[block].attend, product, edit, run=run)
+
     def features(
         self, name: str, block: ObjectRelation, calls: Mapping[str, Call]
     ) -> Float[Tensor, "channels 1 1 boxes"]:
@@ -111,6 +135,12 @@ class ObjectRelationAdapter(Adapter[ObjectRelation]):
 def _flat(x: Float[Tensor, "*batch heads boxes d"]) -> Float[Tensor, "heads all_boxes d"]:
     """Return the boxes of a batch of pictures one after another, heads first."""
     return x[None].flatten(0, -4).transpose(0, 1).flatten(1, 2).contiguous()
+
+
+def _entries(x: Tensor) -> Float[Tensor, "entries boxes d"]:
+    """Return (*batch, heads, boxes, d) with one axis for pictures and heads, in full precision."""
+    x = x.detach().flatten(0, -3)
+    return x.to(precise(x))
 
 
 def _apart(gate: Float[Tensor, "*batch heads boxes boxes"]) -> Float[Tensor, "heads all all"]:

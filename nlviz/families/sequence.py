@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import cache, partial
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,12 +28,19 @@ from nlviz.families.reading.checkpoint import Checkpoint
 from nlviz.families.reading.flags import Flags
 from nlviz.families.reading.layout import Block, Origin, Reading
 from nlviz.families.reading.prepared_text import prepared_text
-from nlviz.families.reading.running import edited_sums
+from nlviz.families.reading.running import edited_output, edited_sums
 from nlviz.families.reading.symbol_lines import BEYOND, read_symbols, symbol_card
-from nlviz.networks.attention.running import Edit
+from nlviz.networks.attention.running import Edit, RunningProduct, tokens_product
 from nlviz.networks.calls import block_and_run
 from nlviz.networks.hooks import Call, replaced
-from nlviz.networks.sequence.layers import KERNELS, Attend, DynamicConvolution, Layer, SelfAttention
+from nlviz.networks.sequence.layers import (
+    KERNELS,
+    Attend,
+    DynamicConvolution,
+    Layer,
+    SelfAttention,
+    banded,
+)
 from nlviz.networks.sequence.tasks import TASKS, TaskName
 from nlviz.networks.sequence.transduction import Kind, Size, Transduction
 
@@ -138,17 +146,13 @@ class SequenceAdapter(Adapter[nn.Module]):
     def running(
         self, net: nn.Module, name: str, affinity: Affinity, edit: Edit
     ) -> AbstractContextManager[None]:
-        """Return a context in which the product of an attention is edited; a band has none.
-
-        Raises:
-            NlvizError: when the block is a convolution.
-        """
+        """Return a context in which the product of an attention is edited, or a band's taps."""
         block, run = block_and_run(name)
         module = self.blocks(net)[block]
-        if not isinstance(module, Attend):
-            return super().running(net, name, affinity, edit)
-        f = affinity.pairwise
-        return edited_sums(module, lambda args: f, edit, run=run, causal=module.causal)
+        if isinstance(module, DynamicConvolution):
+            return edited_output(module, partial(_taps, module), edit, run=run)
+        f, causal = affinity.pairwise, cast(Attend, module).causal
+        return edited_sums(module, lambda args: f, edit, run=run, causal=causal)
 
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return where to see what attention adds; of a band alone no module shows it."""
@@ -229,6 +233,13 @@ def _band(
         branches=branches,
         note=_note(name.rpartition(".")[0], f"band{taps}", branches),
     )
+
+
+def _taps(conv: DynamicConvolution, args: tuple[Any, ...], output: Tensor) -> RunningProduct:
+    """Return a dynamic convolution as the product that does the same."""
+    v: Tensor = args[0]
+    rows = cache(lambda: banded(conv.weights(v), conv.before).flatten(0, -3))
+    return tokens_product(lambda index: rows()[:, index], v, output, v.shape[-2])
 
 
 def _note(layer: str, kind: str, branches: Branches | None) -> str:

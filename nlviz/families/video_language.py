@@ -39,10 +39,12 @@ from nlviz.families.reading.sequence_affinity import (
     chosen_affinity,
     chosen_of_whole,
     sequence_affinity,
+    sequence_site,
 )
 from nlviz.families.reading.written import written
 from nlviz.networks.attention.chosen import Choose, ChosenRows
 from nlviz.networks.attention.products import AttentionProduct
+from nlviz.networks.attention.sites import Site
 from nlviz.networks.calls import block_and_run
 
 
@@ -151,6 +153,14 @@ class VideoLanguageAdapter(AttentionAdapter):
         if prepared.chosen is not None:
             return chosen_of_whole(name, product, prepared.layout, prepared, prepared.chosen)
         return sequence_affinity(name, product, prepared.layout, prepared)
+
+    def site_of(
+        self, net: nn.Module, product: AttentionProduct | ChosenRows, prepared: Prepared
+    ) -> Site | None:
+        """Return where the rows of a product of the language model are computed."""
+        if not isinstance(prepared, PreparedWords) or prepared.layout is None:
+            return None
+        return sequence_site(product, prepared.layout, prepared.chosen)
 
     def labels(self, net: nn.Module) -> tuple[str, ...]:
         """Return the words of the vocabulary, where there is a tokenizer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,21 +11,18 @@ from typing import Any, Self
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
+from nlviz.affinity.asked import rows_at
 from nlviz.captures.capture import Capture
 from nlviz.captures.model import Model
+from nlviz.captures.outputs import ClassScores
 from nlviz.errors import NlvizError
+from nlviz.families.reading.adapter import Detector
 from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.interventions.change import ClipChange, PassChange
-from nlviz.interventions.editing import (
-    CHECKED,
-    BlockEditor,
-    EditedRows,
-    Look,
-    editing,
-    editors_of,
-    tolerance,
-)
+from nlviz.interventions.editing import editing, editors_of, tolerance
+from nlviz.interventions.editor import CHECKED, BlockEditor, EditedRows, Look
 from nlviz.networks.resumed import Prefix, keeping, resumed
 
 NO_MODEL = (
@@ -93,7 +90,7 @@ class Rerun:
         )
         self._settled = False
         self._prefixes: dict[str, Prefix | None] = {}
-        self._checked: dict[str, float] = {}
+        self._checked: set[str] = set()
 
     def run(self, *changes: PassChange, keep: bool = True) -> Outcome:
         """Return what the network gives with these changes inside.
@@ -118,9 +115,9 @@ class Rerun:
                 )
         editors = editors_of(self.capture, self.model, changes, keep=keep)
         first = next(iter(editors), None) if len(editors) == _rows(changes) else None
-        self._check(editors)
         prefix = self._prefix(first)
-        logits, independent = self._pass(changes, editors, prefix)
+        self._check(editors)
+        scores = self._pass(changes, editors, prefix)[0]
         found = {name: editor.edited() for name, editor in editors.items()}
         missed = [name for name, editor in editors.items() if not editor.passed]
         if missed:
@@ -128,8 +125,8 @@ class Rerun:
                 f"{missed[0]} must run to be changed, it did not in this pass; bypass less"
             )
         return Outcome(
-            logits,
-            independent,
+            None if scores.logits is None else scores.logits.detach().cpu(),
+            scores.independent,
             MappingProxyType({n: e for n, e in found.items() if e is not None}),
         )
 
@@ -147,28 +144,43 @@ class Rerun:
     def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def _check(self, editors: Mapping[str, BlockEditor]) -> None:
+    def _check(self, names: Iterable[str]) -> None:
         """Compare rows as they run with rows as they are shown, once for each block.
 
         Raises:
             NlvizError: when they differ by more than rounding.
         """
-        new = [name for name in editors if name not in self._checked]
-        if not new:
-            return
-        looks = [Look(n, self._few(n)) for n in new]
-        looking = editors_of(self.capture, self.model, looks)
-        for editor in looking.values():
-            editor.check = True
-        self._pass(looks, looking, None)
+        looks = [Look(n, self._few(n)) for n in names if n not in self._checked]
+        if looks:
+            looking = editors_of(self.capture, self.model, looks)
+            self._compare(looking, self._pass(looks, looking, None)[0])
+
+    def _compare(self, looking: Mapping[str, BlockEditor], scores: ClassScores) -> None:
+        """Compare what a pass without changes showed with what is in the capture.
+
+        Raises:
+            NlvizError: when they differ by more than rounding.
+        """
+        held = self.capture.logits
         for name, editor in looking.items():
-            limit = tolerance(editor.affinity)
-            if editor.passed and not editor.error <= limit:
-                raise NlvizError(
-                    f"rows of {name} that multiply the values must be those that are shown, they "
-                    f"are off by {editor.error:.1g} of the largest weight; bypass the block instead"
-                )
-            self._checked[name] = editor.error
+            limit, ran = tolerance(editor.affinity), editor.edited()
+            if ran is not None:
+                shown = rows_at(editor.affinity, ran.numbers).cpu().float()
+                off = relative(shown, ran.rows_before)
+                if not off <= limit:
+                    raise NlvizError(
+                        f"rows of {name} that multiply the values must be those that are shown, "
+                        f"they are off by {off:.1g} of the largest weight; bypass the block instead"
+                    )
+            if held is not None and scores.logits is not None:
+                off = relative(held.float(), scores.logits.detach().cpu().float())
+                if not off <= limit:
+                    raise NlvizError(
+                        "the same pass must give the logits of the capture again, they are off by "
+                        f"{off:.1g} of the largest: the network has changed since, or was changed "
+                        "in that pass; capture the clip again"
+                    )
+            self._checked.add(name)
 
     def _few(self, name: str) -> tuple[int, ...]:
         affinity = self.capture.affinities[name]
@@ -184,20 +196,23 @@ class Rerun:
         return self._prefixes[first]
 
     def _kept(self, first: str) -> Prefix | None:
+        """Return what runs before a block; None where the network is not the same without it."""
         prefix = Prefix()
         look = [Look(first, self._few(first))]
-
-        def logits(resume: bool) -> Tensor | None:
-            editors = editors_of(self.capture, self.model, look, keep=False)
+        outputs = []
+        for resume in (False, True):
+            if resume and not prefix.calls:
+                return None
+            editors = editors_of(self.capture, self.model, look)
             editors[first].began = prefix.end
             with ExitStack() as around:
                 if not resume:
                     around.enter_context(keeping(self.model.net, prefix))
-                return self._pass(look, editors, prefix, resume=resume)[0]
-
-        before = logits(False)
-        after = logits(True) if prefix.calls else None
-        same = after is not None and before is not None and torch.equal(before, after)
+                scores, output = self._pass(look, editors, prefix, resume=resume)
+            if not resume:
+                self._compare(editors, scores)
+            outputs.append([x for x in tree_leaves(output) if isinstance(x, Tensor)])
+        same = len(outputs[0]) == len(outputs[1]) > 0 and all(map(torch.equal, *outputs))
         return prefix if same else None
 
     def _pass(
@@ -207,7 +222,7 @@ class Rerun:
         prefix: Prefix | None,
         *,
         resume: bool = True,
-    ) -> tuple[Tensor | None, bool]:
+    ) -> tuple[ClassScores, object]:
         model, clip = self.model, self.capture.clip
         with ExitStack() as stack:
             stack.enter_context(model.exclusive(clip))
@@ -221,9 +236,14 @@ class Rerun:
                 editing(self.capture, model, changes, editors=editors, prefix=prefix)
             )
             output = model.run(self._prepared)
-        scores = model.class_scores(output, self._prepared)
-        found = scores.logits
-        return (None if found is None else found.detach().cpu()), scores.independent
+        if isinstance(model.adapter, Detector):
+            return ClassScores(None), output
+        return model.class_scores(output, self._prepared), output
+
+
+def relative(a: Tensor, b: Tensor) -> float:
+    """Return how far numbers lie apart at most, of the largest of the first ones."""
+    return float((a - b).abs().max() / a.abs().max().clamp(min=1e-30))
 
 
 def _rows(changes: Sequence[PassChange]) -> int:

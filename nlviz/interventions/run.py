@@ -126,7 +126,7 @@ def intervene(
     >>> found.said
     'All cross-frame edges of stage4 are cut.'
     >>> pair = found.rows("stage4", (0, 40, 40))
-    >>> pair.before.per_frame()[1] > 0, pair.after.per_frame()[1] == 0
+    >>> bool(pair.before.per_frame()[1] > 0), bool(pair.after.per_frame()[1] == 0)
     (True, True)
     """
     changes = (changes,) if isinstance(changes, Change) else tuple(changes)

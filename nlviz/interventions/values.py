@@ -10,7 +10,8 @@ from torch import Tensor
 
 from nlviz.captures.capture import Capture
 from nlviz.errors import NlvizError
-from nlviz.interventions.editing import BlockEditor, Look, editors_of
+from nlviz.interventions.editing import editors_of
+from nlviz.interventions.editor import BlockEditor, Look
 from nlviz.interventions.rerun import Rerun
 from nlviz.networks.attention.running import RunningProduct
 
@@ -22,10 +23,9 @@ class _Values(BlockEditor):
     values: Tensor | None = None
 
     def edit(self, product: RunningProduct) -> None:
-        site = self.site or self._site(product)
-        self.passed += 1
+        site = self._begun(product)
         size = self.affinity.keys.size + self.affinity.keys.prefix
-        for group in site.of(product.number):
+        for group in site.of(product.number, product.turn):
             own = product.values(group.entries).float().cpu()
             if self.values is None:
                 self.values = own.new_zeros(len(group.entries), size, own.shape[-1])

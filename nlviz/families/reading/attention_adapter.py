@@ -31,6 +31,7 @@ from nlviz.families.reading.predicted_boxes import predicted_boxes
 from nlviz.families.reading.token_features import token_features
 from nlviz.networks.attention.chosen import Choose, ChosenRows
 from nlviz.networks.attention.products import AttentionProduct
+from nlviz.networks.attention.sites import Site
 from nlviz.networks.attention.token_names import token_names_of
 from nlviz.networks.attention.watch import PART, watched
 from nlviz.networks.calls import Call, block_and_run
@@ -118,6 +119,12 @@ class AttentionAdapter(Adapter[nn.Module]):
         Raises:
             NoLayout: when it is not what the family knows.
         """
+        return None
+
+    def site_of(
+        self, net: nn.Module, product: AttentionProduct | ChosenRows, prepared: Prepared
+    ) -> Site | None:
+        """Return where the rows of a product are computed whose tokens the family knows."""
         return None
 
     def note(self, prepared: Prepared) -> str:

@@ -4,44 +4,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nlviz.affinity.pairwise import Pairwise
-from nlviz.networks.attention.running import Edit, precise, tokens_product
+from nlviz.networks.attention.running import Edit, RunningProduct, precise, tokens_product
 from nlviz.networks.calls import arguments
-
-Embedded = Callable[[tuple[Any, ...]], tuple[Tensor, Tensor, Tensor]]
-
-
-def first_three(args: tuple[Any, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return theta, phi and values, which are the first arguments of a module."""
-    theta, phi, values = args[:3]
-    return theta, phi, values
 
 
 @contextmanager
-def edited_sums(
+def edited_output(
     module: nn.Module,
-    pairwise: Callable[[tuple[Any, ...]], Pairwise],
+    product: Callable[[tuple[Any, ...], Tensor], RunningProduct],
     edit: Edit,
     *,
     run: int | None = None,
-    causal: bool = False,
-    embedded: Embedded = first_three,
 ) -> Iterator[None]:
-    """Edit what a module of a product returns, (*batch, heads, queries, dv), in this thread.
+    """Edit what a module returns, in this thread.
 
     Args:
-        module: it is given theta, phi and values, (*batch, heads, tokens, d).
-        pairwise: returns f and C from its arguments.
-        edit: called with the product, and writes to what the module returned.
+        module: what it returns are sums of a product.
+        product: returns it from the module's arguments and a copy of its output, of which the
+            sums are a view.
+        edit: called with the product, and writes to the sums.
         run: edit this run alone, counted from 1.
-        causal: whether a query reaches no key behind it.
-        embedded: returns theta, phi and values from its arguments.
     """
     owner, calls = threading.get_ident(), 0
 
@@ -52,14 +41,8 @@ def edited_sums(
         calls += 1
         if run not in (None, calls):
             return None
-        taken = arguments(module, args, given)
-        theta, phi, values = embedded(taken)
         output = output.clone()
-        edit(
-            tokens_product(
-                _rows(theta, phi, pairwise(taken), causal=causal), values, output, theta.shape[-2]
-            )
-        )
+        edit(product(arguments(module, args, given), output))
         return output
 
     handle = module.register_forward_hook(leave, with_kwargs=True)
@@ -67,6 +50,32 @@ def edited_sums(
         yield
     finally:
         handle.remove()
+
+
+def edited_sums(
+    module: nn.Module,
+    pairwise: Callable[[tuple[Any, ...]], Pairwise],
+    edit: Edit,
+    *,
+    run: int | None = None,
+    causal: bool = False,
+) -> AbstractContextManager[None]:
+    """Edit what a module of a product returns, (*batch, heads, queries, dv), in this thread.
+
+    Args:
+        module: it is given theta, phi and values, (*batch, heads, tokens, d).
+        pairwise: returns f and C from its arguments.
+        edit: called with the product, and writes to what the module returned.
+        run: edit this run alone, counted from 1.
+        causal: whether a query reaches no key behind it.
+    """
+
+    def product(args: tuple[Any, ...], output: Tensor) -> RunningProduct:
+        theta, phi, values = args[:3]
+        rows = rows_of(theta, phi, pairwise(args), causal=causal)
+        return tokens_product(rows, values, output, theta.shape[-2])
+
+    return edited_output(module, product, edit, run=run)
 
 
 @contextmanager
@@ -117,7 +126,7 @@ def edited_channels(
         y = args[0].clone()
         laid = y.flatten(2).mT[:, None]
         before = laid.clone()
-        edit(tokens_product(_rows(theta, phi, f), tokens["g"], laid, theta.shape[2]))
+        edit(tokens_product(rows_of(theta, phi, f), tokens["g"], laid, theta.shape[2]))
         if torch.equal(before, laid):
             return None
         return (laid[:, 0].mT.reshape(y.shape), *args[1:])
@@ -132,9 +141,17 @@ def edited_channels(
             handle.remove()
 
 
-def _rows(
+def rows_of(
     theta: Tensor, phi: Tensor, pairwise: Pairwise, *, causal: bool = False
 ) -> Callable[[Tensor], Tensor]:
+    """Return what gives the rows of some queries of all entries, (entries, r, keys).
+
+    Args:
+        theta: (*batch, heads, queries, d).
+        phi: (*batch, heads, keys, d).
+        pairwise: f and C.
+        causal: whether a query reaches no key behind it.
+    """
     kind = precise(theta, phi)
     keys = phi.detach().flatten(0, -3).to(kind)
     queries = theta.detach().flatten(0, -3)

@@ -26,6 +26,7 @@ from nlviz.families.reading.sequence_layout import SequenceLayout
 from nlviz.families.reading.token_layout import NoLayout, Side, TokenLayout
 from nlviz.networks.attention.chosen import LOW, ChosenRows
 from nlviz.networks.attention.products import AttentionProduct
+from nlviz.networks.attention.sites import Group, Site
 from nlviz.networks.places import Cells
 
 WORDS = "the words"
@@ -162,6 +163,32 @@ def _of_chosen(
         note=" ".join(part for part in (note, said) if part),
         prefix_name=WORDS,
     )
+
+
+def sequence_site(
+    product: AttentionProduct | ChosenRows, layout: SequenceLayout, chosen: Tensor | None
+) -> Site:
+    """Return where the rows of a product between all tokens of a sequence are computed.
+
+    Args:
+        product: of the language model.
+        layout: of the sequence.
+        chosen: numbers in the sequence of the queries that are kept; None for all.
+    """
+    order = torch.from_numpy(layout.order)
+    cell = torch.empty_like(order)
+    cell[order] = torch.arange(len(order))
+    heads = len(product.q) if isinstance(product, ChosenRows) else product.size[0]
+    queries = cell
+    stand_in: tuple[tuple[int, int], ...] = ()
+    if chosen is not None:
+        queries = torch.full_like(cell, -1)
+        queries[chosen.cpu()] = torch.arange(len(chosen))
+        stand_in = ((len(chosen), len(chosen) - 1),)  # the cell is the last of the words
+    none = torch.zeros(heads, dtype=torch.long)
+    turn = 0 if isinstance(product, ChosenRows) else product.turn
+    group = Group(product.number, torch.arange(heads), none, queries, cell, turn)
+    return Site(product.module, (group,), stand_in)
 
 
 def support_of(reach: Tensor | bool | None, numbers: Tensor, order: Tensor) -> Support:

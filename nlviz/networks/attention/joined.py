@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nlviz.networks.attention.beside import Beside
 from nlviz.networks.attention.contraction import Contraction
+from nlviz.networks.attention.running import RunningProduct
 from nlviz.networks.attention.tags import MOVED, SAME, Share, Tag, changed, normalised
 
 MORE = "more logits than those of its keys took part in its softmax"
@@ -84,6 +85,21 @@ class Joined:
             share = Share(whole, len(self.parts), self.complete, part.tag)
             found.append(replace(part, tag=replace(tag, unknown=MORE, share=share)))
         return replace(self, parts=tuple(found), done=True)
+
+    def running(self, output: Tensor) -> list[RunningProduct]:
+        """Return what a softmax over all of it made, part by part; rows can be written to.
+
+        The rows stand in the place of a product's sums. Nothing is returned where axes of a part
+        cannot be told apart.
+
+        Args:
+            output: of the softmax, in the axes of the tensor as it was put together.
+        """
+        found = [
+            rows_of_part(part.tag, output.narrow(self.dim, part.first, part.length))
+            for part in self.parts
+        ]
+        return [] if None in found else [part for part in found if part is not None]
 
     def changed(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Joined | None:
         """Return it behind what was done to all of it before the softmax; None if not known."""
@@ -186,6 +202,47 @@ def _strides(shape: tuple[int, ...]) -> list[int]:
     for n in reversed(shape[1:]):
         found.insert(0, found[0] * n)
     return found
+
+
+def rows_of_part(tag: Tag, weights: Tensor) -> RunningProduct | None:
+    """Return the weights of a product that it will sum with, to be written to; None where mixed.
+
+    Args:
+        tag: of the weights, behind their softmax.
+        weights: in the axes of the tag.
+    """
+    role = tag.normalised
+    tag, weights = _taken_apart(tag, weights)
+    if "mixed" in tag.roles():
+        return None
+    groups = [tag.order(name) for name in ("batch", "rows" if role == "columns" else "columns")]
+    axes = [*groups[0], *groups[1], *tag.order(role)]
+    rest = [i for i in range(weights.dim()) if i not in axes]  # of one cell
+    laid = weights.permute(*rest, *axes)[(0,) * len(rest)]
+    batch, queries = (tuple(weights.shape[i] for i in group) for group in groups)
+    entries, rows, columns = tag.first.size
+    size = (entries, rows, columns) if role == "columns" else (entries, columns, rows)
+
+    def none(*_: Tensor) -> Tensor:
+        raise NotImplementedError  # what they weigh is not there yet
+
+    return RunningProduct(
+        tag.first.module, tag.first.number, size, none, none, weights, laid, batch, queries
+    )
+
+
+def _taken_apart(tag: Tag, x: Tensor) -> tuple[Tag, Tensor]:
+    """Return a tensor and its tag with axes that are of the batch and of rows, say, as two each."""
+    _, rows, columns = tag.first.size
+    shadow = tag.shadow
+    for whole in (columns, rows * columns):
+        for axis in reversed(range(shadow.dim())):
+            n, stride = shadow.shape[axis], shadow.stride()[axis]
+            inner = whole // max(stride, 1)
+            if 0 < stride < whole < n * stride and whole % stride == 0 and n % inner == 0:
+                shape = n // inner, inner
+                shadow, x = (torch.unflatten(t, axis, shape) for t in (shadow, x))
+    return replace(tag, shadow=shadow), x
 
 
 class JoinedTags:

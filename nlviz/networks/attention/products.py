@@ -48,6 +48,7 @@ class AttentionProduct:
             not known.
         probe: of an operator, its values and what it computed, each in a few random mixtures of
             channels: (entries, keys, m) and (entries, queries, m).
+        turn: how often the same weights summed other values before.
     """
 
     number: int
@@ -77,6 +78,7 @@ class AttentionProduct:
     numbers: tuple[int, ...] = ()
     batch: tuple[int, ...] = ()
     probe: tuple[Tensor, Tensor] | None = None
+    turn: int = 0
 
     @property
     def size(self) -> tuple[int, int, int]:

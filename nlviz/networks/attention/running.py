@@ -5,7 +5,7 @@ Nothing is computed that is not asked for, and what is not written to stays as i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 Rows = Callable[[Tensor, Tensor], Tensor]
 Edit = Callable[["RunningProduct"], None]
+EditShared = Callable[[Sequence["RunningProduct"]], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class RunningProduct:
         output: the sums as the network has them, which is written to.
         laid: a view of ``output`` as (*batch, *queries, dv), or with an axis for each of its own.
         batch, queries: sizes of the axes that its entries and its queries are.
+        turn: how often the same weights summed other values before.
     """
 
     module: str
@@ -44,6 +46,7 @@ class RunningProduct:
     laid: Tensor
     batch: tuple[int, ...]
     queries: tuple[int, ...]
+    turn: int = 0
 
     def sums(self, entries: Tensor, rows: Tensor) -> Tensor:
         """Return the sums of some queries of some entries, (e, r, dv)."""
@@ -139,24 +142,37 @@ def fused_product(
 
 
 def tokens_product(
-    weights: Callable[[Tensor], Tensor], values: Tensor, output: Tensor, queries: int
+    weights: Callable[[Tensor], Tensor],
+    values: Tensor | Callable[[], Tensor],
+    output: Tensor,
+    queries: int,
+    keys: int = 0,
 ) -> RunningProduct:
     """Return a product whose factors have the axes (*batch, heads, tokens, d).
 
     Args:
         weights: returns the rows of some queries of all entries, (entries, r, keys).
-        values: (*batch, heads, keys, dv).
+        values: (*batch, heads, keys, dv), or what returns them when they are asked for.
         output: (*batch, heads, queries, dv); it will be written to.
         queries: how many there are.
+        keys: how many there are, where values are not there yet.
     """
     batch = tuple(output.shape[:-2])
-    flat = values.detach().expand(*batch, *values.shape[-2:]).flatten(0, -3)
+    held: list[Tensor] = []
+
+    def flat() -> Tensor:
+        if not held:
+            own = values if isinstance(values, Tensor) else values()
+            held.append(own.detach().expand(*batch, *own.shape[-2:]).flatten(0, -3))
+        return held[0]
+
+    entries = max(1, output.shape[:-2].numel())
     return RunningProduct(
         "",
         -1,
-        (len(flat), queries, flat.shape[1]),
-        lambda entries, rows: weights(rows)[entries.to(values.device)],
-        lambda entries: flat[entries.to(flat.device)],
+        (entries, queries, values.shape[-2] if isinstance(values, Tensor) else keys),
+        lambda entries, rows: weights(rows)[entries.to(output.device)],
+        lambda entries: flat()[entries.to(output.device)],
         output,
         output,
         batch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -74,7 +75,13 @@ class ValuesProduct:
         axes = self.found.out_axes
         return x.permute(*(order.index(a) for a in axes)).expand(output.shape)
 
-    def running(self, module: str, number: int, output: Tensor) -> RunningProduct:
+    def queries_in(self, output: Tensor) -> tuple[int, int]:
+        """Return the number of entries, and of queries in each."""
+        sizes = self.sizes(output)
+        entries, queries = (math.prod(sizes[a] for a in own) for own in (self.batch, self.queries))
+        return entries, queries
+
+    def running(self, module: str, number: int, output: Tensor, turn: int = 0) -> RunningProduct:
         """Return the product as it runs, with what it computed, which will be written to."""
         sizes = self.sizes(output)
         order = (*self.batch, *self.queries, *self.own)
@@ -96,6 +103,7 @@ class ValuesProduct:
             output.permute(*(axes.index(a) for a in order)),
             batch,
             queries,
+            turn,
         )
 
     def sizes(self, output: Tensor) -> dict[str, int]:

@@ -279,6 +279,10 @@ class WatchAttention(Watching):
             if (found := joined.normalised(dim)) is not None:
                 self._joined.set(output, found)
                 self._open |= {id(part.tag.first): part.tag.first for part in found.parts}
+                if self.shared is not None and self._wanted(self.module):
+                    parts = found.running(output)
+                    if parts:
+                        self.shared(parts)
                 return output
         if tag is not None and tag.normalised:
             tag = replace(tag, unknown="a second softmax came behind the first")
@@ -374,16 +378,15 @@ class WatchAttention(Watching):
             return output
         if not tag.normalised and learned(found):
             return None
+        if product.q is not None and product.q.shape[:2] != read.queries_in(output):
+            return None
+        which = product.number if product.number >= 0 else number
+        product = replace(product, turn=self._turns[which])
+        self._turns[which] += 1
         if self.edit is not None:
-            self.edit(
-                read.running(
-                    product.module, tag.first.number if tag.first.number >= 0 else number, output
-                )
-            )
+            self.edit(read.running(product.module, which, output, product.turn))
             return output
         w = read.w()
-        if product.q is not None and product.q.shape[:2] != w.shape[:2]:
-            return None
         v, y = read.v(), (read.y(output) if whole else w @ read.v())
         if self.sums:
             product = replace(product, v=flat(v, (len(v),)), y=flat(y, (len(y),)))

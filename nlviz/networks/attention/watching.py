@@ -20,7 +20,7 @@ from nlviz.networks.attention.joined import JoinedTags
 from nlviz.networks.attention.landing import Landings
 from nlviz.networks.attention.products import AttentionProduct
 from nlviz.networks.attention.receipts import Receipts
-from nlviz.networks.attention.running import Edit
+from nlviz.networks.attention.running import Edit, EditShared
 from nlviz.networks.attention.sums import WeightedSums
 from nlviz.networks.attention.tags import WRITTEN, First, Tag, changed
 from nlviz.networks.calls import block_and_run, run_name
@@ -61,6 +61,7 @@ class Watching(TorchFunctionMode):
         sums: bool = False,
         choose: Choose | None = None,
         edit: Edit | None = None,
+        shared: EditShared | None = None,
         began: Callable[[], None] | None = None,
     ) -> None:
         """Begin to watch.
@@ -72,12 +73,13 @@ class Watching(TorchFunctionMode):
             sums: whether values and what leaves each product are kept, too.
             choose: which queries of a fused product are kept; None for all of each.
             edit: called with each product that is wanted, in the place of keeping it.
+            shared: called with the rows that a softmax made for several products together.
             began: called when a product begins in a module that is wanted.
         """
         super().__init__()
         self.seen = Seen()
         self.keep, self.positions, self.sums = keep, positions, sums
-        self.choose, self.edit, self.began = choose, edit, began
+        self.choose, self.edit, self.shared, self.began = choose, edit, shared, began
         self.silenced = None if silenced is None else block_and_run(silenced)
         self.by_channel: Callable[[Tensor], bool] | None = None
         self.of_channels: set[int] = set()
@@ -91,6 +93,7 @@ class Watching(TorchFunctionMode):
         self._entered = 0
         self._open: dict[int, First] = {}
         self._calls: Counter[str] = Counter()
+        self._turns: Counter[int] = Counter()
 
     @property
     def module(self) -> str:
