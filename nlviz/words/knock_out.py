@@ -13,6 +13,8 @@ from nlviz.sentences import counted, fixed, listed
 from nlviz.words.health import Line
 from nlviz.words.numbers import fine_percent_text
 
+NEXT_TO_NOTHING = "next to nothing"
+MUCH_MORE = 1.25  # times what links change one at a time, in sum, from which they stand in
 MUCH_ALONE = 0.5  # of what a cut changes, from which one link that does as much is named
 
 FIGURE_NAMES: dict[Figure, str] = {
@@ -38,6 +40,10 @@ CONTROL_HELP: dict[Kind, str] = {
     "within each distance",
     "mean": "The keys that the average query gives most to: what every query has in common",
 }
+UNREAD = (
+    "Whatever is cut changes nothing: what this query gives is not read after this block, as where "
+    "a class token alone is."
+)
 UNDER_REPORTS = (
     "A cut tells what the network loses without these links. Where other links, heads or layers "
     "carry the same, it loses less than they carry: single cuts under-report where paths are "
@@ -65,12 +71,12 @@ random ones.'
         return f"Cutting {found.links}: what that changes is not known."
     if size <= ROUNDING[figure]:
         return f"Cutting {found.links} changes nothing in {of}."
-    compared = _compared(found, figure)
-    if compared.startswith("next to nothing"):
-        rest = compared.removeprefix("next to nothing")
-        return f"Cutting {found.links} changes next to nothing in {of}{rest}."
-    space = "" if compared.startswith(";") else " "
-    return f"Cutting {found.links} changes {of}{space}{compared}."
+    much = _how_much(found, figure)
+    if much == NEXT_TO_NOTHING:
+        changes = f"Cutting {found.links} changes next to nothing in {of}"
+    else:
+        changes = f"Cutting {found.links} changes {of}{' little' if much else ''}"
+    return f"{changes}{_compared(found, figure, little=bool(much))}."
 
 
 def knock_out_lines(found: KnockOut) -> list[Line]:
@@ -101,7 +107,7 @@ def knock_out_lines(found: KnockOut) -> list[Line]:
             Line(
                 _share_text(cut.logits),
                 "is what the logits change by",
-                _others(found, lambda c: c.logits),
+                _others(found, lambda c: c.logits) if _reaches(found) else UNREAD,
                 FIGURE_HELP["logits"],
             )
         )
@@ -202,7 +208,19 @@ def missing_controls(found: KnockOut) -> list[str]:
     ]
 
 
-def _compared(found: KnockOut, figure: Figure) -> str:
+def _how_much(found: KnockOut, figure: Figure) -> str:
+    """Return whether an answer changes little, or next to nothing; empty where it does not."""
+    cut = found.cut
+    if figure != "logits" or cut.top1 or cut.logits is None:
+        return ""
+    moved = abs(cut.answer or 0.0)
+    if moved >= LITTLE or cut.logits >= LITTLE:
+        return ""
+    much_less = moved < LITTLE / 100 and cut.logits < LITTLE / 10
+    return NEXT_TO_NOTHING if much_less else "little"
+
+
+def _compared(found: KnockOut, figure: Figure, *, little: bool) -> str:
     """Return how a change compares with what others change, as the end of a sentence."""
     count = len(found.cut.keys)
     ones = "one" if count == 1 else "ones"
@@ -210,14 +228,10 @@ def _compared(found: KnockOut, figure: Figure) -> str:
     if random is None:
         return "; there are no others to compare it with"
     if not found.beyond("random", figure):
-        return f"no more than cutting {count:,} random {ones}"
+        return f"{',' if little else ''} no more than cutting {count:,} random {ones}"
     draws = len(random.cuts)
     each = f"each of {draws} cuts of {count:,} random {ones}" if draws > 1 else "a random cut"
-    said = f"more than {each}"
-    little = found.cut.answer is not None and not found.cut.top1
-    moved = abs(found.cut.answer or 0.0)
-    if figure == "logits" and little and moved < LITTLE:
-        said = f"{'next to nothing' if moved < LITTLE / 100 else 'little'}, though {said}"
+    said = f"{', though' if little else ''} more than {each}"
     alike = [
         CONTROL_NAMES[kind]
         for kind in ("distance", "mean")
@@ -248,7 +262,8 @@ def _singles(found: KnockOut) -> str:
     if len(single) < 2 or not joint:
         return ""
     total, most = sum(single), max(single)
-    if joint > total:
+    whole = found.row_after.abs().sum() == 0  # nothing is left, so that nothing stands in
+    if joint > MUCH_MORE * total and not whole:
         return (
             f"Cut one at a time they change it by {fine_percent_text(total)} in sum, by less than "
             "together: they stand in for each other."
@@ -271,6 +286,12 @@ def _greedy(found: KnockOut) -> Line:
         "output farthest from what it was. Where links stand in for each other, that finds more "
         "than the largest weights",
     )
+
+
+def _reaches(found: KnockOut) -> bool:
+    """Check whether anything at all that was cut changes the logits."""
+    every = [found.cut, *(cut for control in found.controls for cut in control.cuts)]
+    return any(cut.logits for cut in every) or not any(cut.output for cut in every)
 
 
 def _answer(found: KnockOut, probability: float, change: float) -> Line:

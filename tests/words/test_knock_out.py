@@ -55,7 +55,11 @@ RANDOM = control("random", 0.01, 0.004, 0.007)
     [
         (made(0.0, RANDOM), "changes nothing in the answer."),
         (made(5e-8, RANDOM), "changes nothing in the answer."),  # rounding
-        (made(0.009, RANDOM), "changes the answer no more than cutting 3 random ones."),
+        (made(0.009, RANDOM), "changes the answer little, no more than cutting 3 random ones."),
+        (
+            made(0.3, control("random", 0.4)),
+            "changes the answer no more than cutting 3 random ones.",
+        ),
         (made(0.2, RANDOM), "changes the answer more than each of 3 cuts of 3 random ones."),
         (
             made(0.2, RANDOM, control("distance", 0.3), control("mean", 0.1)),
