@@ -16,13 +16,33 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nlviz.interventions.rows import without
+from nlviz.affinity.asked import rows_at
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.interventions.sharp_rows import without
 
 PARTS = 1 << 24  # numbers that are in memory at once
 
 Row = Float[Tensor, "heads all_keys"]
 Values = Float[Tensor, "heads all_keys dv"]
 Chosen = tuple[int, ...] | None
+
+
+def exact_row(affinity: Affinity, number: int) -> Row:
+    """Return the row of a query in double precision, a softmax from its logits where these are.
+
+    A row that is sharp enough has zeros in float32, and without its strongest links these are all
+    that is left.
+
+    Args:
+        affinity: whose query.
+        number: of the query among all, those without a place first.
+    """
+    at = number - affinity.queries.prefix
+    if at >= 0 and isinstance(affinity, EmbeddedAffinity) and affinity.pairwise.softmax:
+        row: Tensor = affinity.logits([at])[:, 0].detach().double().softmax(-1)
+        return row.nan_to_num(0.0)  # of a query that reaches no key
+    return rows_at(affinity, [number])[:, 0].detach().double()
 
 
 def output_changes(
@@ -46,7 +66,7 @@ def output_changes(
     >>> output_changes(row, values, torch.tensor([[True, False]]), shared=True)
     tensor([0.5000])
     """
-    row, values = row.float(), values.float()
+    row, values = row.double(), values.to(row.device).double()
     before = row[:, None] @ values
     some = list(range(row.shape[0])) if heads is None else list(heads)
     step = max(PARTS // max(row[some].numel(), 1), 1)
@@ -120,6 +140,12 @@ def greedy_cuts(
             after = y[:, None] - weight[..., None] * own_values[:, part]
             if shared:
                 after *= _factor(own.sum(-1), mass, weight)[..., None]
+            # Of a key with most of the weight, taking it off would leave rounding alone.
+            for n in (weight > mass[:, None] / 2).any(0).nonzero()[:, 0].tolist():
+                rest = kept.clone()
+                rest[:, part[n]] = 0.0
+                scale = _rest(own.sum(-1), rest.sum(-1)) if shared else own.new_ones(len(own))
+                after[:, n] = (rest[:, None] @ own_values)[:, 0] * scale[:, None]
             away = (after - before[:, None]).square().sum((0, 2))
             at = int(away.argmax())
             if float(away[at]) > most:
@@ -132,6 +158,10 @@ def greedy_cuts(
 
 
 def _factor(whole: Tensor, mass: Tensor, weight: Tensor) -> Tensor:
-    """Return what a row is scaled by without each of its links; 0 where rounding alone is left."""
-    rest = mass[:, None] - weight
-    return torch.where(rest > 1e-12 * whole[:, None], whole[:, None] / rest.clamp(min=1e-30), 0.0)
+    """Return what a row is scaled by without each of its links."""
+    return _rest(whole[:, None], mass[:, None] - weight)
+
+
+def _rest(whole: Tensor, rest: Tensor) -> Tensor:
+    """Return what the rest of a row is scaled by; 0 where there is none."""
+    return torch.where(rest > 0, whole / rest.where(rest > 0, 1.0), 0.0)

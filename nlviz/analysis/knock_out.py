@@ -21,7 +21,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nlviz.affinity.asked import Query, place_of, query_number, query_said, rows_at
+from nlviz.affinity.asked import Query, place_of, query_number, query_said
 from nlviz.affinity.base import Affinity
 from nlviz.analysis.control_edges import (
     Keys,
@@ -38,6 +38,7 @@ from nlviz.analysis.control_edges import (
 )
 from nlviz.analysis.cut_passes import Passes, answers_of, values_where_seen
 from nlviz.analysis.cut_rows import (
+    exact_row,
     greedy_cuts,
     output_changes,
     single_changes,
@@ -45,7 +46,7 @@ from nlviz.analysis.cut_rows import (
 from nlviz.analysis.knocked_out import Control, Cut, KnockOut
 from nlviz.captures.capture import Capture
 from nlviz.errors import NlvizError, OutsideClip
-from nlviz.interventions.rows import without
+from nlviz.interventions.sharp_rows import without
 from nlviz.progress import Listener, Progress
 from nlviz.sentences import counted, listed
 
@@ -134,7 +135,7 @@ def knock_out(
     if seeds < 1:
         raise NlvizError(f"a control is drawn at least once, got seeds={seeds}")
     tell("Cutting links", 0.0)
-    row = rows_at(affinity, [number])[:, 0].detach().float()
+    row = exact_row(affinity, number)
     some = row if chosen is None else row[list(chosen)]
     reached = reached_keys(affinity, number)
     if not own:
@@ -193,8 +194,8 @@ def knock_out(
         links=links.said,
         cut=cuts[0],
         controls=tuple(controls),
-        row=row.cpu(),
-        row_after=_after(row, masks[0], chosen, shared=shared).cpu(),
+        row=row.float().cpu(),
+        row_after=_after(row, masks[0], chosen, shared=shared).float().cpu(),
         shared=shared,
         heads=chosen,
         label=passes.label,

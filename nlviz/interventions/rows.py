@@ -19,6 +19,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.captures.model import Model
 from nlviz.errors import NlvizError
 from nlviz.interventions.change import PassChange, RowChange
+from nlviz.interventions.sharp_rows import shared_out
 
 Numbers = tuple[int, ...] | None
 
@@ -85,7 +86,7 @@ class CutEdges(RowChange):
             at = numbers if self.queries is None else _positions(numbers, self.queries)
             marked = marked[..., at.to(marked.device), :]
         cut = marked[..., keys.clamp(min=0)] & (keys >= 0)
-        return without(weights, cut.to(weights.device), softmax=affinity.pairwise.softmax)
+        return shared_out(weights, cut.to(weights.device), numbers, keys, affinity, self.heads)
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class CutFrames(RowChange):
     ) -> Float[Tensor, "heads n columns"]:
         """Return the rows without these edges; those to keys without a place stay."""
         cut = self.mask(affinity, numbers.cpu())[:, keys.cpu().clamp(min=0)] & (keys.cpu() >= 0)
-        return without(weights, cut.to(weights.device), softmax=affinity.pairwise.softmax)
+        return shared_out(weights, cut.to(weights.device), numbers, keys, affinity, self.heads)
 
     def mask(self, affinity: Affinity, numbers: Int[Tensor, " n"]) -> Bool[Tensor, "n all_keys"]:
         """Return which edges of some queries are cut; a query without a place has no frame."""
@@ -320,32 +321,6 @@ class Bypass(PassChange):
     def acting(self, model: Model) -> AbstractContextManager[None]:
         """Return a context in which the block changes nothing."""
         return model.adapter.bypass(model.net, model.known(self.block))
-
-
-def without(
-    weights: Float[Tensor, "heads n columns"],
-    cut: Bool[Tensor, "*any columns"],
-    *,
-    softmax: bool,
-) -> Float[Tensor, "heads n columns"]:
-    """Return rows without some of their edges.
-
-    Args:
-        weights: the rows.
-        cut: which edges are cut; broadcast.
-        softmax: whether what is left is shared out anew, to the sum that the row had. Where
-            nothing is left, the row is 0.
-
-    >>> rows = torch.tensor([[[0.5, 0.25, 0.25]]])
-    >>> without(rows, torch.tensor([True, False, False]), softmax=True)
-    tensor([[[0.0000, 0.5000, 0.5000]]])
-    """
-    left = weights.masked_fill(cut, 0.0)
-    if not softmax:
-        return left
-    total, kept = (x.sum(-1, keepdim=True) for x in (weights, left))
-    touched = cut.any(-1, keepdim=True) & (kept > 0)
-    return torch.where(touched, left / kept.where(kept > 0, 1.0) * total, left)
 
 
 def _numbers(queries: Numbers, affinity: Affinity) -> Tensor | None:

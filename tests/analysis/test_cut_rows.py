@@ -71,9 +71,11 @@ def test_what_little_is_left_of_a_sharp_row_is_summed_exactly() -> None:
     assert float(found) == pytest.approx(wanted, rel=1e-3)
 
 
+@pytest.mark.parametrize("sharp", [1.0, 60.0])
 @pytest.mark.parametrize("shared", [True, False])
-def test_greedy_takes_the_best_of_all_that_are_left(shared: bool) -> None:
+def test_greedy_takes_the_best_of_all_that_are_left(shared: bool, sharp: float) -> None:
     logits, values = row_and_values(3)
+    logits *= sharp
     row = logits.softmax(-1) if shared else logits
     candidates = torch.tensor([0, 1, 3, 4, 6, 8, 9, 10])
     found = greedy_cuts(row, values, candidates, 3, shared=shared)

@@ -78,6 +78,23 @@ def test_figures_are_those_of_a_block_and_a_network_by_hand(model: Model, captur
         assert cut.answer == pytest.approx(change, abs=1e-5)
 
 
+def test_a_sharp_row_reads_elsewhere_without_its_strongest_link() -> None:
+    """The rest of the row is 0 in float32; without the one key, the next one has all."""
+    net = clip_net(pairwise="embedded_gaussian", pool=2)
+    for parameter in (*net.nl.theta.parameters(), *net.nl.phi.parameters()):
+        parameter.data *= 40
+    model = Model(net, input_spec=CLIPS)
+    capture = model.capture(noise_clip(4, 32, 48))
+    found = knock_out(capture, "nl", PLACE, top=1, seeds=2)
+    assert float(found.row.max()) == 1.0
+    assert torch.allclose(found.row_after.sum(-1), torch.ones(1))
+    y, logits = by_hand(model, capture, found.number, torch.zeros(0, dtype=torch.long))
+    after, answer = by_hand(model, capture, found.number, torch.tensor(found.cut.keys))
+    assert found.cut.output == pytest.approx(float((after - y).norm() / y.norm()), rel=1e-3)
+    wanted = float((answer - logits).norm() / logits.norm())
+    assert found.cut.logits == pytest.approx(wanted, rel=2e-2) and wanted > 1e-4
+
+
 def test_the_row_after_is_shared_out_among_what_is_left(capture: Capture) -> None:
     found = knock_out(capture, "nl", PLACE, top=6, logits=False)
     keys = list(found.cut.keys)

@@ -1,0 +1,88 @@
+"""Rows without some edges, where a softmax left too little beside them for its type of number.
+
+A row that is sharp enough has weights that are 0 in float32, or nearly so. Without its strongest
+edges these are all that is left, and they are what a softmax of the other logits makes of them, not
+nothing: such rows are worked out from the logits.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nlviz.affinity.base import Affinity
+from nlviz.affinity.embedded import EmbeddedAffinity
+
+PART = 256  # rows that are worked out at once
+
+
+def without(
+    weights: Float[Tensor, "heads n columns"],
+    cut: Bool[Tensor, "*any columns"],
+    *,
+    softmax: bool,
+) -> Float[Tensor, "heads n columns"]:
+    """Return rows without some of their edges.
+
+    Args:
+        weights: the rows.
+        cut: which edges are cut; broadcast.
+        softmax: whether what is left is shared out anew, to the sum that the row had. Where
+            nothing is left, the row is 0.
+
+    >>> rows = torch.tensor([[[0.5, 0.25, 0.25]]])
+    >>> without(rows, torch.tensor([True, False, False]), softmax=True)
+    tensor([[[0.0000, 0.5000, 0.5000]]])
+    """
+    left = weights.masked_fill(cut, 0.0)
+    if not softmax:
+        return left
+    total, kept = (x.sum(-1, keepdim=True) for x in (weights, left))
+    touched = cut.any(-1, keepdim=True) & (kept > 0)
+    # Divided first: total / kept may be more than the type of number holds.
+    return torch.where(touched, left / kept.where(kept > 0, 1.0) * total, left)
+
+
+def shared_out(
+    weights: Float[Tensor, "heads n columns"],
+    cut: Bool[Tensor, "*any columns"],
+    numbers: Int[Tensor, " n"],
+    keys: Int[Tensor, " columns"],
+    affinity: Affinity,
+    heads: tuple[int, ...] | None,
+) -> Float[Tensor, "heads n columns"]:
+    """Return rows without some of their edges, sharp ones from their logits.
+
+    Args:
+        weights: the rows, of these heads.
+        cut: which edges are cut; broadcast.
+        numbers: the queries that they are of, those without a place first.
+        keys: the key of each column, those without a place first; -1 for a column that is none.
+        affinity: of the block.
+        heads: numbers of the heads; None for all.
+    """
+    found = without(weights, cut, softmax=affinity.pairwise.softmax)
+    if not (isinstance(affinity, EmbeddedAffinity) and affinity.pairwise.softmax):
+        return found
+    every = cut.expand(weights.shape)
+    kind = torch.finfo(weights.dtype)
+    little = kind.tiny / kind.eps * weights.sum(-1)
+    lost = every.any(-1) & (weights.masked_fill(every, 0.0).sum(-1) < little)
+    at = numbers.to(weights.device) - affinity.queries.prefix
+    which = (lost.any(0) & (at >= 0)).nonzero()[:, 0]
+    some = list(range(affinity.heads)) if heads is None else list(heads)
+    if not len(which) or len(some) != len(weights):
+        return found
+    none = (keys < 0).to(weights.device)
+    columns = keys.clamp(min=0).to(affinity.device)
+    for part in torch.split(which, PART):
+        # Whoever watches the network's products does not see this one.
+        with torch._C.DisableTorchFunction():
+            logits = affinity.logits(at[part].to(affinity.device))[some][..., columns]
+        hidden = every[:, part] | none
+        rows = logits.to(weights.device).double().masked_fill(hidden, -torch.inf).softmax(-1)
+        rows = rows.nan_to_num(0.0) * weights[:, part].sum(-1, keepdim=True)
+        kept = lost[:, part, None]
+        found[:, part] = torch.where(kept, rows.to(weights), found[:, part])
+    return found
