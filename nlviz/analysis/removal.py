@@ -105,12 +105,15 @@ class Removals:
         done = min(self.passes / self.expected, 1.0)
         self.report(f"Pass {self.passes + 1} of {self.expected}{when}", done)
         self.passes += 1
-        clip = self.capture.clip
+        source = self.capture.source
+        clip = self.capture.clip if source is None else source.clip
         mask = pixels_of_cells(self.affinity.keys, cells, clip.shape)
         changed = with_frames(clip, filled(clip.frames, mask, self.fill), "cells are taken out")
         if self.of == "answer":
             return self._probability(self.model.logits(changed))
-        return self._of(self.model.capture(changed, blocks=[self.block]))
+        queries, generate = (None, 0) if source is None else (source.queries, source.generate)
+        again = self.model.capture(changed, queries=queries, generate=generate, blocks=[self.block])
+        return self._of(again)
 
     def _of(self, capture: Capture) -> float:
         if self._output is None:

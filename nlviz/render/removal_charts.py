@@ -58,12 +58,16 @@ def removal_curves(found: Deletion, kind: str) -> go.Figure:
         )
     out = "taken out" if kind == "deletion" else "put back"
     figure.update_layout(
-        height=330,
-        margin=_MARGIN,
-        title={"text": f"{kind.capitalize()}: {measured(found.of, found.label)}", "font_size": 14},
-        xaxis={"title": f"cells {out}", "tickformat": ".0%"},
+        height=270 + 20 * len(found.names),
+        margin={**_MARGIN, "t": 52},
+        title={
+            "text": f"{kind.capitalize()}: {measured(found.of, found.label)}"
+            f"<br><sup>as cells are {out}</sup>",
+            "font_size": 14,
+        },
+        xaxis={"tickformat": ".0%"},
         yaxis={"rangemode": "tozero"},
-        legend={"orientation": "h", "y": -0.25},
+        legend={"orientation": "v", "y": -0.12, "yanchor": "top", "x": 0, "xanchor": "left"},
     )
     return figure
 

@@ -30,6 +30,7 @@ from .deletion import FILL_NAMES as FILL_NAMES
 from .deletion import MAP_NAMES as MAP_NAMES
 from .deletion import ORDER_MEANS as ORDER_MEANS
 from .deletion import deletion_cost as deletion_cost
+from .deletion import deletion_rows as deletion_rows
 from .deletion import deletion_sentence as deletion_sentence
 from .deletion import insertion_sentence as insertion_sentence
 from .deletion import ordering_sentence as ordering_sentence

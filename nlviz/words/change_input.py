@@ -39,7 +39,7 @@ def answer_rows(found: Intervened, *, most: int = ANSWERS) -> list[AnswerRow]:
         return []
     best = [name for side in sides for name in list(side)[:most]]
     rows = [
-        AnswerRow(answer=n, before=b, after=a, change=a - b)
+        AnswerRow(answer=n, before=b, after=a, change=round(a - b, 4) + 0.0)
         for n in dict.fromkeys(best)
         for b, a in [(sides[0][n], sides[1][n])]
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nlviz.analysis.compared_maps import OWN, RANDOM, SHIFTED
 from nlviz.interventions.regions import Fill
@@ -129,6 +129,19 @@ def _against(
     ]
     said = " but ".join(clauses)
     return f"{lead} {said} would (area {fixed(value, 3)}; {', '.join(numbers)})."
+
+
+def deletion_rows(found: Deletion) -> list[dict[str, Any]]:
+    """Return the areas of all maps in words; of drawn ones where 95 of 100 more would lie."""
+    rows = []
+    for row in found.table:
+        told: dict[str, Any] = {"map": MAP_NAMES[row["map"]], "tries": row["tries"]}
+        for kind in ("deletion", "insertion"):
+            low, high = row[f"{kind}_low"], row[f"{kind}_high"]
+            told[kind] = row[kind]
+            told[f"{kind}_chance"] = "" if low is None else f"{fixed(low, 3)} to {fixed(high, 3)}"
+        rows.append(told)
+    return rows
 
 
 def deletion_cost(found: Deletion | Ordering) -> str:

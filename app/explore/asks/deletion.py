@@ -24,6 +24,10 @@ SAVED = (
 )
 DRAWN = ("shifted", "random")
 OF = {"answer": "The answer's probability", "output": "The block's output at this query"}
+CHANCE = (
+    "Where 95 of 100 further random orders would lie, if they are normally distributed: mean -+ t "
+    "s sqrt(1 + 1/n) of the n that were tried"
+)
 NO_CELLS = (
     "Cells can be taken out where keys are cells of a clip; here they are words, boxes or nodes. "
     "Knock out cuts edges to them instead."
@@ -122,23 +126,18 @@ def _curves(asked: Asked, key: object, given: dict[str, Any], passes: int) -> No
         chart = nlviz.render.removal_curves(found, kind)
         place.plotly_chart(chart, config=QUIET, key=f"ask-deletion-{kind}")
     number = st.column_config.NumberColumn
-    rows = [{**row, "map": nlviz.words.MAP_NAMES[row["map"]]} for row in found.table]
+    rows = nlviz.words.deletion_rows(found)
     st.dataframe(
         rows,
         hide_index=True,
         height=min(420, 35 * len(rows) + 38),
-        column_order=(
-            *("map", "tries", "deletion", "deletion_low", "deletion_high"),
-            *("insertion", "insertion_low", "insertion_high"),
-        ),
         column_config={
             "map": st.column_config.TextColumn("map"),
             "tries": number("tries", width=52),
-            **{
-                f"{kind}{end}": number(f"{kind}{said}", format="%.3f", help=nlviz.words.AREA_MEANS)
-                for kind in ("deletion", "insertion")
-                for end, said in (("", ""), ("_low", ", 95 % from"), ("_high", ", to"))
-            },
+            "deletion": number("deletion", format="%.3f", help=nlviz.words.AREA_MEANS),
+            "deletion_chance": st.column_config.TextColumn("95 of 100 more", help=CHANCE),
+            "insertion": number("insertion", format="%.3f", help=nlviz.words.AREA_MEANS),
+            "insertion_chance": st.column_config.TextColumn("95 of 100 more", help=CHANCE),
         },
         key="ask-deletion-table",
     )
