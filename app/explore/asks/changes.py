@@ -52,7 +52,7 @@ def choose(asked: Asked) -> Wanted | None:
         offers.pop("temperature", None)
     if frames and asked.affinity.keys.kind != "grid":
         offers.pop("region", None)
-    what, fields = st.columns([5, 7], gap="medium", vertical_alignment="bottom")
+    what, fields = st.columns([5, 7], gap="medium")
     with what:
         name = st.selectbox(
             "Change",
