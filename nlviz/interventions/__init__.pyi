@@ -3,6 +3,9 @@ from .change import ClipChange as ClipChange
 from .change import PassChange as PassChange
 from .change import RowChange as RowChange
 from .regions import MaskRegion as MaskRegion
+from .registers import Neuron as Neuron
+from .registers import TestTimeRegister as TestTimeRegister
+from .registers import register_neurons as register_neurons
 from .rerun import Outcome as Outcome
 from .rerun import Rerun as Rerun
 from .rows import Bypass as Bypass

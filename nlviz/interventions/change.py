@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -39,8 +40,11 @@ class PassChange(Change):
 
     Attributes:
         block: name of the block, as of ``Capture.affinities``.
+        around: whether it changes which tokens there are, so that it must be in place also where
+            these are followed to the picture.
     """
 
+    around: ClassVar[bool] = False
     block: str
 
     def acting(self, model: Model) -> AbstractContextManager[None]:
@@ -52,6 +56,15 @@ class PassChange(Change):
             UnknownBlock: when there is no such block.
         """
         return nullcontext()
+
+    def named(self, before: Affinity, after: Affinity) -> Affinity:
+        """Return an affinity of a pass with the change, its tokens called by their names.
+
+        Args:
+            before: of the same block without the change.
+            after: with it.
+        """
+        return after
 
 
 class RowChange(PassChange):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -141,7 +141,12 @@ def intervene(
         if isinstance(change, ClipChange):
             changed = change.apply(changed)
     inside = [change for change in changes if isinstance(change, PassChange)]
-    own: list[PassChange] = [*inside]
+    own: list[PassChange] = [change for change in inside if not change.around]
+    if len(own) < len(inside) and any(isinstance(change, RowChange) for change in own):
+        raise NlvizError(
+            "rows are changed by the numbers of their tokens, which a token more moves; change one "
+            "of both at a time"
+        )
     editors = editors_of(before, model, own, keep=False)
     assert before is not None
     known = before
@@ -149,14 +154,20 @@ def intervene(
     def during() -> AbstractContextManager[None]:
         return editing(known, model, own, editors=editors)
 
-    after = model.capture(
-        changed,
-        queries=source.queries,
-        generate=source.generate,
-        blocks=blocks,
-        progress=tell.part(0.5, 1),
-        during=during,
-    )
+    with ExitStack() as stack:
+        stack.enter_context(model.exclusive(changed))
+        for change in inside:
+            if change.around:
+                stack.enter_context(change.acting(model))
+        after = model.capture(
+            changed,
+            queries=source.queries,
+            generate=source.generate,
+            blocks=blocks,
+            progress=tell.part(0.5, 1),
+            during=during,
+        )
+    after = _named(inside, before, after)
     rows: dict[str, list[RowChange]] = {}
     for change in inside:
         if isinstance(change, RowChange):
@@ -174,6 +185,15 @@ def intervene(
         )
     notes = tuple(f"Changed: {change.said}." for change in changes)
     return Intervened(before, replace(after, notes=(*after.notes, *notes)), changes)
+
+
+def _named(changes: Sequence[PassChange], before: Capture, after: Capture) -> Capture:
+    """Return a capture whose affinities call their tokens what the changes made of them."""
+    found = dict(after.affinities)
+    for change in changes:
+        for name in [n for n in found if change.around and n in before.affinities]:
+            found[name] = change.named(before.affinities[name], found[name])
+    return replace(after, affinities=Affinities(found, after.refused))
 
 
 def _map(affinity: Affinity, query: Query, head: Head) -> AttentionMap:
