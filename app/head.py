@@ -46,7 +46,8 @@ STYLE = """
     }
   }
   /* A live view has no height before it is drawn: what is below would come up, and go again. */
-  .st-key-live:not(:has([data-nlviz-drawn])), .st-key-dn_live:not(:has([data-nlviz-drawn])) {
+  .st-key-live:not(:has([data-nlviz-drawn])), .st-key-dn_live:not(:has([data-nlviz-drawn])),
+  .st-key-cmp_live:not(:has([data-nlviz-drawn])) {
     min-height: 100vh;
   }
   /* What Streamlit fetches late holds the place that it will have. */

@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from . import warm_up
+from .compare import page as compare
 from .denoise import page as denoise
 from .explore import first_view
 from .explore import page as explore
@@ -42,6 +43,7 @@ def run() -> None:
     warm_up.first_views[:] = _first_views()
     pages = [
         st.Page(explore.page, title="Explore", icon=":material/center_focus_strong:", default=True),
+        st.Page(compare.page, title="A | B", icon=":material/compare:", url_path="compare"),
         st.Page(denoise.page, title="Denoise", icon=":material/blur_off:", url_path="denoise"),
     ]
     page = st.navigation(pages, position="top")

@@ -51,6 +51,7 @@ from .analysis.compare import Comparison as Comparison
 from .analysis.compare import Side as Side
 from .analysis.compare import compare_views as compare_views
 from .analysis.controls import controls as controls
+from .analysis.controls import variants as variants
 from .analysis.controls import variants_of_features as variants_of_features
 from .analysis.deletion import Deletion as Deletion
 from .analysis.deletion import deletion as deletion

@@ -39,6 +39,11 @@ def _turns(key: Key) -> threading.Lock:
     return threading.Lock()
 
 
+def turns(choice: Choice) -> threading.Lock:
+    """Return the lock of those who run the network of a choice."""
+    return _turns(model_key(choice))
+
+
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _capture_slot(key: Key) -> Slot:
     return Slot()

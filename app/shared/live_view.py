@@ -13,6 +13,16 @@ import nlviz
 
 
 @cache
+def _linked() -> Callable[..., Any]:
+    return st.components.v2.component(
+        "nlviz_linked",
+        html="<div></div>",
+        css=nlviz.web.LINKED.stylesheet(),
+        js=nlviz.web.LINKED.script("component"),
+    )
+
+
+@cache
 def _component(entry: str) -> Callable[..., Any]:
     return st.components.v2.component(
         f"nlviz_{entry}",
@@ -41,6 +51,11 @@ def mount(payload: bytes, *, key: str, on_said: Callable[[], None]) -> None:
     and ``view``, as they are from then on.
     """
     _component("component")(data=payload, key=key, on_said_change=on_said)
+
+
+def mount_linked(payload: bytes, *, key: str, on_said: Callable[[], None]) -> None:
+    """Show two live views that are moved as one; what is said holds ``other``, B's view, too."""
+    _linked()(data=payload, key=key, on_said_change=on_said)
 
 
 def move(channel: str, **message: Any) -> None:

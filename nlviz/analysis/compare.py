@@ -37,6 +37,7 @@ SHARES = (
     "Rows of the two are no weights of one kind: each was divided by the sum of its magnitudes "
     "before they were subtracted."
 )
+CHANGED = "The clip was changed:"  # as notes of changed clips begin, see ``interventions.time``
 BY_NUMBER = "The two inputs have other words: they are compared by number."
 
 
@@ -134,6 +135,8 @@ class Side:
         head = self.head
         heads = self.affinity.heads if self.affinity else self.capture.affinities[self.block].heads
         which = f"head {head + 1}" if isinstance(head, int) and heads > 1 else ""
+        drawn = self.capture.clip if self.keys_of is None else self.keys_of.clip
+        changed = [note for note in drawn.notes if note.startswith(CHANGED)]
         parts = [
             self.capture.clip.name,
             self.capture.about.name,
@@ -141,6 +144,7 @@ class Side:
             "largest of any head" if head == "max" else which,
             "" if variant is None or variant is LEARNED else variant.label,
             "" if self.keys_of is None else f"keys of {self.keys_of.clip.name}",
+            *(note.removeprefix(CHANGED).strip(" .") for note in changed),
         ]
         return " · ".join(part for part in parts if part)
 

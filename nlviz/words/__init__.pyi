@@ -25,6 +25,7 @@ from .change_input import answer_sentence as answer_sentence
 from .change_input import logits_line as logits_line
 from .change_input import moved_lines as moved_lines
 from .compare import comparison_lines as comparison_lines
+from .compare import figure_rows as figure_rows
 from .deletion import AREA_MEANS as AREA_MEANS
 from .deletion import FILL_NAMES as FILL_NAMES
 from .deletion import MAP_NAMES as MAP_NAMES

@@ -6,7 +6,7 @@ from nlviz.analysis.common_ground import CommonGround, Measured
 from nlviz.analysis.compare import Comparison
 from nlviz.sentences import counted
 from nlviz.words.health import Line
-from nlviz.words.numbers import percent_text
+from nlviz.words.numbers import change_text, percent_text
 
 FEW_CELLS = 24  # of fewer, ranks say next to nothing
 ONE_SCALE = "One colour scale for both maps."
@@ -67,6 +67,37 @@ def _verdict(rank: Measured) -> str:
     if rank.value < rank.low:
         return "One is strong where the other is weak, more than by chance."
     return "They agree no more than by chance."
+
+
+FIGURES = {
+    "effective": "effective number of keys",
+    "cells": "keys in reach",
+    "own_frame": "weight in the query's own frame",
+    "pixels": "mean distance, px",
+    "seconds": "mean distance, s",
+    "off_grid": "weight on tokens without a place",
+}
+
+
+def figure_rows(found: Comparison) -> list[dict[str, str]]:
+    """Return the figures of both rows in words: what each is, of A, of B, and their difference."""
+    rows = []
+    for row in found.table:
+        name = row.get("figure")
+        if name is None or (name == "off_grid" and not (row["a"] or row["b"])):
+            continue
+        share = name in ("own_frame", "off_grid")
+        say = percent_text if share else _number
+        sign = "+" if row["difference"] > 0 else ""
+        change = change_text(row["difference"]) if share else sign + _number(row["difference"])
+        rows.append(
+            {"what": FIGURES[name], "A": say(row["a"]), "B": say(row["b"]), "B minus A": change}
+        )
+    return rows
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def comparison_sentences(found: Comparison) -> list[str]:

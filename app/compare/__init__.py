@@ -1,0 +1,1 @@
+"""A | B: two views of one query side by side."""
