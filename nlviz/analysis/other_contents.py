@@ -88,15 +88,26 @@ def _photo(path: str, clip: Clip, rng: np.random.Generator) -> npt.NDArray[np.ui
 
 
 def _shuffled(text: Text, count: int, rng: np.random.Generator) -> list[Clip]:
-    """Return the text with its words in other orders; separators and stops stay where they are."""
+    """Return the text with its words in other orders; separators and stops stay where they are.
+
+    Between two separators numbers change places with numbers and words with words, so that what
+    follows a letter is a digit as before, and what is asked behind a bar is still there before it.
+    """
     words = text.written.split()
-    moved = [i for i, word in enumerate(words) if any(c.isalnum() for c in word)]
-    if len({words[i] for i in moved}) < 2:
+    places: dict[tuple[int, bool], list[int]] = {}
+    part = 0
+    for i, word in enumerate(words):
+        if any(c.isalnum() for c in word):
+            places.setdefault((part, word.isdecimal()), []).append(i)
+        else:
+            part += 1
+    if all(len({words[i] for i in group}) < 2 for group in places.values()):
         return []
     found: list[Clip] = []
     for _ in range(count):
         order = list(words)
-        for to, source in zip(moved, rng.permutation(moved), strict=True):
-            order[to] = words[source]
+        for group in places.values():
+            for to, source in zip(group, rng.permutation(group), strict=True):
+                order[to] = words[source]
         found.append(read_text(" ".join(order)))
     return found

@@ -13,7 +13,8 @@ figure         definition
 ``own``        mass on the key that is the query itself: content and position both point there, so
                that it speaks for neither and is left out of the figures below
 ``position``   in common with the mean row of the same query over other inputs
-``base``       in common with the mean row of the other queries over other inputs
+``base``       in common with the mean row of the other queries over other inputs; with the even
+               row where there are no other queries
 ``beyond``     (position - base) / (1 - base): what the position adds to what any query would tell
 
 Rows that are no distributions are taken by magnitude and divided by their sum. Mean rows by
@@ -37,6 +38,7 @@ from nlviz.affinity.maps import Head
 from nlviz.analysis.other_contents import CONTENTS, other_contents
 from nlviz.captures.capture import Capture
 from nlviz.captures.model import Model
+from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.progress import Listener, Progress
 
@@ -117,20 +119,19 @@ def row_origin(
     free = reach.clone()
     if itself is not None:
         free[itself] = False
+    rest = _restricted(row[None], free)[0]
     positions, bases = [], []
     others = [] if model is None else other_contents(capture.clip, contents)
     tell = Progress.of(progress)
     for i, clip in enumerate(others):
         tell(f"Other content {i + 1} of {len(others)}", i / len(others))
         assert model is not None
-        there = _elsewhere(model, clip, block, affinity)
+        there = _elsewhere(model, clip, block, affinity, number)
         if there is None:
             continue
         positions.append(_restricted(_shares(rows_at(there, [number]), head), free)[0])
         base = mean_of_others(there, number, free, head)
-        if base is not None:
-            bases.append(base)
-    rest = _restricted(row[None], free)[0]
+        bases.append(free.to(rest) / max(int(free.sum()), 1) if base is None else base)
     return RowOrigin(
         keys=n,
         effective=float(effective_number(row)),
@@ -166,7 +167,9 @@ def own_key(affinity: Affinity, number: int) -> int | None:
         return number if number < prefix else None
     at = number - affinity.queries.prefix
     if affinity.keys.kind != "grid":
-        return at + prefix if affinity.keys.size == affinity.queries.size else None
+        # Of a decoder that looks at its source, a key of the same number is another token.
+        same = tuple(affinity.keys.names) == tuple(affinity.queries.names)
+        return at + prefix if same and affinity.keys.size == affinity.queries.size else None
     point = affinity.queries.centre(at)
     return affinity.keys.nearest(frame=point.frame, y=point.y, x=point.x) + prefix
 
@@ -220,15 +223,21 @@ def mean_of_others(
     return rows.mean(0) if len(rows) else None
 
 
-def _elsewhere(model: Model, clip: object, block: str, affinity: Affinity) -> Affinity | None:
-    """Return the block's affinity on another input; None where its grids are others there."""
+def _elsewhere(
+    model: Model, clip: Clip, block: str, affinity: Affinity, number: int
+) -> Affinity | None:
+    """Return the block's affinity on another input; None where query or keys are others there."""
     try:
-        found = model.capture(clip, blocks=[block]).affinities[block]  # type: ignore[arg-type]
+        found = model.capture(clip, blocks=[block]).affinities[block]
     except NlvizError:
         return None
-    same = found.queries.shape == affinity.queries.shape and found.keys.shape == affinity.keys.shape
-    prefixes = (found.queries.prefix, found.keys.prefix)
-    return found if same and prefixes == (affinity.queries.prefix, affinity.keys.prefix) else None
+    if found.keys.shape != affinity.keys.shape or found.keys.prefix != affinity.keys.prefix:
+        return None
+    if found.queries.prefix != affinity.queries.prefix:
+        return None
+    if found.queries.kind == "line":  # a decoder may write more of one text than of another
+        return found if number < found.queries.size + found.queries.prefix else None
+    return found if found.queries.shape == affinity.queries.shape else None
 
 
 def _shares(rows: Float[Tensor, "heads n keys"], head: Head) -> Float[Tensor, "n keys"]:

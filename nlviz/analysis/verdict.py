@@ -39,6 +39,7 @@ from nlviz.analysis.row_effect import SEEDS, TOP, RowEffect, row_effect
 from nlviz.analysis.row_origin import RowOrigin, row_origin
 from nlviz.captures.capture import About, Capture
 from nlviz.clips.clip import Clip
+from nlviz.clips.point import Point, Shape
 from nlviz.errors import NlvizError
 from nlviz.progress import Listener, Progress
 
@@ -182,13 +183,19 @@ def _map(affinity: Affinity, number: int, head: Head) -> AttentionMap:
         point = affinity.queries.centre(at)
         if affinity.queries.names and affinity.queries.kind == "line":
             return affinity.map(token=at, head=head)
-        return affinity.map(frame=point.frame, y=point.y, x=point.x, head=head)
+        inside = point if affinity.clip_shape is None else _within(point, affinity.clip_shape)
+        return affinity.map(frame=inside.frame, y=inside.y, x=inside.x, head=head)
     names = affinity.token_names
     name = names[number] if number < len(names) else ""
     line = affinity.queries.line
     if not name and line is not None and number < len(line.words):
         name = f"{number}:{line.words[number]}"
     return affinity.map(token=name or number, head=head)
+
+
+def _within(point: Point, shape: Shape) -> Point:
+    """Return the place of the clip next to a cell's middle, which may lie beyond its edge."""
+    return Point(*(min(max(v, 0.0), n - 1.0) for v, n in zip(point, shape, strict=True)))
 
 
 def source_of(origin: RowOrigin) -> Source:

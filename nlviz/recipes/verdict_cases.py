@@ -1,7 +1,7 @@
 """Cases whose verdict is known, and how often ``nlviz.verdict`` is right about them.
 
-``python -m nlviz.recipes.verdict_cases --out DIR`` runs all of them. A case is a network, an input,
-a block and a query; its truth follows from how the network was written, or trained and then cut:
+``python -m nlviz.recipes.verdict_results`` runs all of them. A case is a network, an input, a block
+and a query; its truth follows from how the network was written, or trained and then cut:
 
 group          what a row follows from            whether it matters
 planted        the rule of ``planted.Plan``       its path: the only one; closed, elsewhere, three
@@ -11,6 +11,10 @@ recall, cut    the same for all, or even: the     W_z is zero: it does not
                weights of theta are zero
 symbols        position: the embedding of the     -
                symbols is zero
+tasks          as they were trained: position     -
+               where the task moves symbols by
+               their places, content where it
+               sorts them or looks them up
 matching       content: lite-nl has no position   W_z is zero: it does not
 pictures       a vision transformer that learned  the projection behind attention is zero: it does
                nothing: near uniform; with its    not
@@ -91,6 +95,7 @@ def cases(seeds: Iterable[int] = range(SEEDS)) -> Iterator[Case]:
         yield from _planted(seed)
         yield from _recall(seed)
         yield from _symbols(seed)
+        yield from _tasks(seed)
         yield from _matching(seed)
         yield from _pictures(seed)
 
@@ -231,6 +236,7 @@ def _recall_case(
     return make
 
 
+_CROSS = "decoder.0.cross"
 _SYMBOLS = {
     "transformer.copy": ("decoder.0.cross", 3),
     "transformer.reverse": ("decoder.0.cross", 2),
@@ -258,6 +264,38 @@ def _symbol_case(
         # What is to be written is given: without its symbols the network writes nothing.
         text = " ".join(letters) + ("" if "1d" in name else " | " + " ".join(letters))
         return model, read_text(text), block, query
+
+    return make
+
+
+_TASKS: dict[str, Source] = {
+    "transformer.copy": "position",
+    "transformer.reverse": "position",
+    "transformer.shift": "position",
+    "transformer.sort": "content",
+    "muse.copy": "position",
+    "muse.reverse": "position",
+    "muse.shift": "position",
+    "muse.sort": "content",
+    "muse.recall": "content",
+}
+
+
+def _tasks(seed: int) -> Iterator[Case]:
+    for name, source in _TASKS.items():
+        yield Case("tasks", name, seed, (source,), None, _task_case(name, seed))
+
+
+def _task_case(name: str, seed: int) -> Callable[[], tuple[Model, Clip, str, Query]]:
+    def make() -> tuple[Model, Clip, str, Query]:
+        rng = np.random.default_rng(100 + seed)
+        letters = rng.choice(list("abcdefgh"), 8, replace=False).tolist()
+        text, query = " ".join(letters), int(rng.integers(1, 8))
+        if name.endswith("recall"):
+            pairs = [f"{a} {b}" for a, b in zip(letters, rng.permutation(8), strict=True)]
+            text = f"{' '.join(pairs)} | {' '.join(letters[2:5])}"
+            query = int(rng.choice([1, 3, 5]))  # at a letter that is asked for
+        return load_model(name, device="cpu"), read_text(text), _CROSS, query
 
     return make
 

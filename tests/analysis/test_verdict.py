@@ -117,12 +117,14 @@ def test_other_contents_keep_the_shape_and_change_every_frame() -> None:
 
 
 def test_words_change_places_and_separators_stay() -> None:
-    found = other_contents(nlviz.read_text("a b c d | e f g h"), 3)
+    found = other_contents(nlviz.read_text("a 3 b 7 c 1 | e f"), 5)
     for other in found:
         assert isinstance(other, nlviz.Text)
         words = other.text.split()
-        assert words[4] == "|"
-        assert sorted(words) == sorted("a b c d | e f g h".split())
+        assert words[6] == "|"
+        assert sorted(words[:6:2]) == list("abc") and sorted(words[1:6:2]) == list("137")
+        assert sorted(words[7:]) == ["e", "f"]
+    assert len({other.text for other in found if isinstance(other, nlviz.Text)}) > 2
     assert not other_contents(nlviz.read_text("a a a"), 3)
 
 
