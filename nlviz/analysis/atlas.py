@@ -12,7 +12,9 @@ from nlviz.affinity.base import Affinity
 from nlviz.analysis.atlas_figures import FIGURES, OF_THE_ROW, AskedHead, Figure, figure_of
 from nlviz.analysis.statistics import RowStatistics, row_statistics
 from nlviz.captures.capture import Capture
+from nlviz.clips.graph import Graph
 from nlviz.clips.point import Point
+from nlviz.clips.text import Text
 from nlviz.errors import NlvizError, OutsideClip
 from nlviz.progress import Listener, Progress
 
@@ -221,6 +223,7 @@ def head_maps(
                     f"query {asked} of {first.name} is another place in {name}, whose grid is "
                     f"{'x'.join(map(str, affinity.queries.shape))}; ask by place"
                 )
+            _of_its_kind(capture, affinity, asked)
             maps = _rows_of(affinity, asked)
         except NlvizError as error:
             refused[name] = error
@@ -239,6 +242,24 @@ def head_maps(
             figure, progress=told.part(number / len(figures), (number + 1) / len(figures))
         )
     return found
+
+
+def _of_its_kind(capture: Capture, affinity: Affinity, query: Query) -> None:
+    """Refuse a place where the queries are words or nodes elsewhere: the nearest is another."""
+    grid = affinity.queries
+    if grid.kind not in ("line", "nodes") or isinstance(query, str | int):
+        return
+    if not isinstance(capture.clip, Text | Graph):
+        raise NlvizError(
+            f"queries of {affinity.name} are words, not places of the pictures; ask by word"
+        )
+    frame, y, x = query
+    own = grid.centre(grid.nearest(frame=frame, y=y, x=x)).x
+    if grid.kind == "line" and abs(own - x) > grid.stride[2] / 2:
+        raise NlvizError(
+            f"queries of {affinity.name} are {grid.size} other words, of which none stands at "
+            f"place {x:g}; ask by place of one of them"
+        )
 
 
 def _rows_of(affinity: Affinity, query: Query) -> tuple[AttentionMap, ...]:

@@ -188,7 +188,8 @@ class Atlas(HeadMaps):
             what = figure_of(figure)
             found.append(f"Sorted by {what.label.lower()}: {what.definition}.")
         if self.left_out:
-            names = listed(self.left_out, "and")
+            few = len(self.left_out) < 4
+            names = listed(self.left_out, "and") if few else counted(len(self.left_out), "layer")
             found.append(f"Without {names}, where this query is not.")
         return found
 

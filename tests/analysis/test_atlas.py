@@ -134,6 +134,31 @@ def test_layers_without_the_query_are_left_out_and_told() -> None:
         head_maps(capture, PLACE, blocks=["erly"])
 
 
+def test_words_of_another_text_are_not_taken_for_those_that_were_asked() -> None:
+    """Of a network that writes an answer, the answer's words are other queries."""
+    model = nlviz.load_model("transformer.reverse")
+    capture = model.capture(nlviz.read_text("d a c b k"))
+    lines = {name: a.queries for name, a in capture.affinities.items()}
+    answers = {name for name, line in lines.items() if line.centre(0).x > 2}
+    assert answers
+    found = head_maps(capture, (0, 0, 2))
+    assert {layer.block for layer in found.layers} == set(lines) - answers
+    assert set(found.left_out) == answers
+    assert all("7 other words" in why for why in found.left_out.values())
+    name = min(answers)
+    later = head_maps(capture, lines[name].centre(1))
+    assert name in {layer.block for layer in later.layers}
+
+
+def test_a_place_of_a_film_is_no_word_beside_it() -> None:
+    film, words = of_boxes(), of_words()
+    line = words.affinities["both ways"]
+    mixed_kinds = replace(film, affinities=Affinities({**film.affinities, "words": line}))
+    found = head_maps(mixed_kinds, (0, 12, 20))
+    assert [layer.block for layer in found.layers] == ["boxes"]
+    assert "ask by word" in found.left_out["words"]
+
+
 def test_figures_are_those_of_the_rows() -> None:
     capture = mixed()
     found = head_maps(capture, PLACE)
