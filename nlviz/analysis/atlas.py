@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from nlviz.affinity.asked import Query, query_number, query_said
 from nlviz.affinity.attention_map import AttentionMap
 from nlviz.affinity.base import Affinity
-from nlviz.analysis.atlas_figures import FIGURES, OF_THE_ROW, AskedHead, Figure, figure_of
+from nlviz.analysis.atlas_figures import FIGURES, OF_THE_ROW, AskedHead, figure_of
 from nlviz.analysis.statistics import RowStatistics, row_statistics
 from nlviz.captures.capture import Capture
 from nlviz.clips.graph import Graph
@@ -68,6 +69,7 @@ class HeadMaps:
         said: the query in words.
         layers: in forward order.
         left_out: layers that have no such query, and why.
+        untold: figures that some layer cannot tell, and why the first of these cannot.
     """
 
     capture: Capture
@@ -75,6 +77,7 @@ class HeadMaps:
     said: str
     layers: tuple[LayerMaps, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    untold: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -147,7 +150,7 @@ class HeadMaps:
         if figure in self.figures:
             return self
         what, told = figure_of(figure), Progress.of(progress)
-        layers = []
+        layers, why = [], ""
         for number, layer in enumerate(self.layers):
             share = 1 / len(self.layers)
             part = told.part(number * share, (number + 1) * share)
@@ -155,8 +158,13 @@ class HeadMaps:
             asked = AskedHead(
                 self.capture, layer.block, self.query, layer.maps, layer.statistics, part
             )
-            layers.append(replace(layer, figures={**layer.figures, figure: _measured(what, asked)}))
-        return replace(self, layers=tuple(layers))
+            try:
+                values: Values = tuple(map(_finite, what.measure(asked)))
+            except NlvizError as error:
+                values, why = (None,) * layer.heads, why or str(error)
+            layers.append(replace(layer, figures={**layer.figures, figure: values}))
+        untold = {**self.untold, **({figure: why} if why else {})}
+        return replace(self, layers=tuple(layers), untold=untold)
 
     def table(self) -> list[dict[str, Any]]:
         """Return a row for each head: its layer, its number and every figure that is known."""
@@ -289,9 +297,5 @@ def _said(affinity: Affinity, query: Query) -> str:
     return f"frame {frame:g}, y {y:.4g}, x {x:.4g}"
 
 
-def _measured(figure: Figure, asked: AskedHead) -> Values:
-    """Return a figure for each head; None for all where the layer cannot tell it."""
-    try:
-        return tuple(figure.measure(asked))
-    except NlvizError:
-        return (None,) * len(asked.maps)
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -14,6 +14,7 @@ import numpy as np
 
 from nlviz.affinity.asked import Query, query_number, rows_at
 from nlviz.affinity.attention_map import AttentionMap
+from nlviz.analysis.knock_out import TOP, knock_out
 from nlviz.analysis.mean_position import known_position, position_only
 from nlviz.analysis.sinks import sinks
 from nlviz.analysis.statistics import RowStatistics
@@ -144,9 +145,26 @@ def _position(asked: AskedHead) -> list[float | None]:
     """Return the part of how the row varies that the mean row of its position accounts for."""
     mean = known_position(asked.capture, asked.block)
     if mean is None:
-        return [None for _ in asked.maps]
+        raise NlvizError(
+            f"mean rows of {asked.block} over other clips are not known; take them below Position, "
+            "or with nlviz.mean_position"
+        )
     share = position_only(asked.capture, asked.block, asked.query, mean=mean)
     return [explained for _, explained, _ in share.of_heads]
+
+
+def _knocked_out(asked: AskedHead) -> list[float | None]:
+    """Return how much the block's output changes without the strongest links of one head."""
+    found: list[float | None] = []
+    for head in range(len(asked.maps)):
+        asked.progress(f"Cutting links of {asked.block}, head {head + 1}", head / len(asked.maps))
+        cut = knock_out(
+            asked.capture, asked.block, asked.query, heads=[head], seeds=1, logits=False
+        )
+        if cut.cut.output is None:
+            raise NlvizError(next(iter(cut.notes), f"values of {asked.block} are not known"))
+        found.append(cut.cut.output)
+    return found
 
 
 for _figure in (
@@ -228,6 +246,15 @@ for _figure in (
         "share",
         "rows",
         _position,
+    ),
+    Figure(
+        "knock_out",
+        "Knock-out effect",
+        f"|y' - y| / |y| of the block's output at the query, all heads together, when the {TOP} "
+        "strongest links of this head are cut and what is left keeps their sum",
+        "change",
+        "passes",
+        _knocked_out,
     ),
 ):
     add_figure(_figure)

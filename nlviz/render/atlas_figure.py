@@ -58,7 +58,7 @@ class Atlas(HeadMaps):
     """One query in every layer and head, which can be sorted, drawn and saved.
 
     Attributes:
-        capture, query, said, layers, left_out: as of ``HeadMaps``.
+        capture, query, said, layers, left_out, untold: as of ``HeadMaps``.
     """
 
     @cached_property
@@ -124,6 +124,7 @@ class Atlas(HeadMaps):
             },
             "heads": self.table(),
             "left_out": dict(self.left_out),
+            "untold": dict(self.untold),
         }
 
     @property
@@ -187,6 +188,8 @@ class Atlas(HeadMaps):
         if figure is not None:
             what = figure_of(figure)
             found.append(f"Sorted by {what.label.lower()}: {what.definition}.")
+            if figure in self.untold:
+                found.append(f"Not told everywhere: {self.untold[figure].rstrip('.')}.")
         if self.left_out:
             few = len(self.left_out) < 4
             names = listed(self.left_out, "and") if few else counted(len(self.left_out), "layer")

@@ -42,12 +42,20 @@ def atlas_rows(atlas: HeadMaps) -> list[dict[str, object]]:
     return [{**row, "head": int(row["head"]) + 1} for row in atlas.table()]
 
 
-def atlas_notes(atlas: HeadMaps) -> list[str]:
-    """Return what a reader must know of an atlas, as sentences."""
+def atlas_notes(atlas: HeadMaps, figure: str | None = None) -> list[str]:
+    """Return what a reader must know of an atlas, as sentences.
+
+    Args:
+        atlas: what is shown.
+        figure: name of the figure that it is sorted by; None for none.
+    """
     reasons: dict[str, list[str]] = {}
     for block, why in atlas.left_out.items():
         reasons.setdefault(why.replace(block, "it"), []).append(block)
     notes = []
+    if figure is not None and figure in atlas.untold:
+        label = figure_of(figure).label
+        notes.append(f"{label} is not told everywhere: {atlas.untold[figure].rstrip('.')}.")
     for why, blocks in reasons.items():
         some = blocks if len(blocks) < 4 else [counted(len(blocks), "layer")]
         are = "are" if len(blocks) > 1 else "is"

@@ -206,6 +206,27 @@ def test_a_planted_sink_is_found_in_its_head_alone() -> None:
     assert found.with_figure("sink") is found
 
 
+def test_the_effect_of_a_head_is_that_of_its_own_links() -> None:
+    affinity = layer("cut", COARSE, COARSE, 3, "embedded_gaussian")
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(3, COARSE.size, 5, generator=generator)
+    values[2] *= 10
+    capture = captured(cut=replace(affinity, values=values))
+    found = head_maps(capture, PLACE).with_figure("knock_out")
+    at = affinity.queries.nearest(frame=3, y=20, x=50)
+    rows = affinity.rows([at])[:, 0].double()
+    y = torch.einsum("hk,hkd->hd", rows, values.double())
+    # 12 keys are fewer than 20 links: all of a head are cut, and it gives nothing.
+    wanted = [float(y[head].norm() / y.norm()) for head in range(3)]
+    assert found.layers[0].figures["knock_out"] == pytest.approx(wanted, rel=1e-5)
+    without = head_maps(captured(cut=affinity), PLACE).with_figure("knock_out")
+    assert without.layers[0].figures["knock_out"] == (None, None, None)
+    assert "load the network" in without.untold["knock_out"]
+    (note,) = nlviz.words.atlas_notes(without, "knock_out")
+    assert note.startswith("Knock-out effect is not told everywhere: ")
+    assert not found.untold
+
+
 def test_a_room_can_add_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FIGURES, "largest", None)  # taken out again behind the test
 

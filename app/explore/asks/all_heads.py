@@ -70,7 +70,7 @@ def draw(asked: Asked) -> None:
         follows=STATE.name,
     )
     view.mount(payload, key=LIVE, on_picked=_open)
-    for note in nlviz.words.atlas_notes(found):
+    for note in nlviz.words.atlas_notes(found, order.by):
         st.caption(note)
     if order.by is not None:
         st.caption(nlviz.words.figure_definition(order.by))
