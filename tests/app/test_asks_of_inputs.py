@@ -64,3 +64,15 @@ def test_cells_are_taken_out_on_a_click() -> None:
     assert "Random cells" in list(test.dataframe[-1].value["map"])
     click(test, "Test the order of the map")
     assert "random maps" in texts(test)
+
+
+@pytest.mark.slow
+def test_edges_between_frames_are_cut_in_one_block_or_in_all() -> None:
+    test = app(clip="composed-twins.mp4", frames="2", size="96", ask="input", at="0,40,60")
+    (what,) = [box for box in test.selectbox if box.key == "ask-change-what"]
+    what.set_value("frames").run()
+    (everywhere,) = [box for box in test.checkbox if box.key == "ask-change-all-blocks"]
+    everywhere.set_value(True).run()
+    click(test, "Compare before and after")
+    told = texts(test)
+    assert "All cross-frame edges of stage3 are cut; all cross-frame edges of stage4 are" in told

@@ -19,11 +19,11 @@ class Wanted(NamedTuple):
     """A change that was chosen.
 
     Attributes:
-        change: it.
+        change: it, or several at once.
         key: all that it depends on.
     """
 
-    change: nlviz.interventions.Change
+    change: nlviz.interventions.Change | tuple[nlviz.interventions.Change, ...]
     key: tuple[object, ...]
 
 
@@ -52,6 +52,8 @@ def choose(asked: Asked) -> Wanted | None:
         offers.pop("temperature", None)
     if frames and asked.affinity.keys.kind != "grid":
         offers.pop("region", None)
+    if asked.affinity.keys.kind != "grid" or asked.affinity.keys.shape[0] < 2:
+        offers.pop("frames", None)
     what, fields = st.columns([5, 7], gap="medium")
     with what:
         name = st.selectbox(
@@ -203,6 +205,22 @@ def _temperature(asked: Asked) -> Wanted:
     return _of(change.Temperature(asked.block, float(factor)))
 
 
+def _frames(asked: Asked) -> Wanted:
+    blocks = [
+        name
+        for name, affinity in asked.capture.affinities.items()
+        if affinity.keys.kind == "grid" and affinity.keys.shape[0] > 1
+    ]
+    everywhere = len(blocks) > 1 and st.checkbox(
+        "In all blocks",
+        key=f"{NAME}all-blocks",
+        help="Else in this one alone; what the frames give each other there, blocks behind it see",
+    )
+    st.caption("Every query keeps the keys of its own frame.")
+    made = tuple(change.CutFrames(name) for name in (blocks if everywhere else [asked.block]))
+    return Wanted(made, tuple(one.said for one in made))
+
+
 OFFERS: dict[str, Offer] = {
     "freeze": Offer("Freeze a frame", _freeze, 2),
     "shuffle": Offer("Shuffle the frames", _shuffle, 2),
@@ -212,6 +230,7 @@ OFFERS: dict[str, Offer] = {
     "neighbours": Offer("A frame becomes the mean of its neighbours", _neighbours, 2),
     "other": Offer("A frame of another clip", _other_clip),
     "region": Offer("Take the painted region out", _region),
+    "frames": Offer("Cut all edges between frames", _frames, 2),
     "bypass": Offer("Bypass the block", _bypass, 0),
     "head": Offer("Leave a head out", _head, 0),
     "temperature": Offer("Another temperature of the softmax", _temperature, 0),
