@@ -146,7 +146,8 @@ def register_neurons(
             model.run(prepared)
         layers = _in_one_line(names, {n: _tokens(c.output) for n in names for c in calls.runs(n)})
         norms = {name: _tokens(calls.runs(name)[0].output).norm(dim=-1) for name in layers}
-        longest = max(layers, key=lambda n: float(norms[n].max() / norms[n].median()))
+        apart = _apart(model)  # a class token is long in most networks
+        longest = max(layers, key=lambda n: _largest(norms[n][:, apart:]))
         used = layers[: layers.index(longest) + 1]
         maps = {name: _last_map(modules[name], norms, calls, name) for name in used}
         inside = {f"{n}.{m}": modules[f"{n}.{m}"] for n, m in maps.items() if m}
@@ -158,9 +159,9 @@ def register_neurons(
         tell("Looking at its neurons", 0.3)
         with recorded(net, inside, outputs=False) as active:
             model.run(prepared)
-        found = _most_active(active, inside, norms[longest], tokens, neurons)
+        found = _most_active(active, inside, norms[longest], apart, tokens, neurons)
         tell("Adding an empty token", 0.6)
-        place = _place(model, prepared, layers, [*_prefixes(model), norms[longest].shape[1]])
+        place = _place(model, prepared, layers, [apart, norms[longest].shape[1]])
     return TestTimeRegister(layers[0], layers[-1], place, found)
 
 
@@ -201,12 +202,26 @@ def _last_map(layer: nn.Module, norms: dict[str, Tensor], calls: Any, name: str)
     return found[-1] if found else ""
 
 
+def _largest(norms: Float[Tensor, "batch tokens"]) -> float:
+    """Return the largest norm over the median."""
+    return float(norms.max() / norms.median().clamp(min=1e-30))
+
+
 def _most_active(
-    calls: Any, inside: dict[str, nn.Module], norms: Float[Tensor, "b n"], tokens: int, count: int
+    calls: Any,
+    inside: dict[str, nn.Module],
+    norms: Float[Tensor, "batch tokens"],
+    apart: int,
+    tokens: int,
+    count: int,
 ) -> tuple[Neuron, ...]:
-    """Return the neurons whose mean activation at the longest tokens is of largest size."""
+    """Return the neurons whose mean activation at the longest tokens is of largest size.
+
+    The first ``apart`` tokens, which have no place, are none of the longest.
+    """
     long = torch.zeros_like(norms, dtype=torch.bool)
-    long.scatter_(1, norms.topk(min(tokens, norms.shape[1] - 1), 1).indices, True)
+    placed = norms[:, apart:]
+    long.scatter_(1, placed.topk(min(tokens, placed.shape[1] - 1), 1).indices + apart, True)
     every: list[Neuron] = []
     for name in inside:
         runs = calls.runs(name)
@@ -222,10 +237,9 @@ def _most_active(
     return tuple(sorted(every, key=lambda n: -n.at)[:count])
 
 
-def _prefixes(model: Model) -> list[int]:
-    """Return how many tokens without a place may stand first, by what the family knows."""
-    names = model.adapter.token_names(model.net)
-    return [len(names)] if names else [0]
+def _apart(model: Model) -> int:
+    """Return how many tokens without a place stand first, by what the family knows."""
+    return len(model.adapter.token_names(model.net))
 
 
 def _place(model: Model, prepared: Any, layers: Sequence[str], places: Sequence[int]) -> int:

@@ -75,6 +75,9 @@ from .position import position_sentence as position_sentence
 from .prediction import one_clip_note as one_clip_note
 from .prediction import unknown_text as unknown_text
 from .receipt import receipt_text as receipt_text
+from .registers import REGISTER_RULE as REGISTER_RULE
+from .registers import register_lines as register_lines
+from .registers import register_sentence as register_sentence
 from .rows import place_text as place_text
 from .rows import row_sentence as row_sentence
 from .rows import share_text as share_text

@@ -10,7 +10,7 @@ import streamlit as st
 import nlviz
 
 from .asked import NO_NETWORK, Asked, Load
-from .sinks import picture
+from .pictures import picture
 from .working import computed
 
 HELP = (

@@ -8,12 +8,12 @@ import streamlit as st
 
 import nlviz
 
-from . import token_norms
+from . import register, token_norms
 from .asked import Asked
+from .pictures import picture
 from .working import computed
 
 AT_ONCE = 1 << 24  # pairs of query and key, over heads, up to which no click is needed
-LEAST_WIDE, WIDEST, LARGEST, ABREAST = 420, 1000, 4, 4  # of the figure, as of an attribution's
 
 GIVE = "The network runs once more, and the values of the block's keys are kept"
 HELP = "Adds up what each key of the block receives from all queries; no forward pass"
@@ -39,6 +39,7 @@ def draw(asked: Asked) -> None:
     _block(asked, found[asked.block])
     _all_blocks(asked)
     token_norms.draw(asked)
+    register.draw(asked)
 
 
 def _of(
@@ -59,7 +60,7 @@ def _block(asked: Asked, found: nlviz.BlockSinks) -> None:
             st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
         on = _of_query(asked, found, head)
         if on is not None:
-            st.markdown(f"**{on:.0%}** &nbsp; of the pinned query's row lies on sinks")
+            st.markdown(f"**{100 * on:.0f} %** &nbsp; of the pinned query's row lies on sinks")
         if found.note:
             st.caption(found.note)
     with drawn:
@@ -84,15 +85,6 @@ def _of_query(asked: Asked, found: nlviz.BlockSinks, head: int) -> float | None:
         return None
     number = nlviz.query_number(asked.affinity, asked.query)
     return float(found.on_sinks(nlviz.rows_at(asked.affinity, [number]))[head, 0])
-
-
-def picture(clip: nlviz.Clip, shown: nlviz.AttentionMap, *, top: float | None = None) -> None:
-    """Draw a map over the frames of a clip, or over the words of a text."""
-    frames, _, wide = clip.shape
-    many = min(frames, ABREAST)
-    room = max(LEAST_WIDE, LARGEST * wide * many)
-    content = nlviz.overlay(clip, shown, top=top).to_bytes("png")
-    st.image(content, width=room if room < WIDEST else "stretch")
 
 
 def _all_blocks(asked: Asked) -> None:
