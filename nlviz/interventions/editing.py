@@ -54,10 +54,15 @@ def editing(
                 one: e for e in editors.values() for one in (e.site.products if e.site else ())
             }
 
+            left = set(by_product)
+
             def edit(product: RunningProduct) -> None:
-                editor = by_product.get((product.number, product.turn))
-                if editor is not None:
-                    editor.edit(product)
+                which = product.number, product.turn
+                if which in by_product:
+                    by_product[which].edit(product)
+                    left.discard(which)
+                    if not left:
+                        watch.finish()  # what comes behind runs as it does alone
 
             def shared(parts: Sequence[RunningProduct]) -> None:
                 editor = by_product.get((parts[0].number, 0))

@@ -148,8 +148,26 @@ class CutFrames(RowChange):
         affinity: Affinity,
     ) -> Float[Tensor, "heads n columns"]:
         """Return the rows without these edges; those to keys without a place stay."""
-        cut = self.mask(affinity, numbers.cpu())[:, keys.cpu().clamp(min=0)] & (keys.cpu() >= 0)
-        return shared_out(weights, cut.to(weights.device), numbers, keys, affinity, self.heads)
+        grid = affinity.keys
+        at = keys.cpu() - grid.prefix
+        frame = (at // (grid.shape[1] * grid.shape[2])).where((keys.cpu() >= 0) & (at >= 0), -1)
+
+        def without(rows: Tensor, cut: Tensor, own: Tensor) -> Tensor:
+            return shared_out(rows, cut.to(rows.device), own, keys, affinity, self.heads)
+
+        if self.frames != "other":
+            return without(weights, torch.isin(frame, torch.tensor(self.frames)), numbers)
+        own = _own_frames(affinity, numbers.cpu())
+        after = weights
+        for f in torch.unique(own).tolist():  # a mask for a frame, not one for each of its queries
+            rows = (own == f).nonzero()[:, 0]
+            cut = (frame != f) & (frame >= 0) & (f >= 0)
+            if len(rows) == weights.shape[1]:
+                return without(weights, cut, numbers)
+            after = weights.clone() if after is weights else after
+            here = rows.to(weights.device)
+            after[:, here] = without(weights[:, here], cut, numbers[rows.to(numbers.device)])
+        return after
 
     def mask(self, affinity: Affinity, numbers: Int[Tensor, " n"]) -> Bool[Tensor, "n all_keys"]:
         """Return which edges of some queries are cut; a query without a place has no frame."""

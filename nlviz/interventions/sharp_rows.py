@@ -36,12 +36,24 @@ def without(
     tensor([[[0.0000, 0.5000, 0.5000]]])
     """
     left = weights.masked_fill(cut, 0.0)
-    if not softmax:
-        return left
-    total, kept = (x.sum(-1, keepdim=True) for x in (weights, left))
+    if softmax:
+        _share_out(left, weights.sum(-1, keepdim=True), cut)
+    return left
+
+
+def _share_out(left: Tensor, total: Tensor, cut: Tensor) -> Tensor:
+    """Bring rows of which something was cut to a sum again, in place; return what they summed to.
+
+    Args:
+        left: (heads, n, columns) rows with zeros for what was cut.
+        total: (heads, n, 1) the sum.
+        cut: which edges were cut; broadcast.
+    """
+    kept = left.sum(-1, keepdim=True)
     touched = cut.any(-1, keepdim=True) & (kept > 0)
     # Divided first: total / kept may be more than the type of number holds.
-    return torch.where(touched, left / kept.where(kept > 0, 1.0) * total, left)
+    left.div_(kept.where(touched, 1.0)).mul_(total.where(touched, 1.0))
+    return kept
 
 
 def shared_out(
@@ -62,13 +74,17 @@ def shared_out(
         affinity: of the block.
         heads: numbers of the heads; None for all.
     """
-    found = without(weights, cut, softmax=affinity.pairwise.softmax)
-    if not (isinstance(affinity, EmbeddedAffinity) and affinity.pairwise.softmax):
+    found = weights.masked_fill(cut, 0.0)
+    if not affinity.pairwise.softmax:
+        return found
+    total = weights.sum(-1, keepdim=True)
+    kept = _share_out(found, total, cut)
+    if not isinstance(affinity, EmbeddedAffinity):
         return found
     every = cut.expand(weights.shape)
     kind = torch.finfo(weights.dtype)
-    little = kind.tiny / kind.eps * weights.sum(-1)
-    lost = every.any(-1) & (weights.masked_fill(every, 0.0).sum(-1) < little)
+    little = kind.tiny / kind.eps * total
+    lost = (cut.any(-1, keepdim=True) & (kept < little))[..., 0]
     at = numbers.to(weights.device) - affinity.queries.prefix
     which = (lost.any(0) & (at >= 0)).nonzero()[:, 0]
     some = list(range(affinity.heads)) if heads is None else list(heads)
@@ -83,6 +99,6 @@ def shared_out(
         hidden = every[:, part] | none
         rows = logits.to(weights.device).double().masked_fill(hidden, -torch.inf).softmax(-1)
         rows = rows.nan_to_num(0.0) * weights[:, part].sum(-1, keepdim=True)
-        kept = lost[:, part, None]
-        found[:, part] = torch.where(kept, rows.to(weights), found[:, part])
+        of_these = lost[:, part, None]
+        found[:, part] = torch.where(of_these, rows.to(weights), found[:, part])
     return found

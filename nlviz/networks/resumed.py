@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
@@ -115,15 +115,24 @@ def resumed(net: nn.Module, prefix: Prefix) -> Iterator[None]:
 
         return run
 
-    with _forwards(net, wrapped):
+    # What is not kept runs as it is: to wrap every module takes longer than a small one does.
+    with _forwards(net, wrapped, {name for name, _ in prefix.calls}):
         yield
 
 
 @contextmanager
 def _forwards(
-    net: nn.Module, wrapped: Callable[[str, Callable[..., Any]], Callable[..., Any]]
+    net: nn.Module,
+    wrapped: Callable[[str, Callable[..., Any]], Callable[..., Any]],
+    names: Container[str] | None = None,
 ) -> Iterator[None]:
-    """Put functions in the place of the modules' forwards, for calls of this thread alone."""
+    """Put functions in the place of the modules' forwards, for calls of this thread alone.
+
+    Args:
+        net: the network.
+        wrapped: returns what takes the place of a module's forward, by its name.
+        names: of the modules; None for all.
+    """
     owner = threading.get_ident()
 
     def ours(inside: Callable[..., Any], forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,7 +146,7 @@ def _forwards(
     before: list[tuple[nn.Module, Any]] = []
     try:
         for name, module in net.named_modules():
-            if isinstance(module, torch.jit.ScriptModule):
+            if isinstance(module, torch.jit.ScriptModule) or not (names is None or name in names):
                 continue
             forward = module.forward
             before.append((module, module.__dict__.get("forward")))

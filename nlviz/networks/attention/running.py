@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nlviz.networks.attention.products import of_entries
+
 Rows = Callable[[Tensor, Tensor], Tensor]
 Edit = Callable[["RunningProduct"], None]
 EditShared = Callable[[Sequence["RunningProduct"]], None]
@@ -171,8 +173,8 @@ def tokens_product(
         "",
         -1,
         (entries, queries, values.shape[-2] if isinstance(values, Tensor) else keys),
-        lambda entries, rows: weights(rows)[entries.to(output.device)],
-        lambda entries: flat()[entries.to(output.device)],
+        lambda entries, rows: of_entries(weights(rows), entries.to(output.device)),
+        lambda entries: of_entries(flat(), entries.to(output.device)),
         output,
         output,
         batch,

@@ -11,6 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
 
 from nlviz.networks.attention.beside import Beside
 from nlviz.networks.attention.chosen import Choose, ChosenRows
@@ -77,7 +78,8 @@ class Watching(TorchFunctionMode):
             began: called when a product begins in a module that is wanted.
         """
         super().__init__()
-        self.seen = Seen()
+        self.seen, self.done = Seen(), False
+        self._handles: list[RemovableHandle] = []
         self.keep, self.positions, self.sums = keep, positions, sums
         self.choose, self.edit, self.shared, self.began = choose, edit, shared, began
         self.silenced = None if silenced is None else block_and_run(silenced)
@@ -108,7 +110,7 @@ class Watching(TorchFunctionMode):
     @contextmanager
     def hooked(self, net: nn.Module) -> Iterator[None]:
         """Know which module runs while a network does."""
-        handles = []
+        handles = self._handles
         modules = dict(net.named_modules())
         self.norms = frozenset(n for n, m in modules.items() if type(m).__name__.endswith("Norm"))
         for name, module in modules.items():
@@ -126,8 +128,13 @@ class Watching(TorchFunctionMode):
         try:
             yield
         finally:
-            for handle in handles:
-                handle.remove()
+            self.finish()
+
+    def finish(self) -> None:
+        """Look on no more: all has been seen that anybody waits for."""
+        self.done = True
+        while self._handles:
+            self._handles.pop().remove()
 
     def enter(self, name: str) -> None:
         """Begin a call of a module."""
