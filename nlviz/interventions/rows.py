@@ -156,7 +156,9 @@ class CutFrames(RowChange):
             return shared_out(rows, cut.to(rows.device), own, keys, affinity, self.heads)
 
         if self.frames != "other":
-            return without(weights, torch.isin(frame, torch.tensor(self.frames)), numbers)
+            return without(
+                weights, torch.isin(frame, torch.tensor(self.frames, dtype=torch.long)), numbers
+            )
         own = _own_frames(affinity, numbers.cpu())
         after = weights
         for f in torch.unique(own).tolist():  # a mask for a frame, not one for each of its queries
@@ -178,7 +180,9 @@ class CutFrames(RowChange):
             own = _own_frames(affinity, numbers)
             cut = (frame[None] != own[:, None]) & (own[:, None] >= 0)
         else:
-            cut = torch.isin(frame, torch.tensor(self.frames))[None].expand(len(numbers), -1)
+            cut = torch.isin(frame, torch.tensor(self.frames, dtype=torch.long))[None].expand(
+                len(numbers), -1
+            )
         return torch.cat([torch.zeros(len(numbers), grid.prefix, dtype=torch.bool), cut], 1)
 
 
