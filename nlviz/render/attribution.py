@@ -54,7 +54,8 @@ def attribution_overlay(found: Attribution, *, strength: float = 0.85) -> Overla
     )
     hi = attention.top_of_scale()
     most, least = float(found.values.max()), float(found.values.min())
-    unit = "no unit" if found.method == "grad-cam" else "in units of the score"
+    units = {"grad-cam": "no unit", "legrad": "score for a row's whole weight"}
+    unit = units.get(found.method, "in units of the score")
     scale = AttributionScale(
         -hi if found.signed else 0.0, hi, attention.uniform, "absolute", most, least,
         name=f"{name}, {unit}",
