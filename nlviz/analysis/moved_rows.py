@@ -61,11 +61,17 @@ def moved_row(found: Intervened, block: str, query: Query, *, head: Head = None)
     (True, True)
     """
     before, after = (c.affinities[block] for c in (found.before, found.after))
-    if before.keys.shape != after.keys.shape or before.keys.prefix != after.keys.prefix:
+    if before.keys.shape != after.keys.shape:
         raise NlvizError(f"rows must be over the same keys to be compared, {block} has others now")
     number = query_number(before, query)
-    own = _row(before, number, head)
-    in_place = _share(own, _row(after, number, head))
+    own, other = _row(before, number, head), _row(after, query_number(after, query), head)
+    if before.keys.prefix != after.keys.prefix:  # a token was added: such tokens count as one
+        own, other = (
+            torch.cat([row[:n].sum()[None], row[n:]])
+            for row, n in ((own, before.keys.prefix), (other, after.keys.prefix))
+        )
+        return MovedRow(_share(own, other))
+    in_place = _share(own, other)
     order = frame_order(found.changes, len(found.before.clip.frames))
     if order is None or not all(_by_frame(a, len(order)) for a in (before, after)):
         return MovedRow(in_place)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 import nlviz
@@ -21,6 +22,7 @@ from nlviz.interventions import (
     ShuffleTime,
     SwapFrames,
     Temperature,
+    register_neurons,
 )
 from nlviz.networks.block import NonLocalBlock
 from tests.families.small_transformers import small
@@ -101,6 +103,24 @@ def test_of_rows_that_sum_to_1_it_is_their_total_variation() -> None:
     pair = found.rows("nl", (1, 12, 20))
     want = float(pair.difference.abs().sum()) / 2
     assert moved_row(found, "nl", (1, 12, 20)).in_place == pytest.approx(want, abs=1e-6)
+
+
+def test_a_token_that_was_added_counts_with_those_without_a_place() -> None:
+    torch.manual_seed(0)
+    sizes = {"img_size": (32, 48), "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3}
+    own, clip = Model(VisionTransformer(**sizes, num_classes=7).eval()), noise_clip(1, 32, 48)
+    change = register_neurons(own, clip, neurons=2)
+    found = nlviz.intervene(own, clip, change)
+    block = next(iter(found.before.affinities))
+    before, after = (c.affinities[block] for c in (found.before, found.after))
+    assert after.keys.prefix == before.keys.prefix + 1
+    rows = [a.rows([9]).mean(0)[0] for a in (before, after)]
+    parts = [
+        torch.cat([row[:n].sum()[None], row[n:]])
+        for row, n in zip(rows, (before.keys.prefix, after.keys.prefix), strict=True)
+    ]
+    want = float((parts[1] - parts[0]).abs().sum()) / 2
+    assert moved_row(found, block, 9).in_place == pytest.approx(want, abs=1e-6)
 
 
 def test_tubelets_of_two_frames_are_compared_in_place_alone() -> None:

@@ -18,7 +18,7 @@ from .changes import Wanted, choose
 from .working import computed
 
 KEPT = 4  # pictures in a session that are remembered
-WIDEST = 1000  # CSS pixels of the picture
+WIDEST, OF_ONE = 1000, 560  # CSS pixels of the picture, and of one that has a single frame
 SAVED = (
     Kind("PNG", "png", "image/png", "Before, after and their difference on one page"),
     Kind("PDF", "pdf", "application/pdf", "The same for a paper"),
@@ -51,12 +51,13 @@ def _changed(
     model: Load, capture: nlviz.Capture, wanted: Wanted, progress: nlviz.Progress
 ) -> nlviz.interventions.Intervened:
     own = model()
+    change = wanted.make(own, capture.clip, progress.part(0.0, 0.5))
     return nlviz.intervene(
         own,
         capture.clip,
-        wanted.change,
+        change,
         before=capture if capture.model is own else None,
-        progress=progress,
+        progress=progress.part(0.5, 1.0),
     )
 
 
@@ -84,10 +85,11 @@ def _show(asked: Asked, found: nlviz.interventions.Intervened, wanted: Wanted) -
         query=asked.query,
     )
     key = (*asked.key, head, *wanted.key)
-    st.image(_picture(key, comparison), width=WIDEST)
+    several = len(found.before.clip.frames) > 1
+    st.image(_picture(key, comparison), width=WIDEST if several else OF_ONE)
     saving.buttons(
         "ask-input-",
-        SAVED if len(found.before.clip.frames) > 1 else SAVED[:3],
+        SAVED if several else SAVED[:3],
         partial(nlviz.render.views_bytes, found=comparison),
         f"{asked.capture.clip.name.partition('.')[0]}-{block}-changed",
     )

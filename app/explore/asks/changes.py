@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
 import nlviz
 
 from .asked import Asked
+
+if TYPE_CHECKING:
+    Made = nlviz.interventions.Change | tuple[nlviz.interventions.Change, ...]
 
 change = nlviz.interventions
 NAME = "ask-change-"  # begins the keys of all fields
@@ -19,11 +22,11 @@ class Wanted(NamedTuple):
     """A change that was chosen.
 
     Attributes:
-        change: it, or several at once.
+        make: returns it, or several; what must be found first takes passes, and reports them.
         key: all that it depends on.
     """
 
-    change: nlviz.interventions.Change | tuple[nlviz.interventions.Change, ...]
+    make: Callable[[nlviz.Model, nlviz.Clip, nlviz.Progress], Made]
     key: tuple[object, ...]
 
 
@@ -48,6 +51,7 @@ def choose(asked: Asked) -> Wanted | None:
     offers = {name: offer for name, offer in OFFERS.items() if offer.least <= frames}
     if asked.affinity.heads < 2:
         offers.pop("head", None)
+        offers.pop("register", None)  # of transformers
     if not asked.affinity.pairwise.softmax:
         offers.pop("temperature", None)
     if frames and asked.affinity.keys.kind != "grid":
@@ -84,7 +88,7 @@ def _seed(name: str) -> int:
 
 
 def _of(made: nlviz.interventions.Change, *more: object) -> Wanted:
-    return Wanted(made, (made.said, *more))
+    return Wanted(lambda model, clip, progress: made, (made.said, *more))
 
 
 def _freeze(asked: Asked) -> Wanted:
@@ -218,7 +222,28 @@ def _frames(asked: Asked) -> Wanted:
     )
     st.caption("Every query keeps the keys of its own frame.")
     made = tuple(change.CutFrames(name) for name in (blocks if everywhere else [asked.block]))
-    return Wanted(made, tuple(one.said for one in made))
+    return Wanted(lambda model, clip, progress: made, tuple(one.said for one in made))
+
+
+def _register(_asked: Asked) -> Wanted:
+    neurons = int(
+        st.number_input(
+            "Neurons whose activations it takes",
+            1,
+            100,
+            value=10,
+            key=f"{NAME}neurons",
+            help="Those that are most active at the longest tokens and little elsewhere (Jiang et "
+            "al. 2025); finding them takes a few passes",
+        )
+    )
+
+    def found(
+        model: nlviz.Model, clip: nlviz.Clip, progress: nlviz.Progress
+    ) -> nlviz.interventions.Change:
+        return change.register_neurons(model, clip, neurons=neurons, progress=progress)
+
+    return Wanted(found, ("register", neurons))
 
 
 OFFERS: dict[str, Offer] = {
@@ -234,4 +259,5 @@ OFFERS: dict[str, Offer] = {
     "bypass": Offer("Bypass the block", _bypass, 0),
     "head": Offer("Leave a head out", _head, 0),
     "temperature": Offer("Another temperature of the softmax", _temperature, 0),
+    "register": Offer("A register at test time, for sinks", _register),
 }
