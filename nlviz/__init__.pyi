@@ -56,6 +56,7 @@ from .analysis.controls import variants_of_features as variants_of_features
 from .analysis.deletion import Deletion as Deletion
 from .analysis.deletion import deletion as deletion
 from .analysis.divided import divided_layer as divided_layer
+from .analysis.frame_cut import knock_out_frames as knock_out_frames
 from .analysis.health import BlockHealth as BlockHealth
 from .analysis.health import block_health as block_health
 from .analysis.instance_masses import InstanceMasses as InstanceMasses

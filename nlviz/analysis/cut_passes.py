@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxtyping import Bool
@@ -38,6 +38,12 @@ class Passes:
     probability: float | None = None
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, capture: Capture) -> Passes:
+        """Return the answer as it is, of a capture that has class scores."""
+        ((label, probability),) = capture.prediction(1)
+        return cls(label=label, probability=probability)
+
     def figures(self, n: int) -> dict[str, Any]:
         """Return the figures of a cut; none where the network did not run."""
         return self.answers[n] if self.answers else {}
@@ -66,9 +72,7 @@ def answers_of(
     if capture.logits is None:
         return Passes(notes=(NO_SCORES,))
     before = capture.logits.double()
-    answer = int(before.argmax())
-    ((label, _),) = capture.prediction(1)
-    probability = float(_probabilities(before, capture.about.independent)[answer])
+    asis = Passes.of(capture)
     found = []
     try:
         with Rerun(capture) as rerun:
@@ -81,8 +85,8 @@ def answers_of(
     except OutOfMemory:
         raise
     except NlvizError as error:
-        return Passes((), label, probability, (f"The answer is not known: {error}.",))
-    return Passes(tuple(found), label, probability)
+        return replace(asis, notes=(f"The answer is not known: {error}.",))
+    return replace(asis, answers=tuple(found))
 
 
 def figures_of(before: Tensor, after: Tensor, independent: bool) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def knock_out_lines(found: KnockOut) -> list[Line]:
     lines.append(
         Line(
             fine_percent_text(cut.weight),
-            "of its row's weight is on the links that are cut",
+            f"of {'its row' if found.number >= 0 else 'a row'}'s weight is on the links that are cut",
             _others(found, lambda c: c.weight),
             "In the mean over heads; of signed rows, of the size of their weights",
         )
@@ -194,9 +194,9 @@ def control_text(found: KnockOut, control: Control) -> str:
     """Return what a control cuts, in words: how many, which, and how often it was drawn."""
     count = len(found.cut.keys)
     name = CONTROL_NAMES[control.kind]
-    name = name if count > 1 else name.replace("links", "link").replace("distances", "distance")
+    name = name if count != 1 else name.replace("links", "link").replace("distances", "distance")
     drawn = f" ({counted(len(control.cuts), 'draw')})" if control.kind != "mean" else ""
-    return f"{count:,} {name}{drawn}"
+    return f"{_many(count)} {name}{drawn}"
 
 
 def missing_controls(found: KnockOut) -> list[str]:
@@ -228,9 +228,9 @@ def _compared(found: KnockOut, figure: Figure, *, little: bool) -> str:
     if random is None:
         return "; there are no others to compare it with"
     if not found.beyond("random", figure):
-        return f"{',' if little else ''} no more than cutting {count:,} random {ones}"
+        return f"{',' if little else ''} no more than cutting {_many(count)} random {ones}"
     draws = len(random.cuts)
-    each = f"each of {draws} cuts of {count:,} random {ones}" if draws > 1 else "a random cut"
+    each = f"each of {draws} cuts of {_many(count)} random {ones}" if draws > 1 else "a random cut"
     said = f"{', though' if little else ''} more than {each}"
     alike = [
         CONTROL_NAMES[kind]
@@ -239,8 +239,13 @@ def _compared(found: KnockOut, figure: Figure, *, little: bool) -> str:
     ]
     if not alike:
         return said
-    as_much = "change" if len(alike) > 1 or count > 1 else "changes"
-    return f"{said}; {count:,} {listed(alike, 'and')} {as_much} it as much"
+    as_much = "change" if len(alike) > 1 or count != 1 else "changes"
+    return f"{said}; {_many(count)} {listed(alike, 'and')} {as_much} it as much"
+
+
+def _many(count: int) -> str:
+    """Return a number of links; where every query has its own, as many."""
+    return f"{count:,}" if count else "as many"
 
 
 def _others(found: KnockOut, value: Callable[[Cut], float | None]) -> str:

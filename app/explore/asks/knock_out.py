@@ -17,6 +17,8 @@ from . import intervals, working
 from .asked import NO_NETWORK, Asked
 
 STRONGEST, PAINTED, FRAME, OTHER = "Strongest links", "Painted cells", "One frame", "Other frames"
+EVERY = "Frames, every query"
+THIS_BLOCK, ALL_BLOCKS = "This block", "All blocks"
 MOST, SEEDS = 500, 8
 WIDEST = 720  # CSS pixels of a strip
 KINDS = (
@@ -29,7 +31,10 @@ KINDS = (
 
 def draw(asked: Asked) -> None:
     """Draw what is cut, what the block's output loses at once, and the answer after a click."""
-    options = _what(asked)
+    what, options = _what(asked)
+    if what == EVERY:
+        _every(asked)
+        return
     if options is None:
         return
     key = ("knock out", *asked.key, asked.head, tuple(sorted(options.items())))
@@ -61,19 +66,26 @@ def draw(asked: Asked) -> None:
     saving.buttons("knock-out-", KINDS, make, f"knock-out-{asked.block}")
 
 
-def _what(asked: Asked) -> Mapping[str, Any] | None:
-    """Return what is cut, as ``nlviz.knock_out`` takes it; None where nothing is chosen yet."""
+def _what(asked: Asked) -> tuple[str, Mapping[str, Any] | None]:
+    """Return what is cut, and how ``nlviz.knock_out`` takes it; None where nothing is chosen."""
     keys = asked.affinity.keys
     painted: tuple[int, ...] = ()
     choices = [STRONGEST]
     if keys.kind == "grid":
         painted = nlviz.painted_cells(asked.view.display.painted, keys.shape)
-        choices += [PAINTED, *([FRAME, OTHER] if keys.shape[0] > 1 else [])]
+        choices += [PAINTED, *([FRAME, OTHER, EVERY] if keys.shape[0] > 1 else [])]
     what = st.segmented_control(
         "Cut", choices, default=STRONGEST, key="knock-out-what", required=True
     )
     options: dict[str, Any] = {}
-    left, right = st.columns([3, 8], vertical_alignment="bottom")
+    if what == EVERY:
+        return what, None
+    columns = what in (STRONGEST, FRAME)
+    left, right = (
+        st.columns([3, 8], vertical_alignment="bottom")
+        if columns
+        else (st.container(), st.container())
+    )
     with left:
         if what == STRONGEST:
             most = min(MOST, keys.size + keys.prefix)
@@ -104,11 +116,39 @@ def _what(asked: Asked) -> Mapping[str, Any] | None:
                 "Nothing is painted. Press **Paint keys** below the picture, or B, and drag over "
                 "the cells whose links are to be cut."
             )
-            return None
+            return what, None
         options["keys"] = tuple(cell + keys.prefix for cell in painted)
     if what == OTHER:
         options["cross_frame"] = True
-    return options
+    return what, options
+
+
+def _every(asked: Asked) -> None:
+    """Draw what the network answers where frames give each other nothing."""
+    if asked.model is None:
+        st.info(NO_NETWORK)
+        return
+    several = len(asked.capture.affinities) > 1
+    scope = THIS_BLOCK
+    if several:
+        scope = st.segmented_control(
+            "Of", [THIS_BLOCK, ALL_BLOCKS], default=THIS_BLOCK, key="knock-out-of", required=True
+        )
+    st.caption(
+        "All links between frames are cut, of every query: each frame is then seen by itself here."
+    )
+    blocks = asked.block if scope == THIS_BLOCK else None
+    clip = asked.capture.clip
+    key = ("knock out frames", clip.digest, clip.sampling, asked.capture.about, blocks)
+    found = working.computed(
+        key,
+        "Run the network without them",
+        lambda tell: nlviz.knock_out_frames(asked.capture, blocks, progress=tell),
+        help="Once without them, and four times without as many random ones of each query",
+    )
+    if found is not None:
+        _show(asked, found)
+        saving.buttons("knock-out-", KINDS, partial(_file, asked, found), "knock-out-frames")
 
 
 def _show(asked: Asked, found: nlviz.KnockOut) -> None:
@@ -127,7 +167,7 @@ def _show(asked: Asked, found: nlviz.KnockOut) -> None:
                 st.caption(plain(line.meaning))
     for note in (*nlviz.words.missing_controls(found), *found.notes):
         st.caption(plain(note))
-    if asked.affinity.keys.kind == "grid":
+    if asked.affinity.keys.kind == "grid" and found.number >= 0:
         _strips(asked, found)
 
 
