@@ -82,11 +82,12 @@ random ones.'
 def knock_out_lines(found: KnockOut) -> list[Line]:
     """Return the figures of a knock-out in words, the sentence that follows from them first."""
     cut = found.cut
+    whose = "its row's" if found.number >= 0 else "a row's"
     lines = [Line(knock_out_sentence(found), "", "", UNDER_REPORTS)]
     lines.append(
         Line(
             fine_percent_text(cut.weight),
-            f"of {'its row' if found.number >= 0 else 'a row'}'s weight is on the links that are cut",
+            f"of {whose} weight is on the links that are cut",
             _others(found, lambda c: c.weight),
             "In the mean over heads; of signed rows, of the size of their weights",
         )
