@@ -113,7 +113,7 @@ def mean_position(
         capture: of the clip whose positions these are.
         block: name of the block.
         clips: other clips of the same shape; by default parts of the bundled films and photos, of
-            a text other orders of its words.
+            a text other texts of its words.
         count: how many of these.
         progress: called with a sentence and a share in [0, 1]; what it raises stops the work.
 
@@ -133,20 +133,28 @@ def mean_position(
     affinity = capture.affinities[block]
     _check_places(affinity, capture)
     tell = Progress.of(progress)
-    others = list(other_clips(capture.clip, count) if clips is None else clips)
+    of_text = isinstance(capture.clip, Text)
     found: list[Affinity] = []
-    for i, clip in enumerate(others):
-        step = tell.part(i / len(others), (i + 1) / len(others), prefix=f"{clip.name}: ")
-        again = model.capture(clip, blocks=[block], progress=step).affinities[block]
-        if same_tokens(affinity, again):
-            found.append(_thin(again))
+    what = "clips" if not of_text else "texts"
+    if clips is not None:
+        others = list(clips)
+        found = _of_clips(model, affinity, block, others, tell)
+    else:
+        others = list(other_clips(capture.clip, count))
+        found = _of_clips(model, affinity, block, others, tell)
+        what = "texts drawn from its words" if of_text else "parts of the bundled films and photos"
+        if of_text and len(found) < LEAST:  # what is written may have another length
+            others = list(other_clips(capture.clip, count, orders=True))
+            found = _of_clips(model, affinity, block, others, tell)
+            what = "other orders of its words, in which what a network writes may be the same"
     if len(found) < LEAST:
         raise NlvizError(
             f"a mean row is over {LEAST} clips at least whose tokens lie where those of "
             f"{capture.clip.name} do; of {len(others)} only {len(found)} are such, give others "
             "with clips="
         )
-    mean = MeanPosition(block, mean_of(found), len(found), _note(capture, len(found), clips))
+    note = f"Mean rows are over {len(found)} {what}."
+    mean = MeanPosition(block, mean_of(found), len(found), note)
     if clips is None:
         _KNOWN[affinity] = mean
     return mean
@@ -385,9 +393,19 @@ def _thin(affinity: Affinity) -> Affinity:
     return affinity
 
 
-def _note(capture: Capture, count: int, clips: object) -> str:
-    if isinstance(capture.clip, Text):
-        what = "orders of its words" if clips is None else "texts"
-    else:
-        what = "parts of the bundled films and photos" if clips is None else "clips"
-    return f"Mean rows are over {count} {what}."
+def _of_clips(
+    model: Model, affinity: Affinity, block: str, clips: Sequence[Clip], tell: Progress
+) -> list[Affinity]:
+    """Return a block's affinities on those of some clips that have the same tokens."""
+    found = []
+    for i, clip in enumerate(clips):
+        step = tell.part(i / len(clips), (i + 1) / len(clips), prefix=f"{clip.name}: ")
+        try:
+            again = model.capture(clip, blocks=[block], progress=step).affinities[block]
+        except NlvizError:
+            if not isinstance(clip, Text):  # a drawn text may be none that the network takes
+                raise
+            continue
+        if same_tokens(affinity, again):
+            found.append(_thin(again))
+    return found

@@ -1,8 +1,8 @@
 """Other inputs of the same shape as one: what a network does whatever it is shown needs several.
 
 Clips are cut out of the bundled films and photos: a crop of the same aspect ratio, at another place
-and size and sometimes mirrored; of a photo it moves, as a camera does. Texts are the same words in
-another order, numbers among numbers and words among words.
+and size and sometimes mirrored; of a photo it moves, as a camera does. Texts are drawn from the
+words of the one, numbers from numbers and words from words, or are these in another order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ Frames = npt.NDArray[np.uint8]
 
 
 def other_clips(
-    like: Clip, count: int, *, of: Sequence[str | Path | Clip] | None = None
+    like: Clip,
+    count: int,
+    *,
+    of: Sequence[str | Path | Clip] | None = None,
+    orders: bool = False,
 ) -> Iterator[Clip]:
     """Yield inputs with as many frames, or words, and of the same size, the same ones each time.
 
@@ -36,7 +40,8 @@ def other_clips(
         like: a clip or a text.
         count: how many.
         of: clips, or files of films and pictures, that they are cut out of; by default the bundled
-            ones. Of a text they are orders of its own words.
+            ones. Of a text they are drawn from its own words.
+        orders: of a text, whether each word stands there as often as it does.
 
     Raises:
         NlvizError: of a graph, whose nodes have no place that another graph has, too; of a text
@@ -45,7 +50,7 @@ def other_clips(
     >>> like = Clip.from_frames(np.zeros((3, 40, 60, 3), np.uint8))
     >>> [clip.shape for clip in other_clips(like, 2)]
     [(3, 40, 60), (3, 40, 60)]
-    >>> next(other_clips(read_text("a 3 b 7 c 1"), 1)).text
+    >>> next(other_clips(read_text("a 3 b 7 c 1"), 1, orders=True)).text
     'c 1 b 3 a 7'
     """
     if isinstance(like, Graph):
@@ -54,7 +59,7 @@ def other_clips(
             "have none that another graph has, too"
         )
     if isinstance(like, Text):
-        yield from _orders(like, count)
+        yield from _texts(like, count, orders)
         return
     sources: list[str | Path | Clip] = [*(bundled_inputs().values() if of is None else of)]
     if not sources:
@@ -63,8 +68,8 @@ def other_clips(
         yield _cut_out(sources[i % len(sources)], like, np.random.default_rng(i))
 
 
-def _orders(text: Text, count: int) -> Iterator[Text]:
-    """Yield a text with its words in other orders; marks stay where they are."""
+def _texts(text: Text, count: int, orders: bool) -> Iterator[Text]:
+    """Yield texts of the words of one; marks stay where they are."""
     written = text.written
     places = [(m.start(), m.end()) for m in _WORD.finditer(written)]
     words = [written[a:b] for a, b in places]
@@ -72,19 +77,20 @@ def _orders(text: Text, count: int) -> Iterator[Text]:
     moving = [[i for i, k in enumerate(kinds) if k == kind] for kind in (1, 2)]
     if max(map(len, moving)) < 3:
         raise NlvizError(
-            f"other orders of a text need three words at least, {text.name!r} has {len(words)}; "
-            "give other inputs with clips="
+            "other texts of the words of one need three of them at least, "
+            f"{text.name!r} has {len(words)}; give other inputs with clips="
         )
     for n in range(count):
         rng, order = np.random.default_rng(n), list(words)
         for own in moving:
-            for i, j in zip(own, rng.permutation(own).tolist() if own else (), strict=True):
+            taken = rng.permutation(own) if orders else rng.choice(own or [0], len(own))
+            for i, j in zip(own, taken.tolist(), strict=True):
                 order[i] = words[j]
         parts, at = [], 0
         for (a, b), word in zip(places, order, strict=True):
             parts += [written[at:a], word]
             at = b
-        yield read_text("".join((*parts, written[at:])), name=f"{text.name}, order {n}")
+        yield read_text("".join((*parts, written[at:])), name=f"{text.name}, {n}")
 
 
 def _cut_out(source: str | Path | Clip, like: Clip, rng: np.random.Generator) -> Clip:

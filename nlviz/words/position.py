@@ -10,6 +10,7 @@ from nlviz.words.numbers import fine_percent_text, percent_text
 
 MUCH, SOME = 0.5, 0.1  # of a row's variance that its position accounts for, for the sentences
 SAME = 0.8  # of that, with the mean row of all positions, from which no position is needed
+EVEN = 0.9  # in common with a uniform row, from which there is nothing that could follow
 OWN = 0.9  # of a row on its own cell, from which there is little left to speak of
 
 
@@ -27,6 +28,11 @@ def position_sentence(share: PositionShare, *, nouns: Nouns = POINTS) -> str:
         return (
             f"Nearly all of the weight lies on the {nouns.token} itself, which is content and "
             "position in one; what is left says little."
+        )
+    if share.common_uniform > EVEN:
+        return (
+            f"The weight is spread nearly evenly over all {nouns.tokens}: there is little that "
+            "could follow from a place."
         )
     if share.explained < SOME:
         return f"Where {who} does not follow from where {where}: it differs from clip to clip."

@@ -89,6 +89,7 @@ SHARE = PositionShare(
         (replace(SHARE, explained=0.05), "Where this point looks does not follow"),
         (replace(SHARE, explained_anywhere=0.75), "Much of where this point looks is the same"),
         (replace(SHARE, own=0.95), "Nearly all of the weight lies on the cell itself"),
+        (replace(SHARE, common_uniform=0.97, explained=0.05), "The weight is spread nearly evenly"),
         (replace(SHARE, queries=64), "Most of where points look follows from where they are"),
     ],
 )

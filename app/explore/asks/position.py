@@ -15,7 +15,7 @@ from .working import computed
 
 HELP = (
     "Runs the network on 16 other clips of the same shape, parts of the bundled films and photos "
-    "(of a text: 16 other orders of its words), and takes the mean row of each position"
+    "(of a text: 16 other texts of its words), and takes the mean row of each position"
 )
 
 
