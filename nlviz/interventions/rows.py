@@ -308,7 +308,8 @@ class BypassHeads(RowChange):
     def said(self) -> str:
         """What is changed, as a clause."""
         which = _in_heads(self.heads).removeprefix("in ") or "all heads "
-        return f"{which}of {self.block} gather nothing"
+        one = self.heads is not None and len(self.heads) == 1
+        return f"{which}of {self.block} gather{'s' if one else ''} nothing"
 
     def numbers(self, affinity: Affinity) -> Int[Tensor, " n"] | None:
         """Return None: of all queries."""

@@ -59,7 +59,10 @@ class Intervened:
     def said(self) -> str:
         """What was changed, as one sentence."""
         text = "; ".join(change.said for change in self.changes) or "nothing is changed"
-        return f"{text[:1].upper()}{text[1:]}."
+        blocks = {change.block for change in self.changes if isinstance(change, PassChange)}
+        if text.partition(" ")[0] not in blocks:  # a block's name stays as it is
+            text = text[:1].upper() + text[1:]
+        return f"{text}."
 
     @property
     def logits(self) -> Float[Tensor, " classes"] | None:

@@ -16,6 +16,8 @@ import nlviz
 from nlviz.analysis.moved_rows import MovedRow, frame_order, moved_row
 from nlviz.captures.model import Model
 from nlviz.interventions import (
+    Bypass,
+    BypassHeads,
     FreezeFrame,
     NoiseFrame,
     ReverseTime,
@@ -137,6 +139,10 @@ def test_it_is_said() -> None:
         nlviz.words.moved_lines(MovedRow(0.4, 0.2))[1].meaning
     )
     found = nlviz.intervene(model(knows=True), CLIP, ReverseTime())
+    assert found.said == "Time is reversed."
+    gone = nlviz.intervene(model(knows=True), CLIP, [Bypass("nl"), ReverseTime()])
+    assert gone.said.startswith("nl is bypassed; time is")
+    assert BypassHeads("nl", (0,)).said == "head 0 of nl gathers nothing"
     rows = nlviz.words.answer_rows(found)
     assert len(rows) == 4 and sum(row["before"] for row in rows) == pytest.approx(1)
     assert abs(sum(row["change"] for row in rows)) < 4e-4

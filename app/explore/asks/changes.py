@@ -183,7 +183,7 @@ def _region(asked: Asked) -> Wanted | None:
 
 
 def _bypass(asked: Asked) -> Wanted:
-    st.caption("The block adds nothing; blocks behind it see another input.")
+    st.caption("The block adds nothing. Its own map stays; blocks behind it see another input.")
     return _of(change.Bypass(asked.block))
 
 
