@@ -273,6 +273,9 @@ def _of_its_kind(capture: Capture, affinity: Affinity, query: Query) -> None:
 def _rows_of(affinity: Affinity, query: Query) -> tuple[AttentionMap, ...]:
     """Return the row of a query in every head."""
     if isinstance(query, str):
+        grid = affinity.queries
+        if not (affinity.token_names or grid.names or grid.line):
+            raise NlvizError(f"{affinity.name} has no query called {query!r}; ask by place")
         return affinity.head_maps(token=query)
     if isinstance(query, int):
         index = query_number(affinity, query) - affinity.queries.prefix

@@ -27,6 +27,7 @@ from nlviz.render.sheet import GREY, INK, MARGIN, RULE, Sheet
 from nlviz.render.text_drawing import shortened, wrapped
 from nlviz.sentences import counted, listed
 from nlviz.views.atlas_tiles import LayerTiles, Scale, Tiles, tiles_of
+from nlviz.words.atlas import short_names
 
 KINDS = ("png", "pdf", "svg", "json")
 STRENGTH = 0.95  # opacity of the strongest weight
@@ -65,6 +66,11 @@ class Atlas(HeadMaps):
     def tiles(self) -> Tiles:
         """The maps as small multiples on one colour scale."""
         return tiles_of(self)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What layers are called, by name of the block."""
+        return short_names(self.capture.affinities)
 
     def save(
         self,
@@ -198,7 +204,7 @@ class Atlas(HeadMaps):
 
     def _repr_html_(self) -> str:
         shown = [self.picture(place) for place in self.places[:16]]
-        captions = [f"{self.layers[p.layer].block}, head {p.head + 1}" for p in self.places[:16]]
+        captions = [_name(self, place) for place in self.places[:16]]
         return strip_html(shown, captions=captions, title=self.title)
 
 
@@ -308,7 +314,7 @@ def _plan(atlas: Atlas, tiles: Tiles, order: Sequence[Place], *, by: str | None)
     if matrix:
         for number, layer in enumerate(atlas.layers):
             high = _high(tiles.layers[number], zoom)
-            labels.append((layer.block, top + high // 2 + 6))
+            labels.append((atlas.names[layer.block], top + high // 2 + 6))
             for head in range(layer.heads):
                 spots.append(Spot(Place(number, head), left + head * (wide + GAP), top))
             top += high + CAPTION + GAP
@@ -381,8 +387,9 @@ def _draw_head(
 
 
 def _name(atlas: Atlas, place: Place) -> str:
-    block = atlas.layers[place.layer].block
-    return f"{block} · {place.head + 1}" if atlas.layers[place.layer].heads > 1 else block
+    layer = atlas.layers[place.layer]
+    name = atlas.names[layer.block]
+    return f"{name} · {place.head + 1}" if layer.heads > 1 else name
 
 
 def _draw_scale(sheet: Sheet, scale: Scale, top: int) -> None:

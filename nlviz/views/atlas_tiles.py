@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from nlviz.affinity.attention_map import AttentionMap, round_up
 from nlviz.affinity.by_frame import key_planes
-from nlviz.affinity.grid import Axis, TokenGrid
+from nlviz.affinity.grid import TokenGrid
 from nlviz.analysis.atlas import HeadMaps, LayerMaps
 from nlviz.picture import Picture, resized
 from nlviz.sentences import fixed
+from nlviz.views.atlas_cells import along, cell_size, strongest
 
 Shares = npt.NDArray[np.float32]
 
 MOST_FRAMES = 16  # of a clip in a tile
-MOST_WIDE = 56  # pixels of a frame in a tile
 WIDE_TILE = 1.5  # wanted width of a tile over its height
 MOST_WORDS = 96  # cells of a strip; where there are more, a cell is the strongest of its share
 TOPS = 0.9  # share of the maps that the colour scale holds without cutting any off
@@ -185,8 +185,7 @@ def tiles_of(atlas: HeadMaps, *, logarithmic: bool = False) -> Tiles:
     scale = atlas_scale(maps, logarithmic=logarithmic)
     grids = [layer.maps[0].keys for layer in atlas.layers if layer.maps[0].keys.kind == "grid"]
     shown = _shown(grids, frames, maps[0])
-    wide = _wide(grids, (height, width))
-    cell = max(1, round(wide * height / width)), wide
+    cell = cell_size(grids, (height, width), tiles=len(maps) * len(shown))
     columns = _columns(len(shown), cell)
     return Tiles(
         tuple(_layer(layer, scale, shown, columns, cell, clip.shape) for layer in atlas.layers),
@@ -207,16 +206,6 @@ def _shown(grids: Sequence[TokenGrid], frames: int, row: AttentionMap) -> tuple[
         evenly[np.abs(evenly - own).argmin()] = own
         found = [found[n] for n in sorted(set(evenly.tolist()))]
     return tuple(found)
-
-
-def _wide(grids: Sequence[TokenGrid], size: tuple[int, int]) -> int:
-    """Return how many pixels wide a frame is: those of the keys where all lie alike, else more."""
-    if not grids:
-        return MOST_WIDE
-    most = max(grid.shape[2] for grid in grids)
-    alike = {grid.shape[1:] for grid in grids}
-    exact = len(alike) == 1 and abs(most * grids[0].stride[2] - size[1]) < grids[0].stride[2] / 2
-    return min(most if exact else 2 * most, MOST_WIDE) if most < MOST_WIDE else MOST_WIDE
 
 
 def _columns(frames: int, cell: tuple[int, int]) -> int:
@@ -260,36 +249,32 @@ def _layer(
         key_of = np.arange(count, dtype=np.int32)[None] if count == strip.shape[1] else None
         return LayerTiles(strip[:, None], apart, own, named=True, key_of=key_of)
     planes = key_planes(first.keys, clip[0])
-    rows, across = (
-        _cells(axis, count, n, of)
-        for axis, count, n, of in zip(
-            first.keys.axes[1:], first.keys.shape[1:], cell, clip[1:], strict=True
-        )
-    )
+    laid, rows = along(shares.reshape(-1, *first.keys.shape), first.keys.axes[1], dim=2,
+                       pixels=cell[0], of=clip[1])  # fmt: skip
+    laid, across = along(laid, first.keys.axes[2], dim=3, pixels=cell[1], of=clip[2])
     high, wide = -(-len(shown) // columns) * cell[0], columns * cell[1]
+    out = np.full((len(shares), high, wide), np.nan, np.float32)
     key_of = np.full((high, wide), -1, np.int32)
     box = None
     for n, frame in enumerate(shown):
-        if planes[frame] < 0:
+        plane = planes[frame]
+        if plane < 0:
             continue
         y, x = n // columns * cell[0], n % columns * cell[1]
-        cells = planes[frame] * first.keys.shape[1] + rows[:, None]
-        key_of[y : y + cell[0], x : x + cell[1]] = cells * first.keys.shape[2] + across
+        inside = np.s_[y : y + cell[0], x : x + cell[1]]
+        out[:, *inside] = laid[:, plane]
+        if rows is None or across is None:
+            continue
+        cells = (plane * first.keys.shape[1] + rows[:, None]) * first.keys.shape[2] + across
+        key_of[inside] = np.where((rows[:, None] < 0) | (across < 0), -1, cells)
         if first.has_own and box is None:
-            box = _own_box(first, planes[frame], rows, across, (y, x))
-    out = shares.reshape(len(shares), -1)[:, key_of.clip(0)]
-    out[:, key_of < 0] = np.nan
-    return LayerTiles(out, apart, box, named=False, key_of=key_of)
+            box = _own_box(first, plane, rows, across, (y, x))
+    whole = rows is not None and across is not None
+    return LayerTiles(out, apart, box, named=False, key_of=key_of if whole else None)
 
 
 def _seen(row: AttentionMap) -> npt.NDArray[np.bool_]:
     return np.ones(row.weights.shape, bool) if row.reachable is None else row.reachable
-
-
-def _cells(axis: Axis, count: int, pixels: int, of: int) -> npt.NDArray[np.int64]:
-    """Return the key of each pixel of a frame in a tile, along one axis."""
-    places = (np.arange(pixels) + 0.5) * of / pixels - 0.5
-    return axis.nearest(places, count)
 
 
 def _own_box(
@@ -315,8 +300,4 @@ def _own_box(
 def _strip(values: Shares, most: int) -> Shares:
     """Return values in at most so many cells; of several in a cell the largest in size is kept."""
     n = values.shape[-1]
-    if n <= most:
-        return values
-    first = np.arange(most) * n // most
-    low, high = np.fmin.reduceat(values, first, -1), np.fmax.reduceat(values, first, -1)
-    return np.where(-low > high, low, high)
+    return values if n <= most else strongest(values, np.arange(most) * n // most)

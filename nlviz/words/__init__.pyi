@@ -4,6 +4,7 @@ from .atlas import atlas_rows as atlas_rows
 from .atlas import figure_definition as figure_definition
 from .atlas import figure_labels as figure_labels
 from .atlas import figure_takes as figure_takes
+from .atlas import short_names as short_names
 from .attribution import METHOD_NAMES as METHOD_NAMES
 from .attribution import MOST_STEPS as MOST_STEPS
 from .attribution import NOT_WHY as NOT_WHY

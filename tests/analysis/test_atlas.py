@@ -123,6 +123,10 @@ def test_layers_without_the_query_are_left_out_and_told() -> None:
     assert [layer.block for layer in found.layers] == ["early"]
     assert set(found.left_out) == {"frames", "coarse", "signed"}
     assert "cls" in found.left_out["coarse"]
+    told = nlviz.words.atlas_notes(found)
+    assert told == [
+        "Without frames, coarse and signed: frames has no query called 'cls'; ask by place."
+    ]
     by_number = head_maps(capture, 7)
     assert [layer.block for layer in by_number.layers] == ["early", "frames", "signed"]
     assert "is another place in coarse" in by_number.left_out["coarse"]
@@ -262,6 +266,43 @@ def test_tiles_show_each_weight_where_it_lies() -> None:
     own = tiles.layers[1].shares[0]
     assert np.isnan(own).mean() == pytest.approx(1 - 1 / (tiles.rows * tiles.columns))
     assert tiles.scale.signed  # one layer is a dot product: zero is the middle for all
+
+
+@pytest.mark.parametrize(
+    ("shape", "clip"),
+    [((3, 7, 7), (3, 48, 80)), ((2, 9, 4), (2, 90, 160)), ((3, 5, 7), (3, 77, 50))],
+)
+def test_every_key_has_a_pixel_whatever_the_shape_of_the_frame(
+    shape: tuple[int, int, int], clip: tuple[int, int, int]
+) -> None:
+    t, height, width = clip
+    stride = (1.0, height / shape[1], width / shape[2])
+    grid = TokenGrid(shape, stride, (0, stride[1] / 2 - 0.5, stride[2] / 2 - 0.5))
+    theta, phi = torch.randn(2, 3, grid.size, 5)
+    affinity = EmbeddedAffinity("a", Pairwise("gaussian"), theta, phi, grid, grid)
+    capture = replace(captured(a=affinity), clip=make_clip(t, height, width))
+    tiles = nlviz.atlas(capture, (1, 3, 4)).tiles.layers[0]
+    assert tiles.key_of is not None
+    assert set(range(grid.size)) <= set(tiles.key_of.ravel().tolist())
+    assert tiles.own is not None
+
+
+def test_a_pixel_that_stands_for_several_keys_shows_the_strongest() -> None:
+    grid = TokenGrid((1, 200, 330))
+    phi = torch.zeros(40, grid.size, 1)
+    phi[:, 140 * 330 + 100] = 8.0
+    theta = torch.ones(40, 1, 1).expand(40, grid.size, 1)
+    affinity = EmbeddedAffinity("fine", Pairwise("gaussian"), theta, phi, grid, grid)
+    capture = replace(captured(fine=affinity), clip=make_clip(1, 200, 330))
+    atlas = nlviz.atlas(capture, (0, 5, 5))
+    (tiles,) = atlas.tiles.layers
+    assert tiles.key_of is None
+    height, width = tiles.shares.shape[1:]
+    assert width <= 160
+    y, x = np.unravel_index(tiles.shares[7].argmax(), (height, width))
+    assert abs(y - 140 * height / 200) <= 1
+    assert abs(x - 100 * width / 330) <= 1
+    assert tiles.shares[7].max() == 1
 
 
 def test_one_scale_holds_nine_of_ten_maps_and_tells_what_it_cuts_off() -> None:

@@ -65,6 +65,7 @@ def draw(asked: Asked) -> None:
         figure=order.by,
         smallest=order.smallest,
         logarithmic=order.logarithmic,
+        names=nlviz.words.short_names(asked.capture.affinities),
         shown=(asked.block, head if asked.affinity.heads > 1 else 0),
         channel=LIVE,
         follows=STATE.name,
@@ -129,10 +130,18 @@ def _choose() -> _Order:
     return now
 
 
+def _query(asked: Asked) -> nlviz.Query:
+    """Return the query as the block on the screen has it: a word by its own place in the text."""
+    query, grid = asked.query, asked.affinity.queries
+    if isinstance(query, str) or grid.kind != "line":
+        return query
+    return grid.centre(nlviz.query_number(asked.affinity, query) - grid.prefix)
+
+
 def _key(asked: Asked) -> tuple[object, ...]:
     """Return what maps of a query are remembered by: clip, network and query."""
     clip = asked.capture.clip
-    return (clip.digest, clip.sampling, asked.capture.about, asked.query)
+    return (clip.digest, clip.sampling, asked.capture.about, _query(asked))
 
 
 def _maps(asked: Asked) -> nlviz.Atlas:
@@ -142,7 +151,7 @@ def _maps(asked: Asked) -> nlviz.Atlas:
     )
     key = _key(asked)
     if key not in kept:
-        kept[key] = nlviz.atlas(asked.capture, asked.query)
+        kept[key] = nlviz.atlas(asked.capture, _query(asked))
         while len(kept) > KEPT:
             kept.popitem(last=False)
     return kept[key]

@@ -7,9 +7,11 @@ import { fillLevels, wordsOfLevels } from "./pure/levels.js";
 import { createHeadTile } from "./tile.js";
 
 const STRENGTH = 0.95;
+const LOOK = 250; // milliseconds between two looks for the live view to follow
+const LOOKS = 40;
 
 /** What decides which tiles there are and where. */
-const formOf = ({ layers, order }) => JSON.stringify([order, layers.map(({ block, heads, named, apart }) => [block, heads, named, apart])]);
+const formOf = ({ layers, order }) => JSON.stringify([order, layers.map(({ block, name, heads, named, apart }) => [block, name, heads, named, apart])]);
 
 /**
  * Mount an empty atlas.
@@ -38,8 +40,10 @@ export function mount(root, { onPicked = null, theme } = {}) {
   let width = 0;
   let turn = 0;
   let picks = 0;
-  let following = "";
+  /** @type {Handle|null} */
+  let followed = null;
   let unwatch = () => {};
+  let looking = 0;
 
   /** @type {number[]} milliseconds from bytes to pictures */
   const timings = [];
@@ -107,7 +111,7 @@ export function mount(root, { onPicked = null, theme } = {}) {
     const made = (number, head) => {
       const layer = layers[number];
       const alone = layer.heads === 1;
-      const name = order || alone ? `${layer.block}${alone ? "" : ` · ${head + 1}`}` : String(head + 1);
+      const name = order || alone ? `${layer.name}${alone ? "" : ` · ${head + 1}`}` : String(head + 1);
       const tile = createHeadTile(layer, number, head, name);
       tiles.push(tile);
       return tile.node;
@@ -116,8 +120,8 @@ export function mount(root, { onPicked = null, theme } = {}) {
     if (flow) {
       grid.replaceChildren(element("div", { class: "nlv-atlas-row" }, ...flow.map(([n, head]) => made(n, head))));
     } else {
-      grid.replaceChildren(...layers.map((layer, n) => element("section", { class: "nlv-atlas-layer", "aria-label": layer.block },
-        element("h4", { text: layer.block, title: layer.block }),
+      grid.replaceChildren(...layers.map((layer, n) => element("section", { class: "nlv-atlas-layer", "aria-label": layer.name },
+        element("h4", { text: layer.name, title: layer.block }),
         element("div", { class: "nlv-atlas-row" }, ...Array.from({ length: layer.heads }, (_, head) => made(n, head))))));
     }
     focusOn(0, false);
@@ -179,15 +183,19 @@ export function mount(root, { onPicked = null, theme } = {}) {
     tile.draw(levels, { height, width: wide, ground: shown.ground, words: shown.words, empty: shown.about.tile.empty });
   }
 
-  /** Follow the pointer of a live view in the tiles of its block. */
-  function follow() {
+  /** Follow the pointer of a live view in the tiles of its block; it may be mounted later. */
+  function follow(patience = LOOKS) {
+    clearTimeout(looking);
     const { follows } = shown.about;
-    if (!follows || following === follows) return;
-    const handle = window.__nlvizChannels?.get(follows);
-    if (!handle?.watch) return;
+    const handle = follows ? window.__nlvizChannels?.get(follows) : null;
+    if (handle === followed) return;
+    if (follows && !handle?.watch) {
+      if (patience > 0) looking = setTimeout(() => follow(patience - 1), LOOK);
+      return;
+    }
     unwatch();
-    following = follows;
-    unwatch = handle.watch(hovered);
+    followed = handle ?? null;
+    unwatch = handle?.watch?.(hovered) ?? (() => {});
   }
 
   let hovering = -1;
@@ -221,6 +229,7 @@ export function mount(root, { onPicked = null, theme } = {}) {
   function destroy() {
     life.abort();
     watcher.disconnect();
+    clearTimeout(looking);
     unwatch();
     root.replaceChildren();
   }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ def atlas_payload(
     figure: str | None = None,
     smallest: bool = False,
     logarithmic: bool = False,
+    names: Mapping[str, str] | None = None,
     shown: tuple[str, int | None] = ("", None),
     channel: str | None = None,
     follows: str | None = None,
@@ -38,6 +39,7 @@ def atlas_payload(
         figure: name of the figure that heads are sorted and coloured by; None for their order.
         smallest: whether the smallest comes first.
         logarithmic: whether the colour scale is logarithmic.
+        names: what layers are called, by name of the block; as their blocks where it is None.
         shown: block and head that are on the screen elsewhere; no head for their mean.
         channel: name under which a mounted atlas is found.
         follows: channel of a live view whose pointer it follows in the block that is shown.
@@ -55,6 +57,7 @@ def atlas_payload(
     (['stage3', 'stage4'], 'uint8')
     """
     tiles = tiles_of(atlas, logarithmic=logarithmic)
+    called = names or {}
     arrays: dict[str, npt.NDArray[Any]] = {
         "table": colour_table("diverging" if tiles.scale.signed else "sequential"),
         "ground": np.frombuffer(_ground(atlas, tiles), np.uint8),
@@ -70,6 +73,7 @@ def atlas_payload(
         layers.append(
             {
                 "block": told.block,
+                "name": called.get(told.block, told.block),
                 "heads": told.heads,
                 "named": layer.named,
                 "own": layer.own,
@@ -78,7 +82,10 @@ def atlas_payload(
                 "keys": row.keys.size,
                 "values": _texts(atlas, number, figure),
                 "lengths": _lengths(atlas, number, figure),
-                "tips": [_tip(atlas, Place(number, head)) for head in range(told.heads)],
+                "tips": [
+                    _tip(atlas, Place(number, head), called.get(told.block, told.block))
+                    for head in range(told.heads)
+                ],
             }
         )
     scale = tiles.scale
@@ -135,11 +142,11 @@ def _lengths(atlas: HeadMaps, number: int, figure: str | None) -> Sequence[float
     return [None if value is None else round(abs(value) / most, 4) for value in own]
 
 
-def _tip(atlas: HeadMaps, place: Place) -> str:
+def _tip(atlas: HeadMaps, place: Place, name: str) -> str:
     """Return every figure of a head in words."""
     said = (
         f"{FIGURES[name].label.lower()} {FIGURES[name].text(value)}"
         for name in atlas.figures
         if (value := atlas.value(place, name)) is not None
     )
-    return f"{atlas.layers[place.layer].block}, head {place.head + 1}: {', '.join(said)}"
+    return f"{name}, head {place.head + 1}: {', '.join(said)}"
