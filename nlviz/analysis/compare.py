@@ -37,7 +37,7 @@ SHARES = (
     "Rows of the two are no weights of one kind: each was divided by the sum of its magnitudes "
     "before they were subtracted."
 )
-CHANGED = "The clip was changed:"  # as notes of changed clips begin, see ``interventions.time``
+CHANGED = ("The clip was changed:", "Changed:")  # how ``nlviz.interventions`` begins its notes
 BY_NUMBER = "The two inputs have other words: they are compared by number."
 
 
@@ -113,6 +113,19 @@ class Side:
             return self.capture.clip
         return self.keys_of.clip
 
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What was changed of the input or inside the pass, a clause each; see interventions."""
+        captures = [self.capture] + ([] if self.keys_of is None else [self.keys_of])
+        notes = [note for each in captures for note in (*each.clip.notes, *each.notes)]
+        told = [
+            note.removeprefix(start).strip(" .")
+            for note in notes
+            for start in CHANGED
+            if note.startswith(start)
+        ]
+        return tuple(dict.fromkeys(told))
+
     def map(self, query: Query) -> AttentionMap:
         """Return the map of a query: a place, the name of a token, or a number on the grid.
 
@@ -135,8 +148,6 @@ class Side:
         head = self.head
         heads = self.affinity.heads if self.affinity else self.capture.affinities[self.block].heads
         which = f"head {head + 1}" if isinstance(head, int) and heads > 1 else ""
-        drawn = self.capture.clip if self.keys_of is None else self.keys_of.clip
-        changed = [note for note in drawn.notes if note.startswith(CHANGED)]
         parts = [
             self.capture.clip.name,
             self.capture.about.name,
@@ -144,7 +155,7 @@ class Side:
             "largest of any head" if head == "max" else which,
             "" if variant is None or variant is LEARNED else variant.label,
             "" if self.keys_of is None else f"keys of {self.keys_of.clip.name}",
-            *(note.removeprefix(CHANGED).strip(" .") for note in changed),
+            *self.changes,
         ]
         return " · ".join(part for part in parts if part)
 

@@ -107,7 +107,7 @@ def views_bytes(
         raise InvalidView(f"a comparison is saved as {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
     shown = display if isinstance(display, Display) else _display(display)
     if kind == "json":
-        return CompareView.of(found, display=shown).to_json().encode()
+        return _json(found, shown).encode()
     if kind == "html":
         container = linked_view(found, display=shown, limit=WITHOUT_SERVER)
         return LINKED.page(container, title=title_of(found)).encode()
@@ -134,9 +134,24 @@ def _display(given: Mapping[str, Any] | None) -> Display:
 def _metadata(found: Comparison, display: Display) -> str | None:
     """Return the JSON of the view; None where a side shows what no file names."""
     try:
-        return CompareView.of(found, display=display).to_json()
+        return _json(found, display)
     except InvalidView:
         return None
+
+
+def _json(found: Comparison, display: Display) -> str:
+    """Return the JSON of the view.
+
+    Raises:
+        InvalidView: when a side shows what no file names: an affinity, or a pass, of one's own.
+    """
+    changes = [*found.a.changes, *found.b.changes]
+    if changes:
+        raise InvalidView(
+            "a view says what is shown, not how an input or a pass was changed "
+            f"({'; '.join(changes)}), and would be drawn without it; save a picture or a page"
+        )
+    return CompareView.of(found, display=display).to_json()
 
 
 def comparison_of(view: CompareView, a: Capture, b: Capture) -> Comparison:

@@ -1,4 +1,4 @@
-"""Both pages for readers who do not see, do not point, or see few colours."""
+"""All pages for readers who do not see, do not point, or see few colours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ pytestmark = pytest.mark.browser
 
 @needs_axe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("path", "last"), [("", "Save this view"), ("denoise", "Save this comp")])
+@pytest.mark.parametrize(
+    ("path", "last"),
+    [("", "Save this view"), ("compare", "Save this comp"), ("denoise", "Save this comp")],
+)
 def test_axe_finds_nothing_serious(
     browser: Browser, app_url: str, path: str, last: str, scheme: str
 ) -> None:

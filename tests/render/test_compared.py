@@ -128,3 +128,17 @@ def test_a_saved_comparison_is_drawn_again_to_the_byte(tmp_path: Path) -> None:
         assert done.exit_code == 0, done.output
         assert again.read_bytes() == views_bytes("png", found)
         assert read_view(path).table[0]["measure"] == "correlation"
+
+
+def test_what_was_changed_is_named_and_kept_out_of_files_that_would_forget_it() -> None:
+    model = nlviz.load_model("lite-nl")
+    clip = nlviz.read_clip(bundled_inputs()["composed-twins.mp4"], frames=2, size=64)
+    changes = nlviz.interventions.ReverseTime(), nlviz.interventions.CutFrames("stage3", "other")
+    for change in changes:
+        done = nlviz.intervene(model, clip, [change])
+        found = compare_views((done.before, "stage4"), (done.after, "stage4"), query=(0, 20, 30))
+        assert change.said in found.b.label
+        assert found.a.changes == ()
+        with pytest.raises(InvalidView, match="drawn without it"):
+            views_bytes("json", found)
+        assert "nlviz.view" not in Image.open(BytesIO(views_bytes("png", found))).text

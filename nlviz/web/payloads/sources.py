@@ -74,7 +74,7 @@ def packed_sources(
         if packed and isinstance(affinity.support, KeySets) and affinity.support == learned.support:
             entry["support"] = {"of": packed[0]["key"]}  # as long as its queries are many
         derived = _of_learned(entry, learned, affinity, packed[0], arrays) if packed else None
-        if derived is None and variant.several and not packed[0]["server"]:
+        if derived is None and variant.several and packed and not packed[0]["server"]:
             size = bytes_of_parts(affinity, learned, sent, _size)
             if size <= left:
                 left -= size
