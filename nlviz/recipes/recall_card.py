@@ -12,16 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from safetensors import safe_open
 
 from nlviz.files.local import digest_of
 from nlviz.networks.recall import COLOURS
 from nlviz.recipes.denoiser_card import list_digests
 from nlviz.recipes.recall import BATCH, RATE, STEPS, TRUNK_STEPS
-from nlviz.recipes.recall_clips import HELD_OUT
+from nlviz.recipes.recall_clips import HELD_OUT, recall_clips
 from nlviz.resources import asset
 
 BUNDLED = ("embedded_gaussian", "dot_product")
+EXAMPLE = 12  # seed of the bundled clip
 WITHOUT = 0.21  # held-out accuracy of the network without a block
 
 
@@ -84,6 +86,16 @@ def bundle(folder: Path | None, seed: int, out: Path) -> list[Path]:
     return files
 
 
+def example(path: Path) -> Path:
+    """Write the clip of the task that is bundled, one frame a second; return its path.
+
+    Its last frame shows a 4 in grey, at y 17, x 9; the 4 of the frame before is red.
+    """
+    frames = [Image.fromarray(frame) for frame in recall_clips(2, seed=EXAMPLE).frames[1]]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=1000, loop=0)
+    return path
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
     prog = "python -m nlviz.recipes.recall_card"
@@ -93,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     readme = asset("README.md")
     list_digests(readme, bundle(given.folder, given.seed, readme.parent / "weights"))
+    example(readme.parent / "clips" / "recall.gif")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import nlviz
 from nlviz.files.local import digest_of
 from nlviz.networks.recall import COLOURS, RecallNL
 from nlviz.recipes import recall
-from nlviz.recipes.recall_card import BUNDLED
+from nlviz.recipes.recall_card import BUNDLED, example
 from nlviz.recipes.recall_clips import DIGIT, RecallClips, recall_clips
 from nlviz.resources import asset
 
@@ -97,3 +97,14 @@ def test_the_asked_digit_looks_at_the_frame_that_shows_it(drawn: RecallClips) ->
         row = model.capture(drawn.clip(n)).affinities["nl"].map(frame=4, y=y, x=x)
         hits.append(int(row.per_frame()[:4].argmax()) == int(drawn.asked[n]))
     assert np.mean(hits) > 0.8
+
+
+def test_the_bundled_clip_is_that_of_the_recipe_and_its_verdict_is_content(tmp_path: Path) -> None:
+    bundled = asset("clips/recall.gif")
+    clip = nlviz.read_clip(bundled)
+    again = nlviz.read_clip(example(tmp_path / "again.gif"))
+    assert (clip.frames == again.frames).all() and clip.shape == (5, 32, 32)
+    capture = nlviz.load_model("recall.embedded-gaussian", device="cpu").capture(clip)
+    assert capture.prediction(1)[0][0] == "red"
+    found = nlviz.verdict(capture, "nl", (4, 17, 9))
+    assert (found.source, found.matters) == ("content", "matters")
