@@ -67,6 +67,7 @@ from .analysis.knocked_out import KnockOut as KnockOut
 from .analysis.mean_position import PositionShare as PositionShare
 from .analysis.mean_position import known_position as known_position
 from .analysis.mean_position import mean_position as mean_position
+from .analysis.mean_position import no_position as no_position
 from .analysis.mean_position import position_only as position_only
 from .analysis.moved_rows import MovedRow as MovedRow
 from .analysis.moved_rows import moved_row as moved_row

@@ -136,7 +136,7 @@ def _off_grid(asked: AskedHead) -> list[float | None]:
 def _on_sinks(asked: AskedHead) -> list[float | None]:
     """Return the share of the row that lies on the sinks of its head."""
     affinity = asked.capture.affinities[asked.block]
-    found = sinks(asked.capture, blocks=[asked.block], progress=asked.progress)[asked.block]
+    found = sinks(asked.capture, blocks=[asked.block], values=False)[asked.block]
     row = rows_at(affinity, [query_number(affinity, asked.query)])
     return [float(share) for share in found.on_sinks(row)[:, 0]]
 

@@ -132,7 +132,7 @@ class BlockSinks:
         Args:
             rows: as ``Affinity.rows`` gives them.
         """
-        size = rows.double().abs()
+        size = rows.detach().cpu().double().abs()
         on = torch.zeros_like(self.share, dtype=torch.bool)
         for head in range(self.heads):
             on[head, list(self.sinks_of(head))] = True

@@ -131,7 +131,9 @@ def mean_position(
     (torch.Size([1, 1, 294]), 4)
     """
     affinity = capture.affinities[block]
-    _check_places(affinity, capture)
+    why = no_position(capture, block)
+    if why:
+        raise NlvizError(why)
     tell = Progress.of(progress)
     of_text = isinstance(capture.clip, Text)
     found: list[Affinity] = []
@@ -372,18 +374,25 @@ def _likeness(rows: Float[Tensor, "heads n keys"], shared: Float[Tensor, "heads 
     return float((1 - divergence(p, q) / math.log(2)).mean())
 
 
-def _check_places(affinity: Affinity, capture: Capture) -> None:
+def no_position(capture: Capture, block: str) -> str:
+    """Return why nothing can be said of what position does in a block, or an empty text.
+
+    Raises:
+        UnknownBlock: when there is no such block.
+    """
+    affinity = capture.affinities[block]
     kinds = {affinity.queries.kind, affinity.keys.kind}
     if kinds - {"grid", "line"} or capture.clip.boxes:
-        raise NlvizError(
-            f"what position does needs queries and keys at the same places in every clip; those of "
+        return (
+            "what position does needs queries and keys at the same places in every clip; those of "
             f"{affinity.name} are boxes or nodes, which lie elsewhere in each"
         )
     if prompt_of(capture.clip) is not None:
-        raise NlvizError(
+        return (
             f"what position does needs the same tokens in every clip; {affinity.name} sees words "
             "beside the clip, whose mean over clips says nothing"
         )
+    return ""
 
 
 def _thin(affinity: Affinity) -> Affinity:

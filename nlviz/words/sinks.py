@@ -134,4 +134,6 @@ def sink_rows(found: BlockSinks) -> list[dict[str, object]]:
 
 
 def _times(multiple: float | None) -> str:
-    return "∞×" if multiple is None else multiple_text(multiple)
+    if multiple is None or multiple > 1e4:
+        return ">10,000×"
+    return multiple_text(multiple)

@@ -33,3 +33,10 @@ def test_mean_rows_that_are_not_shipped_wait_for_a_click() -> None:
     assert "Mean rows are over 16 parts of the bundled films and photos." in texts(test)
     assert "likeness to the part that all queries of this clip share" in texts(test)
     assert "The same for the whole block" in buttons(test)
+
+
+def test_where_position_means_nothing_that_is_said_and_no_button_is_there() -> None:
+    test = app(clip="lookup.json", model="gat.lookup", ask="position")
+    assert not test.exception
+    assert "boxes or nodes, which lie elsewhere in each" in test.info[0].value
+    assert not any(label.startswith("Take mean rows") for label in buttons(test))

@@ -9,6 +9,7 @@ import streamlit as st
 
 import nlviz
 
+from ...shared.errors import sentence
 from .asked import NO_NETWORK, Asked, Load
 from .pictures import picture
 from .working import computed
@@ -21,6 +22,9 @@ HELP = (
 
 def draw(asked: Asked) -> None:
     """Draw the figures of the pinned query and the mean row of its place."""
+    if why := nlviz.no_position(asked.capture, asked.block):
+        st.info(sentence(why))
+        return
     mean = nlviz.known_position(asked.capture, asked.block)
     if mean is None:
         mean = _computed(asked)
