@@ -14,6 +14,7 @@ ALL = (
     "rows",
     "all_queries",
     "atlas",
+    "knock_out",
     "block",
     "video_network",
     "loading",

@@ -14,6 +14,7 @@ SECTIONS = {
     "rows": "Rows on demand",
     "all_queries": "Statistics of all queries",
     "atlas": "One query in every head",
+    "knock_out": "A knock-out",
     "block": "The non-local block",
     "video_network": "A video network with five blocks",
     "capture": "Captures, and the command line",
