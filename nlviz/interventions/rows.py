@@ -19,7 +19,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.captures.model import Model
 from nlviz.errors import NlvizError
 from nlviz.interventions.change import PassChange, RowChange
-from nlviz.interventions.sharp_rows import shared_out
+from nlviz.interventions.sharp_rows import at_temperature, shared_out
 
 Numbers = tuple[int, ...] | None
 
@@ -232,11 +232,7 @@ class Temperature(RowChange):
         affinity: Affinity,
     ) -> Float[Tensor, "heads n columns"]:
         """Return p^(1/T) / sum p^(1/T), which is the softmax of the logits over T."""
-        peak = weights.amax(-1, keepdim=True).clamp(min=1e-30)
-        raised = (weights / peak) ** (1 / self.factor)
-        raised = raised.where(weights > 0, 0.0)
-        total = weights.sum(-1, keepdim=True)
-        return raised * (total / raised.sum(-1, keepdim=True).clamp(min=1e-30))
+        return at_temperature(weights, self.factor, numbers, keys, affinity, self.heads)
 
 
 @dataclass(frozen=True, eq=False)

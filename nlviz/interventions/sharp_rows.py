@@ -1,8 +1,8 @@
-"""Rows without some edges, where a softmax left too little beside them for its type of number.
+"""Rows without some edges, or flatter, where a softmax left too little for its type of number.
 
 A row that is sharp enough has weights that are 0 in float32, or nearly so. Without its strongest
 edges these are all that is left, and they are what a softmax of the other logits makes of them, not
-nothing: such rows are worked out from the logits.
+nothing: such rows are worked out from the logits. The same holds for a row that is made flatter.
 """
 
 from __future__ import annotations
@@ -85,6 +85,51 @@ def shared_out(
     kind = torch.finfo(weights.dtype)
     little = kind.tiny / kind.eps * total
     lost = (cut.any(-1, keepdim=True) & (kept < little))[..., 0]
+    return _from_logits(found, weights, lost, numbers, keys, affinity, heads, hidden=every)
+
+
+def at_temperature(
+    weights: Float[Tensor, "heads n columns"],
+    factor: float,
+    numbers: Int[Tensor, " n"],
+    keys: Int[Tensor, " columns"],
+    affinity: Affinity,
+    heads: tuple[int, ...] | None,
+) -> Float[Tensor, "heads n columns"]:
+    """Return p^(1/T) / sum p^(1/T), the softmax of logits over T, sharp rows from their logits.
+
+    Args:
+        weights: the rows, of these heads.
+        factor: T.
+        numbers: the queries that they are of, those without a place first.
+        keys: the key of each column, those without a place first; -1 for a column that is none.
+        affinity: of the block.
+        heads: numbers of the heads; None for all.
+    """
+    peak = weights.amax(-1, keepdim=True).clamp(min=1e-30)
+    raised = ((weights / peak) ** (1 / factor)).where(weights > 0, 0.0)
+    total = weights.sum(-1, keepdim=True)
+    found = raised * (total / raised.sum(-1, keepdim=True).clamp(min=1e-30))
+    if not (isinstance(affinity, EmbeddedAffinity) and affinity.pairwise.softmax and factor > 1):
+        return found
+    kind = torch.finfo(weights.dtype)
+    lost = (weights < kind.tiny / kind.eps * peak).any(-1)
+    return _from_logits(found, weights, lost, numbers, keys, affinity, heads, factor=factor)
+
+
+def _from_logits(
+    found: Float[Tensor, "heads n columns"],
+    weights: Float[Tensor, "heads n columns"],
+    lost: Bool[Tensor, "heads n"],
+    numbers: Int[Tensor, " n"],
+    keys: Int[Tensor, " columns"],
+    affinity: EmbeddedAffinity,
+    heads: tuple[int, ...] | None,
+    *,
+    hidden: Bool[Tensor, "heads n columns"] | None = None,
+    factor: float = 1.0,
+) -> Float[Tensor, "heads n columns"]:
+    """Return rows of which the lost ones are worked out from their logits, to the sum they had."""
     at = numbers.to(weights.device) - affinity.queries.prefix
     which = (lost.any(0) & (at >= 0)).nonzero()[:, 0]
     some = list(range(affinity.heads)) if heads is None else list(heads)
@@ -96,9 +141,8 @@ def shared_out(
         # Whoever watches the network's products does not see this one.
         with torch._C.DisableTorchFunction():
             logits = affinity.logits(at[part].to(affinity.device))[some][..., columns]
-        hidden = every[:, part] | none
-        rows = logits.to(weights.device).double().masked_fill(hidden, -torch.inf).softmax(-1)
-        rows = rows.nan_to_num(0.0) * weights[:, part].sum(-1, keepdim=True)
-        of_these = lost[:, part, None]
-        found[:, part] = torch.where(of_these, rows.to(weights), found[:, part])
+        out = none if hidden is None else hidden[:, part] | none
+        rows = (logits.to(weights.device).double() / factor).masked_fill(out, -torch.inf)
+        rows = rows.softmax(-1).nan_to_num(0.0) * weights[:, part].sum(-1, keepdim=True)
+        found[:, part] = torch.where(lost[:, part, None], rows.to(weights), found[:, part])
     return found

@@ -10,7 +10,7 @@ import torch
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
-from nlviz.interventions.sharp_rows import shared_out, without
+from nlviz.interventions.sharp_rows import at_temperature, shared_out, without
 
 QUERIES, KEYS = TokenGrid((1, 2, 3), prefix=1), TokenGrid((1, 2, 5), prefix=1)
 
@@ -41,6 +41,17 @@ def test_rows_are_those_of_masked_logits(
     exact = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 6e-2}[dtype]
     assert bool(found.isfinite().all())
     assert float((found.double() - wanted).abs().max()) < exact
+
+
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+@pytest.mark.parametrize("factor", [0.5, 60.0])
+def test_a_temperature_makes_sharp_rows_flat(scale: float, factor: float) -> None:
+    affinity, numbers = sharp(scale), torch.tensor([2, 5, 1])
+    logits = affinity.logits(numbers - 1).double()
+    weights = logits.softmax(-1).float()
+    found = at_temperature(weights, factor, numbers, torch.arange(11), affinity, None)
+    wanted = (logits / factor).softmax(-1)
+    assert float((found.double() - wanted).abs().max()) < 1e-4
 
 
 def test_what_is_next_to_nothing_is_no_infinity() -> None:
