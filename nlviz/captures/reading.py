@@ -136,6 +136,9 @@ def read(
                     if features is not None:
                         found.features[name] = features
                     found.blocks[name] = block
+                    site = adapter.site(own, block, run.calls)
+                    if site is not None:
+                        found.sites[name] = site
             except NlvizError as error:
                 found.affinities.pop(name, None)
                 found.receipts.pop(name, None)

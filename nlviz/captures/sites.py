@@ -29,13 +29,15 @@ def site_of(product: AttentionProduct, layout: TokenLayout, *, heads_in_rows: in
     entries, rows, _ = product.size
     own_number = product.operator if product.operator >= 0 else product.number
     runs = product.numbers or (own_number,)
-    each = entries // len(runs)  # entries of a run, heads among them
+    counts = product.counts or (entries,)
+    scale = entries // sum(counts)  # where heads were taken out of the rows
+    ends = np.cumsum(counts) * scale  # entries of a run, heads among them
     own = torch.from_numpy(np.asarray(layout.entries))
     groups = []
     for g in range(len(own)):
         at = own[g]
-        run = int(at[0]) // each
-        inside = at - run * each
+        run = int(np.searchsorted(ends, int(at[0]), "right"))
+        inside = at - int(ends[run] - counts[run] * scale)
         groups.append(
             Group(
                 runs[run],

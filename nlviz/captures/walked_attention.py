@@ -99,6 +99,7 @@ def _joined(parts: Sequence[AttentionProduct]) -> AttentionProduct:
         parts[0],
         runs=len(parts),
         numbers=tuple(p.number for p in parts),
+        counts=tuple(p.size[0] for p in parts),
         q=all_of("q"),
         k=all_of("k"),
         v=all_of("v"),

@@ -114,6 +114,13 @@ def editors_of(
             raise NlvizError(
                 f"rows of {name} cannot be changed: {site.why}; bypass the block instead"
             )
+        if site is not None and site.entries:
+            others = [c.block for c in changes if not getattr(sites.get(c.block), "entries", 0)]
+            if others:
+                raise NlvizError(
+                    "objects are those of the capture while nothing changes before they are "
+                    f"found; change {name} or {others[0]}, not both"
+                )
         editors[name] = BlockEditor(capture.affinities[name], found[name], site, keep=keep)
     return editors
 

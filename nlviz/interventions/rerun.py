@@ -23,6 +23,7 @@ from nlviz.families.reading.attention_adapter import AttentionAdapter
 from nlviz.interventions.change import ClipChange, PassChange
 from nlviz.interventions.editing import editing, editors_of, tolerance
 from nlviz.interventions.editor import CHECKED, BlockEditor, EditedRows, Look
+from nlviz.networks.calls import block_and_run
 from nlviz.networks.resumed import Prefix, keeping, resumed
 
 NO_MODEL = (
@@ -114,8 +115,8 @@ class Rerun:
                     else f"a change is one of nlviz.interventions, got {change!r}"
                 )
         editors = editors_of(self.capture, self.model, changes, keep=keep)
-        first = next(iter(editors), None) if len(editors) == _rows(changes) else None
-        prefix = self._prefix(first)
+        known = len(editors) == _rows(changes) and self._countable(editors)
+        prefix = self._prefix(next(iter(editors), None) if known else None)
         self._check(editors)
         scores = self._pass(changes, editors, prefix)[0]
         found = {name: editor.edited() for name, editor in editors.items()}
@@ -187,6 +188,13 @@ class Rerun:
         placed = affinity.evenly(CHECKED).tolist()
         return tuple(int(i) + affinity.queries.prefix for i in placed)
 
+    def _countable(self, names: Iterable[str]) -> bool:
+        """Check whether runs of these blocks keep their numbers where what lies before is kept.
+
+        Hooks of a family count the runs of a block, and do not see those that are left out.
+        """
+        return self.model.adapter.watches or all(block_and_run(n)[1] in (None, 1) for n in names)
+
     def _prefix(self, first: str | None) -> Prefix | None:
         """Return what runs before a block, found now or before; None to run the whole network."""
         if first is None or self.whole:
@@ -199,7 +207,7 @@ class Rerun:
         """Return what runs before a block; None where the network is not the same without it."""
         prefix = Prefix()
         look = [Look(first, self._few(first))]
-        outputs = []
+        outputs, passed = [], []
         for resume in (False, True):
             if resume and not prefix.calls:
                 return None
@@ -211,9 +219,10 @@ class Rerun:
                 scores, output = self._pass(look, editors, prefix, resume=resume)
             if not resume:
                 self._compare(editors, scores)
+            passed.append(editors[first].passed)
             outputs.append([x for x in tree_leaves(output) if isinstance(x, Tensor)])
         same = len(outputs[0]) == len(outputs[1]) > 0 and all(map(torch.equal, *outputs))
-        return prefix if same else None
+        return prefix if same and passed[0] == passed[1] else None
 
     def _pass(
         self,

@@ -23,6 +23,7 @@ from nlviz.families.reading.prepared import Prepared as Prepared
 from nlviz.families.reading.prepared import place as place
 from nlviz.families.reading.prepared import prepare as prepare
 from nlviz.networks.attention.running import Edit
+from nlviz.networks.attention.sites import Site
 from nlviz.networks.hooks import Call, block_and_run, replaced
 
 BlockT = TypeVar("BlockT", bound=nn.Module)
@@ -164,6 +165,13 @@ class Adapter(ABC, Generic[BlockT]):
             f"rows must be seen where they multiply the values to be changed, those of {name} are "
             "not; bypass the block instead"
         )
+
+    def site(self, name: str, block: BlockT, calls: Mapping[str, Call]) -> Site | None:
+        """Return which rows of the product that ``running`` edits are those of an affinity.
+
+        None where its tokens are those of the product in their order, runs one after another.
+        """
+        return None
 
     def branch(self, net: nn.Module, name: str) -> Branch | None:
         """Return where to see what a block adds to its input; None where no module shows it.

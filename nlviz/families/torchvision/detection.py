@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import Axis, TokenGrid
 from nlviz.clips.clip import Clip
@@ -31,7 +32,10 @@ from nlviz.families.reading.adapter import Branch, InputSpec, Prepared, features
 from nlviz.families.reading.card import ModelCard
 from nlviz.families.reading.own_blocks import OwnBlockAdapter, block_affinity
 from nlviz.families.torchvision.checkpoint import TorchvisionDetectionLayout
+from nlviz.networks.attention.running import Edit
+from nlviz.networks.attention.sites import Site, tokens_site
 from nlviz.networks.block import NonLocalBlock
+from nlviz.networks.calls import RUN
 from nlviz.networks.hooks import Call
 
 HEADS = {"keypoint_head": "keypoint_roi_pool", "mask_head": "mask_roi_pool"}
@@ -177,6 +181,41 @@ class DetectionAdapter(OwnBlockAdapter):
         h, w = _inside(x.shape[-2:], images.tensors.shape[-2:], images.image_sizes[0])
         return x[..., :h, :w]
 
+    def site(self, name: str, block: NonLocalBlock, calls: Mapping[str, Call]) -> Site | None:
+        """Return where the rows of one object are, or those of a block without the padding."""
+        layer, _, person = name.partition(BETWEEN)
+        theta: Tensor
+        theta, phi = calls[f"{layer}.attend"].args[:2]
+        batch, heads, n = theta.shape[:3]
+        keys = phi.shape[2]
+        if person:
+            own = tokens_site(heads, 1, n, keys).groups[0]
+            at = own.entries + self._found(person, calls).row * heads
+            return Site("", (replace(own, entries=at),), entries=batch * heads)
+        cells = features_of(calls[layer].args[0]).shape[1:]
+        images = calls["transform"].output[0]
+        inside = _inside(cells[1:], images.tensors.shape[-2:], images.image_sizes[0])
+        whole = TokenGrid((cells[0], cells[1], cells[2]))
+        pooled = whole.pooled((1, block.pool, block.pool)) if block.pool > 1 else whole
+        orders = (_cropped(whole, inside)[1], _cropped(pooled, _pooled(inside, block))[1])
+        of_query, of_key = (order.argsort() for order in orders)
+        found = tokens_site(heads, batch, n, keys)
+        return Site(
+            "",
+            tuple(
+                replace(g, queries=of_query[g.queries], keys=of_key[g.keys]) for g in found.groups
+            ),
+        )
+
+    def running(
+        self, net: nn.Module, name: str, affinity: Affinity, edit: Edit
+    ) -> AbstractContextManager[None]:
+        """Return a context in which the product of a block is edited, of all objects at once."""
+        layer, _, person = name.partition(BETWEEN)
+        _, mark, run = person.rpartition(RUN)
+        own = f"{layer}{RUN}{run}" if mark and run.isdecimal() else layer
+        return super().running(net, own, affinity, edit)
+
     def bypass(self, net: nn.Module, name: str) -> AbstractContextManager[None]:
         """Return a context in which the block returns what it was given, for all objects."""
         return super().bypass(net, name.partition(BETWEEN)[0])
@@ -280,10 +319,7 @@ def _without_padding(
 ) -> EmbeddedAffinity:
     """Return the affinity on the frame alone; the tokens of the padding come first."""
     queries, query_order = _cropped(affinity.queries, inside)
-    pool = block.pool
-    keys, key_order = _cropped(
-        affinity.keys, (max(inside[0] // pool, 1), max(inside[1] // pool, 1))
-    )
+    keys, key_order = _cropped(affinity.keys, _pooled(inside, block))
     values, output = affinity.values, affinity.output
     return replace(
         affinity,
@@ -296,6 +332,10 @@ def _without_padding(
         support=affinity.support.with_own_prefix(),  # frames that see their padding alone
         prefix_name="the padding around the picture",
     )
+
+
+def _pooled(inside: tuple[int, int], block: NonLocalBlock) -> tuple[int, int]:
+    return max(inside[0] // block.pool, 1), max(inside[1] // block.pool, 1)
 
 
 def _cropped(grid: TokenGrid, inside: tuple[int, int]) -> tuple[TokenGrid, Tensor]:

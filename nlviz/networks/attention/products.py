@@ -44,6 +44,7 @@ class AttentionProduct:
         sure: whether it was seen that its weights are such; else positions must say so.
         runs: of how many runs of its module it is, each on another part of the clip.
         numbers: of the products of these runs; empty for one run.
+        counts: how many entries each of these runs has.
         batch: sizes of the axes that its entries are, as the network has them; empty where that is
             not known.
         probe: of an operator, its values and what it computed, each in a few random mixtures of
@@ -76,6 +77,7 @@ class AttentionProduct:
     sure: bool = True
     runs: int = 1
     numbers: tuple[int, ...] = ()
+    counts: tuple[int, ...] = ()
     batch: tuple[int, ...] = ()
     probe: tuple[Tensor, Tensor] | None = None
     turn: int = 0
