@@ -192,7 +192,7 @@ def attribution(
             values, baseline = work.integrated(x, prepared, grid)
         elif method == "legrad":
             whole = legrad(model, prepared, lambda one: work.score(one)[at])
-            values, grid = whole.values, whole.grid
+            values, grid = whole.values, _declared(model, capture, whole.grid)
         else:
             values, grid = work.occlusion(x, prepared)
     return Attribution(
@@ -221,6 +221,13 @@ def class_of(capture: Capture, target: int | str | None) -> tuple[int, str]:
     if not 0 <= target < classes:
         raise NlvizError(f"a class is between 0 and {classes - 1}, got {target}")
     return target, labels[target] if labels else f"class {target}"
+
+
+def _declared(model: Model, capture: Capture, grid: TokenGrid) -> TokenGrid:
+    """Return where a family says that cells lie, in the place of where they were followed to."""
+    keys = [] if model.adapter.watches else [a.keys for a in capture.affinities.values()]
+    same = (g for g in keys if g.kind == "grid" and g.shape == grid.shape)
+    return replace(next(same, grid), prefix=0, line=None)
 
 
 class _Work:

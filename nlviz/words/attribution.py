@@ -27,8 +27,7 @@ METHOD_MEANINGS: dict[Method, str] = {
     "grad-cam": "Features that enter the block, weighted by how the score depends on each channel",
     "integrated-gradients": "What each cell's pixels add to the score of a clip in the mean colour",
     "occlusion": "How much the score falls when a window is painted in the mean colour",
-    "legrad": "How much the score rises with the weight that queries give a cell, over all layers "
-    "and heads with softmax rows",
+    "legrad": "What more weight on a cell adds to the score",
 }
 
 
@@ -40,7 +39,8 @@ def method_text(method: Method) -> str:
     """
     steps = STEPS[method]
     passes = "1 pass with gradients" if steps == 1 else f"Up to {steps + 1} passes"
-    return f"{METHOD_MEANINGS[method]}. {passes} through the network."
+    over = ", over all layers and heads with softmax rows" if method == "legrad" else ""
+    return f"{METHOD_MEANINGS[method]}{over}. {passes} through the network."
 
 
 def cost_text(found: Attribution) -> str:

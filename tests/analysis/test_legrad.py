@@ -87,6 +87,7 @@ def test_of_a_non_local_block_it_is_the_gradient_at_its_rows() -> None:
     (gradient,) = torch.autograd.grad(score, a)
     want = gradient.clamp(min=0).mean(0).reshape(found.grid.shape)
     assert len(found.layers) == 1
+    assert found.grid == model.capture(clip).affinities["nl"].keys
     np.testing.assert_allclose(found.values, want, rtol=1e-3, atol=1e-9)
 
 
