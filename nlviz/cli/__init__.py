@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nlviz.cli.attend import attend
+from nlviz.cli.compare import compare
 from nlviz.cli.denoise import denoise
 from nlviz.cli.features import features
 from nlviz.cli.info import info
@@ -46,6 +47,7 @@ def _first(
 
 app.command("attend")(attend)
 app.command("test")(test)
+app.command("compare")(compare)
 app.command("features")(features)
 app.command("render")(render)
 app.command("predict")(predict)
