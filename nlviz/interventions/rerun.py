@@ -199,6 +199,8 @@ class Rerun:
         """Return what runs before a block, found now or before; None to run the whole network."""
         if first is None or self.whole:
             return None
+        if (block_and_run(first)[1] or 1) > 1:
+            return None  # its runs are counted from the beginning of a pass
         if first not in self._prefixes:
             self._prefixes = {first: self._kept(first)}
         return self._prefixes[first]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import nlviz
 from nlviz.affinity.embedded import EmbeddedAffinity
@@ -174,6 +174,23 @@ def test_a_capture_from_a_file_says_that_the_answer_is_not_known(
     assert found.cut.logits is None and found.label == ""
     assert all(row["logits"] is None for row in found.table())
     assert found.cut.output == knock_out(capture, "nl", PLACE, top=5, logits=False).cut.output
+
+
+def test_the_second_run_of_a_block_is_cut_by_itself() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.of = clip_net(pairwise="embedded_gaussian", pool=2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.of.nl(self.of.nl(self.of.stem(x)))
+            return self.of.head(self.of.norm(x).mean((2, 3, 4)))
+
+    twice = Model(Twice().eval(), input_spec=CLIPS).capture(noise_clip(4, 32, 48))
+    one, two = (knock_out(twice, name, PLACE, top=6, seeds=1) for name in twice.affinities)
+    assert list(twice.affinities) == ["of.nl", "of.nl#2"]
+    assert one.notes == two.notes == ()
+    assert 0 < (two.cut.logits or 0) != one.cut.logits
 
 
 @pytest.mark.parametrize(
