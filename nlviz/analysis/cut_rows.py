@@ -21,7 +21,7 @@ from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.interventions.sharp_rows import without
 
-PARTS = 1 << 24  # numbers that are in memory at once
+PARTS = 1 << 22  # numbers that are in memory at once
 
 Row = Float[Tensor, "heads all_keys"]
 Values = Float[Tensor, "heads all_keys dv"]

@@ -48,10 +48,11 @@ def draw(asked: Asked) -> None:
         **options,
     )
     found = working.known(key)
-    if found is None:
+    if found is None and (asked.model is None or _keeps_values(asked.affinity)):
         # Without a pass: the output alone, beside random links.
         found = cut(logits=False)
-    _show(asked, found)
+    if found is not None:
+        _show(asked, found)
     if asked.model is None:
         st.info(NO_NETWORK)
     elif working.known(key) is None:
@@ -62,8 +63,14 @@ def draw(asked: Asked) -> None:
             help="Once for the links that are cut, and once for each of the others: random ones, "
             "others at the same distances, the strongest of the mean row",
         )
-    make = partial(_file, asked, found)
-    saving.buttons("knock-out-", KINDS, make, f"knock-out-{asked.block}")
+    if found is not None:
+        make = partial(_file, asked, found)
+        saving.buttons("knock-out-", KINDS, make, f"knock-out-{asked.block}")
+
+
+def _keeps_values(affinity: nlviz.Affinity) -> bool:
+    """Check whether a block's output is known without another pass."""
+    return getattr(affinity, "values", None) is not None
 
 
 def _what(asked: Asked) -> tuple[str, Mapping[str, Any] | None]:
