@@ -21,6 +21,10 @@ EXPLORE_TEXT = "explore"  # the same in an address
 FROM = "from"  # parameter of an address that holds Explore's own
 CHANGE = "b_change"
 OF_B = "b_"
+TOGETHER = (
+    "Both views are asked at A's place on this page; `nlviz render` draws a view with a place of "
+    "its own for B."
+)
 OF_INPUT = frozenset({"clip", "frames", "start", "stride", "size", "fps", "boxes", "text"})
 SHOWN = ("input", "model", "block", "source")  # what each side chooses
 
@@ -52,7 +56,6 @@ class Choices(PageChoices):
         source: key of what is shown of it.
         b_input, b_model, b_block, b_source: likewise of B.
         b_head: index of a head of B, ``mean`` or ``max``; that of A is in ``display``.
-        b_query: where B is asked, where that is another place; addresses bring it.
         crossed: whether A's queries ask the keys of B's input.
         change: name of a change of B's input; empty for none.
         frames: of both clips, or None for all.
@@ -70,7 +73,6 @@ class Choices(PageChoices):
     b_block: str | None = None
     b_source: str = FIRST_OTHER
     b_head: int | str = "mean"
-    b_query: nlviz.Point | None = None
     crossed: bool = False
     change: str = ""
     frames: int | None = FIRST_FRAMES
@@ -92,12 +94,8 @@ class Choices(PageChoices):
             return self._swapped()
         after = super().after(event)
         if isinstance(event, SaidOfBoth) and event.n > self.seen and event.of == self.of:
-            moved = after.query != self.query or after.pinned != self.pinned
             after = replace(after, b_head=event.other.get("head", self.b_head))
-            return replace(after, b_query=None) if moved else after
         if isinstance(event, Chose) and after is not self:
-            if event.field in ("model", "b_model", "input", "b_input"):
-                after = replace(after, b_query=None)
             if event.field == "model":
                 after = replace(after, block=None)
             if event.field == "b_model":
@@ -110,7 +108,7 @@ class Choices(PageChoices):
             kept[name], kept[f"{OF_B}{name}"] = getattr(self, f"{OF_B}{name}"), getattr(self, name)
         kept["display"] = {**self.display, "head": self.b_head}
         kept["b_head"] = self.display.get("head", "mean")
-        return replace(self, **kept, crossed=False, change="", b_query=None, notes=())
+        return replace(self, **kept, crossed=False, change="", notes=())
 
 
 def parameters(now: Choices, view: nlviz.CompareView, explore: Mapping[str, str]) -> dict[str, str]:
@@ -164,11 +162,11 @@ def opened(address: Mapping[str, str]) -> Choices:
         chosen["frames"] = values.pop("frames")
     if "at" in values:
         chosen |= {"query": values.pop("at"), "pinned": True}
-    if "b_at" in values:
-        chosen["b_query"] = values.pop("b_at")
     display = {n: v for n, v in values.items() if n[:2] != OF_B and n not in OF_INPUT}
-    notes = (found.complaint,) if found.complaint else ()
-    return replace(Choices(), **chosen, display=display, notes=notes)
+    notes = [found.complaint] if found.complaint else []
+    if values.pop("b_at", None) is not None:
+        notes.append(TOGETHER)
+    return replace(Choices(), **chosen, display=display, notes=tuple(notes))
 
 
 def _short(value: str) -> str:

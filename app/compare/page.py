@@ -143,7 +143,7 @@ def _compared(pair: Pair, now: Choices) -> nlviz.Comparison:
     head = _head(pair.a.capture, pair.a.block, now.display.get("head", "mean"))
     b_head = head if now.crossed else _head(pair.b.capture, pair.b.block, now.b_head)
     a = replace(pair.a, head=head, direction=direction, label="")
-    b = replace(pair.b, head=b_head, direction=direction, query=now.b_query, label="")
+    b = replace(pair.b, head=b_head, direction=direction, label="")
     for made, known in ((a, pair.a), (b, pair.b)):
         made.__dict__["shown"] = known.shown  # what took long is not made again
     return nlviz.compare_views(a, b, query=query)

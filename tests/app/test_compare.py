@@ -24,7 +24,7 @@ def view(now: Choices) -> nlviz.CompareView:
     display = nlviz.View.from_dict(VIEW.to_dict() | {"display": shown}).display
     a = replace(VIEW, block=now.block or "stage4", query=now.where, display=display)
     other = replace(display, head=now.b_head, source=now.b_source)
-    b = replace(a, block=now.b_block or "stage4", display=other, query=now.b_query or a.query)
+    b = replace(a, block=now.b_block or "stage4", display=other)
     return nlviz.CompareView(a, b, now.crossed)
 
 
@@ -34,7 +34,7 @@ ONES = {
     "inputs": Choices(input="cat.jpg", b_input="coffee.jpg", crossed=True, b_source="learned"),
     "networks": Choices(b_model="lite-nl-control", b_source="position", b_head=2),
     "heads": Choices(display={"head": 3, "strength": 0.5}, b_head="max", b_source="learned"),
-    "change": Choices(change="reversed", frames=None, b_query=nlviz.Point(0, 4, 5)),
+    "change": Choices(change="reversed", frames=None),
     "explore": Choices(input=EXPLORE, model=EXPLORE, b_input="cat.jpg"),
 }
 
@@ -54,6 +54,7 @@ def test_an_empty_address_is_the_first_view_and_a_bad_one_keeps_its_good_parts()
     found = opened({"clip": "cat.jpg", "b_head": "none", "b_source": "position"})
     assert (found.input, found.b_input, found.b_source) == ("cat.jpg", "cat.jpg", "position")
     assert "b_head" in found.notes[0]
+    assert "at A's place" in opened({"clip": "cat.jpg", "at": "0,4,5", "b_at": "0,8,9"}).notes[0]
 
 
 def test_a_swap_changes_sides_and_back() -> None:
@@ -65,13 +66,12 @@ def test_a_swap_changes_sides_and_back() -> None:
     assert swapped.after(Swapped()) == now
 
 
-def test_what_is_said_of_both_is_heard_once_and_a_pin_ends_a_query_of_b_alone() -> None:
-    now = Choices(b_query=nlviz.Point(0, 1, 2), opening=nlviz.Point(0, 9, 9))
+def test_what_is_said_of_both_is_heard_once() -> None:
+    now = Choices(opening=nlviz.Point(0, 9, 9))
     said = SaidOfBoth(now.of, 5, nlviz.Point(1, 20, 30), True, {"head": 1}, {"head": 4})
     after = now.after(said)
     assert (after.query, after.pinned, after.b_head) == (nlviz.Point(1, 20, 30), True, 4)
     assert after.display["head"] == 1
-    assert after.b_query is None
     assert after.after(replace(said, other={"head": 0})) == after
     stale = now.after(replace(said, of="another clip"))
     assert stale.b_head == now.b_head

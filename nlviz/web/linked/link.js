@@ -35,8 +35,9 @@ export function sharedScale(own, uniform, most, top) {
  * @param {Store[]} stores of A and B
  * @param {boolean} crossed whether B's keys are asked by A's queries, so that B has none of its own
  * @param {AbortSignal} signal
+ * @param {boolean} apart whether B opens at a query of its own, until the reader moves either
  */
-export function linkStores(stores, crossed, signal) {
+export function linkStores(stores, crossed, signal, apart = false) {
   let following = false;
   const clips = stores.map(({ head }) => head.clip);
 
@@ -71,7 +72,7 @@ export function linkStores(stores, crossed, signal) {
     const [, b] = stores;
     Object.assign(b, { hover: readOnly(b), pin() {}, pinWord() {}, unpin() {}, move() {}, peek() {}, read() {} });
   }
-  follow(0);
+  if (!apart) follow(0);
 }
 
 /** Follow the pointer without asking. */

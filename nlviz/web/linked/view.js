@@ -105,7 +105,7 @@ function createPair(root, told, containers, pictures, before, { onSaid, everywhe
   const painters = () => sessions.map(({ painter }) => painter);
   /** @type {any[]} */
   const sessions = [];
-  linkStores(stores, told.crossed, signal);
+  linkStores(stores, told.crossed, signal, told.apart);
   const scaled = oneScale(painters);
   const roots = NAMES.map((name, n) => element("div", { class: "nlv nlink-view", "data-side": name, "aria-label": `${name.toUpperCase()}: ${told.labels[n]}` }));
   const sides = roots.map((view, n) => element("section", { class: `nlink-side${told.crossed && n === 1 ? " nlink-across" : ""}`, "aria-label": `Side ${NAMES[n].toUpperCase()}` },

@@ -1,8 +1,9 @@
 """Packs two views of one query into the bytes of a page that shows both, moved as one.
 
-Header: ``sides``, those of two live views; ``labels``; ``crossed``; ``difference``, by direction
-the common grid, and for each side the shares by which its cells go there along t, y and x, or the
-sentence why there is none. Sections of the sides begin with ``a.`` and ``b.``.
+Header: ``sides``, those of two live views; ``labels``; ``crossed``; ``apart``, whether B opens at a
+query of its own; ``difference``, by direction the common grid, and for each side the shares by
+which its cells go there along t, y and x, or the sentence why there is none. Sections of the sides
+begin with ``a.`` and ``b.``.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ def linked_view(
         "sides": heads,
         "labels": [found.a.label, found.b.label],
         "crossed": found.b.keys_of is not None,
+        "apart": found.b.keys_of is None and found.b.query is not None,
         "difference": {
             "from": _common(found.a, found.b, "from"),
             "to": _common(found.a, found.b, "to"),
