@@ -89,13 +89,23 @@ class _Part:
 
 @dataclass(eq=False)
 class _Waiting:
-    """Rows that a softmax made for a product which is still to come."""
+    """Rows that a softmax made for a product which is still to come.
 
-    part: _Part
+    Attributes:
+        number: of the product.
+        group, rows: which of its rows they are, before those of a head begin.
+        heads: of which heads.
+        before, after: what they were and what they become, (heads, n, columns).
+        kept: what is kept of them and of those beside them; None where nothing is.
+    """
+
     number: int
     group: Group
+    rows: Tensor
+    heads: Tensor
     before: Tensor
     after: Tensor
+    kept: _Part | None
 
 
 @dataclass(eq=False)
@@ -240,7 +250,9 @@ class BlockEditor:
                 after, names = self._changed(before, own, part, group, found)
                 y_before = product.sums(entries, at) if self.keep else None
                 if after is not before:  # else all stays as it is, also the sign of a zero
-                    product.add(entries, at, (after - before) @ values.to(before))
+                    mine = torch.tensor([i for i, h in enumerate(own.tolist()) if self._in(h)])
+                    more = (after - before)[mine] @ values.to(before)[mine]
+                    product.add(entries[mine], at, more)
                 if y_before is not None:
                     y = product.sums(entries, at)
                     laid = (self._laid(before, group.keys), self._laid(after, group.keys))
@@ -248,10 +260,9 @@ class BlockEditor:
                     self._parts.append(_Part(own, names, *laid, *sums))
 
     def _heads(self) -> Tensor:
-        """Return the heads in which anything changes."""
-        if any(change.heads is None for change in self.changes):
-            return torch.arange(self.affinity.heads)
-        return torch.tensor(sorted({h for change in self.changes for h in change.heads or ()}))
+        """Return the heads that are looked at: those that change, or all where rows are kept."""
+        every = range(self.affinity.heads)
+        return torch.tensor([h for h in every if self.keep or self._in(h)], dtype=torch.long)
 
     def _changed(
         self,
@@ -288,15 +299,27 @@ class BlockEditor:
             else torch.isin(heads, torch.tensor(change.heads)).nonzero()[:, 0]
         )
         if len(own) == len(heads) and len(here) == rows.shape[1]:
-            return change.changed(rows, numbers, keys, self.affinity)
+            return self._of_keys(change, rows, numbers, keys)
         at = own[:, None].to(rows.device), here[None].to(rows.device)
         before = rows[at]
-        after = change.changed(before, numbers, keys, self.affinity)
+        after = self._of_keys(change, before, numbers, keys)
         if after is before:
             return rows
         rows = rows.clone()
         rows[at] = after
         return rows
+
+    def _of_keys(self, change: RowChange, rows: Tensor, numbers: Tensor, keys: Tensor) -> Tensor:
+        """Return rows after a change; columns of one key change as the weight of that key does."""
+        own, column = torch.unique(keys, return_inverse=True)
+        if isinstance(change, CUTS) or len(own[own >= 0]) == int((keys >= 0).sum()):
+            return change.changed(rows, numbers, keys, self.affinity)
+        column = column.to(rows.device)
+        whole = rows.new_zeros(*rows.shape[:2], len(own)).index_add_(2, column, rows)
+        after = change.changed(whole, numbers, own, self.affinity)[..., column]
+        count = torch.bincount(column, minlength=len(own))[column]
+        of_key = whole[..., column]
+        return after * torch.where(of_key != 0, rows / of_key, 1 / count)
 
     def _edit_shared(
         self,
@@ -322,32 +345,32 @@ class BlockEditor:
             here = torch.isin(numbers, asked).nonzero()[:, 0]
             if len(here):
                 after = self._after(change, after, heads, here, numbers[here], keys)
-        if after is not before:
-            for part, group, own, more in zip(
-                parts, groups, rows, torch.split(after - before, sizes, -1), strict=True
-            ):
-                for i, h in enumerate(heads.tolist()):
-                    part.add(group.entries[h : h + 1], own + group.first[h], more[i : i + 1])
-        if not self.keep:
-            return
-        kept = _Part(heads, numbers, self._laid(before, keys), self._laid(after, keys))
-        self._parts.append(kept)
-        for part, group, old, new in zip(
-            parts,
-            groups,
-            torch.split(before, sizes, -1),
-            torch.split(after, sizes, -1),
-            strict=True,
-        ):
-            self._waiting.append(_Waiting(kept, part.number, group, old, new))
+        kept = None
+        if self.keep:
+            kept = _Part(heads, numbers, self._laid(before, keys), self._laid(after, keys))
+            self._parts.append(kept)
+        olds, news = (torch.split(x, sizes, -1) for x in (before, after))
+        for part, group, own, old, new in zip(parts, groups, rows, olds, news, strict=True):
+            self._waiting.append(_Waiting(part.number, group, own, heads, old, new, kept))
 
     def _summed_up(self, product: RunningProduct) -> None:
         """Add what rows that a shared softmax made gather in one of its products."""
         for item in [item for item in self._waiting if item.number == product.number]:
             self._waiting.remove(item)
-            values = product.values(item.group.entries[item.part.heads]).to(item.before)
-            item.part.y_before = (item.before @ values).cpu() + item.part.y_before
-            item.part.y = (item.after @ values).cpu() + item.part.y
+            entries = item.group.entries[item.heads]
+            values = product.values(entries).to(item.before)
+            more = (item.after - item.before) @ values
+            for i, (entry, head) in enumerate(zip(entries, item.heads.tolist(), strict=True)):
+                if self._in(head):
+                    at = item.rows + item.group.first[head]
+                    product.add(entry[None], at, more[i : i + 1])
+            if item.kept is not None:
+                item.kept.y_before = (item.before @ values).cpu() + item.kept.y_before
+                item.kept.y = (item.after @ values).cpu() + item.kept.y
+
+    def _in(self, head: int) -> bool:
+        """Check whether anything changes in a head."""
+        return any(c.heads is None or head in c.heads for c in self.changes)
 
     def _laid(self, rows: Tensor, keys: Tensor) -> Tensor:
         """Return rows over columns as rows over all keys, those without a place first."""

@@ -14,7 +14,15 @@ from nlviz.affinity.asked import rows_at
 from nlviz.captures.model import Model
 from nlviz.errors import NlvizError
 from nlviz.families.torchvision.detection import DetectionAdapter
-from nlviz.interventions import BypassHeads, CutEdges, GivenRows, Rerun, Temperature, values_of
+from nlviz.interventions import (
+    BypassHeads,
+    CutEdges,
+    CutFrames,
+    GivenRows,
+    Rerun,
+    Temperature,
+    values_of,
+)
 from nlviz.networks.sequence.transduction import Size, Transduction
 from tests.captures import test_operators, test_operators_of_networks, test_runs, test_sharing
 from tests.captures.operator_forms import LOCAL
@@ -236,3 +244,22 @@ def test_half_precision_is_changed_in_single_and_rounded_once(kind: torch.dtype)
     torch.testing.assert_close(edited.rows.sum(-1), torch.ones(affinity.heads, 1))
     y = edited.rows @ values_of(capture, "blocks.0")["blocks.0"]
     assert (edited.y - y).abs().max() <= 4 * torch.finfo(kind).eps * y.abs().max()
+
+
+@pytest.mark.parametrize("attend", SHARED, ids=lambda attend: attend.__name__)
+def test_what_a_capture_shows_after_changes_are_the_rows_that_ran(attend: Any) -> None:
+    """Nothing that is computed to change rows is taken for a product of the network."""
+    torch.manual_seed(0)
+    model = Model(test_sharing.Net(attend).eval(), input_spec=test_sharing.SPEC)
+    capture = model.capture(test_sharing.CLIP)
+    for change in (CutFrames("block"), Temperature("block", 2.0), BypassHeads("block", (1,))):
+        if isinstance(change, Temperature) and not capture.affinities["block"].distributes:
+            continue
+        after = nlviz.intervene(model, capture.clip, change, before=capture).after
+        ran = Rerun(capture).run(change)
+        assert list(after.affinities) == list(capture.affinities)
+        assert not after.refused
+        assert torch.equal(after.logits, ran.logits)  # type: ignore[arg-type]
+        edited = ran.edited["block"]
+        shown = rows_at(after.affinities["block"], edited.numbers)
+        torch.testing.assert_close(shown.float(), edited.rows, atol=1e-6, rtol=1e-4)

@@ -87,9 +87,9 @@ class Joined:
         return replace(self, parts=tuple(found), done=True)
 
     def running(self, output: Tensor) -> list[RunningProduct]:
-        """Return what a softmax over all of it made, part by part; rows can be written to.
+        """Return what a softmax over all of it made, part by part.
 
-        The rows stand in the place of a product's sums. Nothing is returned where axes of a part
+        Its rows stand in the place of a product's sums. Nothing is returned where axes of a part
         cannot be told apart.
 
         Args:
@@ -205,7 +205,7 @@ def _strides(shape: tuple[int, ...]) -> list[int]:
 
 
 def rows_of_part(tag: Tag, weights: Tensor) -> RunningProduct | None:
-    """Return the weights of a product that it will sum with, to be written to; None where mixed.
+    """Return the weights of a product that it will sum with; None where axes are mixed.
 
     Args:
         tag: of the weights, behind their softmax.

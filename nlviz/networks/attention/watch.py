@@ -14,7 +14,7 @@ numbers where it is not; either way rows are compared with what left the product
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -61,6 +61,11 @@ from nlviz.networks.followed import Placed
 
 _FUSED = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
 PART = "/"  # between a module's name and the number of a product in it
+
+
+def unseen() -> AbstractContextManager[None]:
+    """Return a context in which nobody who watches sees what is computed."""
+    return torch._C.DisableTorchFunction()
 
 
 class WatchAttention(Watching):
@@ -142,7 +147,8 @@ class WatchAttention(Watching):
             output = func(*args, **options)
             if self._wanted(self.module):
                 own = {**given, "query": q, "key": k, "value": v}
-                self.edit(fused_product(self.module, number, own, joint_batch(q, k, v), output))
+                with unseen():
+                    self.edit(fused_product(self.module, number, own, joint_batch(q, k, v), output))
             return output
         if self.positions:
             batch = joint_batch(q, k, v)
@@ -282,9 +288,8 @@ class WatchAttention(Watching):
                 self._joined.set(output, found)
                 self._open |= {id(part.tag.first): part.tag.first for part in found.parts}
                 if self.shared is not None and self._wanted(self.module):
-                    parts = found.running(output)
-                    if parts:
-                        self.shared(parts)
+                    with unseen():
+                        self.shared(found.running(output))
                 return output
         if tag is not None and tag.normalised:
             tag = replace(tag, unknown="a second softmax came behind the first")
@@ -386,7 +391,8 @@ class WatchAttention(Watching):
         product = replace(product, turn=self._turns[which])
         self._turns[which] += 1
         if self.edit is not None:
-            self.edit(read.running(product.module, which, output, product.turn))
+            with unseen():
+                self.edit(read.running(product.module, which, output, product.turn))
             return output
         w = read.w()
         v, y = read.v(), (read.y(output) if whole else w @ read.v())
