@@ -150,7 +150,8 @@ class HeadMaps:
         if figure in self.figures:
             return self
         what, told = figure_of(figure), Progress.of(progress)
-        layers, why = [], ""
+        columns: list[Values] = []
+        why = ""
         for number, layer in enumerate(self.layers):
             share = 1 / len(self.layers)
             part = told.part(number * share, (number + 1) * share)
@@ -159,12 +160,37 @@ class HeadMaps:
                 self.capture, layer.block, self.query, layer.maps, layer.statistics, part
             )
             try:
-                values: Values = tuple(map(_finite, what.measure(asked)))
+                columns.append(tuple(map(_finite, what.measure(asked))))
             except NlvizError as error:
-                values, why = (None,) * layer.heads, why or str(error)
-            layers.append(replace(layer, figures={**layer.figures, figure: values}))
-        untold = {**self.untold, **({figure: why} if why else {})}
-        return replace(self, layers=tuple(layers), untold=untold)
+                columns.append((None,) * layer.heads)
+                why = why or str(error)
+        return self.with_values(figure, columns, untold=why)
+
+    def values(self, figure: str) -> tuple[Values, ...]:
+        """Return a figure of every head, layer by layer; None where it cannot be told.
+
+        Raises:
+            NlvizError: for a figure that was not asked for.
+        """
+        return tuple(
+            tuple(self.value(Place(number, head), figure) for head in range(layer.heads))
+            for number, layer in enumerate(self.layers)
+        )
+
+    def with_values(self: Self, figure: str, values: Sequence[Values], *, untold: str = "") -> Self:
+        """Return the atlas with a figure that was measured before, of this query.
+
+        Args:
+            figure: its name.
+            values: of every head, layer by layer.
+            untold: why a layer cannot tell it, where one cannot.
+        """
+        layers = tuple(
+            replace(layer, figures={**layer.figures, figure: own})
+            for layer, own in zip(self.layers, values, strict=True)
+        )
+        why = {**self.untold, **({figure: untold} if untold else {})}
+        return replace(self, layers=layers, untold=why)
 
     def table(self) -> list[dict[str, Any]]:
         """Return a row for each head: its layer, its number and every figure that is known."""

@@ -208,6 +208,8 @@ def test_a_planted_sink_is_found_in_its_head_alone() -> None:
     assert [share is not None and share > 0.9 for share in shares] == [False, True, False]
     assert heard == sorted(heard)
     assert found.with_figure("sink") is found
+    again = head_maps(capture, PLACE).with_values("sink", found.values("sink"))
+    assert again.table() == found.table()
 
 
 def test_the_effect_of_a_head_is_that_of_its_own_links() -> None:

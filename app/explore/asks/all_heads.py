@@ -21,6 +21,7 @@ from .working import computed
 
 KEPT = 4  # queries in a session whose maps are remembered
 LIVE = "asks-atlas"
+_Measured = tuple[tuple[tuple[float | None, ...], ...], str]  # of every head, and why not of some
 KINDS = (
     Kind("PNG", "png", "image/png", "All heads on one page, sorted as here"),
     Kind("PDF", "pdf", "application/pdf", "The same for a paper: text as vectors"),
@@ -53,12 +54,14 @@ def draw(asked: Asked) -> None:
         more = computed(
             ("atlas", order.by, *_key(asked)),
             f"Compute {label.lower()}",
-            partial(_with, found, order.by),
+            partial(_measured, found, order.by),
             help=nlviz.words.figure_takes(order.by) or None,
         )
         if more is None:
             order = replace(order, by=None)
-        found = more or found
+        else:
+            values, untold = more
+            found = found.with_values(str(order.by), values, untold=untold)
     head = asked.head if isinstance(asked.head, int) else None
     payload = nlviz.web.atlas_payload(
         found,
@@ -150,6 +153,8 @@ def _maps(asked: Asked) -> nlviz.Atlas:
         "asks_atlas", OrderedDict()
     )
     key = _key(asked)
+    for other in [k for k, maps in kept.items() if maps.capture is not asked.capture]:
+        del kept[other]  # so that no clip is held that is not on the screen
     if key not in kept:
         kept[key] = nlviz.atlas(asked.capture, _query(asked))
         while len(kept) > KEPT:
@@ -157,8 +162,9 @@ def _maps(asked: Asked) -> nlviz.Atlas:
     return kept[key]
 
 
-def _with(found: nlviz.Atlas, figure: str, progress: nlviz.Progress) -> nlviz.Atlas:
-    return found.with_figure(figure, progress=progress)
+def _measured(found: nlviz.Atlas, figure: str, progress: nlviz.Progress) -> _Measured:
+    more = found.with_figure(figure, progress=progress)
+    return more.values(figure), more.untold.get(figure, "")
 
 
 def _open() -> None:
