@@ -11,6 +11,8 @@ from .removal_figure import deletion_bytes as deletion_bytes
 from .removal_figure import save_deletion as save_deletion
 from .save import attention_of as attention_of
 from .save import render_bytes as render_bytes
+from .sinks_figure import save_sinks as save_sinks
+from .sinks_figure import sinks_bytes as sinks_bytes
 from .verdict_figure import save_verdict as save_verdict
 from .verdict_figure import verdict_bytes as verdict_bytes
 

@@ -21,7 +21,7 @@ SINK_RULE = (
     f"more. The head switches itself off there if the key's value is shorter than "
     f"{100 * OFF:.0f} % of the median value, and broadcasts if the effective rank of its output is "
     f"below {100 * BROADCAST:.0f} % of that of its values (after Fesser et al. 2026, arXiv "
-    "2606.08105). These are rules of this page, not published thresholds."
+    "2606.08105). These are rules of nlviz, not published thresholds."
 )
 KINDS = {
     "none": "no sink",

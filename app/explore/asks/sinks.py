@@ -8,6 +8,8 @@ import streamlit as st
 
 import nlviz
 
+from ...shared import saving
+from ...shared.saving import Kind
 from . import register, token_norms
 from .asked import Asked
 from .pictures import picture
@@ -16,6 +18,12 @@ from .working import computed
 AT_ONCE = 1 << 24  # pairs of query and key, over heads, up to which no click is needed
 
 GIVE = "The network runs once more, and the values of the block's keys are kept"
+KINDS = (
+    Kind("PNG", "png", "image/png", "All heads, what they do, and the rule"),
+    Kind("PDF", "pdf", "application/pdf", "The same for a paper"),
+    Kind("SVG", "svg", "image/svg+xml", "The same to edit"),
+    Kind("JSON", "json", "application/json", "The numbers"),
+)
 HELP = "Adds up what each key of the block receives from all queries; no forward pass"
 
 
@@ -102,6 +110,12 @@ def _all_blocks(asked: Asked) -> None:
     _table(rows, key="sinks-all", blocks=True)
     for name, why in found.refused.items():
         st.caption(f"{name}: {why}")
+    title = f"{asked.capture.clip.name}, {asked.capture.about.name}"
+
+    def make(kind: str) -> bytes:
+        return bytes(nlviz.render.sinks_bytes(found, kind, title=title))
+
+    saving.buttons("save-sinks-", KINDS, make, "sinks")
 
 
 def _table(rows: list[dict[str, object]], *, key: str, blocks: bool) -> None:
