@@ -90,17 +90,18 @@ def _sheet(found: Sinks, title: str) -> Sheet:
     for left, name in zip(_LEFT, names, strict=True):
         sheet.text((MARGIN + left, _HEAD), name, 18, GREY)
     largest = max((r["multiple"] or 1.0 for r in shown), default=1.0)
+    several = any(of.heads > 1 for of in found.values())
     for i, record in enumerate(shown):
-        _row(sheet, record, _HEAD + _ROW * (i + 1), largest, found[record["block"]].heads)
+        _row(sheet, record, _HEAD + _ROW * (i + 1), largest, several)
     top = _HEAD + _ROW * (len(shown) + 1) + MARGIN
     for i, line in enumerate(told):
         sheet.text((MARGIN, top + _LINE * i), line, 18, GREY)
     return sheet
 
 
-def _row(sheet: Sheet, record: dict[str, Any], y: int, largest: float, heads: int) -> None:
+def _row(sheet: Sheet, record: dict[str, Any], y: int, largest: float, several: bool) -> None:
     x = [MARGIN + left for left in _LEFT]
-    own = f", {record['head']}" if heads > 1 else ""
+    own = f", {record['head']}" if several else ""
     sheet.text((x[0], y), shortened(f"{record['block']}{own}", 18, _LEFT[1] - 16), 18, INK)
     sheet.text((x[1], y), DOES[record["kind"]], 18, INK, bold=record["sinks"] > 0)
     sheet.text((x[2], y), shortened(str(record["where"]), 18, _LEFT[3] - _LEFT[2] - 16), 18, INK)

@@ -43,7 +43,7 @@ def test_vectors_and_a_page_of_many_heads(found: nlviz.Sinks) -> None:
 
 
 def test_another_ending_is_told(found: nlviz.Sinks, tmp_path: Path) -> None:
-    with pytest.raises(NlvizError, match="png, .pdf, .svg"):
+    with pytest.raises(NlvizError, match=r"\.png, \.pdf, \.svg"):
         nlviz.render.save_sinks(found, tmp_path / "sinks.gif")
     with pytest.raises(NlvizError, match="got 'gif'"):
         sinks_bytes(found, "gif")
