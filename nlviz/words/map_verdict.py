@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nlviz.analysis.health import LITTLE
 from nlviz.analysis.row_effect import STRONG, RowEffect
 from nlviz.analysis.row_origin import RowOrigin
 from nlviz.analysis.verdict import (
@@ -53,7 +54,8 @@ VERDICT_RULES = (
 # Of docs/verdict.md; a test compares them.
 VERDICT_MEASURED = (
     "Of 237 cases whose truth is known and that had no part in choosing the rules, the verdict was "
-    "right in 99.8 % (95 % interval 98.0 to 100.0 %), “cannot be told” counted as half."
+    "right in 99.8\u00a0% (95\u00a0% interval 98.0 to 100.0\u00a0%), “cannot be told” counted as "
+    "half."
 )
 _BECAUSE: dict[Source, str] = {
     "content": "the row changes when what is seen changes and the query stays where it is",
@@ -79,13 +81,18 @@ def verdict_text(v: Verdict) -> str:
     >>> capture = nlviz.load_model("lite-nl", device="cpu").capture(clip)
     >>> print(verdict_text(nlviz.verdict(capture, "stage4", (0, 30, 40), contents=2)))
     Content, and it does not matter here: the row changes when what is seen changes and the query \
-stays where it is; whatever becomes of this query's row, the odds of eggnog change by less than 5 %.
+stays where it is; whatever becomes of this query's row, the odds of eggnog change by less than \
+5 %. Without the whole block, a class changes by up to 1.2 %.
     """
     text = f"{headline(v)}: {_because(v)}; {_effect_text(v)}."
     if v.health.state == "dead":
         return f"{text} The block is dead: it adds next to nothing."
     if v.health.state == "untrained":
         return f"{text} The block looks untrained."
+    whole = v.health.effect
+    if v.matters == "does not matter" and whole is not None and whole.probability >= LITTLE:
+        most = fine_percent_text(whole.probability)
+        return f"{text} Without the whole block, a class changes by up to {most}."
     return text
 
 
@@ -133,7 +140,7 @@ def verdict_lines(v: Verdict) -> list[Line]:
     Args:
         v: the verdict.
     """
-    return [*origin_lines(v.origin), *effect_lines(v.effect)]
+    return [*origin_lines(v.origin), *effect_lines(v)]
 
 
 def origin_lines(o: RowOrigin) -> list[Line]:
@@ -197,8 +204,9 @@ def origin_lines(o: RowOrigin) -> list[Line]:
     return lines
 
 
-def effect_lines(e: RowEffect | None) -> list[Line]:
+def effect_lines(v: Verdict) -> list[Line]:
     """Return the figures of whether it matters; none where nothing was cut."""
+    e, whole = v.effect, v.health.effect
     if e is None:
         return []
     odds = (
@@ -224,11 +232,20 @@ def effect_lines(e: RowEffect | None) -> list[Line]:
                 "the answer as much",
             )
         )
-    return [
-        *lines,
+    lines += [
         Line(change_of(e.even), "if all keys get the same", help=odds),
         Line(change_of(e.none), "if the query gets nothing from the block", help=odds),
     ]
+    if whole is not None:
+        lines.append(
+            Line(
+                fine_percent_text(whole.probability),
+                "is the most that any class changes by without the whole block",
+                help="One pass with the block bypassed, for all queries at once: what one query "
+                "does not matter for, all together may",
+            )
+        )
+    return lines
 
 
 def change_of(value: float) -> str:
@@ -250,7 +267,7 @@ def verdict_record(v: Verdict) -> dict[str, Any]:
     Args:
         v: the verdict.
     """
-    o, e = v.origin, v.effect
+    o, e, whole = v.origin, v.effect, v.health.effect
     origin = {
         "keys": o.keys,
         "effective": o.effective,
@@ -279,7 +296,10 @@ def verdict_record(v: Verdict) -> dict[str, Any]:
         "answer": v.answer,
         "origin": origin,
         "effect": None if e is None else _effect_record(e),
-        "block state": v.health.state,
+        "whole block": {
+            "state": v.health.state,
+            "without it": None if whole is None else whole.probability,
+        },
         "rules": VERDICT_RULES,
         "notes": list(v.notes),
     }

@@ -44,6 +44,6 @@ def test_another_ending_is_refused(found: Verdict, tmp_path: Path) -> None:
 
 def test_every_figure_says_how_it_is_computed(found: Verdict) -> None:
     lines = nlviz.words.verdict_lines(found)
-    assert len(lines) == 11
+    assert len(lines) == 12
     assert all(line.help and line.value and line.label for line in lines)
     assert "arXiv" in " ".join(line.help for line in lines)

@@ -51,7 +51,7 @@ def draw(asked: Asked) -> None:
         _table(nlviz.words.origin_lines(found.origin))
     with of_answer:
         st.caption("Whether it matters")
-        _table(nlviz.words.effect_lines(found.effect))
+        _table(nlviz.words.effect_lines(found))
         for note in found.notes:
             st.caption(note)
     with st.expander("The rules, and how often they are right"):
