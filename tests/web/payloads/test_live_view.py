@@ -120,7 +120,8 @@ def test_the_header_carries_defaults_and_choices_of_a_display() -> None:
     capture = Model(frame_net(), input_spec=FRAMES).capture(noise_clip(2, 48, 64))
     display = unpack(live_view(capture, "layer1"))[0]["display"]
     assert Display.from_dict(display["defaults"]) == Display()
-    assert set(display["defaults"]) == {field.name for field in fields(Display)}
+    # What is painted is no setting: nothing is, at first.
+    assert {*display["defaults"], "painted"} == {field.name for field in fields(Display)}
     for name, values in display["choices"].items():
         assert display["defaults"][name] in values
         for value in values:
