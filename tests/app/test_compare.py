@@ -134,3 +134,22 @@ def test_what_cannot_be_compared_is_a_sentence(query: dict[str, str], said: str)
     assert not test.exception
     assert said.lower() in test.error[0].value.lower()
     assert "Try again" in [button.label for button in test.button]
+
+
+@pytest.mark.slow
+def test_what_is_open_in_explore_is_offered() -> None:
+    from app.explore.state import Choice
+
+    test = AppTest.from_function(page_alone, default_timeout=120)
+    test.query_params.update({"clip": "explore", "model": "explore", "b_clip": "cat.jpg"})
+    test.session_state["shown"] = Choice(
+        "coffee.jpg", None, nlviz.Sampling(frames=1, size=120), "lite-nl", "cpu", None
+    )
+    test.session_state["explore_address"] = {"clip": "coffee.jpg", "size": "120"}
+    test.run()
+    assert not test.exception
+    assert not test.error
+    assert EXPLORE in the(test.selectbox, "cmp_input").options
+    found = address(test)
+    assert (found["clip"], found["model"], found["b_clip"]) == ("explore", "explore", "cat.jpg")
+    assert "coffee.jpg" in found["from"]
