@@ -24,7 +24,7 @@ from nlviz.files.local import suffix_of, write_whole
 from nlviz.picture import Picture, colour_table, ground_of, overlay_frame, strip_html
 from nlviz.progress import Listener
 from nlviz.render.sheet import GREY, INK, MARGIN, RULE, Sheet
-from nlviz.render.text_drawing import shortened, wrapped
+from nlviz.render.text_drawing import shortened, width, wrapped
 from nlviz.sentences import counted, listed
 from nlviz.views.atlas_tiles import LayerTiles, Scale, Tiles, tiles_of
 from nlviz.words.atlas import short_names
@@ -36,7 +36,8 @@ LOW, HIGH = (201, 208, 216), (46, 105, 190)  # colours of the least and the larg
 LEAST_TILE, MOST_TILE = 96, 264  # width of a tile in pixels of a page
 STRIP, TOKEN = 12, 24  # height of a strip of tokens, and the most that one is wide
 GAP, CAPTION = 8, 26
-LABEL = 150  # width of the names of layers
+LABEL = 210  # width of the names of layers
+LEAST_PAGE = 1300  # width that a title has
 WIDEST = 2600  # of what lies between the margins
 FLAT = 20  # height of a strip of words that is a tile
 
@@ -324,7 +325,7 @@ def _plan(atlas: Atlas, tiles: Tiles, order: Sequence[Place], *, by: str | None)
             for n, place in enumerate(row):
                 spots.append(Spot(place, left + n * (wide + GAP), top))
             top += max(_high(tiles.layers[place.layer], zoom) for place in row) + CAPTION + 24
-    content = max(left - MARGIN + columns * (wide + GAP) - GAP, 1000)
+    content = max(left - MARGIN + columns * (wide + GAP) - GAP, LEAST_PAGE)
     return _Plan(tuple(spots), tuple(labels), zoom, content, top)
 
 
@@ -382,7 +383,7 @@ def _draw_head(
         sheet.box((left, y + 4, left + length, y + 9), fill=(colour[0], colour[1], colour[2]))
     what = figure_of(figure).text(atlas.value(place, figure))
     sheet.text((left + wide, y + 28), what, 18, INK, align="r")
-    name = shortened(_name(atlas, place), 18, wide - 60)
+    name = shortened(_name(atlas, place), 18, wide - width(what, 18) - 6)
     sheet.text((left, y + 28), name, 18, GREY)
 
 
