@@ -22,11 +22,20 @@ from torch import Tensor, nn
 
 @dataclass
 class _Kept:
-    """What one call of a module returned, and which calls of others were inside it."""
+    """What one call of a module returned, and which calls of others were inside it.
+
+    Attributes:
+        output: what it returned.
+        inside: how often each module was called in it.
+        order: what was numbered in it.
+        written: whether the network writes to it, so that it is handed on as a copy; None before a
+            later pass has shown that.
+    """
 
     output: Any
     inside: Counter[str]
     order: list[str]
+    written: bool | None = None
 
 
 @dataclass(eq=False)
@@ -52,7 +61,7 @@ class Prefix:
     @property
     def nbytes(self) -> int:
         """Bytes that are kept."""
-        return sum(_bytes(kept.output) for kept in self.calls.values())
+        return sum(x.nbytes for kept in self.calls.values() for x in _tensors(kept.output))
 
 
 @contextmanager
@@ -99,8 +108,12 @@ def keeping(net: nn.Module, prefix: Prefix) -> Iterator[None]:
 
 @contextmanager
 def resumed(net: nn.Module, prefix: Prefix) -> Iterator[None]:
-    """Have modules return what was kept of them, in this thread."""
+    """Have modules return what was kept of them, in this thread.
+
+    What a network never writes to is handed on as it is from the second time on.
+    """
     counts: Counter[str] = Counter()
+    handed: list[tuple[_Kept, list[tuple[Tensor, int]]]] = []
 
     def wrapped(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **given: Any) -> Any:
@@ -111,13 +124,26 @@ def resumed(net: nn.Module, prefix: Prefix) -> Iterator[None]:
             counts.update(kept.inside)
             prefix.counts.update(kept.inside)
             prefix.order.extend(kept.order)
-            return _copied(kept.output)
+            output = kept.output if kept.written is False else _copied(kept.output)
+            own = _tensors(output)
+            if any(x.is_inference() for x in own):
+                kept.written = True  # such tensors do not count who writes to them
+            else:
+                handed.append((kept, [(x, x._version) for x in own]))
+            return output
 
         return run
 
     # What is not kept runs as it is: to wrap every module takes longer than a small one does.
     with _forwards(net, wrapped, {name for name, _ in prefix.calls}):
-        yield
+        try:
+            yield
+        finally:
+            changed = [(kept, any(x._version != v for x, v in xs)) for kept, xs in handed]
+            if any(kept.written is False and now for kept, now in changed):
+                prefix.calls.clear()  # it is not what it was: everything runs again
+    for kept, now in changed:
+        kept.written = kept.written or now
 
 
 @contextmanager
@@ -179,8 +205,9 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def _bytes(value: Any) -> int:
+def _tensors(value: Any) -> list[Tensor]:
     if isinstance(value, Tensor):
-        return value.nbytes
+        return [value]
     values = value.values() if isinstance(value, dict) else value
-    return sum(map(_bytes, values)) if isinstance(value, (tuple, list, dict)) else 0
+    several = isinstance(value, (tuple, list, dict))
+    return [x for v in values for x in _tensors(v)] if several else []

@@ -14,6 +14,7 @@ ALL = (
     "rows",
     "all_queries",
     "atlas",
+    "interventions",
     "knock_out",
     "block",
     "video_network",

@@ -116,6 +116,8 @@ class Watching(TorchFunctionMode):
         for name, module in modules.items():
             if isinstance(module, torch.jit.ScriptModule) or is_a_leaf_of_torch(module):
                 continue
+            if self.edit is not None and not self._inside(name):
+                continue
 
             def enter(module: nn.Module, args: Any, name: str = name) -> None:
                 self.enter(name)
@@ -129,6 +131,12 @@ class Watching(TorchFunctionMode):
             yield
         finally:
             self.finish()
+
+    def _inside(self, name: str) -> bool:
+        """Check whether a module is one that is wanted, or lies in one: others have no say."""
+        parts = name.split(".")
+        above = {"", *(".".join(parts[: n + 1]) for n in range(len(parts)))}
+        return self.keep is None or any(self._wanted(owner) for owner in above)
 
     def finish(self) -> None:
         """Look on no more: all has been seen that anybody waits for."""
