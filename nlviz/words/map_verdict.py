@@ -252,12 +252,12 @@ def change_of(value: float) -> str:
     """Return a change of the log-odds, with its sign.
 
     >>> change_of(-2.04), change_of(-0.0003), change_of(0.0)
-    ('-2.04', '±<0.01', '0')
+    ('-2.04', '<0.01', '0')
     """
     if value == 0:
         return "0"
     if abs(value) < 0.005:
-        return "±<0.01"
+        return "<0.01"
     return f"{'+' if value > 0 else ''}{fixed(value, 2)}"
 
 
