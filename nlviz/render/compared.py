@@ -263,7 +263,7 @@ def _movie(kind: str, found: Comparison, drawn: list[Overlay], progress: Progres
 
 def _side_by_side(drawn: list[Overlay], progress: Progress, count: int) -> Iterator[Picture]:
     """Yield the pages of all movies in one row; one that has ended stays as it is."""
-    named = [replace(each, notes=(each.title, *each.notes)) for each in drawn]
+    named = [replace(each, notes=(f"{each.title}.", *each.notes)) for each in drawn]
     last: list[Picture | None] = [None] * len(drawn)
     for number, pages in enumerate(zip_longest(*(movie.pages(each, most=SIDE) for each in named))):
         last = [old if page is None else page for page, old in zip(pages, last, strict=True)]
