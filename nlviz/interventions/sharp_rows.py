@@ -113,8 +113,16 @@ def at_temperature(
     if not (isinstance(affinity, EmbeddedAffinity) and affinity.pairwise.softmax and factor > 1):
         return found
     kind = torch.finfo(weights.dtype)
-    lost = (weights < kind.tiny / kind.eps * peak).any(-1)
-    return _from_logits(found, weights, lost, numbers, keys, affinity, heads, factor=factor)
+    low = weights < kind.tiny / kind.eps * peak
+    if not bool(low.any()):
+        return found
+    # What a mask hides is not lost: logits are those of the capture, rows those of this pass.
+    at = (numbers - affinity.queries.prefix).clamp(min=0).to(affinity.device)
+    reach = affinity.support.mask_all(affinity.queries, affinity.keys, at)
+    if reach is not None:
+        own = keys.clamp(min=0).to(reach.device)
+        low &= (reach[:, own] & (keys >= 0).to(reach.device)).to(low.device)
+    return _from_logits(found, weights, low.any(-1), numbers, keys, affinity, heads, factor=factor)
 
 
 def _from_logits(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import nlviz
 from nlviz.affinity.asked import rows_at
 from nlviz.captures.model import Model
-from nlviz.interventions import CutEdges, Rerun, values_of
+from nlviz.interventions import CutEdges, Rerun, Temperature, values_of
 from tests.families.conformance import CLIP, INPUTS, LIVE, PROCESSORS, hooks, named
 
 pytestmark = pytest.mark.slow
@@ -131,3 +131,24 @@ def test_a_language_model_is_cut_as_by_its_own_mask() -> None:
         expected = net(input_ids=ids, attention_mask=mask).logits[0, -1]
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
     assert not torch.allclose(expected, capture.logits, atol=1e-5)  # type: ignore[arg-type]
+
+
+def test_temperatures_of_all_layers_are_those_of_queries_divided_by_it() -> None:
+    """Each layer's rows are of what enters it in this pass, not of what entered it before."""
+    import transformers as tr
+
+    torch.manual_seed(0)
+    sizes = {"n_embd": 24, "n_layer": 3, "n_head": 3, "n_positions": 64, "vocab_size": 400}
+    net = tr.GPT2LMHeadModel(tr.GPT2Config(**sizes, bos_token_id=1, eos_token_id=2)).eval()
+    for p in net.parameters():
+        p.data.mul_(12 if p.dim() > 1 else 1)
+    adapter: Any = named()["language"].blocks
+    model = Model(net, adapter=adapter.with_processor(PROCESSORS["language"]()))
+    capture = model.capture(INPUTS["language"]())
+    found = Rerun(capture).run(*(Temperature(n, 2.0) for n in capture.affinities)).logits
+    for layer in net.transformer.h:
+        layer.attn.c_attn.weight.data[:, :24] /= 2
+        layer.attn.c_attn.bias.data[:24] /= 2
+    expected = model.logits(capture.clip)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(expected, capture.logits, atol=0.1)  # type: ignore[arg-type]
