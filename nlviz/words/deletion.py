@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nlviz.affinity.variants import FEATURES, PIXELS, POSITION
 from nlviz.analysis.compared_maps import OWN, RANDOM, SHIFTED
 from nlviz.interventions.regions import Fill
 from nlviz.sentences import counted, fixed, listed
@@ -20,9 +21,7 @@ MAP_NAMES: dict[str, str] = {
     OWN: "This query's map",
     SHIFTED: "The map moved elsewhere",
     RANDOM: "Random cells",
-    "position": "Position only",
-    "features": "Raw features",
-    "nl_means": "Pixel non-local means",
+    **{variant.key: variant.label for variant in (POSITION, FEATURES, PIXELS)},
     **{str(method): name for method, name in METHOD_NAMES.items()},
 }
 FILL_NAMES: dict[Fill, str] = {

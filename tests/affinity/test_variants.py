@@ -20,23 +20,36 @@ PROJECT = Path(__file__).parents[2]
 # colours, a state of health, a field of a model card, what the nodes of a graph hold, attention
 # between two texts.
 HOMONYMS = {
-    "learned": {"nlviz/recipes/*"},
-    "cross": {"nlviz/families/sequence.py"},
-    "position": {"nlviz/web/live_view/pure/formulas.js"},  # whose formula is its own
+    "learned": {"nlviz/recipes/*", "app/compare/*"},
+    "cross": {"nlviz/families/sequence.py", "app/compare/sides.py"},
+    "rollout": {"app/compare/sides.py"},
+    "unary": {"nlviz/analysis/mean_position.py"},
+    "position": {
+        "nlviz/web/live_view/pure/formulas.js",  # whose formula is its own
+        # What a map follows from, and the questions of that name.
+        *("app/explore/asks/*", "nlviz/analysis/*", "nlviz/recipes/*"),
+        "nlviz/words/map_verdict.py",
+    },
     "features": {
         *("nlviz/captures/*", "nlviz/render/save.py", "nlviz/words/*"),
         *("nlviz/cli/__init__.py", "nlviz/cli/features.py", "nlviz/zoo/load.py"),
         *("nlviz/render/feature_colours.py", "nlviz/recipes/feature_bank.py"),
         *("nlviz/clips/graph.py", "nlviz/recipes/graph_attention.py", "app/explore/sidebar.py"),
-        "nlviz/networks/trunk_cells.py",
+        *("nlviz/networks/trunk_cells.py", "app/compare/choices.py"),
+        "app/explore/asks/deletion.py",
     },
-    "composed": {"nlviz/recipes/feature_bank.py"},  # clips that are put together
+    # clips that are put together
+    "composed": {"nlviz/recipes/feature_bank.py", "app/compare/sides.py"},
     "cosine": {
         *("nlviz/affinity/pairwise.py", "nlviz/affinity/feature_map.py"),
         *("nlviz/analysis/controls.py", "nlviz/render/colour_scale.py", "nlviz/render/movie.py"),
         *("nlviz/words/health.py", "nlviz/words/keys.py", "nlviz/web/live_view/pure/*.js"),
+        "nlviz/render/compared.py",
     },
-    "untrained": {"nlviz/analysis/health.py", "nlviz/words/health.py"},
+    "untrained": {
+        *("nlviz/analysis/health.py", "nlviz/words/health.py", "nlviz/words/map_verdict.py"),
+        "nlviz/recipes/*",
+    },
     "nl_means": {
         *(
             "nlviz/affinity/pairwise.py",
@@ -44,12 +57,13 @@ HOMONYMS = {
             "nlviz/families/reading/flags.py",
         ),
         *("nlviz/denoise/affinities.py", "nlviz/denoise/registry.py"),
+        "app/explore/asks/deletion.py",
         "nlviz/web/payloads/denoise_view.py",
     },
     "pairwise": {
         *("nlviz/captures/affinity_format.py", "nlviz/web/payloads/sources.py"),
         *("nlviz/zoo/warnings.py", "nlviz/networks/*", "nlviz/families/*"),
-        "nlviz/recipes/sequence_measures.py",
+        "nlviz/recipes/*",
     },
 }
 HERE = "nlviz/affinity/variants.py"
