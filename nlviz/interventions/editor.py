@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import torch
@@ -163,14 +164,16 @@ class BlockEditor:
                     f"rows of {self.affinity.name} are made by one softmax over several products, "
                     "whose axes cannot be told apart to change them; bypass the block instead"
                 )
-            return self._summed_up(product)
+            with _in_full(product):
+                self._summed_up(product)
+            return
         for group in site.of(product.number, product.turn):
             found = [
                 _rows_of(group, asked, site.stand_in) for asked in self._asked
             ]  # rows, and the queries that they are asked for as, of each change
             if any(len(rows) for rows, _ in found):
-                self._edit(product, group, found)
-        return None
+                with _in_full(product):
+                    self._edit(product, group, found)
 
     def edit_shared(self, parts: Sequence[RunningProduct]) -> None:
         """Change rows that a softmax made for several products together, before these run.
@@ -195,7 +198,8 @@ class BlockEditor:
             own = numbers[(at == which).all(1)]
             groups = [lane[int(g)] for lane, g in zip(lanes, which, strict=True)]
             rows = [row[own] for _, row in held]
-            self._edit_shared(parts, groups, rows, own, wanted)
+            with _in_full(parts[0]):
+                self._edit_shared(parts, groups, rows, own, wanted)
 
     def edited(self) -> EditedRows | None:
         """Return what was changed; None where it was too much to keep, or nothing."""
@@ -381,6 +385,11 @@ class BlockEditor:
         at = keys.where(keys >= 0, size).to(rows.device).expand_as(rows)
         out.scatter_add_(-1, at, rows)
         return out[..., :size].float().cpu()
+
+
+def _in_full(product: RunningProduct) -> AbstractContextManager[None]:
+    """Return a context in which numbers are of the types that they have, also under autocast."""
+    return torch.autocast(product.output.device.type, enabled=False)
 
 
 def _rows_of(

@@ -31,7 +31,7 @@ from tests.captures.test_self_attention_blocks import SPEC, made, net_of
 from tests.captures.test_walked_attention import Walks, clip, vit
 from tests.families.conformance import shaken
 from tests.families.small_video_language import small_video_language
-from tests.nets import awake, noise_clip
+from tests.nets import awake, frame_net, noise_clip
 
 
 def cut(
@@ -263,3 +263,20 @@ def test_what_a_capture_shows_after_changes_are_the_rows_that_ran(attend: Any) -
         edited = ran.edited["block"]
         shown = rows_at(after.affinities["block"], edited.numbers)
         torch.testing.assert_close(shown.float(), edited.rows, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("make", [vit, frame_net])
+def test_under_autocast_rows_are_changed_in_the_types_that_they_have(make: Any) -> None:
+    film = clip(2) if make is vit else noise_clip(2, 32, 48)
+    capture = Model(make(), autocast=torch.bfloat16).capture(film)
+    block = next(iter(capture.affinities))
+    affinity = capture.affinities[block]
+    query = affinity.queries.prefix + 4
+    keys = torch.zeros(affinity.keys.size + affinity.keys.prefix, dtype=torch.bool)
+    keys[3:7] = True
+    with Rerun(capture) as rerun:
+        assert torch.equal(rerun.run().logits, capture.logits)  # type: ignore[arg-type]
+        edited = rerun.run(CutEdges(block, (query,), keys)).edited[block]
+    shown = rows_at(affinity, [query]).float()
+    torch.testing.assert_close(edited.rows_before, shown, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(edited.rows.sum(-1), shown.sum(-1))
