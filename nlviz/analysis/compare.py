@@ -37,7 +37,6 @@ SHARES = (
     "Rows of the two are no weights of one kind: each was divided by the sum of its magnitudes "
     "before they were subtracted."
 )
-CHANGED = ("The clip was changed:", "Changed:")  # how ``nlviz.interventions`` begins its notes
 BY_NUMBER = "The two inputs have other words: they are compared by number."
 
 
@@ -117,14 +116,7 @@ class Side:
     def changes(self) -> tuple[str, ...]:
         """What was changed of the input or inside the pass, a clause each; see interventions."""
         captures = [self.capture] + ([] if self.keys_of is None else [self.keys_of])
-        notes = [note for each in captures for note in (*each.clip.notes, *each.notes)]
-        told = [
-            note.removeprefix(start).strip(" .")
-            for note in notes
-            for start in CHANGED
-            if note.startswith(start)
-        ]
-        return tuple(dict.fromkeys(told))
+        return tuple(dict.fromkeys(told for each in captures for told in each.changes))
 
     def map(self, query: Query) -> AttentionMap:
         """Return the map of a query: a place, the name of a token, or a number on the grid.

@@ -29,6 +29,8 @@ from nlviz.files.local import write_whole
 from nlviz.networks.attention.sites import Site
 from nlviz.sentences import refusals
 
+CHANGED = ("The clip was changed:", "Changed:")  # how ``nlviz.interventions`` begins its notes
+
 
 @dataclass(frozen=True)
 class About:
@@ -152,6 +154,13 @@ class Capture:
     def text(self) -> Text | None:
         """The text as the network saw it: the input itself, or what stood beside the clip."""
         return self.clip if isinstance(self.clip, Text) else prompt_of(self.clip)
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What was changed of the input or inside the pass, a clause each; see interventions."""
+        notes = (*self.clip.notes, *self.notes)
+        told = [n.removeprefix(c).strip(" .") for n in notes for c in CHANGED if n.startswith(c)]
+        return tuple(dict.fromkeys(told))
 
     @property
     def refused(self) -> Mapping[str, str]:

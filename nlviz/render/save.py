@@ -115,9 +115,16 @@ def render_bytes(
     """Return the bytes of a file of this kind, see ``save``.
 
     Raises:
-        InvalidView: when there is no such kind.
+        InvalidView: when there is no such kind, or a JSON would be drawn again without what was
+            changed of the capture.
     """
     if kind == "json":
+        if capture.changes:
+            raise InvalidView(
+                "a view says what is shown, not how an input or a pass was changed "
+                f"({'; '.join(capture.changes)}), and would be drawn without it; save a picture or "
+                "a page"
+            )
         return view.to_json().encode()
     if kind == "npz":
         return _npz(capture, affinity, view)
@@ -126,7 +133,8 @@ def render_bytes(
     if kind not in KINDS:
         raise InvalidView(f"a view is saved as {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
     drawn = overlay_of(capture, affinity, view)
-    return drawn.to_bytes(kind, metadata=view.to_json(), progress=progress)
+    told = None if capture.changes else view.to_json()
+    return drawn.to_bytes(kind, metadata=told, progress=progress)
 
 
 def attention_of(affinity: Affinity, view: View) -> AttentionMap:
@@ -341,7 +349,7 @@ def _npz(capture: Capture, affinity: Affinity, view: View) -> bytes:
         query=np.array(asked.centre(index), np.float64),
         times=capture.clip.times,
         direction=np.array(direction),
-        view=np.array(view.to_json()),
+        view=np.array("" if capture.changes else view.to_json()),
     )
     return buffer.getvalue()
 

@@ -223,3 +223,16 @@ def test_intervene_shows_changed_rows(capture: nlviz.Capture) -> None:
     assert pair.difference.sum().abs() < 1e-5 and pair.before.per_frame()[0] > 0
     assert torch.equal(found.after.logits, Rerun(capture).run(change).logits)  # type: ignore[arg-type]
     assert "Changed: all cross-frame edges of one are cut." in found.after.notes
+
+
+def test_what_was_changed_is_not_drawn_again_without_it(
+    capture: nlviz.Capture, tmp_path: Any
+) -> None:
+    """A view of a changed capture has pictures and pages, and no JSON that forgets the change."""
+    after = nlviz.intervene(capture.model, capture.clip, CutFrames("one"), before=capture).after
+    assert after.changes == ("all cross-frame edges of one are cut",) and capture.changes == ()
+    view = nlviz.View.of(after, "one", frame=1, y=12, x=20)
+    with pytest.raises(nlviz.errors.InvalidView, match="all cross-frame edges of one are cut"):
+        nlviz.save_view(after, view, tmp_path / "view.json")
+    picture = nlviz.save_view(after, view, tmp_path / "view.png").read_bytes()
+    assert b"nlviz.view" not in picture
