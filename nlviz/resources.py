@@ -35,7 +35,7 @@ def bundled_inputs() -> dict[str, Path]:
     >>> "coffee.jpg" in bundled_inputs()
     True
     """
-    clips = sorted(asset("clips").glob("*.mp4"))
+    clips = sorted(p for p in asset("clips").iterdir() if p.suffix in {".mp4", ".gif"})
     photos = sorted(p for p in asset("photos").iterdir() if p.suffix in {".jpg", ".png", ".webp"})
     return {path.name: path for path in [*clips, *photos]}
 

@@ -64,7 +64,7 @@ def output_changes(
 
     >>> row, values = torch.tensor([[0.5, 0.5]]), torch.tensor([[[3.0], [1.0]]])
     >>> output_changes(row, values, torch.tensor([[True, False]]), shared=True)
-    tensor([0.5000])
+    tensor([0.5000], dtype=torch.float64)
     """
     row, values = row.double(), values.to(row.device).double()
     before = row[:, None] @ values

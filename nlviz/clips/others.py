@@ -61,7 +61,9 @@ def other_clips(
     if isinstance(like, Text):
         yield from _texts(like, count, orders)
         return
-    sources: list[str | Path | Clip] = [*(bundled_inputs().values() if of is None else of)]
+    # A drawing of digits is no footage: where other clips are wanted, it is none.
+    bundled = [path for path in bundled_inputs().values() if path.suffix != ".gif"]
+    sources: list[str | Path | Clip] = [*(bundled if of is None else of)]
     if not sources:
         raise NlvizError("other clips are cut out of at least one film or picture, got none")
     for i in range(count):

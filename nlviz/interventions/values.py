@@ -56,7 +56,7 @@ def values_of(
     >>> clip = nlviz.read_clip(asset("photos/coffee.jpg"), size=64)
     >>> capture = nlviz.load_model("lite-nl").capture(clip)
     >>> values_of(capture, "stage4")["stage4"].shape
-    torch.Size([1, 294, 96])
+    torch.Size([1, 294, 112])
     """
     names = [blocks] if isinstance(blocks, str) else list(blocks)
     found: dict[str, Tensor] = {}

@@ -62,8 +62,8 @@ def answer_sentence(found: Intervened) -> str:
 def moved_lines(moved: MovedRow) -> list[Line]:
     r"""Return how much of the row lies elsewhere, in words.
 
-        >>> [line.value for line in moved_lines(MovedRow(0.312, 0.0))]
-    XX
+    >>> [line.value for line in moved_lines(MovedRow(0.312, 0.0))]
+    ['31\xa0%', '0\xa0%']
     """
     lines = [
         Line(

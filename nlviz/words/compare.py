@@ -18,12 +18,12 @@ HOW = (
 
 
 def comparison_lines(found: Comparison) -> list[Line]:
-    """Return how far the maps of a comparison agree, beside distance and chance.
+    r"""Return how far the maps of a comparison agree, beside distance and chance.
 
     >>> measured = Measured(0.61, 0.2, 0.0, -0.1, 0.12)
     >>> ground = CommonGround(measured, measured, measured, 9, 90, (1, 8, 8), (1, 1), (5, 5), 89)
     >>> [line.value for line in ground_lines(ground)]
-    ['0.61', '61 %', '61 %']
+    ['0.61', '61\xa0%', '61\xa0%']
     """
     if found.ground is None:
         return []

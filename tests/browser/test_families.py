@@ -22,6 +22,7 @@ OWN_INPUT = {
     "non-local-1d": (("--text", "d e a b", "--query", "a"), {"text": "d e a b"}),
     "graph-attention": (("lookup.json",), {"clip": "lookup.json"}),
     "object-relation": (("tiles.png",), {"clip": "tiles.png"}),
+    "recall": (("recall.gif",), {"clip": "recall.gif"}),
 }
 CLIP = ("bunny.mp4",), {"clip": "bunny.mp4"}
 SIZE = ("--set", "size=64")  # of a picture, so that networks of clips run fast
