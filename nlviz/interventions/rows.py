@@ -1,7 +1,8 @@
 """Changes of rows: edges that are cut, heads left out, another temperature, given rows.
 
 A row that a softmax made is shared out anew among what is left, to the sum that it had, which is
-what masking its logits with -inf before the softmax gives. A row of another f loses the terms.
+what masking its logits with -inf before the softmax gives; where a softmax has a sink of its own
+beside the keys, that keeps its share. A row of another f loses the terms.
 """
 
 from __future__ import annotations
