@@ -25,6 +25,7 @@ from .change_input import answer_rows as answer_rows
 from .change_input import answer_sentence as answer_sentence
 from .change_input import logits_line as logits_line
 from .change_input import moved_lines as moved_lines
+from .change_input import on_a_page as on_a_page
 from .compare import comparison_lines as comparison_lines
 from .compare import figure_rows as figure_rows
 from .deletion import AREA_MEANS as AREA_MEANS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypedDict
 
 from nlviz.analysis.moved_rows import MovedRow
@@ -27,6 +28,19 @@ class AnswerRow(TypedDict):
     before: float
     after: float
     change: float
+
+
+def on_a_page(said: str) -> str:
+    """Return what is said of a change with frames counted from 1, as pages count them.
+
+    Args:
+        said: of a change, whose frames count from 0.
+
+    >>> on_a_page("Every frame is frame 2; frames 0, 3 and 7 are noise (seed 4).")
+    'Every frame is frame 3; frames 1, 4 and 8 are noise (seed 4).'
+    """
+    frames = r"\b[Ff]rames? \d+(?:(?:, | and )\d+)*"
+    return re.sub(frames, lambda m: re.sub(r"\d+", lambda n: f"{int(n[0]) + 1}", m[0]), said)
 
 
 def answer_rows(found: Intervened, *, most: int = ANSWERS) -> list[AnswerRow]:

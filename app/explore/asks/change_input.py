@@ -62,7 +62,8 @@ def _changed(
 
 
 def _show(asked: Asked, found: nlviz.interventions.Intervened, wanted: Wanted) -> None:
-    st.markdown(f"**{plain(found.said)}** {plain(nlviz.words.answer_sentence(found))}")
+    said = nlviz.words.on_a_page(found.said)
+    st.markdown(f"**{plain(said)}** {plain(nlviz.words.answer_sentence(found))}")
     answers, row = st.columns([5, 6], gap="medium")
     with answers:
         _answers(found)

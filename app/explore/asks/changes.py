@@ -71,7 +71,7 @@ def choose(asked: Asked) -> Wanted | None:
 
 
 def _frame(asked: Asked, label: str, name: str, value: int | None = None) -> int:
-    """Draw a field for a frame, by default the query's."""
+    """Draw a field for a frame, by default the query's; pages count them from 1."""
     last = len(asked.capture.clip.frames) - 1
     if not last:
         st.caption("The picture is its only frame.")
@@ -80,7 +80,7 @@ def _frame(asked: Asked, label: str, name: str, value: int | None = None) -> int
     start = min(max(own, 0), last)
     # The key names the clip's length: a value beyond a shorter clip would be refused.
     key = f"{NAME}{name}-{last}"
-    return int(st.number_input(label, 0, last, value=start, key=key))
+    return int(st.number_input(label, 1, last + 1, value=start + 1, key=key)) - 1
 
 
 def _seed(name: str) -> int:
@@ -150,7 +150,7 @@ def _other_clip(asked: Asked) -> Wanted:
     with middle:
         name = st.selectbox("becomes one of", others, key=f"{NAME}clip")
     with right:
-        of_other = int(st.number_input("Its frame", 0, 7, value=0, key=f"{NAME}of-other"))
+        of_other = int(st.number_input("Its frame", 1, 8, value=1, key=f"{NAME}of-other")) - 1
     other = _bundled(str(known[name]))
     return _of(change.FrameFrom(frame, other, min(of_other, len(other.frames) - 1)), other.digest)
 

@@ -101,7 +101,12 @@ def _what(asked: Asked) -> tuple[str, Mapping[str, Any] | None]:
             )
         elif what == FRAME:
             frames = list(range(keys.shape[0]))
-            options["frames"] = st.selectbox("Frame of the keys", frames, key="knock-out-frame")
+            options["frames"] = st.selectbox(
+                "Frame of the keys",
+                frames,
+                format_func=lambda frame: f"{frame + 1}",  # pages count them from 1
+                key="knock-out-frame",
+            )
     with right:
         own = st.checkbox(
             "Its link to itself, too",

@@ -63,9 +63,11 @@ def _block(asked: Asked, found: nlviz.BlockSinks) -> None:
     head = asked.head if isinstance(asked.head, int) else _strongest(found)
     told, drawn = st.columns([4, 7], gap="medium")
     with told:
-        st.markdown(nlviz.words.sink_sentence(found, head), help=nlviz.words.SINK_RULE)
+        page = nlviz.words.on_a_page
+        st.markdown(page(nlviz.words.sink_sentence(found, head)), help=nlviz.words.SINK_RULE)
         for line in nlviz.words.sink_lines(found, head):
-            st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help or None)
+            label = page(line.label)
+            st.markdown(f"**{line.value}** &nbsp; {label}", help=line.help or None)
         on = _of_query(asked, found, head)
         if on is not None:
             st.markdown(f"**{100 * on:.0f} %** &nbsp; of the pinned query's row lies on sinks")

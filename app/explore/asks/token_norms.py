@@ -28,7 +28,8 @@ def draw(asked: Asked) -> None:
     )
     if found is None:
         return
-    st.markdown(nlviz.words.norms_sentence(found), help=nlviz.words.NORMS_RULE)
+    sentence = nlviz.words.on_a_page(nlviz.words.norms_sentence(found))
+    st.markdown(sentence, help=nlviz.words.NORMS_RULE)
     layers = list(found.values())
     for first in range(0, len(layers), ABREAST):
         places = st.columns(ABREAST, gap="medium")
