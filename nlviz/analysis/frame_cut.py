@@ -25,7 +25,7 @@ from nlviz.analysis.cut_passes import NO_NETWORK, NO_SCORES, Passes, figures_of
 from nlviz.analysis.knocked_out import Control, Cut, KnockOut
 from nlviz.captures.capture import Capture
 from nlviz.errors import NlvizError
-from nlviz.interventions.change import RowChange
+from nlviz.interventions.change import RowChange, Rows
 from nlviz.interventions.rerun import Rerun
 from nlviz.interventions.rows import CutFrames
 from nlviz.interventions.sharp_rows import shared_out
@@ -64,22 +64,16 @@ class CutAsMany(RowChange):
         """Return the queries; None for all."""
         return self.like.numbers(affinity)
 
-    def changed(
-        self,
-        weights: Float[Tensor, "heads n columns"],
-        numbers: Int[Tensor, " n"],
-        keys: Int[Tensor, " columns"],
-        affinity: Affinity,
-    ) -> Float[Tensor, "heads n columns"]:
+    def changed(self, rows: Rows) -> Float[Tensor, "heads n columns"]:
         """Return the rows without these links, the same ones in every head."""
-        held = _reached(affinity, numbers)
-        gone = self.like.mask(affinity, numbers.cpu()) & held
+        held = _reached(rows.affinity, rows.numbers)
+        gone = self.like.mask(rows.affinity, rows.numbers.cpu()) & held
         share = gone.sum(1) / held.sum(1).clamp(min=1)
-        first = int(numbers[0]) if len(numbers) else 0
+        first = int(rows.numbers[0]) if len(rows.numbers) else 0
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + first)
         # Each link as likely as any other: exact numbers would take sorting every row.
-        cut = torch.rand(len(numbers), len(keys), generator=generator) < share[:, None]
-        return shared_out(weights, cut.to(weights.device), numbers, keys, affinity, self.heads)
+        drawn = torch.rand(len(rows.numbers), len(rows.keys), generator=generator)
+        return shared_out(rows, drawn < share[:, None])
 
 
 def knock_out_frames(

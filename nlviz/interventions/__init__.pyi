@@ -2,6 +2,7 @@ from .change import Change as Change
 from .change import ClipChange as ClipChange
 from .change import PassChange as PassChange
 from .change import RowChange as RowChange
+from .change import Rows as Rows
 from .regions import MaskRegion as MaskRegion
 from .registers import Neuron as Neuron
 from .registers import TestTimeRegister as TestTimeRegister

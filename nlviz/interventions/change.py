@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from jaxtyping import Float, Int
@@ -67,6 +68,30 @@ class PassChange(Change):
         return after
 
 
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of one block, where they multiply the values.
+
+    Attributes:
+        weights: the rows, of the heads that change.
+        heads: numbers of these heads.
+        numbers: the queries that they are of, those without a place first.
+        keys: the key of each column, those without a place first; -1 for a column that is none.
+        affinity: of the block as it was, whose grids numbers and keys are of.
+    """
+
+    weights: Float[Tensor, "heads n columns"]
+    heads: Int[Tensor, " heads"]
+    numbers: Int[Tensor, " n"]
+    keys: Int[Tensor, " columns"]
+    affinity: Affinity
+
+    def some(self, which: Int[Tensor, " n"]) -> Rows:
+        """Return some of these rows."""
+        weights = self.weights[:, which.to(self.weights.device)]
+        return replace(self, weights=weights, numbers=self.numbers[which.to(self.numbers.device)])
+
+
 class RowChange(PassChange):
     """A change of rows of one block, where they are multiplied with the values.
 
@@ -86,18 +111,5 @@ class RowChange(PassChange):
         """
 
     @abstractmethod
-    def changed(
-        self,
-        weights: Float[Tensor, "heads n columns"],
-        numbers: Int[Tensor, " n"],
-        keys: Int[Tensor, " columns"],
-        affinity: Affinity,
-    ) -> Float[Tensor, "heads n columns"]:
-        """Return what rows become; the argument is not written to.
-
-        Args:
-            weights: rows as they multiply the values, of the heads that change.
-            numbers: the queries that they are of, those without a place first.
-            keys: the key of each column, those without a place first; -1 for a column that is none.
-            affinity: of the block as it was, whose grids numbers and keys are of.
-        """
+    def changed(self, rows: Rows) -> Float[Tensor, "heads n columns"]:
+        """Return what rows become; the argument is not written to."""

@@ -15,7 +15,7 @@ from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.support import Support
 from nlviz.clips.point import Shape
-from nlviz.interventions.change import RowChange
+from nlviz.interventions.change import RowChange, Rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,5 +108,5 @@ class ChangedAffinity(Affinity):
             heads = torch.arange(self.heads) if change.heads is None else torch.tensor(change.heads)
             where = heads[:, None].to(rows.device), at[None].to(rows.device)
             rows = rows.clone()
-            rows[where] = change.changed(rows[where], numbers[at], keys, self.own)
+            rows[where] = change.changed(Rows(rows[where], heads, numbers[at], keys, self.own))
         return rows

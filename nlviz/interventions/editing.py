@@ -93,13 +93,19 @@ def editors_of(
 
     Raises:
         UnknownBlock: when there is no such block.
-        NlvizError: when there is no such query, or rows are not seen where they are used.
+        NlvizError: when there is no such query, rows are not seen where they are used, or another
+            change moves the numbers of tokens.
     """
     found: dict[str, list[RowChange]] = {}
     for change in changes:
         if isinstance(change, RowChange):
             _ = capture.affinities[change.block]  # raises where there is none
             found.setdefault(change.block, []).append(change)
+    if found and any(change.around for change in changes):
+        raise NlvizError(
+            "rows are changed by the numbers of their tokens, which a token more moves; change one "
+            "of both at a time"
+        )
     assert capture.source is not None
     sites = capture.source.sites
     editors = {}

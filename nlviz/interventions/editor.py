@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from torch import Tensor
 from nlviz.affinity.base import CHUNK, Affinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.errors import NlvizError
-from nlviz.interventions.change import RowChange
+from nlviz.interventions.change import RowChange, Rows
 from nlviz.interventions.rows import BypassHeads, CutEdges, CutFrames
 from nlviz.networks.attention.running import RunningProduct
 from nlviz.networks.attention.sites import Group, Site, tokens_site
@@ -62,15 +62,9 @@ class Look(RowChange):
         """Return the queries."""
         return torch.tensor(self.queries, dtype=torch.long)
 
-    def changed(
-        self,
-        weights: Float[Tensor, "heads n columns"],
-        numbers: Tensor,
-        keys: Tensor,
-        affinity: Affinity,
-    ) -> Float[Tensor, "heads n columns"]:
+    def changed(self, rows: Rows) -> Float[Tensor, "heads n columns"]:
         """Return the rows themselves."""
-        return weights
+        return rows.weights
 
 
 CUTS = (CutEdges, CutFrames, BypassHeads, Look)  # what may be done to summands of a row apart
@@ -253,8 +247,8 @@ class BlockEditor:
                 before = product.weights(entries, at)
                 after, names = self._changed(before, own, part, group, found)
                 y_before = product.sums(entries, at) if self.keep else None
-                if after is not before:  # else all stays as it is, also the sign of a zero
-                    mine = torch.tensor([i for i, h in enumerate(own.tolist()) if self._in(h)])
+                mine = [i for i, h in enumerate(own.tolist()) if self._in(h)]
+                if mine and after is not before:  # else all stays, also the sign of a zero
                     more = (after - before)[mine] @ values.to(before)[mine]
                     product.add(entries[mine], at, more)
                 if y_before is not None:
@@ -303,27 +297,28 @@ class BlockEditor:
             else torch.isin(heads, torch.tensor(change.heads)).nonzero()[:, 0]
         )
         if len(own) == len(heads) and len(here) == rows.shape[1]:
-            return self._of_keys(change, rows, numbers, keys)
+            return self._of_keys(change, Rows(rows, heads, numbers, keys, self.affinity))
         at = own[:, None].to(rows.device), here[None].to(rows.device)
         before = rows[at]
-        after = self._of_keys(change, before, numbers, keys)
+        after = self._of_keys(change, Rows(before, heads[own], numbers, keys, self.affinity))
         if after is before:
             return rows
         rows = rows.clone()
         rows[at] = after
         return rows
 
-    def _of_keys(self, change: RowChange, rows: Tensor, numbers: Tensor, keys: Tensor) -> Tensor:
+    def _of_keys(self, change: RowChange, rows: Rows) -> Tensor:
         """Return rows after a change; columns of one key change as the weight of that key does."""
-        own, column = torch.unique(keys, return_inverse=True)
-        if isinstance(change, CUTS) or len(own[own >= 0]) == int((keys >= 0).sum()):
-            return change.changed(rows, numbers, keys, self.affinity)
-        column = column.to(rows.device)
-        whole = rows.new_zeros(*rows.shape[:2], len(own)).index_add_(2, column, rows)
-        after = change.changed(whole, numbers, own, self.affinity)[..., column]
+        own, column = torch.unique(rows.keys, return_inverse=True)
+        if isinstance(change, CUTS) or len(own[own >= 0]) == int((rows.keys >= 0).sum()):
+            return change.changed(rows)
+        weights = rows.weights
+        column = column.to(weights.device)
+        whole = weights.new_zeros(*weights.shape[:2], len(own)).index_add_(2, column, weights)
+        after = change.changed(replace(rows, weights=whole, keys=own))[..., column]
         count = torch.bincount(column, minlength=len(own))[column]
         of_key = whole[..., column]
-        return after * torch.where(of_key != 0, rows / of_key, 1 / count)
+        return after * torch.where(of_key != 0, weights / of_key, 1 / count)
 
     def _edit_shared(
         self,

@@ -19,7 +19,7 @@ from torch import Tensor
 from nlviz.affinity.base import Affinity
 from nlviz.captures.model import Model
 from nlviz.errors import NlvizError
-from nlviz.interventions.change import PassChange, RowChange
+from nlviz.interventions.change import PassChange, RowChange, Rows
 from nlviz.interventions.sharp_rows import at_temperature, shared_out
 
 Numbers = tuple[int, ...] | None
@@ -74,20 +74,11 @@ class CutEdges(RowChange):
             )
         return _numbers(self.queries, affinity)
 
-    def changed(
-        self,
-        weights: Float[Tensor, "heads n columns"],
-        numbers: Int[Tensor, " n"],
-        keys: Int[Tensor, " columns"],
-        affinity: Affinity,
-    ) -> Float[Tensor, "heads n columns"]:
+    def changed(self, rows: Rows) -> Float[Tensor, "heads n columns"]:
         """Return the rows without these edges."""
-        marked = self.keys.to(keys.device)
-        if marked.dim() > 1:
-            at = numbers if self.queries is None else _positions(numbers, self.queries)
-            marked = marked[..., at.to(marked.device), :]
-        cut = marked[..., keys.clamp(min=0)] & (keys >= 0)
-        return shared_out(weights, cut.to(weights.device), numbers, keys, affinity, self.heads)
+        marked = self.keys if self.keys.dim() == 1 else _given(self.keys, self, rows)
+        cut = marked[..., rows.keys.clamp(min=0).to(marked.device)]
+        return shared_out(rows, cut & (rows.keys >= 0).to(cut.device))
 
 
 @dataclass(frozen=True)
@@ -141,35 +132,22 @@ class CutFrames(RowChange):
             )
         return _numbers(self.queries, affinity)
 
-    def changed(
-        self,
-        weights: Float[Tensor, "heads n columns"],
-        numbers: Int[Tensor, " n"],
-        keys: Int[Tensor, " columns"],
-        affinity: Affinity,
-    ) -> Float[Tensor, "heads n columns"]:
+    def changed(self, rows: Rows) -> Float[Tensor, "heads n columns"]:
         """Return the rows without these edges; those to keys without a place stay."""
-        grid = affinity.keys
-        at = keys.cpu() - grid.prefix
-        frame = (at // (grid.shape[1] * grid.shape[2])).where((keys.cpu() >= 0) & (at >= 0), -1)
-
-        def without(rows: Tensor, cut: Tensor, own: Tensor) -> Tensor:
-            return shared_out(rows, cut.to(rows.device), own, keys, affinity, self.heads)
-
+        grid, keys = rows.affinity.keys, rows.keys.cpu()
+        at = keys - grid.prefix
+        frame = (at // (grid.shape[1] * grid.shape[2])).where((keys >= 0) & (at >= 0), -1)
         if self.frames != "other":
-            return without(
-                weights, torch.isin(frame, torch.tensor(self.frames, dtype=torch.long)), numbers
-            )
-        own = _own_frames(affinity, numbers.cpu())
-        after = weights
+            return shared_out(rows, torch.isin(frame, torch.tensor(self.frames, dtype=torch.long)))
+        own = _own_frames(rows.affinity, rows.numbers.cpu())
+        after = rows.weights
         for f in torch.unique(own).tolist():  # a mask for a frame, not one for each of its queries
-            rows = (own == f).nonzero()[:, 0]
+            here = (own == f).nonzero()[:, 0]
             cut = (frame != f) & (frame >= 0) & (f >= 0)
-            if len(rows) == weights.shape[1]:
-                return without(weights, cut, numbers)
-            after = weights.clone() if after is weights else after
-            here = rows.to(weights.device)
-            after[:, here] = without(weights[:, here], cut, numbers[rows.to(numbers.device)])
+            if len(here) == len(own):
+                return shared_out(rows, cut)
+            after = after.clone() if after is rows.weights else after
+            after[:, here.to(after.device)] = shared_out(rows.some(here), cut)
         return after
 
     def mask(self, affinity: Affinity, numbers: Int[Tensor, " n"]) -> Bool[Tensor, "n all_keys"]:
@@ -225,15 +203,9 @@ class Temperature(RowChange):
             )
         return _numbers(self.queries, affinity)
 
-    def changed(
-        self,
-        weights: Float[Tensor, "heads n columns"],
-        numbers: Int[Tensor, " n"],
-        keys: Int[Tensor, " columns"],
-        affinity: Affinity,
-    ) -> Float[Tensor, "heads n columns"]:
+    def changed(self, rows: Rows) -> Float[Tensor, "heads n columns"]:
         """Return p^(1/T) / sum p^(1/T), which is the softmax of the logits over T."""
-        return at_temperature(weights, self.factor, numbers, keys, affinity, self.heads)
+        return at_temperature(rows, self.factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,18 +247,12 @@ class GivenRows(RowChange):
             )
         return found
 
-    def changed(
-        self,
-        weights: Float[Tensor, "heads n columns"],
-        numbers: Int[Tensor, " n"],
-        keys: Int[Tensor, " columns"],
-        affinity: Affinity,
-    ) -> Float[Tensor, "heads n columns"]:
+    def changed(self, rows: Rows) -> Float[Tensor, "heads n columns"]:
         """Return the rows that were given, in the order of the columns."""
-        at = numbers if self.queries is None else _positions(numbers, self.queries)
-        rows = self.rows.to(weights)[..., at.to(weights.device), :]
-        found = rows[..., keys.clamp(min=0).to(weights.device)]
-        return found.masked_fill((keys < 0).to(weights.device), 0.0).expand_as(weights)
+        weights = rows.weights
+        keys = rows.keys.to(weights.device)
+        found = _given(self.rows, self, rows).to(weights)[..., keys.clamp(min=0)]
+        return found.masked_fill(keys < 0, 0.0).expand_as(weights)
 
 
 @dataclass(frozen=True)
@@ -312,15 +278,9 @@ class BypassHeads(RowChange):
         """Return None: of all queries."""
         return None
 
-    def changed(
-        self,
-        weights: Float[Tensor, "heads n columns"],
-        numbers: Int[Tensor, " n"],
-        keys: Int[Tensor, " columns"],
-        affinity: Affinity,
-    ) -> Float[Tensor, "heads n columns"]:
+    def changed(self, rows: Rows) -> Float[Tensor, "heads n columns"]:
         """Return rows of zeros."""
-        return torch.zeros_like(weights)
+        return torch.zeros_like(rows.weights)
 
 
 @dataclass(frozen=True)
@@ -353,6 +313,22 @@ def _numbers(queries: Numbers, affinity: Affinity) -> Tensor | None:
             f"{', '.join(map(str, queries[:4])) or 'none'}"
         )
     return torch.tensor(queries)
+
+
+def _given(x: Tensor, change: CutEdges | GivenRows, rows: Rows) -> Tensor:
+    """Return what was given of some rows, (n, all_keys) or (heads, n, all_keys).
+
+    Args:
+        x: what was given for each query of the change, and each of its heads or all alike.
+        change: what it was given for.
+        rows: those that are asked for.
+    """
+    at = rows.numbers if change.queries is None else _positions(rows.numbers, change.queries)
+    found = x[..., at.to(x.device), :]
+    if x.dim() < 3:
+        return found
+    own = rows.heads if change.heads is None else _positions(rows.heads, change.heads)
+    return found if len(found) == 1 else found[own.to(x.device)]
 
 
 def _positions(numbers: Tensor, queries: Sequence[int]) -> Tensor:

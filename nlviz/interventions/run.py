@@ -145,12 +145,7 @@ def intervene(
             changed = change.apply(changed)
     inside = [change for change in changes if isinstance(change, PassChange)]
     own: list[PassChange] = [change for change in inside if not change.around]
-    if len(own) < len(inside) and any(isinstance(change, RowChange) for change in own):
-        raise NlvizError(
-            "rows are changed by the numbers of their tokens, which a token more moves; change one "
-            "of both at a time"
-        )
-    editors = editors_of(before, model, own, keep=False)
+    editors = editors_of(before, model, inside, keep=False)
     assert before is not None
     known = before
 

@@ -8,11 +8,11 @@ nothing: such rows are worked out from the logits. The same holds for a row that
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nlviz.affinity.base import Affinity
 from nlviz.affinity.embedded import EmbeddedAffinity
+from nlviz.interventions.change import Rows
 
 PART = 256  # rows that are worked out at once
 
@@ -56,24 +56,15 @@ def _share_out(left: Tensor, total: Tensor, cut: Tensor) -> Tensor:
     return kept
 
 
-def shared_out(
-    weights: Float[Tensor, "heads n columns"],
-    cut: Bool[Tensor, "*any columns"],
-    numbers: Int[Tensor, " n"],
-    keys: Int[Tensor, " columns"],
-    affinity: Affinity,
-    heads: tuple[int, ...] | None,
-) -> Float[Tensor, "heads n columns"]:
+def shared_out(rows: Rows, cut: Bool[Tensor, "*any columns"]) -> Float[Tensor, "heads n columns"]:
     """Return rows without some of their edges, sharp ones from their logits.
 
     Args:
-        weights: the rows, of these heads.
+        rows: the rows.
         cut: which edges are cut; broadcast.
-        numbers: the queries that they are of, those without a place first.
-        keys: the key of each column, those without a place first; -1 for a column that is none.
-        affinity: of the block.
-        heads: numbers of the heads; None for all.
     """
+    weights, affinity = rows.weights, rows.affinity
+    cut = cut.to(weights.device)
     found = weights.masked_fill(cut, 0.0)
     if not affinity.pairwise.softmax:
         return found
@@ -81,31 +72,20 @@ def shared_out(
     kept = _share_out(found, total, cut)
     if not isinstance(affinity, EmbeddedAffinity):
         return found
-    every = cut.expand(weights.shape)
     kind = torch.finfo(weights.dtype)
     little = kind.tiny / kind.eps * total
     lost = (cut.any(-1, keepdim=True) & (kept < little))[..., 0]
-    return _from_logits(found, weights, lost, numbers, keys, affinity, heads, hidden=every)
+    return _from_logits(found, rows, affinity, lost, hidden=cut.expand(weights.shape))
 
 
-def at_temperature(
-    weights: Float[Tensor, "heads n columns"],
-    factor: float,
-    numbers: Int[Tensor, " n"],
-    keys: Int[Tensor, " columns"],
-    affinity: Affinity,
-    heads: tuple[int, ...] | None,
-) -> Float[Tensor, "heads n columns"]:
+def at_temperature(rows: Rows, factor: float) -> Float[Tensor, "heads n columns"]:
     """Return p^(1/T) / sum p^(1/T), the softmax of logits over T, sharp rows from their logits.
 
     Args:
-        weights: the rows, of these heads.
+        rows: the rows.
         factor: T.
-        numbers: the queries that they are of, those without a place first.
-        keys: the key of each column, those without a place first; -1 for a column that is none.
-        affinity: of the block.
-        heads: numbers of the heads; None for all.
     """
+    weights, affinity, keys = rows.weights, rows.affinity, rows.keys
     peak = weights.amax(-1, keepdim=True).clamp(min=1e-30)
     raised = ((weights / peak) ** (1 / factor)).where(weights > 0, 0.0)
     total = weights.sum(-1, keepdim=True)
@@ -117,40 +97,36 @@ def at_temperature(
     if not bool(low.any()):
         return found
     # What a mask hides is not lost: logits are those of the capture, rows those of this pass.
-    at = (numbers - affinity.queries.prefix).clamp(min=0).to(affinity.device)
+    at = (rows.numbers - affinity.queries.prefix).clamp(min=0).to(affinity.device)
     reach = affinity.support.mask_all(affinity.queries, affinity.keys, at)
     if reach is not None:
         own = keys.clamp(min=0).to(reach.device)
         low &= (reach[:, own] & (keys >= 0).to(reach.device)).to(low.device)
-    return _from_logits(found, weights, low.any(-1), numbers, keys, affinity, heads, factor=factor)
+    return _from_logits(found, rows, affinity, low.any(-1), factor=factor)
 
 
 def _from_logits(
     found: Float[Tensor, "heads n columns"],
-    weights: Float[Tensor, "heads n columns"],
-    lost: Bool[Tensor, "heads n"],
-    numbers: Int[Tensor, " n"],
-    keys: Int[Tensor, " columns"],
+    rows: Rows,
     affinity: EmbeddedAffinity,
-    heads: tuple[int, ...] | None,
+    lost: Bool[Tensor, "heads n"],
     *,
     hidden: Bool[Tensor, "heads n columns"] | None = None,
     factor: float = 1.0,
 ) -> Float[Tensor, "heads n columns"]:
     """Return rows of which the lost ones are worked out from their logits, to the sum they had."""
-    at = numbers.to(weights.device) - affinity.queries.prefix
+    weights, keys = rows.weights, rows.keys
+    at = rows.numbers.to(weights.device) - affinity.queries.prefix
     which = (lost.any(0) & (at >= 0)).nonzero()[:, 0]
-    some = list(range(affinity.heads)) if heads is None else list(heads)
-    if not len(which) or len(some) != len(weights):
-        return found
     none = (keys < 0).to(weights.device)
     columns = keys.clamp(min=0).to(affinity.device)
-    for part in torch.split(which, PART):
+    for part in torch.split(which, PART) if len(which) else ():
         # Whoever watches the network's products does not see this one.
         with torch._C.DisableTorchFunction():
-            logits = affinity.logits(at[part].to(affinity.device))[some][..., columns]
+            logits = affinity.logits(at[part].to(affinity.device))
+            logits = logits[rows.heads.to(affinity.device)][..., columns]
         out = none if hidden is None else hidden[:, part] | none
-        rows = (logits.to(weights.device).double() / factor).masked_fill(out, -torch.inf)
-        rows = rows.softmax(-1).nan_to_num(0.0) * weights[:, part].sum(-1, keepdim=True)
-        found[:, part] = torch.where(lost[:, part, None], rows.to(weights), found[:, part])
+        anew = (logits.to(weights.device).double() / factor).masked_fill(out, -torch.inf)
+        anew = anew.softmax(-1).nan_to_num(0.0) * weights[:, part].sum(-1, keepdim=True)
+        found[:, part] = torch.where(lost[:, part, None], anew.to(weights), found[:, part])
     return found

@@ -12,7 +12,7 @@ from nlviz.analysis.frame_cut import CutAsMany, knock_out_frames
 from nlviz.captures.capture import Capture
 from nlviz.captures.model import Model
 from nlviz.errors import NlvizError
-from nlviz.interventions import CutFrames, Rerun
+from nlviz.interventions import CutFrames, Rerun, Rows
 from nlviz.words.knock_out import knock_out_sentence, knock_out_table
 from tests.nets import CLIPS, FRAMES, clip_net, frame_net, noise_clip
 
@@ -39,13 +39,14 @@ def test_as_many_are_drawn_and_only_what_is_reached(capture: Capture) -> None:
     affinity = capture.affinities["nl"]
     numbers, keys = torch.arange(affinity.queries.size), torch.arange(affinity.keys.size)
     rows = torch.full((1, len(numbers), len(keys)), 1 / len(keys))
+    given = Rows(rows, torch.arange(1), numbers, keys, affinity)
     cut = CutAsMany(CutFrames("nl", (1,)), 3)
-    found = cut.changed(rows, numbers, keys, affinity)
+    found = cut.changed(given)
     share = float((found == 0).float().mean())
     assert share == pytest.approx(0.5, abs=0.03)
     assert torch.allclose(found.sum(-1), torch.ones(1, len(numbers)))
-    again = cut.changed(rows, numbers, keys, affinity)
-    other = CutAsMany(CutFrames("nl", (1,)), 4).changed(rows, numbers, keys, affinity)
+    again = cut.changed(given)
+    other = CutAsMany(CutFrames("nl", (1,)), 4).changed(given)
     assert torch.equal(found, again) and not torch.equal(found, other)
 
 

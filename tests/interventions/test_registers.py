@@ -158,3 +158,7 @@ def test_rows_are_not_changed_by_number_where_a_token_more_moves_the_numbers() -
     (block, *_) = model.blocks
     with pytest.raises(NlvizError, match="one of both at a time"):
         nlviz.intervene(model, clip, [register, interventions.BypassHeads(block, (0,))])
+    rerun = interventions.Rerun(model.capture(clip))
+    with pytest.raises(NlvizError, match="one of both at a time"):
+        rerun.run(register, interventions.BypassHeads(block, (0,)))
+    assert not torch.equal(rerun.run(register).logits, rerun.run().logits)  # type: ignore[arg-type]

@@ -236,3 +236,39 @@ def test_what_was_changed_is_not_drawn_again_without_it(
         nlviz.save_view(after, view, tmp_path / "view.json")
     picture = nlviz.save_view(after, view, tmp_path / "view.png").read_bytes()
     assert b"nlviz.view" not in picture
+
+
+class MultiQuery(nn.Module):
+    """Heads that share their keys, written as rows of one product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.kv = nn.Linear(12, HEADS * DIM), nn.Linear(12, 2 * DIM)
+        self.out, self.norm = nn.Linear(HEADS * DIM, 7), nn.LayerNorm(12)
+        self.stem = nn.Conv3d(3, 12, (1, 8, 8), stride=(1, 8, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.stem(x).flatten(2).mT)
+        q = self.q(x).unflatten(-1, (HEADS, DIM)).transpose(1, 2)
+        k, v = self.kv(x).chunk(2, -1)
+        weights = (torch.einsum("bhid,bjd->bhij", q, k) * DIM**-0.5).softmax(-1)
+        y = torch.einsum("bhij,bjd->bhid", weights, v)
+        return self.out(y.transpose(1, 2).flatten(2)).mean(1)
+
+
+def test_each_head_has_edges_of_its_own_also_where_heads_are_rows() -> None:
+    """What is given for each head goes to that head, however the product holds them."""
+    torch.manual_seed(0)
+    frames = np.random.default_rng(0).integers(0, 255, (T, 8 * H, 8 * W, 3), np.uint8)
+    model = nlviz.Model(MultiQuery().eval(), prepare=as_it_is)
+    found = model.capture(nlviz.Clip.from_frames(frames))
+    (block,) = found.affinities
+    assert found.affinities[block].heads == HEADS
+    keys = torch.zeros(HEADS, 1, T * H * W, dtype=torch.bool)
+    keys[0, 0, 7] = keys[1, 0, 31] = True
+    edited = Rerun(found).run(CutEdges(block, (17,), keys)).edited[block]
+    assert (edited.rows[:, 0] == 0).nonzero().tolist() == [[0, 7], [1, 31]]
+    rows = torch.rand(1, 1, T * H * W).softmax(-1).expand(1, 1, -1)
+    given = Rerun(found).run(GivenRows(block, (17,), rows, heads=(1,))).edited[block]
+    assert torch.allclose(given.rows[1], rows[0], atol=1e-6)
+    assert torch.equal(given.rows[0], given.rows_before[0])

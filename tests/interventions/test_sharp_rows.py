@@ -10,6 +10,7 @@ import torch
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.interventions.change import Rows
 from nlviz.interventions.sharp_rows import at_temperature, shared_out, without
 
 QUERIES, KEYS = TokenGrid((1, 2, 3), prefix=1), TokenGrid((1, 2, 5), prefix=1)
@@ -36,7 +37,8 @@ def test_rows_are_those_of_masked_logits(
     weights = logits.softmax(-1)[chosen].to(dtype)
     cut = torch.zeros(3, 8, dtype=torch.bool)
     cut.scatter_(1, weights.float().mean(0).topk(3).indices, True)
-    found = shared_out(weights, cut, numbers, keys, affinity, heads)
+    of = torch.arange(2) if heads is None else torch.tensor(heads)
+    found = shared_out(Rows(weights, of, numbers, keys, affinity), cut)
     wanted = logits[chosen].masked_fill(cut, -math.inf).softmax(-1)
     exact = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 6e-2}[dtype]
     assert bool(found.isfinite().all())
@@ -49,7 +51,8 @@ def test_a_temperature_makes_sharp_rows_flat(scale: float, factor: float) -> Non
     affinity, numbers = sharp(scale), torch.tensor([2, 5, 1])
     logits = affinity.logits(numbers - 1).double()
     weights = logits.softmax(-1).float()
-    found = at_temperature(weights, factor, numbers, torch.arange(11), affinity, None)
+    rows = Rows(weights, torch.arange(2), numbers, torch.arange(11), affinity)
+    found = at_temperature(rows, factor)
     wanted = (logits / factor).softmax(-1)
     assert float((found.double() - wanted).abs().max()) < 1e-4
 
@@ -64,5 +67,5 @@ def test_a_row_without_any_edge_is_nothing() -> None:
     affinity, numbers, keys = sharp(300.0), torch.tensor([4]), torch.arange(11)
     weights = affinity.rows([3])
     every = torch.ones(11, dtype=torch.bool)
-    found = shared_out(weights, every, numbers, keys, affinity, None)
+    found = shared_out(Rows(weights, torch.arange(2), numbers, keys, affinity), every)
     assert float(found.abs().sum()) == 0.0
