@@ -7,14 +7,13 @@ sums stay what they are; what lies beyond the outermost cells belongs to these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from nlviz.affinity.grid import Axis, TokenGrid
-from nlviz.clips.point import Point, Shape
+from nlviz.clips.point import Point, Shape, nearest_inside
 from nlviz.errors import NlvizError
 from nlviz.sentences import counted
 
@@ -135,15 +134,3 @@ def point_in(place: tuple[float, float, float], own: Shape, other: Shape) -> Poi
         return Point(*map(float, place))
     pairs = zip(place, own, other, strict=True)
     return nearest_inside(tuple((p + 0.5) * b / a - 0.5 for p, a, b in pairs), other)
-
-
-def nearest_inside(place: Sequence[float], shape: Shape) -> Point:
-    """Return the place of a clip that is nearest to one that may lie beside it.
-
-    Cells at the border may have their centres there, where a network pads its input.
-
-    >>> nearest_inside((0, -0.5, 41), (2, 24, 40))
-    Point(frame=0.0, y=0.0, x=39.0)
-    """
-    frame, y, x = (min(max(float(p), 0.0), n - 1.0) for p, n in zip(place, shape, strict=True))
-    return Point(frame, y, x)

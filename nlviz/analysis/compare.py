@@ -22,13 +22,14 @@ from nlviz.affinity.attention_map import AttentionMap, Direction
 from nlviz.affinity.base import Affinity, Head
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.variants import LEARNED, variant_of
-from nlviz.analysis.common_grid import common_grid, in_frame_of, laid_on, nearest_inside, point_in
+from nlviz.analysis.common_grid import common_grid, in_frame_of, laid_on, point_in
 from nlviz.analysis.common_ground import CommonGround, ground_of_maps
 from nlviz.analysis.controls import variant_affinity
 from nlviz.analysis.opening_query import opening_query
 from nlviz.analysis.statistics import RowStatistics, row_statistics
 from nlviz.captures.capture import Capture
 from nlviz.clips.clip import Clip
+from nlviz.clips.point import nearest_inside
 from nlviz.errors import InvalidView, NlvizError
 from nlviz.interventions.crossed import crossed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nlviz.errors import OutsideClip
@@ -69,3 +70,15 @@ try 0,96,140
                     f"{name} must be between 0 and {size - 1} in this clip, got {value:g}"
                 )
         return self
+
+
+def nearest_inside(place: Sequence[float], shape: Shape) -> Point:
+    """Return the place of a clip that is nearest to one that may lie beside it.
+
+    Cells at the border may have their centres there, where a network pads its input.
+
+    >>> nearest_inside((0, -0.5, 41), (2, 24, 40))
+    Point(frame=0.0, y=0.0, x=39.0)
+    """
+    frame, y, x = (min(max(float(p), 0.0), n - 1.0) for p, n in zip(place, shape, strict=True))
+    return Point(frame, y, x)

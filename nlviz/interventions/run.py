@@ -19,6 +19,7 @@ from nlviz.affinity.maps import Head
 from nlviz.captures.capture import Affinities, Capture
 from nlviz.captures.model import Model
 from nlviz.clips.clip import Clip
+from nlviz.clips.point import nearest_inside
 from nlviz.errors import NlvizError
 from nlviz.interventions.change import Change, ClipChange, PassChange, RowChange
 from nlviz.interventions.changed_affinity import ChangedAffinity
@@ -199,7 +200,9 @@ def _map(affinity: Affinity, query: Query, head: Head) -> AttentionMap:
         return affinity.map(token=query, head=head)
     if isinstance(query, int):
         query_number(affinity, query)  # raises where there is none
-        frame, y, x = affinity.queries.centre(query)
+        place = affinity.queries.centre(query)
+        shape = affinity.clip_shape
+        frame, y, x = place if shape is None else nearest_inside(place, shape)
         return affinity.map(frame=frame, y=y, x=x, head=head)
     frame, y, x = query
     return affinity.map(frame=frame, y=y, x=x, head=head)

@@ -18,9 +18,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from nlviz.affinity.asked import Query
-from nlviz.analysis.common_grid import nearest_inside
 from nlviz.analysis.compare import Comparison, Side
 from nlviz.captures.capture import Capture
+from nlviz.clips.point import nearest_inside
 from nlviz.errors import InvalidView
 from nlviz.files.checked_json import checked
 from nlviz.views.display import Display

@@ -17,10 +17,10 @@ import numpy as np
 
 from nlviz.affinity.attention_map import Direction
 from nlviz.affinity.variants import LEARNED
-from nlviz.analysis.common_grid import nearest_inside, overlaps, point_in, same_cells
+from nlviz.analysis.common_grid import overlaps, point_in, same_cells
 from nlviz.analysis.compare import Comparison, Side, grids_of
 from nlviz.captures.capture import Affinities, Capture
-from nlviz.clips.point import Point
+from nlviz.clips.point import Point, nearest_inside
 from nlviz.errors import NlvizError
 from nlviz.views.display import Display
 from nlviz.web.payloads.container import pack
