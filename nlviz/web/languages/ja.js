@@ -1,0 +1,6 @@
+// What the browser says, in Japanese, by its English. Between the braces this is JSON, which Python
+// reads, too.
+
+export const JAPANESE = {
+  "English": "英語"
+};

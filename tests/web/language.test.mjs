@@ -1,0 +1,35 @@
+// Units of the browser's languages: node --test tests/web/language.test.mjs
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const language = await import(new URL("../../nlviz/web/shared/language.js", import.meta.url));
+const { LANGUAGES, addTranslations, chosenLanguage, isTranslated, langAttribute, languageOf, say, speak, spoken } = language;
+
+test("tags of browsers mean one of three languages, or none", () => {
+  const meant = { "zh-CN": "zh", "zh-Hant": "zh", "zh-TW": "zh", "ja-JP": "ja", JA: "ja", en_GB: "en", fr: null, "": null };
+  for (const [tag, code] of Object.entries(meant)) assert.equal(languageOf(tag), code, tag);
+  for (const nothing of [null, undefined, 5, "constructor"]) assert.equal(languageOf(nothing), null);
+});
+
+test("what is given goes before what the browser likes, and English is last", () => {
+  assert.equal(chosenLanguage("ja", ["zh-CN"]), "ja");
+  assert.equal(chosenLanguage("fr", ["pt-BR", "zh-TW", "ja"]), "zh");
+  assert.equal(chosenLanguage(undefined, ["pt-BR"]), "en");
+  assert.equal(chosenLanguage(null, ["en-GB", "ja"]), "en");
+});
+
+test("a text is said in the language that is spoken, with its values in their places", () => {
+  addTranslations("ja", { "{a} of {b} trees": "{b}本のうち{a}本" });
+  assert.equal(speak("ja-JP"), "ja");
+  assert.equal(say("{a} of {b} trees", { a: 3, b: "1,200" }), "1,200本のうち3本");
+  assert.equal(say("nobody translated {this}", { this: "$&" }), "nobody translated $&");
+  assert.equal(say("toString {kept}"), "toString {kept}");
+  assert.ok(isTranslated("{a} of {b} trees") && !isTranslated("{a} of {b} trees", "zh") && isTranslated("x", "en"));
+  assert.equal(speak("fr"), "en");
+  assert.equal(say("{a} of {b} trees", { a: 3, b: 7 }), "3 of 7 trees");
+  assert.equal(spoken(), "en");
+});
+
+test("every language has a name and a tag", () => {
+  assert.deepEqual(Object.keys(LANGUAGES).map((code) => langAttribute(code)), ["en", "zh-Hans", "ja"]);
+});

@@ -1,0 +1,52 @@
+"""Languages of the browser: the same tables and the same rule in Python and in its script."""
+
+from __future__ import annotations
+
+import re
+import string
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nlviz.web.language import LANGUAGES, language_of, translations
+from tests.web.live_view.test_rows import node
+
+OTHERS = [code for code in LANGUAGES if code != "en"]
+
+
+def test_units() -> None:
+    script = Path(__file__).with_name("language.test.mjs")
+    done = subprocess.run([node(), "--test", str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def places(text: str) -> set[str]:
+    """Return the names of what is put into a text."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_translations_put_in_what_the_english_does(language: str) -> None:
+    table = translations(language)
+    assert {key: text for key, text in table.items() if places(key) != places(text)} == {}
+    assert [key for key, text in table.items() if not text.strip()] == []
+
+
+def test_every_language_translates_the_same() -> None:
+    chinese, japanese = (translations(code) for code in OTHERS)
+    assert chinese.keys() ^ japanese.keys() == set()
+
+
+def test_a_script_that_nobody_reads_here_is_none_of_ours() -> None:
+    assert [language_of(tag) for tag in ("ko-KR", "z", "english", "")] == [None] * 4
+    assert language_of(" zh_TW ") == "zh"
+    with pytest.raises(KeyError, match="one of en, zh, ja"):
+        translations("fr")
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_tables_are_written_in_their_script(language: str) -> None:
+    own = {"zh": r"[\u4e00-\u9fff]", "ja": r"[\u3040-\u30ff\u4e00-\u9fff]"}[language]
+    foreign = [text for text in translations(language).values() if not re.search(own, text)]
+    assert foreign == []
