@@ -20,9 +20,22 @@ from nlviz.families.reading.layout import Block, Origin, Reading
 from nlviz.families.reading.own_blocks import OwnBlockAdapter
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.hooks import Call
-from nlviz.networks.recall import CHANNELS, COLOURS, FRAMES, SIDE, RecallNL, RecallPairwise
+from nlviz.networks.recall import (
+    CHANNELS,
+    COLOURS,
+    FRAMES,
+    SIDE,
+    RecallNL,
+    RecallPairwise,
+    RecallTask,
+)
 
-TRAINED_FOR = "recalling the colour of a digit that an earlier frame showed"
+TRAINED_FOR: Mapping[RecallTask, str] = MappingProxyType(
+    {
+        "recall": "recalling the colour of a digit that an earlier frame showed",
+        "missing": "telling which of five colours no frame showed",
+    }
+)
 INPUT = InputSpec(sides=(SIDE, SIDE), mean=(0.0,) * 3, std=(255.0,) * 3, white=255, frames=FRAMES)
 
 
@@ -82,6 +95,7 @@ class RecallLayout:
             found = str(checkpoint.meta.get("pairwise", "embedded_gaussian"))
             told = "dot_product" if found == "dot_product" else "embedded_gaussian"
         where: Origin = "config" if "pairwise" in checkpoint.meta else "preset"
+        task: RecallTask = "missing" if checkpoint.meta.get("task") == "missing" else "recall"
         pairwise = cast(
             RecallPairwise,
             flags.choice("pairwise", told, where, choices=get_args(RecallPairwise)),
@@ -95,17 +109,17 @@ class RecallLayout:
             input_spec=INPUT,
             input_note="RGB in [0, 1], 32 x 32 pixels, five frames",
             labels="",
-            trained_for=f"trained for {TRAINED_FOR}",
+            trained_for=f"trained for {TRAINED_FOR[task]}",
         )
 
 
-def _card(pairwise: str) -> ModelCard:
-    name = f"recall.{pairwise.replace('_', '-')}"
+def _card(task: RecallTask, pairwise: RecallPairwise) -> ModelCard:
+    name = f"{task}.{pairwise.replace('_', '-')}"
     return ModelCard(
         name=name,
         family="recall",
         weights=f"{name}.safetensors",
-        trained_for=TRAINED_FOR,
+        trained_for=TRAINED_FOR[task],
         licence="Apache-2.0",
         paper=f"{NON_LOCAL} (block)",
         labels="",
@@ -125,5 +139,5 @@ FAMILY = Family(
     ),
     blocks=RecallAdapter(),
     checkpoint=RecallLayout(),
-    cards=(_card("embedded_gaussian"), _card("dot_product")),
+    cards=(_card("recall", "embedded_gaussian"), _card("recall", "dot_product")),
 )

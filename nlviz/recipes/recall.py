@@ -1,17 +1,19 @@
 """Trains the recall networks: ``python -m nlviz.recipes.recall --out DIR``.
 
 The trunk learns first to tell digit and colour, cell by cell, and is frozen; it is the same in all
-networks. Then for every pairwise function a block and a head learn to recall. An interrupted run
-goes on from its checkpoint and ends at the same weights.
+networks of a seed. Then for every pairwise function and both tasks a block and a head learn, all of
+them from the same clips. An interrupted run goes on from its checkpoints and ends at the same
+weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,11 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlviz.networks.block import NonLocalBlock
-from nlviz.networks.recall import CHANNELS, COLOURS, RecallNL, RecallPairwise
+from nlviz.networks.recall import CHANNELS, COLOURS, RecallNL, RecallPairwise, RecallTask
 from nlviz.recipes.recall_clips import RecallClips, recall_clips
 
 VERSION = 1
 TRUNK_STEPS, STEPS, BATCH, RATE = 900, 1500, 32, 3e-3
+RecallKind = RecallPairwise | Literal["per_position", "none"]
+KINDS: tuple[RecallKind, ...] = (*get_args(RecallPairwise), "per_position", "none")
+TASKS: tuple[RecallTask, ...] = get_args(RecallTask)
 NOTHING = 10  # the class of a cell that shows no digit
 _GREY = len(COLOURS)
 
@@ -68,8 +73,26 @@ def train_trunk(
         loss = F.cross_entropy(what, digits, weight=weight)
         return loss + F.cross_entropy(tint.permute(0, 2, 3, 1)[shown], colours)
 
-    _descend(both, steps, loss_at, checkpoint, report, "trunk", until)
+    descent = _Descent(both, steps, checkpoint, report, "trunk")
+    last = steps if until is None else min(until, steps)
+    for step in range(descent.done, last):
+        descent.step(loss_at(step), last)
     net.trunk.eval().requires_grad_(False)
+
+
+def fresh(kind: RecallKind, trunk: RecallNL, *, seed: int) -> RecallNL:
+    """Return a network that is to learn: block and head from the seed, the trunk another's.
+
+    Args:
+        kind: pairwise function of its block, or which control it is.
+        trunk: whose trunk it gets, frozen.
+        seed: of the first weights.
+    """
+    torch.manual_seed(seed)
+    net = RecallNL(None if kind == "none" else kind)
+    net.trunk.load_state_dict(trunk.trunk.state_dict())
+    net.trunk.eval().requires_grad_(False)
+    return net
 
 
 def train(
@@ -78,6 +101,7 @@ def train(
     seed: int,
     name: str,
     checkpoint: Path,
+    task: RecallTask = "recall",
     report: Callable[[str], None] = print,
     steps: int = STEPS,
     until: int | None = None,
@@ -89,47 +113,106 @@ def train(
         seed: of the clips.
         name: what the lines call it.
         checkpoint: where the state is kept; a run goes on from there.
+        task: which colour the head must tell.
         report: called with a line now and then.
         steps: of AdamW.
         until: stop after this many steps in all, as an interruption would.
     """
-    learning = nn.ModuleDict({"nl": net.nl, "where": net.where, "head": net.head})
+    learner = Learner(name, net, task, checkpoint)
+    train_together([learner], seed=seed, report=report, steps=steps, until=until)
 
-    def loss_at(step: int) -> Tensor:
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A network that learns beside others.
+
+    Attributes:
+        name: what the lines call it.
+        net: its block and its head are changed.
+        task: which colour the head must tell.
+        checkpoint: where the state is kept; a run goes on from there.
+    """
+
+    name: str
+    net: RecallNL
+    task: RecallTask
+    checkpoint: Path
+
+
+def train_together(
+    learners: Sequence[Learner],
+    *,
+    seed: int,
+    report: Callable[[str], None] = print,
+    steps: int = STEPS,
+    until: int | None = None,
+) -> None:
+    """Train blocks and heads behind one frozen trunk; clips and their features are made once.
+
+    Every network ends at the weights that ``train`` gives it alone.
+
+    Args:
+        learners: networks with the same trunk.
+        seed: of the clips.
+        report: called with a line now and then.
+        steps: of AdamW, for each.
+        until: stop after this many steps in all, as an interruption would.
+    """
+    trunk = learners[0].net
+    descents = [
+        _Descent(
+            nn.ModuleDict({"nl": one.net.nl, "where": one.net.where, "head": one.net.head}),
+            steps, one.checkpoint, report, one.name,
+        )
+        for one in learners
+    ]  # fmt: skip
+    last = steps if until is None else min(until, steps)
+    for step in range(min(descent.done for descent in descents), last):
         clips = recall_clips(BATCH, seed=_seed(seed, 1, step), split="training")
         with torch.no_grad():
-            x = net.cells(pixels(clips))
-        return F.cross_entropy(net.answer(x), torch.from_numpy(clips.answers))
-
-    _descend(learning, steps, loss_at, checkpoint, report, name, until)
-    net.eval()
+            x = trunk.cells(pixels(clips))
+        for one, descent in zip(learners, descents, strict=True):
+            if descent.done == step:
+                labels = torch.from_numpy(clips.labels(one.task))
+                descent.step(F.cross_entropy(one.net.answer(x), labels), last)
+    for one in learners:
+        one.net.eval()
 
 
 @torch.no_grad()
-def accuracy(net: RecallNL, *, clips: int = 1000, seed: int = 987) -> float:
+def accuracy(
+    net: RecallNL, task: RecallTask = "recall", *, clips: int = 1000, seed: int = 987
+) -> float:
     """Return the share of right answers over clips of digits that training never drew."""
     right = 0
     for start in range(0, clips, 100):
         drawn = recall_clips(min(100, clips - start), seed=seed + start, split="held-out")
         found = net(pixels(drawn)).argmax(dim=1)
-        right += int((found == torch.from_numpy(drawn.answers)).sum())
+        right += int((found == torch.from_numpy(drawn.labels(task))).sum())
     return right / clips
 
 
-def read(path: Path, pairwise: RecallPairwise | None) -> RecallNL:
+def read(path: Path, kind: RecallKind) -> RecallNL:
     """Return a trained network from a file of this recipe, in single precision."""
-    net = RecallNL(pairwise)
+    net = RecallNL(None if kind == "none" else kind)
     net.load_state_dict({k: v.float() if v.is_floating_point() else v
                          for k, v in load_file(path).items()})  # fmt: skip
     return net.eval()
 
 
-def write(net: RecallNL, path: Path, *, seed: int, found: float) -> None:
-    """Write weights in half precision, with what made them and their held-out accuracy."""
+def write(
+    net: RecallNL, path: Path, *, seed: int, found: float, task: RecallTask = "recall"
+) -> None:
+    """Write weights in half precision, with what made them and their held-out accuracy.
+
+    A file that names no task is one of ``recall``.
+    """
     about = {"recipe": f"nlviz.recipes.recall {VERSION}", "seed": str(seed)}
     about |= {"accuracy": f"{found:.3f}"}
     if isinstance(net.nl, NonLocalBlock):
         about["pairwise"] = net.nl.pairwise
+    if task != "recall":
+        about["task"] = task
     half = {
         k: v.half().contiguous() if v.is_floating_point() else v
         for k, v in net.state_dict().items()
@@ -155,57 +238,59 @@ def _seed(seed: int, part: int, step: int) -> int:
     return (seed << 40) + (part << 32) + step
 
 
-def _descend(
-    net: nn.Module,
-    steps: int,
-    loss_at: Callable[[int], Tensor],
-    checkpoint: Path,
-    report: Callable[[str], None],
-    name: str,
-    until: int | None,
-    every: int = 100,
-) -> None:
-    optimiser = torch.optim.AdamW(_trainable(net.parameters()), lr=RATE, weight_decay=0.01)
-    done = 0
-    if checkpoint.exists():
-        kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        net.load_state_dict(kept["net"])
-        optimiser.load_state_dict(kept["optimiser"])
-        done = kept["steps"]
-    net.train()
-    mean = math.nan
-    last = steps if until is None else min(until, steps)
-    for step in range(done, last):
-        for group in optimiser.param_groups:
-            wave = 0.5 * (1 + math.cos(math.pi * step / steps))
-            group["lr"] = RATE * (0.02 + 0.98 * wave) * min(1.0, (step + 1) / 100)
-        loss = loss_at(step)
-        optimiser.zero_grad()
+class _Descent:
+    """One way down: what learns, its optimiser, the steps that are done and where they are kept."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        steps: int,
+        checkpoint: Path,
+        report: Callable[[str], None],
+        name: str,
+        every: int = 100,
+    ) -> None:
+        self.net, self.steps, self.every = net, steps, every
+        self.checkpoint, self.report, self.name = checkpoint, report, name
+        self.optimiser = torch.optim.AdamW(
+            [p for p in net.parameters() if p.requires_grad], lr=RATE, weight_decay=0.01
+        )
+        self.done, self.mean = 0, math.nan
+        if checkpoint.exists():
+            kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            net.load_state_dict(kept["net"])
+            self.optimiser.load_state_dict(kept["optimiser"])
+            self.done = kept["steps"]
+        net.train()
+
+    def step(self, loss: Tensor, last: int) -> None:
+        """Take one step against a loss; keep the state now and then, and at the last."""
+        for group in self.optimiser.param_groups:
+            wave = 0.5 * (1 + math.cos(math.pi * self.done / self.steps))
+            group["lr"] = RATE * (0.02 + 0.98 * wave) * min(1.0, (self.done + 1) / 100)
+        self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
         now = float(loss.detach())
-        mean = now if math.isnan(mean) else 0.97 * mean + 0.03 * now
-        if (step + 1) % every == 0 or step + 1 == last:
-            beside = checkpoint.with_suffix(".new")
-            torch.save(
-                {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "steps": step + 1},
-                beside,
-            )
-            beside.replace(checkpoint)
-            report(f"{name}: {step + 1} of {steps} steps, loss {mean:.4f}")
-    net.eval()
+        self.mean = now if math.isnan(self.mean) else 0.97 * self.mean + 0.03 * now
+        self.done += 1
+        if self.done % self.every == 0 or self.done == last:
+            self._keep()
+            self.report(f"{self.name}: {self.done} of {self.steps} steps, loss {self.mean:.4f}")
 
-
-def _trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    return [p for p in parameters if p.requires_grad]
+    def _keep(self) -> None:
+        beside = self.checkpoint.with_suffix(".new")
+        state = {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict()}
+        torch.save({**state, "steps": self.done}, beside)
+        beside.replace(self.checkpoint)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the recipe from the command line."""
     parser = argparse.ArgumentParser(prog="python -m nlviz.recipes.recall", description=__doc__)
-    kinds = [*get_args(RecallPairwise), "none"]
-    parser.add_argument("--kinds", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("recall-training"), metavar="DIR")
     given = parser.parse_args(arguments)
@@ -213,16 +298,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.manual_seed(given.seed)
     first = RecallNL(None)
     train_trunk(first, seed=given.seed, checkpoint=given.out / f"trunk-{given.seed}.pt")
-    for kind in given.kinds:
-        torch.manual_seed(given.seed)
-        net = RecallNL(None if kind == "none" else kind)
-        net.trunk.load_state_dict(first.trunk.state_dict())
-        net.trunk.eval().requires_grad_(False)
-        name = f"recall.{kind}-{given.seed}"
-        train(net, seed=given.seed, name=name, checkpoint=given.out / f"{name}.pt")
-        found = accuracy(net)
-        print(f"{name}: {found:.3f} of 1000 held-out clips are answered rightly")
-        write(net, given.out / f"{name}.safetensors", seed=given.seed, found=found)
+    learners = []
+    for task in given.tasks:
+        for kind in given.kinds:
+            net = fresh(kind, first, seed=given.seed)
+            name = f"{task}.{kind}-{given.seed}"
+            learners.append(Learner(name, net, task, given.out / f"{name}.pt"))
+    train_together(learners, seed=given.seed)
+    for one in learners:
+        found = accuracy(one.net, one.task)
+        print(f"{one.name}: {found:.3f} of 1000 held-out clips are answered rightly")
+        path = given.out / f"{one.name}.safetensors"
+        write(one.net, path, seed=given.seed, found=found, task=one.task)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
-from nlviz.networks.recall import COLOURS, FRAMES, SIDE, STRIDE
+from nlviz.networks.recall import COLOURS, FRAMES, SIDE, STRIDE, RecallTask
 
 DIGIT = 12  # pixels
 HELD_OUT = 597  # of the digits are drawn only where a network is measured
@@ -51,6 +51,17 @@ class RecallClips:
             self.colours, self.asked[:, None], axis=1
         )[:, 0]
         return found
+
+    @property
+    def missing(self) -> npt.NDArray[np.int64]:
+        """(clips,) number of the one colour that no frame shows."""
+        shown = (self.colours[:, :, None] == np.arange(len(COLOURS))).any(axis=1)
+        found: npt.NDArray[np.int64] = shown.argmin(axis=1)
+        return found
+
+    def labels(self, task: RecallTask) -> npt.NDArray[np.int64]:
+        """Return (clips,): the number of the colour that a task asks for."""
+        return self.answers if task == "recall" else self.missing
 
     def centre(self, clip: int, frame: int) -> tuple[int, int]:
         """Return y and x of the pixel in the middle of a frame's digit."""

@@ -11,7 +11,7 @@ import torch
 
 import nlviz
 from nlviz.files.local import digest_of
-from nlviz.networks.recall import COLOURS, RecallNL
+from nlviz.networks.recall import COLOURS, PerPosition, RecallNL, RecallTask
 from nlviz.recipes import recall
 from nlviz.recipes.recall_card import BUNDLED, example
 from nlviz.recipes.recall_clips import DIGIT, RecallClips, recall_clips
@@ -67,6 +67,66 @@ def test_an_interrupted_run_ends_at_the_same_weights(tmp_path: Path) -> None:
     one, other = trained(tmp_path / "a"), trained(tmp_path / "b", 2)
     for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+
+
+def test_networks_that_train_together_end_as_each_alone(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    first = RecallNL(None).eval()
+    cases: list[tuple[recall.RecallKind, RecallTask]] = [
+        ("gaussian", "recall"), ("concatenation", "missing"), ("per_position", "recall"),
+        ("none", "missing"),
+    ]  # fmt: skip
+
+    def learners(folder: Path) -> list[recall.Learner]:
+        folder.mkdir(exist_ok=True)
+        nets = [(f"{task}.{kind}", recall.fresh(kind, first, seed=2), task) for kind, task in cases]
+        return [recall.Learner(n, net, task, folder / f"{n}.pt") for n, net, task in nets]
+
+    together = learners(tmp_path / "together")
+    recall.train_together(together[:2], seed=2, report=str, steps=3, until=2)
+    together = learners(tmp_path / "together")  # one half has two steps behind it, the other none
+    recall.train_together(together, seed=2, report=str, steps=3)
+    for one, mine in zip(learners(tmp_path / "alone"), together, strict=True):
+        before = {k: v.clone() for k, v in one.net.state_dict().items()}
+        recall.train(
+            one.net, seed=2, name=one.name, checkpoint=one.checkpoint, task=one.task, report=str,
+            steps=3,
+        )  # fmt: skip
+        for name, value in one.net.state_dict().items():
+            assert torch.equal(value, mine.net.state_dict()[name]), (one.name, name)
+            assert name.startswith("trunk") == torch.equal(value, before[name]), (one.name, name)
+
+
+def test_the_missing_colour_is_that_of_no_frame(drawn: RecallClips) -> None:
+    for shown, missing in zip(drawn.colours, drawn.labels("missing"), strict=True):
+        assert sorted([*shown, missing]) == [0, 1, 2, 3, 4]
+    assert (drawn.labels("recall") == drawn.answers).all()
+
+
+def test_the_control_is_as_large_as_a_block_and_sees_its_own_cell_alone() -> None:
+    torch.manual_seed(3)
+    sizes = {
+        kind: sum(p.numel() for p in recall.fresh(kind, RecallNL(None), seed=1).nl.parameters())
+        for kind in recall.KINDS
+    }
+    assert sizes["none"] == 0
+    assert abs(sizes["per_position"] / sizes["embedded_gaussian"] - 1) < 0.01
+    control = PerPosition(6)
+    torch.nn.init.normal_(control.out.weight)
+    x = torch.randn(1, 6, 2, 3, 4)
+    other = x.clone()
+    other[..., 1, 2, 3] += 1.0
+    changed = (control(other) != control(x)).any(dim=1)[0]
+    assert changed.sum() == changed[1, 2, 3] == 1
+
+
+def test_a_file_tells_its_task(tmp_path: Path) -> None:
+    for task, words in (("recall", "recalling the colour"), ("missing", "no frame showed")):
+        path = tmp_path / f"{task}.safetensors"
+        recall.write(RecallNL("gaussian"), path, seed=3, found=0.5, task=task)
+        found = nlviz.load_model(str(path), device="cpu")
+        assert words in found.about.trained_for
+        assert set(recall.read(path, "gaussian").state_dict()) == set(found.net.state_dict())
 
 
 @pytest.mark.parametrize("kind", BUNDLED)
