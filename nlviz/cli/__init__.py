@@ -12,6 +12,7 @@ from nlviz.cli.denoise import denoise
 from nlviz.cli.features import features
 from nlviz.cli.info import info
 from nlviz.cli.inspect import inspect
+from nlviz.cli.lesson import lesson
 from nlviz.cli.models import models
 from nlviz.cli.predict import predict
 from nlviz.cli.render import render
@@ -52,6 +53,7 @@ app.command("features")(features)
 app.command("render")(render)
 app.command("predict")(predict)
 app.command("denoise")(denoise)
+app.command("lesson")(lesson)
 app.command("models")(models)
 app.command("inspect")(inspect)
 app.command("verify")(verify)

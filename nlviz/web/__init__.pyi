@@ -5,6 +5,9 @@ from .bundle import LIVE_VIEW as LIVE_VIEW
 from .bundle import Script as Script
 from .bundled_view import FirstView as FirstView
 from .bundled_view import first_view as first_view
+from .lesson_pages import Lesson as Lesson
+from .lesson_pages import lesson as lesson
+from .lesson_pages import lessons as lessons
 from .payloads.atlas import atlas_payload as atlas_payload
 from .payloads.container import unpack as unpack
 from .payloads.denoise_view import denoise_view as denoise_view

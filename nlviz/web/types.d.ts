@@ -140,6 +140,19 @@ interface LensView {
   layout: string; show: string; zoom: number; least: number; most: number; before: string | null; after: string | null; split: number;
 }
 
+/** What figures and judges of a lesson read: the recipe's header, with its numbers, and its sections. */
+interface LessonData { head: any; array: ArrayOf; bytes: (name: string) => Uint8Array }
+/** What a figure is given besides its place: texts in the learner's language, whom to tell of an act, what was kept. */
+interface FigureTools {
+  say: (text: any, ...values: (Record<string, any> | null | undefined)[]) => string; changed: () => void; signal: AbortSignal; language: string; state: any;
+}
+interface LessonFigure { state: () => any; reading: () => any; resize?: (width: number) => void; destroy: () => void }
+type FigureMaker = (root: HTMLElement, spec: any, data: LessonData, tools: FigureTools) => LessonFigure;
+/** What the learner gave, and the figure as it stands. */
+interface Answered { given: any; state: any; reading: any; data: LessonData; spec: any }
+interface Verdict { right: boolean; say: string; values: Record<string, any> }
+interface LessonCode { figures: Record<string, FigureMaker>; judges: Record<string, (answered: Answered) => Verdict> }
+
 interface Window {
   nlviz: any;
   __nlvizChannels?: Map<string, Handle>;

@@ -1,0 +1,30 @@
+// What stands around every screen of a lesson, in three languages.
+
+export const CHROME = {
+  back: { en: "Back", zh: "上一页", ja: "前へ" },
+  next: { en: "Next", zh: "下一页", ja: "次へ" },
+  check: { en: "Check", zh: "检查", ja: "確認" },
+  question: { en: "Question", zh: "问题", ja: "問題" },
+  move: { en: "Try", zh: "试一试", ja: "やってみる" },
+  screens: { en: "Screens of this lesson", zh: "本课的各页", ja: "このレッスンの画面" },
+  screen: { en: "Screen {n} of {all}: {title}", zh: "第 {n} 页，共 {all} 页：{title}", ja: "画面 {n}／{all}：{title}" },
+  solved: { en: "answered", zh: "已答对", ja: "正解済み" },
+  language: { en: "Language", zh: "语言", ja: "言語" },
+  teacher: { en: "Teacher's view", zh: "教师视图", ja: "教師用表示" },
+  teacherTip: {
+    en: "Large type, for a projector. Nothing is said about right and wrong until R is pressed. Keys: Page Up and Page Down change the screen, 1 to 9 choose, Enter checks, T leaves.",
+    zh: "大字，适合投影。按 R 之前不显示对错。按键：Page Up 和 Page Down 换页，1 到 9 选择，Enter 检查，T 退出。",
+    ja: "投影用の大きな文字です。R を押すまで正誤は出ません。キー：Page Up と Page Down で画面を移動、1〜9 で選択、Enter で確認、T で終了。",
+  },
+  hidden: { en: "Checked. Press R to show what it gives.", zh: "已检查。按 R 显示结果。", ja: "確認しました。R を押すと結果が出ます。" },
+  reveal: { en: "Show", zh: "显示", ja: "表示" },
+  right: { en: "Right.", zh: "正确。", ja: "正解です。" },
+  notYet: { en: "Not yet.", zh: "还不对。", ja: "まだ違います。" },
+  choose: { en: "Choose one of the answers first.", zh: "请先选一个答案。", ja: "先に答えを一つ選んでください。" },
+  number: { en: "Write a number first, such as 2.5.", zh: "请先写一个数，例如 2.5。", ja: "先に数を入力してください（例：2.5）。" },
+  done: { en: "That was the lesson: {solved} of {all} questions answered.", zh: "本课结束：{all} 个问题中已答对 {solved} 个。", ja: "レッスンはここまでです。{all} 問中 {solved} 問に正解しました。" },
+  open: { en: "Open this view in the app", zh: "在应用中打开这个视图", ja: "このビューをアプリで開く" },
+  again: { en: "Reset this screen", zh: "重置本页", ja: "この画面を最初に戻す" },
+  minutes: { en: "{n} minutes", zh: "{n} 分钟", ja: "{n} 分" },
+  failed: { en: "This lesson cannot be shown: {why}.", zh: "无法显示本课：{why}。", ja: "このレッスンを表示できません：{why}。" },
+};
