@@ -20,7 +20,7 @@ def lesson(
         typer.Option("--output", "-o", help="The .html file; by default NAME.html here."),
     ] = None,
 ) -> None:
-    """Write a lesson as one page that works from disk: live pictures, and answers that are checked."""
+    """Write a lesson as one page that works from disk, its pictures live, its answers checked."""
     from nlviz.errors import NlvizError
     from nlviz.files.local import suffix_of, write_whole
     from nlviz.web.lesson_pages import lesson as read

@@ -1,9 +1,9 @@
 """Lessons: texts, figures and questions whose answers the browser computes, one file each.
 
 A lesson is ``assets/lessons/NAME/lesson.json`` (texts in three languages, screens, questions),
-``data.safetensors`` beside it (what a recipe computed from real runs: ``nlviz.recipes.lessons``) and
-the browser's module ``nlviz/web/lesson/lessons/NAME.js`` (figures, and judges that compute whether
-an answer is right). Nothing of PyTorch is imported to show one.
+``data.safetensors`` beside it (what a recipe computed from real runs, ``nlviz.recipes.lessons``)
+and the browser's module ``nlviz/web/lesson/lessons/NAME.js`` (figures, and judges that compute
+whether an answer is right). Nothing of PyTorch is imported to show one.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import { fieldsOf, progressOf } from "./pure/progress.js";
 import { createQuestion } from "./question.js";
 import { richLine, richText } from "./rich.js";
 
-const NARROW = 820; // CSS pixels
+const LESSON_NARROW = 820; // CSS pixels
 const RESTS = 300; // milliseconds at rest before progress is told
 
 /**
@@ -263,7 +263,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     if (!now || now === width) return;
     width = now;
     const size = Number.parseFloat(getComputedStyle(root).fontSize) / 15;
-    root.classList.toggle("nlesson-narrow", now < NARROW * Math.min(size, 1.5));
+    root.classList.toggle("nlesson-narrow", now < LESSON_NARROW * Math.min(size, 1.5));
     figure?.resize?.(stage.clientWidth);
   }
 

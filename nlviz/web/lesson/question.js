@@ -21,7 +21,7 @@ export function createQuestion(spec, { say, judge, heard, teacher }, before) {
   const check = element("button", { type: "button", class: "nlesson-check", text: say(CHROME.check) });
   const title = element("div", { class: "nlesson-asked" }, ...richText(say(spec.text)));
   /** @type {HTMLInputElement[]} */
-  let options = [];
+  const options = [];
   /** @type {HTMLInputElement|null} */
   let field = null;
   /** @type {HTMLElement|string} */

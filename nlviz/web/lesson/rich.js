@@ -3,12 +3,12 @@
 import { element } from "../shared/dom.js";
 import { piecesOf, signsOf } from "./pure/inline.js";
 
-const TAGS = { low: "sub", high: "sup", variable: "var", upright: "span" };
+const TAG_OF = { low: "sub", high: "sup", variable: "var", upright: "span" };
 
 /** A formula as an element; screen readers read its signs in their order. */
 export function formulaElement(formula) {
   return element("span", { class: "nlesson-formula" },
-    ...signsOf(formula).map(({ kind, text }) => element(/** @type {any} */ (TAGS[kind]), { text })));
+    ...signsOf(formula).map(({ kind, text }) => element(/** @type {any} */ (TAG_OF[kind]), { text })));
 }
 
 /** The pieces of one line of text. */

@@ -95,20 +95,23 @@ export function createChart({ label, height = 250 }) {
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("height", String(height));
     svg.replaceChildren(...nodes);
-    const named = lines.filter(({ name }) => name);
-    legend.hidden = named.length < 2;
-    legend.replaceChildren(...(legend.hidden ? [] : lines.map((line, n) => [line, n]).filter(([{ name }]) => name).map(([line, n]) => {
+    legend.hidden = lines.filter(({ name }) => name).length < 2;
+    legend.replaceChildren();
+    if (legend.hidden) return;
+    lines.forEach((line, n) => {
+      if (!line.name) return;
       const tone = (line.tone ?? n) % DASHES.length;
       const sample = shape("svg", { width: 26, height: 10, "aria-hidden": "true" });
       sample.append(line.kind === "points" ? shape("circle", { cx: 13, cy: 5, r: 3.5, class: `nlesson-line nlesson-points nlesson-tone-${tone}` })
         : shape("line", { x1: 0, x2: 26, y1: 5, y2: 5, class: `nlesson-line nlesson-tone-${tone}`, "stroke-dasharray": DASHES[tone] }));
-      return element("span", {}, sample, line.name);
-    })));
+      legend.append(element("span", {}, sample, line.name));
+    });
   }
 
   return { element: box, draw, destroy: () => watcher.disconnect() };
 }
 
+/** @param {Axis} axis what is given of its ends */
 function bounds({ least, most }) {
   return { ...(least === undefined ? {} : { least }), ...(most === undefined ? {} : { most }) };
 }

@@ -14,7 +14,7 @@ import { activeQuery } from "../../live_view/pure/state.js";
 import { createSession } from "../../live_view/session.js";
 import { createStore } from "../../live_view/store.js";
 
-const PARTS = ["bar", "sentence"];
+const LIVE_PARTS = ["bar", "sentence"];
 const asQuery = ([frame, y, x]) => ({ frame, y, x });
 
 /** Fields of a view that differ from another. */
@@ -37,7 +37,7 @@ export function createLiveFigure(root, spec, data, { changed, state }) {
   const opening = { ...store.state.view };
   const kept = keptState(state);
   if (kept) store.apply(asQuery(kept.query), kept.view);
-  const box = element("div", { class: "nlv nlesson-live", "data-parts": (spec.parts ?? PARTS).join(" ") });
+  const box = element("div", { class: "nlv nlesson-live", "data-parts": (spec.parts ?? LIVE_PARTS).join(" ") });
   root.append(box);
   /** @type {ReturnType<typeof createSession>|null} */
   let session = null;

@@ -1,0 +1,75 @@
+"""Every lesson from its file on disk, in three languages, each question answered both ways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from nlviz.web.lesson_pages import LANGUAGES, lesson, lessons, texts
+from tests.browser.lessons.driver import Answer, Learner
+
+pytestmark = pytest.mark.browser
+NAMES = [each.name for each in lessons()]
+_UNFILLED = re.compile(r"\{[a-z_]+(:[^}]*)?\}|NaN|undefined|\[object")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("lessons")
+    written = {}
+    for name in NAMES:
+        written[name] = folder / f"{name}.html"
+        written[name].write_text(lesson(name).page(), "utf-8")
+    return written
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else errors.append(r.url),
+    )
+    yield page
+    context.close()
+    assert errors == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", NAMES)
+def test_each_question_is_answered_wrongly_and_rightly(
+    name: str, language: str, page: Page, files: dict[str, Path]
+) -> None:
+    page.goto(f"{files[name].as_uri()}#lang={language}")
+    page.locator("#nlv-root[data-drawn]").wait_for()
+    learner = Learner(page)
+    answers: dict[str, Answer] = import_module(f"tests.browser.lessons.{name}").ANSWERS
+    for number, screen in enumerate(texts(name)["screens"]):
+        learner.go(number)
+        answer = answers[screen["id"]]
+        answer.wrong(learner)
+        state, said, words = learner.check()
+        assert (state, said) == ("wrong", answer.wrong_says), (screen["id"], words)
+        assert not _UNFILLED.search(words), (screen["id"], words)
+        answer.right(learner)
+        state, said, words = learner.check()
+        assert state == "right", (screen["id"], said, words)
+        shown = page.locator("#nlv-root").inner_text()
+        assert not _UNFILLED.search(shown), (screen["id"], _UNFILLED.search(shown))
+    solved = page.locator(".nlesson-dots .nlesson-solved")
+    assert solved.count() == len(texts(name)["screens"])
+    assert page.locator("html").get_attribute("lang") in {"en", "zh-Hans", "ja"}
+    # The address opens the lesson where it was left.
+    page.reload()
+    page.locator("#nlv-root[data-drawn]").wait_for()
+    assert solved.count() == len(texts(name)["screens"])
+    assert page.locator(".nlesson-dots [aria-current]").inner_text() == "✓"
