@@ -28,7 +28,8 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D, Transform
 from PIL import Image, PngImagePlugin
 
-from nlviz.render.text_drawing import REGULAR, Colour, runs, width
+from nlviz.render.fonts import REGULAR
+from nlviz.render.text_drawing import Colour, advance, runs, width
 from nlviz.resources import asset
 
 Pixels = npt.NDArray[np.uint8]
@@ -152,7 +153,7 @@ class Sheet:
             )
             if clip is not None:
                 made.set_clip_path(clip, self._data)
-            x += width(piece, size, bold=bold)
+            x += advance(piece, path, size)
         return total
 
     def box(

@@ -1,26 +1,35 @@
 """Text on pictures in any script, and how wide it is.
 
-The bundled DejaVu Sans, regular and bold, draws what it has, so that a picture is the same on every
-machine. What it lacks (Chinese, Japanese and Korean for instance) a font of the machine draws; what
-no font has is spelled as its code, such as ‹U+5317›, and ``missing_note`` says why. Lines run
-to the right; Hebrew and Arabic in them run to the left.
+The bundled fonts draw European scripts, Hebrew, Arabic, Chinese, Japanese and Korean, so that a
+picture is the same on every machine. What they lack a font of the machine draws; what no font has,
+and what needs shaping where Pillow cannot shape, is spelled as its code, such as ‹U+1F525›, and
+``missing_note`` says why. Lines run to the right; Hebrew and Arabic in them run to the left.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
 from itertools import groupby
 
 from PIL import ImageDraw, ImageFont
 
+from nlviz.render.fonts import (
+    BOLD,
+    BUNDLED,
+    REGULAR,
+    font_for,
+    has,
+    is_japanese,
+    needs_shaping,
+    shapes_here,
+)
 from nlviz.render.text_direction import in_reading_order
 from nlviz.resources import asset
 
 Colour = tuple[int, int, int]
 
-REGULAR, BOLD = "fonts/DejaVuSans.ttf", "fonts/DejaVuSans-Bold.ttf"
 _PARTS = ("Mn", "Me", "Cf")  # categories of signs that are drawn with the one before them
 _MORE = "…–—−→‘’“”€ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρστυφχψωςάέήίόύώ"
 
@@ -37,22 +46,14 @@ def runs(text: str, *, bold: bool = False) -> list[tuple[str, str]]:
 
     >>> [piece for piece, _ in runs("été 5×")], runs("a", bold=True)[0][1][-19:]
     (['été 5×'], 'DejaVuSans-Bold.ttf')
+    >>> [piece for piece, _ in runs("北京 2024.mp4")]
+    ['北京', ' 2024.mp4']
     """
     own = str(asset(BOLD if bold else REGULAR))
     text = unicodedata.normalize("NFC", text)
     if plain(text):
         return [(text, own)] if text else []
-    signs: list[tuple[str, str]] = []
-    for sign in text:
-        kind = unicodedata.category(sign)
-        if kind in ("Cc", "Zl", "Zp"):
-            sign = " "
-        path = own if _has(own, sign) else _font_with(sign)
-        if kind in _PARTS:  # belongs to the sign before it, or shows nothing
-            path = signs[-1][1] if signs else own
-            if path and not _has(path, sign):
-                continue
-        signs.append((sign, path))
+    signs = _signs(text, own, bold=bold)
     pieces = [
         ("".join(sign for sign, _ in group), path)
         for path, group in groupby(signs, key=lambda pair: pair[1])
@@ -65,6 +66,31 @@ def runs(text: str, *, bold: bool = False) -> list[tuple[str, str]]:
             for path, group in groupby(spelled, key=lambda pair: pair[1])
         ]
     )
+
+
+def _signs(text: str, own: str, *, bold: bool = False) -> list[tuple[str, str]]:
+    """Return the signs of a composed text, each with its font, an empty one where there is none."""
+    japanese = is_japanese(text)
+    signs: list[tuple[str, str]] = []
+    for sign in text:
+        kind = unicodedata.category(sign)
+        if kind in ("Cc", "Zl", "Zp"):
+            sign = " "
+        if kind in _PARTS:  # belongs to the sign before it, or shows nothing
+            path = signs[-1][1] if signs else own
+            if path and not has(path, sign):
+                if kind == "Cf" or _chooses_shape(sign):
+                    continue
+                path = ""
+        else:
+            path = font_for(sign, bold=bold, japanese=japanese)
+        signs.append((sign, path))
+    return signs
+
+
+def _chooses_shape(sign: str) -> bool:
+    """Return whether a sign only asks for a variant of the one before it."""
+    return "\ufe00" <= sign <= "\ufe0f" or "\U000e0100" <= sign <= "\U000e01ef"
 
 
 def _code(text: str) -> str:
@@ -84,27 +110,24 @@ def plain(text: str) -> bool:
 
 
 def missing(texts: Iterable[str]) -> list[str]:
-    """Return the characters of some texts that no font here can draw, each once, in order.
+    """Return the characters of some texts that cannot be drawn here, each once, in order.
 
-    >>> missing(["plain", "a private sign: \ue123"])
+    >>> missing(["plain", "猫", "a private sign: \ue123"])
     ['\ue123']
     """
-    texts = [text for text in texts if not plain(text)]
-    if not texts:
-        return []
     own = str(asset(REGULAR))
-    signs = dict.fromkeys(sign for text in texts for sign in unicodedata.normalize("NFC", text))
-    return [
-        sign
-        for sign in signs
-        if unicodedata.category(sign) not in ("Cc", "Zl", "Zp", *_PARTS)
-        and not _has(own, sign)
-        and not _font_with(sign)
+    signs = [
+        pair
+        for text in texts
+        if not plain(text)
+        for pair in _signs(unicodedata.normalize("NFC", text), own)
     ]
+    gone = [sign for sign, path in signs if not path and unicodedata.category(sign) != "Cf"]
+    return [sign for sign in dict.fromkeys(gone) if not _chooses_shape(sign)]
 
 
 def missing_note(texts: Iterable[str]) -> str:
-    """Return a sentence about the characters that no font here can draw, or an empty text.
+    """Return a sentence about the characters that cannot be drawn here, or an empty text.
 
     >>> missing_note(["a private sign: \ue123", "plain"])[:64]
     'Codes such as ‹U+E123› stand for characters that no font of this'
@@ -112,53 +135,16 @@ def missing_note(texts: Iterable[str]) -> str:
     signs = missing(texts)
     if not signs:
         return ""
+    what = f"Codes such as {_code(signs[0])} stand for characters"
+    if needs_shaping(signs[0]) and not shapes_here():
+        return (
+            f"{what} of a script whose letters join or stack, which Pillow cannot draw here; its "
+            "wheels can, by libraqm."
+        )
     return (
-        f"Codes such as {_code(signs[0])} stand for characters that no font of this machine can "
-        "draw; a font that has them, such as one of the Noto family, shows them."
+        f"{what} that no font of this machine can draw; a font that has them, such as one of the "
+        "Noto family, shows them."
     )
-
-
-@lru_cache(1 << 14)
-def _has(path: str, sign: str) -> bool:
-    """Return whether a font file can draw a character at any size."""
-    from matplotlib.ft2font import FaceFlags, FT2Font
-
-    try:
-        font = FT2Font(path)
-    except (OSError, RuntimeError):  # a file that is gone or no font that can be read
-        return False
-    return FaceFlags.SCALABLE in font.face_flags and font.get_char_index(ord(sign)) > 0
-
-
-@cache
-def _fonts_here() -> list[str]:
-    """Return the paths of the fonts of this machine, upright ones of regular weight first."""
-    from matplotlib.font_manager import FontEntry, fontManager, weight_dict
-
-    def cost(entry: FontEntry) -> tuple[bool, float, str]:
-        weight = entry.weight
-        heaviness = weight_dict.get(weight, 400) if isinstance(weight, str) else weight
-        return entry.style != "normal", abs(heaviness - 400), entry.fname
-
-    # The font of last resort draws boxes with code points, TeX's fonts have codes of their own.
-    unfit = ("Last", ".Last", "cm")
-    entries = [entry for entry in fontManager.ttflist if not entry.name.startswith(unfit)]
-    return [entry.fname for entry in sorted(entries, key=cost)]
-
-
-_IN_USE: dict[str, None] = {}  # fonts of the machine that had a character, asked first
-
-
-@cache
-def _font_with(sign: str) -> str:
-    """Return the path of a font of this machine that has a character, or an empty text."""
-    if unicodedata.category(sign) in ("Co", "Cn", "Cs"):  # private, or no character at all
-        return ""
-    for path in [*_IN_USE, *_fonts_here()]:
-        if _has(path, sign):
-            _IN_USE[path] = None
-            return path
-    return ""
 
 
 @cache
@@ -169,9 +155,14 @@ def _font(path: str, size: int, shaped: bool) -> ImageFont.FreeTypeFont:
 
 def _face(piece: str, path: str, size: int) -> ImageFont.FreeTypeFont:
     """Return a font at a size; scripts that run leftwards or join are shaped where Pillow can."""
-    bundled = path.endswith((REGULAR, BOLD))
+    bundled = path.endswith(BUNDLED)
     joined = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in piece)
     return _font(path, size, joined or not bundled)
+
+
+def advance(piece: str, path: str, size: int) -> float:
+    """Return the width in pixels of a piece that one font draws, as ``runs`` gives it."""
+    return _face(piece, path, size).getlength(piece)
 
 
 def width(text: str, size: int, *, bold: bool = False) -> float:
@@ -180,7 +171,7 @@ def width(text: str, size: int, *, bold: bool = False) -> float:
     >>> 40 < width("55×", 20) < 45
     True
     """
-    return sum(_face(*run, size).getlength(run[0]) for run in runs(text, bold=bold))
+    return sum(advance(*run, size) for run in runs(text, bold=bold))
 
 
 def write(
@@ -207,9 +198,8 @@ def write(
     total = width(text, size, bold=bold)
     x = at[0] - {"l": 0.0, "m": total / 2, "r": total}[align]
     for piece, path in runs(text, bold=bold):
-        face = _face(piece, path, size)
-        draw.text((x, at[1]), piece, fill, face, anchor="ls")
-        x += face.getlength(piece)
+        draw.text((x, at[1]), piece, fill, _face(piece, path, size), anchor="ls")
+        x += advance(piece, path, size)
     return total
 
 

@@ -7,9 +7,9 @@ import pytest
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw
 
-from nlviz.render import text_drawing
+from nlviz.render import fonts, text_drawing
+from nlviz.render.fonts import EASTERN, JAPANESE, REGULAR
 from nlviz.render.text_drawing import (
-    REGULAR,
     missing,
     missing_note,
     plain,
@@ -56,34 +56,126 @@ def test_what_is_taken_for_known_is_in_both_fonts() -> None:
         assert [sign for sign in known if ord(sign) not in has] == []
 
 
-def test_what_no_font_has_is_spelled_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_drawing, "_font_with", lambda sign: "")
+@pytest.fixture
+def no_other_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has the bundled fonts alone."""
+    monkeypatch.setattr(fonts, "font_with", lambda sign: "")
+
+
+@pytest.mark.usefixtures("no_other_fonts")
+def test_what_no_font_has_is_spelled_and_said() -> None:
     own = runs("a")[0][1]
     assert runs("a\ue123b") == [("a‹U+E123›b", own)]
-    assert runs("北京.mp4") == [("‹U+5317 U+4EAC›.mp4", own)]
+    assert runs("नमन.mp4") == [("‹U+0928 U+092E U+0928›.mp4", own)]
     assert runs("ने") == [("‹U+0928 U+0947›", own)]  # a vowel sign belongs to its letter
     assert runs("🔥\ufe0f!") == [("‹U+1F525 U+FE0F›!", own)]
-    assert inked_width("北京") == inked_width("‹U+5317 U+4EAC›")
+    assert inked_width("नम") == inked_width("‹U+0928 U+092E›")
     assert missing(["abc", "\ue123\ue123"]) == ["\ue123"]
     assert "‹U+E123›" in missing_note(["clip \ue123.mp4"])
-    note = missing_note(["北京", "京都"])
-    assert note.startswith("Codes such as ‹U+5317› stand for characters that no font")
-    assert missing_note(["clip.mp4", "×–…"]) == ""
+    note = missing_note(["नम", "京都"])
+    assert note.startswith("Codes such as ‹U+0928› stand for characters that no font")
+    assert missing_note(["clip.mp4", "×–…", "北京"]) == ""
 
 
-def test_two_names_that_no_font_has_do_not_look_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_drawing, "_font_with", lambda sign: "")
-    names = ("北京.mp4", "東京.mp4", "서울.mp4", "नमस्ते.mp4", "??.mp4")
+@pytest.mark.usefixtures("no_other_fonts")
+def test_a_mark_that_its_letter_s_font_lacks_is_not_dropped() -> None:
+    assert runs("x\u1dfex") == [("x‹U+1DFE›x", runs("a")[0][1])]
+    assert missing(["x\u1dfe"]) == ["\u1dfe"]
+    assert runs("漢\U000e0101字")[0][0] == "漢字"  # asks for a variant of the sign alone
+
+
+@pytest.mark.usefixtures("no_other_fonts")
+def test_two_names_that_no_font_has_do_not_look_alike() -> None:
+    names = ("🔥.mp4", "🔨.mp4", "नमस्ते.mp4", "??.mp4")
     assert len({runs(name)[0][0] for name in names}) == len(names)
 
 
-def test_what_the_bundled_font_lacks_a_font_of_the_machine_draws(
+def test_what_the_bundled_fonts_lack_a_font_of_the_machine_draws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = runs("a", bold=True)[0][1]  # stands for a font with the sign
-    monkeypatch.setattr(text_drawing, "_font_with", lambda sign: other)
-    assert runs("a猫b") == [("a", runs("a")[0][1]), ("猫", other), ("b", runs("a")[0][1])]
-    assert missing(["猫"]) == []
+    monkeypatch.setattr(fonts, "font_with", lambda sign: other)
+    assert runs("aसb") == [("a", runs("a")[0][1]), ("स", other), ("b", runs("a")[0][1])]
+    assert missing(["स"]) == []
+
+
+@pytest.mark.parametrize("text", ["שלום", "سلام", "नमस्ते", "สวัสดี"])
+def test_what_cannot_be_shaped_here_is_not_drawn_wrong(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fonts, "shapes_here", lambda: False)
+    monkeypatch.setattr(text_drawing, "shapes_here", lambda: False)
+    assert runs(f"{text}.mp4")[0][0].startswith(f"‹U+{ord(text[0]):04X}")
+    assert "letters join or stack" in missing_note([text])
+    assert missing_note(["北京 é"]) == ""
+
+
+def coded(codec: str, first: str = "\u3000") -> list[str]:
+    """Return the characters of an encoding from a code point on."""
+
+    def known(sign: str) -> bool:
+        try:
+            sign.encode(codec)
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    return [sign for code in range(ord(first), 0xFFE0) if known(sign := chr(code))]
+
+
+@pytest.mark.usefixtures("no_other_fonts")
+@pytest.mark.parametrize(
+    ("codec", "many"), [("gb2312", 6800), ("big5", 13300), ("shift_jis", 6700), ("euc_kr", 7500)]
+)
+def test_national_standards_are_drawn_whole(codec: str, many: int) -> None:
+    """Chinese of the mainland and of Taiwan, Japanese, and Korean with its Hanja."""
+    signs = coded(codec)
+    assert len(signs) > many
+    public = [sign for sign in signs if not "\ue000" <= sign <= "\uf8ff"]
+    assert missing(public) == []
+
+
+def test_all_syllables_of_korean_are_drawn_composed_or_not() -> None:
+    assert missing(chr(code) for code in range(0xAC00, 0xD7A4)) == []
+    taken_apart = unicodedata.normalize("NFD", "서울 が")  # as some systems write file names
+    assert taken_apart != "서울 が"
+    assert runs(taken_apart) == runs("서울 が")
+
+
+def drawn(text: str) -> np.ndarray:
+    """Return the ink of a text."""
+    image = Image.new("L", (60 + 40 * len(text), 80), 0)
+    write(ImageDraw.Draw(image), (10, 50), text, 30, 255)  # type: ignore[arg-type]
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("text", ["北京视频", "臺灣繁體", "東京の動画", "서울야경"])
+def test_every_character_has_its_own_shape_and_is_no_box(text: str) -> None:
+    box = drawn("\u25a1")  # a hollow square, as fonts draw what they lack
+    shapes = [drawn(sign) for sign in text]
+    assert len({shape.tobytes() for shape in shapes}) == len(set(text))
+    for shape in shapes:
+        assert shape.max() == 255
+        assert not np.array_equal(shape, box)
+        assert not np.array_equal(shape, drawn("\u2327"))
+    paths = {path for _, path in runs(text)}
+    assert all(path.endswith((EASTERN, JAPANESE)) for path in paths)
+
+
+def test_japanese_lines_take_japanese_shapes() -> None:
+    def shapes(text: str) -> set[str]:
+        return {path.rsplit("/")[-1] for _, path in runs(text)}
+
+    japanese, eastern = JAPANESE.rsplit("/")[-1], EASTERN.rsplit("/")[-1]
+    assert shapes("骨の画像") == {japanese}
+    assert shapes("駅前の骨") == {japanese}
+    assert (
+        shapes("骨骼图像")
+        == shapes("骨骼圖像")
+        == shapes("골 骨") - {"DejaVuSans.ttf"}
+        == {eastern}
+    )
+    assert not np.array_equal(drawn("骨の")[:, 10:40], drawn("骨骼")[:, 10:40])
 
 
 def test_accents_join_their_letters_and_breaks_become_spaces() -> None:
