@@ -1,0 +1,81 @@
+// A square of numbers: the picture, f, weights, values or products, one cell a pixel.
+
+import { element, setText } from "../../../shared/dom.js";
+
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+/**
+ * A square of numbers with its name.
+ * @param {{side: number, name: string, symbol: Node|string, note?: Node|string, kind: string, place: (j: number) => string,
+ *   pick?: ((j: number) => void)|null, control?: string, steps?: ((j: number, way: number) => void)|null, pointed: (j: number|null) => void}} about
+ *   pick: its cells are buttons that choose a pixel, and arrow keys move the choice; steps: + and − change a number
+ */
+export function createNumberPanel({ side, name, symbol, note = "", kind, place, pick = null, control = "cell", steps = null, pointed }) {
+  const cells = Array.from({ length: side * side }, (_, j) => {
+    const number = element("span", { class: "nlesson-equation-number" });
+    const marks = element("span", { class: "nlesson-equation-marks", "aria-hidden": "true" });
+    const node = pick
+      ? element("button", { type: "button", tabindex: "-1", "data-control": control, "data-value": String(j) }, number, marks)
+      : element("span", {}, number, marks);
+    node.dataset.pixel = String(j);
+    node.classList.add("nlesson-equation-cell");
+    return { node, number, marks };
+  });
+  const rows = Array.from({ length: side }, (_, row) => element("div", { role: "row", class: "nlesson-equation-row" },
+    ...cells.slice(row * side, (row + 1) * side).map(({ node }) => element("div", { role: pick ? "gridcell" : "cell" }, node))));
+  const square = element("div", { role: pick ? "grid" : "table", "aria-label": name, class: "nlesson-equation-square", style: `--cells:${side}` }, ...rows);
+  const foot = element("p", { class: "nlesson-equation-foot" });
+  const box = element("figure", { class: `nlesson-equation-panel nlesson-equation-${kind}` },
+    element("figcaption", {}, element("b", {}, symbol), " ", element("span", {}, note)), square, foot);
+
+  square.addEventListener("pointerover", (event) => {
+    const over = event.target instanceof Element ? event.target.closest("[data-pixel]") : null;
+    pointed(over instanceof HTMLElement ? Number(over.dataset.pixel) : null);
+  });
+  square.addEventListener("pointerleave", () => pointed(null));
+  if (pick) {
+    square.addEventListener("click", (event) => {
+      const over = event.target instanceof Element ? event.target.closest("[data-pixel]") : null;
+      if (over instanceof HTMLElement) pick(Number(over.dataset.pixel));
+    });
+    square.addEventListener("keydown", (event) => {
+      const at = cells.findIndex(({ node }) => node.tabIndex === 0);
+      const step = STEPS[event.key];
+      if (step) {
+        const clamp = (value) => Math.min(side - 1, Math.max(0, value));
+        const next = clamp(Math.floor(at / side) + step[0]) * side + clamp((at % side) + step[1]);
+        pick(next);
+        cells[next].node.focus();
+      } else if (steps && "+=-_".includes(event.key)) {
+        steps(at, "+=".includes(event.key) ? 1 : -1);
+      } else return;
+      event.preventDefault();
+    });
+  }
+
+  /**
+   * Show numbers.
+   * @param {{texts: string[], shares?: number[]|null, query: number|null, key: number|null, pointed: number|null}} what
+   *   shares: −1 to 1, how strong each cell's colour is
+   */
+  function draw({ texts, shares = null, query, key, pointed: over }) {
+    for (const [j, { node, number, marks }] of cells.entries()) {
+      setText(number, texts[j]);
+      const share = shares ? shares[j] : 0;
+      node.style.setProperty("--share", `${Math.round(100 * Math.abs(share))}%`);
+      node.classList.toggle("nlesson-equation-negative", share < 0);
+      node.classList.toggle("nlesson-equation-query", j === query);
+      node.classList.toggle("nlesson-equation-key", j === key);
+      node.classList.toggle("nlesson-equation-over", j === over);
+      setText(marks, (j === query ? "i" : "") + (j === key ? "j" : ""));
+      if (pick) {
+        const chosen = j === (control === "query" ? query : key);
+        node.tabIndex = chosen ? 0 : -1;
+        node.setAttribute("aria-pressed", String(chosen));
+        node.setAttribute("aria-label", `${place(j)}: ${texts[j]}`);
+      }
+    }
+  }
+
+  return { element: box, draw, foot: (text) => setText(foot, text) };
+}
