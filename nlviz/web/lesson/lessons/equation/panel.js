@@ -61,6 +61,7 @@ export function createNumberPanel({ side, name, symbol, note = "", kind, place, 
   function draw({ texts, shares = null, query, key, pointed: over }) {
     for (const [j, { node, number, marks }] of cells.entries()) {
       setText(number, texts[j]);
+      number.classList.toggle("nlesson-equation-long", texts[j].length > 5);
       const share = shares ? shares[j] : 0;
       node.style.setProperty("--share", `${Math.round(100 * Math.abs(share))}%`);
       node.classList.toggle("nlesson-equation-negative", share < 0);
