@@ -17,7 +17,7 @@ from tests.lessons.claims import tested
 
 NAMES = [each.name for each in lessons()]
 LONGEST = {"en": 80, "zh": 160, "ja": 220}  # words in English, signs elsewhere
-_PLACE = re.compile(r"(?<![\w^\\])\{([a-z][a-z0-9_]*)(?::([^{}]+))?\}", re.IGNORECASE)
+_PLACE = re.compile(r"(?<![\w^\\])\{([a-z][a-z0-9_]*)(?::([^{}]+))?\}", re.IGNORECASE | re.ASCII)
 _FORM = re.compile(r"\+?,?(\.\d+)?[df%]?")
 
 
