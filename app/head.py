@@ -47,7 +47,7 @@ STYLE = """
   }
   /* A live view has no height before it is drawn: what is below would come up, and go again. */
   .st-key-live:not(:has([data-nlviz-drawn])), .st-key-dn_live:not(:has([data-nlviz-drawn])),
-  .st-key-cmp_live:not(:has([data-nlviz-drawn])) {
+  .st-key-cmp_live:not(:has([data-nlviz-drawn])), .st-key-lesson:not(:has([data-nlviz-drawn])) {
     min-height: 100vh;
   }
   /* What Streamlit fetches late holds the place that it will have. */
@@ -64,7 +64,8 @@ STYLE = """
       display: flex; position: fixed; top: 0.8rem; left: 3.6rem; z-index: 999991; width: auto;
       gap: 0.2rem;
     }
-    .st-key-pages a { min-height: 2rem; }
+    .st-key-pages a { min-height: 2rem; padding-inline: 0.4rem; }
+    .st-key-pages [data-testid="stIconMaterial"] { display: none; }
   }
 }
 </style>
@@ -98,7 +99,7 @@ SKIP_LINK = """
     link.addEventListener("click", (event) => {
       event.preventDefault();
       for (const { shadowRoot } of document.querySelectorAll("div")) {
-        const picture = shadowRoot?.querySelector(".nlv-stage");
+        const picture = shadowRoot?.querySelector(".nlesson-heading, .nlv-stage");
         if (!picture) continue;
         picture.focus();
         return;

@@ -13,6 +13,7 @@ from .compare import page as compare
 from .denoise import page as denoise
 from .explore import first_view
 from .explore import page as explore
+from .learn import page as learn
 
 ICON = Path(__file__).with_name("icon.png")
 
@@ -45,6 +46,7 @@ def run() -> None:
         st.Page(explore.page, title="Explore", icon=":material/center_focus_strong:", default=True),
         st.Page(compare.page, title="A | B", icon=":material/compare:", url_path="compare"),
         st.Page(denoise.page, title="Denoise", icon=":material/blur_off:", url_path="denoise"),
+        st.Page(learn.page, title="Learn", icon=":material/school:", url_path="learn"),
     ]
     page = st.navigation(pages, position="top")
     st.set_page_config(

@@ -34,7 +34,6 @@ NAMES = (
     "honest",
 )
 LANGUAGES = ("en", "zh", "ja")
-CHANNEL = "lesson"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +63,11 @@ class Lesson:
     def script(self) -> Script:
         """The browser's part: player, figures and judges of this lesson alone."""
         return _script(self.name)
+
+    @property
+    def channel(self) -> str:
+        """Name under which the mounted lesson is told where its learner is."""
+        return channel(self.name)
 
     def payload(self) -> bytes:
         """Return the bytes that the browser's part shows: texts and data."""
@@ -131,6 +135,11 @@ def data(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return unpack(asset(f"lessons/{name}/data.safetensors").read_bytes())
 
 
+def channel(name: str) -> str:
+    """Return the name under which a mounted lesson is told where its learner is."""
+    return f"lesson-{name}"
+
+
 @cache
 def _script(name: str) -> Script:
     entry = f"lesson/lessons/{name}.js"
@@ -152,5 +161,5 @@ def _payload(name: str) -> bytes:
         "lut_seq": np.asarray(colour_table("sequential")),
         "lut_div": np.asarray(colour_table("diverging")),
     }
-    told = {"lesson": {"name": name, **texts(name)}, "data": header, "channel": CHANNEL}
+    told = {"lesson": {"name": name, **texts(name)}, "data": header, "channel": channel(name)}
     return pack(told, {**arrays, **tables})

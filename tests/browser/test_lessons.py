@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from nlviz.web.lesson_pages import LANGUAGES, lesson, lessons, texts
+from tests.accessible import needs_axe, serious
 from tests.browser.lessons.driver import Answer, Learner
 
 pytestmark = pytest.mark.browser
@@ -73,3 +74,23 @@ def test_each_question_is_answered_wrongly_and_rightly(
     page.locator("#nlv-root[data-drawn]").wait_for()
     assert solved.count() == len(texts(name)["screens"])
     assert page.locator(".nlesson-dots [aria-current]").inner_text() == "✓"
+
+
+@needs_axe
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_screen_can_be_used_by_everybody(
+    name: str, scheme: str, width: int, browser: Browser, files: dict[str, Path]
+) -> None:
+    view = {"width": width, "height": 844}
+    with browser.new_context(viewport=view, color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto(files[name].as_uri())
+        page.locator("#nlv-root[data-drawn]").wait_for()
+        learner = Learner(page)
+        for number, screen in enumerate(lesson(name).screens):
+            learner.go(number)
+            found = serious(page)
+            assert not found, "\n".join([screen, *found])
+            over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert over <= 0, (screen, over)

@@ -31,8 +31,8 @@ export function lessonData({ head, array }) {
  * @param {HTMLElement} root
  * @param {LessonCode} code figures and judges of the lesson, by name
  * @param {{onSaid?: ?function, fields?: Record<string, string|null|undefined>, keep?: ?function, page?: boolean}} options
- *   onSaid gets {n, again, fields, language, open} once the learner's acts have come to rest; fields are those of
- *   an address to begin with; keep gets them at once; page: the lesson is all that is on the page
+ *   onSaid gets {n, again, fields} once the learner's acts have come to rest; fields are those of an address:
+ *   to begin with, and as keep gets them at once; page: the lesson is all that is on the page
  * @returns {Handle}
  */
 export function mountLesson(root, code, { onSaid = null, fields = {}, keep = null, page = false } = {}) {
@@ -55,11 +55,10 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
   const states = new Map();
   const verdicts = new Map();
   let acts = 0;
-  let opens = "";
   let width = 0;
   /** @type {number|string|undefined} */
   let serial;
-  const telling = createTelling(root, onSaid && ((again) => onSaid({ n: acts, again, fields: address(), language, open: opens })));
+  const telling = createTelling(root, onSaid && ((again) => onSaid({ n: acts, again, fields: { ...address(), lang: language } })));
 
   const title = element("h1", { class: "nlesson-title" });
   const dots = element("ol", { class: "nlesson-dots" });
@@ -75,7 +74,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
   const back = element("button", { type: "button", class: "nlesson-back" });
   const next = element("button", { type: "button", class: "nlesson-next" });
   const reset = element("button", { type: "button", class: "nlesson-reset" });
-  const open = element("button", { type: "button", class: "nlesson-open" });
+  const open = element("a", { class: "nlesson-open", target: "_blank", rel: "noopener" });
   const end = element("p", { class: "nlesson-end", role: "status" });
   const body = element("div", { class: "nlesson-body" },
     element("div", { class: "nlesson-told" }, heading, text, move), stage,
@@ -175,6 +174,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     question = createQuestion(now.question, { say, judge, heard, teacher: () => progress.teacher }, verdicts.get(now.id) ?? null);
     asked.replaceChildren(question.element);
     open.hidden = !now.figure.open;
+    open.href = `./${now.figure.open ?? ""}`;
     drawWays();
     width = 0;
     resize();
@@ -278,13 +278,6 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     drawScreen(false);
     acted();
   }, { signal });
-  open.addEventListener("click", () => {
-    opens = screen().figure.open;
-    acted();
-    telling.now();
-    opens = "";
-  }, { signal });
-
   /** Keys of the whole lesson; a field or a figure that takes a key keeps it. */
   function keyed(event) {
     if (!lesson || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,0 +1,1 @@
+"""The page Learn: eight lessons, one at a time."""
