@@ -68,19 +68,19 @@ def read(address: Mapping[str, str], screens: Screens) -> tuple[Course, str]:
         if found:
             solved[name] = found
     course = Course(solved=solved, language=_language(address.get(LANGUAGE)))
-    name = address.get(LESSON)
-    if not name:
+    asked = address.get(LESSON)
+    if not asked:
         return course, ""
-    if name not in screens:
+    if asked not in screens:
         try:
-            nlviz.web.lesson(name)
+            nlviz.web.lesson(asked)
         except nlviz.NlvizError as error:
             return course, str(error)
     fields = {each: address[each] for each in OF_LESSON if address.get(each)}
-    ids = set(screens[name])
-    asked = frozenset(i for i in fields.get("solved", "").split(",") if i in ids)
-    done = {**solved, name: solved.get(name, frozenset()) | asked}
-    return replace(course, lesson=name, fields=fields, solved=done), ""
+    known = screens[asked]
+    right = frozenset(i for i in fields.get("solved", "").split(",") if i in known)
+    done = {**solved, asked: solved.get(asked, frozenset()) | right}
+    return replace(course, lesson=asked, fields=fields, solved=done), ""
 
 
 def write(course: Course, screens: Screens) -> dict[str, str]:
