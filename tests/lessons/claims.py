@@ -14,10 +14,13 @@ tested: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
 
 
 def claim(*screens: str) -> Callable[[Test], Test]:
-    """Mark a test of ``tests/lessons/test_NAME.py`` as one that recomputes what screens claim."""
+    """Mark a test of ``tests/lessons/test_NAME.py`` as one that recomputes what screens claim.
+
+    A lesson's tests may lie in several files, ``test_NAME_PART.py``, that the first one imports.
+    """
 
     def mark(test: Test) -> Test:
-        lesson = Path(test.__code__.co_filename).stem.removeprefix("test_")
+        lesson = Path(test.__code__.co_filename).stem.removeprefix("test_").partition("_")[0]
         for screen in screens:
             tested[lesson][screen].append(test.__name__)
         return test

@@ -40,11 +40,12 @@ export function commonScale(maps, top = null) {
 export function createTiles(data, { label, name = "tile", side = 150, chosen = null, pointed = null }) {
   const box = element("div", { class: "nlesson-tiles", role: "group", "aria-label": label, style: `--side:${side}px` });
   const tables = { seq: tableOf(data.array("lut_seq").data, 1), div: tableOf(data.array("lut_div").data, 1) };
+  /** @type {string|string[]} */
   let pressed = "";
 
   /**
    * @param {TileSpec[]} tiles
-   * @param {{pressed?: string, scale?: Scale}} [more]
+   * @param {{pressed?: string|string[], scale?: Scale}} [more] pressed: the tile that is chosen, or those that are
    */
   function draw(tiles, more = {}) {
     pressed = more.pressed ?? pressed;
@@ -74,7 +75,7 @@ export function createTiles(data, { label, name = "tile", side = 150, chosen = n
       return node;
     }
     if (!chosen) return element("div", attributes, picture, words);
-    const node = element("button", { ...attributes, type: "button", "aria-pressed": String(pressed === tile.id) }, picture, words);
+    const node = element("button", { ...attributes, type: "button", "aria-pressed": String([pressed].flat().includes(tile.id)) }, picture, words);
     node.addEventListener("click", () => {
       pressed = tile.id;
       for (const each of box.children) each.setAttribute("aria-pressed", String(each === node));
