@@ -23,6 +23,7 @@ ALL = (
     "attention",
     "video_language",
     "start_up",
+    "lessons",
     "opening",
     "hover",
     "head_view",

@@ -24,6 +24,7 @@ SECTIONS = {
     "hover": "Hovering in the browser",
     "head_view": "Words in the browser, beside bertviz' head view",
     "start_up": "The app's first page",
+    "lessons": "A lesson",
     "opening": "Opening a saved capture",
     "non_local_means": "Non-local means",
 }
