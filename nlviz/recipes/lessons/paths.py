@@ -80,7 +80,7 @@ def two_frames() -> list[Tensor]:
 def measured(nets: tuple[Network, ...], clips: list[Tensor]) -> tuple[list[dict[str, Any]], Arrays]:
     """Return of each network the cells that its convolutions reach, and its mean squared gradient.
 
-    A map is (2 frames, rows, columns) in cells of 8 x 8 pixels; its sum is 1.
+    A map is (2 frames, rows, columns) in cells of 4 x 4 pixels; its sum is 1.
     """
     fields: list[dict[str, Any]] = []
     maps: Arrays = {}

@@ -1,9 +1,9 @@
 """Receptive fields of the lesson ``paths``: what can be reached, and what the gradient says counts.
 
-The field that can be reached follows from kernels and strides. The effective one is measured as Luo
-et al. 2016 do (arXiv 1701.04128): the gradient of one output unit with respect to the input, squared
-and averaged over inputs; here also over directions in the unit's channels, which are drawn from a
-normal distribution, so that the mean is the sum over channels.
+The field that can be reached follows from kernels and strides. The effective one is measured as
+Luo et al. 2016 do (arXiv 1701.04128): the gradient of one output unit with respect to the input,
+squared and averaged over inputs; here also over directions in the unit's channels, which are drawn
+from a normal distribution, so that the mean is the sum over channels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEPTHS = (1, 2, 4, 8, 16, 32, 64)
 RUNS = 48  # random networks of each depth
 CHANNELS = 16
 DIRECTIONS = 6  # of a unit's channels, for each clip
-CELL = 8  # pixels of the input in a cell of a stored map
+CELL = 4  # pixels of the input along a cell of a stored map
 
 Features = Callable[[Tensor], Tensor]  # (1, 3, t, H, W) to (1, channels, t, h, w)
 
@@ -162,7 +162,7 @@ def width(
     rows, columns = (torch.arange(n) - at for n, at in zip(field.shape, middle, strict=True))
     away = torch.maximum(rows.abs()[:, None], columns.abs()[None])
     held = 0.0
-    for distance in away.unique().tolist():
+    for distance in sorted(set(away.flatten().tolist())):
         held += float(field[away == distance].double().sum())
         if held >= share * float(field.double().sum()):
             return 2.0 * float(distance) + 1.0
@@ -207,7 +207,7 @@ def networks(lite: LiteNL) -> tuple[Network, ...]:
     return (
         Network("trained", _stage3(lite), stem),
         Network("residual", residual_features, tuple(main)),
-        Network("block", lambda clip: lite.stage3(_stage3(lite)(clip)), stem),  # type: ignore[no-any-return]
+        Network("block", lambda clip: lite.stage3(_stage3(lite)(clip)), stem),
         Network("untrained", _stage3(untrained), stem),
     )
 

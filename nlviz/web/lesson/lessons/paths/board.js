@@ -42,31 +42,32 @@ export function createPathsBoard(data, { rows, columns, label }) {
   const svg = pathsShape("svg", { viewBox: `0 0 ${columns} ${rows}`, "aria-hidden": "true", preserveAspectRatio: "none" });
   const box = element("div", { class: "nlesson-paths-board", role: "img", "aria-label": label, style: `aspect-ratio:${columns}/${rows}` }, ground, map);
   box.append(svg);
+  let shown = "";
   const tables = { seq: tableOf(data.array("lut_seq").data, 1), div: tableOf(data.array("lut_div").data, 1) };
 
   return {
     element: box,
-    /** Lay a picture (height x width x 3) below. */
-    ground({ data: pixels, shape: [height, width] }) {
-      ground.width = width;
-      ground.height = height;
-      const image = new ImageData(width, height);
-      for (let n = 0; n < width * height; n++) {
-        image.data.set(pixels.subarray(3 * n, 3 * n + 3), 4 * n);
-        image.data[4 * n + 3] = 255;
-      }
-      contextOf(ground).putImageData(image, 0, 0);
+    /** Lay a picture below: the name of the section that holds its JPEG. */
+    ground(name) {
+      shown = name;
+      createImageBitmap(new Blob([data.array(name).data], { type: "image/jpeg" })).then((picture) => {
+        if (shown !== name) return; // another one was asked for in the meantime
+        ground.width = picture.width;
+        ground.height = picture.height;
+        contextOf(ground).drawImage(picture, 0, 0);
+      });
     },
     /**
      * Colour cells of a grid, which may be another than before.
      * @param {ArrayLike<number>} values
      * @param {Scale} scale
+     * @param {{rows: number, columns: number, own?: number}} [of] own: a cell that stays clear
      */
     map(values, scale, of = { rows, columns }) {
       map.width = of.columns;
       map.height = of.rows;
       const image = new ImageData(of.columns, of.rows);
-      paintCells(new Uint32Array(image.data.buffer), values, 0, values.length, scale.diverging ? tables.div : tables.seq, scale, PATHS_CLEAR);
+      paintCells(new Uint32Array(image.data.buffer), values, 0, values.length, scale.diverging ? tables.div : tables.seq, scale, { ...PATHS_CLEAR, own: of.own ?? -1 });
       contextOf(map).putImageData(image, 0, 0);
     },
     /** Draw lines above, in cells. */

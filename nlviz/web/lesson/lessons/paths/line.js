@@ -35,7 +35,10 @@ export function createPathsLine(root, spec, _data, { say, changed, signal: _sign
   root.append(element("div", { class: "nlesson-controls" }, kinds.element, layersSlider.element, distanceSlider.element), svg, said);
   draw();
 
-  /** Connections [level below, place, level above, place], all and those on a way; places are offsets from A. */
+  /**
+   * Connections [level below, place, level above, place], all and those on a way; places are offsets from A.
+   * @returns {{levels: number, steps: number[], cone: number[][], ways: number[][]}}
+   */
   function connections() {
     const stack = pathsStack(kind, layers);
     if (stack) return { levels: layers, steps: pathsStrides(stack), cone: pathsCone(stack), ways: pathsWays(stack, -distance) };

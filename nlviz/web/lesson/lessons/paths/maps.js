@@ -6,7 +6,7 @@ import { element } from "../../../shared/dom.js";
 import { createSegments } from "../../figures/field.js";
 import { createPathsBoard, pathsBox, pathsShape } from "./board.js";
 
-const PATHS_GAP = 2; // cells between frames
+const PATHS_GAP = 3; // cells between frames
 const PATHS_FLOOR = 1e-9;
 
 /** @type {FigureMaker} */
@@ -32,12 +32,12 @@ export function createPathsMaps(root, spec, data, { say, changed, state }) {
     board.lines([
       pathsShape("rect", { x: 0, y: rows, width: columns, height: PATHS_GAP, class: "nlesson-paths-gap" }),
       pathsBox({ row: about.rows[0], column: about.columns[0], rows: about.rows[1] - about.rows[0] + 1, columns: about.columns[1] - about.columns[0] + 1 }, { class: "nlesson-paths-reached" }),
-      pathsShape("text", { x: 1, y: 3.6, "font-size": 3.2, class: "nlesson-paths-frame" }, say(spec.labels.first)),
-      pathsShape("text", { x: 1, y: rows + PATHS_GAP + 3.6, "font-size": 3.2, class: "nlesson-paths-frame" }, say(spec.labels.second)),
+      pathsShape("text", { x: 1.5, y: 6, "font-size": 5, class: "nlesson-paths-frame" }, say(spec.labels.first)),
+      pathsShape("text", { x: 1.5, y: rows + PATHS_GAP + 6, "font-size": 5, class: "nlesson-paths-frame" }, say(spec.labels.second)),
     ]);
     return { id, board, values: apart, most: apart.reduce((most, value) => Math.max(most, value), 0) };
   });
-  const hi = Math.max(...boards.map(({ most }) => most));
+  const strongest = Math.max(...boards.map(({ most }) => most));
   root.append(
     element("div", { class: "nlesson-controls" }, segments.element),
     element("div", { class: "nlesson-paths-four" }, ...boards.map(({ id, board }) => element("figure", {}, element("figcaption", { text: id.toUpperCase() }), board.element))),
@@ -45,9 +45,11 @@ export function createPathsMaps(root, spec, data, { say, changed, state }) {
   draw();
 
   function draw() {
-    const floor = scale === "log" ? PATHS_FLOOR : 0;
-    for (const { board, values } of boards) board.map(values, { lo: 0, hi, floor, diverging: false, clipped: false, clippedBelow: false });
-    said.textContent = say(spec.labels[`said_${scale}`], { most: hi, least: PATHS_FLOOR });
+    const log = scale === "log";
+    for (const { board, values, most } of boards) {
+      board.map(values, { lo: 0, hi: log ? strongest : most, floor: log ? PATHS_FLOOR : 0, diverging: false, clipped: false, clippedBelow: false });
+    }
+    said.textContent = say(spec.labels[`said_${scale}`], { most: strongest, least: PATHS_FLOOR });
   }
 
   return { state: () => ({ scale }), reading: () => ({ scale }), destroy() {} };

@@ -28,13 +28,15 @@ export function createPathsRows(root, spec, data, { say, changed, signal, state 
   const pictures = createPathsSelect({ name: "picture", label: say(spec.labels.picture), value: picture, moved: act((value) => { picture = value; }), choices: Object.entries(spec.pictures).map(([value, text]) => ({ value, text: say(text) })) });
   const captions = [say(spec.labels.first), ""].map((text) => element("figcaption", { text }));
   const boards = captions.map(() => createPathsBoard(data, { rows, columns, label: say(spec.labels.board) }));
-  boards.forEach(({ element: box }, n) => pathsPointing(box, {
-    rows: () => rows, columns: () => columns, at: () => query, name: n ? "second" : "first", signal,
-    moved: (cell) => {
-      if (cell[0] !== query[0] || cell[1] !== query[1]) act((value) => { query = value; })(cell);
-    },
-  }));
-  boards[0].ground(/** @type {any} */ (data.array("picture_first")));
+  boards.forEach(({ element: box }, n) => {
+    pathsPointing(box, {
+      rows: () => rows, columns: () => columns, at: () => query, name: n ? "second" : "first", signal,
+      moved: (cell) => {
+        if (cell[0] !== query[0] || cell[1] !== query[1]) act((value) => { query = value; })(cell);
+      },
+    });
+  });
+  boards[0].ground("picture_first");
   root.append(
     element("div", { class: "nlesson-controls" }, kinds.element, pictures.element),
     element("div", { class: "nlesson-paths-two" }, ...boards.map((board, n) => element("figure", {}, captions[n], board.element))), said);
@@ -49,12 +51,15 @@ export function createPathsRows(root, spec, data, { say, changed, signal, state 
 
   function draw() {
     const found = [rowOn("first"), rowOn(picture)];
-    const scale = commonScale(found);
-    boards[1].ground(/** @type {any} */ (data.array(`picture_${picture}`)));
+    const own = query[0] * columns + query[1];
+    // The cell's own weight would leave the rest without colour: it is said instead.
+    const scale = commonScale(found.map((row) => row.map((weight, cell) => (cell === own ? 0 : weight))));
+    const [kept, keptThere] = found.map((row) => Math.abs(row[own]) / row.reduce((all, weight) => all + Math.abs(weight), 0));
+    boards[1].ground(`picture_${picture}`);
     captions[1].textContent = say(spec.pictures[picture]);
-    said.textContent = say(spec.labels.said, { moved: pathsMoved(found[0], found[1]), kind: say(spec.kinds[kind]) });
+    said.textContent = say(spec.labels.said, { moved: pathsMoved(found[0], found[1]), kind: say(spec.kinds[kind]), kept, kept_there: keptThere });
     found.forEach((row, n) => {
-      boards[n].map(row, scale);
+      boards[n].map(row, scale, { rows, columns, own });
       boards[n].lines([pathsBox({ row: query[0], column: query[1], rows: 1, columns: 1 }, { class: "nlesson-paths-query" })]);
       boards[n].element.setAttribute("aria-label", `${captions[n].textContent}. ${say(spec.labels.board)}. ${said.textContent}`);
     });

@@ -5,22 +5,22 @@
 import { element } from "../../../shared/dom.js";
 import { createSlider } from "../../figures/field.js";
 import { commonScale } from "../../figures/tiles.js";
-import { createPathsBoard } from "./board.js";
+import { createPathsBoard, pathsBox } from "./board.js";
 import { pathsLearned } from "./pure/weights.js";
 
 /** @type {FigureMaker} */
 export function createPathsSizes(root, spec, data, { say, changed, state }) {
   const { sizes, channels } = data.head;
   const at = (size) => sizes.find((each) => each.size === size);
-  let { size, rows, columns } = at(state?.size) ?? at(spec.size);
+  let { size, rows, columns, query } = at(state?.size) ?? at(spec.size);
   const built = at(spec.built);
   const board = createPathsBoard(data, { rows: built.rows, columns: built.columns, label: say(spec.labels.board) });
-  board.ground(/** @type {any} */ (data.array("picture_first")));
+  board.ground("picture_first");
   const said = element("p", { class: "nlesson-said", "aria-live": "polite" });
   const slider = createSlider({
     name: "size", label: say(spec.labels.size), least: sizes[0].size, most: sizes[sizes.length - 1].size, step: sizes[1].size - sizes[0].size, value: size, write: (value) => `${value} px`,
     moved(value) {
-      ({ size, rows, columns } = at(value));
+      ({ size, rows, columns, query } = at(value));
       draw();
       changed();
     },
@@ -34,7 +34,10 @@ export function createPathsSizes(root, spec, data, { say, changed, state }) {
 
   function draw() {
     const { data: row } = data.array(`row_${size}`);
-    board.map(row, commonScale([row]), { rows, columns });
+    const own = query[0] * columns + query[1];
+    board.map(row, commonScale([row.map((weight, cell) => (cell === own ? 0 : weight))]), { rows, columns, own });
+    board.grid({ rows, columns });
+    board.lines([pathsBox({ row: query[0], column: query[1], rows: 1, columns: 1 }, { class: "nlesson-paths-query" })]);
     const many = pathsLearned(rows * columns, channels);
     const few = pathsLearned(built.rows * built.columns, channels);
     for (const { kind, learned, runs } of cells) {

@@ -15,7 +15,7 @@ export function createPathsSteps(root, spec, data, { say, changed, signal, state
   let to = inside(state?.to) ? state.to : spec.to;
   let layers = Number.isInteger(state?.layers) ? Math.min(spec.most, Math.max(0, state.layers)) : spec.layers;
   const board = createPathsBoard(data, { rows, columns, label: say(spec.labels.board) });
-  board.ground(/** @type {any} */ (data.array(spec.picture)));
+  board.ground(spec.picture);
   const said = element("p", { class: "nlesson-said", "aria-live": "polite" });
   const slider = createSlider({
     name: "layers", label: say(spec.labels.layers), least: 0, most: spec.most, step: 1, value: layers,
