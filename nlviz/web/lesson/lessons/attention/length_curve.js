@@ -26,12 +26,13 @@ export function createAttnLengthFigure(root, spec, data, { say, changed, state }
   });
   const chart = createChart({ label: words("chart"), height: 290 });
   const table = element("table", { class: "nlesson-attention-table" });
+  const of = element("p", { class: "nlesson-said" });
   const strips = spec.rows.map(({ net, block, name }) => {
     const canvas = element("canvas", { class: "nlesson-attention-strip", "aria-hidden": "true" });
     const told = element("p", { class: "nlesson-said" });
     return { net, block, canvas, told, node: element("div", {}, element("h3", { text: say(name) }), canvas, told) };
   });
-  root.append(slider.element, chart.element, table, ...strips.map(({ node }) => node));
+  root.append(slider.element, chart.element, element("div", {}, of, table), ...strips.map(({ node }) => node));
 
   /** Both axes are logarithmic: a line as steep as that of all symbols alike keeps its share of the text. */
   function drawChart() {
@@ -45,7 +46,8 @@ export function createAttnLengthFigure(root, spec, data, { say, changed, state }
     });
     const rows = spec.lines.filter(({ of }) => of !== "every").map((line) => element("tr", {},
       element("th", { scope: "row", text: say(line.name) }), element("td", { text: words("cell", { keys: curve(line)[at], share: curve(line)[at] / lengths[at] }) })));
-    table.replaceChildren(element("caption", { text: words("table", { n: lengths[at] }) }), element("tbody", {}, ...rows));
+    of.textContent = words("table", { n: lengths[at] });
+    table.replaceChildren(element("tbody", {}, ...rows));
   }
 
   /** The row of the query in the middle of a text, as bars. */
