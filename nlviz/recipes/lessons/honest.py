@@ -8,9 +8,9 @@ section                what it holds
 ``KEY.phi``            (heads, keys, d)
 ``KEY.seen``           (t, H, W, 3) uint8, what is seen, in pixels that cells divide evenly
 ``KEY.values``         (keys,) |g_j|, where the lesson speaks of values
-``recall.N.*``         of clip N: ``told`` (keys, 5), what each key's value tells the head, in logits
-                       of the five colours; ``read`` (cells,), how much the head reads of each cell
-                       of the last frame; ``own`` (5,), the logits without the block
+``recall.N.*``         of clip N: ``told`` (keys, 5), what each key's value tells the head, in
+                       logits of the colours; ``read`` (cells,), how much the head reads of each
+                       cell of the last frame; ``own`` (5,), the logits without the block
 ``cut.lite``           (queries,) change of the answer's log-odds where the strong links are cut
 ``quiz.N.*``           see ``honest_quiz``
 
@@ -30,8 +30,9 @@ from torch import Tensor
 
 import nlviz
 from nlviz.affinity.embedded import EmbeddedAffinity
-from nlviz.analysis.row_effect import log_odds, strong_links
 from nlviz.analysis import verdict as rules
+from nlviz.analysis.row_effect import log_odds, strong_links
+from nlviz.analysis.row_origin import in_common
 from nlviz.analysis.verdict import verdict
 from nlviz.captures.capture import Capture
 from nlviz.captures.model import Model
@@ -41,7 +42,7 @@ from nlviz.families.reading.adapter import InputSpec
 from nlviz.interventions import CutEdges, Rerun
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.recall import COLOURS, RecallNL
-from nlviz.picture import colour_table, resized
+from nlviz.picture import resized
 from nlviz.recipes import planted
 from nlviz.recipes.composed import compose
 from nlviz.recipes.recall_clips import RecallClips, recall_clips
@@ -62,7 +63,7 @@ def make() -> bytes:
     """Return the bytes of data.safetensors."""
     from nlviz.recipes.lessons.honest_quiz import quiz
 
-    arrays: Arrays = {name: colour_table(full) for name, full in _TABLES.items()}
+    arrays: Arrays = {}
     numbers: dict[str, float | str] = {}
     maps: dict[str, Any] = {}
     _pair(arrays, maps, numbers)
@@ -78,9 +79,6 @@ def make() -> bytes:
         "quiz": quiz(arrays, maps, numbers),
     }
     return pack(head, arrays)
-
-
-_TABLES = {"lut_seq": "sequential", "lut_div": "diverging"}
 
 
 def keep(
@@ -143,13 +141,22 @@ PAIR_SEED, PAIR_QUERY = 51, 25  # rows of both look alike at first: 0.71 in comm
 
 def _pair(arrays: Arrays, maps: dict[str, Any], numbers: dict[str, Any]) -> None:
     """One clip, one query, two networks: one row follows the query, the other does not."""
-    for key, rule in (("pair.a", "same"), ("pair.b", "content")):
+    rows = []
+    pair: tuple[tuple[str, planted.Rule], ...] = (("pair.a", "same"), ("pair.b", "content"))
+    for key, rule in pair:
         plan = plan_of(rule, seed=PAIR_SEED, query=PAIR_QUERY)
         capture = planted_capture(plan)
-        keep(arrays, maps, key, embedded(capture), capture.clip, query=PAIR_QUERY)
+        affinity = embedded(capture)
+        keep(arrays, maps, key, affinity, capture.clip, query=PAIR_QUERY)
+        rows.append(affinity.rows([PAIR_QUERY])[0, 0])
+        if rule == "content":  # the lesson speaks of its values, too
+            norms = nlviz.sinks(capture)["nl"].value_norms
+            assert norms is not None
+            arrays[f"{key}.values"] = norms[0].numpy().astype(np.float32)
         numbers[f"{key.replace('.', '_')}_shared"] = float(
             verdict(capture, "nl", PAIR_QUERY, contents=1, seeds=1).origin.shared or 0
         )
+    numbers["pair_common"] = in_common(*rows)
 
 
 def _sinks(arrays: Arrays, maps: dict[str, Any], numbers: dict[str, Any]) -> None:
@@ -164,9 +171,10 @@ def _sinks(arrays: Arrays, maps: dict[str, Any], numbers: dict[str, Any]) -> Non
         found = nlviz.sinks(capture, blocks=[block])[block]
         assert found.value_norms is not None and found.value_ratio is not None
         arrays[f"{key}.values"] = found.value_norms[0].numpy().astype(np.float32)
-        more = {"words": list(text.tokens)} if capture is spoken else {}
         clip = None if capture is spoken else capture.clip
-        keep(arrays, maps, key, embedded(capture, block), clip, **more)
+        keep(arrays, maps, key, embedded(capture, block), clip)
+        if capture is spoken:
+            maps[key]["words"] = list(text.tokens)
         name = key.removeprefix("sink.")
         numbers[f"sink_{name}_share"] = float(found.share[0, found.strongest[0]])
         numbers[f"sink_{name}_ratio"] = float(found.value_ratio[0])
@@ -287,7 +295,7 @@ def _recall(arrays: Arrays, maps: dict[str, Any], numbers: dict[str, Any]) -> No
         at = int(read_most(recall_network("recall.embedded-gaussian")[1], cells)[clip])
         maps[f"recall.{n}"] = about | {"query": 256 + at}
     rows, even = twin_rows(CLIPS), covered(CLIPS).mean(-1)
-    numbers["clips"] = CLIPS
+    numbers["clips_all"] = CLIPS
     numbers["finds"] = FINDS
     numbers["even_truth"] = float(even.mean())
     for key, row in rows.items():
@@ -314,7 +322,7 @@ def way_to_answer(net: RecallNL, cells: Tensor) -> tuple[Any, Any, Any]:
         read = net.pooling(last)
         pooled = torch.einsum("bchw,bhw->bc", last, read)[0] + out.get_parameter("bias")
         own = pooled @ net.head.weight.T + net.head.bias
-    return tuple(x.numpy().astype(np.float32) for x in (told, read.flatten(), own))
+    return told.numpy(), read.flatten().numpy(), own.numpy()
 
 
 LITE_SEED = 1

@@ -14,19 +14,33 @@ export function honestScale(shares, own = -1) {
   return rowScale({ sorted: [most], rank: 0, least: 0, most, unit: 1, signed: false, fixed: null });
 }
 
-/** Each frame's own scale: what makes a frame with next to nothing look strong. */
-export function frameScale(frame) {
-  const most = Math.max(...frame, 1e-30);
+/** Each frame's own scale: what makes a frame with next to nothing look strong; the query's own cell aside. */
+export function frameScale(frame, own = -1) {
+  const most = Math.max(...frame.filter((_, j) => j !== own), 1e-30);
   return { lo: 0, hi: most, floor: 0, diverging: false, clipped: false, clippedBelow: false };
+}
+
+const INK = [26, 29, 36]; // what maps lie on: the colours of weights are made for dark ground
+const SHADE = 0.42; // of the luma of a picture that shows through
+
+/** Dark ground of some cells, or of a picture: grey, and darker. */
+export function darkGround(cells, picture = null) {
+  if (!picture) return Uint8Array.from({ length: 3 * cells }, (_, n) => INK[n % 3]);
+  const out = new Uint8Array(picture.length);
+  for (let n = 0; n < picture.length; n += 3) {
+    const luma = SHADE * (0.3 * picture[n] + 0.59 * picture[n + 1] + 0.11 * picture[n + 2]);
+    for (let c = 0; c < 3; c++) out[n + c] = Math.min(255, INK[c] / 2 + luma);
+  }
+  return out;
 }
 
 /**
  * @param {any} data
- * @param {{map: any, label: string, name: string, frameName: (n: number) => string, seen?: string|null,
+ * @param {{map: any, label: string, name: string, frameName: (n: number) => string, seen?: string|null, through?: boolean,
  *   words?: string[]|null, pointed?: ((cell: number) => void)|null}} about
- *   seen: name of the section of pictures; words: those of a text, below its cells; pointed gets the cell
+ *   seen: name of the section of pictures; through: whether they show through the map; words: those of a text, below its cells; pointed gets the cell
  */
-export function createBoard(data, { map, label, name, frameName, seen = null, words = null, pointed = null }) {
+export function createBoard(data, { map, label, name, frameName, seen = null, through = false, words = null, pointed = null }) {
   const [t, h, w] = map.shape;
   const at = (id, row, column) => honestCell(map, { frame: Number(id.split("-")[1]), row, column });
   let query = -1;
@@ -59,11 +73,11 @@ export function createBoard(data, { map, label, name, frameName, seen = null, wo
   };
 
   /**
-   * @param {{shares: Float32Array, at: number, scale?: any, eachFrame?: boolean, notes?: string[], marks?: number[], pictures?: string|null, picture?: number, over?: boolean}} drawn
+   * @param {{shares: Float32Array, at: number, scale?: any, eachFrame?: boolean, notes?: string[], marks?: number[], pictures?: string|null, picture?: number}} drawn
    *   shares: (keys,); eachFrame: every frame on its own scale; notes: one a frame; marks: cells; pictures and
-   *   picture: another section in the place of what is seen, and which of its clips; over: the map over the picture
+   *   picture: another section in the place of what is seen, and which of its clips
    */
-  function draw({ shares, at: cell, scale, eachFrame = false, notes = [], marks = [], pictures: section = seen, picture = 0, over = false }) {
+  function draw({ shares, at: cell, scale, eachFrame = false, notes = [], marks = [], pictures: section = seen, picture = 0 }) {
     query = cell;
     const frames = honestFrames(map, shares);
     const common = scale ?? honestScale(shares, cell + map.prefix);
@@ -71,8 +85,8 @@ export function createBoard(data, { map, label, name, frameName, seen = null, wo
     const marked = (frame) => marks.map((n) => honestPlace(map, n)).filter((place) => place.frame === frame);
     pictures?.draw(grounds.map((ground, frame) => ({ ...tile("seen", frame), ground, marks: marked(frame) })));
     maps.draw(frames.map((values, frame) => ({
-      ...tile("map", frame), values, note: notes[frame] ?? "", marks: marked(frame), scale: eachFrame ? frameScale(values) : common,
-      ...(over ? { ground: grounds[frame] } : {}),
+      ...tile("map", frame), values, note: notes[frame] ?? "", marks: marked(frame), scale: eachFrame ? frameScale(values, cell - frame * h * w) : common,
+      ground: darkGround(h * w, through ? grounds[frame] : null),
     })));
   }
 

@@ -15,7 +15,7 @@ export function createKnockFigure(root, spec, data, { say, changed, state }) {
   let clip = clips.includes(state?.clip) ? state.clip : clips[0];
   let cut = [0, 1, 2, 3, 4].includes(state?.cut) ? state.cut : null;
   const first = recallOf(data, clip, "learned");
-  const board = createBoard(data, { map: first.map, label: say(spec.map), name: "row", seen: `recall.${clip}.seen`, frameName: (n) => say(spec.frame, { n }) });
+  const board = createBoard(data, { map: first.map, label: say(spec.map), name: "row", seen: `recall.${clip}.seen`, through: true, frameName: (n) => say(spec.frame, { n }) });
   const facts = createFacts();
   const bars = element("div", { class: "nlesson-honest-bars", role: "img" });
   const which = createSegments({

@@ -16,8 +16,8 @@ export function createNeededFigure(root, spec, data, { say, changed, state }) {
   let cut = state?.cut === true;
   const frameName = (n) => say(spec.frame, { n });
   const boards = {
-    left: createBoard(data, { map: lite, label: say(spec.names.left), name: "left", seen: "lite.seen", frameName, pointed }),
-    right: createBoard(data, { map: recall.map, label: say(spec.names.right), name: "right", seen: `recall.${spec.clip}.seen`, frameName }),
+    left: createBoard(data, { map: lite, label: say(spec.names.left), name: "left", seen: "lite.seen", through: true, frameName, pointed }),
+    right: createBoard(data, { map: recall.map, label: say(spec.names.right), name: "right", seen: `recall.${spec.clip}.seen`, through: true, frameName }),
   };
   const facts = { left: createFacts(), right: createFacts() };
   const which = createSegments({
@@ -42,7 +42,7 @@ export function createNeededFigure(root, spec, data, { say, changed, state }) {
   function draw() {
     const found = reading();
     const links = cut ? strongLinks(honestSharesAt(lite, query)) : null;
-    boards.left.draw({ shares: honestSharesAt(lite, query, { cut: links }), at: query, over: true });
+    boards.left.draw({ shares: honestSharesAt(lite, query, { cut: links }), at: query });
     boards.right.draw({ shares: honestShares(honestRow(recall.map, asks, { cut: cut ? gone() : null })), at: 256 + asks });
     const answers = { left: data.head.numbers.lite_answer, right: say(spec.colours[found.answer]) };
     const shares = { left: data.head.numbers.lite_probability, right: found.share };

@@ -16,20 +16,21 @@ export function createPairFigure(root, spec, data, { say, changed, state }) {
   let query = Number.isInteger(state?.query) && state.query >= 0 && state.query < cells ? state.query : start;
   let chosen = PAIR.includes(state?.chosen) ? state.chosen : "";
   const opening = Object.fromEntries(PAIR.map((id) => [id, honestSharesAt(maps[id], start)]));
+  const pictures = createBoard(data, { map: maps.a, label: say(spec.seen), name: "seen", seen: "pair.a.seen", frameName: (n) => say(spec.frame, { n }), pointed });
   const boards = Object.fromEntries(PAIR.map((id) => {
-    const seen = id === "a" ? "pair.a.seen" : null;
-    return [id, createBoard(data, { map: maps[id], label: say(spec.maps[id]), name: id, seen, frameName: (n) => say(spec.frame, { n }), pointed })];
+    return [id, createBoard(data, { map: maps[id], label: say(spec.maps[id]), name: id, frameName: (n) => say(spec.frame, { n }), pointed })];
   }));
   const facts = Object.fromEntries(PAIR.map((id) => [id, createFacts()]));
   const which = createSegments({
     name: "map", label: say(spec.choose), value: chosen, choices: PAIR.map((value) => ({ value, text: say(spec.maps[value]) })),
     moved: (value) => { chosen = value; changed(); },
   });
-  root.append(...PAIR.map((id) => element("section", {}, element("b", { text: say(spec.maps[id]) }), boards[id].element, facts[id].element)), which.element);
+  root.append(element("section", { class: "nlesson-honest-only-seen" }, element("b", { text: say(spec.seen) }), pictures.element), ...PAIR.map((id) => element("section", {}, element("b", { text: say(spec.maps[id]) }), boards[id].element, facts[id].element)), which.element);
 
   const changes = () => Object.fromEntries(PAIR.map((id) => [id, 1 - inCommon(opening[id], honestSharesAt(maps[id], query))]));
   function draw() {
     const moved = changes();
+    pictures.draw({ shares: opening.a, at: query, marks: [start] });
     for (const id of PAIR) {
       boards[id].draw({ shares: honestSharesAt(maps[id], query), at: query, marks: [start] });
       facts[id].say([query === start ? say(spec.still) : say(spec.changed, { changed: moved[id] })]);

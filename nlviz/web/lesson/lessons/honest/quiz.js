@@ -83,9 +83,14 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
         ...(cut ? [say(spec.odds, { strong: Math.exp(strong), chance: Math.exp(-chance) })] : []),
       ]);
     };
-    setText(title, say(spec.title, { n: at + 1, all: count, right: score().right, given: score().given }));
+    drawTitle();
     draw();
     drawAsked();
+  }
+
+  function drawTitle() {
+    const { right, given: told } = score();
+    setText(title, say(told ? spec.titleThen : spec.title, { n: at + 1, all: count, right, given: told }));
   }
 
   function drawAsked() {
@@ -106,7 +111,7 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
     }).element;
     const ready = button("answer", say(spec.answer), () => {
       answers[at] = { ...given };
-      setText(title, say(spec.title, { n: at + 1, all: count, right: score().right, given: score().given }));
+      drawTitle();
       drawAsked();
       changed();
     });

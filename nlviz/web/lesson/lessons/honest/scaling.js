@@ -10,7 +10,7 @@ export function createScalingFigure(root, spec, data, { say, changed, state }) {
   const map = honestMap(data, "lite");
   let query = Number.isInteger(state?.query) && honestAsks(map, state.query) ? state.query : map.query;
   let scale = state?.scale === "one" ? "one" : "frame";
-  const board = createBoard(data, { map, label: say(spec.map), name: "row", seen: "lite.seen", frameName: (n) => say(spec.frame, { n }), pointed });
+  const board = createBoard(data, { map, label: say(spec.map), name: "row", seen: "lite.seen", through: true, frameName: (n) => say(spec.frame, { n }), pointed });
   const facts = createFacts();
   const which = createSegments({
     name: "scale", label: say(spec.scale), value: scale, choices: ["frame", "one"].map((value) => ({ value, text: say(spec.scales[value]) })),
@@ -21,7 +21,7 @@ export function createScalingFigure(root, spec, data, { say, changed, state }) {
   function draw() {
     const shares = honestSharesAt(map, query);
     const own = scale === "frame";
-    board.draw({ shares, at: query, eachFrame: own, notes: own ? [] : masses().map((mass) => say(spec.holds, { mass })), over: true });
+    board.draw({ shares, at: query, eachFrame: own, notes: own ? [] : masses().map((mass) => say(spec.holds, { mass })) });
     facts.say([say(own ? spec.saidFrame : spec.saidOne)]);
   }
   function pointed(cell) {

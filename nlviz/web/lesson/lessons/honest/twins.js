@@ -3,7 +3,7 @@
 import { element } from "../../../shared/dom.js";
 import { createSegments } from "../../figures/field.js";
 import { createTiles } from "../../figures/tiles.js";
-import { createBoard, createFacts, frameScale } from "./board.js";
+import { createBoard, createFacts, darkGround, frameScale } from "./board.js";
 import { effectiveKeys, sumOf } from "./pure/measures.js";
 import { honestMap, honestPlace, honestSharesAt } from "./pure/rows.js";
 
@@ -55,7 +55,7 @@ export function createTwinsFigure(root, spec, data, { say, changed, state }) {
       const whole = frameScale(row);
       const place = honestPlace(map, query);
       groups[id].draw(Array.from({ length: 5 }, (_, frame) => ({
-        id: `${id}-${frame}`, name: "", rows: 8, columns: 8, values: row.subarray(64 * frame, 64 * frame + 64), scale: whole,
+        id: `${id}-${frame}`, name: "", rows: 8, columns: 8, values: row.subarray(64 * frame, 64 * frame + 64), scale: whole, ground: darkGround(64),
         query: place.frame === frame ? [place.row, place.column] : null,
       })));
       facts[id].say([say(spec.truth, { mass, times }), say(spec.effective, { effective })]);
