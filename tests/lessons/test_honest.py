@@ -224,7 +224,7 @@ def test_each_kind_is_there_twice_and_half_of_the_answers_need_the_row() -> None
 
 def test_the_data_are_what_the_recipe_computes() -> None:
     head, arrays = stored()
-    made: honest.Arrays = {}
+    made: dict[str, Any] = {}
     maps: dict[str, Any] = {}
     numbers: dict[str, Any] = {}
     honest._pair(made, maps, numbers)

@@ -24,12 +24,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 import nlviz
-from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.analysis import verdict as rules
 from nlviz.analysis.row_effect import log_odds, strong_links
 from nlviz.analysis.row_origin import in_common
@@ -42,15 +40,15 @@ from nlviz.families.reading.adapter import InputSpec
 from nlviz.interventions import CutEdges, Rerun
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.recall import COLOURS, RecallNL
-from nlviz.picture import resized
 from nlviz.recipes import planted
 from nlviz.recipes.composed import compose
+from nlviz.recipes.lessons.honest_maps import Arrays, embedded, keep, seen
+from nlviz.recipes.lessons.honest_quiz import quiz
 from nlviz.recipes.recall_clips import RecallClips, recall_clips
 from nlviz.resources import asset
 from nlviz.web.payloads.container import pack
 from nlviz.zoo.load import load_model
 
-Arrays = dict[str, npt.NDArray[Any]]
 CLIPS, CLIPS_SEED = 200, 4001  # of the recall task, digits that training never saw
 SHOWN = (0, 1, 2, 4, 5, 7)  # of these, in the lesson; the untrained block hits the first by chance
 TEXT = "c 3 k 7 a 1 f 9 m 2 t 5 | k a m"
@@ -61,8 +59,6 @@ SOFT = 8.0  # temperature at which a learned row looks as soft as an untrained o
 
 def make() -> bytes:
     """Return the bytes of data.safetensors."""
-    from nlviz.recipes.lessons.honest_quiz import quiz
-
     arrays: Arrays = {}
     numbers: dict[str, float | str] = {}
     maps: dict[str, Any] = {}
@@ -81,42 +77,6 @@ def make() -> bytes:
     return pack(head, arrays)
 
 
-def keep(
-    arrays: Arrays,
-    maps: dict[str, Any],
-    key: str,
-    affinity: EmbeddedAffinity,
-    clip: Clip | None,
-    *,
-    kind: type = np.float32,
-    **more: Any,
-) -> None:
-    """Keep a map: its embeddings, its grid and what is seen."""
-    grid, prefix = affinity.queries, affinity.queries.prefix
-    arrays[f"{key}.theta"] = (affinity.theta * _scale(affinity)).detach().numpy().astype(kind)
-    arrays[f"{key}.phi"] = affinity.phi.detach().numpy().astype(kind)
-    if clip is not None:
-        arrays[f"{key}.seen"] = seen(clip, grid.shape)
-    maps[key] = {
-        "shape": list(grid.shape),
-        "prefix": prefix,
-        "softmax": affinity.pairwise.name != "dot_product",
-        **more,
-    }
-
-
-def _scale(affinity: EmbeddedAffinity) -> float:
-    return float(affinity.pairwise.scale)
-
-
-def seen(clip: Clip, shape: tuple[int, int, int], pixels: int = 4) -> npt.NDArray[np.uint8]:
-    """Return (t, rows x n, columns x n, 3): frames, n pixels a cell, at most ``pixels``."""
-    _, rows, columns = shape
-    n = max(1, min(pixels, round(clip.shape[1] / rows)))
-    frames = [resized(frame, (rows * n, columns * n)) for frame in clip.frames]
-    return np.stack(frames).astype(np.uint8)
-
-
 def plan_of(rule: planted.Rule, **more: Any) -> planted.Plan:
     """Return a plan of the lesson's own planted networks."""
     return planted.Plan(rule, shape=(2, 6, 7), gain=9.0, nuisance=0.3, **more)
@@ -127,13 +87,6 @@ def planted_capture(plan: planted.Plan) -> Capture:
     frames = planted.painted(plan)
     spec = InputSpec(sides=frames.shape[1:3], mean=(0.0,) * 3, std=(255.0,) * 3, white=255)
     return Model(planted.Planted(plan), input_spec=spec).capture(Clip.from_frames(frames))
-
-
-def embedded(capture: Capture, block: str = "nl") -> EmbeddedAffinity:
-    """Return a block's affinity, which holds theta and phi."""
-    affinity = capture.affinities[block]
-    assert isinstance(affinity, EmbeddedAffinity)
-    return affinity
 
 
 PAIR_SEED, PAIR_QUERY = 51, 25  # rows of both look alike at first: 0.71 in common

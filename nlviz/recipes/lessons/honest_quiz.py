@@ -20,7 +20,7 @@ from nlviz.analysis.other_contents import other_contents
 from nlviz.analysis.row_origin import mean_of_others, own_key, reached
 from nlviz.analysis.verdict import verdict
 from nlviz.captures.capture import Capture
-from nlviz.recipes.lessons.honest import Arrays, keep, seen
+from nlviz.recipes.lessons.honest_maps import Arrays, keep, seen
 from nlviz.recipes.verdict_cases import Case, cases
 
 CASES = (  # seed, group, name
