@@ -28,7 +28,7 @@ from nlviz.affinity.patches import patch_affinity
 from nlviz.affinity.variants import FEATURES, LEARNED, PIXELS
 from nlviz.analysis.controls import PATCH_SIDE, SAMPLE, matched, variant_affinity
 from nlviz.networks.block import NonLocalBlock
-from nlviz.picture import colour_table, encode, resized, scaled
+from nlviz.picture import encode, resized, scaled
 from nlviz.recipes.composed import ComposedClip
 from nlviz.resources import asset
 from nlviz.web.payloads.container import pack
@@ -53,7 +53,7 @@ def make() -> bytes:
     clip = nlviz.read_clip(asset(f"{CLIP}.mp4"), frames=FRAMES)
     labels = labels_of(clip, film, truth)
     model = nlviz.load_model("lite-nl", device="cpu")
-    arrays: Arrays = {"lut_seq": colour_table("sequential")}
+    arrays: Arrays = {}
     sources: dict[str, list[dict[str, Any]]] = {}
     shares = []
     for light in ("filmed", "darker"):
@@ -222,7 +222,9 @@ def numbers(
         found[f"cups_first_{variant.key}"] = float(shares[0, m, 2, cups].mean())
     wins = shares[0, 2, 0, objects] > shares[0, 1, 0, objects]
     found["learned_wins"] = float(wins.mean())
+    told = benchmark()
     found |= {"patch": patch_side(), "sees": receptive_side(net)}
+    found |= {f"bench_{key}": told[key] for key in ("clips", "queries", "sigma")}
     return found
 
 

@@ -2,8 +2,10 @@
 
 import { FEATURE_LIGHTS, featureRows } from "./rows.js";
 
-const SURE = 0.02; // shares that differ by less are called alike
+const FEATURES_ALIKE = 0.02; // shares that differ by less are called alike
 const FEATURE_KEYS = ["nl_means", "features", "learned"];
+
+const asPlace = ([frame, y, x]) => ({ frame, y, x });
 
 /** The shares on the same object of the three affinities at one query. */
 function sharesAt(data, light, query) {
@@ -12,8 +14,8 @@ function sharesAt(data, light, query) {
 }
 
 /** Find a query on an object whose row of patches goes elsewhere for the larger part. */
-export function judgeStray({ state, data }) {
-  const found = featureRows(data).row(state.light, "nl_means", state.query);
+export function judgeStrayPatches({ state, data }) {
+  const found = featureRows(data).row(state.light, "nl_means", asPlace(state.query));
   const values = { same: found.same, twin: found.twin, elsewhere: Math.max(0, 1 - found.same - found.twin) };
   if (!found.object) return { right: false, say: "background", values };
   const right = found.same < 0.5;
@@ -21,22 +23,23 @@ export function judgeStray({ state, data }) {
 }
 
 /** What the shares of patches and features lose where the light changes, at the learner's query. */
-export function judgeLight({ given, state, data }) {
-  const { object } = featureRows(data).cellAt(state.query);
-  const [filmed, darker] = FEATURE_LIGHTS.map((light) => sharesAt(data, light, state.query));
+export function judgeDarkerLight({ given, state, data }) {
+  const { object } = featureRows(data).cellAt(asPlace(state.query));
+  const [filmed, darker] = FEATURE_LIGHTS.map((light) => sharesAt(data, light, asPlace(state.query)));
   const lost = { patches: filmed.nl_means - darker.nl_means, features: filmed.features - darker.features };
   const values = {
     patches_before: filmed.nl_means, patches_after: darker.nl_means,
     features_before: filmed.features, features_after: darker.features,
+    patches_lost: lost.patches, features_lost: lost.features,
   };
   if (!object) return { right: false, say: "background", values };
-  if (Math.abs(lost.patches - lost.features) < SURE) return { right: false, say: "alike", values };
+  if (Math.abs(lost.patches - lost.features) < FEATURES_ALIKE) return { right: false, say: "alike", values };
   const right = given === (lost.patches > lost.features ? "patches" : "features");
   return { right, say: right ? "right" : "wrong", values };
 }
 
 /** The mean over some cells of a measure: 0 the same object, 1 its twin, 2 the largest weight's place. */
-function meanShare(data, light, key, measure, of) {
+function meanFeatureShare(data, light, key, measure, of) {
   const { data: shares, shape } = data.array("shares");
   const cells = data.array("labels.cells").data;
   const start = ((FEATURE_LIGHTS.indexOf(light) * shape[1] + FEATURE_KEYS.indexOf(key)) * shape[2] + measure) * shape[3];
@@ -51,10 +54,10 @@ function meanShare(data, light, key, measure, of) {
 }
 
 /** How often the largest weight of a query on a cup lies on that cup and not on its twin. */
-export function judgeTwins({ given, data }) {
+export function judgeTwinCups({ given, data }) {
   const cups = (object) => data.head.twins[object] > 0;
-  const patches = meanShare(data, "filmed", "nl_means", 2, cups);
-  const raw = meanShare(data, "filmed", "features", 2, cups);
+  const patches = meanFeatureShare(data, "filmed", "nl_means", 2, cups);
+  const raw = meanFeatureShare(data, "filmed", "features", 2, cups);
   const values = { patches: patches.mean, features: raw.mean, cups: raw.count };
   const truth = raw.mean > 0.98 ? "always" : raw.mean > patches.mean + 0.1 ? "more" : "same";
   return { right: given === truth, say: given === truth ? "right" : given === "always" ? "too-much" : "too-little", values };
@@ -76,7 +79,7 @@ export function learnedWins(data) {
 }
 
 /** How often learning won: nearly always, more often than not, or seldom. */
-export function judgeLearned({ given, state, data }) {
+export function judgeLearnedWins({ given, state, data }) {
   const { wins, count } = learnedWins(data);
   const share = wins / count;
   const truth = share > 0.9 ? "always" : share > 0.5 ? "more" : "seldom";
@@ -95,19 +98,19 @@ export function cellWins(data, cell) {
 }
 
 /** Find a query on an object where one of the three is right and another wrong. */
-export function judgeDisagree({ state, data, spec }) {
-  const { object } = featureRows(data).cellAt(state.query);
-  const shares = sharesAt(data, state.light, state.query);
+export function judgeDisagreement({ state, data, spec }) {
+  const { object } = featureRows(data).cellAt(asPlace(state.query));
+  const shares = sharesAt(data, state.light, asPlace(state.query));
   const values = { patches: shares.nl_means, features: shares.features, learned: shares.learned };
   if (!object) return { right: false, say: "background", values };
   const all = Object.values(shares);
-  const right = Math.max(...all) >= spec.high && Math.min(...all) <= spec.low;
-  if (!right) return { right, say: Math.max(...all) < spec.high ? "none-high" : "none-low", values };
+  const right = Math.max(...all) >= spec.figure.high && Math.min(...all) <= spec.figure.low;
+  if (!right) return { right, say: Math.max(...all) < spec.figure.high ? "none-high" : "none-low", values };
   return { right, say: "right", values };
 }
 
 /** In which frames learning theta and phi adds more than features added to patches. */
-export function judgeGain({ given, data }) {
+export function judgeLearnedGain({ given, data }) {
   const top = data.head.benchmark.top1;
   const gain = (frames, from, to) => top[frames][to][0] - top[frames][from][0];
   const more = ["clean", "noisy"].filter((frames) => gain(frames, "features", "learned") > gain(frames, "nl_means", "features"));
