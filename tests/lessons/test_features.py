@@ -204,7 +204,7 @@ def test_the_benchmark_is_the_projects_own_and_says_what_the_screen_says() -> No
 
 @claim("patches", "light", "twins", "theta-phi", "disagree", "gain")
 def test_rows_and_judges_of_the_browser(tmp_path: Path) -> None:
-    _, labels, found, _ = seen()
+    _, _, found, _ = seen()
     rows: list[dict[str, Any]] = []
     own = cells()
     grid = found["filmed"][2].queries

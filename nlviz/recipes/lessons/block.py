@@ -1,4 +1,4 @@
-"""The data of the lesson *The block*: a block whose W_z is scaled, inserted, started from zero, timed.
+"""The data of the lesson *The block*: W_z scaled, a block inserted, started from zero, timed.
 
 - Clips of the recall task as the trunk of ``recall.embedded-gaussian`` sees them, with the weights
   of its block and head: the browser runs both, with W_z times any factor.

@@ -70,9 +70,7 @@ def make() -> bytes:
                 entry["picture"] = f"{light}.picture"
             else:
                 names = ("unit", "unit") if variant is FEATURES else ("theta", "phi")
-                entry |= {
-                    k: f"{light}.{n}" for k, n in zip(("theta", "phi"), names, strict=True)
-                }
+                entry |= {k: f"{light}.{n}" for k, n in zip(("theta", "phi"), names, strict=True)}
             sources[light].append(entry)
         x = capture.features[BLOCK].float().flatten(1).mT
         arrays[f"{light}.x"] = x.numpy().astype(np.float16)
@@ -247,4 +245,3 @@ def receptive_side(net: Any) -> float:
     assert x.grad is not None
     rows = x.grad[0, :, 0].abs().sum((0, 2)).nonzero()
     return float(rows.max() - rows.min() + 1) * 360 / 224
-

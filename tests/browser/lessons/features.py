@@ -28,7 +28,9 @@ def at_once(learner: Learner) -> None:
 ANSWERS: dict[str, Answer] = {
     "patches": Answer(wrong=lambda _: None, wrong_says="same", right=to_the_eye),
     "light": Answer(
-        wrong=lambda d: d.choose("features"), wrong_says="wrong", right=lambda d: d.choose("patches")
+        wrong=lambda d: d.choose("features"),
+        wrong_says="wrong",
+        right=lambda d: d.choose("patches"),
     ),
     "twins": Answer(
         wrong=lambda d: d.choose("same"), wrong_says="too-little", right=lambda d: d.choose("more")

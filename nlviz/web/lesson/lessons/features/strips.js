@@ -91,7 +91,7 @@ export function createFeatureStrips(root, spec, data, { say, changed, signal, st
       const colours = new Uint32Array(scaled.buffer);
       const most = row.values[row.best];
       for (let j = 0; j < colours.length; j++) colours[j] = table[Math.round(255 * Math.sqrt(row.values[j] / most))];
-      canvases.forEach((canvas, frame) => drawFrame(canvas, frame, row, scaled, light));
+      for (const [frame, canvas] of canvases.entries()) drawFrame(canvas, frame, row, scaled, light);
       setText(brightest, say(spec.labels.brightest, { times: row.brightest }));
       const parts = row.object ? partsOf(row) : [];
       bar.replaceChildren(...parts.map(({ kind, share }) => element("i", { class: `nlesson-features-${kind}`, style: `flex:${Math.max(share, 0.001)}` })));
@@ -142,7 +142,7 @@ export function createFeatureStrips(root, spec, data, { say, changed, signal, st
       }
       return;
     }
-    for (const [side, dash] of squaresOf(row)) drawSquare(context, row, side, scale, ratio, dash);
+    for (const [side, dash] of squaresOf()) drawSquare(context, row, side, scale, ratio, dash);
   }
 
   /** The squares around the query: its cell, and what enters it where the screen speaks of that. */
@@ -245,7 +245,7 @@ export function createFeatureStrips(root, spec, data, { say, changed, signal, st
     ask(/** @type {[number, number, number]} */ (moved));
   }
 
-  Promise.all(Array.from({ length: frames }, (_, n) => createImageBitmap(new Blob([data.bytes(`frame${n}`)], { type: "image/jpeg" }))))
+  Promise.all(Array.from({ length: frames }, (_, n) => createImageBitmap(new Blob([/** @type {any} */ (data.bytes(`frame${n}`))], { type: "image/jpeg" }))))
     .then((found) => {
       pictures = found;
       soon();
