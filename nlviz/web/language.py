@@ -38,8 +38,8 @@ def translations(language: str) -> dict[str, str]:
     Raises:
         KeyError: there is no such language.
 
-    >>> translations("en"), translations("ja")["English"]
-    ({}, '英語')
+    >>> translations("en"), translations("ja")["Language"]
+    ({}, '言語')
     """
     if language not in LANGUAGES:
         raise KeyError(f"language is one of {', '.join(LANGUAGES)}, not {language!r}")

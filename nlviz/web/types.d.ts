@@ -55,6 +55,7 @@ interface Detected {
   outlines: number[][][]; keypoints: (number[] | null)[]; limbs: [number, number][];
 }
 interface Head {
+  language?: string;
   clip: Clip; model: any; block: any; sources: Spec[]; query: Query; query_rule: string; pinned?: boolean; view: Partial<View>;
   display: Display; pictures: { kind?: string; sections: string[] }; text?: Told | null; colours: { sequential: string; diverging: string; ground: Ground };
   objects: Detected[]; channel: string | null; pixels?: Pixels; lens?: LensHead; notes?: string[];
@@ -157,5 +158,6 @@ interface Window {
   nlviz: any;
   __nlvizChannels?: Map<string, Handle>;
   __nlvizSaved?: Set<string>;
+  __nlvizLanguage?: string | null;
   __nlvizMessages?: Map<string, Message>;
 }

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from nlviz.web.language import LANGUAGES, language_of, translations
+from tests.web.given_texts import given
 from tests.web.live_view.test_rows import node
+from tests.web.said_texts import everything_said, modules, said
 
 OTHERS = [code for code in LANGUAGES if code != "en"]
 
@@ -48,5 +50,37 @@ def test_a_script_that_nobody_reads_here_is_none_of_ours() -> None:
 @pytest.mark.parametrize("language", OTHERS)
 def test_tables_are_written_in_their_script(language: str) -> None:
     own = {"zh": r"[\u4e00-\u9fff]", "ja": r"[\u3040-\u30ff\u4e00-\u9fff]"}[language]
-    foreign = [text for text in translations(language).values() if not re.search(own, text)]
+    # What has no word beside its places, and symbols, may stay as it is.
+    kept = re.compile(r"\W*|Rollout|logit|token\W*|B − A|Non-local Means|C\(x\) .*")
+    foreign = [
+        text
+        for text in translations(language).values()
+        if not re.search(own, text) and not kept.fullmatch(re.sub(r"\{\w+\}", "", text))
+    ]
     assert foreign == []
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_everything_that_is_said_is_translated(language: str) -> None:
+    table = translations(language)
+    assert {text: where for text, where in everything_said().items() if text not in table} == {}
+    assert given() - table.keys() == set()
+
+
+def test_no_translation_is_left_of_what_nobody_says() -> None:
+    used = {*everything_said(), *given()}
+    assert translations("zh").keys() - used == set()
+
+
+def test_the_texts_of_a_module_are_found() -> None:
+    source = (
+        'say(n ? "one {a}" : "two, three", { a: say("in it") }); other("not"); '
+        'texts([["key", "shown"], ["x", name]]); say(kind === "line" ? "a \\"b\\"" : PARTS[c]);'
+    )
+    assert said(source) == ["one {a}", "two, three", "in it", "shown", 'a "b"']
+
+
+def test_no_other_name_is_imported_for_a_text() -> None:
+    """Modules are joined without their imports: a name may not be changed on its way."""
+    for path in modules():
+        assert not re.search(r"^import [^;]*\bas\b", path.read_text("utf-8"), re.M), path.name

@@ -1,5 +1,6 @@
 // One head: its map over the frames, its strip of tokens, its figure.
 
+import { say } from "../shared/language.js";
 import { contextOf, element, setText } from "../shared/dom.js";
 import { fitCanvas } from "../live_view/draw/marks.js";
 
@@ -89,15 +90,15 @@ export function createHeadTile(layer, number, head, name) {
   }
 
   /** Say its figure, and whether it is the head on the screen. */
-  function say({ text, length, tip, pressed }) {
+  function tell({ text, length, tip, pressed }) {
     setText(value, text ?? "");
     track.hidden = length === undefined;
     bar.style.width = `${100 * (length ?? 0)}%`;
     node.dataset.tip = tip;
     // What is seen comes first in what is heard.
-    node.setAttribute("aria-label", `${[name, text].filter(Boolean).join(" ")}, ${tip}: show it large`);
+    node.setAttribute("aria-label", say("{name}, {tip}: show it large", { name: [name, text].filter(Boolean).join(" "), tip }));
     node.setAttribute("aria-pressed", String(pressed));
   }
 
-  return { node, number, head, resize, draw, drawStrip, say };
+  return { node, number, head, resize, draw, drawStrip, tell };
 }

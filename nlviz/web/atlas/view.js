@@ -1,5 +1,6 @@
 // The atlas: one query in every layer and head, on one colour scale. A click opens a head.
 
+import { say, speakIn } from "../shared/language.js";
 import { attachTips, contextOf, element, matchScheme, setText } from "../shared/dom.js";
 import { unpack } from "../shared/unpack.js";
 import { neighbour, SPACE, tilesAcross } from "./pure/layout.js";
@@ -16,10 +17,10 @@ const formOf = ({ layers, order }) => JSON.stringify([order, layers.map(({ block
 /**
  * Mount an empty atlas.
  * @param {HTMLElement} root
- * @param {{onPicked?: ?function, theme?: string}} options onPicked gets {n, block, head} where a head was clicked
+ * @param {{onPicked?: ?function, theme?: string, language?: string}} options onPicked gets {n, block, head} where a head was clicked
  * @returns {Handle}
  */
-export function mount(root, { onPicked = null, theme } = {}) {
+export function mount(root, { onPicked = null, theme, language } = {}) {
   root.classList.add("nlv", "nlv-atlas");
   if (theme) root.dataset.theme = theme;
   const life = new AbortController();
@@ -28,7 +29,7 @@ export function mount(root, { onPicked = null, theme } = {}) {
   const ramp = element("canvas", { width: 256, height: 1 });
   const [low, high] = [element("span"), element("span")];
   const scale = element("div", { class: "nlv-atlas-scale" }, low, ramp, high);
-  const grid = element("div", { class: "nlv-atlas-grid", role: "group", "aria-label": "Every layer and head" });
+  const grid = element("div", { class: "nlv-atlas-grid", role: "group", "aria-label": "" });
   root.replaceChildren(element("div", { class: "nlv-atlas-line" }, about, scale), grid);
   attachTips(root, signal);
   /** @type {any} */
@@ -86,6 +87,7 @@ export function mount(root, { onPicked = null, theme } = {}) {
     const now = ++turn;
     const start = performance.now();
     const { head, array } = unpack(bytes);
+    speakIn(root, language ?? head.language);
     const ground = await createImageBitmap(new Blob([array("ground").data], { type: "image/jpeg" }));
     if (now !== turn || signal.aborted) return;
     const { atlas } = /** @type {any} */ (head);
@@ -96,7 +98,7 @@ export function mount(root, { onPicked = null, theme } = {}) {
     const next = formOf(atlas);
     if (next !== form) build();
     form = next;
-    say();
+    sayAll();
     width = 0;
     resize();
     follow();
@@ -127,15 +129,17 @@ export function mount(root, { onPicked = null, theme } = {}) {
     focusOn(0, false);
   }
 
-  function say() {
+  function sayAll() {
     const { layers, scale: of, figure, frames, shown: open } = shown.about;
     tiles.forEach((tile) => {
       const { values, lengths, tips, block } = layers[tile.number];
       const { head } = tile;
-      tile.say({ text: values[head], length: lengths.length ? lengths[head] ?? 0 : undefined, tip: tips[head], pressed: open.block === block && open.head === head });
+      tile.tell({ text: values[head], length: lengths.length ? lengths[head] ?? 0 : undefined, tip: tips[head], pressed: open.block === block && open.head === head });
     });
-    const laid = frames > 1 ? `, ${frames} frames row by row` : "";
-    setText(about, `${figure ? `Sorted by ${figure.toLowerCase()}` : "Every layer and head"}${laid}. A click opens a head.`);
+    const laid = frames > 1 ? say(", {frames} frames row by row", { frames }) : "";
+    const what = figure ? say("Sorted by {figure}", { figure: say(figure).toLowerCase() }) : say("Every layer and head");
+    setText(about, say("{what}{laid}. A click opens a head.", { what, laid }));
+    grid.setAttribute("aria-label", say("Every layer and head"));
     const [least, most] = of.ends;
     setText(low, least);
     setText(high, `${most} ${of.text.replace("× ", "")}`);

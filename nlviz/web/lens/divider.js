@@ -1,5 +1,6 @@
 // Before and after: two pictures on top of each other and a divider that can be dragged.
 
+import { say } from "../shared/language.js";
 import { element, setText } from "../shared/dom.js";
 import { dividerAfter, dividerAt } from "./geometry.js";
 import { drawWhole, shownOf, sized } from "./pixels.js";
@@ -16,23 +17,23 @@ export function createDivider(items, lens, state) {
     canvas: element("canvas", { class: `nlens-${name}`, role: "img" }),
     tag: element("span", { class: `nlens-tag nlens-tag-${name}` }),
     select: element("select", { name },
-      ...items.map((item) => element("option", { value: item.key, text: item.label, selected: state[name] === item.key }))),
+      ...items.map((item) => element("option", { value: item.key, text: say(item.label), selected: state[name] === item.key }))),
   }));
   const [before, after] = sides;
   const handle = element("div", {
-    class: "nlens-handle", role: "slider", tabindex: "0", "aria-label": "Divider",
+    class: "nlens-handle", role: "slider", tabindex: "0", "aria-label": say("Divider"),
     "aria-valuemin": "0", "aria-valuemax": "100", "aria-orientation": "horizontal",
   }, element("i", { "aria-hidden": "true" }));
   const stage = element("div", { class: "nlens-stage" },
     after.canvas, before.canvas, before.tag, after.tag, handle);
   stage.style.aspectRatio = `${lens.width} / ${lens.height}`;
   stage.style.setProperty("--aspect", String(lens.width / lens.height));
-  const swap = element("button", { class: "nlv-button", type: "button", text: "⇄ Swap" });
+  const swap = element("button", { class: "nlv-button", type: "button", text: say("⇄ Swap") });
   const node = element("div", { class: "nlens-divider" },
     element("div", { class: "nlens-pair" },
-      element("label", { class: "nlv-field", text: "Left" }, before.select),
+      element("label", { class: "nlv-field", text: say("Left") }, before.select),
       swap,
-      element("label", { class: "nlv-field", text: "Right" }, after.select)),
+      element("label", { class: "nlv-field", text: say("Right") }, after.select)),
     stage);
   const byKey = new Map(items.map((item) => [item.key, item]));
   const itemOf = (key) => byKey.get(key) ?? items[0];
@@ -48,7 +49,7 @@ export function createDivider(items, lens, state) {
       sized(canvas, width, height);
       const source = shownOf(item, show);
       drawWhole(canvas, source);
-      const text = source ? item.label : `${item.label}: no method noise`;
+      const text = source ? say(item.label) : say("{name}: no method noise", { name: say(item.label) });
       setText(tag, text);
       canvas.setAttribute("aria-label", text);
     }

@@ -1,5 +1,6 @@
 // One picture of the grid: the picture, its lens, and what is said below.
 
+import { say } from "../shared/language.js";
 import { element, setText } from "../shared/dom.js";
 import { glassCorner, glassSide, pixelBelow } from "./geometry.js";
 import { valueText } from "./numbers.js";
@@ -7,9 +8,9 @@ import { drawGlass, drawWhole, pixelAt, shownOf, sized } from "./pixels.js";
 
 /** Build the tile of one picture; `scale` is what white stands for in the method noise. */
 export function createTile(item, { width, height, noise_scale: scale }) {
-  const base = element("canvas", { class: "nlens-base", role: "img", "aria-label": item.label });
+  const base = element("canvas", { class: "nlens-base", role: "img", "aria-label": say(item.label) });
   const glass = element("canvas", { class: "nlens-glass", hidden: true });
-  const none = element("p", { class: "nlens-none", hidden: true, text: "no method noise: it is the reference" });
+  const none = element("p", { class: "nlens-none", hidden: true, text: say("no method noise: it is the reference") });
   const picture = element("div", { class: "nlens-picture", "data-key": item.key }, base, glass, none);
   picture.style.aspectRatio = `${width} / ${height}`;
   const value = element("span", { class: "nlens-value", text: "\u00a0" });
@@ -18,8 +19,8 @@ export function createTile(item, { width, height, noise_scale: scale }) {
     picture,
     element("figcaption", {},
       element("span", { class: "nlens-line" },
-        element("b", { class: "nlens-label", text: item.label, title: item.label }),
-        item.best ? element("span", { class: "nlens-mark", text: "best" }) : null,
+        element("b", { class: "nlens-label", text: say(item.label), title: say(item.label) }),
+        item.best ? element("span", { class: "nlens-mark", text: say("best") }) : null,
         element("span", { class: "nlens-caption", text: item.caption })),
       element("span", { class: "nlens-line nlens-numbers" }, swatch, value)));
   let box = { width: 0, height: 0, side: 0, ratio: 1 };
@@ -39,7 +40,7 @@ export function createTile(item, { width, height, noise_scale: scale }) {
     const shown = shownOf(item, show);
     drawWhole(base, shown);
     none.hidden = shown !== null;
-    base.setAttribute("aria-label", show === "noise" ? `method noise of ${item.label}` : item.label);
+    base.setAttribute("aria-label", show === "noise" ? say("method noise of {name}", { name: say(item.label) }) : say(item.label));
   }
 
   /** Show the lens at a pixel, or hide it where `point` is null. */
@@ -64,5 +65,5 @@ export function createTile(item, { width, height, noise_scale: scale }) {
   /** Pixel of the picture below a point of the window. */
   const below = (clientX, clientY) => pixelBelow(picture.getBoundingClientRect(), { width, height }, clientX, clientY);
 
-  return { node, picture, glass, draw, look, below, text: () => `${item.label} ${value.textContent}` };
+  return { node, picture, glass, draw, look, below, text: () => `${say(item.label)} ${value.textContent}` };
 }

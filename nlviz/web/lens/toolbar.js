@@ -1,12 +1,13 @@
 // Above the pictures: what is shown, how large, and where the lens is.
 
+import { say, texts } from "../shared/language.js";
 import { element, setText } from "../shared/dom.js";
 
 function segments(name, label, choices, chosen) {
   const buttons = choices.map(([value, text]) => element("button", {
-    type: "button", role: "radio", "data-value": value, text,
+    type: "button", role: "radio", "data-value": value, text: say(text),
   }));
-  const group = element("div", { class: "nlv-segments", role: "radiogroup", "aria-label": label, "data-field": name }, ...buttons);
+  const group = element("div", { class: "nlv-segments", role: "radiogroup", "aria-label": say(label), "data-field": name }, ...buttons);
   const set = (value) => {
     for (const button of buttons) {
       const on = button.dataset.value === value;
@@ -37,18 +38,18 @@ function segments(name, label, choices, chosen) {
  * @param {Handlers} on layout(name), show(name), zoom(step), free()
  */
 export function createToolbar(lens, on) {
-  const layout = segments("layout", "Arrangement", [["grid", "Side by side"], ["divider", "Before | after"]], on.layout);
-  const show = segments("show", "What is shown", [["picture", "Picture"], ["noise", "Method noise"]], on.show);
+  const layout = segments("layout", texts("Arrangement"), texts([["grid", "Side by side"], ["divider", "Before | after"]]), on.layout);
+  const show = segments("show", texts("What is shown"), texts([["picture", "Picture"], ["noise", "Method noise"]]), on.show);
   show.group.hidden = lens.pictures.every((item) => item.noise === null);
-  const less = element("button", { type: "button", class: "nlv-button nlens-step", "aria-label": "Magnify less", text: "−" });
-  const more = element("button", { type: "button", class: "nlv-button nlens-step", "aria-label": "Magnify more", text: "+" });
+  const less = element("button", { type: "button", class: "nlv-button nlens-step", "aria-label": say("Magnify less"), text: "−" });
+  const more = element("button", { type: "button", class: "nlv-button nlens-step", "aria-label": say("Magnify more"), text: "+" });
   const times = element("output", { class: "nlens-times" });
-  const zoom = element("span", { class: "nlens-zoom" }, "Lens", less, times, more);
+  const zoom = element("span", { class: "nlens-zoom" }, say("Lens"), less, times, more);
   const state = element("span", { class: "nlv-state" });
   const place = element("span", { class: "nlens-place" });
-  const free = element("button", { type: "button", class: "nlv-button", text: "Unpin" });
+  const free = element("button", { type: "button", class: "nlv-button", text: say("Unpin") });
   const hint = element("span", { class: "nlv-hint", html:
-    "<kbd>click</kbd> pins <kbd>Esc</kbd> unpins <kbd>←</kbd><kbd>→</kbd><kbd>↑</kbd><kbd>↓</kbd> move <kbd>wheel</kbd> zooms" });
+    say("<kbd>click</kbd> pins <kbd>Esc</kbd> unpins <kbd>←</kbd><kbd>→</kbd><kbd>↑</kbd><kbd>↓</kbd> move <kbd>wheel</kbd> zooms") });
   const where = element("div", { class: "nlens-where" }, zoom, place, state, free, hint);
   const note = element("p", { class: "nlens-note" });
   less.addEventListener("click", () => on.zoom(-1));
@@ -65,13 +66,13 @@ export function createToolbar(lens, on) {
     less.disabled = view.zoom <= view.least;
     more.disabled = view.zoom >= view.most;
     setText(place, point ? `y ${point.y}, x ${point.x}` : "y –, x –");
-    setText(state, pinned ? "pinned" : point ? "follows the pointer" : "not pinned");
+    setText(state, pinned ? say("pinned") : point ? say("follows the pointer") : say("not pinned"));
     state.dataset.state = pinned ? "pinned" : "free";
     free.disabled = !pinned;
     const percent = Math.round(100 * scale);
-    const size = `${lens.width} × ${lens.height} pixels, shown at ${percent} %`;
-    setText(note, view.show === "noise" ? lens.noise_note
-      : view.layout === "grid" ? `${size}; the lens shows them as they are.` : `${size}.`);
+    const size = { width: lens.width, height: lens.height, percent };
+    setText(note, view.show === "noise" ? say(lens.noise_note)
+      : view.layout === "grid" ? say("{width} × {height} pixels, shown at {percent} %; the lens shows them as they are.", size) : say("{width} × {height} pixels, shown at {percent} %.", size));
   }
 
   return { node, update };

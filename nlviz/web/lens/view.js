@@ -1,5 +1,6 @@
 // The lens as one handle: mount it, show a comparison in it, move it from outside.
 
+import { say, speakIn } from "../shared/language.js";
 import { element, matchScheme, setText } from "../shared/dom.js";
 import { createTelling } from "../shared/telling.js";
 import { unpack } from "../shared/unpack.js";
@@ -33,7 +34,7 @@ function createShown(root, lens, items, store, everywhere) {
   const tiles = items.map((item) => createTile(item, lens));
   const grid = element("div", {
     class: "nlens-grid", tabindex: "0", role: "group",
-    "aria-label": "Pictures with one lens. Arrow keys move it, Enter pins it, Escape unpins it, plus and minus magnify.",
+    "aria-label": say("Pictures with one lens. Arrow keys move it, Enter pins it, Escape unpins it, plus and minus magnify."),
   }, ...tiles.map((tile) => tile.node));
   const divider = createDivider(items, lens, view);
   const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
@@ -78,7 +79,7 @@ function createShown(root, lens, items, store, everywhere) {
   function speak() {
     const at = store.point();
     const values = tiles.map((tile) => tile.text()).join(", ");
-    setText(spoken, at ? `Row ${at.y}, column ${at.x}: ${values}` : "The lens is not pinned.");
+    setText(spoken, at ? say("Row {y}, column {x}: {values}", { y: at.y, x: at.x, values }) : say("The lens is not pinned."));
   }
 
   return { arrange, refresh, speak, stop: () => end.abort() };
@@ -87,12 +88,12 @@ function createShown(root, lens, items, store, everywhere) {
 /**
  * Mount an empty lens.
  * @param {HTMLElement} root
- * @param {{onPoint?: ?function, everywhere?: boolean}} options onPoint gets {n, again, of, point}: n
+ * @param {{onPoint?: ?function, everywhere?: boolean, language?: string}} options onPoint gets {n, again, of, point}: n
  *   numbers the reader's acts, of is that of the latest message, point {y, x} or null;
  *   everywhere: keys count wherever the focus is
  * @returns {Handle}
  */
-export function mount(root, { onPoint = null, everywhere = false } = {}) {
+export function mount(root, { onPoint = null, everywhere = false, language } = {}) {
   root.classList.add("nlv", "nlens");
   const life = new AbortController();
   const store = createStore(changed);
@@ -120,7 +121,9 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
     loading = true;
     root.setAttribute("aria-busy", "true");
     try {
+      speakIn(root, language);
       const container = unpack(bytes);
+      speakIn(root, language ?? container.head.language);
       const { lens } = container.head;
       if (!lens) throw new Error("these bytes hold no comparison");
       const items = await decodeAll(container, lens);
@@ -135,7 +138,7 @@ export function mount(root, { onPoint = null, everywhere = false } = {}) {
       stop();
       store.close();
       const { message } = /** @type {Error} */ (error);
-      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: `This comparison cannot be shown: ${message}.` }));
+      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: say("This comparison cannot be shown: {message}.", { message }) }));
       throw error;
     } finally {
       if (turn === latest) {

@@ -1,5 +1,6 @@
 // The third strip: what B gives more than A, on the frames of A's clip.
 
+import { say, texts } from "../shared/language.js";
 import { createBar } from "../live_view/ui/colour_bar.js";
 import { createStage } from "../live_view/draw/stage.js";
 import { createTextStage } from "../live_view/draw/text_stage.js";
@@ -12,7 +13,7 @@ import { secondMinusFirst, heldBy, onCommon } from "./pure/common.js";
 import { element, setText } from "../shared/dom.js";
 
 const SETTLED = 90; // milliseconds at rest before agreement is told
-const SHARES = "Their rows are no weights of one kind: each was divided by the sum of its magnitudes.";
+const SHARES = texts("Their rows are no weights of one kind: each was divided by the sum of its magnitudes.");
 
 /**
  * Build the strip.
@@ -36,11 +37,11 @@ export function createThird(told, containers, pictures, stores, lut, signal) {
   /** @type {any} */
   const stage = text ? createTextStage(head, on, now, signal) : createStage(clip, pictures, on, signal, []);
   const bar = createBar(lut, nothing, signal);
-  const heading = element("h3", { text: "B minus A" });
+  const heading = element("h3", { text: say("B minus A") });
   const sentence = element("p", { class: "nlink-agreement" });
   const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
   const why = element("p", { class: "nlv-dim", hidden: true });
-  const node = element("section", { class: "nlink-third", "aria-label": "B minus A: where B gives more than A, and where less" },
+  const node = element("section", { class: "nlink-third", "aria-label": say("B minus A: where B gives more than A, and where less") },
     element("div", { class: "nlv-top" }, element("div", { class: "nlink-finding" }, heading, sentence), bar.element), why, stage.element, spoken);
   const sides = new Map();
   let timer = 0;
@@ -62,9 +63,9 @@ export function createThird(told, containers, pictures, stores, lut, signal) {
     if (!one || !other || a.state.waiting) return without("", state);
     const direction = one.column ? "to" : "from";
     const common = told.difference[direction];
-    if (one.column !== other.column) return without("One shows a row and the other a column, which have no difference.", state);
+    if (one.column !== other.column) return without(say("One shows a row and the other a column, which have no difference."), state);
     if (!common.grid) return without(common.why, state);
-    if (heldBy(one) !== heldBy(other)) return without(`A shows ${heldBy(one)} and B ${heldBy(other)}, which have no difference.`, state);
+    if (heldBy(one) !== heldBy(other)) return without(say("A shows {one} and B {other}, which have no difference.", { one: say(heldBy(one)), other: say(heldBy(other)) }), state);
     const wanted = `${what} ${state.large ?? state.shown.frame}`;
     if (wanted === drawn) return;
     drawn = wanted;
@@ -76,7 +77,7 @@ export function createThird(told, containers, pictures, stores, lut, signal) {
     measure(result, state.view);
     result.scale = scaleOf(result, state.view);
     why.hidden = !found.shares;
-    setText(why, found.shares ? SHARES : "");
+    setText(why, found.shares ? say(SHARES) : "");
     stage.element.hidden = bar.element.hidden = false;
     stage.draw(result, state, lut);
     stage.drawDetails(result);

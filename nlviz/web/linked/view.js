@@ -1,5 +1,6 @@
 // Two live views of one query side by side, moved as one, and their difference below: one handle.
 
+import { say, speakIn } from "../shared/language.js";
 import { element, matchScheme } from "../shared/dom.js";
 import { unpack } from "../shared/unpack.js";
 import { decodePictures } from "../live_view/draw/pictures.js";
@@ -18,11 +19,11 @@ function sideOfContainer({ head, array }, n) {
 /**
  * Mount an empty pair of views.
  * @param {HTMLElement} root
- * @param {{onSaid?: ?function, everywhere?: boolean}} options onSaid gets {n, again, of, query, pinned,
+ * @param {{onSaid?: ?function, everywhere?: boolean, language?: string}} options onSaid gets {n, again, of, query, pinned,
  *   view, other} once the reader's acts have come to rest: view is A's, other B's
  * @returns {Handle & {apply: (message: Message) => void, timings: number[]}}
  */
-export function mountLinked(root, { onSaid = null, everywhere = false } = {}) {
+export function mountLinked(root, { onSaid = null, everywhere = false, language } = {}) {
   root.classList.add("nlv", "nlink");
   /** @type {number[]} */
   const timings = [];
@@ -44,7 +45,9 @@ export function mountLinked(root, { onSaid = null, everywhere = false } = {}) {
     loading = true;
     root.setAttribute("aria-busy", "true");
     try {
+      speakIn(root, language);
       const whole = unpack(bytes);
+      speakIn(root, language ?? whole.head.language);
       const containers = NAMES.map((_, n) => sideOfContainer(whole, n));
       const pictures = await Promise.all(containers.map(decodePictures));
       if (turn !== latest || life.signal.aborted) return;
@@ -54,7 +57,7 @@ export function mountLinked(root, { onSaid = null, everywhere = false } = {}) {
       shown?.stop();
       shown = null;
       const { message } = /** @type {Error} */ (error);
-      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: `These views cannot be shown: ${message}.` }));
+      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: say("These views cannot be shown: {message}.", { message }) }));
       throw error;
     } finally {
       if (turn === latest) {
@@ -108,7 +111,7 @@ function createPair(root, told, containers, pictures, before, { onSaid, everywhe
   linkStores(stores, told.crossed, signal, told.apart);
   const scaled = oneScale(painters);
   const roots = NAMES.map((name, n) => element("div", { class: "nlv nlink-view", "data-side": name, "aria-label": `${name.toUpperCase()}: ${told.labels[n]}` }));
-  const sides = roots.map((view, n) => element("section", { class: `nlink-side${told.crossed && n === 1 ? " nlink-across" : ""}`, "aria-label": `Side ${NAMES[n].toUpperCase()}` },
+  const sides = roots.map((view, n) => element("section", { class: `nlink-side${told.crossed && n === 1 ? " nlink-across" : ""}`, "aria-label": say("Side {name}", { name: NAMES[n].toUpperCase() }) },
     element("p", { class: "nlink-letter" }, element("b", { text: NAMES[n].toUpperCase() }), element("span", { class: "nlv-dim", text: told.labels[n] })), view));
   const notes = told.notes?.length ? element("ul", { class: "nlv-notes" }, ...told.notes.map((text) => element("li", { text }))) : "";
   root.replaceChildren(element("div", { class: "nlink-pair" }, ...sides));
@@ -123,8 +126,8 @@ function createPair(root, told, containers, pictures, before, { onSaid, everywhe
   };
   containers.forEach((container, n) => {
     const beside = { rescale: scaled(n), drawn: later };
-    const say = onSaid && ((said) => tell(said));
-    sessions.push(createSession(roots[n], container, pictures[n], stores[n], { onSaid: say, everywhere: everywhere && n === 0, timings, beside }));
+    const hear = onSaid && ((said) => tell(said));
+    sessions.push(createSession(roots[n], container, pictures[n], stores[n], { onSaid: hear, everywhere: everywhere && n === 0, timings, beside }));
   });
   const third = createThird(told, containers, pictures[0], stores, sessions[0].lut, signal);
   root.append(third.element, notes);

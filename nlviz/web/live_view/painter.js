@@ -1,12 +1,13 @@
 // At most one drawing a frame: the row of the query on the screen, and what is said of it.
 
+import { say, texts } from "../shared/language.js";
 import { nearestToken } from "./pure/grid.js";
 import { activeQuery, askedPlace, describe } from "./pure/state.js";
 import { isNamed, kindText } from "./pure/text_words.js";
 import { acrossText, waitingFor } from "./pure/sentences.js";
 
 /** What a token of a grid is; `cell` where it is one of a picture. */
-const kindOf = (grid, cell) => (isNamed(grid) ? kindText(grid, 1) : cell);
+const kindOf = (grid, cell) => (isNamed(grid) ? kindText(grid, 1) : say(cell));
 
 const DETAILS_EVERY = 80; // milliseconds
 
@@ -112,8 +113,8 @@ export function createPainter(root, store, engine, parts, { lut, served, timings
   function updateReadout() {
     if (!result) return;
     const row = state.hovered && kept && !state.reading ? kept : result;
-    const [who, what] = [row.named ? "word" : kindOf(row.asked, "point"), state.cursor?.strip === undefined ? kindOf(row.grid, "cell") : "word"];
-    const label = state.hovered && !state.reading ? (row === kept ? `the pinned ${who} gives this ${what}` : `its own ${what}`) : "";
+    const [who, what] = [row.named ? say("word") : kindOf(row.asked, texts("point")), state.cursor?.strip === undefined ? kindOf(row.grid, texts("cell")) : say("word")];
+    const label = state.hovered && !state.reading ? (row === kept ? say("the pinned {who} gives this {what}", { who, what }) : say("its own {what}", { what })) : "";
     const value = readout.update(state.cursor, row, state.view.unit, label, width);
     bar.point(state.cursor && row === result ? value : null, result.scale);
   }

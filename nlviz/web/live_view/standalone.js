@@ -1,8 +1,13 @@
 // Entry of the page that works by itself: the container lies in it as base64.
 
 import { bytesOf, elementOf } from "../shared/base64.js";
+import { addLanguageSwitch } from "../shared/language_switch.js";
+import { headOf } from "../shared/unpack.js";
 import { mount } from "./view.js";
 
 const page = mount(elementOf("nlv-root"), { everywhere: true });
 window.nlviz = page;
-page.show(bytesOf(elementOf("nlv-container").textContent));
+const bytes = bytesOf(elementOf("nlv-container").textContent);
+const show = () => page.show(bytes);
+addLanguageSwitch(elementOf("nlv-root"), headOf(bytes).language, show);
+show();

@@ -1,5 +1,6 @@
 // The live view as one handle: mount it, show containers in it, move it from outside.
 
+import { say, speakIn } from "../shared/language.js";
 import { element, matchScheme } from "../shared/dom.js";
 import { decodePictures } from "./draw/pictures.js";
 import { createSession } from "./session.js";
@@ -9,13 +10,14 @@ import { unpack } from "../shared/unpack.js";
 /**
  * Mount an empty live view.
  * @param {HTMLElement} root
- * @param {{onSaid?: ?function, theme?: string, everywhere?: boolean}} options
+ * @param {{onSaid?: ?function, theme?: string, everywhere?: boolean, language?: string}} options
  *   onSaid gets {n, again, of, query, pinned, view} once the reader's acts have come to rest: n numbers
- *   the acts, of is that of the latest message; theme is "light", "dark" or absent
+ *   the acts, of is that of the latest message; theme is "light", "dark" or absent; language is a tag, and
+ *   where it is absent that of the container, of the address or of the browser
  * @returns {Handle & {apply: (message: Message) => void, timings: number[]}} timings: milliseconds of
  *   the latest rows with drawing; watch calls back with what is under the pointer, null for nothing
  */
-export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
+export function mount(root, { onSaid = null, theme, everywhere = false, language } = {}) {
   root.classList.add("nlv");
   if (theme) root.dataset.theme = theme;
   /** @type {number[]} */
@@ -35,7 +37,7 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
   let serial;
   /** @type {string|undefined} what the latest message was about */
   let of;
-  const say = onSaid && ((said) => onSaid({ ...said, of }));
+  const tell = onSaid && ((said) => onSaid({ ...said, of }));
 
   // Native controls follow the page's theme, which may be switched while the view is on the screen.
   root.addEventListener("pointerenter", () => matchScheme(root), { signal: life.signal });
@@ -45,7 +47,9 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
     loading = true;
     root.setAttribute("aria-busy", "true");
     try {
+      speakIn(root, language);
       const container = unpack(bytes);
+      speakIn(root, language ?? container.head.language);
       const pictures = await decodePictures(container);
       if (turn !== latest || life.signal.aborted) return;
       build(container, pictures);
@@ -54,7 +58,7 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
       session?.stop();
       session = null;
       const { message } = /** @type {Error} */ (error);
-      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: `This view cannot be shown: ${message}.` }));
+      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: say("This view cannot be shown: {message}.", { message }) }));
       throw error;
     } finally {
       if (turn === latest) {
@@ -71,7 +75,7 @@ export function mount(root, { onSaid = null, theme, everywhere = false } = {}) {
     const before = session === null ? null : store;
     session?.stop();
     store = createStore(container.head, before);
-    session = createSession(root, container, pictures, store, { onSaid: say, everywhere, timings, watchers });
+    session = createSession(root, container, pictures, store, { onSaid: tell, everywhere, timings, watchers });
     session.resize();
     matchScheme(root);
     if (before) return;

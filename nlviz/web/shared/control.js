@@ -1,7 +1,7 @@
 // Entry of a second, invisible Streamlit component: hands a query and a view to a mounted live
 // view, so that Python can move it without sending its bytes again. The latest is kept for a view
 // that is mounted after it came, or in the place of another.
-// data: {channel, query, pinned, view, of, seen, serial}. No query leaves the query alone. A view
+// data: {channel, query, pinned, view, language, of, seen, serial}. A language is that of the whole page. No query leaves the query alone. A view
 // that has seen this serial already ignores it, as reruns repeat the last message; so does one whose
 // reader did something after the act that is numbered `seen`; that act is then told again. `of` comes
 // back with what it tells.
@@ -9,7 +9,11 @@
 import { told } from "./told.js";
 
 export default function ({ data }) {
-  const { channel, query, view, ...more } = told(data) ?? {};
+  const { channel, query, view, language, ...more } = told(data) ?? {};
+  if (language !== undefined && language !== window.__nlvizLanguage) {
+    window.__nlvizLanguage = language;
+    window.dispatchEvent(new Event("nlviz-language"));
+  }
   if (!channel) return;
   const message = { ...more, query: query ?? undefined, view: view ?? undefined };
   window.__nlvizMessages ??= new Map();

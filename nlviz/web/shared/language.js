@@ -32,14 +32,19 @@ export function addressedLanguage() {
   return languageOf(new URLSearchParams(location.search).get("lang"));
 }
 
+/** Choose a language for the whole page, whatever else is given; null takes the choice back. */
+export function chooseLanguage(tag) {
+  globalThis.__nlvizLanguage = languageOf(tag);
+}
+
 /**
- * The language to speak: the one that is given, else the address's, else the first that the browser's
- * reader likes and that is here, else English.
+ * The language to speak: the one that the reader chose, else the one that is given, else the address's,
+ * else the first that the browser's reader likes and that is here, else English.
  * @param {any} [given] a tag, of the payload or the one who mounts
  * @param {readonly string[]} [liked]
  */
 export function chosenLanguage(given, liked = typeof navigator === "undefined" ? [] : navigator.languages ?? []) {
-  const asked = languageOf(given) ?? addressedLanguage();
+  const asked = globalThis.__nlvizLanguage ?? languageOf(given) ?? addressedLanguage();
   return asked ?? liked.map(languageOf).find((code) => code !== null) ?? "en";
 }
 
@@ -47,6 +52,16 @@ export function chosenLanguage(given, liked = typeof navigator === "undefined" ?
 export function speak(tag) {
   current = languageOf(tag) ?? "en";
   return current;
+}
+
+/**
+ * Speak the language of a part of the page from now on.
+ * @param {HTMLElement} root what says in its `lang` which language it is in
+ * @param {any} [given] a tag
+ */
+export function speakIn(root, given) {
+  speak(chosenLanguage(given));
+  root.lang = langAttribute();
 }
 
 /** The code of the language that is spoken now. */
@@ -66,13 +81,21 @@ export function addTranslations(code, table) {
 
 /**
  * A text in the language that is spoken, its {names} replaced by values.
- * @param {string} english
+ * @param {string} [english] nothing is said as nothing
  * @param {Record<string, string|number>} [values]
  */
-export function say(english, values = {}) {
+export function say(english = "", values = {}) {
   const text = Object.hasOwn(translations[current], english) ? translations[current][english] : english;
   return text.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(values, name) ? String(values[name]) : whole));
 }
+
+/**
+ * Mark texts that are said later, by a variable: the tests find them by it.
+ * @template T
+ * @param {T} all
+ * @returns {T}
+ */
+export const texts = (all) => all;
 
 /** Whether a text is there in a language; English has all. */
 export const isTranslated = (english, code = current) => code === "en" || Object.hasOwn(translations[code], english);

@@ -1,6 +1,7 @@
 // What every Streamlit component of nlviz does: one view for each place it is mounted in, found by
 // its channel, shown again only where its bytes changed.
 
+import { chosenLanguage, langAttribute } from "./language.js";
 import { headOf } from "./unpack.js";
 
 /** Mounted views by channel, where the control component finds them; survives script reloads. */
@@ -43,11 +44,17 @@ export function mounting(mountIn) {
   function createMount(parentElement) {
     const root = document.createElement("div");
     parentElement.append(root);
-    /** @type {{root: HTMLElement, bytes: ?Uint8Array, channel: ?string, tell: function, handle: Handle}} */
+    /** @type {{root: HTMLElement, bytes: ?Uint8Array, channel: ?string, tell: function, handle: Handle, stop: AbortController}} */
     const entry = {
       root, bytes: null, channel: null, tell: () => {},
       handle: mountIn(root, (name, value) => entry.tell(name, value)),
+      stop: new AbortController(),
     };
+    // The page took up another language: what is shown is shown again in it.
+    window.addEventListener("nlviz-language", () => {
+      const wanted = entry.bytes && langAttribute(chosenLanguage(headOf(entry.bytes).language));
+      if (entry.bytes && wanted !== root.lang) entry.handle.show(entry.bytes).catch((error) => console.error(error));
+    }, { signal: entry.stop.signal });
     return entry;
   }
 
@@ -71,6 +78,7 @@ export function mounting(mountIn) {
       }
     }
     return () => {
+      entry.stop.abort();
       entry.handle.destroy();
       entry.root.remove();
       release(entry);

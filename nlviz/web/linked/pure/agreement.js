@@ -1,6 +1,8 @@
 // How far two rows on one grid agree, against what shifted rows give: the twin of
 // analysis/agreement.py. Where a grid has more shifts than are tried, those here are spread evenly.
 
+import { say } from "../../shared/language.js";
+
 const SHIFTS = 499;
 export const LEAST_CELLS = 24; // of fewer, ranks say next to nothing
 
@@ -93,10 +95,10 @@ export function agreementOf(laid, shape) {
 
 /** The agreement in a sentence. */
 export function agreementText(found) {
-  if (!found) return "Too few cells in common to say whether the two maps agree.";
+  if (!found) return say("Too few cells in common to say whether the two maps agree.");
   const [rank, low, high] = [found.correlation, found.low, found.high].map((value) => value.toFixed(2).replace(/^-0\.00$/, "0.00"));
-  const says = found.correlation > found.high ? "more alike than by chance"
-    : found.correlation < found.low ? "one is strong where the other is weak"
-      : "no more alike than by chance";
-  return `Rank correlation ${rank} on ${found.cells.toLocaleString("en")} cells, shifted maps ${low} to ${high}: ${says}.`;
+  const says = found.correlation > found.high ? say("more alike than by chance")
+    : found.correlation < found.low ? say("one is strong where the other is weak")
+      : say("no more alike than by chance");
+  return say("Rank correlation {rank} on {cells} cells, shifted maps {low} to {high}: {says}.", { rank, cells: found.cells.toLocaleString("en"), low, high, says });
 }

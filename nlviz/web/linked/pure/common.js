@@ -1,6 +1,7 @@
 // Two maps on one grid, and what the second gives more: the twin of analysis/common_grid.py and of
 // the difference in analysis/compare.py.
 
+import { texts } from "../../shared/language.js";
 import { isSimilarity } from "../../live_view/pure/similarity.js";
 
 /** Contract axis `axis` of values of this shape with (m, n) shares, n being its length. */
@@ -67,9 +68,9 @@ export function wholeRow(result) {
 
 /** What a row holds: two kinds have no difference. */
 export function heldBy(result) {
-  if (isSimilarity(result.spec)) return "similarities";
-  if (result.logits) return "logits";
-  return result.difference ? "weights minus their mean row" : "weights";
+  if (isSimilarity(result.spec)) return texts("similarities");
+  if (result.logits) return texts("logits");
+  return result.difference ? texts("weights minus their mean row") : texts("weights");
 }
 
 /** Whether a row sums to 1, with what lies on no cell. */

@@ -1,12 +1,13 @@
 // Below the picture, where pixels are averaged: the query's window as it is, what each pixel in it
 // counts, the patches that match best, and the weighted mean y = sum_j f g / C as it comes about.
 
+import { say } from "../../shared/language.js";
 import { setText } from "../../shared/dom.js";
 import { shareOf } from "../pure/colour.js";
 import { clipFrame, gridBox, nearestToken, tokenCentre } from "../pure/grid.js";
 import { mirrored } from "../pure/patch_rows.js";
 import { runningMean } from "../pure/running_mean.js";
-import { numberText, weightText } from "../pure/words.js";
+import { counted, numberText, weightText } from "../pure/words.js";
 import { createPanel, MATCHES } from "./closeup_panel.js";
 import { drawMeans } from "./curve.js";
 import { noisyPixels, regionOf } from "./noisy_pixels.js";
@@ -133,14 +134,15 @@ export function createCloseup(head, array, lut, engine, signal) {
     const now = sums.means[count - 1];
     sum.from.swatch.style.background = picture.cssOf(before);
     sum.to.swatch.style.background = picture.cssOf(now);
-    setText(sum.from.text, `noisy ${picture.textOf(before)}`);
+    setText(sum.from.text, say("noisy {value}", { value: picture.textOf(before) }));
     const added = whole ? sums.count : count;
-    const many = `${added} ${added === 1 ? "pixel" : "pixels"}`;
-    setText(sum.to.text, whole ? `mean of ${many} ${picture.textOf(now)}` : `${many}, ${weightText(sums.shares[count - 1])}: ${picture.textOf(now)}`);
+    const many = counted(added, "pixel");
+    const value = picture.textOf(now);
+    setText(sum.to.text, whole ? say("mean of {many} {value}", { many, value }) : `${many}, ${weightText(sums.shares[count - 1])}: ${value}`);
     const wanted = clean ? picture.valueAt(clean, frame, y, x) : [];
     if (clean) {
       sum.clean.swatch.style.background = picture.cssOf(wanted);
-      setText(sum.clean.text, `clean ${picture.textOf(wanted)}`);
+      setText(sum.clean.text, say("clean {value}", { value: picture.textOf(wanted) }));
     }
     drawMeans(sum.curve, sums.means, count, wanted, pixels.white / 64);
     squares.drawSeen(shown, sums, count);
@@ -181,7 +183,7 @@ export function createCloseup(head, array, lut, engine, signal) {
     patches.node.hidden = !pixelwise || shown.patch === 1;
     sum.node.hidden = !pixelwise;
     panel.other.hidden = spec.kind === "patch";
-    say(result, region);
+    tell(result, region);
     squares.drawCounts(shown);
     if (pixelwise) {
       if (!patches.node.hidden) drawMatches(patches, picture, noisy, shown);
@@ -194,13 +196,14 @@ export function createCloseup(head, array, lut, engine, signal) {
     panel.node.dataset.output = pixelwise ? sums.means[sums.means.length - 1].map((v) => v.toFixed(4)).join(" ") : "";
   }
 
-  function say(result, region) {
-    const unit = result.grid.stride[1] > 1 ? "cells" : "pixels";
-    setText(panel.seenText, result.box ? `The ${region.side} × ${region.side} pixels that it may look at, with their noise.` : "The noisy pixels near it; it may look at the whole picture.");
-    setText(panel.countsText, result.logits ? "The logits, before C(x)."
-      : `Strongest ${weightText(Math.max(result.most, result.ownShare))} of ${result.count} ${unit}${result.half ? `; half of the weight lies on ${result.half}` : ""}.`);
-    const falls = pixels.sigma > 0 ? `: with these weights from ${numberText(pixels.sigma)} to about ${numberText(pixels.sigma * sums.noise)}` : "";
-    setText(sum.why, `Noise differs from pixel to pixel and averages out${falls}. What the pixels share stays; where they differ in more than noise, the mean blurs it.`);
+  function tell(result, region) {
+    const unit = result.grid.stride[1] > 1 ? say("cells") : say("pixels");
+    setText(panel.seenText, result.box ? say("The {side} × {side} pixels that it may look at, with their noise.", { side: region.side }) : say("The noisy pixels near it; it may look at the whole picture."));
+    const counts = { most: weightText(Math.max(result.most, result.ownShare)), count: result.count, unit };
+    setText(panel.countsText, result.logits ? say("The logits, before C(x).")
+      : result.half ? say("Strongest {most} of {count} {unit}; half of the weight lies on {half}.", { ...counts, half: result.half }) : say("Strongest {most} of {count} {unit}.", counts));
+    const falls = pixels.sigma > 0 ? say(": with these weights from {before} to about {after}", { before: numberText(pixels.sigma), after: numberText(pixels.sigma * sums.noise) }) : "";
+    setText(sum.why, say("Noise differs from pixel to pixel and averages out{falls}. What the pixels share stays; where they differ in more than noise, the mean blurs it.", { falls }));
   }
 
   return { element: panel.node, update, pinned };

@@ -1,5 +1,6 @@
 // The maps of all heads side by side: small multiples of one frame, in one colour scale.
 
+import { say } from "../../shared/language.js";
 import { paintCells, shareOf, tableOf } from "../pure/colour.js";
 import { createEngine } from "../pure/engine.js";
 import { gridBox } from "../pure/grid.js";
@@ -28,7 +29,7 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
   const heading = element("h3");
   const scaleText = element("span", { class: "nlv-dim" });
   const grid = element("div", { class: "nlv-head-grid" });
-  const panel = element("section", { class: "nlv-head-maps", hidden: true, "aria-label": "All heads side by side" },
+  const panel = element("section", { class: "nlv-head-maps", hidden: true, "aria-label": say("All heads side by side") },
     element("div", { class: "nlv-head-line" }, heading, scaleText), grid);
   const table = new Uint32Array(256);
   /** @type {Engine|null} */
@@ -150,10 +151,10 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
     kept.forEach((each, n) => {
       drawOne(tiles[n], each, frame, scale, view, n);
     });
-    const who = shownResult.named ? askerText(shownResult) : isNamed(shownResult.asked) ? tokenName(shownResult.asked, shownResult.token) : shownResult.column ? "Who looks at this point" : "This point";
-    setText(heading, `${who}, every head${clip.frames > 1 && !line ? `, at ${timeText(frame, clip)}` : ""}`);
+    const who = shownResult.named ? askerText(shownResult) : isNamed(shownResult.asked) ? tokenName(shownResult.asked, shownResult.token) : shownResult.column ? say("Who looks at this point") : say("This point");
+    setText(heading, clip.frames > 1 && !line ? say("{name}, every head, at {time}", { name: who, time: timeText(frame, clip) }) : say("{name}, every head", { name: who }));
     const end = shownResult.logits ? numberText(scale.hi) : valueText(scale.hi, kept[0].row, view.unit);
-    setText(scaleText, `one colour scale, up to ${end}`);
+    setText(scaleText, say("one colour scale, up to {end}", { end }));
   }
 
   function drawOne(tile, { row, values, grid: of, plane, from, limits }, frame, scale, view, n) {
@@ -167,7 +168,7 @@ export function createHeadMaps(container, pictures, lut, onChange, signal) {
     tile.map.style.visibility = reached ? "visible" : "hidden";
     const most = valueText(row.most, row, view.unit);
     setText(tile.most, most);
-    tile.node.setAttribute("aria-label", `${headText(n, tiles.length)}, strongest key ${most}: show it large`);
+    tile.node.setAttribute("aria-label", say("{head}, strongest key {most}: show it large", { head: headText(n, tiles.length), most }));
     if (!reached) return;
     if (line) paintBars(tile.words, values, scale, limits);
     else paintCells(tile.words, values, from, from + plane, table, scale, limits);

@@ -1,6 +1,7 @@
 // Detected objects over the frames: boxes, outlines, keypoints, and labels that pin the query.
 // Places are (y, x) in pixels of the clip from its corner; a centre counts as a query does.
 
+import { say } from "../../shared/language.js";
 import { contextOf, element } from "../../shared/dom.js";
 import { fitCanvas } from "./marks.js";
 
@@ -126,13 +127,13 @@ function drawObject(context, object, box, clip, strong) {
 export function createObjects(clip, objects, onPin, signal) {
   const canvas = element("canvas", { class: "nlv-objects", "aria-hidden": "true" });
   const context = contextOf(canvas);
-  const labels = element("div", { class: "nlv-object-labels", role: "group", "aria-label": "Detected objects" });
+  const labels = element("div", { class: "nlv-object-labels", role: "group", "aria-label": say("Detected objects") });
   const buttons = objects.map((object, n) => {
     const score = `${Math.round(100 * object.score)} %`;
     const button = element("button", {
       type: "button", class: "nlv-object", hidden: true,
-      "data-tip": "Pin the query at the middle of this object",
-      "aria-label": `${object.name}, ${score}: pin the query at its middle`,
+      "data-tip": say("Pin the query at the middle of this object"),
+      "aria-label": say("{name}, {score}: pin the query at its middle", { name: object.name, score }),
     }, element("b", { text: object.name }), ` ${score}`);
     const light = (on) => () => { lit = on ? n : lit === n ? -1 : lit; redraw(); };
     button.addEventListener("click", () => pin(n), { signal });

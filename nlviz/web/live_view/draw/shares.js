@@ -1,5 +1,6 @@
 // How a row is shared out between pictures, text and special tokens: a bar with its numbers.
 
+import { say } from "../../shared/language.js";
 import { element } from "../../shared/dom.js";
 import { partsOfRow } from "../pure/text_words.js";
 import { percentText } from "../pure/words.js";
@@ -9,7 +10,7 @@ import { percentText } from "../pure/words.js";
  * @param {Head} head
  */
 export function createShares(head) {
-  const line = element("div", { class: "nlv-shares", role: "group", "aria-label": "What the row is shared out between" });
+  const line = element("div", { class: "nlv-shares", role: "group", "aria-label": say("What the row is shared out between") });
   const bar = element("div", { class: "nlv-shares-bar", "aria-hidden": "true" });
   const list = element("div", { class: "nlv-shares-list" });
   line.append(bar, list);
@@ -21,7 +22,7 @@ export function createShares(head) {
     const shares = partsOfRow(head, result);
     line.hidden = shares === null;
     if (!shares) return;
-    const told = shares.map(({ name, share }) => `${name} ${percentText(share)}`);
+    const told = shares.map(({ name, share }) => `${say(name)} ${percentText(share)}`);
     if (drawn === told.join()) return;
     drawn = told.join();
     bar.replaceChildren(...shares.map(({ kind, share }) => {

@@ -1,5 +1,6 @@
 // The large frame and the strip, with links and marks over them, and the pointer on them.
 
+import { say } from "../../shared/language.js";
 import { tableOf } from "../pure/colour.js";
 import { element, topOfPage } from "../../shared/dom.js";
 import { pixelAt } from "../pure/grid.js";
@@ -78,7 +79,7 @@ export function createStage(clip, pictures, on, signal, found = [], keys = null)
   const objects = createObjects(clip, found, on.pin, signal);
   const stage = element("div", {
     class: "nlv-stage", tabindex: "0", role: "application",
-    "aria-label": "Film strip. Arrow keys move the query by one cell, comma and period by one frame, Enter pins, Escape unpins.",
+    "aria-label": say("Film strip. Arrow keys move the query by one cell, comma and period by one frame, Enter pins, Escape unpins."),
   }, ...tiles.map((tile) => tile.figure), ...objects.elements, overlay.element);
   const table = new Uint32Array(256);
   let tableFor = "";

@@ -1,5 +1,6 @@
 // What lies over the words: arcs to the strongest keys, marks of queries, rings around lit keys.
 
+import { say } from "../../shared/language.js";
 import { contextOf, element, setText } from "../../shared/dom.js";
 import { wordOf } from "../pure/state.js";
 import { drawArcs } from "./arcs.js";
@@ -115,7 +116,7 @@ export function createTextOverlay(root, shown, alone) {
   function sayFurther(above, below) {
     const parts = [above && `▲ ${above}`, below && `▼ ${below}`].filter(Boolean);
     further.hidden = parts.length === 0;
-    setText(further, parts.length ? `strong keys further on: ${parts.join("  ")}` : "");
+    setText(further, parts.length ? say("strong keys further on: {counts}", { counts: parts.join("  ") }) : "");
   }
 
   /** Where only some of the words ask, these are underlined. */

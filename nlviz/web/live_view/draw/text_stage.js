@@ -2,6 +2,7 @@
 // colour behind the words, arcs above them, and the pointer on them. A stage of its own for a text,
 // a panel below the pictures where a text stands beside them.
 
+import { say } from "../../shared/language.js";
 import { element, topOfPage } from "../../shared/dom.js";
 import { tokenCentre } from "../pure/grid.js";
 import { hasWords, isRightToLeft, isText, pagesOf } from "../pure/pages.js";
@@ -72,8 +73,8 @@ export function createTextStage(head, on, now, signal) {
   }
 
   function labelOf(n) {
-    const what = shown.found.pages.length < 2 ? "Text" : n === shown.found.asking?.page ? "Text of the queries" : "Text of the keys";
-    return `${what}. Arrow keys move the query by one word, Home and End to the first and the last, Enter pins, Escape unpins.`;
+    const what = shown.found.pages.length < 2 ? say("Text") : n === shown.found.asking?.page ? say("Text of the queries") : say("Text of the keys");
+    return say("{what}. Arrow keys move the query by one word, Home and End to the first and the last, Enter pins, Escape unpins.", { what });
   }
 
   function scrolled() {

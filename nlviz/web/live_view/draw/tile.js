@@ -1,5 +1,6 @@
 // One picture of the stage: grey frame, map over it, hatching, caption with mass and best key.
 
+import { say } from "../../shared/language.js";
 import { paintCells } from "../pure/colour.js";
 import { element, heard, setText } from "../../shared/dom.js";
 import { cropSide, drawBase, drawCrop, fitCanvas } from "./marks.js";
@@ -19,7 +20,7 @@ export function createTile({ large, clip }) {
   const thumb = element("canvas", { width: 2 * THUMB, height: 2 * THUMB });
   const look = element("button", {
     class: "nlv-best", type: "button",
-    "data-tip": "The key of this frame with the most weight: hover to see where it lies, click to compare it with the query",
+    "data-tip": say("The key of this frame with the most weight: hover to see where it lies, click to compare it with the query"),
   }, thumb);
   const when = element("span", { class: "nlv-when" });
   const share = element("span", { class: "nlv-share" });
@@ -94,7 +95,7 @@ export function drawTileMap(tile, result, view, table, limits) {
   const skipped = !outside && result.skipFrom <= from && result.skipTo >= from + plane;
   tile.hatch.hidden = !(outside || skipped);
   tile.hatch.classList.toggle("nlv-skipped", skipped);
-  setText(tile.hatch.firstChild, skipped ? "hidden" : a < 0 && !result.box ? "no keys here" : "not reachable");
+  setText(tile.hatch.firstChild, skipped ? say("hidden") : a < 0 && !result.box ? say("no keys here") : say("not reachable"));
   if (!visible) return;
   let { lo, hi } = result.scale;
   if (view.scale === "frame" && !result.logits) {
@@ -113,12 +114,12 @@ export function drawTileCaption(tile, result, query) {
   const shown = `${frame} ${away}`;
   if (tile.shown !== shown) {
     tile.shown = shown;
-    tile.when.textContent = clip.frames > 1 ? timeText(frame, clip) : result.grid.kind === "nodes" ? "" : "Strongest key";
-    const place = `frame ${frame + 1} of ${clip.frames}`;
-    const back = away ? " · back to the query's frame" : "";
-    if (clip.frames > 1) tile.does.textContent = tile.large ? "" : `, ${place}, show it large`;
-    const which = clip.frames > 1 ? ` of the frame at ${timeText(frame, clip)}` : "";
-    tile.look.setAttribute("aria-label", `Strongest key${which}: compare it with the query`);
+    tile.when.textContent = clip.frames > 1 ? timeText(frame, clip) : result.grid.kind === "nodes" ? "" : say("Strongest key");
+    const place = say("frame {n} of {count}", { n: frame + 1, count: clip.frames });
+    const back = away ? say(" · back to the query's frame") : "";
+    if (clip.frames > 1) tile.does.textContent = tile.large ? "" : say(", {place}, show it large", { place });
+    const label = clip.frames > 1 ? say("Strongest key of the frame at {time}: compare it with the query", { time: timeText(frame, clip) }) : say("Strongest key: compare it with the query");
+    tile.look.setAttribute("aria-label", label);
     if (tile.note) tile.note.textContent = clip.frames > 1 ? place + back : "";
   }
   tile.figure.classList.toggle("nlv-own", frame === query.frame);

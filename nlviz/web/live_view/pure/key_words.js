@@ -1,5 +1,6 @@
 // What the queries of a source reach, in words: the set of keys that C(x) is taken over.
 
+import { say } from "../../shared/language.js";
 import { gridSize } from "./grid.js";
 import { asksWithoutPlace } from "./state.js";
 import { boxSize, supportOf } from "./support.js";
@@ -19,9 +20,9 @@ export function mostReached(spec) {
 
 /** What a query reaches, to go behind "reaches"; keys without a place named, too. */
 export function reachedText(spec) {
-  if (lineOf(spec.keys) && spec.prefix) return `${spec.reached ?? "every key that it may"}, words among them`;
-  const apart = spec.prefix && spec.prefix_name ? `, and ${spec.prefix_name}` : "";
-  return (spec.reached ?? "every key that it may") + apart;
+  const reached = say(spec.reached ?? "every key that it may");
+  if (lineOf(spec.keys) && spec.prefix) return say("{reached}, words among them", { reached });
+  return spec.prefix && spec.prefix_name ? say("{reached}, and {tokens}", { reached, tokens: say(spec.prefix_name) }) : reached;
 }
 
 /** How many queries there are, what one of them is, and how many keys each has. */
@@ -32,7 +33,8 @@ export function sizesText(spec) {
   if (isNamed(queries) || isNamed(keys) || lineOf(queries) || lineOf(keys)) return namedSizes(spec, most, all);
   const asking = asksWithoutPlace(spec) ? counted(spec.tokens.length, "query without a place", "queries without a place")
     : `${counted(gridSize(queries), "query", "queries")}${shapeText(queries) === shapeText(keys) ? "" : ` (${shapeText(queries)})`}`;
-  const asked = most < all ? `${counted(most, "key")} each, of ${all.toLocaleString("en")} (${shapeText(keys)})` : `${counted(all, "key")} (${shapeText(keys)})`;
+  const whole = `${all.toLocaleString("en")} (${shapeText(keys)})`;
+  const asked = most < all ? say("{some} each, of {all}", { some: counted(most, "key"), all: whole }) : `${counted(all, "key")} (${shapeText(keys)})`;
   return { asking, asked };
 }
 
@@ -40,24 +42,29 @@ export function sizesText(spec) {
 function namedSizes({ queries, keys }, most, all) {
   const count = (grid, called) => {
     const size = gridSize(grid);
-    const cells = isNamed(grid) ? `${size.toLocaleString("en")} ${kindText(grid, size)}` : `${counted(size, called, called === "query" ? "queries" : "keys")} (${shapeText(grid)})`;
-    const words = grid.line ? `${counted(grid.line.words.length, "word")} and ` : "";
-    return words + cells;
+    const cells = isNamed(grid) ? numberOf(grid, size) : `${counted(size, called, called === "query" ? "queries" : "keys")} (${shapeText(grid)})`;
+    return grid.line ? say("{some} and {last}", { some: counted(grid.line.words.length, "word"), last: cells }) : cells;
   };
-  const each = most < all ? `${counted(most, "key")} each, of ` : "";
-  return { asking: `${count(queries, "query")}${isNamed(queries) || queries.line ? " that ask" : ""}`, asked: `${each}${count(keys, "key")}${isNamed(keys) || keys.line ? " that are asked" : ""}` };
+  const asking = count(queries, "query");
+  const whole = isNamed(keys) || keys.line ? say("{keys} that are asked", { keys: count(keys, "key") }) : count(keys, "key");
+  return {
+    asking: isNamed(queries) || queries.line ? say("{queries} that ask", { queries: asking }) : asking,
+    asked: most < all ? say("{some} each, of {all}", { some: counted(most, "key"), all: whole }) : whole,
+  };
 }
 
 /** What one cell stands for: queries and keys apart where keys were pooled. */
 export function cellText(spec) {
   if (isNamed(spec.queries) && isNamed(spec.keys)) return "";
-  if (isNamed(spec.queries)) return `one key = ${pixels(spec.keys)} px`;
-  if (isNamed(spec.keys)) return `one query = ${pixels(spec.queries)} px`;
-  if (asksWithoutPlace(spec)) return `one key = ${pixels(spec.keys)} px`;
   const [q, k] = [pixels(spec.queries), pixels(spec.keys)];
-  if (q === "1" && k === "1") return "one query a pixel";
-  return q === k ? `one cell = ${q} px` : `one query = ${q} px, one key = ${k} px`;
+  if (isNamed(spec.queries) || (!isNamed(spec.keys) && asksWithoutPlace(spec))) return say("one key = {size} px", { size: k });
+  if (isNamed(spec.keys)) return say("one query = {size} px", { size: q });
+  if (q === "1" && k === "1") return say("one query a pixel");
+  return q === k ? say("one cell = {size} px", { size: q }) : say("one query = {size} px, one key = {other} px", { size: q, other: k });
 }
+
+/** So many words, boxes or nodes. */
+const numberOf = (grid, size) => say("{n} {kind}", { n: size.toLocaleString("en"), kind: kindText(grid, size) });
 
 function pixels({ stride: [, y, x] }) {
   const [down, across] = [Number(y.toFixed(1)), Number(x.toFixed(1))];
@@ -67,19 +74,20 @@ function pixels({ stride: [, y, x] }) {
 /** Over which keys a row is normalised: their number and grid, and keys without a place. */
 export function overKeys(result) {
   const { spec } = result;
-  if (isNamed(result.grid)) return `${result.count.toLocaleString("en")} ${kindText(result.grid, result.count)}`;
+  if (isNamed(result.grid)) return numberOf(result.grid, result.count);
   const { shape } = result.box ? result.grid : result.column ? spec.queries : spec.keys;
   const whole = result.box || result.count === shape.reduce((a, b) => a * b, 1);
-  const words = result.words ? ` and ${counted(result.words.length, "word")}` : "";
-  const apart = words || (spec.prefix && spec.prefix_name && !result.column ? ` and ${spec.prefix_name}` : "");
-  return `${result.count.toLocaleString("en")} keys (${whole ? "" : "of "}${shape.join("×")})${apart}`;
+  const n = result.count.toLocaleString("en");
+  const cells = whole ? say("{n} keys ({shape})", { n, shape: shape.join("×") }) : say("{n} keys (of {shape})", { n, shape: shape.join("×") });
+  const apart = result.words ? counted(result.words.length, "word") : spec.prefix && spec.prefix_name && !result.column ? say(spec.prefix_name) : "";
+  return apart ? say("{some} and {last}", { some: cells, last: apart }) : cells;
 }
 
 /** Σ of the equation, in words. */
 export function sumText(result) {
-  const who = result.named ? askerText(result) : "the query";
-  if (result.named) return `Σ<sub>j</sub> runs over the keys that ${who[0].toLowerCase()}${who.slice(1)} reaches: ${overKeys(result)}.`;
-  return `Σ<sub>j</sub> runs over the keys that the query reaches: ${reachedText(result.spec)}.`;
+  if (!result.named) return say("Σ<sub>j</sub> runs over the keys that the query reaches: {reached}.", { reached: reachedText(result.spec) });
+  const who = askerText(result);
+  return say("Σ<sub>j</sub> runs over the keys that {who} reaches: {reached}.", { who: `${who[0].toLowerCase()}${who.slice(1)}`, reached: overKeys(result) });
 }
 
 /** The name of a network: of a file or a folder without the folders that it lies in. */

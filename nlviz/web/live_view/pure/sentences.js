@@ -1,5 +1,6 @@
 // Rows in sentences: where the weight comes from.
 
+import { say, spoken, texts } from "../../shared/language.js";
 import { isSimilarity, similaritySentence } from "./similarity.js";
 import { alsoWords, isNamed, namedSentence, tokenName, wordSentence } from "./text_words.js";
 import { alongText, changeText, counted, joined, numberText, percentText, THIN, timeText, tokenText, valueText } from "./words.js";
@@ -35,24 +36,26 @@ export function rowSentence(result, query, head) {
  * @param {Result} result
  */
 function withName(whole, { asked, token, grid, named }) {
-  return isNamed(asked) && !isNamed(grid) && !named ? whole.replace(/\b[Tt]his point\b/, tokenName(asked, token)) : whole;
+  if (!isNamed(asked) || isNamed(grid) || named) return whole;
+  const name = () => tokenName(asked, token);
+  return spoken() === "en" ? whole.replace(/\b[Tt]his point\b/, name) : whole.replace(say("This point"), name);
 }
 
 function ownSentence(result, query, clip) {
   if (isSimilarity(result.spec)) return similaritySentence(result, query.frame, numberText, (f) => timeText(f, clip)) + leftOutText(result);
   if (result.logits) {
-    const span = `from ${numberText(result.least)} to ${numberText(result.most)}`;
-    return `Raw logits of this point run ${span}: likeness before C(x) turns it into weights.`;
+    return say("Raw logits of this point run from {least} to {most}: likeness before C(x) turns it into weights.", { least: numberText(result.least), most: numberText(result.most) });
   }
   if (result.named) return tokenSentence(result, clip);
   if (result.difference) return differenceSentence(result, query, clip);
+  const at = atText(query, clip);
   const shared = result.spec.split === "shared" && !result.column; // the same for all queries
   if (result.ownShare >= ALL && !shared && !result.column) {
-    return `This point${atText(query, clip)} takes all its weight from its own cell.${apartText(result)}${leftOutText(result)}`;
+    return say("This point{at} takes all its weight from its own cell.", { at }) + apartText(result) + leftOutText(result);
   }
   if (clip.frames === 1) return pictureSentence(result);
   const itself = result.ownShare >= OWN_TELLS && !shared;
-  const frameText = (f, own) => (own && itself ? "the rest of its frame" : own ? "its own frame" : `the frame at ${timeText(f, clip)}`);
+  const frameText = (f, own) => (own && itself ? say("the rest of its frame") : own ? say("its own frame") : frameAt(f, clip));
   const shares = framesByMass(result).map((f) => {
     const own = f === query.frame && !shared;
     return { share: result.mass[f] - (itself && own ? result.ownShare : 0), where: frameText(f, own), own };
@@ -60,14 +63,24 @@ function ownSentence(result, query, clip) {
   const named = shares.slice(0, 2);
   const own = shares.find((part) => part.own);
   if (own && !named.includes(own) && !result.column) named.push(own);
-  if (itself) named.push({ share: result.ownShare, where: "its own cell", own: true });
+  if (itself) named.push({ share: result.ownShare, where: say("its own cell"), own: true });
   named.sort((a, b) => b.share - a.share);
-  const list = (word) => joined(named.map(({ share, where }) => `${percentText(share)} ${word} ${where}`));
-  const unsaid = named.length === 0;
-  let whole = `This point${atText(query, clip)} takes ${unsaid ? "no weight from any frame" : list("from").replace(" from", " of its weight from")}`;
-  if (result.column) whole = `Of the attention this point${atText(query, clip)} receives, ${unsaid ? "nothing comes from any frame" : list("comes from")}`;
-  else if (shared) whole = `The part that all queries share puts ${unsaid ? "no weight on any frame" : list("on")}`;
-  return `${whole}.${apartText(result)}${leftOutText(result)}`;
+  return shareSentence(named, { at, shared, column: result.column }) + apartText(result) + leftOutText(result);
+}
+
+/** Which frames a row takes its weight from, or a column its attention, or what a part puts where. */
+function shareSentence(named, { at, shared, column }) {
+  const list = (first, more = first) => joined(named.map(({ share, where }, n) => say(n ? more : first, { share: percentText(share), where })));
+  if (column) {
+    return named.length === 0 ? say("Of the attention this point{at} receives, nothing comes from any frame.", { at })
+      : say("Of the attention this point{at} receives, {list}.", { at, list: list(texts("{share} comes from {where}")) });
+  }
+  if (shared) {
+    return named.length === 0 ? say("The part that all queries share puts no weight on any frame.")
+      : say("The part that all queries share puts {list}.", { list: list(texts("{share} on {where}")) });
+  }
+  return named.length === 0 ? say("This point{at} takes no weight from any frame.", { at })
+    : say("This point{at} takes {list}.", { at, list: list(texts("{share} of its weight from {where}"), texts("{share} from {where}")) });
 }
 
 const HOW_MANY = ["No", "One", "Two", "Three"];
@@ -81,81 +94,94 @@ const HOW_MANY = ["No", "One", "Two", "Three"];
  */
 function crossSentence(result, parts, query, clip) {
   const { spec, leftOut } = result;
-  const rows = parts.map(({ along, apart }) => (apart < 0.005 ? along : `${along} (${percentText(apart)} of it on ${spec.prefix_name})`));
-  const own = joined(parts.map(({ along, own: share }) => `${along} ${percentText(share)}`));
-  const whole = `${HOW_MANY[parts.length] ?? parts.length} rows of this point${atText(query, clip)} on one scale, 100${THIN}% each: ${joined(rows)}`;
-  const cell = leftOut === "nothing" ? ` Its own cell shows the sum: ${own}.` : "";
-  return `${whole}.${cell}${leftOutText(result)}`;
+  const rows = parts.map(({ along, apart }) => (apart < 0.005 ? say(along)
+    : say("{along} ({share} of it on {tokens})", { along: say(along), share: percentText(apart), tokens: say(spec.prefix_name) })));
+  const own = joined(parts.map(({ along, own: share }) => `${say(along)} ${percentText(share)}`));
+  const number = spoken() === "en" ? HOW_MANY[parts.length] ?? parts.length : parts.length;
+  const whole = say("{number} rows of this point{at} on one scale, {all} each: {rows}.", { number, at: atText(query, clip), all: `100${THIN}%`, rows: joined(rows) });
+  const cell = leftOut === "nothing" ? say(" Its own cell shows the sum: {own}.", { own }) : "";
+  return whole + cell + leftOutText(result);
 }
 
 /** Where a token without a place looks. */
 function tokenSentence(result, clip) {
   const { name, own } = result.named;
   const who = tokenText(name, own);
-  if (clip.frames === 1 || own) {
-    const cells = clip.frames === 1 ? ` from ${result.half.toLocaleString("en")} of ${counted(result.count, unitOf(result))}` : "";
-    const whole = own ? `${who}, over its frame` : `${who} takes half of its weight on the picture${cells}`;
-    return `${whole}.${apartText(result)}`;
+  if (own) return say("{who}, over its frame.", { who }) + apartText(result);
+  if (clip.frames === 1) {
+    return say("{who} takes half of its weight on the picture from {half} of {count}.", { who, half: result.half.toLocaleString("en"), count: countedCells(result) }) + apartText(result);
   }
-  const parts = framesByMass(result).slice(0, 2).map((f) => `${percentText(result.mass[f])} of its weight from the frame at ${timeText(f, clip)}`);
-  return `${who} takes ${joined(parts)}.${apartText(result)}`;
+  const parts = framesByMass(result).slice(0, 2)
+    .map((f) => say("{share} of its weight from {where}", { share: percentText(result.mass[f]), where: frameAt(f, clip) }));
+  return say("{who} takes {list}.", { who, list: joined(parts) }) + apartText(result);
 }
 
 /** When the query is, where that is not plain. */
-const atText = (query, clip) => (clip.frames > 1 ? ` at ${timeText(query.frame, clip)}` : "");
+const atText = (query, clip) => (clip.frames > 1 ? say(" at {time}", { time: timeText(query.frame, clip) }) : "");
+
+/** A frame by its time. */
+const frameAt = (f, clip) => say("the frame at {time}", { time: timeText(f, clip) });
 
 /** What a row gives to tokens without a place. */
 function apartText(result) {
   if (!result.spec.prefix || result.column || result.logits) return "";
-  const what = result.spec.prefix_name;
+  const tokens = say(result.spec.prefix_name);
   if (result.balanced) {
-    return Math.abs(result.apartShare) < 5e-4 ? "" : ` ${changeText(result.apartShare)} on ${what}.`;
+    return Math.abs(result.apartShare) < 5e-4 ? "" : say(" {change} on {tokens}.", { change: changeText(result.apartShare), tokens });
   }
-  return result.difference ? "" : ` ${percentText(result.apartShare)} goes to ${what}.`;
+  return result.difference ? "" : say(" {share} goes to {tokens}.", { share: percentText(result.apartShare), tokens });
 }
 
 /** What sets a row apart from that of the average query, or a column from what every query gives. */
 function differenceSentence(result, query, clip) {
   const at = atText(query, clip);
-  const named = (f) => (f === query.frame ? "its own frame" : `the frame at ${timeText(f, clip)}`);
+  const named = (f) => (f === query.frame ? say("its own frame") : frameAt(f, clip));
   if (!result.balanced) {
-    const apart = result.column ? `tells apart who looks at this point${at}` : `sets this point${at} apart from the average query`;
-    const parts = clip.frames === 1 ? "" : joined(framesByMass(result).slice(0, 2)
-      .map((f) => `${percentText(result.mass[f])} lies in ${named(f)}`));
-    return `Of what ${apart}, ${parts || `half lies in ${result.half} of ${result.count} cells`}.${leftOutText(result)}`;
+    const parts = clip.frames === 1 ? say("half lies in {half} of {count} cells", { half: result.half, count: result.count })
+      : joined(framesByMass(result).slice(0, 2).map((f) => say("{share} lies in {where}", { share: percentText(result.mass[f]), where: named(f) })));
+    const list = parts || say("half lies in {half} of {count} cells", { half: result.half, count: result.count });
+    const whole = result.column ? say("Of what tells apart who looks at this point{at}, {list}.", { at, list })
+      : say("Of what sets this point{at} apart from the average query, {list}.", { at, list });
+    return whole + leftOutText(result);
   }
-  const whole = `This point${at} puts ${percentText(result.moved)} of its weight elsewhere than the average query`;
-  if (clip.frames === 1) return `${whole}.${apartText(result)}${leftOutText(result)}`;
+  const moved = percentText(result.moved);
+  const rest = apartText(result) + leftOutText(result);
+  const plain = say("This point{at} puts {moved} of its weight elsewhere than the average query.", { at, moved });
+  if (clip.frames === 1) return plain + rest;
   const most = result.mass.reduce((top, share) => Math.max(top, Math.abs(share)), 0);
   const told = [...result.mass.keys()].filter((f) => Math.abs(result.mass[f]) >= Math.max(5e-4, most / 10))
     .sort((a, b) => result.mass[b] - result.mass[a]);
-  const list = (frames) => joined(frames.map((f) => `${named(f)} (${changeText(result.mass[f])})`));
+  const list = (frames) => joined(frames.map((f) => say("{where} ({change})", { where: named(f), change: changeText(result.mass[f]) })));
   const more = list(told.filter((f) => result.mass[f] > 0).slice(0, 2));
   const less = list(told.filter((f) => result.mass[f] < 0).slice(-2).reverse());
-  const parts = [more && `more in ${more}`, less && `less in ${less}`].filter(Boolean).join(", ");
-  return `${whole}${parts ? `: ${parts}` : ""}.${apartText(result)}${leftOutText(result)}`;
+  const parts = [more && say("more in {list}", { list: more }), less && say("less in {list}", { list: less })].filter(Boolean).join(say(", "));
+  return (parts ? say("This point{at} puts {moved} of its weight elsewhere than the average query: {parts}.", { at, moved, parts }) : plain) + rest;
 }
 
 const unitOf = ({ grid }) => (grid.stride[1] === 1 ? "pixel" : "cell");
+const countedCells = (result) => counted(result.count, unitOf(result));
 
 function pictureSentence(result) {
   const shared = result.spec.split === "shared" && !result.column;
-  const places = `${result.half.toLocaleString("en")} of ${counted(result.count, unitOf(result))}`;
-  const itself = result.ownShare >= OWN_TELLS && !shared ? `, ${percentText(result.ownShare)} from its own ${unitOf(result)}` : "";
-  let whole = `This point takes half of its weight${result.apart ? " on the picture" : ""} from ${places}${itself}`;
-  if (result.column) whole = `Half of the attention this point receives comes from ${places}${itself}`;
-  else if (shared) whole = `The part that all queries share puts half of its weight on ${places}`;
-  return `${whole}.${apartText(result)}${leftOutText(result)}`;
+  const places = say("{half} of {count}", { half: result.half.toLocaleString("en"), count: countedCells(result) });
+  const own = unitOf(result) === "pixel" ? say("its own pixel") : say("its own cell");
+  const itself = result.ownShare >= OWN_TELLS && !shared ? say(", {share} from {own}", { share: percentText(result.ownShare), own }) : "";
+  let whole = say("This point takes half of its weight from {places}{itself}.", { places, itself });
+  if (result.apart) whole = say("This point takes half of its weight on the picture from {places}{itself}.", { places, itself });
+  if (result.column) whole = say("Half of the attention this point receives comes from {places}{itself}.", { places, itself });
+  else if (shared) whole = say("The part that all queries share puts half of its weight on {places}.", { places });
+  return whole + apartText(result) + leftOutText(result);
 }
 
 /** What is hidden, and that the rest was scaled. */
 function leftOutText(result) {
   if (result.leftOut === "nothing") return "";
-  const what = result.leftOut === "frame" ? "own frame" : `own ${{ line: "word", boxes: "box", nodes: "node" }[result.grid?.kind ?? "grid"] ?? "cell"}`;
+  const what = result.leftOut === "frame" ? say("own frame")
+    : { line: say("own word"), boxes: say("own box"), nodes: say("own node") }[result.grid?.kind ?? "grid"] ?? say("own cell");
   const asItWas = result.spec.layer?.kind === "together" || (result.spec.kind === "stored" && !result.spec.softmax);
-  const scaled = result.column || result.logits || result.difference || asItWas ? "" : "; the rest is scaled to 100 %";
-  const share = result.logits ? "" : ` (${percentText(result.excluded)})`;
-  return ` Its ${what}${share} is hidden${scaled}.`;
+  const scaled = !(result.column || result.logits || result.difference || asItWas);
+  const share = result.logits ? "" : say(" ({share})", { share: percentText(result.excluded) });
+  return scaled ? say(" Its {what}{share} is hidden; the rest is scaled to 100 %.", { what, share }) : say(" Its {what}{share} is hidden.", { what, share });
 }
 
 /** What to say while the row of the query is not there: it is too large for the browser, or takes a while. */
@@ -163,9 +189,9 @@ export function waitingFor(state, alone, { waits = "Too large to compute in the 
   if (!state.waiting) return null;
   // What is chosen is told at once, also where the query is not pinned.
   const sent = !state.hovered && (state.pinned || layers > 0 || pending);
-  const where = alone ? "this page carries the row of its opening query only."
-    : sent ? "the row is on its way from the server." : "the row comes from the server when you pin.";
-  return `${waits}: ${where}`;
+  const why = say(waits);
+  if (alone) return say("{why}: this page carries the row of its opening query only.", { why });
+  return sent ? say("{why}: the row is on its way from the server.", { why }) : say("{why}: the row comes from the server when you pin.", { why });
 }
 
 /**
@@ -177,15 +203,15 @@ export function waitingFor(state, alone, { waits = "Too large to compute in the 
 export function acrossText(result, view, clip) {
   if (!result.spec.across || result.grid.kind === "line") return null;
   const [first] = framesByMass(result);
-  const most = `the strongest key has ${valueText(result.most, result, view.unit)}`;
-  if (clip.frames === 1 || first === undefined || result.logits) return `Asked from the other clip: ${most}.`;
-  return `Asked from the other clip: ${percentText(result.mass[first])} of the weight lies at ${timeText(first, clip)}; ${most}.`;
+  const most = valueText(result.most, result, view.unit);
+  if (clip.frames === 1 || first === undefined || result.logits) return say("Asked from the other clip: the strongest key has {most}.", { most });
+  return say("Asked from the other clip: {share} of the weight lies at {time}; the strongest key has {most}.", { share: percentText(result.mass[first]), time: timeText(first, clip), most });
 }
 
 /** What a composition is, in a sentence; empty for a block's own rows. */
 export function compositionText(spec) {
   const { layers, residual, layer } = spec;
-  if (layer) return ` ${layer.kind === "together" ? "Together" : "Composed"}: ${alongText(spec)}.`;
+  if (layer) return layer.kind === "together" ? say(" Together: {along}.", { along: alongText(spec) }) : say(" Composed: {along}.", { along: alongText(spec) });
   if (!layers) return "";
-  return ` Rollout: ${layers} layers multiplied, ${percentText(residual)} of each by its residual path.`;
+  return say(" Rollout: {layers} layers multiplied, {share} of each by its residual path.", { layers, share: percentText(residual) });
 }

@@ -1,5 +1,6 @@
 // What a row over words, boxes or nodes says, in sentences: no frames and no pixels where there are none.
 
+import { say, texts } from "../../shared/language.js";
 import { lineOf, pagesOf, wordText } from "./pages.js";
 import { changeText, joined, numberText, percentText, tokenText, weightText } from "./words.js";
 
@@ -20,10 +21,13 @@ export function tokenName(grid, index) {
  * @param {Pick<Result, "named" | "asked">} result
  */
 export function askerText({ named, asked }) {
-  if (!named) return "The query";
+  if (!named) return say("The query");
   if (named.word === undefined) return tokenText(named.name, named.own);
-  return `The word ${wordText({ words: lineOf(asked)?.words ?? [] }, named.word)}`;
+  return say("The word {word}", { word: wordText({ words: lineOf(asked)?.words ?? [] }, named.word) });
 }
+
+const KINDS_NAMED = texts({ line: ["word", "words"], boxes: ["box", "boxes"], nodes: ["node", "nodes"], grid: ["cell", "cells"] });
+const PARTS_NAMED = texts({ text: "text", special: "special tokens", video: "the video", picture: "the picture" });
 
 /**
  * What one, or several, tokens of a grid are.
@@ -31,8 +35,8 @@ export function askerText({ named, asked }) {
  * @param {number} count
  */
 export function kindText({ kind }, count) {
-  const [one, several] = { line: ["word", "words"], boxes: ["box", "boxes"], nodes: ["node", "nodes"] }[kind ?? "grid"] ?? ["cell", "cells"];
-  return count === 1 ? one : several;
+  const [one, several] = KINDS_NAMED[kind ?? "grid"] ?? KINDS_NAMED.grid;
+  return say(count === 1 ? one : several);
 }
 
 /** Sums of a row over words: of those that were written, and of special tokens. */
@@ -50,7 +54,7 @@ function halves(values, special, from = 0, to = values.length) {
  * How a row is shared out between pictures, text and special tokens; null where that says nothing.
  * @param {Head} head
  * @param {Result} result
- * @returns {{kind: string, name: string, share: number}[]|null}
+ * @returns {{kind: string, name: string, where: string, share: number}[]|null} name, and where in a sentence, in English
  */
 export function partsOfRow(head, result) {
   const { asked } = pagesOf(head, result.spec);
@@ -59,16 +63,16 @@ export function partsOfRow(head, result) {
   if (result.grid.kind === "line") {
     if (special.size === 0) return null;
     const [text, apart] = halves(result.values, special, result.from, result.to);
-    return [{ kind: "text", name: "text", share: text / result.total }, { kind: "special", name: "special tokens", share: apart / result.total }];
+    return [{ kind: "text", name: "text", where: PARTS_NAMED.text, share: text / result.total }, { kind: "special", name: "special tokens", where: PARTS_NAMED.special, share: apart / result.total }];
   }
   if (!result.words) return null;
   const [text, apart] = halves(result.words, special);
-  const film = head.clip.frames > 1 ? "video" : "picture";
+  const film = head.clip.frames > 1 ? texts("video") : texts("picture");
   const shares = [
-    { kind: "vision", name: film, share: Math.max(0, 1 - (text + apart) / result.total) },
-    { kind: "text", name: "text", share: text / result.total },
+    { kind: "vision", name: film, where: PARTS_NAMED[film], share: Math.max(0, 1 - (text + apart) / result.total) },
+    { kind: "text", name: "text", where: PARTS_NAMED.text, share: text / result.total },
   ];
-  return special.size === 0 ? shares : [...shares, { kind: "special", name: "special tokens", share: apart / result.total }];
+  return special.size === 0 ? shares : [...shares, { kind: "special", name: "special tokens", where: PARTS_NAMED.special, share: apart / result.total }];
 }
 
 /** The strongest of some weights, in order, with their share of all. */
@@ -85,35 +89,43 @@ export function namedSentence(result) {
   const who = tokenName(asked, token);
   const name = (n) => tokenName(grid, n);
   if (result.logits) {
-    const span = `from ${numberText(result.least)} to ${numberText(result.most)}`;
-    const top = result.found > 0 ? `, the largest for ${name(result.order[0])}` : "";
-    return spec.pairwise === "cosine" ? `${who} is like the others by a cosine ${span}${top}.` : `Raw logits of ${who} run ${span}${top}: likeness before C(x) turns it into weights.`;
+    const top = result.found > 0 ? say(", the largest for {name}", { name: name(result.order[0]) }) : "";
+    const values = { who, least: numberText(result.least), most: numberText(result.most), top };
+    return spec.pairwise === "cosine" ? say("{who} is like the others by a cosine from {least} to {most}{top}.", values)
+      : say("Raw logits of {who} run from {least} to {most}{top}: likeness before C(x) turns it into weights.", values);
   }
   if (result.difference) return differenceOf(result, who, name);
   if (column) {
     const told = strongestNamed(result, MOST_NAMED).filter(({ n }) => result.values[n] > 0)
       .map(({ n }) => `${name(n)} (${spec.softmax ? weightText(result.values[n]) : numberText(result.values[n])})`);
-    return told.length ? `${who} is looked at most by ${joined(told)}${spec.softmax ? ", each a share of its own row" : ""}.` : `Nothing looks at ${who}.`;
+    if (!told.length) return say("Nothing looks at {who}.", { who });
+    return spec.softmax ? say("{who} is looked at most by {list}, each a share of its own row.", { who, list: joined(told) })
+      : say("{who} is looked at most by {list}.", { who, list: joined(told) });
   }
   const itself = own >= 0 && result.ownShare >= TELLS ? [{ n: own, share: result.ownShare }] : [];
   const told = [...strongestNamed(result, MOST_NAMED), ...itself].filter(({ share }) => share >= TELLS).sort((a, b) => b.share - a.share);
-  if (!told.length) return result.found ? `${who} spreads its weight: none of ${result.count} ${kindText(grid, result.count)} gets as much as ${percentText(TELLS)}.` : `${who} reaches nothing.`;
-  const parts = told.map(({ n, share }, i) => `${share < 0.0095 ? weightText(share) : percentText(share)}${i ? "" : spec.softmax ? " of its weight" : " of all that it weighs"} from ${n === own ? "itself" : name(n)}`);
-  return `${who} takes ${joined(parts)}.`;
+  if (!told.length) {
+    return result.found ? say("{who} spreads its weight: none of {count} {kind} gets as much as {share}.", { who, count: result.count, kind: kindText(grid, result.count), share: percentText(TELLS) })
+      : say("{who} reaches nothing.", { who });
+  }
+  const first = texts(spec.softmax ? "{share} of its weight from {where}" : "{share} of all that it weighs from {where}");
+  const parts = told.map(({ n, share }, i) => say(i ? "{share} from {where}" : first, { share: share < 0.0095 ? weightText(share) : percentText(share), where: n === own ? say("itself") : name(n) }));
+  return say("{who} takes {list}.", { who, list: joined(parts) });
 }
 
 function differenceOf(result, who, name) {
   const strong = strongestNamed(result, MOST_NAMED).filter(({ n }) => result.values[n] > 0);
-  const whole = result.balanced ? `${who} puts ${percentText(result.moved)} of its weight elsewhere than the average ${kindText(result.asked, 1)}` : `What sets ${who} apart from the average`;
+  const whole = result.balanced ? say("{who} puts {moved} of its weight elsewhere than the average {kind}", { who, moved: percentText(result.moved), kind: kindText(result.asked, 1) })
+    : say("What sets {who} apart from the average", { who });
   const more = joined(strong.map(({ n }) => `${name(n)} (${result.balanced ? changeText(result.values[n]) : numberText(result.values[n])})`));
-  return more ? `${whole}: more on ${more}.` : `${whole}.`;
+  return more ? say("{whole}: more on {list}.", { whole, list: more }) : say("{whole}.", { whole });
 }
 
 /** Edges that end in different targets are not to be compared: each target's row sums to 1 by itself. */
 export function targetsText({ keys, softmax }) {
   if (keys.kind !== "boxes" && keys.kind !== "nodes") return "";
-  const why = softmax ? "each target’s row sums to 1 by itself" : "each target’s row is divided by itself";
-  return `Arrows end in one target and show what it takes from whom. Weights are comparable only within one target: ${why}.`;
+  return softmax ? say("Arrows end in one target and show what it takes from whom. Weights are comparable only within one target: each target’s row sums to 1 by itself.")
+    : say("Arrows end in one target and show what it takes from whom. Weights are comparable only within one target: each target’s row is divided by itself.");
 }
 
 /**
@@ -127,20 +139,23 @@ export function wordSentence(head, result, when) {
   const words = result.words ? topWord(result) : null;
   if (result.column) {
     const from = strongFrames(result, when, 1);
-    return `${who} is looked at${from ? ` most from ${from}` : ""}${words ? `${from ? ", and" : " most"} by ${words}` : ""}.`;
+    if (from && words) return say("{who} is looked at most from {from}, and by {words}.", { who, from, words });
+    if (from) return say("{who} is looked at most from {from}.", { who, from });
+    return words ? say("{who} is looked at most by {words}.", { who, words }) : say("{who} is looked at.", { who });
   }
   const shares = partsOfRow(head, result);
-  if (result.logits || !shares) return `${who}: ${result.logits ? `raw logits run from ${numberText(result.least)} to ${numberText(result.most)}` : strongFrames(result, when, 2) || "its row lies on the pictures"}.`;
+  if (result.logits) return say("{who}: raw logits run from {least} to {most}.", { who, least: numberText(result.least), most: numberText(result.most) });
+  if (!shares) return say("{who}: {where}.", { who, where: strongFrames(result, when, 2) || say("its row lies on the pictures") });
   const parts = shares.filter(({ share }) => share >= TELLS).sort((a, b) => b.share - a.share)
-    .map(({ name, share }, n) => `${percentText(share)}${n ? "" : " of its weight"} from ${name === "text" || name === "special tokens" ? name : `the ${name}`}`);
+    .map(({ where, share }, n) => say(n ? "{share} from {where}" : "{share} of its weight from {where}", { share: percentText(share), where: say(where) }));
   const most = head.clip.frames > 1 ? strongFrames(result, when, 1) : "";
-  const more = [most && `of the video most from ${most}`, words && `of the text most from ${words}`].filter(Boolean).join(", ");
-  return `${who} takes ${joined(parts)}${more ? `: ${more}` : ""}.`;
+  const more = [most && say("of the video most from {from}", { from: most }), words && say("of the text most from {words}", { words })].filter(Boolean).join(say(", "));
+  return more ? say("{who} takes {list}: {more}.", { who, list: joined(parts), more }) : say("{who} takes {list}.", { who, list: joined(parts) });
 }
 
 function strongFrames(result, when, count) {
   const frames = [...result.mass.keys()].filter((f) => result.mass[f] > 0).sort((a, b) => result.mass[b] - result.mass[a]).slice(0, count);
-  return joined(frames.map((f) => (result.mass.length > 1 ? `the frame at ${when(f)} (${percentText(result.mass[f])})` : "the picture")));
+  return joined(frames.map((f) => (result.mass.length > 1 ? say("the frame at {time} ({share})", { time: when(f), share: percentText(result.mass[f]) }) : say("the picture"))));
 }
 
 /** The strongest word beside the pictures, with its weight. */
@@ -157,5 +172,5 @@ function topWord({ words, column, spec, ownWord }) {
 export function alsoWords(result) {
   const top = result.words && !result.logits && !result.difference ? topWord(result) : null;
   if (!top) return "";
-  return result.column ? ` Of the words ${top} looks here most.` : ` Of the text most from ${top}.`;
+  return result.column ? say(" Of the words {top} looks here most.", { top }) : say(" Of the text most from {top}.", { top });
 }

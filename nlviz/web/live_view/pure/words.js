@@ -1,5 +1,7 @@
 // Numbers, times and names in plain words. The numbers are rounded as in nlviz/words/numbers.py.
 
+import { say, spoken, texts } from "../../shared/language.js";
+
 /** A space that does not break, before a unit. */
 export const THIN = "\u202f";
 
@@ -103,8 +105,13 @@ export function timeText(frame, clip) {
   return labels[frame];
 }
 
+texts(["{n} keys", "{n} queries", "{n} frames", "{n} words", "{n} cells", "{n} pixels", "{n} boxes", "{n} nodes", "{n} queries without a place", "{n} others"]);
+
 /** Words for a number of things: 1 key, 2 keys. */
-export const counted = (count, word, words = `${word}s`) => `${count.toLocaleString("en")} ${count === 1 ? word : words}`;
+export function counted(count, word, words = `${word}s`) {
+  const n = count.toLocaleString("en");
+  return spoken() === "en" ? `${n} ${count === 1 ? word : words}` : say(`{n} ${words}`, { n });
+}
 
 /** Whether weights are said as they are: several rows at once have no common uniform attention. */
 export const isAbsolute = ({ spec }, unit) => unit === "absolute" || spec?.layer?.kind === "together";
@@ -117,23 +124,25 @@ export function valueText(value, result, unit) {
 
 /** When and where: "1.60 s" for clips, "this picture" for one frame. */
 export function whenText(frame, clip) {
-  return clip.frames > 1 ? timeText(frame, clip) : "this picture";
+  return clip.frames > 1 ? timeText(frame, clip) : say("this picture");
 }
 
 /** Parts of a list: a, b and c. */
 export function joined(parts) {
   if (parts.length < 2) return parts.join("");
-  return `${parts.slice(0, -1).join(", ")} and ${parts[parts.length - 1]}`;
+  return say("{some} and {last}", { some: parts.slice(0, -1).join(say(", ")), last: parts[parts.length - 1] });
 }
 
 /** A token without a place by its name; `own` where each frame has one. */
 export function tokenText(name, own) {
-  const called = name === "cls" ? "class token (cls)" : `token ${name}`;
-  return own ? `Each frame’s own ${called}` : `The ${called}`;
+  const called = name === "cls" ? say("class token (cls)") : say("token {name}", { name });
+  return own ? say("Each frame’s own {called}", { called }) : say("The {called}", { called });
 }
 
 /** What the products of a layer run along: side by side, or the last one after those before it. */
 export function alongText({ layer: { kind, along } }) {
-  if (kind === "together") return along.join(" and ");
-  return `${[...along].reverse().join(" after ")}, without residual path, projections and layers between`;
+  const names = along.map((one) => say(one));
+  if (kind === "together") return names.join(say(" and "));
+  const order = names.slice(1).reduce((after, one) => say("{one} after {other}", { one, other: after }), names[0]);
+  return say("{order}, without residual path, projections and layers between", { order });
 }

@@ -1,5 +1,6 @@
 // The colour bar: what a colour stands for, with its clipped end marked.
 
+import { say } from "../../shared/language.js";
 import { roundUp, shareOf, tableOf, toGround } from "../pure/colour.js";
 import { contextOf, element, setText } from "../../shared/dom.js";
 import { isSimilarity } from "../pure/similarity.js";
@@ -19,7 +20,7 @@ export function createBar(lut, onWhole, signal) {
   const middle = element("span", { class: "nlv-middle" });
   const high = element("span", { class: "nlv-high" });
   const title = element("span", { class: "nlv-bar-title" });
-  const beyond = element("button", { type: "button", class: "nlv-beyond", "data-tip": "The colours end below it. Press to lock the scale there, so that all keys differ" });
+  const beyond = element("button", { type: "button", class: "nlv-beyond", "data-tip": say("The colours end below it. Press to lock the scale there, so that all keys differ") });
   let whole = 0;
   beyond.addEventListener("click", () => whole > 0 && onWhole(whole), { signal });
   const box = element("div", { class: "nlv-ramp-box" }, ramp, needle);
@@ -32,11 +33,11 @@ export function createBar(lut, onWhole, signal) {
   let drawn = "";
 
   function titleOf(result, view) {
-    if (result.logits && result.difference) return "Difference";
-    if (result.logits) return isSimilarity(result.spec) ? "Cosine similarity" : "Raw logit";
-    const weight = result.difference ? "Difference" : "Weight";
-    const what = isAbsolute(result, view.unit) ? weight : `${weight}, × uniform attention`;
-    const how = { query: "", locked: " · scale locked", frame: " · own scale per frame", log: " · logarithmic" }[view.scale];
+    if (result.logits && result.difference) return say("Difference");
+    if (result.logits) return isSimilarity(result.spec) ? say("Cosine similarity") : say("Raw logit");
+    const weight = result.difference ? say("Difference") : say("Weight");
+    const what = isAbsolute(result, view.unit) ? weight : say("{weight}, × uniform attention", { weight });
+    const how = { query: "", locked: say(" · scale locked"), frame: say(" · own scale per frame"), log: say(" · logarithmic") }[view.scale];
     return what + how;
   }
 
@@ -60,12 +61,12 @@ export function createBar(lut, onWhole, signal) {
     const clipped = scale.clipped && view.scale !== "frame";
     whole = roundUp(result.most / result.uniform);
     beyond.hidden = !clipped;
-    setText(beyond, clipped ? `strongest other key ${valueText(result.most, result, view.unit)}` : "");
+    setText(beyond, clipped ? say("strongest other key {value}", { value: valueText(result.most, result, view.unit) }) : "");
     const text = (value) => valueText(value, result, view.unit);
     if (view.scale === "frame" && !result.logits) {
       setText(low, "0");
       setText(middle, "");
-      setText(high, "each frame's strongest");
+      setText(high, say("each frame's strongest"));
       return;
     }
     const least = scale.floor > 0 && !scale.diverging ? scale.floor : scale.lo;
@@ -74,7 +75,7 @@ export function createBar(lut, onWhole, signal) {
     setText(middle, middleOf(scale, text, floor));
     setText(high, (scale.clipped ? ">" : "") + text(scale.hi));
     const end = beyond.textContent ? `, ${beyond.textContent}` : "";
-    colours.setAttribute("aria-label", `${title.textContent}: colours from ${text(least)} to ${text(scale.hi)}${end}`);
+    colours.setAttribute("aria-label", say("{title}: colours from {least} to {most}{end}", { title: title.textContent, least: text(least), most: text(scale.hi), end }));
   }
 
   /** Point the needle at a value, or hide it for null. */
@@ -89,7 +90,7 @@ export function createBar(lut, onWhole, signal) {
 
 function middleOf({ lo, hi, floor, diverging }, text, least) {
   if (!(floor > 0)) return text((lo + hi) / 2);
-  return diverging ? `within ±${least}` : text(Math.sqrt(floor * hi));
+  return diverging ? say("within ±{least}", { least }) : text(Math.sqrt(floor * hi));
 }
 
 /** Top of a result's scale in multiples of uniform attention: what locking keeps. */

@@ -1,6 +1,7 @@
 // Equation (1) for the query on the screen: symbols that light up their part of the picture, and
 // the strongest terms of the sum as thumbnails times their weights.
 
+import { say, spoken, texts } from "../../shared/language.js";
 import { element, heard, setText } from "../../shared/dom.js";
 import { cropSide, drawCrop } from "../draw/marks.js";
 import { lineOf, wordText } from "../pure/pages.js";
@@ -9,28 +10,28 @@ import { tokenCentre } from "../pure/grid.js";
 import { overKeys, sumText } from "../pure/key_words.js";
 import { formulaOf } from "../pure/formulas.js";
 import { isSimilarity } from "../pure/similarity.js";
-import { numberText, percentText, valueText, weightText } from "../pure/words.js";
+import { counted, numberText, percentText, valueText, weightText } from "../pure/words.js";
 
 const MOST_TERMS = 5;
-const SPOKEN = "y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j";
+const SPOKEN = texts("y i equals one over C of x, times the sum over j of f of x i and x j, times g of x j");
 const SIZE = 36;
 
-const PARTS = {
+const PARTS = texts({
   output: "y<sub>i</sub>, the output here: the weighted mean of the values at all keys.",
   normaliser: "C(x), the normalisation",
   f: "f, the pairwise function: how alike query and key are",
   query: "x<sub>i</sub>, the query: what you point at.",
   keys: "x<sub>j</sub>, the keys: what it compares itself with. The strongest are ringed.",
   g: "g(x<sub>j</sub>), the value that a key hands over, in proportion to its weight.",
-};
+});
 
 function symbol(part, markup, label) {
   const attributes = { class: "nlv-symbol", type: "button", "data-lit": part };
-  return element("button", attributes, element("span", { "aria-hidden": "true", html: markup }), heard(label));
+  return element("button", attributes, element("span", { "aria-hidden": "true", html: markup }), heard(say(label)));
 }
 
 function patch(size, label) {
-  const attributes = { class: "nlv-patch", role: "img", "aria-label": label };
+  const attributes = { class: "nlv-patch", role: "img", "aria-label": say(label) };
   const canvas = element("canvas", { width: 2 * size, height: 2 * size, ...attributes });
   canvas.style.width = `${size}px`;
   canvas.style.height = `${size}px`;
@@ -54,28 +55,28 @@ function strongest(result, count) {
 
 /** Build the panel; `on.lit(part | {key} | null)` and `on.inspect(index)` hear what is pointed at. */
 export function createEquation(clip, pictures, on, signal) {
-  const query = patch(30, "the query");
-  const mean = patch(SIZE, "weighted mean of the strongest keys' pixels");
-  const xi = symbol("query", "x<sub>i</sub>", "x i, the query");
+  const query = patch(30, texts("the query"));
+  const mean = patch(SIZE, texts("weighted mean of the strongest keys' pixels"));
+  const xi = symbol("query", "x<sub>i</sub>", texts("x i, the query"));
   const queryName = element("span", { class: "nlv-name" });
   xi.prepend(query, queryName);
-  const formula = element("div", { class: "nlv-formula", role: "group", "aria-label": SPOKEN },
-    symbol("output", "y<sub>i</sub>", "y i, the output"), element("span", { class: "nlv-op", text: "=" }),
-    symbol("normaliser", '<span class="nlv-fraction"><span>1</span><span>C(x)</span></span>', "one over C of x, the normalisation"),
-    symbol("sum", '<span class="nlv-sigma">Σ<sub>j</sub></span>', "sum over all keys j"),
-    symbol("f", "f", "f, the pairwise function"), element("span", { class: "nlv-op", text: "(" }),
-    xi, element("span", { class: "nlv-op", text: "," }), symbol("keys", "x<sub>j</sub>", "x j, the keys"),
-    element("span", { class: "nlv-op", text: ")" }), symbol("g", "g(x<sub>j</sub>)", "g of x j, the value"));
+  const formula = element("div", { class: "nlv-formula", role: "group", "aria-label": say(SPOKEN) },
+    symbol("output", "y<sub>i</sub>", texts("y i, the output")), element("span", { class: "nlv-op", text: "=" }),
+    symbol("normaliser", '<span class="nlv-fraction"><span>1</span><span>C(x)</span></span>', texts("one over C of x, the normalisation")),
+    symbol("sum", '<span class="nlv-sigma">Σ<sub>j</sub></span>', texts("sum over all keys j")),
+    symbol("f", "f", texts("f, the pairwise function")), element("span", { class: "nlv-op", text: "(" }),
+    xi, element("span", { class: "nlv-op", text: "," }), symbol("keys", "x<sub>j</sub>", texts("x j, the keys")),
+    element("span", { class: "nlv-op", text: ")" }), symbol("g", "g(x<sub>j</sub>)", texts("g of x j, the value")));
   const terms = Array.from({ length: MOST_TERMS }, (_, n) => createTerm(n));
   const rest = element("span", { class: "nlv-rest" });
   const output = element("span", {
     class: "nlv-mean", "data-lit": "output",
-    "data-tip": "The same weighted mean taken over pixels instead of g: what the strongest keys look like together",
+    "data-tip": say("The same weighted mean taken over pixels instead of g: what the strongest keys look like together"),
   }, mean);
   const equals = element("span", { class: "nlv-op", text: "=" });
   const live = element("div", { class: "nlv-live" }, output, equals, ...terms.map((t) => t.node), rest);
   const legend = element("p", { class: "nlv-legend" });
-  const panel = element("section", { class: "nlv-equation", "aria-label": "Equation (1) for this query" },
+  const panel = element("section", { class: "nlv-equation", "aria-label": say("Equation (1) for this query") },
     element("div", { class: "nlv-equation-line" }, formula, live), legend);
   /** @type {string|null} */
   let part = null;
@@ -87,7 +88,8 @@ export function createEquation(clip, pictures, on, signal) {
 
   function createTerm(n) {
     const weight = element("span", { class: "nlv-weight" });
-    const canvas = patch(SIZE, `key number ${n + 1}`);
+    const canvas = patch(SIZE, "");
+    canvas.setAttribute("aria-label", say("key number {n}", { n: n + 1 }));
     const name = element("span", { class: "nlv-name" });
     const times = element("span", { class: "nlv-op", text: "·" });
     const plus = n ? element("span", { class: "nlv-op nlv-plus", text: "+" }) : null;
@@ -129,44 +131,47 @@ export function createEquation(clip, pictures, on, signal) {
 
   function normaliserText(result) {
     const over = overKeys(result);
-    if (result.spec.layer?.kind === "together") return "C(x) of each row is the sum of its own f, so that each sums to 1";
-    if (result.spec.layer?.kind === "in_turn") return "both a and b have rows that sum to 1, and so has their product";
-    if (asComputed(result.spec)) return `C(x) = 1: rows are as the network computed them, over ${over}`;
+    if (result.spec.layer?.kind === "together") return say("C(x) of each row is the sum of its own f, so that each sums to 1");
+    if (result.spec.layer?.kind === "in_turn") return say("both a and b have rows that sum to 1, and so has their product");
+    if (asComputed(result.spec)) return say("C(x) = 1: rows are as the network computed them, over {over}", { over });
     if (isSimilarity(result.spec)) return "C(x) = 1";
-    if (!result.spec.softmax) return `C(x) = ${result.count}, the number of keys: ${over}`;
-    if (!Number.isFinite(result.logC)) return `C(x) = Σ<sub>j</sub> f over ${over}${result.spec.heads > 1 ? ", for each head" : ""}`;
-    return `C(x) = Σ<sub>j</sub> f = e<sup>${numberText(result.logC)}</sup> over ${over}`;
+    if (!result.spec.softmax) return say("C(x) = {count}, the number of keys: {over}", { count: result.count, over });
+    if (!Number.isFinite(result.logC)) {
+      return result.spec.heads > 1 ? say("C(x) = Σ<sub>j</sub> f over {over}, for each head", { over }) : say("C(x) = Σ<sub>j</sub> f over {over}", { over });
+    }
+    return say("C(x) = Σ<sub>j</sub> f = e<sup>{log}</sup> over {over}", { log: numberText(result.logC), over });
   }
 
   /** What C(x) is good for. */
   function whyText(spec) {
     if (spec.layer || asComputed(spec)) return "";
-    if (isSimilarity(spec)) return ", f itself is shown";
-    return `, so that the weights f / C ${spec.softmax ? "sum to 1" : "do not grow with the number of keys"}`;
+    if (isSimilarity(spec)) return say(", f itself is shown");
+    return spec.softmax ? say(", so that the weights f / C sum to 1") : say(", so that the weights f / C do not grow with the number of keys");
   }
 
   /** @param {Result} row */
   function restingLegend(row, f) {
     if (row.difference) {
-      return `${row.column ? "A column" : "A row"} f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = ${f}. Above 0: more than the average query gives.`;
+      return row.column ? say("A column f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = {f}. Above 0: more than the average query gives.", { f })
+        : say("A row f(x<sub>i</sub>, x<sub>j</sub>) / C minus its mean over all queries; f = {f}. Above 0: more than the average query gives.", { f });
     }
-    if (isSimilarity(row.spec)) return `f = ${f} of features x, C(x) = 1: how alike two are, no share of a whole.`;
+    if (isSimilarity(row.spec)) return say("f = {f} of features x, C(x) = 1: how alike two are, no share of a whole.", { f });
     if (row.column) {
-      return `A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = ${f}.`;
+      return say("A column of the affinity: f(x<sub>i</sub>, x<sub>j</sub>) / C for this key x<sub>j</sub> and every query x<sub>i</sub>; f = {f}.", { f });
     }
-    if (row.named) return `${askerText(row)} in the place of x<sub>i</sub>: f = ${f}, ${normaliserText(row)}.`;
-    if (row.logits) return `The logits, before f and C(x): f = ${f}.`;
-    return `f = ${f}, ${normaliserText(row)}. Point at a symbol to see its part.`;
+    if (row.named) return say("{who} in the place of x<sub>i</sub>: f = {f}, {normaliser}.", { who: askerText(row), f, normaliser: normaliserText(row) });
+    if (row.logits) return say("The logits, before f and C(x): f = {f}.", { f });
+    return say("f = {f}, {normaliser}. Point at a symbol to see its part.", { f, normaliser: normaliserText(row) });
   }
 
   function writeLegend() {
     if (!shown) return;
     const kind = formulaOf(shown.spec);
-    const f = `${kind.f} (${kind.name})`;
+    const f = say("{f} ({name})", { f: kind.f, name: kind.name });
     const text = part === null ? restingLegend(shown, f)
-      : part === "normaliser" ? `${PARTS.normaliser}: ${normaliserText(shown)}${whyText(shown.spec)}.`
-        : part === "f" ? `${shown.spec.pairwise === "effective_operator" ? "f, in the place of a pairwise function" : PARTS.f}, here ${f}${kind.means ?? ""}.`
-          : part === "sum" ? sumText(shown) : PARTS[part] ?? "";
+      : part === "normaliser" ? say("{part}: {normaliser}{why}.", { part: say(PARTS.normaliser), normaliser: normaliserText(shown), why: whyText(shown.spec) })
+        : part === "f" ? say("{part}, here {f}{means}.", { part: shown.spec.pairwise === "effective_operator" ? say("f, in the place of a pairwise function") : say(PARTS.f), f, means: kind.means ?? "" })
+          : part === "sum" ? sumText(shown) : say(PARTS[part] ?? "");
     if (legend.dataset.text !== text) {
       legend.dataset.text = text;
       legend.innerHTML = text;
@@ -179,7 +184,7 @@ export function createEquation(clip, pictures, on, signal) {
     writeLegend();
     const soft = result.spec.softmax && !result.logits && !result.column;
     panel.classList.toggle("nlv-column", result.column || result.logits || result.difference);
-    setText(equals, result.difference ? "more than average" : result.column ? "looked at by" : result.logits ? "most alike" : "=");
+    setText(equals, result.difference ? say("more than average") : result.column ? say("looked at by") : result.logits ? say("most alike") : "=");
     listed = strongest(result, count);
     let sum = 0;
     terms.forEach((item, n) => {
@@ -193,8 +198,7 @@ export function createEquation(clip, pictures, on, signal) {
     });
     rest.hidden = !soft;
     const others = result.count - listed.length;
-    const text = `+ ${percentText(Math.max(0, 1 - sum))} · ${others} ${others === 1 ? "other" : "others"}`;
-    if (soft) setText(rest, text);
+    if (soft) setText(rest, `+ ${percentText(Math.max(0, 1 - sum))} · ${spoken() === "en" ? `${others} ${others === 1 ? "other" : "others"}` : counted(others, "other")}`);
   }
 
   function drawThumbs(result, shownQuery, frameOf) {

@@ -1,10 +1,11 @@
 // Which head is shown: the mean, the maximum, each of them, or all of them side by side.
 
+import { say, texts } from "../../shared/language.js";
 import { element, focusedIn } from "../../shared/dom.js";
 
 const MOST_CHIPS = 32; // more heads are a list
-const TIP = "A block with several heads has one affinity for each: their mean, for each key the largest of all, or one head. Keys: h, and Shift+h back";
-const TIP_ALL = "The maps of all heads side by side, in one colour scale";
+const TIP = texts("A block with several heads has one affinity for each: their mean, for each key the largest of all, or one head. Keys: h, and Shift+h back");
+const TIP_ALL = texts("The maps of all heads side by side, in one colour scale");
 
 /** What can be chosen for so many heads, in order. */
 export const headChoices = (count) => ["mean", "max", ...Array.from({ length: count }, (_, n) => n)];
@@ -17,8 +18,8 @@ export function headAfter(head, count, step) {
 
 /** A choice in words. */
 export function headText(head, count) {
-  if (head === "mean") return `mean over ${count} heads`;
-  return head === "max" ? `maximum over ${count} heads` : `head ${head + 1} of ${count}`;
+  if (head === "mean") return say("mean over {count} heads", { count });
+  return head === "max" ? say("maximum over {count} heads", { count }) : say("head {n} of {count}", { n: head + 1, count });
 }
 
 /**
@@ -27,17 +28,17 @@ export function headText(head, count) {
  * @param {AbortSignal} signal
  */
 export function createHeadChips(onChange, signal) {
-  const group = element("div", { class: "nlv-segments nlv-heads", role: "radiogroup", "aria-label": "Head", "data-field": "head" });
-  const list = element("select", { name: "head", "aria-label": "Head" });
-  const all = element("button", { type: "button", class: "nlv-button nlv-every", "aria-pressed": "false", text: "side by side", "data-tip": TIP_ALL, "aria-label": "All heads side by side" });
-  const field = element("div", { class: "nlv-field nlv-head-field", "data-tip": TIP }, element("span", { text: "Heads" }), group, list, all);
+  const group = element("div", { class: "nlv-segments nlv-heads", role: "radiogroup", "aria-label": say("Head"), "data-field": "head" });
+  const list = element("select", { name: "head", "aria-label": say("Head") });
+  const all = element("button", { type: "button", class: "nlv-button nlv-every", "aria-pressed": "false", text: say("side by side"), "data-tip": say(TIP_ALL), "aria-label": say("All heads side by side") });
+  const field = element("div", { class: "nlv-field nlv-head-field", "data-tip": say(TIP) }, element("span", { text: say("Heads") }), group, list, all);
   let count = 0;
   all.addEventListener("click", () => onChange({ heads: all.getAttribute("aria-pressed") === "true" ? "one" : "all" }), { signal });
 
   function fill(now) {
     if (count === now) return;
     count = now;
-    const text = (head) => (typeof head === "number" ? String(head + 1) : head);
+    const text = (head) => (typeof head === "number" ? String(head + 1) : head === "mean" ? say("mean") : say("max"));
     const choices = headChoices(count);
     group.replaceChildren(...(count > MOST_CHIPS ? [] : choices.map((head) => element("button", {
       type: "button", role: "radio", value: String(head), text: text(head), "aria-label": headText(head, count),

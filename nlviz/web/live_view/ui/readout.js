@@ -1,12 +1,13 @@
 // What the row says: one sentence, the value under the pointer, and a close look at one link.
 
+import { say } from "../../shared/language.js";
 import { contextOf, element, setText } from "../../shared/dom.js";
 import { cropSide, drawCrop, drawMark } from "../draw/marks.js";
 import { insideClip, nearestToken, onGrid, tokenCentre } from "../pure/grid.js";
 import { lineOf, wordText } from "../pure/pages.js";
 import { rowSentence } from "../pure/sentences.js";
 import { isNamed, tokenName } from "../pure/text_words.js";
-import { isAbsolute, numberText, valueText, whenText } from "../pure/words.js";
+import { counted, isAbsolute, numberText, valueText, whenText } from "../pure/words.js";
 
 const CLOSE = 132;
 const OFFER_FROM = 0.4;
@@ -19,8 +20,8 @@ export function createSentence(onOffer, signal) {
   // The sentence is read aloud by its copy, once it has come to rest.
   const text = element("span", { "aria-hidden": "true" });
   const offer = element("button", {
-    type: "button", class: "nlv-offer", hidden: true, text: "hide it",
-    "data-tip": "Hide what the query gives to itself and scale the rest to 100 %",
+    type: "button", class: "nlv-offer", hidden: true, text: say("hide it"),
+    "data-tip": say("Hide what the query gives to itself and scale the rest to 100 %"),
   });
   const spoken = element("p", { class: "nlv-spoken", "aria-live": "polite" });
   const line = element("p", { class: "nlv-sentence" }, text, offer);
@@ -99,7 +100,7 @@ export function createReadout(clip) {
     node.hidden = weight === undefined;
     if (weight === undefined) return null;
     const outside = beyond || Number.isNaN(weight);
-    let text = outside ? "not reachable" : token >= row.skipFrom && token < row.skipTo ? "hidden" : "";
+    let text = outside ? say("not reachable") : token >= row.skipFrom && token < row.skipTo ? say("hidden") : "";
     if (!text) {
       text = valueText(weight, row, unit);
       if (!isAbsolute(row, unit) && !row.logits && !text.startsWith("<")) text += ` · ${numberText(weight)}`;
@@ -121,9 +122,9 @@ export function createInspector(clip, pictures, on, signal) {
   const queryText = element("figcaption");
   const keyText = element("figcaption");
   const facts = element("p");
-  const look = element("button", { type: "button", class: "nlv-button", text: "Make this the query" });
-  const close = element("button", { type: "button", class: "nlv-close", "aria-label": "Close", text: "×" });
-  const card = element("section", { class: "nlv-inspector", hidden: true, "aria-label": "Query and key compared", tabindex: "-1" },
+  const look = element("button", { type: "button", class: "nlv-button", text: say("Make this the query") });
+  const close = element("button", { type: "button", class: "nlv-close", "aria-label": say("Close"), text: "×" });
+  const card = element("section", { class: "nlv-inspector", hidden: true, "aria-label": say("Query and key compared"), tabindex: "-1" },
     close, element("figure", {}, query, queryText), element("figure", {}, key, keyText),
     element("div", {}, facts, look));
   /** @type {Query|null} */
@@ -158,7 +159,7 @@ export function createInspector(clip, pictures, on, signal) {
   function showNamed({ asked, token, grid, values, column, ...rest }, index, unit, box) {
     const [who, what] = [tokenName(asked, token), tokenName(grid, index)];
     const apart = Math.abs(index - token);
-    const far = asked.kind === "line" && grid.kind === "line" && asked.shape[2] === grid.shape[2] ? `, ${apart} ${apart === 1 ? "word" : "words"} apart` : "";
+    const far = asked.kind === "line" && grid.kind === "line" && asked.shape[2] === grid.shape[2] ? say(", {words} apart", { words: counted(apart, "word") }) : "";
     facts.textContent = `${column ? what : who} → ${column ? who : what}: ${valueText(values[index], /** @type {any} */ ({ ...rest, column }), unit)}${far}.`;
     target = insideClip(tokenCentre(grid, index), clip);
     card.hidden = false;
@@ -174,12 +175,15 @@ export function createInspector(clip, pictures, on, signal) {
     const to = tokenCentre(result.grid, index);
     drawSide(query, shown.frame, result.asked, from);
     drawSide(key, frame, result.grid, to);
-    queryText.textContent = `${result.column ? "key" : "query"}, ${whenText(shown.frame, clip)}`;
-    keyText.textContent = `${result.column ? "query" : "key"}, ${whenText(frame, clip)}`;
+    const [ofQuery, ofKey] = [say("query, {when}", { when: whenText(shown.frame, clip) }), say("key, {when}", { when: whenText(frame, clip) })];
+    const [askedKey, asksKey] = [say("key, {when}", { when: whenText(shown.frame, clip) }), say("query, {when}", { when: whenText(frame, clip) })];
+    queryText.textContent = result.column ? askedKey : ofQuery;
+    keyText.textContent = result.column ? asksKey : ofKey;
     const distance = Math.round(Math.hypot(to.y - from.y, to.x - from.x));
     const seconds = Math.abs(clip.times[frame] - clip.times[shown.frame]);
-    const when = clip.frames > 1 ? ` and ${seconds.toFixed(2)} s` : "";
-    facts.textContent = `${valueText(result.values[index], result, unit)}, ${distance} px${when} away. Same thing, or a mismatch?`;
+    const value = valueText(result.values[index], result, unit);
+    facts.textContent = clip.frames > 1 ? say("{value}, {distance} px and {seconds} s away. Same thing, or a mismatch?", { value, distance, seconds: seconds.toFixed(2) })
+      : say("{value}, {distance} px away. Same thing, or a mismatch?", { value, distance });
     target = { frame, y: Math.round(to.y), x: Math.round(to.x) };
     card.hidden = false;
     const right = from.x < clip.width / 2 ? Math.max(0, box.x + box.w - card.offsetWidth - 8) : box.x + 8;

@@ -1,11 +1,12 @@
 // The controls: sources by number key, and how the row is shown.
 
+import { say, texts } from "../../shared/language.js";
 import { element, focusedIn } from "../../shared/dom.js";
 import { isText } from "../pure/pages.js";
 import { isNamed } from "../pure/text_words.js";
 import { createHeadChips } from "./head_chips.js";
 
-const TIPS = {
+const TIPS = texts({
   parts: "The learned affinity taken apart: what is about this query, what every query shares, and what sets this row apart from that of the average query",
   show: "Cells coloured by weight, arrows to the strongest keys, or both",
   direction: "From: where this query looks. To: who looks at this key",
@@ -19,21 +20,21 @@ const TIPS = {
   objects: "What the network detected: a label or a border pins the query at the middle of its object",
   residual: "Share that each layer passes on by its residual path, as it came; the rest comes by its attention. 0.5 as in Abnar & Zuidema 2020",
   top: "Where the locked scale ends, in multiples of uniform attention",
-};
+});
 
 function labelled(text, field, control) {
-  return element("label", { class: "nlv-field", "data-tip": TIPS[field] ?? null, "data-field": field },
-    element("span", { text }), control);
+  return element("label", { class: "nlv-field", "data-tip": field in TIPS ? say(TIPS[field]) : null, "data-field": field },
+    element("span", { text: say(text) }), control);
 }
 
 function select(field, options) {
   const node = element("select", { name: field });
-  for (const [value, text] of options) node.append(element("option", { value, text }));
+  for (const [value, text] of options) node.append(element("option", { value, text: say(text) }));
   return node;
 }
 
 function segments(field, options, legend) {
-  const group = element("div", { class: "nlv-segments", role: "radiogroup", "aria-label": legend, "data-field": field });
+  const group = element("div", { class: "nlv-segments", role: "radiogroup", "aria-label": say(legend), "data-field": field });
   for (const [value, markup, tip] of options) {
     group.append(element("button", { type: "button", role: "radio", value, html: markup, "data-tip": tip ?? null }));
   }
@@ -50,63 +51,65 @@ const fieldOf = (button) => button.parentElement?.dataset.field ?? "";
 const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 /** What is said otherwise of words, boxes and nodes. */
-const TIPS_NAMED = {
+const TIPS_NAMED = texts({
   show: "Words coloured by weight, arcs to the strongest keys, or both",
   leave_out: "Hide what the query gives to itself, so that the rest shows better; the rest is scaled to 100 %",
   scale: "What the colours mean: fitted to this query, kept the same across queries so that two can be compared, or the same for equal factors, so that weak and strong keys differ",
   links: "How many of the strongest keys get an arc",
   strength: "How strongly colours cover what is below them",
-};
+});
 
 /** Build the toolbar; `onChange(change)` gets the fields of the view that the reader changed. */
 export function createToolbar(head, onChange, signal) {
   const text = isText(head);
-  const own = { line: "word", boxes: "box", nodes: "node" }[head.sources[0].queries.kind ?? "grid"] ?? "cell";
+  const own = texts({ line: "own word", boxes: "own box", nodes: "own node" })[head.sources[0].queries.kind ?? "grid"] ?? "own cell";
   const framed = (options) => (text ? options.filter(([value]) => value !== "frame") : options);
-  const buttons = head.sources.map((s, n) => [s.key, `${n < 10 ? `<kbd aria-hidden="true">${(n + 1) % 10}</kbd>` : ""}${escaped(s.label)}`, s.note ?? null]);
+  const buttons = head.sources.map((s, n) => [s.key, `${n < 10 ? `<kbd aria-hidden="true">${(n + 1) % 10}</kbd>` : ""}${escaped(say(s.label))}`, s.note ? say(s.note) : null]);
   const among = (part) => buttons.filter((_, n) => Boolean(head.sources[n].part) === part);
-  const sources = segments("source", among(false), "What is shown for the same query");
-  const parts = segments("source", among(true), "Parts of the learned affinity");
-  const partsField = element("div", { class: "nlv-field nlv-parts", "data-tip": TIPS.parts },
-    element("span", { text: "Parts" }), parts);
+  const sources = segments("source", among(false), texts("What is shown for the same query"));
+  const parts = segments("source", among(true), texts("Parts of the learned affinity"));
+  const partsField = element("div", { class: "nlv-field nlv-parts", "data-tip": say(TIPS.parts) },
+    element("span", { text: say("Parts") }), parts);
   partsField.hidden = parts.children.length === 0;
   const heads = createHeadChips(onChange, signal);
-  const show = segments("show", [["map", "Map"], ["links", "Links"], ["both", "Both"]], "Show");
+  const show = segments("show", [["map", say("Map")], ["links", say("Links")], ["both", say("Both")]], texts("Show"));
   const direction = segments("direction", [
-    ["from", "From query"], ["to", "To key"],
-  ], "Direction");
-  const objects = segments("objects", [["shown", "Shown"], ["hidden", "Hidden"]], "Objects");
-  const objectsField = wrapped("Objects", "objects", objects);
+    ["from", say("From query")], ["to", say("To key")],
+  ], texts("Direction"));
+  const objects = segments("objects", [["shown", say("Shown")], ["hidden", say("Hidden")]], texts("Objects"));
+  const objectsField = wrapped(texts("Objects"), "objects", objects);
   objectsField.hidden = !head.objects?.length;
-  const directionField = wrapped("Direction", "direction", direction);
+  const directionField = wrapped(texts("Direction"), "direction", direction);
   const links = element("input", { type: "number", name: "links", min: 0, max: 200, step: 1 });
-  const residual = labelled("Residual", "residual", element("input", { type: "number", name: "residual", min: 0, max: 0.95, step: 0.05 }));
-  const top = labelled("Top of scale", "top", element("input", { type: "number", name: "top", min: 0, step: "any" }));
-  const smooth = labelled("Cells", "cells", select("cells", [["cells", "as cells"], ["smooth", "smooth"]]));
+  const residual = labelled(texts("Residual"), "residual", element("input", { type: "number", name: "residual", min: 0, max: 0.95, step: 0.05 }));
+  const top = labelled(texts("Top of scale"), "top", element("input", { type: "number", name: "top", min: 0, step: "any" }));
+  const smooth = labelled(texts("Cells"), "cells", select("cells", texts([["cells", "as cells"], ["smooth", "smooth"]])));
   smooth.hidden = isNamed(head.sources[0].keys);
-  const more = element("details", { class: "nlv-more" }, element("summary", { text: "Display" }),
+  const more = element("details", { class: "nlv-more" }, element("summary", { text: say("Display") }),
     element("div", { class: "nlv-panel" },
-      labelled(text ? "Arcs" : "Arrows", "links", links),
+      labelled(texts(text ? "Arcs" : "Arrows"), "links", links),
       smooth,
-      labelled("Strength", "strength", element("input", { type: "range", name: "strength", min: 0, max: 1, step: 0.05 })),
-      labelled("Values", "values", select("values", [["rows", "rows (after C)"], ["logits", "raw logits"]])),
-      labelled("Unit", "unit", select("unit", [["uniform", "× uniform"], ["absolute", "absolute"]])),
+      labelled(texts("Strength"), "strength", element("input", { type: "range", name: "strength", min: 0, max: 1, step: 0.05 })),
+      labelled(texts("Values"), "values", select("values", texts([["rows", "rows (after C)"], ["logits", "raw logits"]]))),
+      labelled(texts("Unit"), "unit", select("unit", texts([["uniform", "× uniform"], ["absolute", "absolute"]]))),
       top));
   const controls = element("div", { class: "nlv-controls" },
-    wrapped("Show", "show", show), directionField, objectsField,
-    labelled("Hide", "leave_out", select("leave_out", framed([["nothing", "nothing"], ["cell", `own ${own}`], ["frame", "own frame"]]))),
-    labelled("Scale", "scale", select("scale", framed([["query", "this query"], ["locked", "locked"], ["log", "logarithmic"], ["frame", "per frame"]]))),
+    wrapped(texts("Show"), "show", show), directionField, objectsField,
+    labelled(texts("Hide"), "leave_out", select("leave_out", framed(texts([["nothing", "nothing"], ["cell", own], ["frame", "own frame"]])))),
+    labelled(texts("Scale"), "scale", select("scale", framed(texts([["query", "this query"], ["locked", "locked"], ["log", "logarithmic"], ["frame", "per frame"]])))),
     residual, more);
   if (text) {
     for (const [field, tip] of Object.entries(TIPS_NAMED)) {
-      for (const node of controls.querySelectorAll(`[data-tip="${TIPS[field]}"]`)) if (node instanceof HTMLElement) node.dataset.tip = tip;
+      for (const node of controls.querySelectorAll("[data-tip]")) {
+        if (node instanceof HTMLElement && node.dataset.tip === say(TIPS[field])) node.dataset.tip = say(tip);
+      }
     }
   }
-  const fold = element("details", { class: "nlv-fold" }, element("summary", { text: "Controls" }), controls);
-  const bar = element("div", { class: "nlv-toolbar", role: "group", "aria-label": "How it is shown" }, partsField, heads.element, fold);
+  const fold = element("details", { class: "nlv-fold" }, element("summary", { text: say("Controls") }), controls);
+  const bar = element("div", { class: "nlv-toolbar", role: "group", "aria-label": say("How it is shown") }, partsField, heads.element, fold);
 
   function wrapped(text, field, control) {
-    return element("div", { class: "nlv-field", "data-tip": TIPS[field] }, element("span", { text }), control);
+    return element("div", { class: "nlv-field", "data-tip": say(TIPS[field]) }, element("span", { text: say(text) }), control);
   }
 
   function changed(field, value) {
@@ -169,7 +172,7 @@ export function createToolbar(head, onChange, signal) {
     check(show, view.show);
     check(objects, view.objects);
     check(direction, canColumn ? view.direction : "from", (value) => value === "to" && !canColumn);
-    directionField.dataset.tip = canColumn ? TIPS.direction : "To this key: not available here, every row's C(x) would be needed";
+    directionField.dataset.tip = canColumn ? say(TIPS.direction) : say("To this key: not available here, every row's C(x) would be needed");
     heads.sync(view, spec.heads ?? 1);
     for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (bar.querySelectorAll("[name]"))) {
       if (input.name === "head") continue; // told by the chips

@@ -1,0 +1,21 @@
+"""Texts that Python puts into a payload, and that the browser says in the reader's language."""
+
+from __future__ import annotations
+
+from nlviz.affinity.split import SAME_RANKING
+from nlviz.affinity.variants import SIMILARITY, VARIANTS
+
+FIXED = (
+    "the class token", "tokens without a place", "all keys in all frames",
+    "all keys of the picture", "all words", "all boxes", "all nodes",
+    "all keys in all frames and the words", "all keys of the picture and the words",
+    "the keys of its own frame alone", "global context",
+    "trained to match points between frames, not to name things", "what is averaged",
+    "Too large to compute in the browser", "A rollout goes through all layers", "time", "space",
+)  # fmt: skip
+
+
+def given() -> set[str]:
+    """Return names and notes of sources, and what fixed parts of a header say."""
+    named = {text for one in VARIANTS for text in (one.label, one.note) if text}
+    return {*named, SIMILARITY, SAME_RANKING, *FIXED}
