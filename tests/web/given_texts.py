@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nlviz.affinity.split import SAME_RANKING
 from nlviz.affinity.variants import SIMILARITY, VARIANTS
+from nlviz.denoise.registry import DENOISERS
 
 FIXED = (
     "the class token", "tokens without a place", "all keys in all frames",
@@ -12,10 +13,12 @@ FIXED = (
     "the keys of its own frame alone", "global context",
     "trained to match points between frames, not to name things", "what is averaged",
     "Too large to compute in the browser", "A rollout goes through all layers", "time", "space",
+    "Clean", "Noisy", "Non-local means, whole picture",
 )  # fmt: skip
 
 
 def given() -> set[str]:
     """Return names and notes of sources, and what fixed parts of a header say."""
     named = {text for one in VARIANTS for text in (one.label, one.note) if text}
-    return {*named, SIMILARITY, SAME_RANKING, *FIXED}
+    denoisers = {one.label for one in DENOISERS.values() if one.label != "BM3D"}
+    return {*named, *denoisers, SIMILARITY, SAME_RANKING, *FIXED}

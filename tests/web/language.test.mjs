@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const language = await import(new URL("../../nlviz/web/shared/language.js", import.meta.url));
-const { LANGUAGES, addTranslations, chosenLanguage, isTranslated, langAttribute, languageOf, say, speak, spoken } = language;
+const { LANGUAGES, addTranslations, chooseLanguage, chosenLanguage, isTranslated, langAttribute, languageIn, languageOf, say, speak, spoken } = language;
 
 test("tags of browsers mean one of three languages, or none", () => {
   const meant = { "zh-CN": "zh", "zh-Hant": "zh", "zh-TW": "zh", "ja-JP": "ja", JA: "ja", en_GB: "en", fr: null, "": null };
@@ -16,6 +16,15 @@ test("what is given goes before what the browser likes, and English is last", ()
   assert.equal(chosenLanguage("fr", ["pt-BR", "zh-TW", "ja"]), "zh");
   assert.equal(chosenLanguage(undefined, ["pt-BR"]), "en");
   assert.equal(chosenLanguage(null, ["en-GB", "ja"]), "en");
+});
+
+test("what the reader chose goes before what a view was made in, not before where it is mounted", () => {
+  chooseLanguage("zh-CN");
+  assert.equal(languageIn(undefined, "ja"), "zh");
+  assert.equal(languageIn("ja", "en"), "ja");
+  assert.equal(chosenLanguage(undefined, ["ja"]), "zh");
+  chooseLanguage(null);
+  assert.equal(languageIn(undefined, "ja"), "ja");
 });
 
 test("a text is said in the language that is spoken, with its values in their places", () => {

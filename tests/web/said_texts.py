@@ -1,7 +1,7 @@
 """The texts that the browser's modules say, as they stand in their source.
 
-``say(text, values)`` says one of the literals of its first argument, ``texts(...)`` marks those that
-are said later, by a variable.
+``say(text, values)`` says one of the literals of its first argument, ``texts(...)`` marks those
+that are said later, by a variable.
 """
 
 from __future__ import annotations

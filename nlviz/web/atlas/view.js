@@ -87,7 +87,7 @@ export function mount(root, { onPicked = null, theme, language } = {}) {
     const now = ++turn;
     const start = performance.now();
     const { head, array } = unpack(bytes);
-    speakIn(root, language ?? head.language);
+    speakIn(root, language, head.language);
     const ground = await createImageBitmap(new Blob([array("ground").data], { type: "image/jpeg" }));
     if (now !== turn || signal.aborted) return;
     const { atlas } = /** @type {any} */ (head);

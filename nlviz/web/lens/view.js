@@ -123,7 +123,7 @@ export function mount(root, { onPoint = null, everywhere = false, language } = {
     try {
       speakIn(root, language);
       const container = unpack(bytes);
-      speakIn(root, language ?? container.head.language);
+      speakIn(root, language, container.head.language);
       const { lens } = container.head;
       if (!lens) throw new Error("these bytes hold no comparison");
       const items = await decodeAll(container, lens);

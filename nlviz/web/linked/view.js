@@ -47,7 +47,7 @@ export function mountLinked(root, { onSaid = null, everywhere = false, language 
     try {
       speakIn(root, language);
       const whole = unpack(bytes);
-      speakIn(root, language ?? whole.head.language);
+      speakIn(root, language, whole.head.language);
       const containers = NAMES.map((_, n) => sideOfContainer(whole, n));
       const pictures = await Promise.all(containers.map(decodePictures));
       if (turn !== latest || life.signal.aborted) return;

@@ -49,7 +49,7 @@ export function mount(root, { onSaid = null, theme, everywhere = false, language
     try {
       speakIn(root, language);
       const container = unpack(bytes);
-      speakIn(root, language ?? container.head.language);
+      speakIn(root, language, container.head.language);
       const pictures = await decodePictures(container);
       if (turn !== latest || life.signal.aborted) return;
       build(container, pictures);

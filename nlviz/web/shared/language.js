@@ -32,21 +32,24 @@ export function addressedLanguage() {
   return languageOf(new URLSearchParams(location.search).get("lang"));
 }
 
-/** Choose a language for the whole page, whatever else is given; null takes the choice back. */
+/** Choose a language for the whole page, as its reader did; null takes the choice back. */
 export function chooseLanguage(tag) {
   globalThis.__nlvizLanguage = languageOf(tag);
 }
 
 /**
- * The language to speak: the one that the reader chose, else the one that is given, else the address's,
- * else the first that the browser's reader likes and that is here, else English.
- * @param {any} [given] a tag, of the payload or the one who mounts
+ * The language to speak: the one that is given, else the one that the page's reader chose, else the
+ * address's, else the first that the browser's reader likes and that is here, else English.
+ * @param {any} [given] a tag
  * @param {readonly string[]} [liked]
  */
 export function chosenLanguage(given, liked = typeof navigator === "undefined" ? [] : navigator.languages ?? []) {
-  const asked = globalThis.__nlvizLanguage ?? languageOf(given) ?? addressedLanguage();
+  const asked = languageOf(given) ?? globalThis.__nlvizLanguage ?? addressedLanguage();
   return asked ?? liked.map(languageOf).find((code) => code !== null) ?? "en";
 }
+
+/** The language of a view: as where it is mounted, else as its reader chose, else as it was made. */
+export const languageIn = (given, made) => languageOf(given) ?? globalThis.__nlvizLanguage ?? chosenLanguage(made);
 
 /** Speak a language from now on: "en", "zh" or "ja", or a tag that means one; returns its code. */
 export function speak(tag) {
@@ -55,12 +58,13 @@ export function speak(tag) {
 }
 
 /**
- * Speak the language of a part of the page from now on.
+ * Speak the language of a view from now on.
  * @param {HTMLElement} root what says in its `lang` which language it is in
- * @param {any} [given] a tag
+ * @param {any} [given] a tag, of who mounts it
+ * @param {any} [made] a tag, of the container that it shows
  */
-export function speakIn(root, given) {
-  speak(chosenLanguage(given));
+export function speakIn(root, given, made) {
+  speak(languageIn(given, made));
   root.lang = langAttribute();
 }
 

@@ -1,7 +1,7 @@
 // What every Streamlit component of nlviz does: one view for each place it is mounted in, found by
 // its channel, shown again only where its bytes changed.
 
-import { chosenLanguage, langAttribute } from "./language.js";
+import { langAttribute, languageIn } from "./language.js";
 import { headOf } from "./unpack.js";
 
 /** Mounted views by channel, where the control component finds them; survives script reloads. */
@@ -52,7 +52,7 @@ export function mounting(mountIn) {
     };
     // The page took up another language: what is shown is shown again in it.
     window.addEventListener("nlviz-language", () => {
-      const wanted = entry.bytes && langAttribute(chosenLanguage(headOf(entry.bytes).language));
+      const wanted = entry.bytes && langAttribute(languageIn(undefined, headOf(entry.bytes).language));
       if (entry.bytes && wanted !== root.lang) entry.handle.show(entry.bytes).catch((error) => console.error(error));
     }, { signal: entry.stop.signal });
     return entry;

@@ -1,6 +1,6 @@
 // What the queries of a source reach, in words: the set of keys that C(x) is taken over.
 
-import { say } from "../../shared/language.js";
+import { say, texts } from "../../shared/language.js";
 import { gridSize } from "./grid.js";
 import { asksWithoutPlace } from "./state.js";
 import { boxSize, supportOf } from "./support.js";
@@ -18,9 +18,29 @@ export function mostReached(spec) {
   return support.cells || support.local ? support.most : boxSize(support.reached(0));
 }
 
+const WINDOW = /^a window of (\d+) x (\d+) keys around (it|its block of queries)(?: in (\d+) frames)?$/;
+const POOLED = /^(.*), pooled: one for ([\d×]+) cells(?: in (\d+) frames)?$/;
+texts("every key that it may");
+
+/** The keys that a query reaches, as Python tells them, in the language that is spoken. */
+function keysText(told) {
+  const pooled = POOLED.exec(told);
+  if (pooled) {
+    const [, keys, cells, frames] = pooled;
+    const of = { keys: keysText(keys), cells, frames };
+    return frames ? say("{keys}, pooled: one for {cells} cells in {frames} frames", of) : say("{keys}, pooled: one for {cells} cells", of);
+  }
+  const [, rows, columns, around, frames] = WINDOW.exec(told) ?? [];
+  if (!rows) return say(told);
+  const size = { rows, columns, frames };
+  if (around === "it") return frames ? say("a window of {rows} x {columns} keys around it in {frames} frames", size) : say("a window of {rows} x {columns} keys around it", size);
+  return frames ? say("a window of {rows} x {columns} keys around its block of queries in {frames} frames", size)
+    : say("a window of {rows} x {columns} keys around its block of queries", size);
+}
+
 /** What a query reaches, to go behind "reaches"; keys without a place named, too. */
 export function reachedText(spec) {
-  const reached = say(spec.reached ?? "every key that it may");
+  const reached = keysText(spec.reached ?? "every key that it may");
   if (lineOf(spec.keys) && spec.prefix) return say("{reached}, words among them", { reached });
   return spec.prefix && spec.prefix_name ? say("{reached}, and {tokens}", { reached, tokens: say(spec.prefix_name) }) : reached;
 }

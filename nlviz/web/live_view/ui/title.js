@@ -24,7 +24,7 @@ export function createTitle(head) {
   const cell = cellText(own);
   const heading = element("header", { class: "nlv-title" },
     element("h2", {}, element("bdi", { text: clip.name }), element("span", { class: "nlv-dim", text: " · " }),
-      element("span", { title: `${model.name} ${block.name}`, text: `${networkName(model.name)} ${blockName(block.name)}`.trim() })));
+      element("span", { title: `${model.name} ${block.name}`, text: head.pixels ? say(model.name) : `${networkName(model.name)} ${blockName(block.name)}`.trim() })));
   const about = element("p", { class: "nlv-facts" },
     model.about ? element("span", { class: "nlv-about", text: say(model.about) }) : null, model.about ? " · " : "",
       block.note ? term(say(block.about), say(block.note)) : say(block.about ?? ""),
