@@ -2,7 +2,8 @@
 //
 // spec: payload: name of the section that holds its bytes; query: [frame, y, x] to open at; view: display
 // options; parts: what is shown around the picture, of "title", "sources", "sentence", "bar", "query",
-// "toolbar", "equation", "about" and "heads" ("sentence" and "bar" when none are named).
+// "toolbar", "equation", "about" and "heads" ("sentence" and "bar" when none are named); labels: names of
+// sources by their key, in the learner's language, in place of those of the container.
 // state: {query: [frame, y, x], view: what differs from the opening}; reading: {query, view, engine, head}:
 // judges compute rows by engine.compute(query, view), as the picture does.
 
@@ -29,8 +30,11 @@ function keptState(state) {
 }
 
 /** @type {FigureMaker} */
-export function createLiveFigure(root, spec, data, { changed, state }) {
+export function createLiveFigure(root, spec, data, { say, changed, state }) {
   const container = unpack(data.bytes(spec.payload));
+  for (const source of container.head.sources) {
+    if (spec.labels?.[source.key]) source.label = say(spec.labels[source.key]);
+  }
   const store = createStore(container.head);
   const engine = createEngine(container);
   store.apply(spec.query ? asQuery(spec.query) : undefined, spec.view ?? {});
