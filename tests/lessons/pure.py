@@ -63,7 +63,8 @@ class Pure:
         Args:
             judge: its function in the module ``judges``.
             screen: id of the screen.
-            answers: ``given`` and ``reading`` of each, as far as the judge needs them.
+            answers: ``given`` and ``reading`` of each, as far as the judge needs them. The reading
+                of a live figure is {"$live": section, "query": [frame, y, x], "view": {...}}.
         """
         spec = self.screen(screen)
         return self.call(

@@ -68,7 +68,8 @@ export function createNumberPanel({ side, name, symbol, note = "", kind, place, 
       node.classList.toggle("nlesson-equation-query", j === query);
       node.classList.toggle("nlesson-equation-key", j === key);
       node.classList.toggle("nlesson-equation-over", j === over);
-      setText(marks, (j === query ? "i" : "") + (j === key ? "j" : ""));
+      // Letters of the style sheet: a cell's name is its place and its number.
+      marks.dataset.mark = (j === query ? "i" : "") + (j === key ? "j" : "");
       if (pick) {
         const chosen = j === (control === "query" ? query : key);
         node.tabIndex = chosen ? 0 : -1;

@@ -109,28 +109,28 @@ export function judgeStrength({ reading, data, spec: { question } }) {
   const distances = patchDistances(noisy, height, width, reading.sides);
   const quality = (strength) => decibels(clean, meansOfPatches(distances, strength, sigma));
   const own = quality(h);
-  let best = { h, psnr: own };
-  for (const strength of strengths) {
-    const psnr = quality(strength);
-    if (psnr > best.psnr) best = { h: strength, psnr };
+  // The curve has one peak: halve the range towards it.
+  let [from, to] = [0, strengths.length - 1];
+  while (from < to) {
+    const middle = Math.floor((from + to) / 2);
+    if (quality(strengths[middle]) < quality(strengths[middle + 1])) from = middle + 1;
+    else to = middle;
   }
-  const values = { h, psnr: own, before: decibels(clean, noisy), sigma, best: best.psnr, best_h: best.h, share: h / sigma };
-  if (own >= best.psnr - question.within) return { right: true, say: "right", values };
-  return { right: false, say: h < best.h ? "low" : "high", values };
+  const values = { h, psnr: own, before: decibels(clean, noisy), sigma, best: quality(strengths[from]), best_h: strengths[from], share: h / sigma };
+  if (own >= values.best - question.within) return { right: true, say: "right", values };
+  return { right: false, say: h < values.best_h ? "low" : "high", values };
 }
 
-/** Find a pixel for which non-local means finds hardly anything alike. */
+/** Find a pixel that takes half of its weight from hardly any other. */
 export function judgeRare({ reading: { engine, query, view, head }, spec: { question } }) {
   const result = engine.compute({ frame: 0, y: query.y, x: query.x }, view);
-  let entropy = 0;
-  for (let j = result.from; j < result.to; j++) {
-    const weight = result.values[j];
-    if (weight > 0) entropy -= weight * Math.log(weight);
-  }
-  const effective = Math.exp(entropy);
+  const weights = Array.from(result.values.subarray(result.from, result.to)).sort((a, b) => b - a);
+  let half = 0;
+  for (let sum = 0; sum < 0.5 && half < weights.length; half++) sum += weights[half];
   const { sigma } = head.pixels;
-  let squares = 0;
-  for (let j = result.from; j < result.to; j++) squares += result.values[j] ** 2;
-  const values = { row: Math.round(query.y), column: Math.round(query.x), effective, sigma, left: sigma * Math.sqrt(squares), most: question.most };
-  return effective < question.most ? { right: true, say: "right", values } : { right: false, say: "many", values };
+  const values = {
+    row: Math.round(query.y), column: Math.round(query.x), half, most: weights[0], sigma,
+    left: sigma * Math.sqrt(weights.reduce((all, weight) => all + weight * weight, 0)),
+  };
+  return half <= question.most ? { right: true, say: "right", values } : { right: false, say: "many", values };
 }
