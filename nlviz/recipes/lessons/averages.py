@@ -10,6 +10,8 @@ depend on, by the library's own denoisers with their default parameters.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -89,7 +91,7 @@ def make() -> bytes:
         "pixel_column": PIXEL[1],
         **{f"error_{name.replace('-', '_')}": error for name, error in found.items()},
     }
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "rim.clean": rim,
         "rim.noisy": noisy_rim,
         "small.clean": rim[SMALL, SMALL],
