@@ -293,6 +293,8 @@ def test_the_map_of_the_block_is_told_by_what_lies_beyond_the_box(
     # "Both stay so wide": the block hardly widens the effective field; training narrowed it.
     assert about["block"]["width"] == about["trained"]["width"] == values["width"]
     assert about["untrained"]["width"] > about["trained"]["width"]
+    figure = PURE.screen("block")["figure"]
+    assert figure["floor"] == 1e-11 and "10⁻¹¹" in figure["labels"]["said_log"]["en"]
     assert values["twin_outside"] == 0 and arrays["field_block"][1].min() > 0
 
 

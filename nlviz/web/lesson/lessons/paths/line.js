@@ -8,8 +8,10 @@ import { pathsShape } from "./board.js";
 import { pathsCone, pathsReached, pathsStack, pathsStrides, pathsSteps, pathsWays } from "./pure/reach.js";
 import { createPathsSelect } from "./select.js";
 
+// CSS pixels where type is 15 px high; they grow with it.
 const PATHS_MARGIN = { left: 14, right: 16, top: 20, below: 26 };
-const PATHS_RISE = 44; // CSS pixels from level to level
+const PATHS_RISE = 44; // from level to level
+const PATHS_TYPE = 15;
 const PATHS_MOST_LAYERS = 5;
 
 /** @type {FigureMaker} */
@@ -53,10 +55,12 @@ export function createPathsLine(root, spec, _data, { say, changed, signal: _sign
 
   function draw() {
     const { levels, steps, cone, ways } = connections();
-    const height = PATHS_MARGIN.top + PATHS_MARGIN.below + PATHS_RISE * Math.max(levels, 2);
-    const rise = (height - PATHS_MARGIN.top - PATHS_MARGIN.below) / levels;
-    const x = (place) => PATHS_MARGIN.left + ((width - PATHS_MARGIN.left - PATHS_MARGIN.right) * (place + spec.places - 1)) / (spec.places - 1);
-    const y = (level) => height - PATHS_MARGIN.below - rise * level;
+    const size = Number.parseFloat(getComputedStyle(root).fontSize) / PATHS_TYPE || 1;
+    const [left, right, top, below, tall] = [PATHS_MARGIN.left, PATHS_MARGIN.right, PATHS_MARGIN.top, PATHS_MARGIN.below, PATHS_RISE].map((each) => Math.round(each * size));
+    const height = top + below + tall * Math.max(levels, 2);
+    const rise = (height - top - below) / levels;
+    const x = (place) => left + ((width - left - right) * (place + spec.places - 1)) / (spec.places - 1);
+    const y = (level) => height - below - rise * level;
     const shown = (place) => place <= 0 && place > -spec.places;
     const d = (lines) => lines.filter(([, a, , b]) => shown(a) && shown(b))
       .map(([from, a, to, b]) => `M${x(a).toFixed(1)} ${y(from).toFixed(1)}L${x(b).toFixed(1)} ${y(to).toFixed(1)}`).join("");
@@ -64,19 +68,19 @@ export function createPathsLine(root, spec, _data, { say, changed, signal: _sign
     const dots = [];
     for (let level = 0; level <= levels; level++) {
       for (let place = 0; place > -spec.places; place -= steps[level]) {
-        dots.push(pathsShape("circle", { cx: x(place), cy: y(level), r: on.has(`${level},${place}`) ? 4 : 2.2, class: on.has(`${level},${place}`) ? "nlesson-paths-on" : "nlesson-paths-dot" }));
+        dots.push(pathsShape("circle", { cx: x(place), cy: y(level), r: size * (on.has(`${level},${place}`) ? 4 : 2.2), class: on.has(`${level},${place}`) ? "nlesson-paths-on" : "nlesson-paths-dot" }));
       }
     }
     const letter = (place, level, text, dy, mark) => [
-      pathsShape("circle", { cx: x(place), cy: y(level), r: 5, class: `nlesson-paths-end nlesson-paths-end-${mark}` }),
-      pathsShape("text", { x: x(place), y: y(level) + dy, "text-anchor": "middle", class: "nlesson-paths-name" }, text),
+      pathsShape("circle", { cx: x(place), cy: y(level), r: 5 * size, class: `nlesson-paths-end nlesson-paths-end-${mark}` }),
+      pathsShape("text", { x: x(place), y: y(level) + dy * size, "text-anchor": "middle", class: "nlesson-paths-name" }, text),
     ];
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("height", String(height));
     svg.replaceChildren(
       pathsShape("path", { d: d(cone), class: "nlesson-paths-cone" }), pathsShape("path", { d: d(ways), class: "nlesson-paths-ways" }),
       ...dots, ...letter(0, levels, "A", -9, "a"), ...letter(-distance, 0, "B", 19, "b"),
-      pathsShape("text", { x: width - PATHS_MARGIN.right + 4, y: height - 6, "text-anchor": "end", class: "nlesson-paths-level" }, say(spec.labels.input)),
+      pathsShape("text", { x: width - right + 4, y: height - 6, "text-anchor": "end", class: "nlesson-paths-level" }, say(spec.labels.input)),
     );
     const stack = pathsStack(kind, layers);
     const values = { distance, steps: stack ? layers : pathsSteps(kind, distance), reach: stack ? Math.max(...pathsReached(stack)) : spec.places - 1 };

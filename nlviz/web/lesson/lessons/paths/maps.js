@@ -1,5 +1,5 @@
 // Squared gradients of one unit of several networks, over two frames: on a linear and on a logarithmic scale.
-// spec: {maps: [{id, map}], scale: "linear"|"log", labels: {board, scale, linear, log, first, second, reached, said_linear, said_log}}
+// spec: {maps: [{id, map}], floor (of the logarithmic scale), scale: "linear"|"log", labels: {board, scale, linear, log, first, second, reached, said_linear, said_log}}
 // state: {scale}; reading: the same
 
 import { element } from "../../../shared/dom.js";
@@ -7,7 +7,6 @@ import { createSegments } from "../../figures/field.js";
 import { createPathsBoard, pathsBox, pathsShape } from "./board.js";
 
 const PATHS_GAP = 3; // cells between frames
-const PATHS_FLOOR = 1e-9;
 
 /** @type {FigureMaker} */
 export function createPathsMaps(root, spec, data, { say, changed, state }) {
@@ -47,9 +46,9 @@ export function createPathsMaps(root, spec, data, { say, changed, state }) {
   function draw() {
     const log = scale === "log";
     for (const { board, values, most } of boards) {
-      board.map(values, { lo: 0, hi: log ? strongest : most, floor: log ? PATHS_FLOOR : 0, diverging: false, clipped: false, clippedBelow: false });
+      board.map(values, { lo: 0, hi: log ? strongest : most, floor: log ? spec.floor : 0, diverging: false, clipped: false, clippedBelow: false });
     }
-    said.textContent = say(spec.labels[`said_${scale}`], { most: strongest, least: PATHS_FLOOR });
+    said.textContent = say(spec.labels[`said_${scale}`], { most: strongest });
   }
 
   return { state: () => ({ scale }), reading: () => ({ scale }), destroy() {} };
