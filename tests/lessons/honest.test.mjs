@@ -18,7 +18,9 @@ const close = (is, should, tolerance, what) => assert.ok(Math.abs(is - should) <
 test("rows are those of the library", () => {
   for (const [id, { queries, rows }] of Object.entries(expected.pair)) {
     const map = honestMap(data, `pair.${id}`);
-    queries.forEach((query, n) => honestRow(map, query).forEach((weight, j) => close(weight, rows[n][j], 1e-5, `${id} ${query} ${j}`)));
+    queries.forEach((query, n) => {
+      honestRow(map, query).forEach((weight, j) => { close(weight, rows[n][j], 1e-5, `${id} ${query} ${j}`); });
+    });
   }
 });
 
@@ -26,10 +28,10 @@ test("logits of the recall networks are those of the whole network, also with fr
   for (const { clip, network, logits, cut, query, strong } of expected.recall) {
     const recall = recallOf(data, clip, network);
     const plain = recallLogits(recall);
-    plain.forEach((value, c) => close(value, logits[c], 0.03, `${network} ${clip} ${c}`));
+    plain.forEach((value, c) => { close(value, logits[c], 0.03, `${network} ${clip} ${c}`); });
     cut.forEach((wanted, frame) => {
       const gone = keysOfFrames(recall.map, [frame]);
-      recallLogits(recall, () => ({ cut: gone })).forEach((value, c) => close(value, wanted[c], 0.05, `${network} ${clip} without ${frame}, ${c}`));
+      recallLogits(recall, () => ({ cut: gone })).forEach((value, c) => { close(value, wanted[c], 0.05, `${network} ${clip} without ${frame}, ${c}`); });
     });
     assert.equal(256 + strongestOf(recall.read), query);
     const answer = strongestOf(plain);
@@ -139,7 +141,7 @@ test("what is cut is shared out anew of a softmax, and stays away of a sum", () 
   assert.notDeepEqual(cut, keysByChance(soft.keys, 64, 6));
   close(honestRow(soft, 7, { cut }).reduce((a, b) => a + b, 0), 1, 1e-5, "sum");
   const [whole, less] = [honestRow(sum, 7), honestRow(sum, 7, { cut })];
-  less.forEach((weight, j) => close(weight, cut[j] ? 0 : whole[j], 1e-7, `key ${j}`));
+  less.forEach((weight, j) => { close(weight, cut[j] ? 0 : whole[j], 1e-7, `key ${j}`); });
   close(honestShares(whole).reduce((a, b) => a + b, 0), 1, 1e-5, "shares");
   assert.ok(onSinks(Float32Array.of(0.1, 0.9), Float32Array.of(0.2, 0.8)) > 0.79);
   for (const cell of [0, 77, 319]) assert.equal(honestCell(soft, honestPlace(soft, cell)), cell);

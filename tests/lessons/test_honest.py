@@ -204,6 +204,10 @@ def test_the_clear_map_is_not_needed_and_the_blurred_one_is() -> None:
     assert effect.largest < head["rules"]["least"]
     assert np.abs(cuts).max() < head["rules"]["least"]
     assert capture.prediction(1)[0][0] == head["numbers"]["lite_answer"]
+    row = capture.affinities["stage4"].rows([query])[0, 0]
+    blurred = float(torch.special.entr(honest.twin_rows(2)["dot"][1]).sum().exp())
+    assert float(row.sort(descending=True).values[:20].sum()) > 0.8  # of 798 cells
+    assert float(torch.special.entr(row).sum().exp()) < 20 < 100 < blurred
     told = told_of_recall(1, "recall.dot-product")
     assert abs(told["strong"]) > head["rules"]["least"]
     logits = torch.tensor(told["logits"])

@@ -23,7 +23,11 @@ export function frameScale(frame, own = -1) {
 const INK = [26, 29, 36]; // what maps lie on: the colours of weights are made for dark ground
 const SHADE = 0.42; // of the luma of a picture that shows through
 
-/** Dark ground of some cells, or of a picture: grey, and darker. */
+/**
+ * Dark ground of some cells, or of a picture: grey, and darker.
+ * @param {number} cells
+ * @param {Uint8Array|null} picture
+ */
 export function darkGround(cells, picture = null) {
   if (!picture) return Uint8Array.from({ length: 3 * cells }, (_, n) => INK[n % 3]);
   const out = new Uint8Array(picture.length);
@@ -36,11 +40,11 @@ export function darkGround(cells, picture = null) {
 
 /**
  * @param {any} data
- * @param {{map: any, label: string, name: string, frameName: (n: number) => string, seen?: string|null, through?: boolean,
+ * @param {{map: any, label: string, name: string, frameName: (n: number) => string, seen?: string|null, seenLabel?: string, through?: boolean,
  *   words?: string[]|null, pointed?: ((cell: number) => void)|null}} about
- *   seen: name of the section of pictures; through: whether they show through the map; words: those of a text, below its cells; pointed gets the cell
+ *   seen: name of the section of pictures, seenLabel what one of one frame is called; through: whether they show through the map; words: those of a text, below its cells; pointed gets the cell
  */
-export function createBoard(data, { map, label, name, frameName, seen = null, through = false, words = null, pointed = null }) {
+export function createBoard(data, { map, label, name, frameName, seen = null, seenLabel = "", through = false, words = null, pointed = null }) {
   const [t, h, w] = map.shape;
   const at = (id, row, column) => honestCell(map, { frame: Number(id.split("-")[1]), row, column });
   let query = -1;
@@ -66,7 +70,7 @@ export function createBoard(data, { map, label, name, frameName, seen = null, th
     pointed(at(id, row, column));
   });
 
-  const tile = (kind, frame) => ({ id: `${kind}-${frame}`, name: t > 1 ? frameName(frame + 1) : "", rows: h, columns: w, query: queryIn(frame) });
+  const tile = (kind, frame) => ({ id: `${kind}-${frame}`, name: t > 1 ? frameName(frame + 1) : kind === "seen" ? seenLabel : label, rows: h, columns: w, query: queryIn(frame) });
   const queryIn = (frame) => {
     const place = honestPlace(map, query);
     return query >= 0 && place.frame === frame ? /** @type {[number, number]} */ ([place.row, place.column]) : null;

@@ -37,6 +37,9 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
   const ways = element("div", { class: "nlesson-controls" });
   root.append(title, stage, facts.element, tools, asked, told, ways);
 
+  /** In the teacher's view nothing says what is right until somebody opens it. */
+  const teaching = () => root.closest(".nlesson-large") !== null;
+
   const button = (value, text, act) => {
     const made = element("button", { type: "button", class: "nlesson-honest-button", "data-control": "do", "data-value": value, text });
     made.addEventListener("click", act);
@@ -59,7 +62,7 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
     const key = `quiz.${at}`;
     const { data: other, shape: [inputs, keys] } = data.array(`${key}.other`);
     const board = createBoard(data, {
-      map, label: say(spec.map, { n: at + 1 }), name: "quiz", seen: `${key}.seen`, frameName: (n) => say(spec.frame, { n }),
+      map, label: say(spec.row), name: "quiz", seen: `${key}.seen`, seenLabel: say(spec.seen), frameName: (n) => say(spec.frame, { n }),
       pointed: (cell) => { if (input === 0) { query = cell; draw(); changed(); } },
     });
     stage.replaceChildren(board.element);
@@ -90,7 +93,7 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
 
   function drawTitle() {
     const { right, given: told } = score();
-    setText(title, say(told ? spec.titleThen : spec.title, { n: at + 1, all: count, right, given: told }));
+    setText(title, say(told && !teaching() ? spec.titleThen : spec.title, { n: at + 1, all: count, right, given: told }));
   }
 
   function drawAsked() {
@@ -106,8 +109,14 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
       return;
     }
     told.replaceChildren();
+    const hint = element("p", { class: "nlesson-said nlesson-honest-hint" });
     const choice = (name, label, choices) => createSegments({
-      name, label, value: "", choices, moved: (value) => { given[name] = value; ready.disabled = !given.kind || !given.needs; },
+      name, label, value: "", choices,
+      moved: (value) => {
+        given[name] = value;
+        ready.disabled = !given.kind || !given.needs;
+        if (name === "kind") setText(hint, say(spec.tips[value]));
+      },
     }).element;
     const ready = button("answer", say(spec.answer), () => {
       answers[at] = { ...given };
@@ -117,7 +126,7 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
     });
     ready.disabled = true;
     asked.replaceChildren(
-      choice("kind", say(spec.follows), QUIZ_KINDS.map((value) => ({ value, text: say(spec.kinds[value]), tip: say(spec.tips[value]) }))),
+      choice("kind", say(spec.follows), QUIZ_KINDS.map((value) => ({ value, text: say(spec.kinds[value]), tip: say(spec.tips[value]) }))), hint,
       choice("needs", say(spec.needs), ["yes", "no"].map((value) => ({ value, text: say(spec[value]) }))), ready);
     ways.replaceChildren(...steps);
   }
@@ -128,14 +137,14 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
     const figures = { uniform: origin.uniform, sink: origin.sink, same: origin.shared, position: origin.beyond };
     const decides = source === "content" ? "position" : source;
     const lines = Object.entries(RULES).map(([kind, rule]) => {
-      const text = say(spec.figures[kind], { figure: figures[kind], rule: data.head.rules[rule] });
+      const text = say(spec.figures[kind], { figure: Math.max(0, figures[kind]), rule: data.head.rules[rule] });
       return element("li", {}, kind === decides ? element("b", { text }) : text);
     });
     const { strong, chance, draws, links } = data.head.quiz[at];
     lines.push(element("li", {}, say(spec.figures.needs, { strong: Math.exp(strong), chance: Math.exp(-chance), draws, links })));
     const verdict = say(spec.verdict, { kind: say(spec.kinds[source]), needs: say(spec[matters]) });
     const yours = say(spec.yours, { kind: say(spec.kinds[answer.kind]), needs: say(spec[answer.needs]) });
-    return element("details", { class: "nlesson-honest-told", open: !root.closest(".nlesson-large"), "data-right": String(right) },
+    return element("details", { class: "nlesson-honest-told", open: !teaching(), "data-right": String(right) },
       element("summary", { text: say(spec.figuresSay) }),
       element("p", {}, element("b", { text: `${say(right ? spec.right : spec.wrong)} ` }), `${verdict} ${right ? "" : yours}`),
       element("ul", {}, ...lines), element("p", { text: say(spec.built[at]) }));

@@ -100,6 +100,6 @@ export function judgeQuiz({ reading, data }) {
   const { figure, rule } = decidingFigure(pair.was, verdicts[first].origin, data.head.rules);
   return {
     right: false, say: "mixed",
-    values: { ...values, said: names[pair.said], was: names[pair.was], count: pair.maps.length, map: first + 1, name: names[`figure_${pair.was}`], figure, rule },
+    values: { ...values, said: names[pair.said], was: names[pair.was], count: pair.maps.length, map: first + 1, name: names[`figure_${pair.was}`], figure: Math.max(0, figure), rule },
   };
 }
