@@ -34,6 +34,7 @@ TRAINED_FOR: Mapping[RecallTask, str] = MappingProxyType(
     {
         "recall": "recalling the colour of a digit that an earlier frame showed",
         "missing": "telling which of five colours no frame showed",
+        "single": "telling which colour the single coloured digit had",
     }
 )
 INPUT = InputSpec(sides=(SIDE, SIDE), mean=(0.0,) * 3, std=(255.0,) * 3, white=255, frames=FRAMES)
@@ -95,7 +96,8 @@ class RecallLayout:
             found = str(checkpoint.meta.get("pairwise", "embedded_gaussian"))
             told = "dot_product" if found == "dot_product" else "embedded_gaussian"
         where: Origin = "config" if "pairwise" in checkpoint.meta else "preset"
-        task: RecallTask = "missing" if checkpoint.meta.get("task") == "missing" else "recall"
+        named = str(checkpoint.meta.get("task", "recall"))
+        task = cast(RecallTask, named if named in TRAINED_FOR else "recall")
         pairwise = cast(
             RecallPairwise,
             flags.choice("pairwise", told, where, choices=get_args(RecallPairwise)),

@@ -3,8 +3,9 @@
 A small convolutional trunk per frame, one non-local block over all cells of all frames, which is
 the only path between frames, and a head that reads the last frame alone. The block is Wang et al.
 2018, arXiv 1711.07971; the task is associative recall as in Ba et al. 2016, "Using Fast Weights to
-Attend to the Recent Past", arXiv 1610.06258, with pictures for letters. A second task asks over the
-same clips which colour no frame shows: that needs no match.
+Attend to the Recent Past", arXiv 1610.06258, with pictures for letters. Two more tasks need no
+match: which colour does no frame show, over the same clips; and which colour had the digit, where
+a single frame shows one in colour.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from nlviz.networks.block import NonLocalBlock
 SIDE, FRAMES, STRIDE, CHANNELS = 32, 5, 4, 48
 COLOURS = ("red", "green", "blue", "yellow", "violet")
 RecallPairwise = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
-RecallTask = Literal["recall", "missing"]
+RecallTask = Literal["recall", "missing", "single"]
 
 
 class PerPosition(nn.Module):

@@ -1,7 +1,7 @@
 """Trains the recall networks: ``python -m nlviz.recipes.recall --out DIR``.
 
 The trunk learns first to tell digit and colour, cell by cell, and is frozen; it is the same in all
-networks of a seed. Then for every pairwise function and both tasks a block and a head learn, all of
+networks of a seed. Then for every pairwise function and every task a block and a head learn, all of
 them from the same clips. An interrupted run goes on from its checkpoints and ends at the same
 weights.
 """
@@ -166,17 +166,31 @@ def train_together(
         )
         for one in learners
     ]  # fmt: skip
+    tasks = tuple(dict.fromkeys(one.task for one in learners))
     last = steps if until is None else min(until, steps)
     for step in range(min(descent.done for descent in descents), last):
-        clips = recall_clips(BATCH, seed=_seed(seed, 1, step), split="training")
-        with torch.no_grad():
-            x = trunk.cells(pixels(clips))
+        seen = _seen(trunk, tasks, seed=_seed(seed, 1, step))
         for one, descent in zip(learners, descents, strict=True):
             if descent.done == step:
-                labels = torch.from_numpy(clips.labels(one.task))
+                x, labels = seen[one.task]
                 descent.step(F.cross_entropy(one.net.answer(x), labels), last)
     for one in learners:
         one.net.eval()
+
+
+@torch.no_grad()
+def _seen(
+    trunk: RecallNL, tasks: Sequence[RecallTask], *, seed: int
+) -> dict[RecallTask, tuple[Tensor, Tensor]]:
+    """Return features and labels of a batch for each task; tasks over the same clips share them."""
+    found: dict[RecallTask, tuple[Tensor, Tensor]] = {}
+    for shown in ({"recall", "missing"}, {"single"}):
+        these = [task for task in tasks if task in shown]
+        if these:
+            clips = recall_clips(BATCH, seed=seed, split="training", task=these[0])
+            x = trunk.cells(pixels(clips))
+            found |= {task: (x, torch.from_numpy(clips.labels(task))) for task in these}
+    return found
 
 
 @torch.no_grad()
@@ -186,7 +200,7 @@ def accuracy(
     """Return the share of right answers over clips of digits that training never drew."""
     right = 0
     for start in range(0, clips, 100):
-        drawn = recall_clips(min(100, clips - start), seed=seed + start, split="held-out")
+        drawn = recall_clips(min(100, clips - start), seed=seed + start, task=task)
         found = net(pixels(drawn)).argmax(dim=1)
         right += int((found == torch.from_numpy(drawn.labels(task))).sum())
     return right / clips

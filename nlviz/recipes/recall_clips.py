@@ -1,7 +1,9 @@
 """Clips of the recall task: four coloured digits, one a frame, then one of them in grey.
 
-The digits are the 1,797 of scikit-learn (8 x 8 grey levels, BSD-3), enlarged. Everything follows
-from the seed, and where every digit stands is known to the pixel.
+``recall`` asks for the colour of that one, ``missing`` for the colour that no frame shows; the
+clips of ``single`` are the same, less the three coloured digits that are not asked for. The digits
+are the 1,797 of scikit-learn (8 x 8 grey levels, BSD-3), enlarged. Everything follows from the
+seed, and where every digit stands is known to the pixel.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ class RecallClips:
 
     def labels(self, task: RecallTask) -> npt.NDArray[np.int64]:
         """Return (clips,): the number of the colour that a task asks for."""
-        return self.answers if task == "recall" else self.missing
+        return self.missing if task == "missing" else self.answers
 
     def centre(self, clip: int, frame: int) -> tuple[int, int]:
         """Return y and x of the pixel in the middle of a frame's digit."""
@@ -81,13 +83,16 @@ class RecallClips:
         return Clip.from_frames(self.frames[index], name=f"recall {index} ({right})")
 
 
-def recall_clips(count: int, *, seed: int, split: Split = "held-out") -> RecallClips:
-    """Draw clips of the task.
+def recall_clips(
+    count: int, *, seed: int, split: Split = "held-out", task: RecallTask = "recall"
+) -> RecallClips:
+    """Draw clips of a task.
 
     Args:
         count: number of clips.
         seed: the same number gives the same clips.
         split: whose digits are drawn.
+        task: in ``single`` the same clips lack the three coloured digits that are not asked for.
 
     Raises:
         NlvizError: without scikit-learn, which has the digits.
@@ -113,6 +118,9 @@ def recall_clips(count: int, *, seed: int, split: Split = "held-out") -> RecallC
             picture = pictures[rng.choice(by_digit[digits[n, t]])][..., None]
             colour = np.array(_GREY if t == FRAMES - 1 else _RGB[colours[n, t]]) / 255
             y, x = corners[n, t]
+            if task == "single" and t not in (asked[n], FRAMES - 1):
+                rng.uniform(0.85, 1.0)  # all else stays as in the other tasks
+                continue
             square = values[n, t, y : y + DIGIT, x : x + DIGIT]
             square += picture * (colour * rng.uniform(0.85, 1.0) - square)
     values += rng.normal(0, NOISE, shape)

@@ -73,8 +73,8 @@ def test_networks_that_train_together_end_as_each_alone(tmp_path: Path) -> None:
     torch.manual_seed(7)
     first = RecallNL(None).eval()
     cases: list[tuple[recall.RecallKind, RecallTask]] = [
-        ("gaussian", "recall"), ("concatenation", "missing"), ("per_position", "recall"),
-        ("none", "missing"),
+        ("gaussian", "recall"), ("concatenation", "missing"), ("per_position", "single"),
+        ("none", "missing"), ("dot_product", "single"),
     ]  # fmt: skip
 
     def learners(folder: Path) -> list[recall.Learner]:
@@ -103,6 +103,19 @@ def test_the_missing_colour_is_that_of_no_frame(drawn: RecallClips) -> None:
     assert (drawn.labels("recall") == drawn.answers).all()
 
 
+def test_single_clips_are_those_of_recall_less_three_digits(drawn: RecallClips) -> None:
+    single = recall_clips(60, seed=3, task="single")
+    assert (single.labels("single") == drawn.labels("recall")).all()
+    outside = np.ones(drawn.frames.shape[:4], dtype=bool)
+    for n, asked in enumerate(drawn.asked):
+        for t in {0, 1, 2, 3} - {int(asked)}:
+            y, x = drawn.corners[n, t]
+            outside[n, t, y : y + DIGIT, x : x + DIGIT] = False
+            square = single.frames[n, t, y : y + DIGIT, x : x + DIGIT].astype(float)
+            assert square.std() < 25  # noise alone
+    assert (single.frames == drawn.frames)[outside].all()
+
+
 def test_the_control_is_as_large_as_a_block_and_sees_its_own_cell_alone() -> None:
     torch.manual_seed(3)
     sizes = {
@@ -121,7 +134,13 @@ def test_the_control_is_as_large_as_a_block_and_sees_its_own_cell_alone() -> Non
 
 
 def test_a_file_tells_its_task(tmp_path: Path) -> None:
-    for task, words in (("recall", "recalling the colour"), ("missing", "no frame showed")):
+    words: str
+    task: RecallTask
+    for task, words in (
+        ("recall", "recalling the colour"),
+        ("missing", "no frame showed"),
+        ("single", "the single coloured digit"),
+    ):
         path = tmp_path / f"{task}.safetensors"
         recall.write(RecallNL("gaussian"), path, seed=3, found=0.5, task=task)
         found = nlviz.load_model(str(path), device="cpu")
