@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nlviz.files.local import digest_of
-from nlviz.networks.recall import RecallTask
+from nlviz.networks.recall import RecallNL, RecallTask
 from nlviz.recipes.denoiser_card import list_digests
 from nlviz.recipes.recall import KINDS, TASKS, RecallKind, read
 from nlviz.recipes.recall_measures import measured, swapped
@@ -70,7 +70,7 @@ def renewed(
         told = found["swaps"].setdefault(task, {})
         if told.get(seed, {}).get("sha256") == of:
             continue
-        nets = {kind: read(paths[kind], kind) for kind in ORDER}
+        nets: dict[str, RecallNL] = {kind: read(paths[kind], kind) for kind in ORDER}
         told[seed] = {"sha256": of, **swapped(nets, task, clips=clips)}
         report(f"{task}, seed {seed}: rows are swapped")
         keep(found)
