@@ -37,6 +37,12 @@ TRAINED_FOR: Mapping[RecallTask, str] = MappingProxyType(
         "single": "telling which colour the single coloured digit had",
     }
 )
+_ORDER: tuple[RecallPairwise, ...] = (
+    "embedded_gaussian",
+    "dot_product",
+    "gaussian",
+    "concatenation",
+)
 INPUT = InputSpec(sides=(SIDE, SIDE), mean=(0.0,) * 3, std=(255.0,) * 3, white=255, frames=FRAMES)
 
 
@@ -133,7 +139,7 @@ FAMILY = Family(
     name="recall",
     row=TableRow(
         source="`nlviz.networks.recall`",
-        networks="bundled networks that recall",
+        networks="bundled networks that recall, and their twins on two other tasks",
         live="`RecallNL`",
         recognised_by="`trunk.0`, `nl.g`, `where`",
         not_told="the pairwise function (in the file's metadata)",
@@ -141,5 +147,5 @@ FAMILY = Family(
     ),
     blocks=RecallAdapter(),
     checkpoint=RecallLayout(),
-    cards=(_card("recall", "embedded_gaussian"), _card("recall", "dot_product")),
+    cards=tuple(_card(task, kind) for task in TRAINED_FOR for kind in _ORDER),
 )

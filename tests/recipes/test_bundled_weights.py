@@ -41,7 +41,7 @@ def test_every_bundled_file_is_listed_with_its_digest() -> None:
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "README.md")
     for path in paths:
         name = path.relative_to(folder).as_posix()
-        if name.startswith("lessons/"):  # made anew by a test, each
+        if name.startswith("lessons/") and name.count("/") == 2:  # made anew by a test, each
             assert f"| `{name.rpartition('/')[0]}/*` |" in readme, name
             continue
         assert f"| `{name}` |" in readme, name

@@ -10,12 +10,17 @@ import torch
 import nlviz
 from nlviz.captures.model import Model
 from nlviz.families.recall import RecallAdapter
+from nlviz.files.local import digest_of
 from nlviz.interventions import Bypass, CutEdges, CutFrames, GivenRows, Rerun
-from nlviz.networks.recall import RecallNL, RecallPairwise
+from nlviz.networks.recall import RecallNL, RecallPairwise, RecallTask
 from nlviz.recipes import recall, recall_measures, recall_results
+from nlviz.recipes.recall_card import name_of
 from nlviz.recipes.recall_measures import CELLS
-from nlviz.recipes.recall_page import ORDER, interval
+from nlviz.recipes.recall_page import ORDER, interval, page
+from nlviz.resources import asset
 
+ROOT = Path(__file__).parents[2]
+SEEDS = 1
 QUERIES = tuple(range(4 * CELLS, 5 * CELLS))
 
 
@@ -106,6 +111,39 @@ def test_an_interrupted_measure_goes_on_and_other_weights_are_measured_anew(
     assert len(told) == 3
     recall_results.write(again, tmp_path / "figures.json")
     assert recall_results.known(tmp_path / "figures.json") == again
+
+
+RESULTS = recall_results.known(asset(recall_results.RESULTS))
+
+
+def test_the_page_is_made_of_the_figures() -> None:
+    assert (ROOT / "docs/choice-of-f.md").read_text("utf-8") == page(RESULTS)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"), [("single", "gaussian"), ("missing", "dot_product"), ("recall", "gaussian")]
+)
+def test_the_figures_are_found_again_in_the_bundled_networks(
+    task: RecallTask, kind: RecallPairwise
+) -> None:
+    told = RESULTS["networks"][f"{task}.{kind}"]["0"]
+    weights = asset(f"weights/{name_of(task, kind)}.safetensors")
+    assert told["sha256"] == digest_of(weights)
+    found = recall_measures.measured(recall.read(weights, kind), task, clips=100)
+    for name, share in told["right"].items():
+        # Of 100 of the same 1000 clips: three standard deviations, and a clip.
+        off = 3 * (share * (1 - share) / 100) ** 0.5 + 0.01
+        assert abs(found["right"][name] - share) < off, name
+    for name, value in told["rows"].items():
+        assert found["rows"][name] == pytest.approx(value, rel=0.25, abs=0.12), name
+
+
+def test_three_seeds_of_every_network_were_measured_on_enough_clips() -> None:
+    assert RESULTS["clips"] >= 200
+    for task in recall.TASKS:
+        assert len(RESULTS["swaps"][task]) >= SEEDS
+        for kind in recall.KINDS:
+            assert len(RESULTS["networks"][f"{task}.{kind}"]) >= SEEDS
 
 
 def test_the_interval_covers_what_it_should() -> None:
