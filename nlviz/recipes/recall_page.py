@@ -192,7 +192,8 @@ def _what_follows(results: Figures) -> list[str]:
 
     def given(task: str, giver: str, taker: str) -> float:
         told = results["swaps"][task]
-        return sum(told[seed]["to scale"][giver][taker] for seed in told) / len(told)
+        found = [float(told[seed]["to scale"][giver][taker]) for seed in told]
+        return sum(found) / len(found)
 
     on = mean("recall", "dot_product", "on the asked digit, signed", "rows")
     side = "negative" if on < 0 else "positive"
