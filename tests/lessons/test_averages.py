@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,8 @@ from nlviz.recipes.lessons.averages import (
     errors,
     view,
 )
-from nlviz.web.lesson_pages import data
+from nlviz.views.denoise_view import DenoiseView
+from nlviz.web.lesson_pages import data, texts
 from nlviz.web.payloads.container import unpack
 from tests.lessons.claims import claim
 from tests.lessons.pure import Pure
@@ -172,6 +174,7 @@ def test_noise_falls_blur_grows_and_the_error_is_made_of_both() -> None:
     for n, verdict in enumerate(verdicts):
         right = error[n] <= error[best] * within
         assert verdict["say"] == ("right" if right else "noise" if n < best else "blur"), widths[n]
+        assert verdict["values"]["best_s"] == pytest.approx(widths[best])
     # From the best on, each step takes more of the picture than of the noise.
     assert (np.diff(blur**2)[best:] > -np.diff(noise**2)[best:]).all()
     assert error[best] < 0.5 * SIGMA
@@ -269,3 +272,15 @@ def test_what_has_no_twin_is_averaged_with_next_to_nothing() -> None:
         assert values["left"] == pytest.approx(SIGMA * math.sqrt((own**2).sum()), rel=1e-2)
         assert verdict["right"] == (half == 1)
     assert [v["right"] for v in verdicts] == [False, True, True, False, False, False]
+
+
+def test_the_app_opens_the_pixel_that_a_screen_speaks_of() -> None:
+    tops = {"coffee.jpg": RIM, "cat.jpg": EYE}
+    for screen in texts("averages")["screens"]:
+        if "open" in screen["figure"]:
+            page, fields = screen["figure"]["open"].split("?")
+            found = DenoiseView.understood(dict(parse_qsl(fields)))
+            assert page == "denoise" and not found.left_out and not found.complaint
+            name, top, left = tops[found.values["picture"]]
+            pixel = PIXEL if name == "coffee.jpg" else OPENING
+            assert found.values["at"] == (0, top + pixel[0], left + pixel[1])
