@@ -14,6 +14,8 @@ from .denoise import page as denoise
 from .explore import first_view
 from .explore import page as explore
 from .learn import page as learn
+from .shared import language
+from .shared.language import spoken
 
 ICON = Path(__file__).with_name("icon.png")
 
@@ -42,11 +44,19 @@ def prepare() -> None:
 def run() -> None:
     """Draw the app; Streamlit calls this on every rerun."""
     warm_up.first_views[:] = _first_views()
+    language.begin()
     pages = [
-        st.Page(explore.page, title="Explore", icon=":material/center_focus_strong:", default=True),
+        st.Page(
+            explore.page,
+            title=spoken("Explore"),
+            icon=":material/center_focus_strong:",
+            default=True,
+        ),
         st.Page(compare.page, title="A | B", icon=":material/compare:", url_path="compare"),
-        st.Page(denoise.page, title="Denoise", icon=":material/blur_off:", url_path="denoise"),
-        st.Page(learn.page, title="Learn", icon=":material/school:", url_path="learn"),
+        st.Page(
+            denoise.page, title=spoken("Denoise"), icon=":material/blur_off:", url_path="denoise"
+        ),
+        st.Page(learn.page, title=spoken("Learn"), icon=":material/school:", url_path="learn"),
     ]
     page = st.navigation(pages, position="top")
     st.set_page_config(
@@ -56,7 +66,9 @@ def run() -> None:
         menu_items={"about": "nlviz shows where non-local blocks look, and what to believe."},
     )
     # The sidebar comes first: it moves all that is on the page already.
-    st.sidebar.markdown("**nlviz** &nbsp;·&nbsp; where it looks")
+    with st.sidebar.container(horizontal=True, vertical_alignment="center", key="brand"):
+        st.markdown(f"**nlviz** &nbsp;·&nbsp; {spoken('where it looks')}")
+        language.switch()
     with st.container(key="pages", horizontal=True):
         for each in pages:
             st.page_link(each)

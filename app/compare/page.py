@@ -11,6 +11,7 @@ import nlviz
 
 from .. import warm_up
 from ..shared.errors import errors_shown, progress_to
+from ..shared.language import spoken
 from ..shared.markdown import plain
 from ..shared.waiting import place
 from . import cached, results, sides
@@ -65,8 +66,8 @@ def _pair(
 ) -> Pair:
     """Return both sides: their inputs read, their networks run."""
     with waiting.container():
-        bar = st.progress(0.0, "Preparing A and B")
-        st.button("Cancel", key="cmp_cancel", on_click=STATE.back)
+        bar = st.progress(0.0, spoken("Preparing A and B"))
+        st.button(spoken("Cancel"), key="cmp_cancel", on_click=STATE.back)
     progress = progress_to(bar)
     choice = cached.choice_of(now)
     a = cached.capture_of(choice, "", progress.part(0.0, 0.5))
@@ -175,9 +176,11 @@ def _payload(pair: Pair, found: nlviz.Comparison, view: nlviz.CompareView) -> by
 def _ways_on() -> None:
     """Draw what leads on from where nothing can be drawn."""
     with st.container(horizontal=True):
-        st.button("Try again", key="cmp_again")
+        st.button(spoken("Try again"), key="cmp_again")
         good = STATE.good
         if good is not None and good != STATE.now:
             st.button(f"Go back to {plain(good.name)}", key="cmp_back", on_click=STATE.back)
         elif good is None:
-            st.button("Open the first view", key="cmp_first", on_click=STATE.open, args=({},))
+            st.button(
+                spoken("Open the first view"), key="cmp_first", on_click=STATE.open, args=({},)
+            )

@@ -8,6 +8,7 @@ import nlviz
 
 from ..shared import saving
 from ..shared.errors import sentence
+from ..shared.language import spoken
 from ..shared.markdown import plain
 from ..shared.saving import Kind
 
@@ -27,7 +28,7 @@ def draw(found: nlviz.Comparison, view: nlviz.CompareView) -> None:
     """Draw the panels of one comparison."""
     left, right = st.columns([6, 6], gap="medium")
     with left:
-        st.markdown("##### How far do they agree?")
+        st.markdown(spoken("##### How far do they agree?"))
         for line in nlviz.words.comparison_lines(found):
             value = f"**{line.value}** &nbsp; " if line.value else ""
             st.markdown(f"{value}{line.label}", help=line.help or None)
@@ -36,7 +37,7 @@ def draw(found: nlviz.Comparison, view: nlviz.CompareView) -> None:
         for note in found.notes:
             st.caption(sentence(plain(note)))
     with right:
-        st.markdown("##### What each row does")
+        st.markdown(spoken("##### What each row does"))
         st.dataframe(
             nlviz.words.figure_rows(found),
             hide_index=True,
@@ -44,7 +45,7 @@ def draw(found: nlviz.Comparison, view: nlviz.CompareView) -> None:
             column_config={"what": st.column_config.TextColumn(" ", width="medium")},
             key="cmp-figures",
         )
-    st.markdown("##### Save this comparison")
+    st.markdown(spoken("##### Save this comparison"))
 
     def make(kind: str) -> bytes:
         display = view.a.display

@@ -8,6 +8,7 @@ import streamlit as st
 
 import nlviz
 
+from ..shared.language import spoken
 from .cached import CHANGES, explore_choice
 from .choices import EXPLORE, OF_B, Choices, Swapped
 from .state import STATE
@@ -98,7 +99,7 @@ def _between(now: Choices) -> None:
         "this place take from the other clip?",
     )
     st.button(
-        "Swap A and B",
+        spoken("Swap A and B"),
         key="cmp_swap",
         icon=":material/swap_horiz:",
         on_click=STATE.act,

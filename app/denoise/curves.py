@@ -10,6 +10,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.errors import errors_shown, progress_to
+from ..shared.language import spoken
 
 if TYPE_CHECKING:
     from .picture import Picture
@@ -36,8 +37,11 @@ def draw(
             nlviz.render.charts.quality(curve, labels), config=QUIET, key="dn_curve_sigma"
         )
         st.caption(
-            "Gaussian noise of each sigma on this picture. Defaults follow the noise; parameters "
-            "that you set stay."
+            spoken(
+                "Gaussian noise of each sigma on this picture. Defaults follow the noise; "
+                "parameters "
+                "that you set stay."
+            )
         )
 
     def over_h(progress: nlviz.Progress) -> None:
@@ -53,15 +57,15 @@ def draw(
         )
 
     with left:
-        st.markdown("##### PSNR over the noise")
+        st.markdown(spoken("##### PSNR over the noise"))
         if done.clean is None:
-            st.caption("Needs a clean picture.")
+            st.caption(spoken("Needs a clean picture."))
         else:
             if done.setup.fair:
-                st.caption("Each strength is tuned at each sigma: some minutes.")
+                st.caption(spoken("Each strength is tuned at each sigma: some minutes."))
             _asked("sigma", (key, "sigma"), "Compute PSNR over sigma", over_sigma)
     with right:
-        st.markdown("##### How many pixels are averaged, over h")
+        st.markdown(spoken("##### How many pixels are averaged, over h"))
         _asked("h", (key, "h"), "Count averaged pixels over h", over_h)
 
 
@@ -74,8 +78,10 @@ def _asked(name: str, key: object, label: str, work: Callable[[nlviz.Progress], 
         place.button(label, key=f"dn_curve_run_{name}", on_click=_want, args=(slot, key))
         return
     with place.container():
-        bar = st.progress(0.0, "Computing")
-        st.button("Cancel", key=f"dn_curve_cancel_{name}", on_click=_want, args=(slot, None))
+        bar = st.progress(0.0, spoken("Computing"))
+        st.button(
+            spoken("Cancel"), key=f"dn_curve_cancel_{name}", on_click=_want, args=(slot, None)
+        )
     with errors_shown("Denoise", place, cure=CURE):
         work(progress_to(bar))
         place.empty()

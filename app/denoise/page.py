@@ -13,6 +13,7 @@ import nlviz
 
 from ..shared.choices import Chose
 from ..shared.errors import errors_shown, progress_to
+from ..shared.language import spoken
 from ..shared.markdown import plain
 from ..shared.page_state import new_serial
 from ..shared.waiting import place
@@ -40,7 +41,7 @@ def page() -> None:
 
 def _draw(waiting: DeltaGenerator) -> None:
     with waiting.container():
-        bar = st.progress(0.0, "Reading the picture")
+        bar = st.progress(0.0, spoken("Reading the picture"))
     progress = progress_to(bar)
     STATE.begin()
     STATE.notes()
@@ -48,8 +49,11 @@ def _draw(waiting: DeltaGenerator) -> None:
     if chosen is None:
         waiting.empty()
         st.markdown(
-            "Drop a picture or a video into the sidebar; it is kept on this machine while the app "
-            "runs."
+            spoken(
+                "Drop a picture or a video into the sidebar; it is kept on this machine while "
+                "the app "
+                "runs."
+            )
         )
         _ways_on(again=False)
         return
@@ -60,9 +64,9 @@ def _draw(waiting: DeltaGenerator) -> None:
     state.write_address()
     for note in picture.notes:
         st.caption(plain(note))
-    st.markdown("#### How good are the results?")
+    st.markdown(spoken("#### How good are the results?"))
     if not setup.denoisers:
-        st.info("Choose at least one denoiser in the sidebar.", icon=":material/checklist:")
+        st.info(spoken("Choose at least one denoiser in the sidebar."), icon=":material/checklist:")
         return
     done = _computed(picture, setup, known, key)
     if done is None:
@@ -77,12 +81,14 @@ def _ways_on(*, again: bool = True) -> None:
     """Draw what leads on from where nothing can be drawn; all controls stay in the sidebar."""
     with st.container(horizontal=True):
         if again:
-            st.button("Try again", key="dn_again")
+            st.button(spoken("Try again"), key="dn_again")
         good = STATE.good
         if good is not None and good != STATE.now:
             st.button(f"Go back to {good.name}", key="dn_back", on_click=STATE.back)
         elif good is None:
-            st.button("Open the first view", key="dn_first", on_click=STATE.open, args=({},))
+            st.button(
+                spoken("Open the first view"), key="dn_first", on_click=STATE.open, args=({},)
+            )
 
 
 def _choose(
@@ -239,15 +245,15 @@ def _computed(
         _arrived(rows, there, setup, known)
     if session.get("dn_cancelled") == key:
         with place.container():
-            st.info("Stopped. What was computed by then is kept.", icon=":material/pause:")
-            st.button("Compute the rest", on_click=_resume, type="primary", key="dn_resume")
+            st.info(spoken("Stopped. What was computed by then is kept."), icon=":material/pause:")
+            st.button(spoken("Compute the rest"), on_click=_resume, type="primary", key="dn_resume")
         if there is None:
             return None
         done = there
     else:
         with place.container():
-            bar = st.progress(0.0, "Denoising")
-            st.button("Cancel", key="dn_cancel", on_click=_cancel, args=(key,))
+            bar = st.progress(0.0, spoken("Denoising"))
+            st.button(spoken("Cancel"), key="dn_cancel", on_click=_cancel, args=(key,))
         done = cached.one_by_one(
             picture,
             setup,

@@ -9,6 +9,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.errors import sentence
+from ..shared.language import spoken
 from .state import STATE
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def draw(live: Live) -> None:
 def _alike(live: Live) -> None:
     query = STATE.now.where
     keys = list(live.affinities)
-    st.markdown("##### How alike are these two choices of weights?")
+    st.markdown(spoken("##### How alike are these two choices of weights?"))
     first, second = st.columns(2)
     second_key = next((k for k in ("learned-nonlocal", "bilateral") if k in keys), keys[-1])
     one = STATE.now.one if STATE.now.one in keys else keys[0]
@@ -91,6 +92,6 @@ def _moves(live: Live) -> bool:
 
 
 def _numbers(live: Live) -> None:
-    st.markdown("##### Type a position")
+    st.markdown(spoken("##### Type a position"))
     STATE.number_inputs(live.clip)
-    st.caption("Or point and click above; arrow keys move the pinned pixel by one.")
+    st.caption(spoken("Or point and click above; arrow keys move the pinned pixel by one."))

@@ -11,6 +11,7 @@ import streamlit as st
 import nlviz
 
 from ..shared import saving
+from ..shared.language import spoken
 from ..shared.markdown import plain, plain_but_bold
 from ..shared.saving import Kind
 from . import state
@@ -99,7 +100,7 @@ def notes(done: nlviz.denoise.Comparison) -> None:
     if done.of_clip:
         said.append("Measured over all frames; the lens shows the middle one.")
     st.caption(" ".join(said))
-    with st.expander("Parameters and notes of each"):
+    with st.expander(spoken("Parameters and notes of each")):
         for row in done.table:
             values = ", ".join(
                 f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
@@ -118,7 +119,7 @@ def charts(done: nlviz.denoise.Comparison) -> None:
     quiet = {"displayModeBar": False}
     st.plotly_chart(nlviz.render.charts.decibels(done), config=quiet, key="dn_bars")
     if done.setup.fair:
-        st.markdown("##### PSNR over strength, as tuned against the clean picture")
+        st.markdown(spoken("##### PSNR over strength, as tuned against the clean picture"))
         st.plotly_chart(nlviz.render.charts.grids(done), config=quiet, key="dn_grids")
         best = ", ".join(
             f"{plain(r.label)} {r.tuned.parameter} = {r.tuned.value:.4g}"
@@ -133,7 +134,7 @@ def lens(done: nlviz.denoise.Comparison) -> None:
     from ..shared import lens as component
     from .live import lens as payload_of
 
-    st.markdown("##### Look closer")
+    st.markdown(spoken("##### Look closer"))
     component.mount(payload_of(done), key=state.LENS, on_point=_pointed)
 
 
@@ -151,7 +152,7 @@ def _pointed() -> None:
 
 def save(done: nlviz.denoise.Comparison, picture: Picture, command: str | None) -> None:
     """Draw the buttons that save the comparison."""
-    st.markdown("##### Save this comparison")
+    st.markdown(spoken("##### Save this comparison"))
     stem = picture.name.rsplit(".", 1)[0]
 
     def make(kind: str) -> bytes:
@@ -159,7 +160,7 @@ def save(done: nlviz.denoise.Comparison, picture: Picture, command: str | None) 
 
     saving.buttons("dn_save_", KINDS, make, f"{stem}-denoised")
     if command is not None:
-        st.caption("The same numbers on the command line:")
+        st.caption(spoken("The same numbers on the command line:"))
         st.code(command, language="bash", wrap_lines=True)
 
 

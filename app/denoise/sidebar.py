@@ -15,6 +15,7 @@ from ..explore.sidebar import upload_field
 from ..explore.state import STATE as EXPLORE_STATE
 from ..shared import uploads
 from ..shared.choices import Chose
+from ..shared.language import spoken
 from ..shared.markdown import plain
 from .choices import BUNDLED, EXPLORE, SIZES, UPLOAD, Choices, Reset, SetParameter
 from .state import STATE, Source, open_in_explore
@@ -264,7 +265,7 @@ def _one(denoiser: nlviz.denoise.Denoiser, sigma: float, *, tuned: bool) -> None
             _parameter(denoiser, parameter, sigma)
         if chosen:
             st.button(
-                "Back to the defaults",
+                spoken("Back to the defaults"),
                 key=f"dn_reset_{denoiser.name}",
                 on_click=STATE.act,
                 args=(Reset(denoiser.name),),

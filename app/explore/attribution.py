@@ -11,6 +11,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.errors import progress_to
+from ..shared.language import spoken
 from .state import STATE
 
 KEPT = 4  # results in a session
@@ -30,14 +31,19 @@ def draw(model: Load | None, capture: nlviz.Capture, block: str, view: nlviz.Vie
         block: name of the block on the screen.
         view: the view on the screen; the map of its query is compared.
     """
-    with st.expander("Why this answer? Attribution beside the map", icon=":material/rule:"):
+    with st.expander(spoken("Why this answer? Attribution beside the map"), icon=":material/rule:"):
         st.caption(nlviz.words.NOT_WHY)
         if capture.logits is None:
-            st.info("This network gives no score per class, so there is no answer to explain.")
+            st.info(
+                spoken("This network gives no score per class, so there is no answer to explain.")
+            )
         elif model is None:
             st.info(
-                "A saved capture holds no network. Load the network and the clip to attribute its "
-                "answer."
+                spoken(
+                    "A saved capture holds no network. Load the network and the clip to "
+                    "attribute its "
+                    "answer."
+                )
             )
         else:
             _panel(model, capture, block, view)
@@ -104,8 +110,8 @@ def work(model: Load | None, capture: nlviz.Capture, block: str) -> None:
 
     place = st.empty()
     with place.container():
-        bar = st.progress(0.0, "Loading the network")
-        st.button("Cancel", key="attribution_cancel", on_click=_forget)
+        bar = st.progress(0.0, spoken("Loading the network"))
+        st.button(spoken("Cancel"), key="attribution_cancel", on_click=_forget)
 
     try:
         found = nlviz.attribution(

@@ -7,6 +7,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.choices import Chose
+from ..shared.language import spoken
 from .choices import Boxes, Choices
 from .state import STATE, Choice
 
@@ -19,7 +20,7 @@ MOST = 12  # detections that are listed
 def draw(now: Choices) -> None:
     """Draw the boxes that the network is asked about, and a form for another one."""
     told = "The middle of the middle frame, until a box is given." if not now.boxes else ""
-    with st.expander("Box to look from", expanded=True):
+    with st.expander(spoken("Box to look from"), expanded=True):
         st.caption(told or "; ".join(text_of(box) for box in now.boxes))
         first = now.boxes[-1] if now.boxes else (0.0, 0.0, 0.0, 90.0, 90.0)
         with st.form("box", border=False):
@@ -34,7 +35,7 @@ def draw(now: Choices) -> None:
         for n, (name, box) in enumerate(found):
             st.button(name, key=f"box-found-{n}", on_click=_choose, args=((box,),))
         if now.boxes:
-            st.button("No box", key="box-none", on_click=_choose, args=((),))
+            st.button(spoken("No box"), key="box-none", on_click=_choose, args=((),))
 
 
 def remember(choice: Choice, capture: nlviz.Capture) -> None:

@@ -13,6 +13,7 @@ import nlviz
 
 from ..shared import saving
 from ..shared.errors import errors_shown, progress_to
+from ..shared.language import spoken
 from ..shared.saving import Kind
 from . import cached
 
@@ -44,10 +45,14 @@ def draw(model: Load | None, capture: nlviz.Capture, data: cached.BlockData, blo
         data: of the block on the screen.
         block: its name.
     """
-    with st.expander("What this layer tells apart: features as colours", icon=":material/palette:"):
+    with st.expander(
+        spoken("What this layer tells apart: features as colours"), icon=":material/palette:"
+    ):
         st.caption(WHAT)
         if model is None and block not in capture.features:
-            st.info("A saved capture holds no network, and this one no features of this block.")
+            st.info(
+                spoken("A saved capture holds no network, and this one no features of this block.")
+            )
             return
         with errors_shown("Explore", cure="Another layer may work."):
             _panel(model, capture, data, block)
@@ -67,7 +72,7 @@ def _panel(model: Load | None, capture: nlviz.Capture, data: cached.BlockData, b
     key = (capture.clip.digest, capture.clip.sampling, capture.about, block, layer)
     results: OrderedDict[Any, Any] = st.session_state.setdefault("colours", OrderedDict())
     if act.button("Show", key="colours_run") and key not in results:
-        bar = st.progress(0.0, "Running the network for its features")
+        bar = st.progress(0.0, spoken("Running the network for its features"))
         found = _features(model, capture, data, block, layer, progress_to(bar))
         results[key] = nlviz.feature_colours(found)
         while len(results) > KEPT:

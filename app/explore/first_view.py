@@ -15,6 +15,7 @@ import nlviz
 
 from .. import warm_up
 from ..shared import live_view
+from ..shared.language import spoken
 from .choices import Choices
 from .state import STATE, first_choice
 
@@ -43,7 +44,7 @@ def draw() -> bool:
     bundled = nlviz.web.first_view()
     STATE.settle(bundled.shape, bundled.opening, bundled.heads)
     with st.sidebar:
-        st.caption("Clips, networks and blocks to choose from follow in a moment.")
+        st.caption(spoken("Clips, networks and blocks to choose from follow in a moment."))
     _picture(bundled)
     live_view.when_drawn(STATE.name, _stands)
     st.session_state.setdefault("first_view_since", time.monotonic())
@@ -102,6 +103,9 @@ def _rest_follows() -> None:
         return
     warm_up.spare()
     st.caption(
-        "PyTorch and the network are being loaded; what belongs to the pinned point follows here. "
-        "The picture answers meanwhile."
+        spoken(
+            "PyTorch and the network are being loaded; what belongs to the pinned point "
+            "follows here. "
+            "The picture answers meanwhile."
+        )
     )

@@ -12,6 +12,7 @@ import nlviz
 
 from .. import warm_up
 from ..shared.errors import errors_shown, progress_to, sentence, show_error
+from ..shared.language import spoken
 from ..shared.waiting import place
 from . import (
     attribution,
@@ -56,7 +57,9 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
         return
     warm_up.start()
     with waiting.container():
-        st.caption("Loading PyTorch and the network; the first map appears in a few seconds.")
+        st.caption(
+            spoken("Loading PyTorch and the network; the first map appears in a few seconds.")
+        )
     st.session_state.block_drawn = False
     choice = sidebar.choose()
     STATE.notes()
@@ -64,8 +67,8 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
     if isinstance(choice, sidebar.Missing):
         waiting.empty()
         with question.container():
-            st.markdown(f"#### {choice.headline}")
-            st.caption(choice.text)
+            st.markdown(f"#### {spoken(choice.headline)}")
+            st.caption(spoken(choice.text))
             _ways_on(again=False)
         return
     key = cached.capture_key(choice)
@@ -96,7 +99,7 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
         below = st.container()
     explain.say(said, capture.affinities[block])
     with waiting.container():
-        st.progress(0.97, "Preparing the view")
+        st.progress(0.97, spoken("Preparing the view"))
     before = STATE.now.notes
     queries.take_named(capture.affinities[block], capture.clip)
     data = cached.block_data(choice, capture, block, channel=STATE.name)
@@ -129,18 +132,18 @@ def _ways_on(*, again: bool = True) -> None:
             sidebar.choose_block(dict.fromkeys(names))
     with st.container(horizontal=True):
         if again:
-            st.button("Try again", key="again")
+            st.button(spoken("Try again"), key="again")
         good = STATE.good
         if good is not None and good != STATE.now:
             st.button(f"Go back to {good.name}", key="back", on_click=STATE.back)
         elif good is None:
-            st.button("Open the first view", key="first", on_click=STATE.open, args=({},))
+            st.button(spoken("Open the first view"), key="first", on_click=STATE.open, args=({},))
 
 
 def _loaded(choice: state.Choice, waiting: DeltaGenerator) -> nlviz.Model | None:
     """Load the network. If the file is incomplete, show its load report and return None."""
     with waiting.container():
-        bar = st.progress(0.0, "Loading the network")
+        bar = st.progress(0.0, spoken("Loading the network"))
     try:
         return cached.model(choice, progress_to(bar))
     except (nlviz.errors.WeightsMismatch, nlviz.errors.NoNonLocalBlocks) as error:
@@ -169,7 +172,7 @@ def _capture(
     """Return the capture; None where a long run must be agreed to first."""
     with waiting.container():
         bar = st.progress(0.0, f"Reading {choice.name}")
-        st.button("Cancel", key="cancel", on_click=stopping.stop, args=(key,))
+        st.button(spoken("Cancel"), key="cancel", on_click=stopping.stop, args=(key,))
     progress = progress_to(bar)
     if key not in STATE.now.agreed:
         cost = cached.cost_of(choice, progress)
@@ -227,7 +230,9 @@ def _draw_live(
     query = now.where
     data = cached.block_data(choice, capture, block, channel=STATE.name)
     if now.display.get("source") in data.pending:
-        progress = progress_to(waiting.progress(0.0, "Running the network for its features"))
+        progress = progress_to(
+            waiting.progress(0.0, spoken("Running the network for its features"))
+        )
         data = cached.with_features(choice, block, data, progress, channel=STATE.name)
     if data.note:
         st.warning(sentence(data.note), icon=":material/layers_clear:")
@@ -240,15 +245,18 @@ def _draw_live(
         view,
         channel=STATE.name,
         # A fragment draws what it waits for where the page does, so that nothing moves.
-        waiting=lambda: progress_to(waiting.progress(0.0, "Rollout through the layers")),
+        waiting=lambda: progress_to(waiting.progress(0.0, spoken("Rollout through the layers"))),
     )
     waiting.empty()
     STATE.show(payload, display=view.display.to_dict())
     if data.served:
         st.caption(
-            "Too many cells for a browser to compute every row at once: where a source cannot be "
-            "previewed under the pointer, a click sends its row from here. Fewer frames or a "
-            "smaller clip stay live."
+            spoken(
+                "Too many cells for a browser to compute every row at once: where a source "
+                "cannot be "
+                "previewed under the pointer, a click sends its row from here. Fewer frames or a "
+                "smaller clip stay live."
+            )
         )
     address = choices.parameters(now, view)
     st.session_state.explore_address = address  # the Denoise page names it in its own

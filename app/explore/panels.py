@@ -9,6 +9,7 @@ import streamlit as st
 import nlviz
 
 from ..shared import bars, saving
+from ..shared.language import spoken
 from ..shared.markdown import plain
 from ..shared.saving import Kind
 from . import queries
@@ -111,7 +112,7 @@ def _similarity(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
 
 
 def _objects(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
-    st.markdown("##### On what it found")
+    st.markdown(spoken("##### On what it found"))
     masses = nlviz.instance_masses(attention, capture.detections, clip_shape=capture.clip.shape)
     for line in nlviz.words.instance_lines(masses):
         st.markdown(f"**{line.value}** &nbsp; {line.label}", help=line.help)
@@ -121,7 +122,7 @@ def _top_keys(capture: nlviz.Capture, attention: nlviz.AttentionMap) -> None:
     st.markdown(f"##### {nlviz.words.keys_heading(attention)}")
     rows = nlviz.words.top_keys(capture.clip, attention, k=12, own=False)
     if not rows:
-        st.caption("No other key is in reach.")
+        st.caption(spoken("No other key is in reach."))
         return
     if "place" in rows[0]:
         _words(rows, attention, key="top-keys")
@@ -197,12 +198,12 @@ def _top_words(attention: nlviz.AttentionMap) -> None:
     """Draw the strongest words beside the picture, where there are words."""
     rows = nlviz.words.top_words(attention)
     if rows:
-        st.markdown("##### Its strongest words")
+        st.markdown(spoken("##### Its strongest words"))
         _words(rows, attention, key="top-words")
 
 
 def _trust(data: BlockData, about: str | None, nouns: nlviz.words.Nouns) -> None:
-    st.markdown("##### Can this map be believed?")
+    st.markdown(spoken("##### Can this map be believed?"))
     if about is not None:
         st.caption(f"About the learned block, not about *{about}*, which is on the screen.")
     _lines(nlviz.words.trust(data.statistics, nouns=nouns))
@@ -210,7 +211,7 @@ def _trust(data: BlockData, about: str | None, nouns: nlviz.words.Nouns) -> None
 
 def _health(data: BlockData, about: str | None, nouns: nlviz.words.Nouns) -> None:
     """Draw the health of the block; a long forward pass waits for a click."""
-    st.markdown("##### Is the block alive?")
+    st.markdown(spoken("##### Is the block alive?"))
     if about is not None:
         st.caption(f"About the learned block, not about *{about}*.")
     test = data.test
@@ -243,7 +244,7 @@ def _lines(lines: list[nlviz.words.Line]) -> None:
 
 
 def _save(capture: nlviz.Capture, affinity: nlviz.Affinity, view: nlviz.View) -> None:
-    st.markdown("##### Save this view")
+    st.markdown(spoken("##### Save this view"))
 
     def make(kind: str) -> bytes:
         return bytes(nlviz.render.render_bytes(kind, capture, affinity, view))

@@ -11,6 +11,7 @@ import nlviz
 
 from ..shared import bars
 from ..shared.errors import progress_to
+from ..shared.language import spoken
 
 Load = Callable[[], "nlviz.Model"]
 
@@ -30,7 +31,7 @@ def draw(model: Load | None, capture: nlviz.Capture, source: Path | bytes | None
     unknown = nlviz.words.unknown_text(found, what)
     if unknown:
         st.caption(unknown)
-        with st.expander("What it says nevertheless"):
+        with st.expander(spoken("What it says nevertheless")):
             bars.shares(found, about="The network's first answers")
     else:
         st.caption(f"The network's own answer for this {what}")
@@ -42,9 +43,11 @@ def draw(model: Load | None, capture: nlviz.Capture, source: Path | bytes | None
         return
     key = (capture.clip.digest, capture.about.name, capture.about.digest, capture.about.device)
     if st.button(
-        "Run 10 × 3 views",
+        spoken("Run 10 × 3 views"),
         key="views_run",
-        help="30 forward passes over the whole video: 10 clips, 3 squares of 256 px of each",
+        help=spoken(
+            "30 forward passes over the whole video: 10 clips, 3 squares of 256 px of each"
+        ),
     ):
         views = _run(loaded, source)
         st.session_state.views = None if views is None else (key, views)
@@ -57,8 +60,8 @@ def _run(model: nlviz.Model, source: Path | bytes) -> nlviz.ThirtyViews | None:
     """Run the views with a bar; a click on Cancel stops them before the next one."""
     place = st.empty()
     with place.container():
-        bar = st.progress(0.0, "Listing the frames")
-        st.button("Cancel", key="views_cancel")
+        bar = st.progress(0.0, spoken("Listing the frames"))
+        st.button(spoken("Cancel"), key="views_cancel")
 
     try:
         return nlviz.thirty_views(model, source, progress=progress_to(bar))
@@ -70,6 +73,6 @@ def _run(model: nlviz.Model, source: Path | bytes) -> nlviz.ThirtyViews | None:
 
 
 def _show(views: nlviz.ThirtyViews) -> None:
-    st.caption("All views together")
+    st.caption(spoken("All views together"))
     bars.shares(views.prediction(), about="The network's first answers over all views")
     st.caption(f"{views.note} {views.agreeing():.0%} of the views have this label first.")

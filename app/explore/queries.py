@@ -9,6 +9,7 @@ import streamlit as st
 import nlviz
 
 from ..shared.choices import Moved
+from ..shared.language import spoken
 from . import texts
 from .choices import Asked
 from .state import STATE
@@ -31,7 +32,7 @@ def draw(capture: nlviz.Capture, affinity: nlviz.Affinity, view: nlviz.View) -> 
     if asked.names:
         _named(asked, view)
     elif not isinstance(capture.clip, nlviz.Text):
-        with st.expander("Type a position"):
+        with st.expander(spoken("Type a position")):
             STATE.number_inputs(capture.clip)
 
 
@@ -86,7 +87,7 @@ def _beside(asked: nlviz.TokenGrid, view: nlviz.View) -> None:
     words = asked.line.words if asked.line else ()
     names = [f"{i}:{word}" for i, word in enumerate(words)]
     token = view.display.token if view.display.token in names else None
-    with st.expander("Ask from a word", expanded=True):
+    with st.expander(spoken("Ask from a word"), expanded=True):
         STATE.fields.pick(
             st.selectbox,
             "Word",

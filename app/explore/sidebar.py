@@ -12,6 +12,7 @@ import nlviz
 
 from ..shared import uploads
 from ..shared.choices import Chose
+from ..shared.language import spoken
 from ..shared.markdown import plain
 from . import boxes, network, texts
 from .choices import (
@@ -206,7 +207,7 @@ def about_block(capture: nlviz.Capture, block: str) -> None:
     last = nlviz.words.last_of_classes(capture.affinities)
     if last is not None:
         st.button(
-            "Class token, every head",
+            spoken("Class token, every head"),
             key="every-head",
             help=f"The maps of all heads of the last layer, {last}, side by side",
             on_click=STATE.act,
@@ -266,7 +267,7 @@ def _keep_graph(files: Any) -> None:
 
 def _sampling(now: Choices) -> None:
     fields = STATE.fields
-    with st.expander("Frames and size", expanded=False):
+    with st.expander(spoken("Frames and size"), expanded=False):
         most = max(256, now.frames or 0)
         fields.enter(
             st.number_input,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ..shared.language import spoken
 from . import costs
 from .choices import FIRST_FRAMES, Agreed, Choices
 from .state import STATE, Choice
@@ -42,7 +43,7 @@ def said() -> None:
         st.session_state.stopped = None
         return
     st.info(f"Stopped before {stopped[0].name} was done; this is the view from before.")
-    st.button("Run it", key="resume", on_click=_resume)
+    st.button(spoken("Run it"), key="resume", on_click=_resume)
 
 
 def asks(waiting: DeltaGenerator, choice: Choice, key: object) -> bool:
@@ -53,7 +54,7 @@ def asks(waiting: DeltaGenerator, choice: Choice, key: object) -> bool:
     with waiting.container():
         st.info(f"Stopped before {choice.name} was done; nothing was lost.")
         with st.container(horizontal=True):
-            st.button("Run it", key="resume", on_click=_resume, type="primary")
+            st.button(spoken("Run it"), key="resume", on_click=_resume, type="primary")
             _offer_fewer(choice)
     return True
 
@@ -69,7 +70,7 @@ def ask(waiting: DeltaGenerator, choice: Choice, key: object, cost: costs.Cost) 
             icon=":material/hourglass_top:",
         )
         with st.container(horizontal=True):
-            st.button("Run it", key="go_on", on_click=STATE.act, args=(Agreed(key),))
+            st.button(spoken("Run it"), key="go_on", on_click=STATE.act, args=(Agreed(key),))
             _offer_fewer(choice)
 
 

@@ -10,11 +10,11 @@ import streamlit as st
 
 import nlviz
 
-from ..shared import live_view
+from ..shared import language, live_view
 from ..shared.errors import errors_shown, sentence
 from ..shared.markdown import plain
 from ..shared.page_state import new_serial
-from .course import LANGUAGES, Course, Screens, liked, read, write
+from .course import LANGUAGES, Course, Screens, read, write
 
 KEY = "learn"
 CURE = "Another lesson may work."
@@ -63,6 +63,9 @@ def _begin() -> Course:
     """Return the course; an address is read once in a session, and where the page is come to."""
     known: Course | None = st.session_state.get(KEY)
     if known is not None:
+        if known.language and known.language != language.now():  # switched in the sidebar
+            known = Course(**{**vars(known), "language": language.now()})
+            _keep(known)
         return known
     course, note = read(dict(st.query_params), _screens())
     if note:
@@ -76,12 +79,13 @@ def _screens() -> Screens:
     return {each.name: each.screens for each in nlviz.web.lessons()}
 
 
-def _language(course: Course) -> str:
-    return course.language or liked(st.context.locale)
+def _language() -> str:
+    """Return the language of the page: that of the app, which a lesson's own switch changes."""
+    return language.now()
 
 
 def _sidebar(course: Course) -> None:
-    language = _language(course)
+    language = _language()
     with st.sidebar:
         st.caption(SAID["course"][language])
         for each in nlviz.web.lessons():
@@ -96,7 +100,7 @@ def _sidebar(course: Course) -> None:
 
 
 def _list(course: Course) -> None:
-    language = _language(course)
+    language = _language()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(SAID["lead"][language])
         st.segmented_control(
@@ -129,6 +133,7 @@ def _list(course: Course) -> None:
 def _speak() -> None:
     chosen = st.session_state.get("learn_language")
     if chosen:
+        language.choose(chosen)
         _keep(Course(**{**vars(st.session_state[KEY]), "language": chosen}))
 
 
@@ -145,7 +150,7 @@ def _open(name: str) -> None:
     """Draw a lesson; what its learner does reruns only this."""
     with errors_shown("Learn", cure=CURE):
         course: Course = st.session_state[KEY]
-        language = _language(course)
+        language = _language()
         lesson = nlviz.web.lesson(name)
         with st.container(horizontal=True, vertical_alignment="center", key="learn_ways"):
             all_lessons = SAID["all"][language]
@@ -181,7 +186,10 @@ def _open(name: str) -> None:
 def _said(name: str) -> None:
     said = st.session_state[f"lesson_{name}"].get("said")
     if said and st.session_state[KEY].lesson == name:
-        _keep(st.session_state[KEY].said(said["n"], said["fields"]))
+        course = st.session_state[KEY].said(said["n"], said["fields"])
+        if course.language:
+            language.choose(course.language)
+        _keep(course)
 
 
 @cache

@@ -15,8 +15,11 @@ from typing import Any
 
 import streamlit as st
 
+from .language import spoken, spoken_by
+
 REMEMBERED = 12  # revisions of a widget whose values are remembered
 Emit = Callable[[Any], None]
+_FIXED = ("segmented_control", "pills", "radio")  # widgets whose options are words of the app
 NONE = "\N{ZERO WIDTH SPACE}"  # stands for the option None
 
 
@@ -66,6 +69,9 @@ class Fields:
             more: what else the widget takes.
         """
         said = more.get("format_func", str)
+        # Names of files and networks are no words of ours.
+        if "format_func" in more or widget.__name__ in _FIXED:
+            said = spoken_by(said)
         made_of = (widget.__name__, tuple((option, said(option)) for option in options))
         several = widget.__name__ == "multiselect"
         if several:
@@ -80,7 +86,8 @@ class Fields:
             more["index"] = options.index(initial)
         else:
             more["default"] = initial
-        widget(label, options, key=key, on_change=self._changed, args=(name, key, emit), **more)
+        changed = {"on_change": self._changed, "args": (name, key, emit)}
+        widget(spoken(label), options, key=key, **changed, **_spoken(more))
 
     def enter(
         self,
@@ -105,7 +112,7 @@ class Fields:
         """
         key, initial = self._place(name, value, (widget.__name__, limits, more.get("step")))
         changed = {"on_change": self._changed, "args": (name, key, emit)}
-        widget(label, *limits, value=initial, key=key, **changed, **more)
+        widget(spoken(label), *limits, value=initial, key=key, **changed, **_spoken(more))
 
     def drop(self, label: str, name: str, *, emit: Emit, help: str) -> None:
         """Draw a field for one or several files; ``emit`` hears of those that came at once.
@@ -115,9 +122,9 @@ class Fields:
         place = self._of(name)
         key = self._key(name, place)
         st.file_uploader(
-            label,
+            spoken(label),
             key=key,
-            help=help,
+            help=spoken(help),
             accept_multiple_files=True,
             on_change=self._dropped,
             args=(name, key, emit),
@@ -136,6 +143,7 @@ class Fields:
             place.revision += 1
         key = self._key(name, place)
         place.shown.setdefault(key, None)
+        label, help = spoken(label), spoken(help)
         st.file_uploader(label, key=key, help=help, on_change=self._changed, args=(name, key, emit))
 
     def forgotten(self) -> None:
@@ -190,6 +198,12 @@ class Fields:
             self._emit(name, value)
         else:
             emit(value)
+
+
+def _spoken(more: dict[str, Any]) -> dict[str, Any]:
+    """Return what else a widget takes, with its texts in the visitor's language."""
+    texts = {name: spoken(more[name]) for name in ("help", "placeholder") if more.get(name)}
+    return {**more, **texts}
 
 
 def _same(one: Any, other: Any) -> bool:

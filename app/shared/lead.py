@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from .language import spoken
+
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
@@ -24,10 +26,10 @@ def draw(question: str, sentences: str, more: Mapping[str, str]) -> DeltaGenerat
     """
     with st.container(key="lead", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"#### {question}")
+            st.markdown(f"#### {spoken(question)}")
             for label, text in more.items():
-                with st.popover(label):
-                    st.markdown(text)
+                with st.popover(spoken(label)):
+                    st.markdown(spoken(text))
         place = st.empty()
-    place.markdown(sentences)
+    place.markdown(spoken(sentences))
     return place

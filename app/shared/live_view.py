@@ -11,6 +11,8 @@ import streamlit as st
 
 import nlviz
 
+from . import language
+
 
 @cache
 def _linked() -> Callable[..., Any]:
@@ -66,7 +68,8 @@ def move(channel: str, **message: Any) -> None:
         message: besides, ``serial``: each counts once; ``seen``: number of the latest act that is
             known here, what came after it stays; ``of``: comes back with what the view says.
     """
-    _component("control")(data=_json({"channel": channel, **message}), key=f"move-{channel}")
+    told = {"channel": channel, "language": language.now(), **message}
+    _component("control")(data=_json(told), key=f"move-{channel}")
 
 
 def when_drawn(channel: str, act: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ import streamlit as st
 
 import nlviz
 
-from . import live_view
+from . import language, live_view
 from .choices import Choices, Chose, Moved, Said
 from .errors import sentence
 from .fields import Fields
@@ -66,7 +66,9 @@ class PageState(Generic[C]):
     def begin(self) -> C:
         """Open what the page's address describes, once in a session; return the choices."""
         if self.name not in st.session_state:
-            self.open(dict(st.query_params))
+            address = dict(st.query_params)
+            address.pop(language.ADDRESS, None)
+            self.open(address)
         elif not st.query_params:  # as it is where the browser comes to the page
             self.fields.forgotten()
         return self.now
@@ -121,10 +123,11 @@ class PageState(Generic[C]):
         """Put parameters into the page's address; nothing else writes there."""
         # Streamlit's parameters are those that the browser had when it asked for this run; what was
         # written since may be on its way to it.
-        written = {self.name: dict(wanted)}
+        wanted = {**wanted, **language.parameters()}
+        written = {self.name: wanted}
         if dict(st.query_params) != wanted or st.session_state.get("written") != written:
             st.session_state.written = written
-            st.query_params.from_dict(dict(wanted))
+            st.query_params.from_dict(wanted)
 
     def show(self, payload: bytes, *, display: Mapping[str, Any]) -> None:
         """Mount the live view, and tell it where to rest.

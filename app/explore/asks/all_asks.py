@@ -8,6 +8,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from ...shared.errors import errors_shown
+from ...shared.language import spoken
 from ..state import STATE
 from . import all_heads, change_input, deletion, knock_out, position, sinks, verdict
 from .asked import Asked
@@ -59,7 +60,7 @@ ASKS: dict[str, Ask] = {
 
 def draw(asked: Asked) -> None:
     """Draw the row of questions and the one that is chosen; nothing else of them is computed."""
-    st.markdown("##### Ask more of this map")
+    st.markdown(spoken("##### Ask more of this map"))
     labels = {name: ask.label for name, ask in ASKS.items()}
     now = STATE.now.ask if STATE.now.ask in ASKS else None
     STATE.fields.pick(
@@ -74,6 +75,6 @@ def draw(asked: Asked) -> None:
     name = STATE.now.ask
     if name not in ASKS:
         return
-    st.caption(ASKS[name].tip)
+    st.caption(spoken(ASKS[name].tip))
     with errors_shown("Explore", cure="Another query or block may work."):
         ASKS[name].draw(asked)

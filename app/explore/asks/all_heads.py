@@ -13,6 +13,7 @@ import nlviz
 
 from ...shared import atlas as view
 from ...shared import saving
+from ...shared.language import spoken
 from ...shared.saving import Kind
 from ..choices import InHead
 from ..state import STATE
@@ -176,7 +177,7 @@ def _open() -> None:
 
 def _table(found: nlviz.Atlas) -> None:
     labels = nlviz.words.figure_labels()
-    with st.expander("Every figure of every head"):
+    with st.expander(spoken("Every figure of every head")):
         st.dataframe(
             nlviz.words.atlas_rows(found),
             hide_index=True,

@@ -9,6 +9,7 @@ import streamlit as st
 
 import nlviz
 
+from ...shared.language import spoken
 from .asked import Asked
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def choose(asked: Asked) -> Wanted | None:
     what, fields = st.columns([5, 7], gap="medium")
     with what:
         name = st.selectbox(
-            "Change",
+            spoken("Change"),
             list(offers),
             format_func=lambda name: offers[name].label,
             key=f"{NAME}what",
@@ -74,7 +75,7 @@ def _frame(asked: Asked, label: str, name: str, value: int | None = None) -> int
     """Draw a field for a frame, by default the query's; pages count them from 1."""
     last = len(asked.capture.clip.frames) - 1
     if not last:
-        st.caption("The picture is its only frame.")
+        st.caption(spoken("The picture is its only frame."))
         return 0
     own = round(asked.view.query.frame) if value is None else value
     start = min(max(own, 0), last)
@@ -84,7 +85,7 @@ def _frame(asked: Asked, label: str, name: str, value: int | None = None) -> int
 
 
 def _seed(name: str) -> int:
-    return int(st.number_input("Seed", 0, 9999, value=0, key=f"{NAME}{name}-seed"))
+    return int(st.number_input(spoken("Seed"), 0, 9999, value=0, key=f"{NAME}{name}-seed"))
 
 
 def _of(made: nlviz.interventions.Change, *more: object) -> Wanted:
@@ -100,7 +101,7 @@ def _shuffle(_asked: Asked) -> Wanted:
 
 
 def _reverse(_asked: Asked) -> Wanted:
-    st.caption("The last frame comes first.")
+    st.caption(spoken("The last frame comes first."))
     return _of(change.ReverseTime())
 
 
@@ -112,7 +113,7 @@ def _swap(asked: Asked) -> Wanted | None:
     with right:
         other = _frame(asked, "changes places with", "swap-other", 0 if one else last)
     if one == other:
-        st.caption("Choose two different frames.")
+        st.caption(spoken("Choose two different frames."))
         return None
     return _of(change.SwapFrames(one, other))
 
@@ -123,14 +124,16 @@ def _noise(asked: Asked) -> Wanted:
         frame = _frame(asked, "Frame", "noise")
     with middle:
         sigma = st.number_input(
-            "Sigma",
+            spoken("Sigma"),
             0,
             255,
             value=0,
             step=5,
             key=f"{NAME}sigma",
-            help="Grey levels of noise that is added to the frame; 0 puts noise with the frame's "
-            "own colours in its place",
+            help=spoken(
+                "Grey levels of noise that is added to the frame; 0 puts noise with the frame's "
+                "own colours in its place"
+            ),
         )
     with right:
         seed = _seed("noise")
@@ -148,9 +151,11 @@ def _other_clip(asked: Asked) -> Wanted:
     known = nlviz.bundled_inputs()
     others = [name for name in known if name != asked.capture.clip.name]
     with middle:
-        name = st.selectbox("becomes one of", others, key=f"{NAME}clip")
+        name = st.selectbox(spoken("becomes one of"), others, key=f"{NAME}clip")
     with right:
-        of_other = int(st.number_input("Its frame", 1, 8, value=1, key=f"{NAME}of-other")) - 1
+        of_other = (
+            int(st.number_input(spoken("Its frame"), 1, 8, value=1, key=f"{NAME}of-other")) - 1
+        )
     other = _bundled(str(known[name]))
     return _of(change.FrameFrom(frame, other, min(of_other, len(other.frames) - 1)), other.digest)
 
@@ -166,14 +171,17 @@ def _region(asked: Asked) -> Wanted | None:
     cells = nlviz.painted_cells(painted, grid.shape)
     fills = list(nlviz.words.FILL_NAMES)
     fill = st.selectbox(
-        "In its place",
+        spoken("In its place"),
         fills,
         format_func=nlviz.words.FILL_NAMES.__getitem__,
         key=f"{NAME}fill",
     )
     if not cells:
         st.caption(
-            "Paint the region on the pictures above first: choose the brush, then draw over cells."
+            spoken(
+                "Paint the region on the pictures above first: choose the brush, then draw "
+                "over cells."
+            )
         )
         return None
     shape = asked.capture.clip.shape
@@ -183,7 +191,9 @@ def _region(asked: Asked) -> Wanted | None:
 
 
 def _bypass(asked: Asked) -> Wanted:
-    st.caption("The block adds nothing. Its own map stays; blocks behind it see another input.")
+    st.caption(
+        spoken("The block adds nothing. Its own map stays; blocks behind it see another input.")
+    )
     return _of(change.Bypass(asked.block))
 
 
@@ -191,20 +201,22 @@ def _head(asked: Asked) -> Wanted:
     last = asked.affinity.heads - 1
     own = asked.head if isinstance(asked.head, int) else 0
     key = f"{NAME}head-{last}"
-    head = int(st.number_input("Head, from 0", 0, last, value=min(own, last), key=key))
+    head = int(st.number_input(spoken("Head, from 0"), 0, last, value=min(own, last), key=key))
     return _of(change.BypassHeads(asked.block, (head,)))
 
 
 def _temperature(asked: Asked) -> Wanted:
     factor = st.number_input(
-        "Temperature",
+        spoken("Temperature"),
         0.1,
         10.0,
         value=2.0,
         step=0.1,
         key=f"{NAME}temperature",
-        help="Logits are divided by it before the softmax: above 1 rows spread out, below 1 they "
-        "narrow",
+        help=spoken(
+            "Logits are divided by it before the softmax: above 1 rows spread out, below 1 they "
+            "narrow"
+        ),
     )
     return _of(change.Temperature(asked.block, float(factor)))
 
@@ -216,11 +228,13 @@ def _frames(asked: Asked) -> Wanted:
         if affinity.keys.kind == "grid" and affinity.keys.shape[0] > 1
     ]
     everywhere = len(blocks) > 1 and st.checkbox(
-        "In all blocks",
+        spoken("In all blocks"),
         key=f"{NAME}all-blocks",
-        help="Else in this one alone; what the frames give each other there, blocks behind it see",
+        help=spoken(
+            "Else in this one alone; what the frames give each other there, blocks behind it see"
+        ),
     )
-    st.caption("Every query keeps the keys of its own frame.")
+    st.caption(spoken("Every query keeps the keys of its own frame."))
     made = tuple(change.CutFrames(name) for name in (blocks if everywhere else [asked.block]))
     return Wanted(lambda model, clip, progress: made, tuple(one.said for one in made))
 
@@ -228,13 +242,15 @@ def _frames(asked: Asked) -> Wanted:
 def _register(_asked: Asked) -> Wanted:
     neurons = int(
         st.number_input(
-            "Neurons whose activations it takes",
+            spoken("Neurons whose activations it takes"),
             1,
             100,
             value=10,
             key=f"{NAME}neurons",
-            help="Those that are most active at the longest tokens and little elsewhere (Jiang et "
-            "al. 2025); finding them takes a few passes",
+            help=spoken(
+                "Those that are most active at the longest tokens and little elsewhere (Jiang et "
+                "al. 2025); finding them takes a few passes"
+            ),
         )
     )
 

@@ -10,6 +10,7 @@ import streamlit as st
 import nlviz
 
 from ...shared import saving
+from ...shared.language import spoken
 from ...shared.markdown import plain
 from ...shared.saving import Kind
 from .asked import NO_NETWORK, Asked, Load
@@ -56,16 +57,16 @@ def _choices(asked: Asked) -> dict[str, Any]:
     answers = asked.capture.logits is not None
     with measure:
         of = st.selectbox(
-            "Measure",
+            spoken("Measure"),
             list(OF) if answers else ["output"],
             format_func=OF.__getitem__,
             key="ask-deletion-of",
-            help="Output: 1 - |y' - y| / (|y'| + |y|), y before and y' after",
+            help=spoken("Output: 1 - |y' - y| / (|y'| + |y|), y before and y' after"),
         )
     with fill:
         names = nlviz.words.FILL_NAMES
         chosen = st.selectbox(
-            "In the place of cells",
+            spoken("In the place of cells"),
             list(names),
             format_func=names.__getitem__,
             key="ask-deletion-fill",
@@ -74,7 +75,7 @@ def _choices(asked: Asked) -> dict[str, Any]:
     first = [n for n in ("position", "features", "nl_means", "grad-cam") if _there(asked, n)]
     with beside:
         maps = st.multiselect(
-            "Beside random cells and the map moved elsewhere",
+            spoken("Beside random cells and the map moved elsewhere"),
             [name for name in others if _there(asked, name)],
             default=first,
             format_func=nlviz.words.MAP_NAMES.__getitem__,

@@ -11,6 +11,7 @@ import streamlit as st
 import nlviz
 
 from ...shared import saving
+from ...shared.language import spoken
 from ...shared.markdown import plain
 from ...shared.saving import Kind
 from . import intervals, working
@@ -82,7 +83,12 @@ def _what(asked: Asked) -> tuple[str, Mapping[str, Any] | None]:
         painted = nlviz.painted_cells(asked.view.display.painted, keys.shape)
         choices += [PAINTED, *([FRAME, OTHER, EVERY] if keys.shape[0] > 1 else [])]
     what = st.segmented_control(
-        "Cut", choices, default=STRONGEST, key="knock-out-what", required=True
+        spoken("Cut"),
+        choices,
+        default=STRONGEST,
+        key="knock-out-what",
+        format_func=spoken,
+        required=True,
     )
     options: dict[str, Any] = {}
     if what == EVERY:
@@ -97,36 +103,43 @@ def _what(asked: Asked) -> tuple[str, Mapping[str, Any] | None]:
         if what == STRONGEST:
             most = min(MOST, keys.size + keys.prefix)
             options["top"] = int(
-                st.number_input("How many", 1, most, min(20, most), key="knock-out-top")
+                st.number_input(spoken("How many"), 1, most, min(20, most), key="knock-out-top")
             )
         elif what == FRAME:
             frames = list(range(keys.shape[0]))
             options["frames"] = st.selectbox(
-                "Frame of the keys",
+                spoken("Frame of the keys"),
                 frames,
                 format_func=lambda frame: f"{frame + 1}",  # pages count them from 1
                 key="knock-out-frame",
             )
     with right:
         own = st.checkbox(
-            "Its link to itself, too",
+            spoken("Its link to itself, too"),
             value=True,
             key="knock-out-own",
-            help="Whether the link to the query's own cell may be cut. It is often the strongest; "
-            "without it, only what comes from elsewhere is cut",
+            help=spoken(
+                "Whether the link to the query's own cell may be cut. It is often the strongest; "
+                "without it, only what comes from elsewhere is cut"
+            ),
         )
         greedy = st.checkbox(
-            "One by one, too",
+            spoken("One by one, too"),
             key="knock-out-greedy",
-            help="Cut as many links again, each time the one whose cut changes the block's output "
-            "most: where links stand in for each other, single cuts tell too little",
+            help=spoken(
+                "Cut as many links again, each time the one whose cut changes the block's output "
+                "most: where links stand in for each other, single cuts tell too little"
+            ),
         )
     options |= {"own": own, "greedy": greedy, "seeds": SEEDS}
     if what == PAINTED:
         if not painted:
             st.caption(
-                "Nothing is painted. Press **Paint keys** below the picture, or B, and drag over "
-                "the cells whose links are to be cut."
+                spoken(
+                    "Nothing is painted. Press **Paint keys** below the picture, or B, and "
+                    "drag over "
+                    "the cells whose links are to be cut."
+                )
             )
             return what, None
         options["keys"] = tuple(cell + keys.prefix for cell in painted)
@@ -144,10 +157,18 @@ def _every(asked: Asked) -> None:
     scope = THIS_BLOCK
     if several:
         scope = st.segmented_control(
-            "Of", [THIS_BLOCK, ALL_BLOCKS], default=THIS_BLOCK, key="knock-out-of", required=True
+            spoken("Of"),
+            [THIS_BLOCK, ALL_BLOCKS],
+            default=THIS_BLOCK,
+            key="knock-out-of",
+            format_func=spoken,
+            required=True,
         )
     st.caption(
-        "All links between frames are cut, of every query: each frame is then seen by itself here."
+        spoken(
+            "All links between frames are cut, of every query: each frame is then seen by "
+            "itself here."
+        )
     )
     blocks = asked.block if scope == THIS_BLOCK else None
     clip = asked.capture.clip

@@ -10,6 +10,7 @@ import streamlit as st
 import nlviz
 
 from ...shared.errors import sentence
+from ...shared.language import spoken
 from .asked import NO_NETWORK, Asked, Load
 from .pictures import picture
 from .working import computed
@@ -49,9 +50,11 @@ def draw(asked: Asked) -> None:
             for one in (asked.affinity, mean.rows)
         )
         top = of_clip.top_of_scale() / of_clip.uniform
-        st.caption("On this clip:")
+        st.caption(spoken("On this clip:"))
         picture(asked.capture.clip, of_clip, top=top)
-        st.caption("The mean over other clips, for a query at this place, on the same scale:")
+        st.caption(
+            spoken("The mean over other clips, for a query at this place, on the same scale:")
+        )
         title = f"{asked.block}, mean row of this place over {mean.clips} inputs"
         picture(asked.capture.clip, replace(of_place, title=title), top=top)
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 import nlviz
 
+from ...shared.language import spoken
 from .asked import Asked, Load
 from .pictures import picture
 from .working import computed
@@ -62,9 +63,9 @@ def draw(asked: Asked) -> None:
             return
         pair = made.found.rows(asked.block, asked.query, head=head)
         top = pair.before.top_of_scale() / pair.before.uniform
-        st.caption("Without the register:")
+        st.caption(spoken("Without the register:"))
         picture(asked.capture.clip, pair.before, top=top)
-        st.caption("With it, on the same scale:")
+        st.caption(spoken("With it, on the same scale:"))
         picture(asked.capture.clip, pair.after, top=top)
 
 

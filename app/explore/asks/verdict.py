@@ -9,6 +9,7 @@ import streamlit as st
 import nlviz
 
 from ...shared import saving
+from ...shared.language import spoken
 from . import working
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def draw(asked: Asked) -> None:
     head = asked.head if isinstance(asked.head, int) else None
     key = ("verdict", *asked.key, head)
     if asked.view.display.direction == "to":
-        st.caption("What is judged is where this query looks, not who looks at it.")
+        st.caption(spoken("What is judged is where this query looks, not who looks at it."))
 
     def make(progress: nlviz.Progress) -> nlviz.Verdict:
         # A saved capture holds no network: what can be told without one is told.
@@ -47,14 +48,14 @@ def draw(asked: Asked) -> None:
     st.markdown(f"{why[:1].upper()}{why[1:]}")
     of_row, of_answer = st.columns(2)
     with of_row:
-        st.caption("What it follows from")
+        st.caption(spoken("What it follows from"))
         _table(nlviz.words.origin_lines(found.origin))
     with of_answer:
-        st.caption("Whether it matters")
+        st.caption(spoken("Whether it matters"))
         _table(nlviz.words.effect_lines(found))
         for note in found.notes:
             st.caption(note)
-    with st.expander("The rules, and how often they are right"):
+    with st.expander(spoken("The rules, and how often they are right")):
         st.caption(nlviz.words.VERDICT_RULES)
         st.caption(nlviz.words.VERDICT_MEASURED)
     stem = f"verdict-{found.block}".replace(", ", "-")

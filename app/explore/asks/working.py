@@ -15,6 +15,7 @@ import streamlit as st
 import nlviz
 
 from ...shared.errors import progress_to, show_error
+from ...shared.language import spoken
 
 KEPT = 12  # results in a session
 _RESULTS, _WANTED = "asks_results", "asks_wanted"
@@ -65,7 +66,7 @@ def work() -> None:
     place = st.empty()
     with place.container():
         bar = st.progress(0.0, label)
-        st.button("Cancel", key="asks-cancel", on_click=_forget)
+        st.button(spoken("Cancel"), key="asks-cancel", on_click=_forget)
     try:
         found = make(progress_to(bar))
     except nlviz.NlvizError as error:

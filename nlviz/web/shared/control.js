@@ -12,6 +12,7 @@ export default function ({ data }) {
   const { channel, query, view, language, ...more } = told(data) ?? {};
   if (language !== undefined && language !== window.__nlvizLanguage) {
     window.__nlvizLanguage = language;
+    document.documentElement.lang = language === "zh" ? "zh-Hans" : language;
     window.dispatchEvent(new Event("nlviz-language"));
   }
   if (!channel) return;
