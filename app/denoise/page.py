@@ -103,7 +103,7 @@ def _choose(
     from . import picture as pictures
 
     with st.sidebar:
-        st.markdown("**nlviz** &nbsp;·&nbsp; which pixels it averages")
+        st.markdown(f"**nlviz** &nbsp;·&nbsp; {spoken('which pixels it averages')}")
         sidebar.choose_picture()
         sidebar.choose_size()
         frames = st.container()

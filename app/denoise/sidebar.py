@@ -252,7 +252,8 @@ def choose_denoisers(
 def _one(denoiser: nlviz.denoise.Denoiser, sigma: float, *, tuned: bool) -> None:
     """Draw formula, source and parameters of one denoiser."""
     chosen = STATE.now.set.get(denoiser.name, {})
-    label = f"{denoiser.label} ·" if chosen else denoiser.label
+    name = spoken(denoiser.label)
+    label = f"{name} ·" if chosen else name
     with st.expander(label):
         st.markdown(f"`{denoiser.formula}`")
         free = "non-commercial" not in denoiser.licence

@@ -9,6 +9,7 @@ import streamlit as st
 import nlviz
 
 from ..shared import lead
+from ..shared.language import spoken
 from .choices import SAVED, TEXT
 from .state import STATE
 
@@ -94,7 +95,7 @@ def say(place: DeltaGenerator, affinity: nlviz.Affinity) -> None:
     st.session_state[_OF_WORDS] = affinity.queries.kind == "line"
     if said != st.session_state.get(_SAID):
         st.session_state[_SAID] = said
-        place.markdown(said)
+        place.markdown(spoken(said))
 
 
 def sentences(reach: str, *, of_places: bool, compares: bool = True) -> str:

@@ -54,6 +54,7 @@ def page() -> None:
         _sidebar(course)
         if course.lesson is None:
             _list(course)
+            live_view.speak()
             st.query_params.from_dict(write(course, _screens()))
         else:
             _open(course.lesson)
@@ -61,6 +62,7 @@ def page() -> None:
 
 def _begin() -> Course:
     """Return the course; an address is read once in a session, and where the page is come to."""
+    language.begin()
     known: Course | None = st.session_state.get(KEY)
     if known is not None:
         if known.language and known.language != language.now():  # switched in the sidebar

@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from nlviz.web.language import LANGUAGES, language_of
+from nlviz.web.language import LANGUAGES, language_of, translations
 
 ADDRESS = "lang"  # parameter of an address
 _CHOSEN = "language"  # in the session
@@ -59,8 +59,13 @@ def parameters() -> dict[str, str]:
 
 
 def spoken(text: str) -> str:
-    """Return a label in the visitor's language; in English where it has no translation."""
-    return table(now()).get(text, text)
+    """Return a label in the visitor's language; in English where it has no translation.
+
+    What a label has in common with the browser's part, such as the name of a denoiser, is said as
+    there.
+    """
+    language = now()
+    return table(language).get(text) or translations(language).get(text, text)
 
 
 def spoken_by(said: Callable[[Any], str]) -> Callable[[Any], str]:

@@ -72,6 +72,11 @@ def move(channel: str, **message: Any) -> None:
     _component("control")(data=_json(told), key=f"move-{channel}")
 
 
+def speak() -> None:
+    """Tell a page without a view its language: the document says which it is in."""
+    _component("control")(data=_json({"language": language.now()}), key="speak")
+
+
 def when_drawn(channel: str, act: Callable[[], None]) -> None:
     """Call a function once the view of a channel has been drawn in the browser."""
     _component("drawn")(
