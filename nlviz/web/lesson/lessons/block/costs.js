@@ -37,13 +37,14 @@ export function createBlockCosts(root, spec, data, { say, changed, state, signal
     }).element);
   }
   const grids = element("div", { class: "nlesson-block-grids", "aria-hidden": "true" });
+  const flow = element("ol", { class: "nlesson-block-flow", "aria-label": say(labels.flow) });
   const counted = element("p", { class: "nlesson-block-counted" });
   const body = element("tbody");
   const heads = ["part", "parameters", "adds", ...(spec.show === "pooled" ? ["left"] : [])];
   const table = element("table", { class: "nlesson-block-costs" },
     element("thead", {}, element("tr", {}, ...heads.map((name) => element("th", { scope: "col", text: say(labels[name]) })))), body);
   const timer = spec.show === "convolution" ? createTimer() : null;
-  root.append(controls, ...(spec.show === "pooled" ? [grids] : []), counted, table, ...(timer ? [timer.element] : []));
+  root.append(controls, ...(spec.show === "pooled" ? [grids] : []), ...(spec.show === "block" ? [flow] : []), counted, table, ...(timer ? [timer.element] : []));
 
   function draw() {
     const about = costsAbout(now);
@@ -57,9 +58,23 @@ export function createBlockCosts(root, spec, data, { say, changed, state, signal
     if (spec.show === "convolution") rows.push(row(say(labels.convolution, shapes), convolution.parameters, convolution.multiplyAdds, most, 1, "other"));
     body.replaceChildren(...rows);
     setText(counted, say(labels.counted, { cells: costs.cells, keys: costs.keys, pairs: costs.pairCount, convolutions: countText(costs.convolutions), products: countText(costs.pairs) }));
-    grids.replaceChildren(plane(now.side, say(labels.queries)), plane(Math.floor(now.side / now.pool), say(labels.keys)));
+    grids.replaceChildren(plane(now.side, labels.queries), plane(Math.floor(now.side / now.pool), labels.keys));
+    flow.replaceChildren(...stages(shapes));
     timer?.stale();
     root.dataset.drawn = "";
+  }
+
+  /** What becomes of what, with its size, as in figure 2 of the paper. */
+  function stages({ C, d, N, K }) {
+    const box = (name, size, kind = "") => element("span", { class: `nlesson-block-box ${kind}` }, element("b", { text: name }), element("small", { text: size }));
+    return [
+      [box("x", `${N} × ${C}`)],
+      [box("θ", `${N} × ${d}`, "nlesson-block-of-one"), box("φ", `${K} × ${d}`, "nlesson-block-of-one"), box("g", `${K} × ${d}`, "nlesson-block-of-one")],
+      [box("f / C", `${N} × ${K}`, "nlesson-block-of-pairs")],
+      [box("y = (f / C) g", `${N} × ${d}`, "nlesson-block-of-pairs")],
+      [box("W_z y", `${N} × ${C}`, "nlesson-block-of-one")],
+      [box("z = W_z y + x", `${N} × ${C}`)],
+    ].map((boxes) => element("li", {}, ...boxes));
   }
 
   function row(name, parameters, adds, most, unpooled, kind) {
@@ -71,7 +86,7 @@ export function createBlockCosts(root, spec, data, { say, changed, state, signal
 
   /** One frame's cells, as small squares. */
   function plane(side, name) {
-    return element("figure", {}, element("div", { class: "nlesson-block-plane", style: `background-size:calc(100% / ${side}) calc(100% / ${side})` }), element("figcaption", { text: `${name}: ${side} × ${side}` }));
+    return element("figure", {}, element("div", { class: "nlesson-block-plane", style: `background-size:calc(100% / ${side}) calc(100% / ${side})` }), element("figcaption", { text: say(name, { side }) }));
   }
 
   /** Both as plain loops in this browser, a little at a time. */
