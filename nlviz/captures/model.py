@@ -445,4 +445,4 @@ class Model:
             yield
 
     def __repr__(self) -> str:
-        return f"Model({self.about.name}, {', '.join(self.blocks)}, on {self.device})"
+        return f"Model({self.about.name}, {', '.join(self.blocks) or 'no block'}, on {self.device})"

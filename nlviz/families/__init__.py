@@ -35,6 +35,7 @@ _FILES = (
     "gluoncv",
     "alexhex7",
     "tea1528",
+    "timm.coatnet",
     "timm.non_local",
     "timm.vit",
     "timm.hugging_face",

@@ -101,7 +101,7 @@ def recall_clips(
     >>> clips.frames.shape, len(set(clips.digits[0, :4].tolist()))
     ((3, 5, 32, 32, 3), 4)
     """
-    pictures, labels = _digits()
+    pictures, labels = enlarged_digits(DIGIT)
     which = slice(None, -HELD_OUT) if split == "training" else slice(-HELD_OUT, None)
     pictures, labels = pictures[which], labels[which]
     by_digit = [np.flatnonzero(labels == digit) for digit in range(10)]
@@ -129,8 +129,14 @@ def recall_clips(
 
 
 @cache
-def _digits() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Return (1797, 12, 12) opacities in [0, 1] and (1797,) digits, in an order of chance."""
+def enlarged_digits(side: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return (1797, side, side) opacities in [0, 1] and (1797,) digits, in an order of chance.
+
+    The last ``HELD_OUT`` are not for training.
+
+    Raises:
+        NlvizError: without scikit-learn, which has the digits.
+    """
     try:
         from sklearn.datasets import load_digits
     except ImportError as err:
@@ -140,6 +146,6 @@ def _digits() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         ) from err
     bunch = load_digits()
     order = np.random.default_rng(0).permutation(len(bunch.images))
-    large = [cv2.resize(p, (DIGIT, DIGIT), interpolation=cv2.INTER_CUBIC) for p in bunch.images]
+    large = [cv2.resize(p, (side, side), interpolation=cv2.INTER_CUBIC) for p in bunch.images]
     pictures = np.stack(large)[order].clip(0, 16) / 16
     return pictures, bunch.target[order].astype(np.int64)

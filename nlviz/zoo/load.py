@@ -67,7 +67,9 @@ def load_model(
         progress: called with a sentence and a share in [0, 1].
         allow_code: import the module of a name ``MODULE:FUNCTION`` and call the function. Leave it
             False for names that others may have written, such as those in addresses and files.
-        needs_blocks: refuse a network without a block; False for ``features`` of any.
+        needs_blocks: refuse a network without a block; False for ``features`` of any. One whose
+            card says that it has none is not refused: it answers, and a capture of it says why
+            there is no affinity.
         **flags: what the keys of the file do not say, ``pairwise="dot_product"`` for instance;
             ``nlviz inspect FILE`` lists them. ``part="state_dict_ema"`` takes these weights of a
             file that holds several.

@@ -190,16 +190,18 @@ class _OfFile(ModelSource):
             **self._flags(asked),
         )
         report = completed(report, path, self.card, asked.flags)
-        if not report.blocks and asked.needs_blocks:
+        needs_blocks = asked.needs_blocks and (self.card is None or self.card.has_blocks)
+        if not report.blocks and needs_blocks:
             raise NoNonLocalBlocks(
                 f"{path.name} is a {report.architecture}; there is nothing to look into. Put a "
-                "block in with nlviz.insert(net, after=...), or take another file"
+                "block in with nlviz.insert(net, after=...), take another file, or load it with "
+                "needs_blocks=False for its answers and features"
             )
         asked.progress("Moving the network", 0.95)
         net.eval().requires_grad_(False).to(to)
         return Model(
             net,
-            adapter=None if asked.needs_blocks else adapter_of_any(net),
+            adapter=None if needs_blocks else adapter_of_any(net),
             about=self._about(report),
             labels=labels_named(report.labels) if report.labels else (),
             input_spec=report.input_spec,

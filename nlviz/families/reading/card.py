@@ -42,6 +42,7 @@ class ModelCard:
         takes: what the network is given: a ``clip``, a ``text``, both, ``boxes`` beside a clip, or
             a ``graph``.
         example: a text that it can be shown with, where it takes one.
+        has_blocks: False of a network without any affinity, which loads for its answers.
     """
 
     name: str
@@ -62,3 +63,4 @@ class ModelCard:
     note: str = ""
     takes: tuple[InputKind, ...] = ("clip",)
     example: str = ""
+    has_blocks: bool = True

@@ -30,6 +30,11 @@ class TimmAttentionAdapter(AttentionAdapter):
         """Check whether timm built a network, which then has a card."""
         return _is_timms(net)
 
+    def labels(self, net: nn.Module) -> tuple[str, ...]:
+        """Return a name for each class, where the network's card has them."""
+        card: dict[str, Any] = getattr(net, "pretrained_cfg", None) or {}
+        return tuple(card.get("label_names") or ())
+
     def input_spec(self, net: nn.Module) -> InputSpec:
         """Return how a clip becomes the input: the size of its card, frames as a batch."""
         card: dict[str, Any] = getattr(net, "pretrained_cfg", None) or {}
