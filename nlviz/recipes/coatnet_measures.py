@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from timm.models.maxxvit import MaxxVit
 
-from nlviz.networks.coatnet import LAYOUTS, Layout
-from nlviz.recipes.coatnet_layouts import BATCH, STEPS, TRUNK_STEPS, read
+from nlviz.errors import NlvizError
+from nlviz.networks.coatnet import LAYOUTS, Layout, cells_of, scores_of, trunk_of
+from nlviz.recipes.coatnet_layouts import BATCH, STEPS, TRUNK_STEPS, Nets, file_name, read
 from nlviz.recipes.placed_digits import (
     DIGIT,
     NOISE,
     REACH,
     SEEN,
     Corners,
-    Planes,
     as_input,
     corners_of,
     planes,
@@ -35,21 +35,45 @@ from nlviz.resources import asset
 
 PICTURES, SEED = 1500, 987_000
 SHIFTS = (1, 2, 4, 8, 12, 20)  # pixels
-LATTICE, EACH = 4, 100  # pixels between places of the map, and pictures at each place
+LATTICE, EACH = 4, 60  # pixels between places of the map, and pictures at each place
 REFERENCE: Layout = "C-C-C-C"  # that others are compared with
 _RESAMPLED = 2000
 
 Answers = npt.NDArray[np.int64]
-Raw = Mapping[str, npt.NDArray[np.bool_]]
+Raw = dict[str, npt.NDArray[np.bool_]]
 
 
 @torch.no_grad()
-def answers(net: nn.Module, pictures: npt.NDArray[np.uint8]) -> Answers:
-    """Return (pictures,) the digit that a network reads in each grey picture."""
-    found = [
-        net(as_input(pictures[n : n + 100])).argmax(dim=1) for n in range(0, len(pictures), 100)
-    ]
-    return torch.cat(found).numpy()
+def answers(nets: Nets, pictures: npt.NDArray[np.uint8]) -> dict[Layout, Answers]:
+    """Return (pictures,) the digit that each network reads in each grey picture.
+
+    Args:
+        nets: by layout; of one seed, so that they share stem and first stage.
+        pictures: (pictures, 64, 64).
+    """
+    first = next(iter(nets.values()))
+    found: dict[Layout, list[Answers]] = {layout: [] for layout in nets}
+    for n in range(0, len(pictures), 100):
+        cells = cells_of(first, as_input(pictures[n : n + 100]))
+        for layout, net in nets.items():
+            found[layout].append(scores_of(net, cells).argmax(dim=1).numpy())
+    return {layout: np.concatenate(each) for layout, each in found.items()}
+
+
+def nets_of(paths: Sequence[Path]) -> dict[Layout, MaxxVit]:
+    """Return trained networks of one seed by layout, from files of the recipe.
+
+    Raises:
+        NlvizError: when they do not share stem and first stage.
+    """
+    nets = {layout: net for net, layout in map(read, paths)}
+    states = [trunk_of(net).state_dict() for net in nets.values()]
+    if any(not torch.equal(state[k], states[0][k]) for state in states for k in states[0]):
+        raise NlvizError(
+            "networks that are measured together share stem and first stage, as those of one seed "
+            f"do; {', '.join(path.name for path in paths)} do not"
+        )
+    return nets
 
 
 def moved(corners: Corners, pixels: int) -> Corners:
@@ -63,8 +87,8 @@ def moved(corners: Corners, pixels: int) -> Corners:
     return np.asarray(corners + steps)
 
 
-def measured(net: nn.Module, *, pictures: int = PICTURES) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return what is true of each picture, (pictures,) each, by name.
+def measured(nets: Nets, *, pictures: int = PICTURES) -> dict[Layout, Raw]:
+    """Return what is true of each picture, (pictures,) each, by layout and name.
 
     ``training``, ``seen`` and ``unseen``: whether the network is right about digits of training at
     places of training, about digits that are held out there, and about the same ones at other
@@ -74,30 +98,35 @@ def measured(net: nn.Module, *, pictures: int = PICTURES) -> dict[str, npt.NDArr
     learned = planes(pictures, seed=SEED, split="training")
     drawn = planes(pictures, seed=SEED + 1)
     start = corners_of(pictures, seed=SEED + 2)
-    first = answers(net, drawn.window(start))
-    known = answers(net, learned.window(start))
-    elsewhere = answers(net, drawn.window(corners_of(pictures, seed=SEED + 3, unseen=True)))
+    elsewhere = corners_of(pictures, seed=SEED + 3, unseen=True)
+    first = answers(nets, drawn.window(start))
+    told = {
+        "training": (answers(nets, learned.window(start)), learned.digits),
+        "seen": (first, drawn.digits),
+        "unseen": (answers(nets, drawn.window(elsewhere)), drawn.digits),
+    }
     found = {
-        "training": known == learned.digits,
-        "seen": first == drawn.digits,
-        "unseen": elsewhere == drawn.digits,
+        layout: {name: given[layout] == right for name, (given, right) in told.items()}
+        for layout in nets
     }
     for pixels in SHIFTS:
-        after = answers(net, drawn.window(moved(start, pixels)))
-        found[f"shift {pixels}"] = after == first
+        after = answers(nets, drawn.window(moved(start, pixels)))
+        for layout in nets:
+            found[layout][f"shift {pixels}"] = after[layout] == first[layout]
     return found
 
 
-def right_by_place(net: nn.Module, *, each: int = EACH) -> npt.NDArray[np.float64]:
+def right_by_place(nets: Nets, *, each: int = EACH) -> dict[Layout, npt.NDArray[np.float64]]:
     """Return (11, 11): the share of held-out digits that are right, every 4 pixels of places."""
     drawn = planes(each, seed=SEED + 4)
     axis = range(0, REACH + 1, LATTICE)
-    return np.array([[_right(net, drawn, y, x) for x in axis] for y in axis])
-
-
-def _right(net: nn.Module, drawn: Planes, y: int, x: int) -> float:
-    corners = np.broadcast_to([y, x], (len(drawn.digits), 2))
-    return float((answers(net, drawn.window(corners)) == drawn.digits).mean())
+    found = {layout: np.zeros((len(axis), len(axis))) for layout in nets}
+    for i, y in enumerate(axis):
+        for j, x in enumerate(axis):
+            corners = np.broadcast_to([y, x], (each, 2))
+            for layout, given in answers(nets, drawn.window(corners)).items():
+                found[layout][i, j] = (given == drawn.digits).mean()
+    return found
 
 
 def interval(values: npt.NDArray[np.float64], groups: npt.NDArray[np.int64]) -> tuple[float, float]:
@@ -121,16 +150,18 @@ def interval(values: npt.NDArray[np.float64], groups: npt.NDArray[np.int64]) -> 
 
 def results(folder: Path, *, pictures: int = PICTURES, each: int = EACH) -> dict[str, Any]:
     """Return the figures of all networks of a folder of the recipe."""
-    raw: dict[str, dict[int, dict[str, npt.NDArray[np.bool_]]]] = {}
-    maps: dict[str, list[npt.NDArray[np.float64]]] = {}
-    sizes: dict[str, int] = {}
-    for path in sorted(folder.glob("coatnet.*.safetensors")):
-        net, layout = read(path)
-        seed = int(path.stem.rpartition("-")[2])
-        raw.setdefault(layout, {})[seed] = measured(net, pictures=pictures)
-        maps.setdefault(layout, []).append(right_by_place(net, each=each))
-        sizes[layout] = sum(p.numel() for p in net.parameters())
-        print(f"measured {path.name}", flush=True)
+    raw: dict[Layout, dict[int, Raw]] = {}
+    maps: dict[Layout, list[npt.NDArray[np.float64]]] = {}
+    sizes: dict[Layout, int] = {}
+    seeds = sorted({int(p.stem.rpartition("-")[2]) for p in folder.glob("coatnet.*.safetensors")})
+    for seed in seeds:
+        nets = nets_of([folder / file_name(layout, seed) for layout in LAYOUTS])
+        places = right_by_place(nets, each=each)
+        for layout, told in measured(nets, pictures=pictures).items():
+            raw.setdefault(layout, {})[seed] = told
+            maps.setdefault(layout, []).append(places[layout])
+            sizes[layout] = sum(p.numel() for p in nets[layout].parameters())
+        print(f"measured seed {seed}", flush=True)
     return {
         "task": {
             "digit": DIGIT,
@@ -141,7 +172,7 @@ def results(folder: Path, *, pictures: int = PICTURES, each: int = EACH) -> dict
             "steps": STEPS,
             "batch": BATCH,
             "pictures": pictures,
-            "seeds": sorted(raw[LAYOUTS[0]]),
+            "seeds": seeds,
             "lattice": LATTICE,
             "each": each,
         },
@@ -168,7 +199,7 @@ def _summarised(seeds: Mapping[int, Raw]) -> dict[str, Any]:
     for name in next(iter(seeds.values())):
         each = np.stack([told[name] for told in seeds.values()]).astype(np.float64)
         found[name] = _told(each, _groups(name, each.shape[1]), seeds)
-    gaps = [told["seen"].astype(np.float64) - told["unseen"] for told in seeds.values()]
+    gaps = [_lost(told) for told in seeds.values()]
     found["gap"] = _told(np.stack(gaps), _groups("seen", len(gaps[0])), seeds)
     found["train-test gap"] = _apart(seeds)
     return found
@@ -203,14 +234,18 @@ def _apart(seeds: Mapping[int, Raw]) -> dict[str, Any]:
 
 def _against(seeds: Mapping[int, Raw], others: Mapping[int, Raw]) -> dict[str, Any]:
     """Return differences from another layout on the same pictures, by measure."""
-    return {
-        name: _told(
-            np.stack([seeds[s][name].astype(np.float64) - others[s][name] for s in seeds]),
-            _groups(name, len(next(iter(seeds.values()))[name])),
-            seeds,
-        )
-        for name in next(iter(seeds.values()))
-    }
+    found = {}
+    for name in next(iter(seeds.values())):
+        each = [seeds[s][name].astype(np.float64) - others[s][name] for s in seeds]
+        found[name] = _told(np.stack(each), _groups(name, len(each[0])), seeds)
+    gaps = [_lost(seeds[s]) - _lost(others[s]) for s in seeds]
+    found["gap"] = _told(np.stack(gaps), _groups("seen", len(gaps[0])), seeds)
+    return found
+
+
+def _lost(told: Raw) -> npt.NDArray[np.float64]:
+    """Return 1 for each picture that is right at a place of training alone, -1 elsewhere alone."""
+    return np.asarray(told["seen"].astype(np.float64) - told["unseen"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -47,7 +47,7 @@ def compared(results: Results, measure: str) -> str:
             points = f"{layout} ({100 * difference['mean']:+.1f} points)"
             found[apart(difference)].append(points)
     said = [
-        f"{listed(found[way])} {verb}"
+        f"{listed(found[way], 'and')} {verb}"
         for way, verb in (
             (1, "higher than C-C-C-C"),
             (-1, "lower than C-C-C-C"),
@@ -76,16 +76,17 @@ def page(results: Results) -> str:
             "compares four layouts on large data sets. Here the same four, as timm's `MaxxVit`, "
             f"read one digit on noise; they have {min(sizes):,} to {max(sizes):,} parameters.",
             "",
-            f"Training places the digit, {task['digit']} pixels wide, in the upper left quarter of "
-            f"its places alone: corners of 0 to {task['seen']} pixels, of 0 to {task['reach']} both "
-            "ways. Stem and first stage are convolutions in every layout; they learn first, once "
-            f"for each seed ({task['trunk steps']} steps of {task['batch']}), and are frozen. The "
-            f"other three stages learn for {task['steps']} steps, all layouts on the same pictures. "
-            f"Seeds: {', '.join(map(str, task['seeds']))}. Networks of seed 0 are bundled, "
-            "`coatnet.c-c-t-t` for instance; `coatnet.c-c-c-c` answers, and has no affinity.",
+            f"Training places the digit, {task['digit']} pixels wide, in the upper left quarter "
+            f"of its places alone: corners of 0 to {task['seen']} pixels, of 0 to {task['reach']} "
+            "both ways. Stem and first stage are convolutions in every layout; they learn first, "
+            f"once for each seed ({task['trunk steps']} steps of {task['batch']}), and are frozen. "
+            f"The other three stages learn for {task['steps']} steps, all layouts on the same "
+            f"pictures. Seeds: {', '.join(map(str, task['seeds']))}. Networks of seed 0 are "
+            "bundled, `coatnet.c-c-t-t` for instance; `coatnet.c-c-c-c` answers, and has no "
+            "affinity.",
             "",
-            f"Each figure is the mean over seeds on {task['pictures']:,} pictures, the same for all "
-            "layouts; in brackets the 95 % interval over pictures, drawn again by writing, and "
+            f"Each figure is the mean over seeds on {task['pictures']:,} pictures, the same for "
+            "all layouts; in brackets the 95 % interval over pictures, drawn again by writing, and "
             "behind it the range over seeds.",
             "",
             "## Right answers, in percent",
@@ -116,19 +117,20 @@ def page(results: Results) -> str:
             "",
             f"- Held-out digits at places of training: {compared(results, 'seen')}.",
             f"- Held-out digits at other places: {compared(results, 'unseen')}.",
+            f"- What is lost at other places: {compared(results, 'gap')}.",
             f"- Answers that stay after {shifts[-1].removeprefix('shift ')} pixels: "
             f"{compared(results, shifts[-1])}.",
             "",
             "## What this says, and what not",
             "",
             "It is a toy: four blocks of at most 64 channels, 1,200 small digits, minutes of "
-            "training on one core, and one size. Attention sees 64, 16 and 4 cells. It shows how "
-            "these layouts behave on this task, and that a bias by offset alone does not make a "
-            "network blind to where things stand. It neither confirms nor refutes the paper's "
-            "order of layouts, which comes from ImageNet and JFT, from networks a thousand times "
-            "as large and pictures of many objects; there, too little data favours C and much "
-            "favours T. The shared first stage is trained with a head of its own, so that no "
-            "layout is favoured by it; networks that learn as a whole may differ.",
+            "training on one core, and one size; attention has 64, 16 and 4 cells to look at. It "
+            "shows how these layouts behave on this task after these steps, at which "
+            f"{_known(results)} of the digits of training: the figures mix what a layout can do "
+            "with how soon it learns. They neither confirm nor refute the paper's order of "
+            "layouts, which comes from ImageNet and JFT, with networks hundreds of times as large "
+            "and more. The first stage, which all share, is trained with a head of its own and not "
+            "with any of the layouts; networks that learn as a whole may differ.",
             "",
             "`python -m nlviz.recipes.coatnet_layouts` trains them again, "
             "`python -m nlviz.recipes.coatnet_measures` measures them, "
@@ -136,6 +138,12 @@ def page(results: Results) -> str:
             "",
         ]
     )
+
+
+def _known(results: Results) -> str:
+    right = {name: told["measures"]["training"] for name, told in results["layouts"].items()}
+    each = [f"{name} knows {100 * told['mean']:.0f} %" for name, told in right.items()]
+    return listed(each, "and")
 
 
 def _cell(told: Mapping[str, Any]) -> str:
