@@ -22,6 +22,7 @@ from nlviz.recipes.sequence_measures import attending, partners
 from nlviz.resources import asset
 from nlviz.web.bundle import FOLDER
 from nlviz.web.payloads.container import unpack
+from tests.lessons import test_attention_layouts as test_attention_layouts  # its other screens
 from tests.lessons.claims import claim
 from tests.web.live_view.test_rows import node
 

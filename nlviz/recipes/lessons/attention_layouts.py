@@ -1,8 +1,8 @@
 """CoAtNet's layouts in the lesson on self-attention: what each answers, wherever the digit stands.
 
 The bundled networks read two digits that training never saw at each of 41 x 41 places. Nothing is
-chosen by hand: of the held-out pictures, the first ones are taken of which one layout alone is the
-first to change its answer on the way to the right, and on the way down; see ``first_to_change``.
+chosen by hand: of held-out pictures the first one is taken of which one layout alone changes its
+answer on the way down, and the first one on the way to the right; see ``chosen``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlviz.errors import NlvizError
 from nlviz.networks.coatnet import LAYOUTS, SIDE, Layout
 from nlviz.recipes.coatnet_measures import SEED, SHIFTS, answers, nets_of
 from nlviz.recipes.lessons.attention_part import Part
@@ -67,19 +68,30 @@ def first_to_change(way: Table) -> tuple[int | None, list[int | None]]:
 
 
 def chosen(nets: Mapping[Layout, Any]) -> list[int]:
-    """Return the numbers of two pictures: all are right at the beginning, one alone changes first.
+    """Return the numbers of two pictures that all layouts read rightly in the beginning.
 
-    The first such picture on the way to the right, and the first other one on the way down; where
-    there is none, a picture whose answers never change.
+    The first of which one layout alone changes its answer on the way down, and the first other one
+    of which one alone does on the way to the right.
+
+    Raises:
+        NlvizError: where there is none among the pictures that are looked through.
     """
     pictures = drawn()
     found: list[int] = []
-    for down in (False, True):
+    for down in (True, False):
         ways = along(nets, pictures, down=down)
         right = (ways[:, :, 0] == pictures.digits[:, None]).all(1)
-        able = [n for n in np.flatnonzero(right) if n not in found]
-        clear = [n for n in able if first_to_change(ways[n])[0] is not None]
-        found.append(int((clear or able)[0]))
+        able = [
+            int(n)
+            for n in np.flatnonzero(right)
+            if n not in found and sum(a is not None for a in first_to_change(ways[n])[1]) == 1
+        ]
+        if not able:
+            raise NlvizError(
+                f"one of {POOL} pictures must be changed by one layout alone, none is; look "
+                "through more"
+            )
+        found.append(able[0])
     return found
 
 
@@ -108,7 +120,11 @@ def part() -> Part:
         "layouts_pictures": results["task"]["pictures"],
         "layouts_seeds": len(results["task"]["seeds"]),
         "layouts_shift": SHIFTS[-1],
+        "layouts_digit": int(pictures.digits[numbers[0]]),
     }
+    for layout in LAYOUTS:
+        lost = results["layouts"][layout]["measures"]["gap"]["mean"]
+        told[f"layouts_{layout.replace('-', '').lower()}"] = lost
     head: dict[str, Any] = {
         "names": list(LAYOUTS),
         "digits": [int(pictures.digits[n]) for n in numbers],

@@ -86,7 +86,6 @@ def part() -> Part:
         "operators_most": float(keys.max()),
         "operators_cells": float(near.shape[0] * near.shape[1]),
         "operators_dense": float(CELLS**2),
-        "operators_window": float(WINDOW),
     }
     head = {"cells": CELLS, "window": WINDOW}
     arrays = {"operators.outlook": half(near), "operators.picture": small}

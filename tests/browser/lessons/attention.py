@@ -50,4 +50,14 @@ ANSWERS = {
         wrong_says="not-moved",
         right=lambda d: d.choose("spreads"),
     ),
+    "layouts": Answer(
+        wrong=lambda d: d.choose("c-c-c-t"),
+        wrong_says="never",
+        right=lambda d: d.choose("c-c-c-c"),
+    ),
+    "outlook-focal": Answer(
+        wrong=lambda d: d.set("ring", 8),
+        wrong_says="not-whole",
+        right=lambda d: d.set("pooled", 9),
+    ),
 }

@@ -1,7 +1,7 @@
 // A digit that can be moved, and where each of CoAtNet's layouts keeps the answer that it began with.
 
 import { contextOf, element, setText } from "../../../shared/dom.js";
-import { createSlider } from "../../figures/field.js";
+import { createSegments, createSlider } from "../../figures/field.js";
 import { createTiles } from "../../figures/tiles.js";
 import { layoutsKept, layoutsOf } from "./pure/layouts_maths.js";
 
@@ -12,10 +12,12 @@ export function createLayoutsFigure(root, spec, data, { say, changed, state }) {
   const { reach, seen, digit: wide, side: pixels, stay } = data.head.layouts;
   const words = (name, values) => say(spec.labels[name], values);
   const inside = (n) => Number.isInteger(n) && n >= 0 && n <= reach;
-  const found = layoutsOf(data, spec.picture);
+  const pictures = data.head.layouts.digits.map((_, n) => layoutsOf(data, n));
+  let number = pictures[state?.picture] ? state.picture : spec.picture;
+  const { names, side: places, start } = pictures[0];
   const plane = data.array("layouts.planes");
-  let place = Array.isArray(state?.place) && state.place.length === 2 && state.place.every(inside) ? [...state.place] : [...found.start];
-  const colours = layoutsKept(found).map(coloured);
+  let place = Array.isArray(state?.place) && state.place.length === 2 && state.place.every(inside) ? [...state.place] : [...start];
+  const colours = pictures.map((each) => layoutsKept(each).map(coloured));
 
   const canvas = element("canvas", { class: "nlesson-attention-layouts-picture", width: pixels, height: pixels, tabindex: "0", role: "application", "aria-label": words("picture"), "data-control": "digit" });
   const box = element("i", { class: "nlesson-attention-layouts-seen", style: `width:${(100 * (seen + wide)) / pixels}%;height:${(100 * (seen + wide)) / pixels}%` });
@@ -23,13 +25,22 @@ export function createLayoutsFigure(root, spec, data, { say, changed, state }) {
   const sliders = ["y", "x"].map((name, axis) => createSlider({
     name, label: words(name), least: 0, most: reach, step: 1, value: place[axis], moved: (value) => move(axis ? [place[0], value] : [value, place[1]]),
   }));
+  const choice = createSegments({
+    name: "picture", label: words("digits"), value: String(number),
+    choices: pictures.map(({ digit }, n) => ({ value: String(n), text: String(digit) })),
+    moved: (value) => {
+      number = Number(value);
+      draw();
+      changed();
+    },
+  });
   const tiles = createTiles(data, { label: words("maps"), name: "layout", side: 128 });
   const said = element("p", { class: "nlesson-said" });
   const legend = element("p", { class: "nlesson-said nlesson-attention-layouts-legend" },
     layoutsSwatch(LAYOUTS_KEPT), words("kept"), layoutsSwatch(LAYOUTS_CHANGED), words("changed"), layoutsSwatch(LAYOUTS_KEPT, true), words("quarter"));
   root.append(
     element("div", { class: "nlesson-attention-layouts" },
-      element("div", { class: "nlesson-attention-layouts-digit" }, picture, said, ...[sliders[1], sliders[0]].map((slider) => slider.element)),
+      element("div", { class: "nlesson-attention-layouts-digit" }, choice.element, picture, said, ...[sliders[1], sliders[0]].map((slider) => slider.element)),
       element("div", { class: "nlesson-attention-layouts-maps" }, tiles.element, legend)),
   );
 
@@ -37,7 +48,7 @@ export function createLayoutsFigure(root, spec, data, { say, changed, state }) {
   function coloured(kept) {
     const bytes = new Uint8Array(3 * kept.length);
     kept.forEach((same, n) => {
-      const [y, x] = [Math.floor(n / found.side), n % found.side];
+      const [y, x] = [Math.floor(n / places), n % places];
       const edge = (y === seen && x <= seen) || (x === seen && y <= seen);
       const colour = same ? LAYOUTS_KEPT : LAYOUTS_CHANGED;
       bytes.set(colour.map((value) => Math.round(value * (edge ? 0.55 : 1))), 3 * n);
@@ -77,21 +88,22 @@ export function createLayoutsFigure(root, spec, data, { say, changed, state }) {
     const context = contextOf(canvas);
     const image = context.createImageData(pixels, pixels);
     for (let n = 0; n < pixels * pixels; n++) {
-      const at = (reach - y + Math.floor(n / pixels)) * wholeSide + reach - x + (n % pixels);
-      image.data.fill(plane.data[spec.picture * wholeSide * wholeSide + at], 4 * n, 4 * n + 3);
+      const cell = (reach - y + Math.floor(n / pixels)) * wholeSide + reach - x + (n % pixels);
+      image.data.fill(plane.data[number * wholeSide * wholeSide + cell], 4 * n, 4 * n + 3);
       image.data[4 * n + 3] = 255;
     }
     context.putImageData(image, 0, 0);
-    tiles.draw(found.names.map((name, layout) => ({
-      id: name.toLowerCase(), name, rows: found.side, columns: found.side, pixels: colours[layout],
+    const { at, first } = pictures[number];
+    tiles.draw(names.map((name, layout) => ({
+      id: name.toLowerCase(), name, rows: places, columns: places, pixels: colours[number][layout],
       marks: [{ row: y, column: x, kind: "layouts-here" }],
-      note: words(found.at(layout, y, x) === found.first[layout] ? "same" : "other", { answer: found.at(layout, y, x), share: stay[layout] }),
+      note: words(at(layout, y, x) === first[layout] ? "same" : "other", { answer: at(layout, y, x), share: stay[layout] }),
     })));
     setText(said, words("place", { y, x }));
   }
 
   draw();
-  return { state: () => ({ place }), reading: () => ({ place }), destroy: () => root.replaceChildren() };
+  return { state: () => ({ place, picture: number }), reading: () => ({ place, picture: number }), destroy: () => root.replaceChildren() };
 }
 
 function layoutsSwatch(colour, edge = false) {
