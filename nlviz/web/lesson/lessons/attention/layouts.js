@@ -37,7 +37,7 @@ export function createLayoutsFigure(root, spec, data, { say, changed, state }) {
   const tiles = createTiles(data, { label: words("maps"), name: "layout", side: 128 });
   const said = element("p", { class: "nlesson-said" });
   const legend = element("p", { class: "nlesson-said nlesson-attention-layouts-legend" },
-    layoutsSwatch(LAYOUTS_KEPT), words("kept"), layoutsSwatch(LAYOUTS_CHANGED), words("changed"), layoutsSwatch(LAYOUTS_KEPT, true), words("quarter"));
+    layoutsSign(LAYOUTS_KEPT, words("kept")), layoutsSign(LAYOUTS_CHANGED, words("changed")), layoutsSign(null, words("quarter")));
   root.append(
     element("div", { class: "nlesson-attention-layouts" },
       element("div", { class: "nlesson-attention-layouts-digit" }, choice.element, picture, said, ...[sliders[1], sliders[0]].map((slider) => slider.element)),
@@ -106,6 +106,6 @@ export function createLayoutsFigure(root, spec, data, { say, changed, state }) {
   return { state: () => ({ place, picture: number }), reading: () => ({ place, picture: number }), destroy: () => root.replaceChildren() };
 }
 
-function layoutsSwatch(colour, edge = false) {
-  return element("i", { style: edge ? "background:transparent" : `background:rgb(${colour.join()})` });
+function layoutsSign(colour, text) {
+  return element("span", {}, element("i", { style: colour && `background:rgb(${colour.join()})` }), text);
 }
