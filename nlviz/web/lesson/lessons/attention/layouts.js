@@ -58,7 +58,7 @@ export function createLayoutsFigure(root, spec, data, { say, changed, state }) {
 
   function move(next) {
     place = next.map((n) => Math.min(reach, Math.max(0, Math.round(n))));
-    sliders.forEach((slider, axis) => slider.set(place[axis]));
+    for (const [axis, slider] of sliders.entries()) slider.set(place[axis]);
     draw();
     changed();
   }

@@ -11,7 +11,8 @@ export function createOperatorsFigure(root, spec, data, { say, changed, state })
   const words = (name, values) => say(spec.labels[name], values);
   const among = (value, { least, most, step }) => Number.isInteger(value) && value >= least && value <= most && (value - least) % step === 0;
   const inside = (n) => Number.isInteger(n) && n >= 0 && n < cells;
-  let query = Array.isArray(state?.query) && state.query.length === 2 && state.query.every(inside) ? [...state.query] : [...spec.query];
+  /** @type {[number, number]} */
+  let query = Array.isArray(state?.query) && state.query.length === 2 && state.query.every(inside) ? [state.query[0], state.query[1]] : [spec.query[0], spec.query[1]];
   const now = { ring: among(state?.ring, spec.ring) ? state.ring : spec.ring.value, pooled: among(state?.pooled, spec.pooled) ? state.pooled : spec.pooled.value };
   const ground = operatorsGround(data.array("operators.picture"));
 
@@ -48,7 +49,7 @@ export function createOperatorsFigure(root, spec, data, { say, changed, state })
   const reading = () => ({ cells, window: side, ...now, query });
 
   function ask(next) {
-    query = next.map((n) => Math.min(cells - 1, Math.max(0, Math.floor(n))));
+    query = operatorsAt(next, (n) => Math.min(cells - 1, Math.max(0, Math.floor(n))));
     draw();
     changed();
   }
@@ -94,13 +95,16 @@ export function createOperatorsFigure(root, spec, data, { say, changed, state })
 
   function drawOutlook(context, width, ratio) {
     const grid = data.array("operators.outlook").shape[0];
-    const at = query.map((n) => Math.floor((n * grid) / cells));
-    const { row, keys, reached } = operatorsOutlook(data, /** @type {[number, number]} */ (at));
+    const at = operatorsAt(query, (n) => Math.floor((n * grid) / cells));
+    const { row, keys, reached } = operatorsOutlook(data, at);
     const cell = width / grid;
     const most = row.reduce((least, weight) => Math.max(least, weight), 0);
     const each = Array.from(row.keys()).filter((n) => row[n] > 0);
+    /** @returns {[number, number]} */
     const place = (n) => [(n % grid) * cell, Math.floor(n / grid) * cell];
-    veil(context, width, () => each.forEach((n) => context.rect(...place(n), cell, cell)));
+    veil(context, width, () => {
+      for (const n of each) context.rect(...place(n), cell, cell);
+    });
     for (const n of each) {
       context.fillStyle = `rgba(209, 85, 31, ${(0.85 * row[n]) / most})`;
       context.fillRect(...place(n), cell, cell);
@@ -151,6 +155,14 @@ export function createOperatorsFigure(root, spec, data, { say, changed, state })
 
   draw();
   return { state: () => ({ query, ...now }), reading, resize: draw, destroy: () => root.replaceChildren() };
+}
+
+/**
+ * Row and column, each made another by a function.
+ * @returns {[number, number]}
+ */
+function operatorsAt([y, x], made) {
+  return [made(y), made(x)];
 }
 
 /** A picture of bytes, drawn once. */
