@@ -143,6 +143,8 @@ def test_a_row_is_positive_and_sums_to_1_and_the_far_corner_has_most_of_it() -> 
 def test_a_value_moves_the_output_by_its_weight_and_only_heavy_pixels_reach_the_target() -> None:
     assert NUMBERS["y"] == pytest.approx(output(picture()), rel=1e-5)
     target = LESSON.screen("sum")["figure"]["target"]
+    asked = LESSON.screen("sum")["question"]["text"]
+    assert all(f"{target}" in text for text in asked.values())
     weights = row(picture())
     answers, wanted = [], []
     for pixel in range(16):

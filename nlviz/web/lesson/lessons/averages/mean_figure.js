@@ -61,7 +61,7 @@ export function createMeanFigure(root, spec, _data, { say, changed, state }) {
     chart.draw({
       lines: [
         { name: say(labels.law), x: counts, y: counts.map((count) => sigma / Math.sqrt(count)) },
-        { name: say(labels.measured), x: counts, y: measured, kind: "points", tone: 1 },
+        { name: say(labels.measured, { draws }), x: counts, y: measured, kind: "points", tone: 1 },
       ],
       x: { label: say(labels.across), logarithmic: true, ticks: counts }, y: { label: say(labels.up), logarithmic: true, least: 2, most: 30, ticks: [2.5, 5, 10, 25] },
       at: n, said: say(labels.told, found),
