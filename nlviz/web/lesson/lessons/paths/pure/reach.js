@@ -124,7 +124,7 @@ export function pathsSteps(kind, distance, most = 64) {
   return Number.POSITIVE_INFINITY;
 }
 
-/** Cells from one to another, one by one, both ends included: first askew, then straight. */
+/** Cells from one to another, one by one, both ends included: diagonally first, then straight. */
 export function pathsCells([row, column], [toRow, toColumn]) {
   const cells = [[row, column]];
   let [r, c] = [row, column];
