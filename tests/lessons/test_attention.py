@@ -14,9 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.affinity.pairwise import Pairwise
+from nlviz.affinity.position_share import position_share, terms
 from nlviz.networks.hooks import recorded
 from nlviz.networks.sequence.transduction import Transduction
-from nlviz.recipes.lessons.attention import make
+from nlviz.recipes.lessons import attention_bias, attention_sequences
+from nlviz.recipes.lessons.attention import PARTS
+from nlviz.recipes.lessons.attention_bias import BLOCK, captured
 from nlviz.recipes.lessons.attention_sequences import LENGTHS, NETS, bundled, told
 from nlviz.recipes.sequence_measures import attending, partners
 from nlviz.resources import asset
@@ -150,17 +153,23 @@ def right(name: str, *, heads: tuple[str, ...] = (), branch: str = "") -> float:
 
 
 def test_the_data_are_what_the_recipe_makes() -> None:
-    made_head, made = unpack(make())
+    """Those of texts and of the bias; ``test_attention_layouts`` has the others."""
     head, arrays = unpack(DATA.read_bytes())
-    assert made_head.keys() == head.keys()
-    assert made_head["numbers"] == pytest.approx(head["numbers"])
-    assert made.keys() == arrays.keys()
+    for found in (attention_sequences.part(), attention_bias.part()):
+        assert found.numbers == {name: head["numbers"][name] for name in found.numbers}
+        assert found.head.keys() <= head.keys()
+        for name, array in found.arrays.items():
+            np.testing.assert_allclose(array, arrays[name], atol=2e-3)
+        for kind in ("transformer", "muse") if "length" in found.head else ():
+            for of, values in found.head["length"][kind].items():
+                assert values == pytest.approx(head["length"][kind][of], rel=0.02, abs=0.01)
     assert {n: told(net_of(n)) for n in NETS} == head["sequences"]
-    for kind in ("transformer", "muse"):
-        for of, values in made_head["length"][kind].items():
-            assert values == pytest.approx(head["length"][kind][of], rel=0.02, abs=0.01)
-    for name in (n for n in arrays if n.partition("/")[0] in NETS):
-        np.testing.assert_array_equal(made[name], arrays[name])
+    assert {part.__module__.rpartition(".")[2] for part in PARTS} == {
+        "attention_sequences",
+        "attention_bias",
+        "attention_layouts",
+        "attention_operators",
+    }
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -417,8 +426,9 @@ def test_the_head_that_reverses_looks_by_position_alone() -> None:
     figure = FIGURES["position"]
     assert header()["numbers"]["mean_texts"] == header()["means"]["count"]
     shares: dict[str, float] = {}
-    readings = {id: head["text"] for id, head in figure["heads"].items()}
-    for id, of in figure["heads"].items():
+    heads = {id: head for id, head in figure["heads"].items() if "net" in head}
+    readings = {id: head["text"] for id, head in heads.items()}
+    for id, of in heads.items():
         block, _, head = of["head"].partition(":")
         name, text = of["net"], of["text"]
         posed = in_browser(
@@ -438,6 +448,32 @@ def test_the_head_that_reverses_looks_by_position_alone() -> None:
         assert found["right"] == (id == "reverse")
     assert shares["reverse"] > 0.95
     assert max(shares["sort"], shares["recall"]) < 0.7
+
+
+@claim("position")
+def test_the_bias_for_position_is_hardly_used() -> None:
+    figure = FIGURES["position"]
+    head = figure["heads"]["digits"]["of_bias"]
+    affinity = captured().affinities[BLOCK]
+    every = torch.arange(affinity.queries.size)
+    content, position = (part.rows(every)[head] for part in terms(affinity))
+    row = affinity.rows(every)[head]
+    readings = {id: of["text"] for id, of in figure["heads"].items() if "net" in of}
+    found = judged("judgeAttnPosition", "position", {"texts": readings}, "digits")
+    assert found["say"] == "bias"
+    values = found["values"]
+    assert values["cells"] == affinity.keys.size
+    for name, alone in (("content", content), ("position", position)):
+        common = float(torch.minimum(row, alone).sum(-1).mean())
+        assert values[name] == pytest.approx(common, abs=2e-3)
+    spread = float(torch.special.entr(position).sum(-1).exp().mean())
+    assert values["spread"] == pytest.approx(spread, rel=1e-3)
+    assert spread > 0.98 * affinity.keys.size
+    assert values["content"] > 0.9 > values["position"]
+    share = position_share(affinity)
+    assert share is not None
+    assert share == pytest.approx(header()["bias"]["share"], abs=1e-3)
+    assert share < 0.1
 
 
 @claim("branches")

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from nlviz.recipes.lessons import attention_layouts, attention_operators, attention_sequences
+from nlviz.recipes.lessons import (
+    attention_bias,
+    attention_layouts,
+    attention_operators,
+    attention_sequences,
+)
 from nlviz.web.payloads.container import AnyArray, pack
 
-PARTS = (attention_sequences.part, attention_layouts.part, attention_operators.part)
+PARTS = (
+    attention_sequences.part,
+    attention_bias.part,
+    attention_layouts.part,
+    attention_operators.part,
+)
 
 
 def make() -> bytes:

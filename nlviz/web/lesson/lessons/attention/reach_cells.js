@@ -7,9 +7,13 @@ import { reachKeys, reachSeen, reachSteps } from "./pure/reach_maths.js";
 
 const inRange = (value, [least, most]) => Number.isInteger(value) && value >= least && value <= most;
 
-/** A canvas of all frames; `paint(cell)` gives {share, mark, word} of each cell, `size` is {t, h, w}. */
-function reachFrames(label) {
-  const canvas = element("canvas", { class: "nlesson-attention-frames", role: "img", tabindex: "0", "aria-label": label });
+/**
+ * A canvas of all frames; `paint(cell)` gives {share, mark, word} of each cell, `size` is {t, h, w}.
+ * @param {string} label
+ * @param {boolean} asks whether cells can be asked for, by pointer and by keys
+ */
+function reachFrames(label, asks) {
+  const canvas = element("canvas", { class: "nlesson-attention-frames", role: asks ? "application" : "img", tabindex: asks ? "0" : null, "aria-label": label });
   let plan = { cell: 1, columns: 1, gap: 1 };
   function draw(size, paint) {
     const { t, h, w } = size;
@@ -69,7 +73,7 @@ function reachFrames(label) {
 }
 
 /** Which keys one query is compared with: joint, divided or in windows; the query follows pointer and arrow keys. */
-export function createReachKeysFigure(root, spec, _, { say, changed, state }) {
+export function createReachKeysFigure(root, spec, _, { say, changed, signal, state }) {
   const words = attnWords(spec, say);
   const { h, w, side } = spec;
   let t = inRange(state?.t, spec.frames) ? state.t : spec.t;
@@ -89,7 +93,7 @@ export function createReachKeysFigure(root, spec, _, { say, changed, state }) {
       frame = Math.min(frame, t - 1);
     }),
   });
-  const frames = reachFrames(words("picture"));
+  const frames = reachFrames(words("picture"), true);
   const told = element("p", { class: "nlesson-attention-sum", role: "status" });
   root.append(choice.element, slider.element, told, frames.canvas, element("p", { class: "nlesson-said", text: words("legend") }));
 
@@ -125,11 +129,12 @@ export function createReachKeysFigure(root, spec, _, { say, changed, state }) {
   }
 
   draw();
+  root.addEventListener("pointerenter", draw, { signal }); // the page may have another theme by now
   return { state: () => ({ t, scheme, place, frame }), reading, resize: draw, destroy: () => root.replaceChildren() };
 }
 
 /** After how many layers of window attention each cell is reached from A; is B among them? */
-export function createReachStepsFigure(root, spec, _, { say, changed, state }) {
+export function createReachStepsFigure(root, spec, _, { say, changed, signal, state }) {
   const words = attnWords(spec, say);
   const { t, h, w } = spec;
   let side = spec.sides.includes(state?.side) ? state.side : spec.side;
@@ -143,7 +148,7 @@ export function createReachStepsFigure(root, spec, _, { say, changed, state }) {
     moved: (value) => act(() => { side = value; }),
   });
   const moving = attnSwitch({ name: "shifted", value: "on", label: words("shifted"), on: () => shifted, changed: (on) => act(() => { shifted = on; }) });
-  const frames = reachFrames(words("picture"));
+  const frames = reachFrames(words("picture"), false);
   const told = element("p", { class: "nlesson-attention-sum", role: "status" });
   root.append(element("div", { class: "nlesson-controls" }, slider.element, moving.node), told, frames.canvas, element("p", { class: "nlesson-said", text: words("legend") }));
 
@@ -167,5 +172,6 @@ export function createReachStepsFigure(root, spec, _, { say, changed, state }) {
   }
 
   draw();
+  root.addEventListener("pointerenter", draw, { signal });
   return { state: () => ({ side, shifted }), reading, resize: draw, destroy: () => root.replaceChildren() };
 }

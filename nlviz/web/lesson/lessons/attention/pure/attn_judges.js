@@ -1,5 +1,6 @@
 // Judges of the lesson on self-attention: each computes what is right from what the learner did.
 
+import { attnBiasShares } from "./attn_bias.js";
 import { attnApart, attnBlockRow, attnCommon, attnEffective, attnMassOn, attnMeanRows, attnRow, attnSelfRow } from "./attn_rows.js";
 import { reachKeys, reachSteps } from "./reach_maths.js";
 import { createSeqNet, seqRight } from "./seq_net.js";
@@ -161,12 +162,14 @@ export function attnPositionShare(data, of, text) {
   return sum / counted;
 }
 
-/** Right for the head whose rows have most in common with the mean rows of their positions. */
+/** Right for the head whose rows have most in common with what their positions alone decide. */
 export function judgeAttnPosition({ given, reading, data, spec }) {
-  const share = (id) => attnPositionShare(data, spec.figure.heads[id], reading.texts[id]);
-  const shares = Object.fromEntries(Object.keys(spec.figure.heads).map((id) => [id, share(id)]));
-  const most = Math.max(...Object.values(shares));
-  const right = shares[given] === most;
+  const { heads } = spec.figure;
+  const ofBias = (id) => attnBiasShares(data, heads[id].of_bias);
+  const share = (id) => (heads[id].net ? attnPositionShare(data, heads[id], reading.texts[id]) : ofBias(id).position);
+  const shares = Object.fromEntries(Object.keys(heads).map((id) => [id, share(id)]));
+  const right = shares[given] === Math.max(...Object.values(shares));
+  if (!heads[given].net && !right) return { right, say: "bias", values: ofBias(given) };
   return { right, say: right ? "right" : "content", values: { share: shares[given], texts: data.head.means.count } };
 }
 
