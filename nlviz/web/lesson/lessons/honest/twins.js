@@ -58,7 +58,7 @@ export function createTwinsFigure(root, spec, data, { say, changed, state }) {
         id: `${id}-${frame}`, name: "", rows: 8, columns: 8, values: row.subarray(64 * frame, 64 * frame + 64), scale: whole, ground: darkGround(64),
         query: place.frame === frame ? [place.row, place.column] : null,
       })));
-      facts[id].say([say(spec.truth, { mass, times }), say(spec.effective, { effective })]);
+      facts[id].say([say(spec.truth, { mass, times }), say(spec.effective, { effective, keys: row.length })]);
     }
   }
   function pointed(cell) {
@@ -76,7 +76,7 @@ export function createTwinsFigure(root, spec, data, { say, changed, state }) {
         const each = clips.map((n) => figuresOf(id, n, data.head.maps[`recall.${n}`].query));
         const found = each.map(({ times }) => times >= data.head.numbers.finds);
         const { mass, times, effective } = figuresOf(id, clip, query);
-        return { id, mass, times, effective, found: found.filter(Boolean).length, opened: opened.size, there: clips.filter((n, at) => opened.has(n) && found[at]).length };
+        return { id, mass, times, effective, keys: map.keys, found: found.filter(Boolean).length, opened: opened.size, there: clips.filter((n, at) => opened.has(n) && found[at]).length };
       }),
     }),
     destroy: () => {},
