@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from urllib.parse import parse_qsl
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -85,3 +86,35 @@ def _first_is_right(screen: int) -> bool:
     told = texts(FIRST.name)["screens"][screen]
     ANSWERS[told["id"]].right(Notes())  # type: ignore[arg-type]
     return chosen == [told["question"]["options"][0]["id"]]
+
+
+DEFAULTS = {"learned", "non-local-means"}  # are in no address
+
+
+def _opens() -> dict[str, str]:
+    """Return the addresses that lessons lead to, one for each lesson and source."""
+    found = {}
+    for lesson in nlviz.web.lessons():
+        for screen in texts(lesson.name)["screens"]:
+            if address := screen["figure"].get("open"):
+                source = dict(parse_qsl(address.partition("?")[2])).get("source", "")
+                found[f"{lesson.name}-{source}"] = address
+    return found
+
+
+@pytest.mark.parametrize("address", _opens().values(), ids=_opens().keys())
+def test_a_lesson_leads_to_the_same_view_in_the_app(address: str, page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/{address}")
+    asked = dict(parse_qsl(address.partition("?")[2]))
+    page.locator(".nlv-sentence").first.wait_for()
+
+    def opened(url: str) -> bool:
+        shown = dict(parse_qsl(url.partition("?")[2]))
+        same = {name for name, value in asked.items() if shown.get(name) == value}
+        return set(asked) - same <= {"source", "model", "size", "block"} and "at" in same
+
+    page.wait_for_url(opened)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    shown = dict(parse_qsl(page.url.partition("?")[2]))
+    assert shown.get("source", asked["source"]) == asked["source"]
+    assert "source" in shown or asked["source"] in DEFAULTS
