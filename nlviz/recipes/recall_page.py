@@ -221,6 +221,9 @@ def _what_follows(results: Figures) -> list[str]:
         "four colours.",
         "- A concatenation relu(a_i + b_j) ranks the keys alike for every query, whatever was "
         f"learned, so it cannot pick the partner of a query.{shut}",
+        "- The Gaussian exp(x_i . x_j) has no weights of its own, and the trunk is frozen: its "
+        "rows are not learned at all. They say how far features made for reading digits and "
+        "colours match as they are; a trunk trained with it might do better.",
         "- It is the rows that fail, not the rest of the network: with the embedded Gaussian's "
         f"rows the Gaussian's values and head answer {given('recall', ORDER[0], 'gaussian'):.2f} "
         f"of `recall` in place of {mean('recall', 'gaussian'):.2f}.",
