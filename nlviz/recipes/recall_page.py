@@ -195,8 +195,11 @@ def _what_follows(results: Figures) -> list[str]:
         found = [float(told[seed]["to scale"][giver][taker]) for seed in told]
         return sum(found) / len(found)
 
-    on = mean("recall", "dot_product", "on the asked digit, signed", "rows")
-    side = "negative" if on < 0 else "positive"
+    signs = over_seeds(results, "recall", "dot_product", "rows", "on the asked digit, signed")
+    listed_signs = ", ".join(f"{on:+.2f}" for on in signs) + " of the row's absolute weight"
+    either = ", and either sign is learned" if min(signs) < 0 < max(signs) else ""
+    if len(signs) > 1:
+        listed_signs += " (a number for each seed)"
     closed = [
         seed
         for seed, told in sorted(results["networks"]["recall.concatenation"].items())
@@ -217,8 +220,7 @@ def _what_follows(results: Figures) -> list[str]:
         f"head answer {mean('missing', 'gaussian', 'uniform'):.2f}. But the two that are softmaxes "
         "ended with rows on few keys, "
         f"{mean('missing', ORDER[0], 'effective keys', 'rows'):.1f} and "
-        f"{mean('missing', 'gaussian', 'effective keys', 'rows'):.1f} in effect, which cannot hold "
-        "four colours.",
+        f"{mean('missing', 'gaussian', 'effective keys', 'rows'):.1f} in effect, of 320.",
         "- A concatenation relu(a_i + b_j) ranks the keys alike for every query, whatever was "
         f"learned, so it cannot pick the partner of a query.{shut}",
         "- The Gaussian exp(x_i . x_j) has no weights of its own, and the trunk is frozen: its "
@@ -227,9 +229,9 @@ def _what_follows(results: Figures) -> list[str]:
         "- It is the rows that fail, not the rest of the network: with the embedded Gaussian's "
         f"rows the Gaussian's values and head answer {given('recall', ORDER[0], 'gaussian'):.2f} "
         f"of `recall` in place of {mean('recall', 'gaussian'):.2f}.",
-        f"- Weights of a dot product are signed: on the asked digit lies {on:+.2f} of the row's "
-        f"absolute weight, on average over seeds {side}. Rows and values are learned together, so "
-        "its rows may ruin another network's answer altogether (0.00), and the other way round.",
+        f"- Weights of a dot product are signed{either}: on the asked digit of `recall` lies "
+        f"{listed_signs}. Rows and values are learned together, so its rows may ruin "
+        "another network's answers altogether (0.00 below), and the other way round.",
         "",
         "So the sentence of the articles is one about a task. On Kinetics a class can be told from "
         "what many frames show, which is closer to `single` than to `recall`; that is a reading of "

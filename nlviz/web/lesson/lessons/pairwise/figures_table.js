@@ -26,7 +26,8 @@ export function createFiguresTable(root, spec, data, { say, changed, state }) {
   function shareCell(found) {
     const mean = found.reduce((all, each) => all + each, 0) / found.length;
     const percent = (value) => `${Math.round(100 * value)}`;
-    const range = found.length > 1 ? ` (${percent(Math.min(...found))}–${percent(Math.max(...found))})` : "";
+    const [least, most] = [percent(Math.min(...found)), percent(Math.max(...found))];
+    const range = least === most ? "" : element("span", { text: ` (${least}–${most})` });
     return element("td", { style: `--share:${percent(mean)}%` }, element("b", { text: `${percent(mean)} %` }), range);
   }
 
