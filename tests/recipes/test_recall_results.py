@@ -20,7 +20,7 @@ from nlviz.recipes.recall_page import ORDER, interval, page
 from nlviz.resources import asset
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 2
+SEEDS = 3
 QUERIES = tuple(range(4 * CELLS, 5 * CELLS))
 
 

@@ -8,8 +8,8 @@ const INNER = 24; // channels of theta, phi and g
 const kept = new WeakMap();
 
 function keptOf(data, key, make) {
-  let known = kept.get(data);
-  if (!known) kept.set(data, (known = new Map()));
+  const known = kept.get(data) ?? new Map();
+  kept.set(data, known);
   if (!known.has(key)) known.set(key, make());
   return known.get(key);
 }
@@ -70,7 +70,10 @@ export function recallRow(data, name, clip, query) {
   let most = -Infinity;
   for (const value of row) most = Math.max(most, value);
   let total = 0;
-  for (let j = 0; j < KEYS; j++) total += row[j] = Math.exp(row[j] - most);
+  for (let j = 0; j < KEYS; j++) {
+    row[j] = Math.exp(row[j] - most);
+    total += row[j];
+  }
   for (let j = 0; j < KEYS; j++) row[j] /= total;
   return row;
 }
