@@ -53,6 +53,7 @@ def options() -> set[str]:
     heads = {explain.QUESTION, denoise_words.QUESTION, denoise_words.SENTENCES}
     reaches = ("all keys in all frames", "all keys of the picture")
     heads |= {explain.sentences(reach, of_places=True) for reach in reaches}
+    heads |= {explain._TRY, explain._WORDS, denoise_words._TRY, denoise_words._WHY}
     return {*asks, *noises, *kinds, *cuts, *heads, *BY_NAME}
 
 
