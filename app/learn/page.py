@@ -31,10 +31,10 @@ SAID: Mapping[str, Mapping[str, str]] = {
     "again": {"en": "Open again", "zh": "再看一遍", "ja": "もう一度開く"},
     "all": {"en": "All lessons", "zh": "全部课程", "ja": "レッスン一覧"},
     "course": {"en": "Lessons", "zh": "课程", "ja": "レッスン"},
-    "save": {"en": "Save as a file", "zh": "存成文件", "ja": "ファイルに保存"},
+    "save": {"en": "Save as a file", "zh": "保存为文件", "ja": "ファイルに保存"},
     "file": {
         "en": "Save this lesson as one file that works offline",
-        "zh": "把本课存成一个可离线使用的文件",
+        "zh": "把本课保存为一个可以离线使用的文件",
         "ja": "このレッスンをオフラインで動く一つのファイルとして保存",
     },
     "progress": {

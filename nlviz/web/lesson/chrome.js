@@ -21,7 +21,7 @@ export const CHROME = {
   right: { en: "Right.", zh: "正确。", ja: "正解です。" },
   notYet: { en: "Not yet.", zh: "还不对。", ja: "まだ違います。" },
   choose: { en: "Choose one of the answers first.", zh: "请先选一个答案。", ja: "先に答えを一つ選んでください。" },
-  number: { en: "Write a number first, such as 2.5.", zh: "请先写一个数，例如 2.5。", ja: "先に数を入力してください（例：2.5）。" },
+  number: { en: "Write a number first, such as 2.5.", zh: "请先填一个数，例如 2.5。", ja: "先に数を入力してください（例：2.5）。" },
   done: { en: "That was the lesson: {solved} of {all} questions answered.", zh: "本课结束：{all} 个问题中已答对 {solved} 个。", ja: "レッスンはここまでです。{all} 問中 {solved} 問に正解しました。" },
   open: { en: "Open this view in the app", zh: "在应用中打开这个视图", ja: "このビューをアプリで開く" },
   again: { en: "Reset this screen", zh: "重置本页", ja: "この画面を最初に戻す" },
