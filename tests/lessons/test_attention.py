@@ -7,12 +7,14 @@ import math
 import subprocess
 from functools import cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+import nlviz
 from nlviz.affinity.pairwise import Pairwise
 from nlviz.affinity.position_share import position_share, terms
 from nlviz.networks.hooks import recorded
@@ -23,6 +25,7 @@ from nlviz.recipes.lessons.attention_bias import BLOCK, captured
 from nlviz.recipes.lessons.attention_sequences import LENGTHS, NETS, bundled, told
 from nlviz.recipes.sequence_measures import attending, partners
 from nlviz.resources import asset
+from nlviz.views.view import View
 from nlviz.web.bundle import FOLDER
 from nlviz.web.payloads.container import unpack
 from tests.lessons import test_attention_layouts as test_attention_layouts  # its other screens
@@ -226,6 +229,29 @@ def test_texts_are_posed_as_the_tasks_say(name: str) -> None:
         expected = partners(task, len(source))
         if expected is not None:
             assert posed["partner"] == [*expected.tolist(), -1]
+
+
+@pytest.mark.parametrize("screen", [s for s in FIGURES if "open" in FIGURES[s]])
+def test_the_app_opens_the_same_network_and_text(screen: str) -> None:
+    figure = FIGURES[screen]
+    page, _, address = figure["open"].partition("?")
+    fields = dict(parse_qsl(address))
+    net, text = figure.get("net"), figure.get("text")
+    if screen == "position":
+        net, text = (figure["heads"][figure["head"]][name] for name in ("net", "text"))
+    if screen == "branches":
+        net = figure["nets"][figure["task"]]
+        ids = compared_on(net)[0]["source"]
+        text = "".join(net_of(net).task.tokens[i] for i in ids)
+    assert (page, fields["model"], fields["text"]) == ("explore", net, " ".join(text))
+    found = View.understood(fields)
+    assert not found.left_out
+    assert not found.complaint
+    affinity = nlviz.load_model(net).capture(nlviz.read_text(fields["text"])).affinities
+    block = affinity[fields["block"]]
+    at = found.values["at"]
+    row = block.map(frame=at[0], y=at[1], x=at[2], head=int(fields.get("head", 0))).weights
+    assert row.sum() == pytest.approx(1, abs=1e-4)
 
 
 # ---- what each screen claims ---------------------------------------------------------------------
@@ -497,8 +523,6 @@ def test_sorting_needs_attention_and_the_other_tasks_convolutions() -> None:
 
 @claim("branches")
 def test_branches_add_what_the_capture_says() -> None:
-    import nlviz
-
     model = nlviz.load_model("muse.sort")
     capture = model.capture(nlviz.read_text("d a c b h e"))
     branches = capture.affinities["encoder.1.global"].branches
