@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from nlviz.captures.running import is_out_of_memory, of_types
-from nlviz.errors import NlvizError
+from nlviz.errors import NlvizError, NoNonLocalBlocks
 from nlviz.families.reading.prepared import Prepared
+from nlviz.families.reading.report import LoadReport
 from nlviz.networks.first_layer import Convolution, first_call_seen
 
 SAMPLE = 4096  # pixels of a channel that are compared
@@ -26,6 +27,25 @@ _ORDERS: dict[tuple[int, ...] | None, str] = {
     None: "(1, 3, T, H, W)",
     (0, 2, 1, 3, 4): "(1, T, 3, H, W)",
 }
+
+
+def check_attends(name: str, report: LoadReport | None, blocks: tuple[str, ...]) -> None:
+    """Refuse a network of which its own file of weights says that nothing in it attends.
+
+    Args:
+        name: of the network.
+        report: of the file; None where there is none.
+        blocks: that the network itself shows.
+
+    Raises:
+        NoNonLocalBlocks: the sentence says what the network is, and what it still gives.
+    """
+    if report is None or report.blocks or not report.architecture or blocks:
+        return
+    raise NoNonLocalBlocks(
+        f"{name} is a {report.architecture}; it answers, see nlviz.Model.logits, and has "
+        "features, but no row to show"
+    )
 
 
 @contextmanager

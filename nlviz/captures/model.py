@@ -19,7 +19,7 @@ from nlviz.captures.capture import Affinities as Affinities
 from nlviz.captures.capture import Capture as Capture
 from nlviz.captures.capture import Source
 from nlviz.captures.freed_memory import give_back
-from nlviz.captures.input_check import checked_input
+from nlviz.captures.input_check import check_attends, checked_input
 from nlviz.captures.outputs import Choice, ClassScores, class_scores, told_scores
 from nlviz.captures.own_input import Places, Prepare, own_input
 from nlviz.captures.passes import During, Pass, Runner
@@ -152,6 +152,7 @@ class Model:
         >>> nlviz.load_model("lite-nl").capture(clip).affinities["stage4"]
         Affinity(stage4, embedded_gaussian, 294 queries (1x14x21) x 294 keys)
         """
+        check_attends(self.about.name, self.report, self.blocks)
         tell = Progress.of(progress)
         tell("Preparing the input", 0.0)
         clip = self.long_enough(asked_about(clip, text, boxes))

@@ -10,7 +10,7 @@ import torch
 
 import nlviz
 from nlviz.affinity.bias import OffsetBias
-from nlviz.errors import NlvizError, NoNonLocalBlocks, WeightsMismatch
+from nlviz.errors import NoNonLocalBlocks, WeightsMismatch
 from nlviz.networks.coatnet import LAYOUTS, Layout, coatnet
 from nlviz.recipes.coatnet_layouts import write
 from nlviz.resources import asset
@@ -88,7 +88,8 @@ def test_convolutions_alone_answer_and_say_that_they_have_no_affinity() -> None:
     assert model.report is not None
     (said,) = model.report.warnings
     assert "no query, no key and no affinity" in said
-    with pytest.raises(NlvizError, match="no product of queries and keys was seen"):
+    with pytest.raises(NoNonLocalBlocks, match=r"CoAtNet C-C-C-C.*no query, no key, no affinity"):
         model.capture(picture())
+    assert nlviz.features(model, picture(), "stages.1").values.shape == (32, 1, 8, 8)
     with pytest.raises(NoNonLocalBlocks, match=r"convolutions alone.*needs_blocks=False"):
         nlviz.load_model(asset("weights/coatnet.c-c-c-c.safetensors"), device="cpu")
