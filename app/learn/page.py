@@ -23,7 +23,7 @@ SAID: Mapping[str, Mapping[str, str]] = {
         "en": "Eight lessons of 5 to 10 minutes. Each picture is live, each answer is checked by "
         "computing it. Your progress is in the address of this page.",
         "zh": "共八课，每课 5 到 10 分钟。图都可以操作，答案由计算来检查。进度保存在本页的网址里。",
-        "ja": "5〜10 分のレッスンが 8 つあります。図はすべて動かせ、答えは計算して確かめます。"
+        "ja": "5〜10分のレッスンが8つあります。図はすべて動かせ、答えは計算して確かめます。"
         "進み具合はこのページのアドレスに残ります。",
     },
     "begin": {"en": "Begin", "zh": "开始", "ja": "始める"},
@@ -35,12 +35,12 @@ SAID: Mapping[str, Mapping[str, str]] = {
     "file": {
         "en": "Save this lesson as one file that works offline",
         "zh": "把本课保存为一个可以离线使用的文件",
-        "ja": "このレッスンをオフラインで動く一つのファイルとして保存",
+        "ja": "このレッスンをオフラインで動く1つのファイルとして保存",
     },
     "progress": {
         "en": "{minutes} minutes · {solved} of {all} answered",
         "zh": "{minutes} 分钟 · 已答对 {solved}/{all}",
-        "ja": "{minutes} 分 · {all} 問中 {solved} 問正解",
+        "ja": "{minutes}分 · {all}問中{solved}問正解",
     },
     "language": {"en": "Language", "zh": "语言", "ja": "言語"},
 }
