@@ -31,6 +31,9 @@ STYLE = """
   [data-variant="segmented_control"][data-selected="true"],
   [data-testid="stSliderThumbValue"] { color: inherit !important; font-weight: 600; }
   [data-testid="stSliderThumbValue"] p { color: inherit !important; }
+  [data-testid="stSidebar"] [class*="st-key-learn_to_"] :is(button, p) {
+    text-align: left; justify-content: start;
+  }
   /* Four kinds of input stand in one row of the sidebar. */
   [data-testid="stSidebar"] [data-variant="segmented_control"] { padding-inline: 0.5rem; }
   #nlviz-skip {
@@ -65,7 +68,7 @@ STYLE = """
       gap: 0.2rem;
     }
     .st-key-pages a { min-height: 2rem; padding-inline: 0.4rem; }
-    .st-key-pages [data-testid="stIconMaterial"] { display: none; }
+    .st-key-pages a > span:has([data-testid="stIconMaterial"]) { display: none; }
   }
 }
 </style>

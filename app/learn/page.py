@@ -14,7 +14,7 @@ from ..shared import language, live_view
 from ..shared.errors import errors_shown, sentence
 from ..shared.markdown import plain
 from ..shared.page_state import new_serial
-from .course import LANGUAGES, Course, Screens, read, write
+from .course import Course, Screens, read, write
 
 KEY = "learn"
 CURE = "Another lesson may work."
@@ -42,9 +42,7 @@ SAID: Mapping[str, Mapping[str, str]] = {
         "zh": "{minutes} 分钟 · 已答对 {solved}/{all}",
         "ja": "{minutes}分 · {all}問中{solved}問正解",
     },
-    "language": {"en": "Language", "zh": "语言", "ja": "言語"},
 }
-NAMES = {"en": "English", "zh": "中文", "ja": "日本語"}
 
 
 def page() -> None:
@@ -88,7 +86,7 @@ def _language() -> str:
 
 def _sidebar(course: Course) -> None:
     language = _language()
-    with st.sidebar:
+    with st.sidebar, st.container(gap=None):
         st.caption(SAID["course"][language])
         for each in nlviz.web.lessons():
             done = course.solved.get(each.name, frozenset()) >= set(each.screens)
@@ -103,40 +101,29 @@ def _sidebar(course: Course) -> None:
 
 def _list(course: Course) -> None:
     language = _language()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(SAID["lead"][language])
-        st.segmented_control(
-            SAID["language"][language],
-            LANGUAGES,
-            default=language,
-            format_func=NAMES.__getitem__,
-            key="learn_language",
-            label_visibility="collapsed",
-            on_change=_speak,
-        )
-    columns = st.columns(2)
-    for each in nlviz.web.lessons():
-        solved = len(course.solved.get(each.name, ()))
-        of = len(each.screens)
-        with columns[(each.number - 1) % 2], st.container(border=True, key=f"learn_{each.name}"):
-            st.markdown(f"**{each.number}. {plain(each.title[language])}**")
-            st.markdown(plain(each.about[language]))
-            told = SAID["progress"][language]
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.button(
-                    SAID["begin" if not solved else "again" if solved == of else "go on"][language],
-                    key=f"learn_open_{each.name}",
-                    on_click=_go,
-                    args=(each.name,),
-                )
-                st.caption(told.format(minutes=each.minutes, solved=solved, all=of))
+    st.caption(SAID["lead"][language])
+    lessons = nlviz.web.lessons()
+    for first in range(0, len(lessons), 2):  # rows, so that a phone has them in their order
+        for column, each in zip(st.columns(2), lessons[first : first + 2], strict=False):
+            with column:
+                _card(each, course, language)
 
 
-def _speak() -> None:
-    chosen = st.session_state.get("learn_language")
-    if chosen:
-        language.choose(chosen)
-        _keep(Course(**{**vars(st.session_state[KEY]), "language": chosen}))
+def _card(lesson: nlviz.web.Lesson, course: Course, language: str) -> None:
+    solved = len(course.solved.get(lesson.name, ()))
+    of = len(lesson.screens)
+    with st.container(border=True, key=f"learn_{lesson.name}", height="stretch"):
+        st.markdown(f"**{lesson.number}. {plain(lesson.title[language])}**")
+        st.markdown(plain(lesson.about[language]))
+        told = SAID["progress"][language]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                SAID["begin" if not solved else "again" if solved == of else "go on"][language],
+                key=f"learn_open_{lesson.name}",
+                on_click=_go,
+                args=(lesson.name,),
+            )
+            st.caption(told.format(minutes=lesson.minutes, solved=solved, all=of))
 
 
 def _go(name: str | None) -> None:
