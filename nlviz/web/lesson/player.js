@@ -174,7 +174,8 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     question = createQuestion(now.question, { say, judge, heard, teacher: () => progress.teacher }, verdicts.get(now.id) ?? null);
     asked.replaceChildren(question.element);
     open.hidden = !now.figure.open;
-    open.href = `./${now.figure.open ?? ""}`;
+    // Explore is the app's first page and has no name in its address.
+    open.href = `./${(now.figure.open ?? "").replace(/^explore(?=\?|$)/, "")}`;
     drawWays();
     width = 0;
     resize();
