@@ -17,8 +17,8 @@ function shortNumber(value) {
 }
 
 /**
- * A value as it is written: ".2f" fixed places, ".0%" percent, ",d" thousands apart, "+.1f" with its
- * sign; without a form three significant digits.
+ * A value as it is written: ".2f" fixed places, ".0%" percent (no line begins with its sign),
+ * ",d" thousands apart, "+.1f" with its sign; without a form three significant digits.
  */
 export function written(value, form = "") {
   if (typeof value !== "number") return String(value);
@@ -26,12 +26,12 @@ export function written(value, form = "") {
   const parts = /^(\+?)(,?)(?:\.(\d+))?([df%]?)$/.exec(form);
   if (!parts) throw new Error(`numbers are written as ".2f", ".0%", ",d" or "+.1f"; got "${form}"`);
   const [, plus, comma, places, kind] = parts;
-  let text = kind === "%" ? `${(100 * value).toFixed(Number(places ?? 0))} %`
+  let text = kind === "%" ? `${(100 * value).toFixed(Number(places ?? 0))}\u00a0%`
     : kind === "f" ? value.toFixed(Number(places ?? 0))
     : kind === "d" ? String(Math.round(value))
     : places === undefined ? shortNumber(value) : String(Number(value.toPrecision(Number(places))));
   if (comma) text = text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f"));
-  if (/^-[0.]+( %)?$/.test(text)) text = text.slice(1); // nothing is not negative
+  if (/^-[0.]+(\u00a0%)?$/.test(text)) text = text.slice(1); // nothing is not negative
   return (plus && value > 0 ? "+" : "") + text.replace("-", MINUS);
 }
 
