@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 from nlviz.web.bundle import LIVE_VIEW
 from nlviz.web.language import translations
 from tests.accessible import needs_axe, serious
+from tests.pace import rest
 from tests.web.live_view.containers import square_container
 from tests.web.live_view.test_page import opened
 
@@ -50,12 +51,13 @@ def test_another_language_keeps_what_the_reader_chose(browser: Browser, path: Pa
     page.locator(".nlv-large .nlv-picture").first.click(position={"x": 40, "y": 50})
     page.locator("[data-pinned=true]").wait_for()
     page.keyboard.press("2")
+    rest(page, 200)
     at = page.locator("[data-query]").get_attribute("data-query")
     english = page.locator(".nlv-sentence").inner_text()
     for code, tag in (("ja", "ja"), ("zh", "zh-Hans"), ("en", "en")):
         page.locator("select[name=language]").select_option(code)
         page.locator(f"#nlv-root[lang={tag}]").wait_for()
-        page.wait_for_function("document.querySelector('.nlv-sentence').textContent !== ''")
+        rest(page, 200)
         assert page.evaluate("document.documentElement.lang") == tag
         assert page.locator("[data-query]").get_attribute("data-query") == at
         chosen = page.locator(".nlv-segments[data-field=source] [aria-checked=true]")
