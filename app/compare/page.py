@@ -44,7 +44,7 @@ class Pair:
 
 def page() -> None:
     """Draw the page; an error is shown as a sentence, beside the ways that lead on."""
-    st.caption(LEAD)
+    st.caption(spoken(LEAD))
     waiting = place()
     with errors_shown("A | B", waiting, cure=CURE, ways_on=_ways_on):
         _draw(waiting)

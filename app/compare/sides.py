@@ -34,7 +34,13 @@ def draw(now: Choices) -> tuple[DeltaGenerator, DeltaGenerator]:
 def _input(now: Choices, prefix: str, letter: str) -> None:
     fields, pick = STATE.fields, STATE.fields.pick
     chosen = getattr(now, f"{prefix}input")
-    pick(st.selectbox, f"Clip or photo of {letter}", f"{prefix}input", _inputs(chosen), chosen)
+    pick(
+        st.selectbox,
+        spoken("Clip or photo of {side}").format(side=letter),
+        f"{prefix}input",
+        _inputs(chosen),
+        chosen,
+    )
     if prefix:
         changes = [*CHANGES] if now.change in CHANGES else [*CHANGES, now.change]
         pick(
@@ -58,7 +64,13 @@ def _input(now: Choices, prefix: str, letter: str) -> None:
         )
     if not (prefix and now.crossed):
         model = getattr(now, f"{prefix}model")
-        pick(st.selectbox, f"Network of {letter}", f"{prefix}model", _models(model), model)
+        pick(
+            st.selectbox,
+            spoken("Network of {side}").format(side=letter),
+            f"{prefix}model",
+            _models(model),
+            model,
+        )
 
 
 def draw_block(now: Choices, capture: nlviz.Capture, prefix: str) -> None:
@@ -68,7 +80,9 @@ def draw_block(now: Choices, capture: nlviz.Capture, prefix: str) -> None:
     block = block if block in names else names[-1]
     pick = STATE.fields.pick
     letter = "B" if prefix else "A"
-    pick(st.selectbox, f"Block of {letter}", f"{prefix}block", names, block)
+    pick(
+        st.selectbox, spoken("Block of {side}").format(side=letter), f"{prefix}block", names, block
+    )
     heads = capture.affinities[block].heads
     if prefix and heads > 1:
         options = ["mean", "max", *range(heads)]
@@ -80,7 +94,7 @@ def draw_block(now: Choices, capture: nlviz.Capture, prefix: str) -> None:
     source = source if source in labels else next(iter(labels))
     pick(
         st.selectbox,
-        f"Shown of {letter}",
+        spoken("Shown of {side}").format(side=letter),
         f"{prefix}source",
         list(labels),
         source,

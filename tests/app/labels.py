@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from app.compare import page as compare
 from app.denoise import explain as denoise_words
 from app.denoise import sidebar as denoise_sidebar
 from app.explore import choices, explain
@@ -53,7 +54,7 @@ def options() -> set[str]:
     heads = {explain.QUESTION, denoise_words.QUESTION, denoise_words.SENTENCES}
     reaches = ("all keys in all frames", "all keys of the picture")
     heads |= {explain.sentences(reach, of_places=True) for reach in reaches}
-    heads |= {explain._TRY, explain._WORDS, denoise_words._TRY, denoise_words._WHY}
+    heads |= {compare.LEAD, explain._TRY, explain._WORDS, denoise_words._TRY, denoise_words._WHY}
     return {*asks, *noises, *kinds, *cuts, *heads, *BY_NAME}
 
 
@@ -61,6 +62,6 @@ BY_NAME = (  # labels that come to a field by a name
     "What to try", "Words", "Why does averaging help?", "Video, picture or saved capture",
     "Picture or video", "Share of black and white pixels", "Block", "Layer", "y (px)", "x (px)",
     "The same seed, the same noise", "bfloat16 on the GPU; rows are computed in float32",
-    "as in the file",
+    "as in the file", "Its frames", "as they are", "The network runs on the changed clip", "Head of B", "mean of all", "largest of any",
 )  # fmt: skip
 EXAMPLES = {"/data/i3d_nl.pth", "scale=false pairwise=dot_product"}  # the same in every language

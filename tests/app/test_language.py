@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ def test_markdown_stays_what_it_is() -> None:
             assert said.count("**") == text.count("**"), text
             assert said.startswith("#" * 4) == text.startswith("#" * 4), text
             assert said.count("`") == text.count("`"), text
+            # Markdown does not end bold type between a full stop and a letter.
+            assert not re.search(r"[。！？：）]\*\*[^\s*]", said), text
 
 
 @contextmanager
