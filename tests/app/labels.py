@@ -62,6 +62,7 @@ BY_NAME = (  # labels that come to a field by a name
     "What to try", "Words", "Why does averaging help?", "Video, picture or saved capture",
     "Picture or video", "Share of black and white pixels", "Block", "Layer", "y (px)", "x (px)",
     "The same seed, the same noise", "bfloat16 on the GPU; rows are computed in float32",
-    "as in the file", "Its frames", "as they are", "The network runs on the changed clip", "Head of B", "mean of all", "largest of any",
+    "as in the file", "Its frames", "as they are", "The network runs on the changed clip",
+    "Head of B", "mean of all", "largest of any",
 )  # fmt: skip
 EXAMPLES = {"/data/i3d_nl.pth", "scale=false pairwise=dot_product"}  # the same in every language
