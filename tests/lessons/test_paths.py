@@ -79,6 +79,9 @@ def test_wrong_numbers_of_layers_are_told_apart() -> None:
     )
     assert [verdict["say"] for verdict in found] == list(given)
     assert not any(verdict["right"] for verdict in found)
+    for wrong in (-3, 0, 13.5, 12.999):
+        answer = {"given": wrong, "reading": reading}
+        assert PURE.judged("judgePathsLayers", "steps", answer)[0]["say"] == "whole"
     close = {"given": 4, "reading": {"from": [9, 4], "to": [8, 8]}}
     assert PURE.judged("judgePathsLayers", "steps", close)[0]["say"] == "near"
 
@@ -164,7 +167,8 @@ def test_answers_on_the_line_are_judged_by_the_ways_that_there_are() -> None:
     cases = [
         ("doubling", 5, 30, "right"), ("strided", 5, 22, "right"), ("holes", 5, 20, "right"),
         ("holes", 5, 18, "holes"), ("three", 5, 16, "short"), ("five", 5, 22, "short"),
-        ("doubling", 4, 16, "short"), ("recurrent", 1, 22, "recurrent"),
+        ("doubling", 4, 16, "more"), ("strided", 3, 22, "more"), ("holes", 3, 16, "more"),
+        ("holes", 3, 18, "short"), ("recurrent", 1, 22, "recurrent"),
         ("nonlocal", 1, 22, "wide"), ("connected", 1, 16, "wide"),
     ]  # fmt: skip
     found = PURE.judged(
@@ -372,10 +376,29 @@ def test_more_than_half_moves_at_some_places_and_by_brightness_at_none() -> None
     verdicts = PURE.judged("judgePathsMoved", "weights", *answers)
     rights = np.reshape([verdict["right"] for verdict in verdicts], (3, 350)).sum(1)
     assert rights[0] == 0 < rights[1] < rights[2] < 175
-    assert {verdict["say"] for verdict in verdicts} == {"right", "brighter", "little"}
+    assert {verdict["say"] for verdict in verdicts} == {"right", "brighter", "little", "kept"}
     for verdict in verdicts:
         if verdict["say"] == "right":
             assert verdict["values"]["brighter"] < 0.2 < 0.5 < verdict["values"]["moved"]
+    arrays = data("paths")[1]
+
+    def rows_on(name: str) -> torch.Tensor:
+        """All rows of the block on a picture, from what its layers gave."""
+        theta, phi = (torch.tensor(arrays[f"{part}_{name}"]).float() for part in ("theta", "phi"))
+        scale = data("paths")[0]["block"]["scale"]
+        found: torch.Tensor = (scale * theta @ phi.T).softmax(-1)
+        return found
+
+    first = rows_on("first")
+    for n, picture in enumerate(PICTURES[1:], start=1):
+        there = rows_on(picture)
+        moved = (first - there).abs().sum(-1) / 2
+        keeps = torch.minimum(first.diagonal(), there.diagonal())
+        assert (moved <= 1 - keeps + 1e-5).all()  # what a cell keeps for itself cannot move
+        for query, verdict in enumerate(verdicts[n * 350 : (n + 1) * 350]):
+            assert (verdict["say"] == "kept") == (float(keeps[query]) >= 0.5)
+            if verdict["say"] == "kept":
+                assert verdict["values"]["most"] == pytest.approx(1 - float(keeps[query]), abs=1e-4)
     (fixed,) = PURE.judged(
         "judgePathsMoved", "weights",
         {"reading": {"kind": "connected", "picture": "other", "query": 3}},

@@ -31,7 +31,7 @@ from nlviz.web.payloads.container import pack
 
 CLIPS = ("composed-twins.mp4", "composed-space.mp4", "bunny.mp4")
 UNIT = (0, 14, 25)  # frame, row and column at stride 8: the middle of the first of two frames
-QUERY = (150.0, 132.0)  # y, x of the row at all sizes, in pixels of the film: on a cup
+QUERY = (150.0, 132.0)  # y, x of the row at all sizes, in pixels of the film: a spoon
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nlviz.web.lesson_pages import data
 from tests.browser.lessons.driver import Answer, Learner
 
@@ -14,6 +16,12 @@ def kind_of(case: str) -> str:
     if case.startswith("recall"):
         return "content"
     return "uniform" if case == "fresh" else next(kind for kind in TRUTHS if case.startswith(kind))
+
+
+def needed(each: dict[str, Any]) -> bool:
+    """Return whether an answer needs its row, by the rule: far from 1, and beyond chance."""
+    strong = abs(each["strong"])
+    return bool(strong >= HEAD["rules"]["least"] and strong > each["chance"])
 
 
 def weakest(learner: Learner) -> float:
@@ -34,7 +42,7 @@ def answered(learner: Learner) -> None:
     """Answer all ten maps by what is known of how they were built."""
     for n, each in enumerate(HEAD["quiz"]):
         learner.set("kind", kind_of(each["case"]))
-        learner.set("needs", "yes" if each["strong"] else "no")
+        learner.set("needs", "yes" if needed(each) else "no")
         learner.set("do", "answer")
         if n + 1 < len(HEAD["quiz"]):
             learner.set("do", "next")

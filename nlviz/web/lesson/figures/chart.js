@@ -22,20 +22,23 @@ function shape(tag, attributes, text = "") {
 
 /**
  * A chart; call draw with what there is to show.
- * @param {{label: string, height?: number}} about label: what it shows, for screen readers
+ * @param {{label: string, height?: number|(() => number)}} about label: what it shows, for screen readers; height: in
+ *   CSS pixels, or what computes it anew each time
  */
-export function createChart({ label, height = 250 }) {
+export function createChart({ label, height: tall = 250 }) {
   const box = element("figure", { class: "nlesson-chart", role: "img", "aria-label": label });
   const legend = element("figcaption", { class: "nlesson-legend" });
   const svg = shape("svg", { "aria-hidden": "true" });
   box.append(svg, legend);
   let width = 0;
+  let height = 0;
   /** @type {any} */
   let drawn = null;
   const watcher = new ResizeObserver(() => {
-    if (box.clientWidth !== width && drawn) draw(drawn);
+    if (drawn && (box.clientWidth !== width || tallNow() !== height)) draw(drawn);
   });
   watcher.observe(box);
+  const tallNow = () => (typeof tall === "function" ? tall() : tall);
 
   /**
    * @param {{lines: Line[], x: Axis, y: Axis, at?: number|null, marks?: {x: number, y: number, text?: string}[],
@@ -45,6 +48,7 @@ export function createChart({ label, height = 250 }) {
   function draw(what) {
     drawn = what;
     width = box.clientWidth || 480;
+    height = tallNow();
     const { lines, x, y, at = null, marks = [], levels = [], said } = what;
     if (said) box.setAttribute("aria-label", `${label}: ${said}`);
     const inner = { w: Math.max(80, width - LEFT - RIGHT), h: height - TOP - BELOW };

@@ -35,13 +35,15 @@ export function commonScale(maps, top = null) {
  * @param {LessonData} data its sections lut_seq and lut_div are the colours
  * @param {{label: string, name?: string, side?: number, chosen?: ((id: string) => void)|null, pointed?: ((id: string, row: number, column: number) => void)|null}} about
  *   name: of the control, for tests; side: least width of a tile in CSS pixels; chosen: tiles are buttons; pointed: a
- *   cell of a map was clicked, or moved to by arrow keys
+ *   cell of a map was clicked, or moved to by arrow keys; on a tile without the query, Enter, Space and arrow keys bring it there
  */
 export function createTiles(data, { label, name = "tile", side = 150, chosen = null, pointed = null }) {
   const box = element("div", { class: "nlesson-tiles", role: "group", "aria-label": label, style: `--side:${side}px` });
   const tables = { seq: tableOf(data.array("lut_seq").data, 1), div: tableOf(data.array("lut_div").data, 1) };
   /** @type {string|string[]} */
   let pressed = "";
+  /** Where the query is, in whichever tile. @type {[number, number]|null} */
+  let place = null;
 
   /**
    * @param {TileSpec[]} tiles
@@ -49,6 +51,7 @@ export function createTiles(data, { label, name = "tile", side = 150, chosen = n
    */
   function draw(tiles, more = {}) {
     pressed = more.pressed ?? pressed;
+    place = tiles.find(({ query }) => query)?.query ?? null;
     const maps = tiles.filter(({ values, scale }) => values && !scale);
     const scale = more.scale ?? commonScale(maps.map(({ values }) => /** @type {any} */ (values)));
     const focused = /** @type {HTMLElement|null} */ (box.querySelector(":focus"))?.dataset.value;
@@ -70,7 +73,7 @@ export function createTiles(data, { label, name = "tile", side = 150, chosen = n
     const words = element("span", { class: "nlesson-tile-words" }, element("b", { text: tile.name }), tile.note ? element("span", { text: tile.note }) : "");
     const attributes = { class: "nlesson-tile", "data-control": name, "data-value": tile.id };
     if (pointed) {
-      const node = element("div", { ...attributes, tabindex: "0", role: "application", "aria-label": `${tile.name} ${tile.note ?? ""}` }, picture, words);
+      const node = element("div", { ...attributes, tabindex: "0", role: "application", "aria-label": `${tile.name || label} ${tile.note ?? ""}` }, picture, words);
       pointing(node, picture, tile);
       return node;
     }
@@ -84,7 +87,7 @@ export function createTiles(data, { label, name = "tile", side = 150, chosen = n
     return node;
   }
 
-  /** A cell by pointer, and by arrow keys from the query on. */
+  /** A cell by pointer, and by arrow keys from the query on; Enter, Space or an arrow brings it from another tile. */
   function pointing(node, picture, tile) {
     const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
     picture.addEventListener("pointerdown", (event) => {
@@ -96,8 +99,13 @@ export function createTiles(data, { label, name = "tile", side = 150, chosen = n
     });
     node.addEventListener("keydown", (event) => {
       const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-      if (!step || !tile.query) return;
+      if (!step && event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
+      if (!tile.query) {
+        if (place) pointed?.(tile.id, clamp(place[0], tile.rows), clamp(place[1], tile.columns));
+        return;
+      }
+      if (!step) return;
       pointed?.(tile.id, clamp(tile.query[0] + step[0], tile.rows), clamp(tile.query[1] + step[1], tile.columns));
     });
   }

@@ -40,11 +40,11 @@ export function darkGround(cells, picture = null) {
 
 /**
  * @param {any} data
- * @param {{map: any, label: string, name: string, frameName: (n: number) => string, seen?: string|null, seenLabel?: string, through?: boolean,
+ * @param {{map: any, label: string, named?: string, name: string, frameName: (n: number) => string, seen?: string|null, seenLabel?: string, through?: boolean,
  *   words?: string[]|null, pointed?: ((cell: number) => void)|null}} about
- *   seen: name of the section of pictures, seenLabel what one of one frame is called; through: whether they show through the map; words: those of a text, below its cells; pointed gets the cell
+ *   named: what is written at a map of one frame; seen: name of the section of pictures, seenLabel what one of one frame is called; through: whether they show through the map; words: those of a text, below its cells; pointed gets the cell
  */
-export function createBoard(data, { map, label, name, frameName, seen = null, seenLabel = "", through = false, words = null, pointed = null }) {
+export function createBoard(data, { map, label, named = label, name, frameName, seen = null, seenLabel = "", through = false, words = null, pointed = null }) {
   const [t, h, w] = map.shape;
   const at = (id, row, column) => honestCell(map, { frame: Number(id.split("-")[1]), row, column });
   let query = -1;
@@ -61,16 +61,7 @@ export function createBoard(data, { map, label, name, frameName, seen = null, se
   const box = element("div", { class: `nlesson-honest-board${t === 1 && !words ? " nlesson-honest-single" : ""}`, style: `--wide:${wide}` },
     pictures?.element ?? "", maps.element, line ?? "");
 
-  // From a frame without the query, Enter brings it there.
-  box.addEventListener("keydown", (event) => {
-    const id = /** @type {HTMLElement} */ (event.target).dataset?.value ?? "";
-    if (!pointed || query < 0 || (event.key !== "Enter" && event.key !== " ") || !/^(seen|map)-/.test(id)) return;
-    const { row, column } = honestPlace(map, query);
-    event.preventDefault();
-    pointed(at(id, row, column));
-  });
-
-  const tile = (kind, frame) => ({ id: `${kind}-${frame}`, name: t > 1 ? frameName(frame + 1) : kind === "seen" ? seenLabel : label, rows: h, columns: w, query: queryIn(frame) });
+  const tile = (kind, frame) => ({ id: `${kind}-${frame}`, name: t > 1 ? frameName(frame + 1) : kind === "seen" ? seenLabel : named, rows: h, columns: w, query: queryIn(frame) });
   const queryIn = (frame) => {
     const place = honestPlace(map, query);
     return query >= 0 && place.frame === frame ? /** @type {[number, number]} */ ([place.row, place.column]) : null;

@@ -105,7 +105,7 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
     if (answer) {
       asked.replaceChildren();
       told.replaceChildren(saidOf(answer, verdictOf(at)));
-      ways.replaceChildren(...steps, button("again", say(spec.again), () => { answers.fill(null); go(0); }));
+      ways.replaceChildren(...steps, button("retry", say(spec.retry), () => { answers[at] = null; go(at); }), button("again", say(spec.again), () => { answers.fill(null); go(0); }));
       return;
     }
     told.replaceChildren();

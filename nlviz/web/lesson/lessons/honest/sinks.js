@@ -36,7 +36,7 @@ export function createSinksFigure(root, spec, data, { say, changed, state }) {
   function mount() {
     const { map, values, shares, words } = of(block);
     if (key < 0 || key >= map.keys) key = strongestOf(shares);
-    const about = { map, words, frameName: (n) => say(spec.frame, { n }), pointed: (cell) => { key = cell; draw(); changed(); } };
+    const about = { map, words, named: "", frameName: (n) => say(spec.frame, { n }), pointed: (cell) => { key = cell; draw(); changed(); } };
     const seen = words ? null : `${block}.seen`;
     const above = createBoard(data, { ...about, label: say(spec.received), name: "received", seen });
     const below = createBoard(data, { ...about, label: say(spec.given), name: "given" });

@@ -17,7 +17,7 @@ export function createPathsField(root, spec, data, { say, changed, state }) {
   let depth = depths.includes(state?.depth) ? state.depth : spec.depth;
   const board = createPathsBoard(data, { rows: side, columns: side, label: say(spec.labels.board) });
   board.element.classList.add("nlesson-paths-square");
-  const chart = createChart({ label: say(spec.labels.chart), height: Math.round(15.5 * (Number.parseFloat(getComputedStyle(root).fontSize) || 15)) });
+  const chart = createChart({ label: say(spec.labels.chart), height: () => Math.round(15.5 * (Number.parseFloat(getComputedStyle(root).fontSize) || 15)) });
   const said = element("p", { class: "nlesson-said", "aria-live": "polite" });
   const slider = createSlider({
     name: "depth", label: say(spec.labels.layers), least: 0, most: depths.length - 1, step: 1, value: depths.indexOf(depth), write: (value) => String(depths[value]),
@@ -60,5 +60,5 @@ export function createPathsField(root, spec, data, { say, changed, state }) {
     board.element.setAttribute("aria-label", `${say(spec.labels.board)}. ${said.textContent}`);
   }
 
-  return { state: () => ({ depth }), reading: () => ({ depth }), destroy: () => chart.destroy() };
+  return { state: () => ({ depth }), reading: () => ({ depth }), resize: draw, destroy: () => chart.destroy() };
 }

@@ -16,6 +16,7 @@ export function judgePathsLayers({ given, reading: { from, to } }) {
   const apart = pathsApart(from, to);
   const layers = pathsLayersTo(apart);
   const values = { given, down, across, seven: pathsLayersTo(apart, 7), diagonal: Math.min(down, across), width: 2 * given + 1, third: 3 * given };
+  if (!Number.isInteger(given) || given < 1) return { right: false, say: "whole", values };
   if (apart < PATHS_NEAREST) return { right: false, say: "near", values: { ...values, apart, nearest: PATHS_NEAREST } };
   if (given === layers) return { right: true, say: "right", values };
   if (given === down + across) return { right: false, say: "added", values };
@@ -30,9 +31,10 @@ export function judgePathsLine({ reading: { kind, layers, distance, places } }) 
   if (!stack) return { right: false, say: "wide", values: { places, distance } };
   const reached = pathsReached(stack);
   const reach = Math.max(...reached);
-  const values = { layers, reach, distance, field: pathsField(stack), plain: pathsSteps("three", distance), recurrent: pathsSteps("recurrent", distance) };
+  const values = { layers, reach, distance, most: PATHS_MOST_STEPS, field: pathsField(stack), plain: pathsSteps("three", distance), recurrent: pathsSteps("recurrent", distance) };
   if (reached.includes(-distance)) return layers <= PATHS_MOST_STEPS ? { right: true, say: "right", values } : { right: false, say: "short", values };
-  if (reach < distance) return { right: false, say: "short", values };
+  // The kind would do: more of its layers are allowed.
+  if (reach < distance) return { right: false, say: pathsSteps(kind, distance) <= PATHS_MOST_STEPS ? "more" : "short", values };
   const before = Math.max(...reached.filter((place) => place < distance));
   return { right: false, say: "holes", values: { ...values, before, after: Math.min(...reached.filter((place) => place > distance)) } };
 }
@@ -88,10 +90,15 @@ export function pathsRowOf(data, picture, query) {
 
 /** Whether more than half of the block's row moved when the picture changed. */
 export function judgePathsMoved({ reading: { kind, picture, query }, data }) {
-  const moved = pathsMoved(pathsRowOf(data, "first", query), pathsRowOf(data, picture, query));
+  const [before, after] = ["first", picture].map((name) => pathsRowOf(data, name, query));
+  const moved = pathsMoved(before, after);
   if (kind !== "nonlocal") return { right: false, say: "fixed", values: { moved: 0, half: PATHS_HALF } };
   if (moved > PATHS_HALF) return { right: true, say: "right", values: { moved, brighter: pathsMoved(pathsRowOf(data, "first", query), pathsRowOf(data, "brighter", query)) } };
-  return { right: false, say: picture === "brighter" ? "brighter" : "little", values: { moved, half: PATHS_HALF } };
+  if (picture === "brighter") return { right: false, say: "brighter", values: { moved } };
+  // What the cell keeps for itself on both pictures cannot move.
+  const [kept, there] = [before[query], after[query]];
+  const most = 1 - Math.min(kept, there);
+  return { right: false, say: most > PATHS_HALF ? "little" : "kept", values: { moved, half: PATHS_HALF, most, kept, kept_there: there } };
 }
 
 /** By what factor the weights of a fully connected layer grow when both sides of the picture double. */
