@@ -110,6 +110,10 @@ def test_noise_falls_as_one_over_the_root_of_n() -> None:
     figure = LESSON.screen("noise")["figure"]
     counts, draws = figure["counts"], figure["draws"]
     assert figure["sigma"] == SIGMA == NUMBERS["sigma"]
+    question = LESSON.screen("noise")["question"]
+    target, near = question["target"], question["tolerance"]
+    for text in question["text"].values():
+        assert all(f"{value:.1f}" in text for value in (target, target - near, target + near))
     (measured, normal) = LESSON.call(
         ("draws", "noiseOfMeans", SIGMA, counts, draws, figure["seed"]),
         ("draws", "gaussianDraws", 5, 40_001),

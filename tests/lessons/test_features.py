@@ -54,6 +54,18 @@ def cells() -> np.ndarray[Any, Any]:
     return np.asarray(data("features")[1]["labels.cells"]).ravel()
 
 
+@claim("twins")
+def test_the_cups_are_one_picture_swap_places_and_turn_a_little() -> None:
+    truth = np.load(asset(f"{recipe.CLIP}.npz"))
+    first, second = (truth["transforms"][n] for n in np.flatnonzero(truth["twins"] == 1))
+    turned = [np.degrees(np.arctan2(cup[:, 1, 0], cup[:, 0, 0])) for cup in (first, second)]
+    against = np.abs(turned[0][:, None] - turned[1][None])
+    assert 3 < against.max() < 25  # degrees
+    assert first[0, 0, 2] < second[0, 0, 2] and first[-1, 0, 2] > second[-1, 0, 2]
+    length = nlviz.load_model("lite-nl", device="cpu").net.stage4.log_scale
+    assert isinstance(length, torch.nn.Parameter)  # s is learned, too
+
+
 @claim("patches", "twins", "disagree")
 def test_the_shares_of_the_data_are_those_of_rows_made_again() -> None:
     _, labels, found, _ = seen()

@@ -3,6 +3,8 @@
 import { element } from "../../shared/dom.js";
 import { powersOf, rangeOf, shareAlong, ticksOf } from "../pure/axis.js";
 import { written } from "../pure/filled.js";
+import { piecesOf, signsOf } from "../pure/inline.js";
+import { richLine } from "../rich.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const DASHES = ["", "7 4", "2 3", "9 3 2 3", "4 4", "1 4"]; // lines differ without colour, too
@@ -12,6 +14,20 @@ function shape(tag, attributes, text = "") {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
   if (text) node.textContent = text;
+  return node;
+}
+
+/** The name of an axis; in a formula, what stands low or high and variables in italics. */
+function axisName(label, attributes) {
+  const node = shape("text", { ...attributes, class: "nlesson-axis-name" });
+  let shift = 0;
+  for (const { kind, text } of piecesOf(label)) {
+    for (const sign of kind === "formula" ? signsOf(text) : [{ kind: "upright", text }]) {
+      const wanted = sign.kind === "low" ? 4 : sign.kind === "high" ? -5 : 0;
+      node.append(shape("tspan", { dy: wanted - shift, ...(wanted ? { "font-size": "75%" } : {}), ...(sign.kind === "upright" ? {} : { "font-style": "italic" }) }, sign.text));
+      shift = wanted;
+    }
+  }
   return node;
 }
 
@@ -68,8 +84,8 @@ export function createChart({ label, height: tall = 250 }) {
     }
     for (const tick of ticksX) nodes.push(shape("text", { x: px(tick), y: TOP + inner.h + 18, "text-anchor": "middle" }, written(tick, x.form)));
     nodes.push(shape("line", { x1: LEFT, x2: LEFT + inner.w, y1: TOP + inner.h, y2: TOP + inner.h, class: "nlesson-axis" }));
-    nodes.push(shape("text", { x: LEFT + inner.w / 2, y: height - 6, "text-anchor": "middle", class: "nlesson-axis-name" }, x.label));
-    nodes.push(shape("text", { x: 0, y: 0, transform: `translate(12 ${TOP + inner.h / 2}) rotate(-90)`, "text-anchor": "middle", class: "nlesson-axis-name" }, y.label));
+    nodes.push(axisName(x.label, { x: LEFT + inner.w / 2, y: height - 6, "text-anchor": "middle" }));
+    nodes.push(axisName(y.label, { x: 0, y: 0, transform: `translate(12 ${TOP + inner.h / 2}) rotate(-90)`, "text-anchor": "middle" }));
     for (const level of levels) {
       nodes.push(shape("line", { x1: LEFT, x2: LEFT + inner.w, y1: py(level.y), y2: py(level.y), class: "nlesson-level" }));
       nodes.push(shape("text", { x: LEFT + inner.w - 2, y: py(level.y) - 5, "text-anchor": "end", class: "nlesson-level-name" }, level.text));
@@ -108,7 +124,7 @@ export function createChart({ label, height: tall = 250 }) {
       const sample = shape("svg", { width: 26, height: 10, "aria-hidden": "true" });
       sample.append(line.kind === "points" ? shape("circle", { cx: 13, cy: 5, r: 3.5, class: `nlesson-line nlesson-points nlesson-tone-${tone}` })
         : shape("line", { x1: 0, x2: 26, y1: 5, y2: 5, class: `nlesson-line nlesson-tone-${tone}`, "stroke-dasharray": DASHES[tone] }));
-      legend.append(element("span", {}, sample, line.name));
+      legend.append(element("span", {}, sample, element("span", {}, ...richLine(line.name))));
     });
   }
 

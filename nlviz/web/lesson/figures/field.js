@@ -1,6 +1,7 @@
 // Controls of figures: each a real form control with a label; tests and keyboards find them by their name.
 
 import { element, setText } from "../../shared/dom.js";
+import { richLine } from "../rich.js";
 
 /**
  * A slider with its value beside it.
@@ -10,7 +11,7 @@ import { element, setText } from "../../shared/dom.js";
 export function createSlider({ name, label, least, most, step, value, write = String, moved }) {
   const input = element("input", { type: "range", min: least, max: most, step, value, "data-control": name });
   const shown = element("output", { class: "nlesson-shown", text: write(value) });
-  const field = element("label", { class: "nlesson-slider" }, element("span", { text: label }), element("span", { class: "nlesson-slid" }, input, shown));
+  const field = element("label", { class: "nlesson-slider" }, element("span", {}, ...richLine(label)), element("span", { class: "nlesson-slid" }, input, shown));
   const say = () => {
     const now = Number(input.value);
     setText(shown, write(now));

@@ -3,6 +3,7 @@
 
 import { element, setText } from "../../../shared/dom.js";
 import { createSegments } from "../../figures/field.js";
+import { richLine } from "../../rich.js";
 import { blockCosts, convolutionCosts, countText } from "./pure/costs.js";
 import { BLOCK_SIZES, costsAbout } from "./pure/judges.js";
 import { blockWork, convolutionWork, drawnNumbers } from "./pure/work.js";
@@ -66,20 +67,20 @@ export function createBlockCosts(root, spec, data, { say, changed, state, signal
 
   /** What becomes of what, with its size, as in figure 2 of the paper. */
   function stages({ C, d, N, K }) {
-    const box = (name, size, kind = "") => element("span", { class: `nlesson-block-box ${kind}` }, element("b", { text: name }), element("small", { text: size }));
+    const box = (name, size, kind = "") => element("span", { class: `nlesson-block-box ${kind}` }, element("b", {}, ...richLine(name)), element("small", { text: size }));
     return [
       [box("x", `${N} × ${C}`)],
       [box("θ", `${N} × ${d}`, "nlesson-block-of-one"), box("φ", `${K} × ${d}`, "nlesson-block-of-one"), box("g", `${K} × ${d}`, "nlesson-block-of-one")],
-      [box("f / C", `${N} × ${K}`, "nlesson-block-of-pairs")],
-      [box("y = (f / C) g", `${N} × ${d}`, "nlesson-block-of-pairs")],
-      [box("W_z y", `${N} × ${C}`, "nlesson-block-of-one")],
-      [box("z = W_z y + x", `${N} × ${C}`)],
+      [box("f / C(x)", `${N} × ${K}`, "nlesson-block-of-pairs")],
+      [box("y = (f / C(x)) g", `${N} × ${d}`, "nlesson-block-of-pairs")],
+      [box("$W_z y$", `${N} × ${C}`, "nlesson-block-of-one")],
+      [box("$z = W_z y + x$", `${N} × ${C}`)],
     ].map((boxes) => element("li", {}, ...boxes));
   }
 
   function row(name, parameters, adds, most, unpooled, kind) {
     const bar = element("div", { class: `nlesson-block-bar nlesson-block-${kind}`, "aria-hidden": "true", style: `width:${(100 * adds) / most}%` });
-    const cells = [element("th", { scope: "row", text: name }), element("td", { text: parameters ? countText(parameters) : "0" }), element("td", {}, bar, element("span", { text: countText(adds) }))];
+    const cells = [element("th", { scope: "row" }, ...richLine(name)), element("td", { text: parameters ? countText(parameters) : "0" }), element("td", {}, bar, element("span", { text: countText(adds) }))];
     if (spec.show === "pooled") cells.push(element("td", { text: `${((100 * adds) / unpooled).toFixed(0)} %` }));
     return element("tr", { class: kind === "total" ? "nlesson-block-sum" : "" }, ...cells);
   }

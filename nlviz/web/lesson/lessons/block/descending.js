@@ -2,6 +2,7 @@
 
 import { element, setText } from "../../../shared/dom.js";
 import { createChart } from "../../figures/chart.js";
+import { richLine } from "../../rich.js";
 import { blockGradients, freshBlock, gradientNorms, stepDown } from "./pure/descent.js";
 
 const MOST_STEPS = 120;
@@ -59,7 +60,7 @@ export function createDescendingBlock(root, spec, data, { say, changed, signal, 
     const { loss, right, clips, norms } = history[steps];
     setText(said, say(labels.said, { steps, loss, right, clips }));
     table.replaceChildren(...DESCENT_NAMES.flatMap((name) => [
-      element("dt", { text: say(labels[name]) }), element("dd", { text: norms[name] === 0 ? say(labels.zero) : norms[name].toPrecision(3), "data-norm": name }),
+      element("dt", {}, ...richLine(say(labels[name]))), element("dd", { text: norms[name] === 0 ? say(labels.zero) : norms[name].toPrecision(3), "data-norm": name }),
     ]));
     const x = history.map((_, n) => n);
     chart.draw({
