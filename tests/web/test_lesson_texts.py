@@ -17,7 +17,7 @@ pytestmark = needs_node
 
 def said(code: str) -> Any:
     """Run an expression over the lessons' pure modules; return what it gives."""
-    names = ("filled", "inline", "progress", "axis")
+    names = ("filled", "inline", "progress", "axis", "number")
     imports = "".join(f"import * as {n} from '{PURE / n}.js';" for n in names)
     program = f"{imports} console.log(JSON.stringify({code}));"
     done = subprocess.run(
@@ -130,3 +130,15 @@ def test_ticks_are_round_and_inside() -> None:
     assert said("axis.shareAlong({least: 1, most: 100, logarithmic: true})(10)") == pytest.approx(
         0.5
     )
+
+
+def test_numbers_are_read_as_people_write_them() -> None:
+    written = {
+        "2.5": 2.5, "2,5": 2.5, "-0,25": -0.25, "0,250": 0.25, "−1/4": -0.25, "1 / 3": 1 / 3,
+        "12 %": 12, "１２．５": 12.5, "12％": 12, ".5": 0.5, "3e10": 3e10,
+        "1,000": 1000, "12,345,678.5": 12345678.5, "1 000": 1000,
+    }  # fmt: skip
+    found = said(f"{json.dumps(list(written))}.map(number.numberIn)")
+    assert found == pytest.approx(list(written.values()))
+    broken = ["", " ", "a", "1/0", "1/2/3", "1 2", "1,2,3", "-", "1..2", "%"]
+    assert said(f"{json.dumps(broken)}.map(number.numberIn)") == [None] * len(broken)

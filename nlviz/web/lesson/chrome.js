@@ -16,6 +16,11 @@ export const CHROME = {
     zh: "大字，适合投影。按 R 之前不显示对错。按键：Page Up 和 Page Down 换页，1 到 9 选择，Enter 检查，T 退出。",
     ja: "投影用の大きな文字です。Rを押すまで正誤は出ません。キー：Page UpとPage Downで画面を移動、1〜9で選択、Enterで確認、Tで終了。",
   },
+  keys: {
+    en: "Page Up, Page Down: screens · 1 to 9: choose · Enter: check · R: show or hide what it gives · T: leave",
+    zh: "Page Up、Page Down：换页 · 1 到 9：选择 · Enter：检查 · R：显示或隐藏结果 · T：退出",
+    ja: "Page Up・Page Down：画面 · 1〜9：選択 · Enter：確認 · R：結果の表示・非表示 · T：終了",
+  },
   hidden: { en: "Checked. Press R to show what it gives.", zh: "已检查。按 R 显示结果。", ja: "確認しました。Rを押すと結果が出ます。" },
   reveal: { en: "Show", zh: "显示", ja: "表示" },
   right: { en: "Right.", zh: "正确。", ja: "正解です。" },

@@ -75,6 +75,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
   const next = element("button", { type: "button", class: "nlesson-next" });
   const reset = element("button", { type: "button", class: "nlesson-reset" });
   const open = element("a", { class: "nlesson-open", target: "_blank", rel: "noopener" });
+  const keys = element("span", { class: "nlesson-keys" });
   const end = element("p", { class: "nlesson-end", role: "status" });
   const body = element("div", { class: "nlesson-body" },
     element("div", { class: "nlesson-told" }, heading, text, move), stage,
@@ -82,7 +83,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
   root.replaceChildren(
     element("header", { class: "nlesson-head" }, title, nav, element("div", { class: "nlesson-tools" }, languages, teach)),
     body,
-    element("footer", { class: "nlesson-foot" }, reset, onSaid ? open : ""));
+    element("footer", { class: "nlesson-foot" }, reset, onSaid ? open : "", keys));
 
   const say = (textByLanguage, ...values) => filled(inLanguage(textByLanguage, language), ...values, data?.head.numbers);
   const number = () => ids.indexOf(progress.screen);
@@ -138,6 +139,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     setText(back, say(CHROME.back));
     setText(reset, say(CHROME.again));
     setText(open, say(CHROME.open));
+    setText(keys, progress.teacher ? say(CHROME.keys) : "");
     drawDots();
   }
 
@@ -191,7 +193,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     next.hidden = last;
     setText(next, say(CHROME.next));
     next.classList.toggle("nlesson-forth", progress.solved.includes(progress.screen) && !progress.teacher);
-    const shown = last && progress.solved.length > 0 && !progress.teacher;
+    const shown = last && progress.solved.includes(progress.screen) && !progress.teacher;
     setText(end, shown ? say(CHROME.done, { solved: progress.solved.length, all: ids.length }) : "");
   }
 

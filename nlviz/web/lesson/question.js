@@ -2,13 +2,8 @@
 
 import { element, setText } from "../shared/dom.js";
 import { CHROME } from "./chrome.js";
+import { numberIn } from "./pure/number.js";
 import { richLine, richText } from "./rich.js";
-
-/** A number as people write it, with a comma or a point; NaN where it is none. */
-export function numberIn(text) {
-  const plain = text.trim().replace("−", "-").replace(/[０-９．，－]/g, (sign) => String.fromCharCode(sign.charCodeAt(0) - 0xfee0)).replace(",", ".");
-  return plain === "" ? Number.NaN : Number(plain.replace(/\s*%$/, ""));
-}
 
 /**
  * @param {any} spec the screen's question
