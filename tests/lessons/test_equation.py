@@ -14,7 +14,7 @@ from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.pairwise import Pairwise, PairwiseName
 from nlviz.recipes.lessons.equation import G, X, make
-from nlviz.web.lesson_pages import data
+from nlviz.web.lesson_pages import data, texts
 from nlviz.web.payloads.container import unpack
 from tests.lessons.claims import claim
 from tests.lessons.pure import Pure
@@ -102,6 +102,13 @@ def test_f_depends_on_both_pixels_and_not_on_where_they_lie() -> None:
     f = np.exp(x[QUERY] * x / NUMBERS["temperature"])
     assert NUMBERS["f_far"] == pytest.approx(f[FAR], rel=1e-6)
     assert NUMBERS["f_dark"] == pytest.approx(f[DARK], rel=1e-6)
+    screens = [screen["id"] for screen in texts("equation")["screens"]]
+    turned = screens.index("temperature") + 1
+    told = LESSON.screen("pairs")["text"]
+    assert f"screen {turned} " in told["en"]
+    assert f"第 {turned} 页" in told["zh"] and f"画面{turned}で" in told["ja"]
+    # The product is large for two of one sign, and exp keeps f positive.
+    assert (f > 0).all() and np.array_equal(f > 1, x[QUERY] * x > 0)
     places = np.array([divmod(j, 4) for j in range(16)])
     away = np.abs(places - places[QUERY])
     assert np.hypot(*away.T).argmax() == FAR  # the corner farthest from i
@@ -137,6 +144,21 @@ def test_a_row_is_positive_and_sums_to_1_and_the_far_corner_has_most_of_it() -> 
         assert verdict["values"]["f"] == pytest.approx(f, rel=1e-5)
         if said in ("too-low", "too-high"):
             assert verdict["values"]["back"] == pytest.approx(given / 100 * c, rel=1e-5)
+
+
+@claim("weights")
+def test_a_row_is_one_row_of_a_table_of_all_queries() -> None:
+    state = picture()
+    table = LESSON.call(*(("worked", "rowOf", state, query) for query in range(16)))
+    assert rows(state).shape == (16, 16)
+    np.testing.assert_allclose(table, rows(state), rtol=1e-9)
+    assert "table" in LESSON.screen("weights")["figure"]["panels"]
+
+
+@claim("sum")
+def test_every_query_has_an_output_of_its_own() -> None:
+    outputs = {picture()["x"][query]: output(picture(query=query)) for query in range(16)}
+    assert len({round(y, 6) for y in outputs.values()}) == len(outputs) == 6
 
 
 @claim("sum")
@@ -221,6 +243,8 @@ def test_the_temperature_runs_from_the_winner_to_the_mean() -> None:
     assert np.abs(warm - 1 / 16).max() < 0.01
     assert output(states[-1]) == pytest.approx(np.mean(G), abs=0.1)
     assert output(states[0]) == pytest.approx(verdicts[0]["values"]["g"], abs=0.01)
+    # Large T: about 1/16 each, but not quite.
+    assert 0.055 < warm.min() < 1 / 16 < warm.max() < 0.07
     # The strongest share falls all the way.
     assert (np.diff([row(state).max() for state in states]) < 0).all()
 
@@ -262,6 +286,10 @@ def test_a_constant_theta_gives_every_query_the_same_row() -> None:
             outputs = found @ np.array(state["g"])
             assert np.ptp(outputs) < 1e-9
             assert verdict["values"]["y"] == pytest.approx(outputs[0])
+    # The lesson that the answer names has that title.
+    named = texts("honest")["title"]
+    said = LESSON.screen("theta")["question"]["says"]["right"]
+    assert all(named[language] in said[language] for language in said)
     # With a = 1 and b = 0 all is as before.
     assert np.array_equal(rows(picture(a=1, b=0)), rows(picture()))
 
@@ -315,3 +343,9 @@ def test_numbers_are_written_in_few_signs() -> None:
     assert written[:8] == ["54.6", "7.39", "0.14", "148", "−0.25", "2", "<.01", "5e10"]
     assert written[8:13] == ["41%", "5.6%", "<0.1%", "0%", "100%"]
     assert written[13:] == ["−0.125", "(−2)"]
+    largest = float(np.exp(6 / 0.25))  # f of the strongest pair at the smallest T
+    spoken = LESSON.call(
+        *(("numbers", "spokenNumber", largest, language) for language in ("en", "zh", "ja")),
+        ("numbers", "spokenNumber", 20.0855, "en"),
+    )
+    assert spoken == ["26 billion", "260亿", "260億", "20.1"]

@@ -6,9 +6,19 @@ from tests.browser.lessons.driver import Answer, Learner
 
 
 def heavy_value(learner: Learner) -> None:
-    """Take the pixel that weighs most, and lower its value."""
-    learner.set("key", "15")
+    """Take the pixel that weighs most, in the square of its values, and lower its value."""
+    learner.lesson.locator(".nlesson-equation-g [data-pixel='15']").click()
     learner.set("g", 4.8)
+
+
+def weight_in_the_table(learner: Learner) -> None:
+    """Choose a key in the table of all rows, see that the lines follow, and answer."""
+    table = learner.lesson.locator(".nlesson-equation-table")
+    size = table.bounding_box()
+    assert size is not None
+    table.click(position={"x": size["width"] * 1.5 / 16, "y": size["height"] / 2})
+    learner.control("key", "1").and_(learner.lesson.locator("[aria-pressed=true]")).wait_for()
+    learner.number(41)
 
 
 def all_weights(learner: Learner) -> None:
@@ -33,7 +43,7 @@ ANSWERS = {
     "weights": Answer(
         wrong=lambda d: d.number(20.1),
         wrong_says="not-divided",
-        right=lambda d: d.number(41),
+        right=weight_in_the_table,
     ),
     "sum": Answer(
         wrong=lambda d: d.set("g", 0),

@@ -2,16 +2,9 @@
 
 import { element } from "../../../shared/dom.js";
 import { plainNumber } from "./pure/numbers.js";
+import { shape } from "./shape.js";
 
-const SPACE = "http://www.w3.org/2000/svg";
 const [WIDE, HIGH, EDGE, LINE] = [520, 96, 26, 58];
-
-function shape(tag, attributes, text = "") {
-  const node = document.createElementNS(SPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
-  node.textContent = text;
-  return node;
-}
 
 /**
  * @param {[number, number]} range of the values

@@ -2,7 +2,7 @@
 
 import { element } from "../../../shared/dom.js";
 import { formulaElement } from "../../rich.js";
-import { cellNumber, cellShare, factor, plainNumber } from "./pure/numbers.js";
+import { cellNumber, cellShare, factor, plainNumber, spokenNumber } from "./pure/numbers.js";
 
 const MOST = 4; // terms that are written out
 
@@ -14,10 +14,10 @@ function thetaLine(sum) {
   return line("\\theta(x_i) = a x_i + b", `= ${factor(sum.a)} × ${factor(sum.x[sum.query])} + ${factor(sum.b)} = ${plainNumber(theta)}`);
 }
 
-function pairLine(sum, { f }, withTheta) {
+function pairLine(sum, { f }, withTheta, language) {
   const left = withTheta ? sum.a * sum.x[sum.query] + sum.b : sum.x[sum.query];
   const product = `${factor(left)} × ${factor(sum.x[sum.key])}`;
-  const own = cellNumber(f[sum.key]);
+  const own = spokenNumber(f[sum.key], language);
   if (sum.pairwise === "dot_product") return line("f(x_i, x_j) = x_i x_j", `= ${product} = ${own}`);
   return line(`f(x_i, x_j) = exp(${withTheta ? "\\theta(x_i)" : "x_i"} x_j / T)`, `= exp(${product} / ${plainNumber(sum.temperature)}) = ${own}`);
 }
@@ -47,12 +47,13 @@ function line(formula, text) {
  * @param {Worked} sum
  * @param {any} found what workedSum gives
  * @param {boolean} hidden whether the weight is asked for and not told
+ * @param {string} language of the learner
  */
-export function workedLines(which, sum, found, hidden) {
+export function workedLines(which, sum, found, hidden, language) {
   const withTheta = which.includes("theta");
   return which.map((name) => ({
     theta: () => thetaLine(sum),
-    f: () => pairLine(sum, found, withTheta),
+    f: () => pairLine(sum, found, withTheta, language),
     weight: () => weightLine(sum, found, hidden),
     y: () => sumLine(sum, found),
   })[name]?.() ?? "");

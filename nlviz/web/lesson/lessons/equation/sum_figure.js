@@ -1,8 +1,8 @@
 // The figure of the lesson: equation (1) over a picture of a few numbers, every number in its cell.
 //
 // spec: picture: prefix of two sections of the data, x and g; query, key: pixels to open with; pick: "query"
-// or "key", what a click moves; panels: of "x", "f", "weights", "g", "products"; rows: queries whose rows
-// stand below; lines: of "theta", "f", "weight", "y"; edit: "x", "g" or none; controls: of "temperature",
+// or "key", what a click on any square moves; panels: of "x", "f", "weights", "g", "products", "table" (the
+// rows of all queries); rows: queries whose rows stand beside them; lines: of "theta", "f", "weight", "y"; edit: "x", "g" or none; controls: of "temperature",
 // "a", "b"; ask: pixel whose weight is not told; balance, target: the scale; labels: words.
 
 import { createSlider } from "../../figures/field.js";
@@ -11,6 +11,7 @@ import { formulaElement } from "../../rich.js";
 import { createBalance } from "./balance.js";
 import { workedLines } from "./lines.js";
 import { createNumberPanel } from "./panel.js";
+import { createRowsTable } from "./table.js";
 import { keptSum, openingSum, restoredSum } from "./pure/kept.js";
 import { cellNumber, cellShare, plainNumber } from "./pure/numbers.js";
 import { rowOf, workedSum } from "./pure/worked.js";
@@ -20,7 +21,7 @@ const signed = (value, places) => value.toFixed(places).replace("-", "−");
 const EDIT_STEP = { x: 0.5, g: 0.1 };
 
 /** @type {FigureMaker} */
-export function createSumFigure(root, spec, data, { say, changed, state }) {
+export function createSumFigure(root, spec, data, { say, changed, state, language }) {
   const opening = openingSum(spec, data.array(`${spec.picture}.x`).data, data.array(`${spec.picture}.g`).data);
   let sum = restoredSum(state, opening, spec);
   /** @type {number|null} */
@@ -62,17 +63,18 @@ export function createSumFigure(root, spec, data, { say, changed, state }) {
     draw();
   };
 
-  const panels = spec.panels.map((kind) => ({
+  const panels = spec.panels.filter((kind) => kind !== "table").map((kind) => ({
     kind,
     panel: createNumberPanel({
       side: sum.side, name: word(kind), symbol: formulaElement(SYMBOLS[kind]), note: word(kind), kind, place, pointed: hover,
-      pick: kind === "x" ? pick : null, control: spec.pick, steps: kind === "x" ? step : null,
+      pick, keyed: kind === "x", control: spec.pick, steps: kind === "x" ? step : null,
     }),
   }));
   const rows = (spec.rows ?? []).map((query) => ({
     query,
-    panel: createNumberPanel({ side: sum.side, name: word("row", { x: opening.x[query] }), symbol: "", note: word("row", { x: opening.x[query] }), kind: "weights", place, pointed: hover }),
+    panel: createNumberPanel({ side: sum.side, name: word("row", { x: opening.x[query] }), symbol: "", note: word("row", { x: opening.x[query] }), kind: "weights", place, pick, pointed: hover }),
   }));
+  const table = spec.panels.includes("table") ? createRowsTable({ count: sum.x.length, symbol: formulaElement(SYMBOLS.weights), note: word("table"), foot: word("outlined"), pick }) : null;
   const editor = spec.edit ? createSlider({
     name: spec.edit, label: "", least: spec[`${spec.edit}_range`][0], most: spec[`${spec.edit}_range`][1], step: EDIT_STEP[spec.edit],
     value: sum[spec.edit][sum.key], write: plainNumber, moved: (value) => edit(sum.key, value),
@@ -86,12 +88,13 @@ export function createSumFigure(root, spec, data, { say, changed, state }) {
   const balance = spec.balance ? createBalance(spec.g_range, spec.target ?? null) : null;
   const lines = element("div", { class: "nlesson-equation-lines" });
   const heard = element("p", { class: "nlv-spoken", "aria-live": "polite" });
-  const hint = spec.target === undefined ? "" : element("p", { class: "nlesson-equation-goal", text: word("target", { target: spec.target }) });
+  const told = spec.target === undefined ? spec.labels.balance && word("balance") : word("target", { target: spec.target });
+  const hint = told ? element("p", { class: "nlesson-equation-goal", text: told }) : "";
+  const squares = [...panels, ...rows].map(({ panel }) => panel.element).concat(table ? [table.element] : []);
   root.append(element("div", { class: "nlesson-equation-sum" },
     sliders.length ? element("div", { class: "nlesson-equation-controls" }, ...sliders.map((slider) => slider.element)) : "",
-    element("div", { class: "nlesson-equation-panels", style: `--columns:${panels.length === 5 ? 3 : panels.length}` }, ...panels.map(({ panel }) => panel.element)),
+    element("div", { class: "nlesson-equation-panels", style: `--columns:${squares.length === 5 ? 3 : squares.length}` }, ...squares),
     editor ? editor.element : "",
-    rows.length ? element("div", { class: "nlesson-equation-panels", style: `--columns:${rows.length}` }, ...rows.map(({ panel }) => panel.element)) : "",
     lines, hint, balance ? balance.element : "", heard));
 
   function draw() {
@@ -117,6 +120,10 @@ export function createSumFigure(root, spec, data, { say, changed, state }) {
       const top = Math.max(...row);
       panel.draw({ texts: row.map(cellShare), shares: row.map((w) => w / top), query, key: null, pointed: over });
     }
+    table?.draw({
+      rows: sum.x.map((_, query) => rowOf(sum, query)), query: sum.query, key: sum.key,
+      hidden: (i, j) => i === sum.query && asks(j), heard: word("heard", where(sum.query)),
+    });
     if (editor) {
       editor.set(sum[spec.edit][sum.key]);
       setText(/** @type {HTMLElement} */ (editor.element.querySelector("span")), word("edit", where(sum.key)));
@@ -125,7 +132,7 @@ export function createSumFigure(root, spec, data, { say, changed, state }) {
       sliders[n].set(name === "temperature" ? Math.log2(sum.temperature) : sum[name]);
     }
     const looked = { ...sum, key: over ?? sum.key };
-    lines.replaceChildren(...workedLines(spec.lines ?? [], looked, found, asks(looked.key)));
+    lines.replaceChildren(...workedLines(spec.lines ?? [], looked, found, asks(looked.key), language));
     balance?.draw(sum.g, found.weights, found.y, looked.key);
     if (over === null) setText(heard, [...lines.children].map((each) => each.textContent).join("; "));
   }

@@ -11,6 +11,12 @@ export function cellNumber(value) {
   return minus(size >= 99.95 ? value.toFixed(0) : size >= 9.995 ? value.toFixed(1) : value.toFixed(2));
 }
 
+/** The same, but a number of millions and more in words: 26 billion, 260亿. */
+export function spokenNumber(value, language) {
+  if (Math.abs(value) < 1e6) return cellNumber(value);
+  return minus(new Intl.NumberFormat(language, { notation: "compact", compactDisplay: "long", maximumSignificantDigits: 2 }).format(value));
+}
+
 /** A weight in percent: 41%, 5.6%, <0.1%. */
 export function cellShare(weight) {
   const percent = 100 * weight;
