@@ -57,12 +57,12 @@ export function createNumberPanel({ side, name, symbol, note = "", kind, place, 
 
   /**
    * Show numbers.
-   * @param {{texts: string[], shares?: number[]|null, query: number|null, key: number|null, pointed: number|null}} what
-   *   shares: −1 to 1, how strong each cell's colour is
+   * @param {{texts: string[], signs?: number, shares?: number[]|null, query: number|null, key: number|null, pointed: number|null}} what
+   *   signs: of the longest number, of several squares where they are to be alike; shares: −1 to 1, how strong each cell's colour is
    */
-  function draw({ texts, shares = null, query, key, pointed: over }) {
+  function draw({ texts, signs = Math.max(...texts.map((text) => text.length)), shares = null, query, key, pointed: over }) {
     // One size for all: the longest number says how small.
-    square.style.setProperty("--signs", String(Math.max(3, ...texts.map((text) => text.length))));
+    square.style.setProperty("--signs", String(Math.max(3, signs)));
     for (const [j, { node, number, marks }] of cells.entries()) {
       setText(number, texts[j]);
       const share = shares ? shares[j] : 0;

@@ -16,7 +16,7 @@ import { keptSum, openingSum, restoredSum } from "./pure/kept.js";
 import { cellNumber, cellShare, plainNumber } from "./pure/numbers.js";
 import { rowOf, workedSum } from "./pure/worked.js";
 
-const SYMBOLS = { x: "x_j", f: "f(x_i, x_j)", weights: "f / C", g: "g(x_j)", products: "(f / C) g(x_j)" };
+const SYMBOLS = { x: "x_j", f: "f(x_i, x_j)", weights: "f / C", g: "g(x_j)", products: "(f / C) g" };
 const signed = (value, places) => value.toFixed(places).replace("-", "−");
 const EDIT_STEP = { x: 0.5, g: 0.1 };
 
@@ -115,10 +115,12 @@ export function createSumFigure(root, spec, data, { say, changed, state, languag
       panel.draw({ ...shown[kind], ...marks });
       panel.foot(totalOf(kind, found));
     }
-    for (const { query, panel } of rows) {
-      const row = rowOf(sum, query);
+    const shares = rows.map(({ query }) => rowOf(sum, query));
+    const signs = Math.max(...shares.flat().map((share) => cellShare(share).length));
+    for (const [n, { query, panel }] of rows.entries()) {
+      const row = shares[n];
       const top = Math.max(...row);
-      panel.draw({ texts: row.map(cellShare), shares: row.map((w) => w / top), query, key: null, pointed: over });
+      panel.draw({ signs, texts: row.map(cellShare), shares: row.map((w) => w / top), query, key: null, pointed: over });
     }
     table?.draw({
       rows: sum.x.map((_, query) => rowOf(sum, query)), query: sum.query, key: sum.key,
