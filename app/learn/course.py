@@ -9,7 +9,6 @@ import nlviz
 
 LESSON, PROGRESS, LANGUAGE = "lesson", "progress", "lang"
 OF_LESSON = ("screen", "solved", "at", "teacher")  # fields of the lesson that is open
-LANGUAGES = ("en", "zh", "ja")
 Screens = Mapping[str, tuple[str, ...]]
 
 
@@ -48,7 +47,7 @@ class Course:
             self,
             fields=kept,
             solved={**self.solved, self.lesson: done},
-            language=_language(fields.get("lang")) or self.language,
+            language=nlviz.web.language_of(fields.get("lang")) or self.language,
             seen=act,
         )
 
@@ -67,7 +66,7 @@ def read(address: Mapping[str, str], screens: Screens) -> tuple[Course, str]:
         found = frozenset(i for i, mark in zip(ids, marks, strict=False) if mark == "1")
         if found:
             solved[name] = found
-    course = Course(solved=solved, language=_language(address.get(LANGUAGE)))
+    course = Course(solved=solved, language=nlviz.web.language_of(address.get(LANGUAGE)))
     asked = address.get(LESSON)
     if not asked:
         return course, ""
@@ -98,17 +97,3 @@ def write(course: Course, screens: Screens) -> dict[str, str]:
     if course.language:
         address[LANGUAGE] = course.language
     return address
-
-
-def _language(tag: str | None) -> str | None:
-    code = (tag or "").strip().lower().replace("_", "-").split("-")[0]
-    return code if code in LANGUAGES else None
-
-
-def liked(locale: str | None) -> str:
-    """Return the language for a browser's: en, zh or ja.
-
-    >>> liked("zh-TW"), liked("ja"), liked("de-CH"), liked(None)
-    ('zh', 'ja', 'en', 'en')
-    """
-    return _language(locale) or "en"

@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from nlviz.web.language import LANGUAGES, language_of, translations
+import nlviz
 
 ADDRESS = "lang"  # parameter of an address
 _CHOSEN = "language"  # in the session
@@ -37,12 +37,12 @@ def now() -> str:
 
 
 def _browsers() -> str:
-    return language_of(st.context.locale) or "en"
+    return nlviz.web.language_of(st.context.locale) or "en"
 
 
 def begin() -> None:
     """Take over the language that an address names, once in a session."""
-    asked = language_of(st.query_params.get(ADDRESS))
+    asked = nlviz.web.language_of(st.query_params.get(ADDRESS))
     if asked and _CHOSEN not in st.session_state:
         choose(asked)
 
@@ -65,7 +65,7 @@ def spoken(text: str) -> str:
     there.
     """
     language = now()
-    return table(language).get(text) or translations(language).get(text, text)
+    return table(language).get(text) or nlviz.web.translations(language).get(text, text)
 
 
 def spoken_by(said: Callable[[Any], str]) -> Callable[[Any], str]:
@@ -78,9 +78,9 @@ def switch() -> None:
     key = f"language_{now()}"  # a new one for each language, which shows it
     st.segmented_control(
         "Language / 语言 / 言語",
-        list(LANGUAGES),
+        list(nlviz.web.LANGUAGES),
         default=now(),
-        format_func=LANGUAGES.__getitem__,
+        format_func=nlviz.web.LANGUAGES.__getitem__,
         key=key,
         label_visibility="collapsed",
         required=True,

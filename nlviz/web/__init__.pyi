@@ -5,6 +5,9 @@ from .bundle import LIVE_VIEW as LIVE_VIEW
 from .bundle import Script as Script
 from .bundled_view import FirstView as FirstView
 from .bundled_view import first_view as first_view
+from .language import LANGUAGES as LANGUAGES
+from .language import language_of as language_of
+from .language import translations as translations
 from .lesson_pages import Lesson as Lesson
 from .lesson_pages import lesson as lesson
 from .lesson_pages import lessons as lessons

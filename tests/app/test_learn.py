@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import nlviz
-from app.learn.course import Course, liked, read, write
+from app.learn.course import Course, read, write
 
 SCREENS = {"averages": ("mean", "noise", "peak"), "equation": ("sum", "edit")}
 
@@ -54,13 +54,6 @@ def test_the_teachers_view_stays_from_lesson_to_lesson() -> None:
     course = Course().opened("equation").said(1, {"teacher": "1"})
     assert course.opened("averages").fields == {"teacher": "1"}
     assert course.opened(None).opened("averages").fields == {"teacher": "1"}
-
-
-@pytest.mark.parametrize(
-    ("locale", "language"), [("zh-Hant-TW", "zh"), ("ja_JP", "ja"), ("fr", "en"), (None, "en")]
-)
-def test_the_browsers_language_is_spoken(locale: str | None, language: str) -> None:
-    assert liked(locale) == language
 
 
 def _page() -> None:
