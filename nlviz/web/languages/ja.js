@@ -78,7 +78,7 @@ export const JAPANESE = {
   "the weight of each of these pixels": "各画素の重み",
   "This choice averages features inside a network, not pixels: the weights above are where it looks. Its picture is among the results.": "この選択肢は画素ではなくネットワーク内の特徴を平均します。上の重みはどこを見ているかを示します。画像は結果にあります。",
   "The query from close up": "クエリの拡大",
-  "What lies around it": "まわりにあるもの",
+  "What lies around it": "周りにあるもの",
   "What each counts": "それぞれの重み",
   "All heads side by side": "すべてのヘッドを並べて表示",
   "Who looks at this point": "この点を見ているもの",
@@ -509,10 +509,10 @@ export const JAPANESE = {
   "Clean": "ノイズなし",
   "Noisy": "ノイズあり",
   "Non-local means, whole picture": "Non-local Means（画像全体）",
-  "a window of {rows} x {columns} keys around it": "まわりの{rows} x {columns}キーの窓",
-  "a window of {rows} x {columns} keys around it in {frames} frames": "{frames}フレームにわたる、まわりの{rows} x {columns}キーの窓",
-  "a window of {rows} x {columns} keys around its block of queries": "クエリのブロックのまわりの{rows} x {columns}キーの窓",
-  "a window of {rows} x {columns} keys around its block of queries in {frames} frames": "{frames}フレームにわたる、クエリのブロックのまわりの{rows} x {columns}キーの窓",
+  "a window of {rows} x {columns} keys around it": "周りの{rows} x {columns}キーの窓",
+  "a window of {rows} x {columns} keys around it in {frames} frames": "{frames}フレームにわたる、周りの{rows} x {columns}キーの窓",
+  "a window of {rows} x {columns} keys around its block of queries": "クエリのブロックの周りの{rows} x {columns}キーの窓",
+  "a window of {rows} x {columns} keys around its block of queries in {frames} frames": "{frames}フレームにわたる、クエリのブロックの周りの{rows} x {columns}キーの窓",
   "{keys}, pooled: one for {cells} cells": "{keys}（プーリング：{cells}セルに1つ）",
   "{keys}, pooled: one for {cells} cells in {frames} frames": "{keys}（プーリング：{frames}フレームの{cells}セルに1つ）"
 };
