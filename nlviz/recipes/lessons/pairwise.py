@@ -20,7 +20,7 @@ from nlviz.networks.recall import COLOURS, RecallNL, RecallPairwise, RecallTask
 from nlviz.recipes.recall import pixels, read
 from nlviz.recipes.recall_card import name_of
 from nlviz.recipes.recall_clips import RecallClips, recall_clips
-from nlviz.recipes.recall_measures import measured
+from nlviz.recipes.recall_measures import Batch, logits_and_rows, measured
 from nlviz.recipes.recall_page import ORDER, over_seeds
 from nlviz.recipes.recall_results import RESULTS, known
 from nlviz.resources import asset
@@ -136,9 +136,34 @@ def _numbers(results: dict[str, Any]) -> Iterator[tuple[str, float]]:
     }
     yield "eg_on", rows["embedded_gaussian"]["on the asked digit"]
     yield "dot_signed", rows["dot_product"]["on the asked digit, signed"]
+    yield "eg_one", _on_one_digit()
+    # The bundled networks are of one seed: what the others came to is told beside them.
+    yield "low", min(over_seeds(results, "recall", "embedded_gaussian", "right", "whole"))
+    yield "g_mean", float(np.mean(over_seeds(results, "single", "gaussian", "right", "whole")))
     yield "guess", 1 / len(COLOURS)
     yield "clips", CLIPS
     yield "seeds", len(results["networks"]["recall.gaussian"])
+
+
+def _on_one_digit() -> float:
+    """Return the largest share of a row on one coloured digit: ``missing``, embedded Gaussian.
+
+    The query is the middle of the grey digit; the mean over held-out clips.
+    """
+    net = bundled("missing", "embedded_gaussian")
+    drawn = recall_clips(MEASURED, seed=SEED, task="missing")
+    with torch.no_grad():
+        batch = Batch(net.cells(pixels(drawn)), drawn)
+        _, rows = logits_and_rows(net, batch)
+    queries = [_cell_of(*drawn.centre(n, 4)) for n in range(MEASURED)]
+    own = rows[torch.arange(MEASURED), queries]
+    on = (own[:, None] * batch.digits()).sum(-1)
+    return float(on.max(1).values.mean())
+
+
+def _cell_of(y: int, x: int) -> int:
+    """Return which of the 64 cells of a frame holds a pixel."""
+    return y // 4 * 8 + x // 4
 
 
 def _weights(net: RecallNL) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:

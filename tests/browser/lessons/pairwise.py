@@ -15,9 +15,16 @@ def onto_the_grey_digit(learner: Learner) -> None:
     learner.press("ArrowRight", times=x // 4, within=QUERY)
 
 
-def elsewhere(learner: Learner) -> None:
-    """Move the second query, and answer."""
-    learner.press("ArrowDown", times=2, within=QUERY)
+def one_cell_on(learner: Learner) -> None:
+    """Move the second query within its digit, where nothing changes, and answer."""
+    learner.press("ArrowLeft", within=QUERY)
+    learner.number(10)
+
+
+def onto_another_digit(learner: Learner) -> None:
+    """Move the second query on to the digit of frame 2, and answer."""
+    learner.press("ArrowUp", times=3, within=QUERY)
+    learner.press("ArrowLeft", times=21, within=QUERY)
     learner.number(10)
 
 
@@ -47,9 +54,9 @@ ANSWERS = {
         right=lambda d: (d.set("flip", "true"), d.number(0))[1],
     ),
     "order": Answer(
-        wrong=lambda d: d.number(10),
-        wrong_says="not-moved",
-        right=elsewhere,
+        wrong=one_cell_on,
+        wrong_says="alike",
+        right=onto_another_digit,
     ),
     "which": Answer(
         wrong=two_softmaxes_mixed,

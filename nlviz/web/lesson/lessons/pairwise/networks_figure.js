@@ -5,6 +5,7 @@
 // networks whose rows can be given to "asks"; flip: whether signs can be changed; hidden: names are not told,
 // and can be given; labels: words.
 
+import { createColourLegend } from "../../figures/colours.js";
 import { createSegments } from "../../figures/field.js";
 import { commonScale, createTiles } from "../../figures/tiles.js";
 import { element, setText } from "../../../shared/dom.js";
@@ -85,10 +86,11 @@ export function createNetworksFigure(root, spec, data, { say, changed, state }) 
     menu.addEventListener("change", () => act({ names: { ...now.names, [name]: menu.value } }));
     return element("label", { class: "nlesson-pairwise-name" }, element("b", { text: letterOf(n) }), menu);
   }) : [];
+  const legend = createColourLegend(data, { zero: "0", most: word("strongest"), negative: word("negative"), positive: word("positive") });
   const told = element("p", { class: "nlesson-pairwise-told", "aria-live": "polite" });
   root.append(element("div", { class: "nlesson-pairwise" },
     element("div", { class: "nlesson-pairwise-controls" }, stepper.element, flip?.element ?? "", donors?.element ?? ""),
-    clipTile.element, maps.element, menus.length ? element("div", { class: "nlesson-pairwise-names" }, ...menus) : "", told));
+    clipTile.element, maps.element, legend, menus.length ? element("div", { class: "nlesson-pairwise-names" }, ...menus) : "", told));
 
   const changeOf = (name) => (name !== spec.asks ? {} : { factor: now.flip ? -1 : 1, giver: now.donor });
 

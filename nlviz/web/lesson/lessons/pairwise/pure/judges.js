@@ -20,11 +20,13 @@ export function judgeFlip({ given, data, spec: { figure } }) {
 }
 
 /** How many of the ten strongest keys stay when the query moves? */
-export function judgeOrder({ given, reading: { clip, query }, data, spec: { figure } }) {
+export function judgeOrder({ given, reading: { clip, query }, data, spec: { figure, question } }) {
   const stays = Object.fromEntries(figure.nets.map((name) => [data.head.nets[name].f, keysKept(data, name, clip, figure.first, query)]));
   const own = stays[data.head.nets[figure.asks].f];
   const values = { given, stays: own, eg: stays.embedded_gaussian, gaussian: stays.gaussian };
   if (query === figure.first) return { right: false, say: "not-moved", values };
+  // Where an f that can reorder keys keeps them too, the move shows nothing.
+  if (stays.embedded_gaussian > question.most) return { right: false, say: "alike", values };
   return { right: given === own, say: given === own ? "right" : "count", values };
 }
 
