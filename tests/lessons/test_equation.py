@@ -348,4 +348,4 @@ def test_numbers_are_written_in_few_signs() -> None:
         *(("numbers", "spokenNumber", largest, language) for language in ("en", "zh", "ja")),
         ("numbers", "spokenNumber", 20.0855, "en"),
     )
-    assert spoken == ["26 billion", "260亿", "260億", "20.1"]
+    assert spoken == ["26 billion", "260 亿", "260億", "20.1"]

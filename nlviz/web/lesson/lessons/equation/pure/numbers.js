@@ -11,10 +11,11 @@ export function cellNumber(value) {
   return minus(size >= 99.95 ? value.toFixed(0) : size >= 9.995 ? value.toFixed(1) : value.toFixed(2));
 }
 
-/** The same, but a number of millions and more in words: 26 billion, 260亿. */
+/** The same, but a number of millions and more in words: 26 billion, 260 亿, 260億. */
 export function spokenNumber(value, language) {
   if (Math.abs(value) < 1e6) return cellNumber(value);
-  return minus(new Intl.NumberFormat(language, { notation: "compact", compactDisplay: "long", maximumSignificantDigits: 2 }).format(value));
+  const text = new Intl.NumberFormat(language, { notation: "compact", compactDisplay: "long", maximumSignificantDigits: 2 }).format(value);
+  return minus(language === "zh" ? text.replace(/(\d)(?=\p{Script=Han})/u, "$1 ") : text); // Chinese texts part numbers from words
 }
 
 /** A weight in percent: 41%, 5.6%, <0.1%. */
