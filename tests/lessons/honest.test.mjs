@@ -34,6 +34,16 @@ test("logits of the recall networks are those of the whole network, also with fr
       recallLogits(recall, () => ({ cut: gone })).forEach((value, c) => { close(value, wanted[c], 0.05, `${network} ${clip} without ${frame}, ${c}`); });
     });
     assert.equal(256 + strongestOf(recall.read), query);
+    if (network === "dot") {
+      // As many others, cut at random, matter less than the strong ones.
+      const strongest = strongLinks(honestRow(recall.map, query - 256));
+      const said = strongestOf(plain);
+      for (let seed = 1; seed <= 8; seed++) {
+        const other = keysByChance(recall.map.keys, strongest.reduce((a, b) => a + b, 0), seed, strongest);
+        const moved = logOdds(recallLogits(recall, (i) => (i === query - 256 ? { cut: other } : {})), said) - logOdds(plain, said);
+        assert.ok(Math.abs(moved) < Math.abs(strong) / 2, `seed ${seed}: ${moved} against ${strong}`);
+      }
+    }
     const answer = strongestOf(plain);
     const links = strongLinks(honestRow(recall.map, query - 256));
     const after = recallLogits(recall, (i) => (i === query - 256 ? { cut: links } : {}));
@@ -126,7 +136,7 @@ test("shares, cuts and needs are judged by what was measured", () => {
   assert.equal(judgeCut({ reading: { cut: null, mass: 0, before, after: before, chance: 1 } }).say, "none");
   assert.equal(judgeCut({ reading: { cut: 3, mass: 0.1, before, after: { answer: 2, share: 0.98 }, chance: 1 } }).say, "kept");
   assert.equal(judgeCut({ reading: { cut: 3, mass: 0.9, before, after: { answer: 1, share: 0.02 }, chance: 1 } }).values.frame, 4);
-  const reading = { left: 0.001, right: -4, least: 0.05, effective: { left: 12, right: 140 } };
+  const reading = { left: 0.001, right: -4, least: 0.05, read: 0.2, effective: { left: 12, right: 140 } };
   assert.deepEqual(["left", "right", "both", "neither"].map((given) => judgeNeeded({ given, reading }).say), ["left-keeps", "right", "left-keeps", "right-changes"]);
   const maps = [{ id: "a", found: 6, opened: 1, there: 1 }, { id: "b", found: 1, opened: 3, there: 1 }];
   assert.deepEqual(["a", "b"].map((given) => judgeUntrained({ given, reading: { maps, clips: 6 } }).say), ["one", "right"]);
@@ -139,6 +149,9 @@ test("what is cut is shared out anew of a softmax, and stays away of a sum", () 
   const cut = keysByChance(soft.keys, 64, 5);
   assert.equal(cut.reduce((a, b) => a + b, 0), 64);
   assert.notDeepEqual(cut, keysByChance(soft.keys, 64, 6));
+  const others = keysByChance(soft.keys, 64, 5, cut);
+  assert.equal(others.reduce((a, b) => a + b, 0), 64);
+  assert.ok(others.every((one, j) => !(one && cut[j])));
   close(honestRow(soft, 7, { cut }).reduce((a, b) => a + b, 0), 1, 1e-5, "sum");
   const [whole, less] = [honestRow(sum, 7), honestRow(sum, 7, { cut })];
   less.forEach((weight, j) => { close(weight, cut[j] ? 0 : whole[j], 1e-7, `key ${j}`); });

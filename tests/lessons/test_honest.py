@@ -159,6 +159,12 @@ def test_an_untrained_block_is_sharp_and_seldom_right_a_trained_one_may_be_blurr
         assert found == pytest.approx(number(f"twin_{key}_found"), abs=0.011), key
         keys = float(torch.special.entr(row).sum(-1).exp().quantile(0.5))
         assert keys == pytest.approx(number(f"twin_{key}_effective"), rel=0.01), key
+    # Why an untrained row is sharp: its logits lie far apart, and exp magnifies that.
+    cells, block = honest.trunk_cells(2), honest.fresh_block()
+    with torch.no_grad():
+        theta = block.get_submodule("theta")(cells).flatten(2)[:, :, -64:]
+        logits = torch.einsum("ndi,ndj->nij", theta, block.get_submodule("phi")(cells).flatten(2))
+    assert float((logits.amax(-1) - logits.median(-1).values).median()) > 3
     assert number("twin_fresh_effective") < 10 < 100 < number("twin_dot_effective")
     trained = [number(f"twin_{key}_found") for key in ("learned", "soft", "dot")]
     assert min(trained) == number("twin_dot_found") > 4 * number("twin_fresh_found")
@@ -177,6 +183,9 @@ def test_a_frame_with_little_weight_has_a_cell_of_full_brightness_on_its_own_sca
     assert float(masses.min()) < 0.05 < 0.5 < float(masses.max())
     # Each frame is divided by its own strongest cell; on one scale the weak one is next to nothing.
     assert float(row[masses.argmin()].max() / row.max()) < 0.1
+    # The strongest cell is the query's own: a sign drawn over it would hide the strongest frame.
+    assert int(row.argmax()) == query
+    assert int(row.amax(1).argmax()) == int(masses.argmax()) == 0
 
 
 @claim("cut")
@@ -203,11 +212,18 @@ def test_the_clear_map_is_not_needed_and_the_blurred_one_is() -> None:
     assert np.abs(cuts).max() == pytest.approx(number("lite_most"), rel=1e-4)
     assert effect.largest < head["rules"]["least"]
     assert np.abs(cuts).max() < head["rules"]["least"]
+    # Random cuts move it less still; and with nothing from the block the answer stays, too.
+    assert arrays["chance.lite"].max() < head["rules"]["least"]
+    assert abs(effect.none) < head["rules"]["least"]
+    assert number("lite_frames") < head["rules"]["least"]
     assert capture.prediction(1)[0][0] == head["numbers"]["lite_answer"]
     row = capture.affinities["stage4"].rows([query])[0, 0]
     blurred = float(torch.special.entr(honest.twin_rows(2)["dot"][1]).sum().exp())
     assert float(row.sort(descending=True).values[:20].sum()) > 0.8  # of 798 cells
     assert float(torch.special.entr(row).sum().exp()) < 20 < 100 < blurred
+    _, net = honest.recall_network("recall.dot-product")
+    read = net.pooling(honest.trunk_cells(3)[:, :, -1]).flatten(1)[honest.SHOWN[1]]
+    assert 0.1 < float(read.max() / read.sum()) < 0.5  # of the answer, at this cell: not all
     told = told_of_recall(1, "recall.dot-product")
     assert abs(told["strong"]) > head["rules"]["least"]
     logits = torch.tensor(told["logits"])
@@ -240,5 +256,9 @@ def test_the_data_are_what_the_recipe_computes() -> None:
         assert head["maps"][key] == value, key
     for key, value in numbers.items():
         assert head["numbers"][key] == pytest.approx(value, rel=0.02, abs=1e-4), key
-    cuts = honest.lite_cuts(honest.lite_capture(), range(3))
-    np.testing.assert_allclose(arrays["cut.lite"][:3], cuts, atol=2e-4)
+    capture = honest.lite_capture()
+    np.testing.assert_allclose(
+        arrays["cut.lite"][:3], honest.lite_cuts(capture, range(3)), atol=2e-4
+    )
+    drawn = [honest.lite_cuts(capture, range(3), n) for n in range(honest.LITE_DRAWS)]
+    np.testing.assert_allclose(arrays["chance.lite"][:3], np.abs(drawn).max(0), atol=2e-4)

@@ -12,6 +12,7 @@ section                what it holds
                        logits of the colours; ``read`` (cells,), how much the head reads of each
                        cell of the last frame; ``own`` (5,), the logits without the block
 ``cut.lite``           (queries,) change of the answer's log-odds where the strong links are cut
+``chance.lite``        (queries,) the largest change where as many are cut at random
 ``quiz.N.*``           see ``honest_quiz``
 
 The header has under "maps" what each KEY is: grid, pairwise function, and what the lesson asks.
@@ -290,8 +291,14 @@ def lite_capture() -> Capture:
     return load_model("lite-nl", device="cpu").capture(Clip.from_frames(made.frames))
 
 
-def lite_cuts(capture: Capture, numbers: range) -> list[float]:
-    """Return the change of the answer's log-odds where each query's strong links are cut."""
+LITE_DRAWS = 3  # random cuts of each query's row
+
+
+def lite_cuts(capture: Capture, numbers: range, draw: int | None = None) -> list[float]:
+    """Return the change of the answer's log-odds where links of each query are cut.
+
+    Those that are strong, or as many others, drawn at random with ``draw`` in the seed.
+    """
     affinity = capture.affinities["stage4"]
     assert capture.logits is not None
     answer, reach = int(capture.logits.argmax()), torch.ones(affinity.keys.size, dtype=torch.bool)
@@ -302,7 +309,12 @@ def lite_cuts(capture: Capture, numbers: range) -> list[float]:
         before = log_odds(plain.flatten(), answer, independent=False)
         for number in numbers:
             mask = torch.zeros_like(reach)
-            mask[strong_links(affinity.rows([number])[0, 0], reach, 20)] = True
+            cut = strong_links(affinity.rows([number])[0, 0], reach, 20)
+            if draw is not None:
+                seed = torch.Generator().manual_seed(100 * number + draw)
+                others = reach.index_fill(0, torch.as_tensor(cut), False).nonzero().flatten()
+                cut = others[torch.randperm(len(others), generator=seed)[: len(cut)]]
+            mask[cut] = True
             after = rerun.run(CutEdges("stage4", (number,), mask)).logits
             assert after is not None
             found.append(log_odds(after.flatten(), answer, independent=False) - before)
@@ -322,6 +334,8 @@ def _lite(arrays: Arrays, maps: dict[str, Any], numbers: dict[str, Any]) -> None
     maps["lite"] |= {"from": 0, "shape": list(affinity.keys.shape)}
     cuts = lite_cuts(capture, range(frame))
     arrays["cut.lite"] = np.array(cuts, np.float32)
+    drawn = [lite_cuts(capture, range(frame), draw) for draw in range(LITE_DRAWS)]
+    arrays["chance.lite"] = np.abs(drawn).max(0).astype(np.float32)
     name, share = capture.prediction(1)[0]
     numbers |= {"lite_answer": name, "lite_probability": share}
     numbers["lite_most"] = float(np.abs(cuts).max())

@@ -7,7 +7,8 @@ from typing import Any
 from nlviz.web.lesson_pages import data
 from tests.browser.lessons.driver import Answer, Learner
 
-HEAD = data("honest")[0]
+HEAD, ARRAYS = data("honest")
+EMPTY_SINK = int(ARRAYS["sink.empty.values"].argmin())  # the key that gives nothing
 TRUTHS = ("content", "position", "sink", "same", "uniform")
 
 
@@ -31,6 +32,19 @@ def weakest(learner: Learner) -> float:
     return min(float(note.rstrip(" %")) for note in notes)
 
 
+def to_the_sink(learner: Learner) -> None:
+    """Open the block whose sink gives nothing, and click the sink."""
+    learner.set("block", "sink.empty")
+    _, rows, columns = HEAD["maps"]["sink.empty"]["shape"]
+    frame, cell = divmod(EMPTY_SINK, rows * columns)
+    tile = learner.control("received-map", f"map-{frame}").locator(".nlesson-picture")
+    box = tile.bounding_box()
+    assert box is not None
+    y, x = divmod(cell, columns)
+    at = {"x": box["width"] * (x + 0.5) / columns, "y": box["height"] * (y + 0.5) / rows}
+    tile.click(position=at)  # type: ignore[arg-type]
+
+
 def moved_and_chosen(learner: Learner) -> None:
     """Move the query four cells to the left, where another colour is, and choose map A."""
     tile = '.nlesson-figure [data-control="seen-seen"][data-value="seen-0"]'
@@ -52,8 +66,8 @@ ANSWERS = {
     "same": Answer(wrong=lambda d: d.set("map", "a"), wrong_says="near", right=moved_and_chosen),
     "sinks": Answer(
         wrong=lambda d: d.set("block", "sink.text"),
-        wrong_says="gives",
-        right=lambda d: d.set("block", "sink.empty"),
+        wrong_says="little",
+        right=to_the_sink,
     ),
     "twins": Answer(wrong=lambda d: d.choose("a"), wrong_says="one", right=lambda d: d.choose("c")),
     "scaling": Answer(

@@ -4,23 +4,23 @@ import { rowScale } from "../../../live_view/pure/colour.js";
 import { element, setText } from "../../../shared/dom.js";
 import { createTiles } from "../../figures/tiles.js";
 import { honestCell, honestFrames, honestPlace } from "./pure/rows.js";
+import { HONEST_INK, createScaleBar } from "./scale_bar.js";
 
 const LEAST_TOP = 3; // times the even share: the lowest end of a scale, so that an even row does not glow
 
-/** A scale from 0 on; the query's own key does not set its end. */
-export function honestScale(shares, own = -1) {
+/** A scale from 0 to the strongest cell, the query's own too: it often holds most of the row. */
+export function honestScale(shares) {
   let most = LEAST_TOP / shares.length;
-  for (let j = 0; j < shares.length; j++) if (j !== own && shares[j] > most) most = shares[j];
+  for (const share of shares) if (share > most) most = share;
   return rowScale({ sorted: [most], rank: 0, least: 0, most, unit: 1, signed: false, fixed: null });
 }
 
-/** Each frame's own scale: what makes a frame with next to nothing look strong; the query's own cell aside. */
-export function frameScale(frame, own = -1) {
-  const most = Math.max(...frame.filter((_, j) => j !== own), 1e-30);
+/** Each frame's own scale: what makes a frame with next to nothing look strong. */
+export function frameScale(frame) {
+  const most = Math.max(...frame, 1e-30);
   return { lo: 0, hi: most, floor: 0, diverging: false, clipped: false, clippedBelow: false };
 }
 
-const INK = [26, 29, 36]; // what maps lie on: the colours of weights are made for dark ground
 const SHADE = 0.42; // of the luma of a picture that shows through
 
 /**
@@ -29,11 +29,11 @@ const SHADE = 0.42; // of the luma of a picture that shows through
  * @param {Uint8Array|null} picture
  */
 export function darkGround(cells, picture = null) {
-  if (!picture) return Uint8Array.from({ length: 3 * cells }, (_, n) => INK[n % 3]);
+  if (!picture) return Uint8Array.from({ length: 3 * cells }, (_, n) => HONEST_INK[n % 3]);
   const out = new Uint8Array(picture.length);
   for (let n = 0; n < picture.length; n += 3) {
     const luma = SHADE * (0.3 * picture[n] + 0.59 * picture[n + 1] + 0.11 * picture[n + 2]);
-    for (let c = 0; c < 3; c++) out[n + c] = Math.min(255, INK[c] / 2 + luma);
+    for (let c = 0; c < 3; c++) out[n + c] = Math.min(255, HONEST_INK[c] / 2 + luma);
   }
   return out;
 }
@@ -41,10 +41,10 @@ export function darkGround(cells, picture = null) {
 /**
  * @param {any} data
  * @param {{map: any, label: string, named?: string, name: string, frameName: (n: number) => string, seen?: string|null, seenLabel?: string, through?: boolean,
- *   words?: string[]|null, pointed?: ((cell: number) => void)|null}} about
- *   named: what is written at a map of one frame; seen: name of the section of pictures, seenLabel what one of one frame is called; through: whether they show through the map; words: those of a text, below its cells; pointed gets the cell
+ *   above?: boolean, widest?: number, legend?: ((top: number|null) => string)|null, words?: string[]|null, pointed?: ((cell: number) => void)|null}} about
+ *   named: what is written at a map of one frame; seen: name of the section of pictures, seenLabel what one of one frame is called; through: whether they show through the map; above: whether they stand above it; widest: in em; legend: what the end of the colours is, null where each frame has its own; words: those of a text, below its cells; pointed gets the cell
  */
-export function createBoard(data, { map, label, named = label, name, frameName, seen = null, seenLabel = "", through = false, words = null, pointed = null }) {
+export function createBoard(data, { map, label, named = label, name, frameName, seen = null, above = true, widest = 46, seenLabel = "", legend = null, through = false, words = null, pointed = null }) {
   const [t, h, w] = map.shape;
   const at = (id, row, column) => honestCell(map, { frame: Number(id.split("-")[1]), row, column });
   let query = -1;
@@ -54,12 +54,13 @@ export function createBoard(data, { map, label, named = label, name, frameName, 
     tiles.element.style.setProperty("grid-template-columns", `repeat(${t}, minmax(0, 1fr))`);
     return tiles;
   };
-  const pictures = seen ? group("seen") : null;
+  const pictures = seen && above ? group("seen") : null;
+  const bar = legend && createScaleBar(data);
   const maps = group("map");
   const line = words && element("div", { class: "nlesson-honest-words", style: `grid-template-columns:repeat(${words.length}, 1fr)` }, ...words.map((text) => element("span", { text })));
-  const wide = words ? "100%" : `${Math.min(t * 11 + 1, 46)}em`;
+  const wide = words ? "100%" : `${Math.min(t === 3 ? 46 : t * 11 + 1, widest)}em`;
   const box = element("div", { class: `nlesson-honest-board${t === 1 && !words ? " nlesson-honest-single" : ""}`, style: `--wide:${wide}` },
-    pictures?.element ?? "", maps.element, line ?? "");
+    pictures?.element ?? "", maps.element, line ?? "", bar?.element ?? "");
 
   const tile = (kind, frame) => ({ id: `${kind}-${frame}`, name: t > 1 ? frameName(frame + 1) : kind === "seen" ? seenLabel : named, rows: h, columns: w, query: queryIn(frame) });
   const queryIn = (frame) => {
@@ -75,17 +76,18 @@ export function createBoard(data, { map, label, named = label, name, frameName, 
   function draw({ shares, at: cell, scale, eachFrame = false, notes = [], marks = [], pictures: section = seen, picture = 0 }) {
     query = cell;
     const frames = honestFrames(map, shares);
-    const common = scale ?? honestScale(shares, cell + map.prefix);
+    const common = scale ?? honestScale(shares);
     const grounds = section ? groundsOf(data.array(section), t, picture) : [];
     const marked = (frame) => marks.map((n) => honestPlace(map, n)).filter((place) => place.frame === frame);
     pictures?.draw(grounds.map((ground, frame) => ({ ...tile("seen", frame), ground, marks: marked(frame) })));
     maps.draw(frames.map((values, frame) => ({
-      ...tile("map", frame), values, note: notes[frame] ?? "", marks: marked(frame), scale: eachFrame ? frameScale(values, cell - frame * h * w) : common,
+      ...tile("map", frame), values, note: notes[frame] ?? "", marks: marked(frame), scale: eachFrame ? frameScale(values) : common,
       ground: darkGround(h * w, through ? grounds[frame] : null),
     })));
+    if (legend) bar?.say(legend(eachFrame ? null : common.hi));
   }
 
-  return { element: box, draw };
+  return { element: box, draw, cells: t * h * w };
 }
 
 /** (H, W, 3) pixels of each frame out of (t, H, W, 3), or of one clip out of several. */

@@ -2,7 +2,7 @@
 
 import { element } from "../../../shared/dom.js";
 import { createSegments } from "../../figures/field.js";
-import { createBoard, createFacts } from "./board.js";
+import { createBoard, createFacts, honestScale } from "./board.js";
 import { strongestOf, sumOf } from "./pure/measures.js";
 import { keysByChance, keysOfFrames, recallLogits, recallOf, softmaxOf } from "./pure/recall.js";
 import { honestFrames, honestSharesAt } from "./pure/rows.js";
@@ -15,7 +15,7 @@ export function createKnockFigure(root, spec, data, { say, changed, state }) {
   let clip = clips.includes(state?.clip) ? state.clip : clips[0];
   let cut = [0, 1, 2, 3, 4].includes(state?.cut) ? state.cut : null;
   const first = recallOf(data, clip, "learned");
-  const board = createBoard(data, { map: first.map, label: say(spec.map), name: "row", seen: `recall.${clip}.seen`, through: true, frameName: (n) => say(spec.frame, { n }) });
+  const board = createBoard(data, { map: first.map, label: say(spec.map), name: "row", seen: `recall.${clip}.seen`, through: true, legend: (top) => say(spec.scaleEnd, { top }), frameName: (n) => say(spec.frame, { n }) });
   const facts = createFacts();
   const bars = element("div", { class: "nlesson-honest-bars", role: "img" });
   const which = createSegments({
@@ -27,7 +27,7 @@ export function createKnockFigure(root, spec, data, { say, changed, state }) {
     choices: [{ value: "none", text: say(spec.nothing) }, ...[0, 1, 2, 3, 4].map((n) => ({ value: String(n), text: say(spec.frame, { n: n + 1 }) }))],
     moved: (value) => { cut = value === "none" ? null : Number(value); draw(); changed(); },
   });
-  root.append(which.element, board.element, scissors.element, bars, facts.element);
+  root.append(which.element, element("b", { text: say(spec.map) }), board.element, scissors.element, bars, facts.element, element("p", { class: "nlesson-said", text: say(spec.marks) }));
 
   function reading() {
     const recall = recallOf(data, clip, "learned");
@@ -51,7 +51,7 @@ export function createKnockFigure(root, spec, data, { say, changed, state }) {
     const { query } = data.head.maps[`recall.${clip}`];
     const gone = cut === null ? null : keysOfFrames(map, [cut]);
     const shares = honestSharesAt(map, query, { cut: gone });
-    board.draw({ shares, at: query, pictures: `recall.${clip}.seen`, notes: honestFrames(map, shares).map((frame, n) => (n === cut ? say(spec.gone) : say(spec.holds, { mass: sumOf(frame) }))) });
+    board.draw({ shares, at: query, scale: honestScale(honestSharesAt(map, query)), pictures: `recall.${clip}.seen`, notes: honestFrames(map, shares).map((frame, n) => (n === cut ? say(spec.gone) : say(spec.holds, { mass: sumOf(frame) }))) });
     const { before, after, chance } = reading();
     const rows = data.head.colours.map((name, n) => [say(spec.colours[name]), before.shares[n], after.shares[n]]);
     bars.setAttribute("aria-label", rows.map(([name, was, is]) => say(spec.bar, { name, was, is })).join("; "));

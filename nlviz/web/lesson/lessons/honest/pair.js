@@ -18,7 +18,7 @@ export function createPairFigure(root, spec, data, { say, changed, state }) {
   const opening = Object.fromEntries(PAIR.map((id) => [id, honestSharesAt(maps[id], start)]));
   const pictures = createBoard(data, { map: maps.a, label: say(spec.seen), name: "seen", seen: "pair.a.seen", frameName: (n) => say(spec.frame, { n }), pointed });
   const boards = Object.fromEntries(PAIR.map((id) => {
-    return [id, createBoard(data, { map: maps[id], label: say(spec.maps[id]), name: id, frameName: (n) => say(spec.frame, { n }), pointed })];
+    return [id, createBoard(data, { map: maps[id], label: say(spec.maps[id]), name: id, legend: (top) => say(spec.colours, { top }), frameName: (n) => say(spec.frame, { n }), pointed })];
   }));
   const facts = Object.fromEntries(PAIR.map((id) => [id, createFacts()]));
   const which = createSegments({

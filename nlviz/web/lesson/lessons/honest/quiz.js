@@ -62,7 +62,7 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
     const key = `quiz.${at}`;
     const { data: other, shape: [inputs, keys] } = data.array(`${key}.other`);
     const board = createBoard(data, {
-      map, label: say(spec.row), name: "quiz", seen: `${key}.seen`, seenLabel: say(spec.seen), frameName: (n) => say(spec.frame, { n }),
+      map, label: say(spec.row), name: "quiz", seen: `${key}.seen`, seenLabel: say(spec.seen), legend: (top) => say(spec.colours, { top }), frameName: (n) => say(spec.frame, { n }),
       pointed: (cell) => { if (input === 0) { query = cell; draw(); changed(); } },
     });
     stage.replaceChildren(board.element);
@@ -126,7 +126,7 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
     });
     ready.disabled = true;
     asked.replaceChildren(
-      choice("kind", say(spec.follows), QUIZ_KINDS.map((value) => ({ value, text: say(spec.kinds[value]), tip: say(spec.tips[value]) }))), hint,
+      choice("kind", say(spec.follows), [...Object.keys(RULES), "content"].map((value) => ({ value, text: say(spec.kinds[value]), tip: say(spec.tips[value]) }))), hint,
       choice("needs", say(spec.needs), ["yes", "no"].map((value) => ({ value, text: say(spec[value]) }))), ready);
     ways.replaceChildren(...steps);
   }
@@ -144,10 +144,13 @@ export function createQuizFigure(root, spec, data, { say, changed, state }) {
     lines.push(element("li", {}, say(spec.figures.needs, { strong: Math.exp(strong), chance: Math.exp(-chance), draws, links })));
     const verdict = say(spec.verdict, { kind: say(spec.kinds[source]), needs: say(spec[matters]) });
     const yours = say(spec.yours, { kind: say(spec.kinds[answer.kind]), needs: say(spec[answer.needs]) });
+    const first = Object.keys(RULES).indexOf(source); // rules after the first that holds do not count
+    const later = first >= 0 && Object.entries(RULES).some(([kind, rule], n) => n > first && kind !== "position" && figures[kind] >= data.head.rules[rule]);
+    const narrower = later ? element("p", { text: say(spec.first, { kind: say(spec.kinds[source]) }) }) : "";
     return element("details", { class: "nlesson-honest-told", open: !teaching(), "data-right": String(right) },
       element("summary", { text: say(spec.figuresSay) }),
       element("p", {}, element("b", { text: `${say(right ? spec.right : spec.wrong)} ` }), `${verdict} ${right ? "" : yours}`),
-      element("ul", {}, ...lines), element("p", { text: say(spec.built[at]) }));
+      element("ul", {}, ...lines), narrower, element("p", { text: say(spec.built[at]) }));
   }
 
   const score = () => quizScore(answers, answers.map((answer, n) => (answer ? verdictOf(n) : { source: "", matters: "" })));

@@ -10,7 +10,7 @@ export function createScalingFigure(root, spec, data, { say, changed, state }) {
   const map = honestMap(data, "lite");
   let query = Number.isInteger(state?.query) && honestAsks(map, state.query) ? state.query : map.query;
   let scale = state?.scale === "one" ? "one" : "frame";
-  const board = createBoard(data, { map, label: say(spec.map), name: "row", seen: "lite.seen", through: true, frameName: (n) => say(spec.frame, { n }), pointed });
+  const board = createBoard(data, { map, label: say(spec.map), name: "row", seen: "lite.seen", through: true, legend: (top) => (top === null ? say(spec.coloursFrame) : say(spec.colours, { top })), frameName: (n) => say(spec.frame, { n }), pointed });
   const facts = createFacts();
   const which = createSegments({
     name: "scale", label: say(spec.scale), value: scale, choices: ["frame", "one"].map((value) => ({ value, text: say(spec.scales[value]) })),

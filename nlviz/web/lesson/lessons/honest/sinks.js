@@ -35,11 +35,11 @@ export function createSinksFigure(root, spec, data, { say, changed, state }) {
   let draw = () => {};
   function mount() {
     const { map, values, shares, words } = of(block);
-    if (key < 0 || key >= map.keys) key = strongestOf(shares);
+    if (key < 0 || key >= map.keys) key = strongestOf(shares.map((share) => -share)); // away from any sink
     const about = { map, words, named: "", frameName: (n) => say(spec.frame, { n }), pointed: (cell) => { key = cell; draw(); changed(); } };
     const seen = words ? null : `${block}.seen`;
-    const above = createBoard(data, { ...about, label: say(spec.received), name: "received", seen });
-    const below = createBoard(data, { ...about, label: say(spec.given), name: "given" });
+    const above = createBoard(data, { ...about, label: say(spec.received), name: "received", seen, legend: (top) => say(spec.colours, { top }) });
+    const below = createBoard(data, { ...about, label: say(spec.given), name: "given", legend: (top) => say(spec.sizes, { top }) });
     stage.replaceChildren(element("section", {}, element("b", { text: say(spec.received) }), above.element), element("section", {}, element("b", { text: say(spec.given) }), below.element));
     const sizes = Float32Array.from(values);
     const scale = { lo: 0, hi: Math.max(...sizes), floor: 0, diverging: false, clipped: false, clippedBelow: false };

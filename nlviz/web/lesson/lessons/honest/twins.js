@@ -6,6 +6,7 @@ import { createTiles } from "../../figures/tiles.js";
 import { createBoard, createFacts, darkGround, frameScale } from "./board.js";
 import { effectiveKeys, sumOf } from "./pure/measures.js";
 import { honestMap, honestPlace, honestSharesAt } from "./pure/rows.js";
+import { createScaleBar } from "./scale_bar.js";
 
 /** @type {FigureMaker} */
 export function createTwinsFigure(root, spec, data, { say, changed, state }) {
@@ -33,6 +34,7 @@ export function createTwinsFigure(root, spec, data, { say, changed, state }) {
     tiles.element.style.setProperty("grid-template-columns", "repeat(5, minmax(0, 1fr))");
     return [id, tiles];
   }));
+  const legends = Object.fromEntries(ids.map((id) => [id, createScaleBar(data)]));
   const facts = Object.fromEntries(ids.map((id) => [id, createFacts()]));
   const which = createSegments({
     name: "clip", label: say(spec.clip), value: String(clip), choices: clips.map((n, at) => ({ value: String(n), text: String(at + 1) })),
@@ -44,7 +46,7 @@ export function createTwinsFigure(root, spec, data, { say, changed, state }) {
       changed();
     },
   });
-  const grid = element("div", { class: "nlesson-honest-four" }, ...ids.map((id) => element("section", {}, element("b", { text: say(spec.map, { map: id.toUpperCase() }) }), groups[id].element, facts[id].element)));
+  const grid = element("div", { class: "nlesson-honest-four" }, ...ids.map((id) => element("section", {}, element("b", { text: say(spec.map, { map: id.toUpperCase() }) }), groups[id].element, legends[id].element, facts[id].element)));
   root.append(which.element, element("div", { class: "nlesson-honest-only-seen" }, seen.element), grid);
 
   function draw() {
@@ -58,6 +60,7 @@ export function createTwinsFigure(root, spec, data, { say, changed, state }) {
         id: `${id}-${frame}`, name: "", rows: 8, columns: 8, values: row.subarray(64 * frame, 64 * frame + 64), scale: whole, ground: darkGround(64),
         query: place.frame === frame ? [place.row, place.column] : null,
       })));
+      legends[id].say(say(spec.colours, { top: whole.hi }));
       facts[id].say([say(spec.truth, { mass, times }), say(spec.effective, { effective, keys: row.length })]);
     }
   }

@@ -64,8 +64,8 @@ export function judgeCut({ reading }) {
 
 /** Screen needed: which answers change when the strong links are cut. */
 export function judgeNeeded({ given, reading }) {
-  const { left, right, least, effective } = reading;
-  const values = { left: Math.exp(left), right: Math.exp(right), left_keys: effective.left, right_keys: effective.right };
+  const { left, right, least, effective, read } = reading;
+  const values = { left: Math.exp(left), right: Math.exp(right), left_keys: effective.left, right_keys: effective.right, read };
   const changes = { left: Math.abs(left) >= least, right: Math.abs(right) >= least };
   const said = { left: given === "left" || given === "both", right: given === "right" || given === "both" };
   if (said.left !== changes.left) return { right: false, say: changes.left ? "left-changes" : "left-keeps", values };

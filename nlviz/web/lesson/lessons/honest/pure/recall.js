@@ -49,8 +49,14 @@ export function keysOfFrames(map, frames) {
   return cut;
 }
 
-/** As many keys as a cut has, drawn by chance; the same seed gives the same. */
-export function keysByChance(count, many, seed) {
+/**
+ * As many keys as a cut has, drawn by chance, those of `not` aside; the same seed gives the same.
+ * @param {number} count
+ * @param {number} many
+ * @param {number} seed
+ * @param {ArrayLike<number>|null} [not]
+ */
+export function keysByChance(count, many, seed, not = null) {
   let state = (seed * 2654435761 + 1) >>> 0;
   const draw = () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -58,7 +64,7 @@ export function keysByChance(count, many, seed) {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
-  const order = Array.from({ length: count }, (_, j) => [draw(), j]).sort((a, b) => a[0] - b[0]);
+  const order = Array.from({ length: count }, (_, j) => [draw(), j]).filter(([, j]) => !not?.[j]).sort((a, b) => a[0] - b[0]);
   const cut = new Uint8Array(count);
   for (const [, j] of order.slice(0, many)) cut[j] = 1;
   return cut;
