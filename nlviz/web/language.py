@@ -28,7 +28,6 @@ def language_of(tag: str | None) -> str | None:
     return code if code in LANGUAGES else None
 
 
-@cache
 def translations(language: str) -> dict[str, str]:
     """Return the translations of what the browser says, by its English.
 
@@ -43,8 +42,11 @@ def translations(language: str) -> dict[str, str]:
     """
     if language not in LANGUAGES:
         raise KeyError(f"language is one of {', '.join(LANGUAGES)}, not {language!r}")
-    if language == "en":
-        return {}
+    return {} if language == "en" else _table(language)
+
+
+@cache
+def _table(language: str) -> dict[str, str]:
     text = (_FOLDER / f"{language}.js").read_text(encoding="utf-8")
     table: dict[str, str] = json.loads(text[text.index("{") : text.rindex("}") + 1])
     return table
