@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from urllib.parse import parse_qsl
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import nlviz
+from app.denoise import choices as denoise
+from app.explore import choices as explore
 from app.learn.course import Course, read, write
+from app.shared.choices import Choices
+from nlviz.web.lesson_pages import texts
 
 SCREENS = {"averages": ("mean", "noise", "peak"), "equation": ("sum", "edit")}
 
@@ -96,3 +101,21 @@ def test_the_page_needs_no_pytorch() -> None:
         "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_addresses_that_lessons_lead_to_are_understood_whole() -> None:
+    count = 0
+    for lesson in nlviz.web.lessons():
+        for screen in texts(lesson.name)["screens"]:
+            if not (address := screen["figure"].get("open")):
+                continue
+            page, _, query = address.partition("?")
+            parameters = dict(parse_qsl(query))
+            if page == "denoise":
+                choices: Choices = denoise.opened(parameters)
+            else:
+                assert page in ("", "explore")
+                choices = explore.opened(parameters, explore.Choices())
+            assert choices.notes == (), (lesson.name, screen["id"], choices.notes)
+            count += 1
+    assert count > 10

@@ -26,7 +26,7 @@ OWN_INPUT = {
 }
 CLIP = ("bunny.mp4",), {"clip": "bunny.mp4"}
 SIZE = ("--set", "size=64")  # of a picture, so that networks of clips run fast
-OF_THEIR_OWN_SIZE = {"alexhex7", "action-transformer", *OWN_INPUT}
+OF_THEIR_OWN_SIZE = {"alexhex7", "action-transformer", "timm-coatnet", *OWN_INPUT}
 
 
 def test_every_family_is_here() -> None:

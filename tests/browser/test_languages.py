@@ -20,7 +20,7 @@ def test_a_language_is_switched_while_the_view_stays(page: Page, app_url: str) -
     at = page.locator("[data-query]").get_attribute("data-query")
     english = page.locator(".nlv-sentence").inner_text()
     for name, tag, label, said in (
-        ("日本語", "ja", "クリップか写真", "この点の重みの半分"),
+        ("日本語", "ja", "クリップか写真", "この点の重みは、半分が"),
         ("中文", "zh-Hans", "片段或照片", "这个点有一半的权重"),
     ):
         sidebar.get_by_role("radio", name=name).click()

@@ -92,13 +92,12 @@ DEFAULTS = {"learned", "non-local-means"}  # are in no address
 
 
 def _opens() -> dict[str, tuple[str, str, str]]:
-    """Return lesson, screen and the address that they lead to, one for each lesson and source."""
-    found = {}
+    """Return lesson, screen and the address that they lead to, the first of each lesson."""
+    found: dict[str, tuple[str, str, str]] = {}
     for lesson in nlviz.web.lessons():
         for screen in texts(lesson.name)["screens"]:
             if address := screen["figure"].get("open"):
-                source = dict(parse_qsl(address.partition("?")[2])).get("source", "learned")
-                found[f"{lesson.name}-{source}"] = (lesson.name, screen["id"], address)
+                found.setdefault(lesson.name, (lesson.name, screen["id"], address))
     return found
 
 
