@@ -14,11 +14,13 @@ parameters within 1 %.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from jaxtyping import Float
-from timm.models.maxxvit import MaxxVit, MaxxVitCfg, MaxxVitConvCfg, MaxxVitTransformerCfg
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from timm.models.maxxvit import MaxxVit
 
 Layout = Literal["C-C-C-C", "C-C-C-T", "C-C-T-T", "C-T-T-T"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -45,6 +47,8 @@ def coatnet(layout: Layout) -> MaxxVit:
     >>> sum(p.numel() for p in net.parameters())
     63973
     """
+    from timm.models.maxxvit import MaxxVit, MaxxVitCfg, MaxxVitConvCfg, MaxxVitTransformerCfg
+
     net = MaxxVit(
         MaxxVitCfg(
             embed_dim=WIDTHS,
