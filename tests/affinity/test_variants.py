@@ -19,6 +19,11 @@ PROJECT = Path(__file__).parents[2]
 # of tensor (and the example of a view, and a command), a pairwise function and the unit of its
 # colours, a state of health, a field of a model card, what the nodes of a graph hold, attention
 # between two texts.
+# Figures and answers of lessons have names of their own.
+OF_LESSONS = {
+    *("nlviz/web/lesson/*", "nlviz/web/lesson_pages.py"),
+    "nlviz/recipes/lessons/*",
+}
 HOMONYMS = {
     "learned": {"nlviz/recipes/*", "app/compare/*"},
     "cross": {"nlviz/families/sequence.py", "app/compare/sides.py"},
@@ -84,7 +89,7 @@ def files_that_name(key: str) -> set[str]:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v.key)
 def test_a_variant_is_named_in_one_place(variant: Variant) -> None:
-    apart = HOMONYMS.get(variant.key, set())
+    apart = HOMONYMS.get(variant.key, set()) | OF_LESSONS
     found = files_that_name(variant.key)
     assert {name for name in found if not any(fnmatch(name, one) for one in apart)} == {HERE}
 
