@@ -119,9 +119,9 @@ def list_digests(readme: Path, files: Sequence[Path]) -> None:
     """Write the files' digests into their rows of a table of bundled files."""
     lines = readme.read_text("utf-8").splitlines()
     for path in files:
-        folder = path.parent.name if path.parent.parent == readme.parent else "weights"
+        names = {f"{folder}/{path.name}" for folder in ("weights", path.parent.name)}
         for i, line in enumerate(lines):
-            if line.startswith(f"| `{folder}/{path.name}` |"):
+            if any(line.startswith(f"| `{name}` |") for name in names):
                 lines[i] = f"{line.rstrip(' |').rpartition('|')[0]}| `{digest_of(path)}` |"
     readme.write_text("\n".join(lines) + "\n", "utf-8")
 
