@@ -10,7 +10,6 @@ weights.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from nlviz.networks.coatnet import (
     scores_of,
     trunk_of,
 )
+from nlviz.recipes.descent import Descent, Pace
 from nlviz.recipes.placed_digits import DIGIT, as_input, corners_of, covered, planes
 
 VERSION = 1
@@ -39,6 +39,10 @@ TRUNK_STEPS, STEPS, BATCH, RATE, WARM_UP, DECAY = 600, 800, 32, 2e-3, 50, 0.05
 SEEDS = (0, 1, 2)
 NOTHING = CLASSES  # the class of a cell that shows no digit
 Nets = Mapping[Layout, MaxxVit]
+
+
+def _pace(steps: int) -> Pace:
+    return Pace(steps, RATE, warm_up=WARM_UP, decay=DECAY)
 
 
 def batch_at(seed: int, part: int, step: int, size: int = BATCH) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,7 +92,11 @@ def train_trunk(
         return F.cross_entropy(reader(cells_of(net, pictures)), wanted, weight=weight)
 
     both = nn.ModuleDict({"trunk": trunk, "reader": reader})
-    _descend({"trunk": both}, steps, lambda _, step: loss_at(step), checkpoint, report, until)
+    both.to(memory_format=torch.channels_last)  # faster on a processor
+    descent = Descent(both, _pace(steps), checkpoint, name="trunk", report=report)
+    last = descent.last(until)
+    for step in range(descent.done, last):
+        descent.step(loss_at(step), last)
     trunk.eval().requires_grad_(False)
 
 
@@ -106,28 +114,27 @@ def train(
     Args:
         nets: by layout; they are changed.
         seed: of the pictures.
-        checkpoint: where the state is kept; a run goes on from there.
+        checkpoint: where the states are kept, the layout's letters before its suffix; a run goes
+            on from there.
         report: called with a line now and then.
         steps: of AdamW.
         until: stop after this many steps in all, as an interruption would.
     """
     first = next(iter(nets.values()))
-    learning: dict[str, nn.ModuleDict] = {
-        name: nn.ModuleDict({"stages": net.stages[1:], "norm": net.norm, "head": net.head})
-        for name, net in nets.items()
-    }
-    held: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def loss_at(name: str, step: int) -> Tensor:
-        if step not in held:  # the same cells for all
-            held.clear()
-            pictures, digits, _ = batch_at(seed, 1, step)
-            with torch.no_grad():
-                held[step] = cells_of(first, pictures), digits
-        cells, digits = held[step]
-        return F.cross_entropy(scores_of(nets[named_layout(name)], cells), digits)
-
-    _descend(learning, steps, loss_at, checkpoint, report, until)
+    descents = {}
+    for layout, net in nets.items():
+        learning = nn.ModuleDict({"stages": net.stages[1:], "norm": net.norm, "head": net.head})
+        learning.to(memory_format=torch.channels_last)
+        kept = checkpoint.with_name(f"{checkpoint.stem}.{layout.lower()}{checkpoint.suffix}")
+        descents[layout] = Descent(learning, _pace(steps), kept, name=layout, report=report)
+    last = descents[next(iter(nets))].last(until)
+    for step in range(min(descent.done for descent in descents.values()), last):
+        pictures, digits, _ = batch_at(seed, 1, step)
+        with torch.no_grad():
+            cells = cells_of(first, pictures)  # the same for all
+        for layout, descent in descents.items():
+            if descent.done == step:
+                descent.step(F.cross_entropy(scores_of(nets[layout], cells), digits), last)
     for net in nets.values():
         net.eval()
 
@@ -137,56 +144,6 @@ def with_trunk_of(net: MaxxVit, other: MaxxVit) -> MaxxVit:
     trunk_of(net).load_state_dict(trunk_of(other).state_dict())
     trunk_of(net).eval().requires_grad_(False)
     return net
-
-
-def _descend(
-    nets: Mapping[str, nn.ModuleDict],
-    steps: int,
-    loss_at: Callable[[str, int], Tensor],
-    checkpoint: Path,
-    report: Callable[[str], None],
-    until: int | None,
-    every: int = 100,
-) -> None:
-    """Train several networks side by side, step by step."""
-    optimisers = {}
-    for name, net in nets.items():
-        net.to(memory_format=torch.channels_last)  # faster on a processor
-        optimisers[name] = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
-        net.train()
-    done = 0
-    if checkpoint.exists():
-        kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        done = kept["steps"]
-        for name, net in nets.items():
-            net.load_state_dict(kept["nets"][name])
-            optimisers[name].load_state_dict(kept["optimisers"][name])
-    last = steps if until is None else min(until, steps)
-    mean = dict.fromkeys(nets, math.nan)
-    for step in range(done, last):
-        wave = 0.5 * (1 + math.cos(math.pi * step / steps))
-        rate = RATE * (0.02 + 0.98 * wave) * min(1.0, (step + 1) / WARM_UP)
-        for name, net in nets.items():
-            for group in optimisers[name].param_groups:
-                group["lr"] = rate
-            loss = loss_at(name, step)
-            optimisers[name].zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimisers[name].step()
-            now = loss.item()
-            mean[name] = now if math.isnan(mean[name]) else 0.97 * mean[name] + 0.03 * now
-        if (step + 1) % every == 0 or step + 1 == last:
-            beside = checkpoint.with_suffix(".new")
-            state = {
-                "nets": {n: net.state_dict() for n, net in nets.items()},
-                "optimisers": {n: o.state_dict() for n, o in optimisers.items()},
-                "steps": step + 1,
-            }
-            torch.save(state, beside)
-            beside.replace(checkpoint)
-            told = ", ".join(f"{name} {value:.4f}" for name, value in mean.items())
-            report(f"{checkpoint.stem}: {step + 1} of {steps} steps, loss {told}")
 
 
 def file_name(layout: Layout, seed: int) -> str:

@@ -9,7 +9,6 @@ weights.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch.nn import functional as F
 
 from nlviz.networks.block import NonLocalBlock
 from nlviz.networks.recall import CHANNELS, COLOURS, RecallNL, RecallPairwise, RecallTask
+from nlviz.recipes.descent import Descent, Pace
 from nlviz.recipes.recall_clips import RecallClips, recall_clips
 
 VERSION = 1
@@ -73,8 +73,8 @@ def train_trunk(
         loss = F.cross_entropy(what, digits, weight=weight)
         return loss + F.cross_entropy(tint.permute(0, 2, 3, 1)[shown], colours)
 
-    descent = _Descent(both, steps, checkpoint, report, "trunk")
-    last = steps if until is None else min(until, steps)
+    descent = Descent(both, Pace(steps, RATE), checkpoint, name="trunk", report=report)
+    last = descent.last(until)
     for step in range(descent.done, last):
         descent.step(loss_at(step), last)
     net.trunk.eval().requires_grad_(False)
@@ -160,14 +160,17 @@ def train_together(
     """
     trunk = learners[0].net
     descents = [
-        _Descent(
+        Descent(
             nn.ModuleDict({"nl": one.net.nl, "where": one.net.where, "head": one.net.head}),
-            steps, one.checkpoint, report, one.name,
+            Pace(steps, RATE),
+            one.checkpoint,
+            name=one.name,
+            report=report,
         )
         for one in learners
-    ]  # fmt: skip
+    ]
     tasks = tuple(dict.fromkeys(one.task for one in learners))
-    last = steps if until is None else min(until, steps)
+    last = descents[0].last(until)
     for step in range(min(descent.done for descent in descents), last):
         seen = _seen(trunk, tasks, seed=_seed(seed, 1, step))
         for one, descent in zip(learners, descents, strict=True):
@@ -250,54 +253,6 @@ def _labels(clips: RecallClips) -> tuple[Tensor, Tensor, Tensor]:
 
 def _seed(seed: int, part: int, step: int) -> int:
     return (seed << 40) + (part << 32) + step
-
-
-class _Descent:
-    """One way down: what learns, its optimiser, the steps that are done and where they are kept."""
-
-    def __init__(
-        self,
-        net: nn.Module,
-        steps: int,
-        checkpoint: Path,
-        report: Callable[[str], None],
-        name: str,
-        every: int = 100,
-    ) -> None:
-        self.net, self.steps, self.every = net, steps, every
-        self.checkpoint, self.report, self.name = checkpoint, report, name
-        self.optimiser = torch.optim.AdamW(
-            [p for p in net.parameters() if p.requires_grad], lr=RATE, weight_decay=0.01
-        )
-        self.done, self.mean = 0, math.nan
-        if checkpoint.exists():
-            kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
-            net.load_state_dict(kept["net"])
-            self.optimiser.load_state_dict(kept["optimiser"])
-            self.done = kept["steps"]
-        net.train()
-
-    def step(self, loss: Tensor, last: int) -> None:
-        """Take one step against a loss; keep the state now and then, and at the last."""
-        for group in self.optimiser.param_groups:
-            wave = 0.5 * (1 + math.cos(math.pi * self.done / self.steps))
-            group["lr"] = RATE * (0.02 + 0.98 * wave) * min(1.0, (self.done + 1) / 100)
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
-        now = float(loss.detach())
-        self.mean = now if math.isnan(self.mean) else 0.97 * self.mean + 0.03 * now
-        self.done += 1
-        if self.done % self.every == 0 or self.done == last:
-            self._keep()
-            self.report(f"{self.name}: {self.done} of {self.steps} steps, loss {self.mean:.4f}")
-
-    def _keep(self) -> None:
-        beside = self.checkpoint.with_suffix(".new")
-        state = {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict()}
-        torch.save({**state, "steps": self.done}, beside)
-        beside.replace(self.checkpoint)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
