@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import nlviz
 
-LESSON, PROGRESS, LANGUAGE = "lesson", "progress", "lang"
+LESSON, PROGRESS = "lesson", "progress"
 OF_LESSON = ("screen", "solved", "at", "teacher")  # fields of the lesson that is open
 Screens = Mapping[str, tuple[str, ...]]
 
@@ -20,14 +20,12 @@ class Course:
         lesson: name of the lesson that is open, or None for the list.
         fields: of the open lesson: which screen, what is solved, the figure's state.
         solved: ids of the screens whose question was answered, by lesson.
-        language: en, zh or ja; None for that of the browser.
         seen: number of the latest act that a lesson said.
     """
 
     lesson: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     solved: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    language: str | None = None
     seen: float = 0
 
     def opened(self, lesson: str | None) -> Course:
@@ -47,7 +45,6 @@ class Course:
             self,
             fields=kept,
             solved={**self.solved, self.lesson: done},
-            language=nlviz.web.language_of(fields.get("lang")) or self.language,
             seen=act,
         )
 
@@ -66,7 +63,7 @@ def read(address: Mapping[str, str], screens: Screens) -> tuple[Course, str]:
         found = frozenset(i for i, mark in zip(ids, marks, strict=False) if mark == "1")
         if found:
             solved[name] = found
-    course = Course(solved=solved, language=nlviz.web.language_of(address.get(LANGUAGE)))
+    course = Course(solved=solved)
     asked = address.get(LESSON)
     if not asked:
         return course, ""
@@ -94,6 +91,4 @@ def write(course: Course, screens: Screens) -> dict[str, str]:
     }
     if marks:
         address[PROGRESS] = ",".join(f"{name}:{mark}" for name, mark in marks.items())
-    if course.language:
-        address[LANGUAGE] = course.language
     return address

@@ -11,6 +11,7 @@ from app.denoise import sidebar as denoise_sidebar
 from app.explore import choices, explain
 from app.explore.asks import knock_out
 from app.explore.asks.all_asks import ASKS
+from app.learn import page as learn
 
 APP = Path(__file__).parents[2] / "app"
 _FIELDS = ("pick", "enter", "drop", "upload")
@@ -54,7 +55,14 @@ def options() -> set[str]:
     heads = {explain.QUESTION, denoise_words.QUESTION, denoise_words.SENTENCES}
     reaches = ("all keys in all frames", "all keys of the picture")
     heads |= {explain.sentences(reach, of_places=True) for reach in reaches}
-    heads |= {compare.LEAD, explain._TRY, explain._WORDS, denoise_words._TRY, denoise_words._WHY}
+    heads |= {
+        compare.LEAD,
+        learn.LEAD,
+        explain._TRY,
+        explain._WORDS,
+        denoise_words._TRY,
+        denoise_words._WHY,
+    }
     return {*asks, *noises, *kinds, *cuts, *heads, *BY_NAME}
 
 

@@ -24,7 +24,6 @@ def test_an_address_gives_the_course_again() -> None:
         lesson="averages",
         fields={"screen": "peak", "solved": "mean,peak", "at": '{"h":3}', "teacher": "1"},
         solved={"averages": frozenset({"mean", "peak"}), "equation": frozenset({"edit"})},
-        language="ja",
     )
     address = write(course, SCREENS)
     assert address["progress"] == "averages:101,equation:01"
@@ -32,9 +31,9 @@ def test_an_address_gives_the_course_again() -> None:
 
 
 def test_an_address_that_names_no_lesson_is_told_and_keeps_the_rest() -> None:
-    course, note = read({"lesson": "averagse", "progress": "equation:10", "lang": "zh-CN"}, SCREENS)
+    course, note = read({"lesson": "averagse", "progress": "equation:10"}, SCREENS)
     assert "averages" in note and "averagse" in note
-    assert course == Course(solved={"equation": frozenset({"sum"})}, language="zh")
+    assert course == Course(solved={"equation": frozenset({"sum"})})
 
 
 @pytest.mark.parametrize(
@@ -46,9 +45,9 @@ def test_broken_progress_is_no_progress(progress: str) -> None:
 
 def test_an_act_is_taken_over_once_and_only_in_an_open_lesson() -> None:
     course = Course().opened("equation")
-    after = course.said(5, {"screen": "edit", "solved": "edit", "lang": "zh"})
+    after = course.said(5, {"screen": "edit", "solved": "edit"})
     assert after.solved == {"equation": frozenset({"edit"})}
-    assert (after.language, after.fields["screen"]) == ("zh", "edit")
+    assert after.fields["screen"] == "edit"
     assert after.said(5, {"solved": "sum"}) == after
     assert after.opened(None).said(9, {"solved": "sum"}).solved == after.solved
     again = after.opened(None).opened("equation")
