@@ -33,7 +33,6 @@ NAMES = (
     "attention",
     "honest",
 )
-LANGUAGES = ("en", "zh", "ja")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +88,7 @@ def lessons() -> tuple[Lesson, ...]:
     >>> [each.name for each in lessons()][1]
     'equation'
     """
-    return tuple(lesson(name) for name in NAMES if (asset("lessons") / name).is_dir())
+    return tuple(lesson(name) for name in NAMES)
 
 
 def lesson(name: str) -> Lesson:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from nlviz.web.lesson_pages import LANGUAGES, lesson, lessons, texts
+from nlviz.web.language import LANGUAGES
+from nlviz.web.lesson_pages import lesson, lessons, texts
 from tests.accessible import needs_axe, serious
 from tests.browser.lessons.driver import Answer, Learner
 

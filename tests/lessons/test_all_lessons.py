@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from nlviz.web.lesson_pages import LANGUAGES, data, lesson, lessons, texts
+from nlviz.web.language import LANGUAGES
+from nlviz.web.lesson_pages import data, lesson, lessons, texts
 from tests.browser.lessons.driver import Answer
 from tests.lessons.claims import tested
 

@@ -17,9 +17,13 @@ _LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`')
 
 
 def modules() -> list[Path]:
-    """Return the modules whose texts stand in the shared tables; lessons bring their own."""
+    """Return the modules whose texts stand in the shared tables.
+
+    Of lessons these are the player's; what a lesson itself says stands in its own file.
+    """
     parts = ("atlas", "lens", "linked", "live_view", "shared")
-    return sorted(path for part in parts for path in (FOLDER / part).rglob("*.js"))
+    found = [path for part in parts for path in (FOLDER / part).rglob("*.js")]
+    return sorted([*found, *(FOLDER / "lesson").glob("*.js")])
 
 
 def said(source: str) -> list[str]:

@@ -1,10 +1,9 @@
 // A lesson on the screen: its texts, figures and questions, one screen at a time.
 
 import { element, matchScheme, setText } from "../shared/dom.js";
-import { chosenLanguage, LANGUAGES, langAttribute, speak } from "../shared/language.js";
+import { chosenLanguage, LANGUAGES, langAttribute, say, speak } from "../shared/language.js";
 import { createTelling } from "../shared/telling.js";
 import { unpack } from "../shared/unpack.js";
-import { CHROME } from "./chrome.js";
 import { filled, inLanguage } from "./pure/filled.js";
 import { fieldsOf, progressOf } from "./pure/progress.js";
 import { createQuestion } from "./question.js";
@@ -46,7 +45,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
   /** @type {string[]} */
   let ids = [];
   let progress = progressOf({}, [""]);
-  let language = chosenLanguage(fields.lang);
+  let language = speak(chosenLanguage(fields.lang));
   /** @type {LessonFigure|null} */
   let figure = null;
   /** @type {ReturnType<typeof createQuestion>|null} */
@@ -85,7 +84,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     body,
     element("footer", { class: "nlesson-foot" }, reset, onSaid ? open : "", keys));
 
-  const say = (textByLanguage, ...values) => filled(inLanguage(textByLanguage, language), ...values, data?.head.numbers);
+  const tell = (textByLanguage, ...values) => filled(inLanguage(textByLanguage, language), ...values, data?.head.numbers);
   const number = () => ids.indexOf(progress.screen);
   const screen = () => lesson.screens[number()];
   const address = () => fieldsOf({ ...progress, at: touched ? states.get(progress.screen) ?? null : null }, ids);
@@ -102,10 +101,10 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
       data = lessonData(container);
       ({ lesson } = /** @type {any} */ (container.head));
       ids = lesson.screens.map(({ id }) => id);
-      open_(fields);
+      begin(fields);
     } catch (error) {
       const { message } = /** @type {Error} */ (error);
-      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: filled(inLanguage(CHROME.failed, language), { why: message }) }));
+      root.replaceChildren(element("p", { class: "nlv-error", role: "alert", text: say("This lesson cannot be shown: {why}.", { why: message }) }));
       throw error;
     } finally {
       root.removeAttribute("aria-busy");
@@ -113,7 +112,7 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
   }
 
   /** Begin where an address says. */
-  function open_(from) {
+  function begin(from) {
     progress = progressOf(from, ids);
     touched = progress.at !== null;
     if (progress.at) states.set(progress.screen, progress.at);
@@ -127,28 +126,27 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     root.lang = langAttribute(language);
     if (page) document.documentElement.lang = langAttribute(language);
     languages.value = language;
-    languages.setAttribute("aria-label", say(CHROME.language));
-    setText(teach, say(CHROME.teacher));
-    teach.dataset.tip = say(CHROME.teacherTip);
-    teach.title = say(CHROME.teacherTip);
+    languages.setAttribute("aria-label", say("Language"));
+    setText(teach, say("Teacher's view"));
+    teach.title = say("Large type, for a projector. Nothing is said about right and wrong until R is pressed. Keys: Page Up and Page Down change the screen, 1 to 9 choose, Enter checks, T leaves.");
     teach.setAttribute("aria-pressed", String(progress.teacher));
     root.classList.toggle("nlesson-large", progress.teacher);
-    setText(title, say(lesson.title));
-    if (page) document.title = say(lesson.title);
-    nav.setAttribute("aria-label", say(CHROME.screens));
-    setText(back, say(CHROME.back));
-    setText(reset, say(CHROME.again));
-    setText(open, say(CHROME.open));
-    setText(keys, progress.teacher ? say(CHROME.keys) : "");
+    setText(title, tell(lesson.title));
+    if (page) document.title = tell(lesson.title);
+    nav.setAttribute("aria-label", say("Screens of this lesson"));
+    setText(back, say("Back"));
+    setText(reset, say("Reset this screen"));
+    setText(open, say("Open this view in the app"));
+    setText(keys, progress.teacher ? say("Page Up, Page Down: screens · 1 to 9: choose · Enter: check · R: show or hide what it gives · T: leave") : "");
     drawDots();
   }
 
   function drawDots() {
     dots.replaceChildren(...lesson.screens.map((each, n) => {
       const solved = progress.solved.includes(each.id) && !progress.teacher;
-      const name = say(CHROME.screen, { n: n + 1, all: ids.length, title: say(each.title) });
+      const name = say("Screen {n} of {all}: {title}", { n: n + 1, all: ids.length, title: tell(each.title) });
       const dot = element("button", {
-        type: "button", "aria-label": solved ? `${name} (${say(CHROME.solved)})` : name, title: say(each.title),
+        type: "button", "aria-label": solved ? `${name} (${say("answered")})` : name, title: tell(each.title),
         "aria-current": n === number() ? "step" : null, class: solved ? "nlesson-solved" : "", text: solved ? "✓" : String(n + 1),
       });
       dot.addEventListener("click", () => go(n));
@@ -160,24 +158,23 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
   function drawScreen(moved) {
     const now = screen();
     figure?.destroy();
-    heading.replaceChildren(...richLine(say(now.title)));
-    text.replaceChildren(...richText(say(now.text)));
+    heading.replaceChildren(...richLine(tell(now.title)));
+    text.replaceChildren(...richText(tell(now.text)));
     move.hidden = !now.move;
-    if (now.move) move.replaceChildren(element("b", { class: "nlesson-word", text: say(CHROME.move) }), " ", ...richLine(say(now.move)));
+    if (now.move) move.replaceChildren(element("b", { class: "nlesson-word", text: say("Try") }), " ", ...richLine(tell(now.move)));
     stage.replaceChildren();
     const box = element("div", { class: `nlesson-drawn nlesson-of-${now.figure.kind}` });
     stage.append(box);
-    stage.setAttribute("aria-label", say(now.title));
+    stage.setAttribute("aria-label", tell(now.title));
     const make = code.figures[now.figure.kind];
     if (!make) throw new Error(`the lesson has no figure "${now.figure.kind}"`);
     figure = make(box, now.figure, /** @type {LessonData} */ (data), {
-      say, changed, signal, language, state: states.get(now.id) ?? null,
+      say: tell, changed, signal, language, state: states.get(now.id) ?? null,
     });
-    question = createQuestion(now.question, { say, judge, heard, teacher: () => progress.teacher }, verdicts.get(now.id) ?? null);
+    question = createQuestion(now.question, { tell, judge, heard, teacher: () => progress.teacher }, verdicts.get(now.id) ?? null);
     asked.replaceChildren(question.element);
     open.hidden = !now.figure.open;
-    // Explore is the app's first page and has no name in its address.
-    open.href = `./${(now.figure.open ?? "").replace(/^explore(?=\?|$)/, "")}`;
+    open.href = `./${now.figure.open ?? ""}`;
     drawWays();
     width = 0;
     resize();
@@ -191,10 +188,10 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     const last = number() === ids.length - 1;
     back.disabled = number() === 0;
     next.hidden = last;
-    setText(next, say(CHROME.next));
+    setText(next, say("Next"));
     next.classList.toggle("nlesson-forth", progress.solved.includes(progress.screen) && !progress.teacher);
     const shown = last && progress.solved.includes(progress.screen) && !progress.teacher;
-    setText(end, shown ? say(CHROME.done, { solved: progress.solved.length, all: ids.length }) : "");
+    setText(end, shown ? say("That was the lesson: {solved} of {all} questions answered.", { solved: progress.solved.length, all: ids.length }) : "");
   }
 
   function judge(given) {
@@ -253,8 +250,8 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     acted();
   }
 
-  function setLanguage(code_) {
-    language = code_;
+  function setLanguage(tag) {
+    language = tag;
     keepState();
     drawHead();
     drawScreen(false);
@@ -315,10 +312,10 @@ export function mountLesson(root, code, { onSaid = null, fields = {}, keep = nul
     }
     if (told !== language) {
       language = told;
-      open_(wanted);
+      begin(wanted);
       return;
     }
-    if (JSON.stringify(address()) !== JSON.stringify(fieldsOf(progressOf(wanted, ids), ids))) open_(wanted);
+    if (JSON.stringify(address()) !== JSON.stringify(fieldsOf(progressOf(wanted, ids), ids))) begin(wanted);
   }
 
   function destroy() {

@@ -11,7 +11,7 @@ export const LANGUAGES = { en: "English", zh: "中文", ja: "日本語" };
 const TAGS = { en: "en", zh: "zh-Hans", ja: "ja" };
 
 /** @type {Record<string, Record<string, string>>} */
-const translations = { en: {}, zh: { ...CHINESE }, ja: { ...JAPANESE } };
+const translations = { en: {}, zh: CHINESE, ja: JAPANESE };
 
 let current = "en";
 
@@ -75,15 +75,6 @@ export const spoken = () => current;
 export const langAttribute = (code = current) => TAGS[code];
 
 /**
- * Add translations to those of the chrome: a lesson brings its own.
- * @param {string} code
- * @param {Record<string, string>} table by the English text
- */
-export function addTranslations(code, table) {
-  Object.assign(translations[code], table);
-}
-
-/**
  * A text in the language that is spoken, its {names} replaced by values.
  * @param {string} [english] nothing is said as nothing
  * @param {Record<string, string|number>} [values]
@@ -100,6 +91,3 @@ export function say(english = "", values = {}) {
  * @returns {T}
  */
 export const texts = (all) => all;
-
-/** Whether a text is there in a language; English has all. */
-export const isTranslated = (english, code = current) => code === "en" || Object.hasOwn(translations[code], english);

@@ -2,16 +2,20 @@
 
 import { contextOf, element } from "../../shared/dom.js";
 
-const PAPER = 244; // behind what is not quite opaque, as on tiles
+const PAPER = [244, 244, 244]; // behind what is not quite opaque, as on tiles
 
-/** A colour table as a bar: what stands for the least value is at its left. */
-function colourBar(rgba) {
+/**
+ * A colour table as a bar: what stands for the least value is at its left.
+ * @param {ArrayLike<number>} rgba (256, 4)
+ * @param {number[]} [ground] RGB that maps lie on
+ */
+export function colourBar(rgba, ground = PAPER) {
   const canvas = element("canvas", { width: 256, height: 1, "aria-hidden": "true" });
   const context = contextOf(canvas);
   const image = context.createImageData(256, 1);
   for (let i = 0; i < 1024; i += 4) {
     const share = rgba[i + 3] / 255;
-    for (let c = 0; c < 3; c++) image.data[i + c] = Math.round(share * rgba[i + c] + (1 - share) * PAPER);
+    for (let c = 0; c < 3; c++) image.data[i + c] = Math.round(share * rgba[i + c] + (1 - share) * ground[c]);
     image.data[i + 3] = 255;
   }
   context.putImageData(image, 0, 0);

@@ -58,24 +58,3 @@ export function createSegments({ name, label, choices, value, moved }) {
 
   return { element: field, value: () => now, set };
 }
-
-/**
- * A field for a number that can be edited in place.
- * @param {{name: string, label: string, value: number, least?: number, most?: number, step?: number, moved: (value: number) => void}} about
- *   the label is heard, not seen
- */
-export function createNumber({ name, label, value, least, most, step = 1, moved }) {
-  const input = element("input", { type: "number", min: least, max: most, step, value, "data-control": name, "aria-label": label, class: "nlesson-cell" });
-  input.addEventListener("input", () => {
-    const now = Number(input.value);
-    if (input.value === "" || !Number.isFinite(now)) return;
-    const inside = Math.min(most ?? now, Math.max(least ?? now, now));
-    moved(inside);
-  });
-  input.addEventListener("change", () => {
-    const now = input.value === "" || !Number.isFinite(Number(input.value)) ? value : Number(input.value);
-    const inside = Math.min(most ?? now, Math.max(least ?? now, now));
-    input.value = String(inside);
-  });
-  return { element: input, value: () => Number(input.value), set: (next) => { input.value = String(next); } };
-}

@@ -1,7 +1,7 @@
 // Several small maps or pictures side by side, on one scale, each with its name; they can be chosen from.
 
 import { paintCells, rowScale, tableOf } from "../../live_view/pure/colour.js";
-import { contextOf, element, setText } from "../../shared/dom.js";
+import { contextOf, element } from "../../shared/dom.js";
 
 const CLEAR = { reachFrom: 0, reachTo: Infinity, skipFrom: 0, skipTo: 0, own: -1 };
 
@@ -26,7 +26,7 @@ export function commonScale(maps, top = null) {
 /**
  * @typedef {{id: string, name: string, note?: string, rows: number, columns: number, values?: ArrayLike<number>,
  *   pixels?: ArrayLike<number>, ground?: ArrayLike<number>, query?: [number, number]|null,
- *   marks?: {row: number, column: number, kind?: string}[], hidden?: boolean, scale?: Scale}} TileSpec
+ *   marks?: {row: number, column: number, kind?: string}[], scale?: Scale}} TileSpec
  * values: (rows x columns) of a map; pixels: (rows x columns x 3) bytes of a picture; ground: likewise, below a
  *   map, of any size that divides; query and marks in cells; scale: its own in place of the common one
  */
@@ -110,7 +110,7 @@ export function createTiles(data, { label, name = "tile", side = 150, chosen = n
     });
   }
 
-  return { element: box, draw, pressed: () => pressed, say: (text) => setText(box, text) };
+  return { element: box, draw };
 }
 
 function bytesInto(rgba, pixels) {

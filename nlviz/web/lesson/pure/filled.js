@@ -1,6 +1,5 @@
 // Texts of lessons: the learner's language, and numbers in the places that wait for them.
 
-export const LESSON_LANGUAGES = ["en", "zh", "ja"];
 // Braces of formulas come right after a sign, as in \sqrt{n} and x_{ij}.
 const PLACE = /(?<![\w^\\])\{([a-z][a-z0-9_]*)(?::([^{}]+))?\}/gi;
 const MINUS = "−";

@@ -1,6 +1,7 @@
 // Parts that several figures of this lesson share: a text to type, symbols to ask for, bars, switches.
 
-import { contextOf, element } from "../../../shared/dom.js";
+import { element } from "../../../shared/dom.js";
+import { colourBar } from "../../figures/colours.js";
 import { createSegments } from "../../figures/field.js";
 import { seqDrawn, seqFits, seqRandom, seqText } from "./pure/seq_tasks.js";
 
@@ -136,16 +137,6 @@ export function attnWriting(words) {
 
 /** The colours of the tiles from 0 to the end of their scale. */
 export function attnColourBar(data) {
-  const { data: rgba } = data.array("lut_seq");
-  const canvas = element("canvas", { width: 256, height: 1, "aria-hidden": "true" });
-  const context = contextOf(canvas);
-  const image = context.createImageData(256, 1);
-  for (let i = 0; i < 1024; i += 4) {
-    const share = rgba[i + 3] / 255;
-    for (let c = 0; c < 3; c++) image.data[i + c] = Math.round(share * rgba[i + c] + (1 - share) * 244); // as on tiles
-    image.data[i + 3] = 255;
-  }
-  context.putImageData(image, 0, 0);
   const most = element("span");
-  return { node: element("span", { class: "nlesson-attention-colours" }, "0", canvas, most), show: (hi) => { most.textContent = hi.toFixed(2); } };
+  return { node: element("span", { class: "nlesson-attention-colours" }, "0", colourBar(data.array("lut_seq").data), most), show: (hi) => { most.textContent = hi.toFixed(2); } };
 }

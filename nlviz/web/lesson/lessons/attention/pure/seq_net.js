@@ -2,24 +2,15 @@
 // over symbols, in MUSE's layers (arXiv 1911.09483) or in plain ones (arXiv 1706.03762). A pass takes
 // milliseconds at the lengths of a lesson, so that heads and branches can be switched off live.
 
+import { linearRows } from "../../../pure/layers.js";
+
 const SEQ_LONGEST = 256;
 const SEQ_FREQUENCIES = 8;
 
 /** y = W x + b at each of n places; W is (out, in). */
 function seqLinear(x, n, weight, bias) {
   const [out, width] = weight.shape;
-  const table = weight.data;
-  const y = new Float32Array(n * out);
-  for (let i = 0; i < n; i++) {
-    const a = i * width;
-    for (let o = 0; o < out; o++) {
-      let sum = bias ? bias.data[o] : 0;
-      const w = o * width;
-      for (let c = 0; c < width; c++) sum += x[a + c] * table[w + c];
-      y[i * out + o] = sum;
-    }
-  }
-  return y;
+  return linearRows(x.subarray(0, n * width), width, weight.data, bias?.data ?? new Float32Array(out), Float32Array);
 }
 
 /** Layer normalisation of n vectors. */

@@ -1,35 +1,7 @@
 // The recall network's block and head on cells that its trunk computed: z = x + s W_z y, and the
 // colour that the head reads off the last frame.
 
-/** x W^T + b of rows: x is (count, inputs), weight (outputs, inputs). */
-export function linearRows(x, inputs, weight, bias) {
-  const outputs = bias.length;
-  const count = x.length / inputs;
-  const out = new Float64Array(count * outputs);
-  for (let n = 0; n < count; n++) {
-    for (let o = 0; o < outputs; o++) {
-      let sum = bias[o];
-      for (let k = 0; k < inputs; k++) sum += weight[o * inputs + k] * x[n * inputs + k];
-      out[n * outputs + o] = sum;
-    }
-  }
-  return out;
-}
-
-/** Each row of (rows, columns) as a softmax, in place. */
-export function softmaxRows(values, columns) {
-  for (let at = 0; at < values.length; at += columns) {
-    let most = -Infinity;
-    for (let j = 0; j < columns; j++) most = Math.max(most, values[at + j]);
-    let total = 0;
-    for (let j = 0; j < columns; j++) {
-      values[at + j] = Math.exp(values[at + j] - most);
-      total += values[at + j];
-    }
-    for (let j = 0; j < columns; j++) values[at + j] /= total;
-  }
-  return values;
-}
+import { linearRows, softmaxRows } from "../../../pure/layers.js";
 
 /** (rows, inner) times (columns, inner) transposed. */
 function crossProducts(a, b, inner) {

@@ -5,6 +5,7 @@
 import { nearestToken } from "../../../../live_view/pure/grid.js";
 import { patchRows } from "../../../../live_view/pure/patch_rows.js";
 import { embeddedRows } from "../../../../live_view/pure/rows.js";
+import { linearRows } from "../../../pure/layers.js";
 
 export const FEATURE_LIGHTS = ["filmed", "darker"];
 
@@ -16,21 +17,6 @@ export function unitVectors(values, width) {
     for (let k = 0; k < width; k++) square += values[at + k] * values[at + k];
     const factor = 1 / Math.max(Math.sqrt(square), 1e-12);
     for (let k = 0; k < width; k++) out[at + k] = values[at + k] * factor;
-  }
-  return out;
-}
-
-/** W x + b of every vector x; weight is (outputs, width). */
-export function projectedVectors(values, width, weight, bias) {
-  const outputs = bias.length;
-  const count = values.length / width;
-  const out = new Float32Array(count * outputs);
-  for (let n = 0; n < count; n++) {
-    for (let o = 0; o < outputs; o++) {
-      let sum = bias[o];
-      for (let k = 0; k < width; k++) sum += weight[o * width + k] * values[n * width + k];
-      out[n * outputs + o] = sum;
-    }
   }
   return out;
 }
@@ -60,7 +46,7 @@ function madeSections(data) {
     const { data: x, shape } = data.array(`${light}.x`);
     if (what === "unit") return cells(unitVectors(x, shape[1]), shape);
     const bias = data.array(`${what}.bias`).data;
-    const projected = projectedVectors(x, shape[1], data.array(`${what}.weight`).data, bias);
+    const projected = linearRows(x, shape[1], data.array(`${what}.weight`).data, bias, Float32Array);
     return cells(unitVectors(projected, bias.length), [shape[0], bias.length]);
   }
 

@@ -23,9 +23,6 @@ export function honestMap(data, key) {
   };
 }
 
-/** The cells of a map, those without a place aside. */
-export const honestCells = (map) => map.keys - map.prefix;
-
 /** Whether a row can be computed of this cell. */
 export const honestAsks = (map, cell) => cell >= map.first && cell < map.first + map.queries - map.prefix;
 

@@ -1,5 +1,7 @@
 // The block and the head of the recall networks, as nlviz.networks.recall computes them: embeddings, rows, answers.
 
+import { linearRows, softmaxRows } from "../../../pure/layers.js";
+
 export const CELLS = 64; // of a frame
 export const KEYS = 320;
 const WIDE = 48; // channels of the features
@@ -22,24 +24,11 @@ export function featuresOf(data, name, clip) {
   return all.subarray(clip * KEYS * WIDE, (clip + 1) * KEYS * WIDE);
 }
 
-/** Tokens under a 1 x 1 convolution. */
-function mappedTokens(x, weight, bias, count, wide) {
-  const out = new Float64Array(count * bias.length);
-  for (let n = 0; n < count; n++) {
-    for (let o = 0; o < bias.length; o++) {
-      let sum = bias[o];
-      for (let c = 0; c < wide; c++) sum += weight[o * wide + c] * x[n * wide + c];
-      out[n * bias.length + o] = sum;
-    }
-  }
-  return out;
-}
-
 /** theta, phi and g of all cells of a clip; of the concatenation theta and phi are one number each. */
 export function embeddedCells(data, name, clip) {
   return keptOf(data, `${name} ${clip}`, () => {
     const x = featuresOf(data, name, clip);
-    const through = (part) => mappedTokens(x, weightsOf(data, name, `${part}.weight`), weightsOf(data, name, `${part}.bias`), KEYS, WIDE);
+    const through = (part) => linearRows(x, WIDE, weightsOf(data, name, `${part}.weight`), weightsOf(data, name, `${part}.bias`));
     const { f } = data.head.nets[name];
     const g = through("g");
     if (f === "gaussian") return { f, theta: x, phi: x, g, wide: WIDE };
@@ -48,7 +37,7 @@ export function embeddedCells(data, name, clip) {
     const w = weightsOf(data, name, "w_f");
     return {
       f, g, wide: 1,
-      theta: mappedTokens(theta, w.subarray(0, INNER), [0], KEYS, INNER), phi: mappedTokens(phi, w.subarray(INNER), [0], KEYS, INNER),
+      theta: linearRows(theta, INNER, w.subarray(0, INNER), [0]), phi: linearRows(phi, INNER, w.subarray(INNER), [0]),
     };
   });
 }
@@ -67,26 +56,15 @@ export function recallRow(data, name, clip, query) {
     row[j] = f === "dot_product" ? sum / KEYS : sum;
   }
   if (f === "dot_product" || f === "concatenation") return row;
-  let most = -Infinity;
-  for (const value of row) most = Math.max(most, value);
-  let total = 0;
-  for (let j = 0; j < KEYS; j++) {
-    row[j] = Math.exp(row[j] - most);
-    total += row[j];
-  }
-  for (let j = 0; j < KEYS; j++) row[j] /= total;
-  return row;
+  return softmaxRows(row);
 }
 
 /** What the head reads of each cell of the last frame: shares of 1, (64,). */
 export function headShares(data, name, clip) {
   return keptOf(data, `shares ${name} ${clip}`, () => {
     const x = featuresOf(data, name, clip).subarray((KEYS - CELLS) * WIDE);
-    const scores = mappedTokens(x, weightsOf(data, name, "where.weight"), weightsOf(data, name, "where.bias"), CELLS, WIDE);
-    const most = Math.max(...scores);
-    const shares = scores.map((score) => Math.exp(score - most));
-    const total = shares.reduce((all, share) => all + share, 0);
-    return shares.map((share) => share / total);
+    const scores = linearRows(x, WIDE, weightsOf(data, name, "where.weight"), weightsOf(data, name, "where.bias"));
+    return softmaxRows(scores);
   });
 }
 
@@ -112,9 +90,9 @@ export function recallLogits(data, name, clip, { giver = name, factor = 1 } = {}
   }
   const y = new Float64Array(INNER);
   for (let j = 0; j < KEYS; j++) for (let c = 0; c < INNER; c++) y[c] += read[j] * g[j * INNER + c];
-  const z = mappedTokens(y, weightsOf(data, name, "out.weight"), weightsOf(data, name, "out.bias"), 1, INNER);
+  const z = linearRows(y, INNER, weightsOf(data, name, "out.weight"), weightsOf(data, name, "out.bias"));
   for (let c = 0; c < WIDE; c++) pooled[c] += z[c];
-  return mappedTokens(pooled, weightsOf(data, name, "head.weight"), weightsOf(data, name, "head.bias"), 1, WIDE);
+  return linearRows(pooled, WIDE, weightsOf(data, name, "head.weight"), weightsOf(data, name, "head.bias"));
 }
 
 /** The colour that a network tells, and whether it is right. */

@@ -1,5 +1,7 @@
 // Weights of one output place over all input places: fixed ones, and computed ones.
 
+import { softmaxRows } from "../../../pure/layers.js";
+
 /**
  * The row of a query of an embedded Gaussian: softmax over keys of scale x theta_i . phi_j.
  * @param {ArrayLike<number>} theta (cells x d)
@@ -8,20 +10,12 @@
 export function pathsComputed(theta, phi, query, cells, scale) {
   const d = theta.length / cells;
   const row = new Float32Array(cells);
-  let most = Number.NEGATIVE_INFINITY;
   for (let j = 0; j < cells; j++) {
     let dot = 0;
     for (let k = 0; k < d; k++) dot += theta[query * d + k] * phi[j * d + k];
     row[j] = scale * dot;
-    if (row[j] > most) most = row[j];
   }
-  let sum = 0;
-  for (let j = 0; j < cells; j++) {
-    row[j] = Math.exp(row[j] - most);
-    sum += row[j];
-  }
-  for (let j = 0; j < cells; j++) row[j] /= sum;
-  return row;
+  return softmaxRows(row);
 }
 
 /**
