@@ -243,7 +243,7 @@ def test_the_app_opens_the_same_network_and_text(screen: str) -> None:
         net = figure["nets"][figure["task"]]
         ids = compared_on(net)[0]["source"]
         text = "".join(net_of(net).task.tokens[i] for i in ids)
-    assert (page, fields["model"], fields["text"]) == ("explore", net, " ".join(text))
+    assert (page, fields["model"], fields["text"]) == ("", net, " ".join(text))
     found = View.understood(fields)
     assert not found.left_out
     assert not found.complaint
