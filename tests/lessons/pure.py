@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,3 +79,25 @@ class Pure:
                 for answer in answers
             )
         )
+
+
+def hold_beside(lesson: str, expected: Mapping[str, Any], folder: Path) -> None:
+    """Run ``LESSON.test.mjs``, which holds the lesson's maths beside what Python expects.
+
+    Args:
+        lesson: its name.
+        expected: what the script reads as JSON, at NLVIZ_EXPECTED.
+        folder: where to put it.
+    """
+    path = folder / "expected.json"
+    path.write_text(json.dumps(expected, default=float))
+    data = str(asset(f"lessons/{lesson}/data.safetensors"))
+    done = subprocess.run(
+        [node(), "--test", str(Path(__file__).parent / f"{lesson}.test.mjs")],
+        env={**os.environ, "NLVIZ_LESSON": data, "NLVIZ_EXPECTED": str(path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-import os
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,10 +20,9 @@ from nlviz.recipes.feature_bank import normalised
 from nlviz.recipes.lessons import block as recipe
 from nlviz.recipes.recall import pixels
 from nlviz.recipes.recall_clips import recall_clips
-from nlviz.resources import asset
 from nlviz.web.lesson_pages import data
 from tests.lessons.claims import claim
-from tests.web.live_view.test_rows import node
+from tests.lessons.pure import hold_beside
 
 RATE = 0.2
 
@@ -154,21 +150,7 @@ def test_the_browser_computes_what_pytorch_computes(tmp_path: Path) -> None:
         "right": right, "descent": descent(), "rate": RATE, "work": work_case(),
         "kept": data("block")[0]["numbers"]["kept_one"],
     }  # fmt: skip
-    expected = tmp_path / "expected.json"
-    expected.write_text(json.dumps(told, default=float))
-    done = subprocess.run(
-        [node(), "--test", str(Path(__file__).parent / "block.test.mjs")],
-        env={
-            **os.environ,
-            "NLVIZ_LESSON": str(asset("lessons/block/data.safetensors")),
-            "NLVIZ_EXPECTED": str(expected),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    hold_beside("block", told, tmp_path)
 
 
 @claim("identity", "gradient")

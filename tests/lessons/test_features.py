@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +20,7 @@ from nlviz.recipes.lessons import features as recipe
 from nlviz.resources import asset
 from nlviz.web.lesson_pages import data
 from tests.lessons.claims import claim
-from tests.web.live_view.test_rows import node
+from tests.lessons.pure import hold_beside
 
 FUR, EYE, GRASS = [1, 89.5, 319.5], [1, 115.2, 345.1], [3, 12.4, 12.3]
 
@@ -245,18 +243,4 @@ def test_rows_and_judges_of_the_browser(tmp_path: Path) -> None:
             },
         },
     }  # fmt: skip
-    expected = tmp_path / "expected.json"
-    expected.write_text(json.dumps(told, default=float))
-    done = subprocess.run(
-        [node(), "--test", str(Path(__file__).parent / "features.test.mjs")],
-        env={
-            **os.environ,
-            "NLVIZ_LESSON": str(asset("lessons/features/data.safetensors")),
-            "NLVIZ_EXPECTED": str(expected),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    hold_beside("features", told, tmp_path)
