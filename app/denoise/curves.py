@@ -39,8 +39,7 @@ def draw(
         st.caption(
             spoken(
                 "Gaussian noise of each sigma on this picture. Defaults follow the noise; "
-                "parameters "
-                "that you set stay."
+                "parameters that you set stay."
             )
         )
 

@@ -51,8 +51,7 @@ def _draw(waiting: DeltaGenerator) -> None:
         st.markdown(
             spoken(
                 "Drop a picture or a video into the sidebar; it is kept on this machine while "
-                "the app "
-                "runs."
+                "the app runs."
             )
         )
         _ways_on(again=False)

@@ -41,8 +41,7 @@ def draw(model: Load | None, capture: nlviz.Capture, block: str, view: nlviz.Vie
             st.info(
                 spoken(
                     "A saved capture holds no network. Load the network and the clip to "
-                    "attribute its "
-                    "answer."
+                    "attribute its answer."
                 )
             )
         else:

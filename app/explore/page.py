@@ -253,9 +253,8 @@ def _draw_live(
         st.caption(
             spoken(
                 "Too many cells for a browser to compute every row at once: where a source "
-                "cannot be "
-                "previewed under the pointer, a click sends its row from here. Fewer frames or a "
-                "smaller clip stay live."
+                "cannot be previewed under the pointer, a click sends its row from here. Fewer "
+                "frames or a smaller clip stay live."
             )
         )
     address = choices.parameters(now, view)

@@ -137,8 +137,7 @@ def _what(asked: Asked) -> tuple[str, Mapping[str, Any] | None]:
             st.caption(
                 spoken(
                     "Nothing is painted. Press **Paint keys** below the picture, or B, and "
-                    "drag over "
-                    "the cells whose links are to be cut."
+                    "drag over the cells whose links are to be cut."
                 )
             )
             return what, None
