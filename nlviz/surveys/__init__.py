@@ -1,0 +1,1 @@
+"""Surveys: what every head of a network does over many clips."""
