@@ -2,7 +2,9 @@
 
     NlvizError
     ├── UnreadableClip      the file cannot be read as a clip or a picture
-    │   └── UnreadableText  no text, or one that is too long
+    │   ├── UnreadableText   no text, or one that is too long
+    │   ├── MissingClip      there is no such file, or no more
+    │   └── UnreachableClip  the storage or the network failed; another time it may be there
     ├── OutsideClip         a query that is not inside the clip
     ├── UnknownModel        no model of that name
     ├── UnknownBlock        no block of that name in this capture
@@ -42,6 +44,14 @@ class UnreadableClip(NlvizError):
 
 class UnreadableText(UnreadableClip):
     """No text, one that is too long, or tokens that do not fit it."""
+
+
+class MissingClip(UnreadableClip):
+    """There is no such file, or it was deleted meanwhile."""
+
+
+class UnreachableClip(UnreadableClip):
+    """The storage or the network failed before the clip was there; another time it may work."""
 
 
 class OutsideClip(NlvizError):

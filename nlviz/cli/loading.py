@@ -95,11 +95,8 @@ def sampled_for(
     from nlviz.clips.inputs import find_input, read_input
     from nlviz.families.reading.adapter import InputSpec
 
-    trained = (model.input_spec or InputSpec()).sampling()
-    if rate is not None and stride is None:
-        stride = trained.stride
-    if frames is None:
-        frames, stride = trained.frames, trained.stride if stride is None else stride
+    spec = model.input_spec or InputSpec()
+    frames, stride = spec.completed(frames=frames, stride=stride, rate=rate)
     return read_input(
         find_input(clip),
         start=start,

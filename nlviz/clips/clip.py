@@ -18,7 +18,7 @@ from nlviz.clips.point import Point
 from nlviz.clips.rates import stride_at
 from nlviz.clips.sampling import Sampling as Sampling
 from nlviz.clips.sequences import Item, picture_list
-from nlviz.errors import UnreadableClip
+from nlviz.errors import MissingClip, UnreadableClip
 from nlviz.files.local import digest_of
 from nlviz.picture import resized, scaled, strip_html
 from nlviz.progress import Listener
@@ -230,7 +230,7 @@ def read_clip(
         else:
             decoded = sampled(opened, fps=fps, **wanted)
     except UnreadableClip as error:
-        raise UnreadableClip(f"{label}: {error}") from None
+        raise type(error)(f"{label}: {error}") from None
     return Clip(
         decoded.frames,
         decoded.times,
@@ -254,7 +254,7 @@ def _file_of(path: Any, name: str | None) -> tuple[Path | BytesIO, str, str]:
     source = Path(path)
     label = name or source.name
     if not source.is_file():
-        raise UnreadableClip(f"there is no file {str(path)!r}; give the path of a file")
+        raise MissingClip(f"there is no file {str(path)!r}; give the path of a file")
     if source.stat().st_size == 0:
         raise UnreadableClip(f"{label!r} is empty; choose a file that holds a video or a picture")
     try:

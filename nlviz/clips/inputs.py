@@ -15,7 +15,7 @@ from nlviz.clips.pictures.files import open_pictures
 from nlviz.clips.pictures.many import times_of
 from nlviz.clips.sequences import picture_list
 from nlviz.clips.video_files import frame_times as times_of_film
-from nlviz.errors import UnreadableClip, did_you_mean
+from nlviz.errors import MissingClip, UnreadableClip, did_you_mean
 from nlviz.files.local import digest_of
 from nlviz.resources import bundled_graphs, bundled_inputs
 
@@ -33,7 +33,7 @@ def find_input(name: str) -> Path:
     if name in inputs and not Path(name).exists():
         return inputs[name]
     if not Path(name).exists() and not is_input(Path(name)):
-        raise UnreadableClip(
+        raise MissingClip(
             f"there is no file {name!r}, nor a bundled input of that name"
             f"{did_you_mean(name, inputs)}"
         )

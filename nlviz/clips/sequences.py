@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from nlviz.clips import video_files
 from nlviz.clips.pictures.files import open_pictures
 from nlviz.clips.pictures.many import Pictures
 from nlviz.clips.pictures.stored import Stored
-from nlviz.errors import UnreadableClip
+from nlviz.errors import MissingClip, UnreadableClip
 from nlviz.files.local import digest_of
 from nlviz.sentences import listed
 
@@ -72,7 +72,7 @@ class PictureList:
             found = _opened(item)
             stored = found.read(0)
         except UnreadableClip as error:
-            raise UnreadableClip(f"{_called(item, number)}: {error}") from None
+            raise type(error)(f"{_called(item, number)}: {error}") from None
         notes = found.notes
         if found.count > 1:
             notes += (f"{_called(item, number)} holds {found.count} pictures; its first is shown.",)
@@ -106,20 +106,40 @@ def picture_list(source: Any) -> PictureList | None:
     if pattern is None or path.is_file():
         return None
     if not path.parent.is_dir():
-        raise UnreadableClip(f"there is no folder {str(path.parent)!r}; give one that is there")
+        raise MissingClip(f"there is no folder {str(path.parent)!r}; give one that is there")
     found = [p for p in path.parent.iterdir() if pattern.fullmatch(p.name) and p.is_file()]
     if not found:
-        raise UnreadableClip(
+        raise MissingClip(
             f"no file in {path.parent.name or str(path.parent)!r} fits {path.name!r}; a number is "
             "written %d, %04d or ####, any text *"
         )
     return _of_files(found, path.name, ())
 
 
+def fits_name(name: str, pattern: str) -> bool:
+    """Return whether a file's name fits a pattern, whatever its case; a plain name fits itself.
+
+    >>> fits_name("img_0012.PNG", "img_%04d.png"), fits_name("img_12.png", "img_####.png")
+    (True, False)
+    """
+    compiled = _pattern(pattern)
+    return name == pattern if compiled is None else compiled.fullmatch(name) is not None
+
+
+def has_pattern(name: str) -> bool:
+    """Return whether a name holds a sign that stands for others: ``%d``, ``#``, ``*``, ``?``."""
+    return _pattern(name) is not None
+
+
 def _pattern(name: str) -> re.Pattern[str] | None:
     """Return the names that a pattern stands for, or None where it is a plain name."""
     if not re.search(r"%0?\d*d|#|[*?\[]", name):
         return None
+    return _compiled(name)
+
+
+@lru_cache(64)
+def _compiled(name: str) -> re.Pattern[str] | None:
     out = ""
     for part in re.split(r"(%0?\d*d|#+|\*|\?|\[[^\]]+\])", name):
         if re.fullmatch(r"%0?\d*d", part):
@@ -224,7 +244,7 @@ def _opened(item: Item) -> Pictures:
     else:
         source = Path(item)
         if not source.is_file():
-            raise UnreadableClip(f"there is no file {str(source)!r}; give the path of a file")
+            raise MissingClip(f"there is no file {str(source)!r}; give the path of a file")
     found = open_pictures(source)
     if found is not None:
         return found
@@ -256,7 +276,7 @@ def _digest(item: Item) -> str:
     try:
         return digest_of(Path(item))
     except FileNotFoundError:
-        raise UnreadableClip(f"there is no file {str(item)!r}; give the path of a file") from None
+        raise MissingClip(f"there is no file {str(item)!r}; give the path of a file") from None
     except OSError as error:
         raise UnreadableClip(f"{Path(item).name} cannot be read: {error.strerror}") from None
 

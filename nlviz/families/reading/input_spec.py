@@ -117,6 +117,29 @@ class InputSpec:
         """
         return Sampling(stride=self.stride, frames=self.frames or default)
 
+    def completed(
+        self, *, frames: int | None, stride: int | None, rate: float | None
+    ) -> tuple[int | None, int | None]:
+        """Return frames and stride, where a user left them open as the network was trained.
+
+        Args:
+            frames: that the user asked for; None leaves them open.
+            stride: the same; with ``frames`` and no stride, frames are spread evenly.
+            rate: frames per second that the stride speaks of.
+
+        >>> spec = InputSpec(frames=4, stride=16)
+        >>> spec.completed(frames=None, stride=None, rate=None)
+        (4, 16)
+        >>> spec.completed(frames=6, stride=None, rate=None)
+        (6, None)
+        """
+        trained = self.sampling()
+        if rate is not None and stride is None:
+            stride = trained.stride
+        if frames is None:
+            frames, stride = trained.frames, trained.stride if stride is None else stride
+        return frames, stride
+
     def _told_white(self) -> float | None:
         """Return the value of white that mean and std themselves tell; None where they do not."""
         if max(self.mean) > 1 or max(self.std) > 1:

@@ -1,0 +1,106 @@
+"""Where the paths of a list or a table lie: beside it, under a root, or on another machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from nlviz.clips.sequences import has_pattern
+from nlviz.surveys.item import Item, Kind
+from nlviz.surveys.listing.kinds import name_kind
+from nlviz.surveys.listing.paths import (
+    absolute,
+    is_file_url,
+    is_remote,
+    path_of_url,
+    shown,
+    uri_of_path,
+)
+
+_WINDOWS = re.compile(r"[a-zA-Z]:[\\/]|\\\\")
+
+
+class Places:
+    """Finds the files that a list names.
+
+    Relative paths are below ``root``, or beside the list; if the first of them that is found lies
+    below the working folder instead, all are taken from there. Absolute paths that are not on this
+    machine are looked for below ``root`` by their last parts. Once one was found, the others are
+    taken to lie the same way, and no further file is looked at.
+
+    Args:
+        beside: folder of the list.
+        root: that the user names; None for none.
+    """
+
+    def __init__(self, beside: Path, root: Path | None) -> None:
+        self._base = beside if root is None else root
+        self._root = root
+        self._tried = [self._base] if root is not None else [self._base, Path()]
+        self._settled = len(self._tried) == 1
+        self._elsewhere = ""  # beginning of absolute paths that stands for the root
+
+    def item(self, written: str, label: str) -> Item:
+        """Return the item of a path as it is written in a list."""
+        written = written.strip()
+        if is_remote(written):
+            return Item(written, "remote", remote_name(written), label)
+        path = self.path(path_of_url(written) if is_file_url(written) else written)
+        return Item(uri_of_path(path), _kind(path), self._name(path), label)
+
+    def path(self, written: str) -> Path:
+        """Return the path on this machine of one as it is written."""
+        if _WINDOWS.match(written):
+            return self._absolute(written.replace("\\", "/"))
+        if os.sep == "/" and "\\" in written and "/" not in written and not Path(written).exists():
+            written = written.replace("\\", "/")
+        if written.startswith("~"):
+            written = str(Path(written).expanduser())
+        if written.startswith("/"):
+            return self._absolute(written)
+        if not self._settled:
+            for base in self._tried:
+                if os.path.lexists(base / written):
+                    self._base, self._settled = base, True
+                    break
+        return self._base / written
+
+    def _absolute(self, written: str) -> Path:
+        if self._root is None:
+            return Path(written)
+        if self._elsewhere and written.startswith(self._elsewhere):
+            return self._root / written[len(self._elsewhere) :]
+        if os.path.lexists(written):
+            return Path(written)
+        parts = written.split("/")
+        for first in range(1, len(parts)):
+            below = self._root.joinpath(*parts[first:])
+            if parts[first] and os.path.lexists(below):
+                self._elsewhere = "/".join(parts[:first]) + "/"
+                return below
+        return Path(written)
+
+    def _name(self, path: Path) -> str:
+        whole, base = Path(absolute(path)), Path(absolute(self._base))
+        if whole.is_relative_to(base):
+            return shown(whole.relative_to(base))
+        return shown(Path(*whole.parts[1:][-2:]))
+
+
+def remote_name(url: str) -> str:
+    """Return what to call a remote file: its last folder and its name.
+
+    >>> remote_name("https://host/films/a/b.mp4?token=x#t=3"), remote_name("s3://bucket/a.mp4")
+    ('a/b.mp4', 'a.mp4')
+    """
+    path = re.split(r"[?]", url.split("://", 1)[-1].split("::", 1)[0])[0].split("#t=")[0]
+    return "/".join(path.split("/")[1:][-2:]) or path
+
+
+def _kind(path: Path) -> Kind:
+    if has_pattern(path.name) and not os.path.lexists(path):
+        return "frames"
+    if name_kind(path.name) in ("film", "picture"):
+        return "file"
+    return "frames" if path.is_dir() else "file"

@@ -1,0 +1,132 @@
+"""Read one item of a survey: its frames, its digest, and whether it is as it was."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from nlviz.clips.clip import Clip, read_clip
+from nlviz.clips.inputs import digest_of_input
+from nlviz.clips.sequences import picture_list
+from nlviz.errors import MissingClip, UnreadableClip
+from nlviz.families.reading.input_spec import InputSpec
+from nlviz.surveys.item import Item
+from nlviz.surveys.listing.paths import path_of_uri
+from nlviz.surveys.options import Sampling
+
+
+def read_item(item: Item, sampling: Sampling, spec: InputSpec | None = None) -> Clip:
+    """Read the frames of one clip of a survey.
+
+    Args:
+        item: which one.
+        sampling: which frames; what it leaves open is as the network was trained.
+        spec: how the network takes a clip, ``Model.input_spec``.
+
+    Raises:
+        MissingClip: when it is not there, or was deleted while it was read.
+        UnreachableClip: when the storage or the network failed.
+        UnreadableClip: when it is broken, too large, may not be read, or changed meanwhile.
+
+    >>> from nlviz.surveys.listing.listed import listed
+    >>> [item] = listed("bunny.mp4")
+    >>> read_item(item, Sampling(frames=3)).shape[0]
+    3
+    """
+    frames, stride = (spec or InputSpec()).completed(
+        frames=sampling.frames, stride=sampling.stride, rate=sampling.rate
+    )
+    before = state_of(item)
+    try:
+        clip = read_clip(
+            path_of_uri(item.uri),
+            start=sampling.start,
+            stride=stride,
+            frames=frames,
+            size=sampling.size,
+            fps=sampling.fps,
+            rate=sampling.rate,
+            name=item.name,
+        )
+    except UnreadableClip:
+        state_of(item)  # deleted while it was read: that is the reason
+        raise
+    _same(item, before)
+    return clip
+
+
+def digest_of_item(item: Item) -> str:
+    """Return the sha256 of a clip's bytes, in hex: that of the same clip wherever it lies.
+
+    Raises:
+        MissingClip: when it is not there.
+        UnreachableClip: when the storage or the network failed.
+        UnreadableClip: when it cannot be read, or changed meanwhile.
+    """
+    before = state_of(item)
+    try:
+        digest = digest_of_input(path_of_uri(item.uri))
+    except UnreadableClip:
+        state_of(item)
+        raise
+    except OSError as error:
+        raise _refused(item, error) from None
+    _same(item, before)
+    return digest
+
+
+def state_of(item: Item) -> str:
+    """Return what changes when a clip does: its size and when it was written, in a word.
+
+    It costs no reading of the clip, so that a survey that goes on sees what is to be done again.
+
+    Raises:
+        MissingClip: when it is not there.
+        UnreadableClip: when it is no file, or may not be looked at.
+    """
+    path = path_of_uri(item.uri)
+    try:
+        found = path.stat()
+        if stat.S_ISREG(found.st_mode):
+            return f"{found.st_size}:{found.st_mtime_ns}"
+        if not stat.S_ISDIR(found.st_mode):
+            raise UnreadableClip(f"{item.name} is no file but a pipe, a socket or a device")
+    except FileNotFoundError:
+        if item.kind != "frames" or not path.parent.is_dir():
+            raise _gone(item) from None
+    except OSError as error:
+        raise _refused(item, error) from None
+    return _state_of_frames(item, path)
+
+
+def _state_of_frames(item: Item, path: Path) -> str:
+    """Return the state of a folder or pattern of frames: how many, how large, the latest."""
+    try:
+        frames = picture_list(path)
+        found = [Path(str(frame)).stat() for frame in frames.items] if frames is not None else []
+    except FileNotFoundError:
+        raise _gone(item) from None
+    except OSError as error:
+        raise _refused(item, error) from None
+    if frames is None:
+        raise _gone(item)
+    latest = max(one.st_mtime_ns for one in found)
+    return f"{len(found)}:{sum(one.st_size for one in found)}:{latest}"
+
+
+def _same(item: Item, before: str) -> None:
+    if state_of(item) != before:
+        raise UnreadableClip(
+            f"{item.name} changed while it was read; survey it again once it is whole"
+        )
+
+
+def _gone(item: Item) -> MissingClip:
+    return MissingClip(f"{item.name}: there is no file {item.uri!r}; it was moved or deleted")
+
+
+def _refused(item: Item, error: OSError) -> UnreadableClip:
+    if isinstance(error, FileNotFoundError):
+        return _gone(item)
+    reason = (error.strerror or str(error)).lower()
+    return UnreadableClip(f"{item.name} cannot be read ({reason}); see who may read {item.uri!r}")
