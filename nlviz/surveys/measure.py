@@ -69,7 +69,7 @@ class Measurer:
     >>> options = SurveyOptions(queries=4, without=("position",))
     >>> found = Measurer(nlviz.load_model("lite-nl"), options).measure(clip)
     >>> found.rows.num_rows, found.prediction
-    (8, 'espresso')
+    (8, 'eggnog')
     """
 
     def __init__(

@@ -31,9 +31,9 @@ def centred_ranks(values: Numbers, keep: Mask | None = None) -> Ranks:
     flat = np.ascontiguousarray(values).reshape(-1, n)
     order = np.argsort(flat, -1)
     ordered = np.take_along_axis(flat, order, -1)
-    ranks = np.empty(flat.shape)
-    np.put_along_axis(ranks, order, _shared(ordered), -1)
-    ranks = ranks.reshape(values.shape)
+    flat_ranks: Ranks = np.empty(flat.shape)
+    np.put_along_axis(flat_ranks, order, _shared(ordered), -1)
+    ranks: Ranks = flat_ranks.reshape(values.shape)
     if keep is None:
         ranks -= (n - 1) / 2
     else:
