@@ -147,6 +147,13 @@ ATLAS = Script(
     without="These maps of all heads are drawn in the browser and need JavaScript.",
 )
 
+# The report of a survey.
+SURVEY = Script(
+    entries=(("component", "survey/component.js"), ("standalone", "survey/standalone.js")),
+    styles=("live_view/live_view.css", "survey/survey.css", "survey/head.css"),
+    without="This report is drawn in the browser and needs JavaScript.",
+)
+
 
 # Nothing may be fetched: the page says so itself, and pictures come from bytes in the page.
 _PAGE = """<!doctype html>

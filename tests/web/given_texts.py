@@ -5,6 +5,7 @@ from __future__ import annotations
 from nlviz.affinity.split import SAME_RANKING
 from nlviz.affinity.variants import SIMILARITY, VARIANTS
 from nlviz.denoise.registry import DENOISERS
+from nlviz.surveys.figures import FIGURES
 
 FIXED = (
     "the class token", "tokens without a place", "all keys in all frames",
@@ -15,10 +16,14 @@ FIXED = (
     "Too large to compute in the browser", "A rollout goes through all layers", "time", "space",
     "Clean", "Noisy", "Non-local means, whole picture",
 )  # fmt: skip
+FAULTS = ("unreadable", "missing", "memory", "died", "disk", "refused")
+LABELS = ("dead", "uniform", "sink", "same for all", "itself", "positional", "matching", "semantic",
+          "mixed", "not told")  # fmt: skip
 
 
 def given() -> set[str]:
     """Return names and notes of sources, and what fixed parts of a header say."""
     named = {text for one in VARIANTS for text in (one.label, one.note) if text}
     denoisers = {one.label for one in DENOISERS.values() if one.label != "BM3D"}
-    return {*named, *denoisers, SIMILARITY, SAME_RANKING, *FIXED}
+    figures = {text for one in FIGURES.values() for text in (one.label, one.definition)}
+    return {*named, *denoisers, *figures, *FAULTS, *LABELS, SIMILARITY, SAME_RANKING, *FIXED}
