@@ -33,6 +33,34 @@ def suffix_of(path: str | Path, kinds: Sequence[str], *, what: str) -> str:
     return kind
 
 
+def put_whole(path: Path, content: bytes, *, sync: bool = False) -> None:
+    """Write a file under another name and rename it, so that no half of it is ever seen.
+
+    Args:
+        path: of the file.
+        content: all of it.
+        sync: wait until it lies on the disk, so that it is there after a power cut, too.
+
+    Raises:
+        OSError: when the file cannot be written; nothing is left behind.
+    """
+    beside: str | None = None
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(beside).chmod(0o666 & ~mask)  # mkstemp's files are for their owner only
+        Path(beside).replace(path)
+    finally:
+        if beside is not None:
+            Path(beside).unlink(missing_ok=True)
+
+
 def write_whole(path: str | Path, content: bytes) -> Path:
     """Write a file under another name and rename it, so that no half of it is ever seen.
 
@@ -40,23 +68,13 @@ def write_whole(path: str | Path, content: bytes) -> Path:
         NlvizError: when the file cannot be written; nothing is left behind.
     """
     path = Path(path)
-    beside: str | None = None
     try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(beside).chmod(0o666 & ~mask)  # mkstemp's files are for their owner only
-        Path(beside).replace(path)
+        put_whole(path, content)
     except OSError as error:
         raise NlvizError(
             f"{str(path)!r} cannot be written ({error.strerror}); name a file in a folder that "
             "exists and may be written to"
         ) from None
-    finally:
-        if beside is not None:
-            Path(beside).unlink(missing_ok=True)
     return path
 
 

@@ -37,8 +37,9 @@ CLIPS = pa.schema(
         pa.field("label", pa.string(), nullable=False),
         pa.field("status", pa.string(), nullable=False),  # done, failed, same
         pa.field("same_as", pa.string()),  # uri of the clip with the same bytes that has the rows
-        pa.field("fault", pa.string()),  # a word: unreadable, missing, memory, died, disk, refused
+        pa.field("fault", pa.string()),  # a word, see engines/engine.py
         pa.field("reason", pa.string()),  # the sentence
+        pa.field("state", pa.string()),  # size and time of change of the file: was it changed?
         pa.field("digest", pa.string()),
         pa.field("frames", pa.int32()),  # sampled
         pa.field("height", pa.int32()),  # of the frames as they were read

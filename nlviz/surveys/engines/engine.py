@@ -10,7 +10,8 @@ from nlviz.surveys.item import Item
 from nlviz.surveys.options import SurveyOptions
 
 Status = Literal["done", "failed"]
-Fault = Literal["unreadable", "missing", "memory", "died", "disk", "refused"]
+AGAIN = ("memory", "died", "disk", "unreachable")  # faults whose clips a later run does again
+Fault = Literal["unreadable", "missing", "unreachable", "memory", "died", "disk", "refused"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Done:
         reason: the sentence.
         seconds: that it took.
         stored: whether its piece could be written; False where the disk takes nothing at all.
+        size: of what was written, in bytes.
     """
 
     uri: str
@@ -68,6 +70,7 @@ class Done:
     reason: str = ""
     seconds: float = 0.0
     stored: bool = True
+    size: int = 0
 
 
 Heard = Ready | Done
