@@ -23,7 +23,7 @@ from nlviz.surveys.pieces import Origin, Pieces
 from nlviz.surveys.schema import FORMAT, VERSION
 
 _FILE, _LOCK = "survey.json", ".lock"
-_OWN = {_FILE, _LOCK, "rows", "clips", "pieces"}
+_OWN = {_FILE, _LOCK, "rows", "clips", "pieces", "diaries"}  # the last of workers on Ray
 
 
 @dataclass(frozen=True)
