@@ -26,7 +26,7 @@ app: install
 
 # What a user installs on request: transformers, and peers, one of which forbids commercial use.
 .venv/peers: .venv/installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,denoise,hf]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,denoise,hf,rerun]"
 	touch $@
 
 # Type checker and linter of the browser's modules; they only check, so that tests go on without npm.

@@ -96,8 +96,8 @@ def attend(
         typer.Option(
             "--output",
             "-o",
-            help="look.png, .pdf, .svg, .gif, .mp4, .html, .json or .npz; without it a table of "
-            "the strongest keys is printed of a text, and a .png written of a clip.",
+            help="look.png, .pdf, .svg, .gif, .mp4, .html, .json, .npz or .rrd (Rerun); without it "
+            "a table of the strongest keys is printed of a text, and a .png written of a clip.",
         ),
     ] = None,
 ) -> None:
@@ -105,13 +105,12 @@ def attend(
     from nlviz.captures.capture import read_capture
     from nlviz.captures.feature_captures import OF_FEATURES, feature_capture, with_features
     from nlviz.captures.file_format import is_capture
-    from nlviz.cli.drawing import draw, print_table
+    from nlviz.cli.drawing import check_output, draw, print_table
     from nlviz.cli.loading import OF_CLIPS, OF_TEXTS, given_text, loaded, sampled_for
     from nlviz.cli.queries import Asked
     from nlviz.clips.graph import is_graph
     from nlviz.clips.inputs import find_input
     from nlviz.errors import NlvizError
-    from nlviz.files.local import KINDS, suffix_of
     from nlviz.views.display import Display, parsed
     from nlviz.views.view import View
 
@@ -132,7 +131,7 @@ def attend(
         residual=residual,
     )
     if output is not None:
-        suffix_of(output, KINDS, what="a view")
+        check_output(output)
     if layer is not None:
         if source not in (SOURCES[0], COSINE.key):
             raise NlvizError(

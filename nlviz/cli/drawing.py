@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from nlviz.views.view import View
 
 
+def check_output(output: Path) -> None:
+    """Refuse a file that a view is not saved as, before seconds of work.
+
+    Raises:
+        NlvizError: for another ending, or where what writes it is not installed.
+    """
+    from nlviz.files.local import KINDS, suffix_of
+
+    if suffix_of(output, KINDS, what="a view") == "rrd":
+        from nlviz.render.recording import rerun_sdk
+
+        rerun_sdk()
+
+
 def draw(output: Path, capture: Capture, view: View, tell: Progress) -> None:
     """Write the view, print its path, and say on stderr what its row does."""
     tell("Drawing", 0.0)

@@ -41,8 +41,7 @@ def render(
     ] = None,
 ) -> None:
     """Draw a saved view again."""
-    from nlviz.cli.drawing import draw
-    from nlviz.files.local import KINDS, suffix_of
+    from nlviz.cli.drawing import check_output, draw
     from nlviz.views.compare_view import CompareView
     from nlviz.views.denoise_view import DenoiseView
     from nlviz.views.reading import read_view
@@ -58,7 +57,7 @@ def render(
     if isinstance(wanted, CompareView):
         _render_views(wanted, output, how)
         return
-    suffix_of(output, KINDS, what="a view")
+    check_output(output)
     with ProgressBar() as tell:
         capture = _capture(wanted, how, tell.part(0.0, 0.8))
         draw(output, capture, wanted, tell.part(0.8, 1.0))

@@ -12,7 +12,8 @@ from typing import Literal
 from nlviz.errors import NlvizError
 from nlviz.sentences import listed
 
-KINDS = ("png", "pdf", "svg", "gif", "mp4", "html", "json", "npz")  # what a view is saved as
+# What a view is saved as.
+KINDS = ("png", "pdf", "svg", "gif", "mp4", "html", "json", "npz", "rrd")
 
 
 def suffix_of(path: str | Path, kinds: Sequence[str], *, what: str) -> str:

@@ -22,7 +22,7 @@ from nlviz.render.shown import Shown
 from nlviz.sentences import times_text
 from nlviz.words.rows import share_text
 
-KINDS = ("png", "pdf", "svg", "gif", "mp4")  # what an overlay is saved as
+KINDS = ("png", "pdf", "svg", "gif", "mp4", "rrd")  # what an overlay is saved as
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +43,14 @@ class Overlay(Shown):
     def save(self, path: str | Path) -> Path:
         """Write the overlay: .png, .pdf, .svg a film strip, .gif, .mp4 the clip under the map.
 
+        .rrd is a recording of frames, map and links for the viewer of Rerun.
+
         Returns:
             The path.
 
         Raises:
-            NlvizError: for another ending, or when the file cannot be written.
+            NlvizError: for another ending, when the file cannot be written, or when rerun-sdk is
+                not installed.
         """
         kind = suffix_of(path, KINDS, what="an overlay")
         return write_whole(path, self.to_bytes(kind))
@@ -55,16 +58,20 @@ class Overlay(Shown):
     def to_bytes(
         self, kind: str, *, metadata: str | None = None, progress: Listener | None = None
     ) -> bytes:
-        """Return the bytes of a ``png``, ``pdf``, ``svg``, ``gif`` or ``mp4`` file.
+        """Return the bytes of a ``png``, ``pdf``, ``svg``, ``gif``, ``mp4`` or ``rrd`` file.
 
         Args:
             kind: of the file.
-            metadata: JSON of the view, which the three figures carry.
+            metadata: JSON of the view, which the three figures and a recording carry.
             progress: called with a sentence and a share in [0, 1] while a movie is drawn.
 
         Raises:
-            NlvizError: for another kind.
+            NlvizError: for another kind, or when what it needs is not installed.
         """
+        if kind == "rrd":
+            from nlviz.render.recording import recording
+
+            return recording(self, view=metadata, progress=progress)
         if kind in ("gif", "mp4"):
             from nlviz.render import movie, token_movie
 

@@ -45,7 +45,8 @@ def save(
 
     .png, .pdf and .svg a film strip (text and marks as vectors in the last two), .gif and .mp4 the
     clip under the map, .html the live view as one page that works offline, .json the view itself,
-    .npz the raw rows. The file is written whole or not at all.
+    .npz the raw rows, .rrd a recording for the viewer of Rerun (``nlviz.render.recording``). The
+    file is written whole or not at all.
 
     Args:
         path: where to.
@@ -67,7 +68,7 @@ def save(
 def save_view(
     capture: Capture, view: View, path: str | Path, *, progress: Listener | None = None
 ) -> Path:
-    """Save a view of a capture as .png, .gif, .mp4, .html, .json or .npz, by the path's ending.
+    """Save a view of a capture as .png, .gif, .mp4, .html, .json, .npz or .rrd, by its ending.
 
     The affinity is the one that ``view.display.source`` names: the block's own or a control.
 
@@ -132,6 +133,8 @@ def render_bytes(
         return _html(capture, view)
     if kind not in KINDS:
         raise InvalidView(f"a view is saved as {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
+    if kind == "rrd":
+        return _rrd(capture, affinity, view, progress)
     drawn = overlay_of(capture, affinity, view)
     told = None if capture.changes else view.to_json()
     return drawn.to_bytes(kind, metadata=told, progress=progress)
@@ -352,6 +355,21 @@ def _npz(capture: Capture, affinity: Affinity, view: View) -> bytes:
         view=np.array("" if capture.changes else view.to_json()),
     )
     return buffer.getvalue()
+
+
+def _rrd(capture: Capture, affinity: Affinity, view: View, progress: Listener | None) -> bytes:
+    """Return the recording of a view, every head of its block in it."""
+    from nlviz.render.recording import MOST_HEADS, recording, rerun_sdk
+
+    rerun_sdk()  # what is not installed is missed before anything is drawn
+    drawn = overlay_of(capture, affinity, view)
+    count = _of_display(affinity, view.display).heads
+    heads = {
+        n: attention_of(affinity, replace(view, display=replace(view.display, head=n)))
+        for n in range(min(count, MOST_HEADS) if count > 1 else 0)
+    }
+    told = None if capture.changes else view.to_json()
+    return recording(drawn, heads=heads, view=told, progress=progress)
 
 
 def _html(capture: Capture, view: View) -> bytes:

@@ -50,7 +50,7 @@ def test_options_out_of_range_are_refused(
 def test_an_unknown_ending_is_one_sentence(
     clip: Clip, attention: nlviz.AttentionMap, tmp_path: Path
 ) -> None:
-    with pytest.raises(NlvizError, match=r"\.png, \.pdf, \.svg, \.gif or \.mp4, got 'look\.webm'"):
+    with pytest.raises(NlvizError, match=r"\.gif, \.mp4 or \.rrd, got 'look\.webm'"):
         nlviz.overlay(clip, attention).save(tmp_path / "look.webm")
     assert not list(tmp_path.iterdir())
 
