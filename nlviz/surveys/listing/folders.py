@@ -18,7 +18,7 @@ from nlviz.surveys.listing.paths import absolute, shown, uri_of_path
 from nlviz.surveys.listing.rules import LeftOut, Rules
 
 _SYNC = b"G"  # each packet of an MPEG transport stream begins with it
-TarMembers = Callable[[Path, str, str, LeftOut], Iterator[Item]]
+TarMembers = Callable[[Path | str, str, str, LeftOut], Iterator[Item]]
 
 
 def label_above(relative: str, rules: Rules) -> str:

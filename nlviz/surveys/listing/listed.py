@@ -16,11 +16,12 @@ from nlviz.surveys.listing.choosing import Seen
 from nlviz.surveys.listing.folders import Walk
 from nlviz.surveys.listing.globs import base_and_pattern, braces, is_pattern, matched
 from nlviz.surveys.listing.kinds import name_kind
-from nlviz.surveys.listing.lists import listed_in
 from nlviz.surveys.listing.paths import is_file_url, is_remote, path_of_url, shown, uri_of_path
 from nlviz.surveys.listing.places import Places
+from nlviz.surveys.listing.remote import opened, remote_items
 from nlviz.surveys.listing.rules import Labels, LeftOut, PicturesAre, Rules
-from nlviz.surveys.listing.texts import opened_text
+from nlviz.surveys.listing.tables import items_of_table
+from nlviz.surveys.listing.tars import TarListing
 
 Argument = str | Path | Item
 
@@ -100,9 +101,11 @@ def listed(
     given = [arguments] if isinstance(arguments, (str, Path)) else list(arguments)
     if not given:
         raise NlvizError(f"a survey looks at clips, and none was named; {_CURE}")
-    where = None if root is None else Path(root).expanduser()
-    if where is not None and not where.is_dir():
-        raise MissingClip(f"the root {str(where)!r} is no folder; name one that is there")
+    where: Path | str | None = root
+    if root is not None and not is_remote(str(root)):
+        where = Path(root).expanduser()
+        if not where.is_dir():
+            raise MissingClip(f"the root {str(root)!r} is no folder; name one that is there")
     return Listing(given, Rules(labels, pictures, where, path_column, label_column))
 
 
@@ -153,7 +156,7 @@ def _source(argument: Argument, rules: Rules) -> _Source:
     text, path = str(argument), Path(argument)
     name = shown(text)
     if is_remote(text):
-        raise NlvizError(f"{text} lies elsewhere, which is not read yet")
+        return _Source(text, partial(_remote, text, rules))
     if path.is_dir():
         return _Source(name, partial(_folder, path, rules))
     if os.path.lexists(path):
@@ -184,16 +187,17 @@ def _near(path: Path) -> str:
 
 
 def _folder(folder: Path, rules: Rules, left: LeftOut) -> Iterator[Item]:
-    return Walk(folder, rules, left, _members).items(folder)
+    return Walk(folder, rules, left, partial(_members, rules)).items(folder)
 
 
 def _files(folder: Path, names: list[str], rules: Rules, left: LeftOut) -> Iterator[Item]:
-    return Walk(_base_of(folder, rules), rules, left, _members).files(folder, names, "")
+    walk = Walk(_base_of(folder, rules), rules, left, partial(_members, rules))
+    return walk.files(folder, names, "")
 
 
 def _file(path: Path, rules: Rules, left: LeftOut) -> Iterator[Item]:
     """Yield one file that was named itself: whatever its ending, it is meant as a clip."""
-    walk = Walk(_base_of(path.parent, rules), rules, left, _members)
+    walk = Walk(_base_of(path.parent, rules), rules, left, partial(_members, rules))
     if name_kind(path.name) == "tar":
         yield from walk.files(path.parent, [path.name])
     else:
@@ -201,22 +205,39 @@ def _file(path: Path, rules: Rules, left: LeftOut) -> Iterator[Item]:
 
 
 def _pattern(base: Path, parts: list[str], rules: Rules, left: LeftOut) -> Iterator[Item]:
-    walk = Walk(base, rules, left, _members)
+    walk = Walk(base, rules, left, partial(_members, rules))
     return matched(walk, base, parts, lambda path: _table(path, rules, left))
 
 
 def _table(path: Path, rules: Rules, left: LeftOut) -> Iterator[Item]:
     name = shown(path.name)
-    places = Places(path.parent, rules.root)
     try:
-        with path.open("rb", buffering=0) as file, opened_text(file, name) as text:
-            yield from listed_in(text, places, left, rules.label_column != "none")
+        yield from items_of_table(
+            lambda: path.open("rb"), name, Places(path.parent, rules.root), rules, left
+        )
     except OSError as error:
         raise UnreadableClip(f"the list {name} cannot be read: {error.strerror}") from None
 
 
-def _members(path: Path, name: str, label: str, left: LeftOut) -> Iterator[Item]:
-    yield Item(uri_of_path(path), "member", name, label)
+def _remote(url: str, rules: Rules, left: LeftOut) -> Iterator[Item]:
+    name = url.rsplit("/", 1)[-1]
+    if name_kind(name) not in ("list", "table"):
+        return remote_items(url, rules, left, partial(_members, rules))
+    folder = url[: -len(name)]
+    return items_of_table(lambda: opened(url), name, Places(folder, rules.root), rules, left)
+
+
+def _members(rules: Rules, tar: Path | str, name: str, label: str, left: LeftOut) -> Iterator[Item]:
+    if isinstance(tar, Path):
+        path = tar
+        uri = uri_of_path(path)
+        try:
+            yield from TarListing(lambda: path.open("rb"), uri, name, label, rules, left).items()
+        except OSError:
+            yield Item(uri, "member", name, label)  # it fails when it is read, and says why
+        return
+    url = tar
+    yield from TarListing(lambda: opened(url), url, name, label, rules, left).items()
 
 
 def _base_of(folder: Path, rules: Rules) -> Path:

@@ -18,7 +18,15 @@ from nlviz.surveys.listing.paths import (
     uri_of_path,
 )
 
+_BACK = "\\"
 _WINDOWS = re.compile(r"[a-zA-Z]:[\\/]|\\\\")
+
+# Folder and ending of clips that are named after an id.
+_FORMS = tuple(
+    (folder, kind)
+    for kind in ("mp4", "webm", "mkv", "avi", "mov")
+    for folder in ("", "{label}", "{label_}", "{split}", "{split}/{label}", "{split}/{label_}")
+)
 
 
 class Places:
@@ -34,11 +42,15 @@ class Places:
         root: that the user names; None for none.
     """
 
-    def __init__(self, beside: Path, root: Path | None) -> None:
-        self._base = beside if root is None else root
-        self._root = root
-        self._tried = [self._base] if root is not None else [self._base, Path()]
+    def __init__(self, beside: Path | str, root: Path | str | None) -> None:
+        where = beside if root is None else root
+        self._remote = where.rstrip("/") if isinstance(where, str) else ""
+        self._base = Path() if isinstance(where, str) else where
+        self._root = None if isinstance(root, str) else root
+        known = root is not None or bool(self._remote)
+        self._tried = [self._base] if known else [self._base, Path()]
         self._settled = len(self._tried) == 1
+        self._form = _FORMS[0]  # of the last clip that was found by its id
         self._elsewhere = ""  # beginning of absolute paths that stands for the root
 
     def item(self, written: str, label: str) -> Item:
@@ -46,8 +58,28 @@ class Places:
         written = written.strip()
         if is_remote(written):
             return Item(written, "remote", remote_name(written), label)
+        if self._remote and not is_file_url(written) and not written.startswith("/"):
+            url = f"{self._remote}/{written.replace(_BACK, '/')}"
+            return Item(url, "remote", shown(written), label)
         path = self.path(path_of_url(written) if is_file_url(written) else written)
         return Item(uri_of_path(path), _kind(path), self._name(path), label)
+
+    def item_of_id(self, written: str, label: str, split: str) -> Item:
+        """Return the item of a clip whose file is named after its id.
+
+        It is looked for beside the others, in a folder of its label, and in one of its split.
+        """
+        if name_kind(written) in ("film", "picture"):
+            return self.item(written, label)
+        if self._remote:
+            return self.item(f"{written}.{self._form[1]}", label)
+        for form in dict.fromkeys((self._form, *_FORMS)):
+            folder = form[0].format(label=label, label_=label.replace(" ", "_"), split=split)
+            path = self._base / folder / f"{written}.{form[1]}"
+            if os.path.lexists(path):
+                self._form = form
+                return Item(uri_of_path(path), "file", self._name(path), label)
+        return self.item(f"{written}.{self._form[1]}", label)
 
     def path(self, written: str) -> Path:
         """Return the path on this machine of one as it is written."""

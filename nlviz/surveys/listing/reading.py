@@ -8,10 +8,14 @@ from pathlib import Path
 from nlviz.clips.clip import Clip, read_clip
 from nlviz.clips.inputs import digest_of_input
 from nlviz.clips.sequences import picture_list
-from nlviz.errors import MissingClip, UnreadableClip
+from nlviz.errors import UnreadableClip
 from nlviz.families.reading.input_spec import InputSpec
+from nlviz.files.local import digest_of
 from nlviz.surveys.item import Item
-from nlviz.surveys.listing.paths import path_of_uri
+from nlviz.surveys.listing.content import content_of, gone, refused
+from nlviz.surveys.listing.paths import is_remote, path_of_uri
+from nlviz.surveys.listing.remote import frames_of, system_of, told
+from nlviz.surveys.listing.tars import tar_and_member
 from nlviz.surveys.options import Sampling
 
 
@@ -38,16 +42,17 @@ def read_item(item: Item, sampling: Sampling, spec: InputSpec | None = None) -> 
     )
     before = state_of(item)
     try:
-        clip = read_clip(
-            path_of_uri(item.uri),
-            start=sampling.start,
-            stride=stride,
-            frames=frames,
-            size=sampling.size,
-            fps=sampling.fps,
-            rate=sampling.rate,
-            name=item.name,
-        )
+        with content_of(item) as content:
+            clip = read_clip(
+                content,
+                start=sampling.start,
+                stride=stride,
+                frames=frames,
+                size=sampling.size,
+                fps=sampling.fps,
+                rate=sampling.rate,
+                name=item.name,
+            )
     except UnreadableClip:
         state_of(item)  # deleted while it was read: that is the reason
         raise
@@ -65,12 +70,19 @@ def digest_of_item(item: Item) -> str:
     """
     before = state_of(item)
     try:
-        digest = digest_of_input(path_of_uri(item.uri))
+        with content_of(item) as content:
+            if isinstance(content, Path):
+                digest = digest_of_input(content)
+            elif isinstance(content, bytes):
+                digest = digest_of(content)
+            else:
+                pictures = picture_list(content)
+                digest = "" if pictures is None else pictures.digest
     except UnreadableClip:
         state_of(item)
         raise
     except OSError as error:
-        raise _refused(item, error) from None
+        raise refused(item, error) from None
     _same(item, before)
     return digest
 
@@ -79,12 +91,17 @@ def state_of(item: Item) -> str:
     """Return what changes when a clip does: its size and when it was written, in a word.
 
     It costs no reading of the clip, so that a survey that goes on sees what is to be done again.
+    Of a member it is that of its tar.
 
     Raises:
         MissingClip: when it is not there.
+        UnreachableClip: when the storage or the network failed.
         UnreadableClip: when it is no file, or may not be looked at.
     """
-    path = path_of_uri(item.uri)
+    uri = tar_and_member(item.uri)[0] if item.kind == "member" else item.uri
+    if is_remote(uri):
+        return _remote_state(item, uri)
+    path = path_of_uri(uri)
     try:
         found = path.stat()
         if stat.S_ISREG(found.st_mode):
@@ -93,10 +110,26 @@ def state_of(item: Item) -> str:
             raise UnreadableClip(f"{item.name} is no file but a pipe, a socket or a device")
     except FileNotFoundError:
         if item.kind != "frames" or not path.parent.is_dir():
-            raise _gone(item) from None
+            raise gone(item) from None
     except OSError as error:
-        raise _refused(item, error) from None
+        raise refused(item, error) from None
     return _state_of_frames(item, path)
+
+
+def _remote_state(item: Item, uri: str) -> str:
+    if item.kind == "frames":
+        system, paths = frames_of(uri)
+        return f"{len(paths)}:{'/'.join(paths[:1])}"
+    system, path = system_of(uri)
+    try:
+        found = system.info(path)
+    except Exception as error:
+        raise told(error, item.name) from None
+    if found.get("type") == "directory":
+        raise UnreadableClip(f"{item.name} is a folder; name its clips, or put / behind it")
+    names = ("ETag", "etag", "mtime", "LastModified", "last_modified", "created", "xet_hash")
+    when = next((found[name] for name in names if found.get(name) is not None), "")
+    return f"{found.get('size')}:{when}"
 
 
 def _state_of_frames(item: Item, path: Path) -> str:
@@ -105,11 +138,11 @@ def _state_of_frames(item: Item, path: Path) -> str:
         frames = picture_list(path)
         found = [Path(str(frame)).stat() for frame in frames.items] if frames is not None else []
     except FileNotFoundError:
-        raise _gone(item) from None
+        raise gone(item) from None
     except OSError as error:
-        raise _refused(item, error) from None
+        raise refused(item, error) from None
     if frames is None:
-        raise _gone(item)
+        raise gone(item)
     latest = max(one.st_mtime_ns for one in found)
     return f"{len(found)}:{sum(one.st_size for one in found)}:{latest}"
 
@@ -119,14 +152,3 @@ def _same(item: Item, before: str) -> None:
         raise UnreadableClip(
             f"{item.name} changed while it was read; survey it again once it is whole"
         )
-
-
-def _gone(item: Item) -> MissingClip:
-    return MissingClip(f"{item.name}: there is no file {item.uri!r}; it was moved or deleted")
-
-
-def _refused(item: Item, error: OSError) -> UnreadableClip:
-    if isinstance(error, FileNotFoundError):
-        return _gone(item)
-    reason = (error.strerror or str(error)).lower()
-    return UnreadableClip(f"{item.name} cannot be read ({reason}); see who may read {item.uri!r}")

@@ -33,7 +33,7 @@ class Rules:
 
     labels: Labels = "auto"
     pictures: PicturesAre = "auto"
-    root: Path | None = None
+    root: Path | str | None = None
     path_column: str | None = None
     label_column: str | None = None
 

@@ -6,7 +6,7 @@ import codecs
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any
 
 from nlviz.errors import NlvizError
 
@@ -20,7 +20,7 @@ _MARKS = (
 
 
 @contextmanager
-def opened_text(file: io.RawIOBase, name: str) -> Iterator[IO[str]]:
+def opened_text(file: Any, name: str) -> Iterator[IO[str]]:
     """Open a file of bytes as text, lines as they are.
 
     Bytes that are no UTF-8 are kept as Python keeps those of file names, so that a name in another
@@ -29,15 +29,15 @@ def opened_text(file: io.RawIOBase, name: str) -> Iterator[IO[str]]:
     Raises:
         NlvizError: when it is no text.
     """
-    buffered = io.BufferedReader(file, 1 << 16)
-    head = buffered.peek(1 << 12)[: 1 << 12]
+    head = file.read(1 << 12)
+    file.seek(0)
     coding = next((coding for mark, coding in _MARKS if head.startswith(mark)), "utf-8")
     if coding == "utf-8" and b"\0" in head:
         raise NlvizError(
             f"{name} is no text: it holds bytes that no list has; give a list of paths, one a line"
         )
     errors = "replace" if coding in ("utf-16", "utf-32") else "surrogateescape"
-    text = io.TextIOWrapper(buffered, encoding=coding, errors=errors, newline="")
+    text = io.TextIOWrapper(file, encoding=coding, errors=errors, newline="")
     try:
         yield text
     finally:

@@ -1,0 +1,204 @@
+"""Lists and tables of clips, as people and data sets write them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from nlviz.errors import MissingClip, NlvizError
+from nlviz.surveys.listing.listed import listed
+from nlviz.surveys.listing.places import Places
+from nlviz.surveys.listing.reading import read_item, state_of
+from nlviz.surveys.options import Sampling
+from tests.surveys.datasets import FRAMES, frames, lay
+
+
+def told(path: Path, **rules: Any) -> list[tuple[str, str]]:
+    return [(item.name, item.label) for item in listed(path, **rules)]
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    return lay(tmp_path, "a.mp4", "b/my clip.MP4", "b/v 2.avi")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a.mp4 0\nb/my clip.MP4 1\n",
+        "# kinetics\r\n\r\na.mp4,0\r\nb/my clip.MP4, 1\r\n",
+        "\ufeffa.mp4\t0\nb/my clip.MP4\t1",
+        '"a.mp4" 0\n"b/my clip.MP4" 1',
+        "./a.mp4 0\nb\\my clip.MP4 1\na.mp4 0",
+        "a.mp4 0\nb/my clip.MP4 1\n".encode("utf-16"),
+    ],
+    ids=["space", "comma", "tab", "quotes", "windows", "utf-16"],
+)
+@pytest.mark.parametrize("ending", ["txt", "csv"])
+def test_a_list_names_paths_and_labels(films: Path, content: str | bytes, ending: str) -> None:
+    path = write(films / f"list.{ending}", content)
+    assert told(path) == [("a.mp4", "0"), ("b/my clip.MP4", "1")]
+    assert [label for _, label in told(path, label_column="none")] == ["", ""]
+    (first, _) = listed(path)
+    assert len(read_item(first, Sampling(frames=2)).frames) == 2
+
+
+def test_lists_of_frames_are_those_of_tsn(tmp_path: Path) -> None:
+    frames(tmp_path, "rgb/v_1")
+    frames(tmp_path, "rgb/v_2", "img_{:05d}.jpg", first=1)
+    path = write(tmp_path / "val.txt", f"rgb/v_1 {FRAMES} 3\nrgb/v_2/img_%05d.jpg\nrgb/v_2 7 9\n")
+    items = list(listed(path))
+    assert {i.kind for i in items} == {"frames"}
+    assert [(i.name, i.label) for i in items] == [
+        ("rgb/v_1", "3"), ("rgb/v_2/img_%05d.jpg", ""), ("rgb/v_2", "9"),
+    ]  # fmt: skip
+    assert [len(read_item(i, Sampling(stride=1)).frames) for i in items] == [FRAMES] * 3
+
+
+def test_relative_paths_are_beside_the_list_or_below_a_root(
+    films: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    away = tmp_path_factory.mktemp("lists")
+    path = write(away / "list.txt", "a.mp4 0\nb/v 2.avi 1\nb/gone.avi 2\n")
+    assert [i.uri for i in listed(path, root=films)][:2] == [f"{films}/a.mp4", f"{films}/b/v 2.avi"]
+    monkeypatch.chdir(films)  # as lists of a repository are written
+    items = list(listed(path))
+    assert items[0].uri == f"{films}/a.mp4"
+    with pytest.raises(MissingClip, match=r"b/gone\.avi: there is no file"):
+        state_of(items[2])
+    with pytest.raises(MissingClip, match="is no folder"):
+        listed(path, root=films / "no")
+
+
+@pytest.mark.parametrize("start", ["/mnt/lab/videos/", "D:\\lab\\videos\\", "file:///mnt/lab/"])
+def test_absolute_paths_of_another_machine(films: Path, start: str) -> None:
+    sign = "\\" if "\\" in start else "/"
+    lines = [start + name.replace("/", sign) for name in ("a.mp4", "b/v 2.avi", "b/none.avi")]
+    path = write(films / "list.txt", "\n".join(lines))
+    items = list(listed(path, root=films))
+    assert [i.uri for i in items] == [f"{films}/{n}" for n in ("a.mp4", "b/v 2.avi", "b/none.avi")]
+    with pytest.raises(MissingClip):
+        state_of(next(iter(listed(path))))
+
+
+def test_once_settled_no_file_is_looked_at(films: Path) -> None:
+    places = Places(films, None)
+    assert places.path("a.mp4") == films / "a.mp4"
+    assert places.path("not/there.mp4") == films / "not/there.mp4"
+    elsewhere = Places(films, films)
+    assert elsewhere.path("/x/y/b/v 2.avi") == films / "b/v 2.avi"
+    assert elsewhere.path("/x/y/later.mp4") == films / "later.mp4"
+
+
+CSV = {
+    "comma": "Video_Path,Label,frames\na.mp4,cut,9\nb/my clip.MP4,\"pour, slowly\",8\n",
+    "semicolon": "label;FILE\ncut;a.mp4\npour, slowly;b/my clip.MP4\n",
+    "no header": "a.mp4,cut\nb/my clip.MP4,\"pour, slowly\"\n",
+    "mark and blanks": "\ufefffile name, class\r\n a.mp4, cut\r\n,lost\r\n"
+    " b/my clip.MP4, \"pour, slowly\"\r\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(CSV))
+def test_a_csv_names_its_columns_as_people_do(films: Path, kind: str) -> None:
+    path = write(films / "clips.csv", CSV[kind])
+    assert told(path) == [("a.mp4", "cut"), ("b/my clip.MP4", "pour, slowly")]
+
+
+def rows(films: Path) -> list[dict[str, Any]]:
+    return [{"path": "a.mp4", "label": 4.0, "n": 1}, {"path": "b/v 2.avi", "label": None, "n": 2}]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "json", "tsv"])
+def test_tables_of_other_kinds_say_the_same(films: Path, ending: str) -> None:
+    path = films / f"clips.{ending}"
+    if ending == "parquet":
+        parquet.write_table(pa.Table.from_pylist(rows(films)), path)
+    elif ending == "jsonl":
+        path.write_text("\n".join(json.dumps(row) for row in rows(films)))
+    elif ending == "json":
+        path.write_text(json.dumps({"clips": rows(films)}))
+    else:
+        path.write_text("n\tpath\tlabel\n1\ta.mp4\t4\n2\tb/v 2.avi\t\n")
+    assert told(path) == [("a.mp4", "4"), ("b/v 2.avi", "")]
+    assert told(path, label_column="N") == [("a.mp4", "1"), ("b/v 2.avi", "2")]
+    with pytest.raises(NlvizError, match=r"no column 'labl'.*did you mean 'label'"):
+        told(path, label_column="labl")
+
+
+def test_a_table_without_a_path_names_its_columns(films: Path) -> None:
+    path = write(films / "clips.csv", "subject,take\nann,1\n")
+    with pytest.raises(NlvizError, match=r"no column of clips\.csv says.*subject and take"):
+        list(listed(path))
+    parquet.write_table(pa.table({"video": [b"\0\1"]}), films / "bytes.parquet")
+    with pytest.raises(NlvizError, match=r"'video' of bytes\.parquet holds binary, not paths"):
+        list(listed(films / "bytes.parquet"))
+
+
+def test_numbers_of_classes_have_names_where_datasets_wrote_them(films: Path) -> None:
+    names = {"info": {"features": {"label": {"names": ["cut", "pour"], "_type": "ClassLabel"}}}}
+    table = pa.table({"file_name": ["a.mp4", "b/v 2.avi"], "label": [1, 0]})
+    meta = table.replace_schema_metadata({"huggingface": json.dumps(names)})
+    parquet.write_table(meta, films / "train.parquet")
+    assert told(films / "train.parquet") == [("a.mp4", "pour"), ("b/v 2.avi", "cut")]
+
+
+def test_kinetics_names_files_after_ids_and_seconds(tmp_path: Path) -> None:
+    lay(tmp_path, "val/making tea/-abc_000010_000020.mp4", "val/making tea/x_y_000003_000013.mkv")
+    csv = "label,youtube_id,time_start,time_end,split\nmaking tea,-abc,10,20,val\n"
+    path = write(tmp_path / "val.csv", csv + "making tea,x_y,3,13,val\nmaking tea,gone,1,11,val\n")
+    items = list(listed(path))
+    assert [(i.name, i.label) for i in items] == [
+        ("val/making tea/-abc_000010_000020.mp4", "making tea"),
+        ("val/making tea/x_y_000003_000013.mkv", "making tea"),
+        ("gone_000001_000011.mkv", "making tea"),
+    ]
+    with pytest.raises(MissingClip):
+        state_of(items[2])
+
+
+def test_something_something_has_ids_and_templates(tmp_path: Path) -> None:
+    lay(tmp_path / "videos", "78687.mp4", "42.webm")
+    told_of = [
+        {"id": "78687", "label": "holding potato", "template": "Holding [something]"},
+        {"id": "42", "label": "moving a pen", "template": "Moving [something]"},
+    ]
+    path = write(tmp_path / "validation.json", json.dumps(told_of))
+    assert told(path, root=tmp_path / "videos") == [
+        ("78687.mp4", "Holding something"), ("42.webm", "Moving something"),
+    ]  # fmt: skip
+
+
+def test_lerobot_has_films_in_chunks(tmp_path: Path) -> None:
+    lay(tmp_path, "videos/chunk-000/observation.images.top/episode_000000.mp4")
+    parquet.write_table(pa.table({"episode_index": [0]}), tmp_path / "episode_000000.parquet")
+    listing = listed(tmp_path)
+    assert [i.label for i in listing] == ["observation.images.top"]
+    assert listing.left_out.counts == {".parquet file": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("list.txt", b"\x7fELF\0\0\0", "list.txt is no text"),
+        ("list.txt", "# nothing\n", "list.txt holds no clip"),
+        ("a.csv", "", "a.csv holds no clip"),
+        ("a.json", '{"path": ', "a.json is no JSON"),
+        ("a.json", '{"version": 3, "name": "x"}', "a.json holds no table of clips"),
+        ("a.jsonl", '{"path": "a.mp4"}\n[1]\n', "a.jsonl, line 2, is no JSON object"),
+        ("a.parquet", b"PAR1", "a.parquet cannot be read as Parquet"),
+    ],
+)
+def test_what_is_no_list_says_so(tmp_path: Path, name: str, content: Any, said: str) -> None:
+    with pytest.raises(NlvizError, match=said):
+        list(listed(write(tmp_path / name, content)))
