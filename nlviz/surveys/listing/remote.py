@@ -76,9 +76,13 @@ def told(error: BaseException, name: str) -> UnreadableClip:
     """Return the error that says why something remote is not there."""
     if isinstance(error, UnreadableClip):
         return error
-    if isinstance(error, FileNotFoundError):
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and cause and not isinstance(cause, FileNotFoundError):
+        return told(cause, name)  # fsspec says so, too, where a host does not answer
+    status = getattr(error, "status", None)  # of HTTP
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
         return MissingClip(f"{name}: there is no such file; it was moved or deleted")
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or status in (401, 403):
         return UnreadableClip(f"{name} may not be read ({_brief(error)}); see its access rights")
     if isinstance(error, asyncio.TimeoutError):
         return UnreachableClip(f"{name} did not come in time; try again")
