@@ -72,7 +72,8 @@ def test_frames_of_several_clips_in_one_folder(tmp_path: Path) -> None:
     assert [i.name for i in items] == ["v_A_c01_####.jpg", "v_A_c02_####.jpg", "x#.jpg"]
     assert [len(read_item(i, Sampling(stride=1)).frames) for i in items] == [FRAMES] * 3
     assert listing.left_out.counts == {"picture beside frames": 1}
-    assert any("pictures='each'" in note for note in listing.left_out.notes)
+    told = " ".join(listing.left_out.sentences())
+    assert "frames of 3 clips, as in v_A_c01_####.jpg; say pictures='each'" in told
     assert len(names(tmp_path / "flat", pictures="each")) == 3 * FRAMES + 1
 
 
@@ -109,8 +110,12 @@ def test_patterns_find_what_a_shell_finds_and_upper_case(tmp_path: Path) -> None
     (item,) = listed(f"{tmp_path}/walk/img_000[0-3].png")
     assert len(read_item(item, Sampling(stride=1)).frames) == 4
     # A shell writes out the pattern that has no quotes: the same clip.
-    (item,) = listed(sorted((tmp_path / "walk").iterdir()))
+    written = sorted((tmp_path / "walk").iterdir())
+    (item,) = listed(written)
     assert len(read_item(item, Sampling(stride=1)).frames) == FRAMES
+    some = listed(written[1:3])
+    assert [i.name for i in some] == ["img_0001.png", "img_0002.png"]
+    assert "No pattern names img_0001.png to img_0002.png" in some.left_out.notes[0]
 
 
 def test_names_are_what_people_write(tmp_path: Path) -> None:
@@ -244,6 +249,14 @@ def test_an_argument_without_a_clip_says_what_to_do(
     lay(tmp_path, "films/a.mp4", "notes/a.json", "notes/b.json")
     with pytest.raises(NlvizError, match=said):
         list(listed(tmp_path / argument))
+
+
+def test_odd_arguments_are_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(lay(tmp_path, "~t.mp4", "a{b}.mp4"))
+    assert names("~t.mp4", "a{b}.mp4", ".") == ["~t.mp4", "a{b}.mp4"]
+    for odd in ("", " ", "\0", "~nobody/x", "a" * 300, "https:/x", "-", "{0..3}.mp4", "~t.mp4/x"):
+        with pytest.raises(NlvizError):
+            list(listed(odd))
 
 
 def test_bundled_names_and_none() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from PIL import Image
 
 from nlviz.clips.sequences import fits_name, natural
-from nlviz.errors import UnreadableClip
 from nlviz.surveys.item import Item, Kind
 from nlviz.surveys.listing.frames import Run, runs_of
 from nlviz.surveys.listing.kinds import ending, is_hidden, name_kind, says_a_class
@@ -133,32 +132,32 @@ class Walk:
             if alone:
                 self._left.counts["picture beside frames"] += alone
                 runs = frames
-            self._left.note(
-                f"{self._below(folder)} holds numbered pictures of one size, taken as the frames "
-                "of a clip; say pictures='each' for a clip of each."
-            )
         for run in runs:
+            where = self._spelled(folder, run, pattern, len(runs) == 1) if run.are_frames else None
+            if where is not None:
+                if self._rules.pictures == "auto":
+                    self._left.found_frames(self._below(where))
+                yield self.item(where, "frames")
+                continue
             if run.are_frames:
-                yield self.item(self._spelled(folder, run, pattern, len(runs) == 1), "frames")
-            else:
-                yield self.item(folder / run.names[0], "file")
+                self._left.note(
+                    f"No pattern names {run.names[0]} to {run.names[-1]} of {self._below(folder)} "
+                    "alone, so that each is a clip; put a pattern in quotes for the frames of one."
+                )
+            for name in run.names:
+                yield self.item(folder / name, "file")
 
-    def _spelled(self, folder: Path, run: Run, pattern: str | None, alone: bool) -> Path:
+    def _spelled(self, folder: Path, run: Run, pattern: str | None, alone: bool) -> Path | None:
         """Return the folder or the pattern that names these frames and no other picture."""
         if pattern is None and alone:
             return folder
         there = {p.name for p in folder.iterdir() if name_kind(p.name) == "picture"}
         if there == set(run.names):
             return folder
-        spelled = (run.pattern, pattern)
-        fits = (p for p in spelled if p and {n for n in there if fits_name(n, p)} == set(run.names))
+        spelled = [p for p in (run.pattern, pattern) if p]
+        fits = (p for p in spelled if {n for n in there if fits_name(n, p)} == set(run.names))
         found = next(fits, None)
-        if found is None:
-            raise UnreadableClip(
-                f"no pattern names these frames in {shown(folder)} alone: {run.names[0]} to "
-                f"{run.names[-1]}; put the pattern in quotes, or each clip into its own folder"
-            )
-        return folder / found
+        return None if found is None else folder / found
 
     def item(self, path: Path, kind: Kind) -> Item:
         """Return the item of a file, a folder or a pattern."""

@@ -16,7 +16,16 @@ from nlviz.surveys.listing.choosing import Seen
 from nlviz.surveys.listing.folders import Walk
 from nlviz.surveys.listing.globs import base_and_pattern, braces, is_pattern, matched
 from nlviz.surveys.listing.kinds import name_kind
-from nlviz.surveys.listing.paths import is_file_url, is_remote, path_of_url, shown, uri_of_path
+from nlviz.surveys.listing.paths import (
+    at_home,
+    is_file_url,
+    is_folder,
+    is_plain_file,
+    is_remote,
+    path_of_url,
+    shown,
+    uri_of_path,
+)
 from nlviz.surveys.listing.places import Places
 from nlviz.surveys.listing.remote import opened, remote_items
 from nlviz.surveys.listing.rules import Labels, LeftOut, PicturesAre, Rules
@@ -103,8 +112,8 @@ def listed(
         raise NlvizError(f"a survey looks at clips, and none was named; {_CURE}")
     where: Path | str | None = root
     if root is not None and not is_remote(str(root)):
-        where = Path(root).expanduser()
-        if not where.is_dir():
+        where = Path(at_home(str(root)))
+        if not is_folder(where):
             raise MissingClip(f"the root {str(root)!r} is no folder; name one that is there")
     return Listing(given, Rules(labels, pictures, where, path_column, label_column))
 
@@ -130,11 +139,13 @@ def _spelled_out(argument: Argument) -> list[Argument]:
     if isinstance(argument, Item):
         return [argument]
     text = os.fspath(argument)
+    if not text.strip() or "\0" in text:
+        raise NlvizError(f"{text!r} is no path; {_CURE}")
     if is_file_url(text):
         return [path_of_url(text)]
     if is_remote(text):
         return [*braces(text)]
-    text = str(Path(text).expanduser()) if text.startswith("~") else text
+    text = at_home(text)
     if os.path.lexists(text):
         return [text]
     if text in bundled_inputs():
@@ -147,7 +158,7 @@ def _folder_of_picture(argument: Argument) -> Path | None:
     if isinstance(argument, Item) or is_remote(str(argument)):
         return None
     path = Path(argument)
-    return path.parent if name_kind(path.name) == "picture" and path.is_file() else None
+    return path.parent if name_kind(path.name) == "picture" and is_plain_file(path) else None
 
 
 def _source(argument: Argument, rules: Rules) -> _Source:
@@ -157,7 +168,8 @@ def _source(argument: Argument, rules: Rules) -> _Source:
     name = shown(text)
     if is_remote(text):
         return _Source(text, partial(_remote, text, rules))
-    if path.is_dir():
+    _may_be_seen(path, name)
+    if is_folder(path):
         return _Source(name, partial(_folder, path, rules))
     if os.path.lexists(path):
         if name_kind(path.name) in ("list", "table"):
@@ -165,16 +177,27 @@ def _source(argument: Argument, rules: Rules) -> _Source:
         return _Source(name, partial(_file, path, rules))
     if is_pattern(text):
         base, parts = base_and_pattern(text)
-        if not base.is_dir():
+        if not is_folder(base):
             raise MissingClip(f"{name} looks in {shown(base)}, which is no folder{_near(base)}")
         return _Source(name, partial(_pattern, base, parts, rules))
     raise MissingClip(f"there is no {name!r}, nor a bundled clip of that name{_near(path)}")
 
 
+def _may_be_seen(path: Path, name: str) -> None:
+    """See that the system lets a path be looked at, whether it is there or not."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UnreadableClip(f"{name} cannot be looked at ({reason})") from None
+
+
 def _near(path: Path) -> str:
     """Return the end of a sentence that offers names like that of a missing path."""
     folder, wanted = path.parent, path.name
-    while not folder.is_dir() and folder != folder.parent:
+    while not is_folder(folder) and folder != folder.parent:
         folder, wanted = folder.parent, folder.name
     try:
         names = [p.name for p in folder.iterdir() if not p.name.startswith(".")]

@@ -59,6 +59,32 @@ def absolute(path: str | Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100
 
 
+def at_home(path: str) -> str:
+    """Return a path whose ``~`` is the home of a user; without such a user, as it is."""
+    if not path.startswith("~") or os.path.lexists(path):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        return path
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder that may be looked at; pathlib raises where it may not."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_plain_file(path: Path) -> bool:
+    """Return whether a path is a file that may be looked at."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def path_of_uri(uri: str) -> Path:
     """Return the path of what ``uri_of_path`` named."""
     return Path(path_of_url(uri) if is_file_url(uri) else uri)

@@ -11,7 +11,9 @@ from nlviz.surveys.item import Item, Kind
 from nlviz.surveys.listing.kinds import name_kind
 from nlviz.surveys.listing.paths import (
     absolute,
+    at_home,
     is_file_url,
+    is_folder,
     is_remote,
     path_of_url,
     shown,
@@ -87,8 +89,7 @@ class Places:
             return self._absolute(written.replace("\\", "/"))
         if os.sep == "/" and "\\" in written and "/" not in written and not Path(written).exists():
             written = written.replace("\\", "/")
-        if written.startswith("~"):
-            written = str(Path(written).expanduser())
+        written = at_home(written)
         if written.startswith("/"):
             return self._absolute(written)
         if not self._settled:
@@ -135,4 +136,4 @@ def _kind(path: Path) -> Kind:
         return "frames"
     if name_kind(path.name) in ("film", "picture"):
         return "file"
-    return "frames" if path.is_dir() else "file"
+    return "frames" if is_folder(path) else "file"

@@ -187,14 +187,16 @@ class RemoteWalk:
             else:
                 yield item
         runs = runs_of(pictures, self._rules.pictures, lambda name: None)
+        frames = [run for run in runs if run.are_frames]
+        if frames and self._rules.pictures == "auto":
+            self._left.counts["picture beside frames"] += len(runs) - len(frames)
+            runs = frames
         for run in runs:
             if not run.are_frames:
                 yield self._item(f"{folder}/{run.names[0]}", "remote")
                 continue
-            self._left.note(
-                f"{self._below(folder)} holds numbered pictures, taken as the frames of a clip; "
-                "say pictures='each' for a clip of each."
-            )
+            if self._rules.pictures == "auto":
+                self._left.found_frames(self._below(folder))
             spelled = pattern if pattern and len(runs) == 1 else run.pattern
             alone = pattern is None and len(runs) == 1
             yield self._item(folder if alone else f"{folder}/{spelled}", "frames")

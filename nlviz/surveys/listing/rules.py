@@ -50,11 +50,21 @@ class LeftOut:
     Attributes:
         counts: how many by what they are.
         notes: sentences, each once.
+        more: how many sentences were not kept.
+        frames: clips of numbered pictures that nobody said to be frames.
+        first_frames: where the first of them is.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     more: int = 0
+    frames: int = 0
+    first_frames: str = ""
+
+    def found_frames(self, where: str) -> None:
+        """Count a place whose pictures were taken as the frames of a clip, unasked."""
+        self.frames += 1
+        self.first_frames = self.first_frames or where
 
     def note(self, sentence: str) -> None:
         """Keep a sentence, unless it is there or there are many."""
@@ -69,6 +79,8 @@ class LeftOut:
         """Add what was left out elsewhere."""
         self.counts.update(other.counts)
         self.more += other.more
+        self.frames += other.frames
+        self.first_frames = self.first_frames or other.first_frames
         for sentence in other.notes:
             self.note(sentence)
 
@@ -80,9 +92,14 @@ class LeftOut:
         ['Left out: 20 .json files and 1 hidden file.']
         """
         told = list(self.notes)
+        if self.frames:
+            told.append(
+                f"Numbered pictures are taken as the frames of {counted(self.frames, 'clip')}, as "
+                f"in {self.first_frames}; say pictures='each' for a clip of each picture."
+            )
         if self.more:
             told.append(f"There are {counted(self.more, 'further note')} of the same kind.")
-        if self.counts:
-            parts = [counted(n, what) for what, n in self.counts.most_common()]
+        if +self.counts:
+            parts = [counted(n, what) for what, n in (+self.counts).most_common()]
             told.append(f"Left out: {listed(parts, 'and')}.")
         return told

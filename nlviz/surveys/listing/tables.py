@@ -78,7 +78,7 @@ def _items(
     left.note(f"{name}: paths are taken from its column {columns.path!r}{label}.")
     for row in rows:
         path = _text(row.get(columns.path))
-        if not path:
+        if not path or "\0" in path:
             left.counts["row without a path"] += 1
             continue
         own = _text(row.get(columns.label)) if columns.label else ""
