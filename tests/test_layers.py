@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,18 @@ from tests.imports import Import, imports, modules
 
 ROOT = Path(__file__).parent.parent
 FILES = modules(ROOT, "nlviz", "app")
-IMPORTS = imports(FILES)
 
 STARTS_THE_APP = ("nlviz.cli.app_entry", "app")
 READS_A_USERS_MODULE = "nlviz.zoo.python_models"
 FORMER_NAMES = "nlviz.former_names"  # its table of names is tested by itself
 SHARED_BY_FAMILIES = {"reading", "family"}
 STREAMLIT = ("app", "nlviz.cli.app_asgi", "nlviz.cli.app_server")
+
+
+@cache
+def found_imports() -> list[Import]:
+    """Return all imports of these packages: they take seconds to read."""
+    return imports(FILES)
 
 
 def contract() -> list[list[str]]:
@@ -78,18 +84,18 @@ def strangers(files: list[str], found: list[Import], package: str) -> list[Impor
 
 
 def test_no_import_goes_upwards() -> None:
-    wrong = [one for one in upward(IMPORTS, floors()) if one.module != STARTS_THE_APP[0]]
+    wrong = [one for one in upward(found_imports(), floors()) if one.module != STARTS_THE_APP[0]]
     assert not wrong
 
 
 def test_the_entry_starts_the_app_and_nothing_else() -> None:
-    wrong = [one for one in upward(IMPORTS, floors()) if one.module == STARTS_THE_APP[0]]
+    wrong = [one for one in upward(found_imports(), floors()) if one.module == STARTS_THE_APP[0]]
     assert {one.target for one in wrong} == {STARTS_THE_APP[1]}
 
 
 def test_imports_by_name_can_be_followed() -> None:
     """What a string names can be read in the file, but for the module that a user names."""
-    unread = {one.module for one in IMPORTS if one.target is None}
+    unread = {one.module for one in found_imports() if one.target is None}
     assert unread <= {READS_A_USERS_MODULE, FORMER_NAMES}
     (floor,) = (n for n, rooms in enumerate(floors()) if FORMER_NAMES in rooms)
     below = [room for rooms in floors()[floor + 1 :] for room in rooms]
@@ -104,11 +110,11 @@ def test_each_room_is_in_one_layer_and_permits_no_circle() -> None:
 
 
 def test_families_do_not_know_each_other() -> None:
-    assert not strangers(list(FILES), IMPORTS, "nlviz.families")
+    assert not strangers(list(FILES), found_imports(), "nlviz.families")
 
 
 def test_only_the_app_and_its_server_import_streamlit() -> None:
-    importers = {i.module for i in IMPORTS if i.target and within(i.target, "streamlit")}
+    importers = {i.module for i in found_imports() if i.target and within(i.target, "streamlit")}
     assert importers
     assert not [m for m in importers if not any(within(m, place) for place in STREAMLIT)]
 
