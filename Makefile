@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Each worker keeps a file to itself, with a browser and a server of its own. Three on two cores: who
 # drives a browser waits for much of the time.
 WORKERS ?= 3
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: install app quick test browser chromium compiled docs lint bench clean
 
@@ -46,6 +46,7 @@ app: install
 test quick: .venv/node/installed
 
 # Under a minute: no browser, no wheel, nobody else's code, no doctests.
+quick: WORKERS := 2
 quick: install
 	$(PYTEST) -m "not (browser or wheel or slow)" $(addprefix --ignore=tests/,originals browser app) tests
 
