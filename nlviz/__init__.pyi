@@ -133,6 +133,7 @@ from .render.overlay import overlay as overlay
 from .render.save import save_view as save_view
 from .resources import bundled_graphs as bundled_graphs
 from .resources import bundled_inputs as bundled_inputs
+from .surveys.report.survey_report import SurveyReport as SurveyReport
 from .views.compare_view import CompareView as CompareView
 from .views.denoise_view import DenoiseView as DenoiseView
 from .views.painted import painted_cells as painted_cells
