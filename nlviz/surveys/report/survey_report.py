@@ -39,7 +39,7 @@ class SurveyReport:
     >>> from nlviz.surveys.schema import CLIPS, ROWS
     >>> def row(n, query):
     ...     place = {"block": "nl", "head": 0, "query": query, "frame": 0, "y": 4, "x": query}
-    ...     return {"digest": f"{n:064x}", "keys": 60, "position": 0.8 + n / 100, **place}
+    ...     return {"digest": f"{n:064x}", "keys": 60, "position": 0.7 + n / 50, **place}
     >>> rows = pa.Table.from_pylist([row(n, q) for n in range(12) for q in range(3)], schema=ROWS)
     >>> clip = {"label": "", "status": "done", "run": "1"}
     >>> names = [{"uri": f"/{n}.mp4", "name": f"{n}.mp4", "digest": f"{n:064x}"} for n in range(12)]
@@ -47,10 +47,10 @@ class SurveyReport:
     >>> report = nlviz.SurveyReport.of(rows, clips, name="one block")
     >>> report
     one block: 12 clips, 1 head
-      nl head 0: positional (position share 86 %)
+      nl head 0: positional (position share 81 %)
     >>> line = report.table()[0]
-    >>> [round(line[name], 2) for name in ("position_low", "position", "position_high")]
-    [0.83, 0.85, 0.88]
+    >>> line["position_low"] < line["position"] < line["position_high"]
+    True
     """
 
     surveys: tuple[Surveyed, ...]
