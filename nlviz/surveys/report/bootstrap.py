@@ -28,9 +28,10 @@ from nlviz.surveys.report.student import normal_below, normal_quantile, quantile
 
 DRAWS = 1000
 LEVEL = 0.95
-FEW = 10  # clips below which no interval is told: it would miss the truth too often
+FEW = 12  # clips below which no interval is told: it would miss the truth too often
 MANY = 4096  # clips beyond which the draws are not needed
-CHUNK = 250  # draws in memory at once
+CHUNK = 250  # draws in memory at once, and numbers of clips that they may have together
+CELLS = 1 << 22
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,15 +74,12 @@ def intervals(values: npt.NDArray[np.floating], seed: int, draws: int = DRAWS) -
     >>> bool((found.low < found.mean).all() and (found.mean < found.high).all())
     True
     """
-    told = np.isfinite(values)
-    clips = told.sum(0)
-    with np.errstate(invalid="ignore"):
-        mean = np.where(told, values, 0).sum(0, dtype=np.float64) / np.where(clips, clips, np.nan)
-    away = np.where(told, values - np.nan_to_num(mean), 0.0)
+    mean, away, told, clips = _centred(values)
     low, high = np.full(mean.shape, np.nan), np.full(mean.shape, np.nan)
     many, some = clips > MANY, (clips >= FEW) & (clips <= MANY)
     if many.any():
-        low[many], high[many] = _student(away[:, many], clips[many])
+        error = np.sqrt((away[:, many] ** 2).sum(0) / (clips[many] - 1) / clips[many])
+        low[many], high[many] = _normal(error, clips[many])
     if some.any():
         drawn = resampled(away[:, some], told[:, some], seed, draws)
         low[some], high[some] = _bca(drawn, away[:, some], clips[some])
@@ -98,22 +96,31 @@ def difference_of(first: Floats, second: Floats, seed: int) -> Intervals:
         second: of the other; it has the same columns.
         seed: of the draws.
     """
-    parts = []
-    for number, values in enumerate((first, second)):
-        told = np.isfinite(values)
-        n = told.sum(0)
-        mean = np.where(told, values, 0).sum(0) / np.where(n, n, np.nan)
-        away = np.where(told, values - np.nan_to_num(mean), 0.0)
-        parts.append((mean, away, n, resampled(away, told, seed + number)))
-    (mean, away, n, drawn), (other, there, m, again) = parts
+    (mean, away, told, n), (other, there, known, m) = (_centred(v) for v in (first, second))
     clips = np.minimum(n, m)
     low, high = np.full(mean.shape, np.nan), np.full(mean.shape, np.nan)
     some = clips >= FEW
     if some.any():
         # The difference of means is a sum of as many terms, each with its share of the weight.
-        terms = np.concatenate([-away / np.maximum(n, 1), there / np.maximum(m, 1)])
-        low[some], high[some] = _bca((again - drawn)[:, some], terms[:, some], clips[some])
+        terms = np.concatenate([-away / np.maximum(n, 1), there / np.maximum(m, 1)])[:, some]
+        if max(len(first), len(second)) > MANY:
+            low[some], high[some] = _normal(np.sqrt((terms**2).sum(0)), clips[some])
+        else:
+            drawn = resampled(away[:, some], told[:, some], seed)
+            drawn = resampled(there[:, some], known[:, some], seed + 1) - drawn
+            low[some], high[some] = _bca(drawn, terms, clips[some])
     return Intervals(other - mean, other - mean + low, other - mean + high, clips)
+
+
+def _centred(
+    values: npt.NDArray[np.floating],
+) -> tuple[Floats, Floats, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Return mean, what values are less the mean (0 where not told), which are told, how many."""
+    told = np.isfinite(values)
+    count = told.sum(0)
+    sums = np.where(told, values, 0).sum(0, dtype=np.float64)
+    mean = sums / np.where(count > 0, count, np.nan)
+    return mean, np.where(told, values - np.nan_to_num(mean), 0.0), told, count
 
 
 def resampled(
@@ -133,8 +140,9 @@ def resampled(
     with_holes = told[:, holes].astype(np.float32)
     out = np.empty((draws, away.shape[1]), np.float32)
     rng = np.random.default_rng([seed, n])
-    for start in range(0, draws, CHUNK):
-        count = min(CHUNK, draws - start)
+    chunk = max(1, min(CHUNK, CELLS // n))
+    for start in range(0, draws, chunk):
+        count = min(chunk, draws - start)
         drawn = rng.integers(0, n, (count, n))
         flat = drawn + n * np.arange(count)[:, None]
         times = np.bincount(flat.ravel(), minlength=count * n).reshape(count, n).astype(np.float32)
@@ -167,8 +175,7 @@ def _bca(
     return np.minimum(ends[0], 0), np.maximum(ends[1], 0)
 
 
-def _student(away: Floats, clips: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-    error = np.sqrt((away**2).sum(0) / (clips - 1) / clips)
+def _normal(error: Floats, clips: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
     half = quantile((1 + LEVEL) / 2, clips - 1) * error
     return -half, half
 

@@ -149,12 +149,12 @@ def test_the_query_of_a_typical_clip_is_nearest_to_its_own_mean(planted: Tables)
 
 
 def test_few_clips_have_means_without_intervals() -> None:
-    few = tables(clips=7, failed=1, same=0)
+    few = tables(clips=11, failed=1, same=0)
     found = SurveyReport.of(few.rows, few.clips, few.runs)
     line = found.table()[0]
     assert math.isfinite(line["sink"]) and line["sink_low"] is None
     assert not any(label.certain for label in found.labels[0])
-    assert any("fewer than 10" in note for note in found.notes)
+    assert any("fewer than 12" in note for note in found.notes)
 
 
 def test_a_survey_where_all_failed_is_refused() -> None:
