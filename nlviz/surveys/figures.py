@@ -56,6 +56,13 @@ FIGURES = _registry(
         "query",
     ),
     SurveyFigure(
+        "uniform",
+        "In common with the even row",
+        "sum_j min(p_j, 1/n) over the n keys that the query reaches: 1 for an even row",
+        "share",
+        "query",
+    ),
+    SurveyFigure(
         "own_frame",
         "Own-frame mass",
         "share of the row's weight in the query's own frame",

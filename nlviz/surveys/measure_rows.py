@@ -6,6 +6,7 @@ in the picture and t_j the time of key j, c the time of the query:
 figure          definition
 ``effective``   exp(H), keys without a place as one more key together; of distributions alone
 ``spread``      exp(H) over the number of such keys
+``uniform``     sum_j min(|p_j| / sum |p|, 1 / n) over the n keys that the query reaches
 ``own_frame``   |P_f| / sum_t |P_t|, P_t the sum of the row over frame t, f the query's own frame
 ``cross_frame`` the rest of it
 ``own_cell``    |p_i| / sum_j |p_j|, i the key at the query's own cell
@@ -134,8 +135,8 @@ def row_figures(asked: Asked, times: npt.NDArray[np.float64]) -> Figures:
     >>> a = EmbeddedAffinity("block", Pairwise("gaussian"), theta, phi, grid, grid)
     >>> found = row_figures(Asked.of(a, np.array([7])), np.array([0.0, 0.5]))
     >>> {name: round(float(of[0, 0]), 2) for name, of in found.items()}
-    {'effective': 24.0, 'spread': 1.0, 'own_frame': 0.5, 'cross_frame': 0.5, 'own_cell': 0.04, \
-'off_grid': 0.0, 'pixels': 14.42, 'seconds': 0.25}
+    {'effective': 24.0, 'spread': 1.0, 'uniform': 1.0, 'own_frame': 0.5, 'cross_frame': 0.5, \
+'own_cell': 0.04, 'off_grid': 0.0, 'pixels': 14.42, 'seconds': 0.25}
     """
     affinity, rows, prefix = asked.affinity, asked.rows, asked.prefix
     places = KeyPlaces.of(affinity)
@@ -148,6 +149,8 @@ def row_figures(asked: Asked, times: npt.NDArray[np.float64]) -> Figures:
     own = places.own[asked.index]
     own_frame = by_frame.gather(-1, own.expand(len(rows), -1)[..., None])[..., 0] / frames_sum
     found: Figures = _of_distribution(asked, off, total)
+    even = 1 / asked.counts.clamp(min=1).to(size)[..., None]
+    found["uniform"] = (size / _or_nan(total)[..., None]).clamp(max=even).sum(-1)
     found["own_frame"], found["cross_frame"] = own_frame, 1 - own_frame
     nothing = torch.full_like(total, torch.nan)
     found["own_cell"] = nothing

@@ -11,6 +11,7 @@ import torch
 
 import nlviz
 from nlviz.analysis.health import block_health
+from nlviz.analysis.row_origin import row_origin
 from nlviz.analysis.sinks import sinks
 from nlviz.analysis.statistics import row_statistics
 from nlviz.captures.model import Capture, Model
@@ -69,6 +70,8 @@ def test_a_row_is_what_row_statistics_says(capture: Capture, found: Measured) ->
         assert row["effective"] == pytest.approx(said.effective, rel=1e-4)
         assert row["spread"] == pytest.approx(said.effective / said.cells, rel=1e-4)
         assert row["keys"] == said.cells
+        origin = row_origin(capture, "nl", row["query"], head=row["head"], contents=0)
+        assert row["uniform"] == pytest.approx(origin.uniform, abs=1e-5)
         assert row["own_frame"] == pytest.approx(said.own_frame, rel=1e-4)
         assert row["own_frame"] + row["cross_frame"] == pytest.approx(1, rel=1e-5)
         assert row["pixels"] == pytest.approx(said.pixels, rel=1e-4)
