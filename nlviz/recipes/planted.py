@@ -154,7 +154,7 @@ def place_code(shape: tuple[int, int, int]) -> Float[Tensor, "code t h w"]:
     return torch.stack(out)
 
 
-def _pointing(shape: tuple[int, int, int], offset: tuple[int, int, int]) -> Tensor:
+def pointing(shape: tuple[int, int, int], offset: tuple[int, int, int]) -> Tensor:
     """Return the (code, code) turn that makes the code of a place that of the place it asks for."""
     turn = torch.zeros(6 * WAVES, 6 * WAVES)
     at = 0
@@ -190,7 +190,7 @@ def _written(
     offset = tuple(
         int(torch.randint(-((n - 1) // 2), n // 2 + 1, (), generator=generator)) for n in plan.shape
     )
-    turn = _pointing(plan.shape, offset)  # type: ignore[arg-type]
+    turn = pointing(plan.shape, offset)  # type: ignore[arg-type]
     n = plan.nuisance
     by_colour, by_place, by_key = n, n / math.sqrt(3 * WAVES), n
     by_mark = 0.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +16,14 @@ from nlviz.surveys.report.bootstrap import Intervals
 from nlviz.surveys.report.groups import Groups
 from nlviz.surveys.report.histograms import counts_of, edges_of
 from nlviz.surveys.report.labels import RULES
+from nlviz.surveys.report.parts import Parts
 from nlviz.surveys.report.surveyed import Surveyed
 from nlviz.surveys.report.typical import Example
-
-if TYPE_CHECKING:
-    from nlviz.surveys.report.survey_report import SurveyReport
 
 FORMAT, VERSION = "nlviz.survey-report", 1
 
 
-def as_dict(report: SurveyReport, thumbnails: bool) -> dict[str, Any]:
+def as_dict(report: Parts, thumbnails: bool) -> dict[str, Any]:
     """Return all of a report.
 
     Args:
@@ -159,9 +157,7 @@ def _groups(layers: _Layers, names: Sequence[str], groups: Groups) -> dict[str, 
     }
 
 
-def _histograms(
-    report: SurveyReport, layers: _Layers, names: Sequence[str]
-) -> list[dict[str, Any]]:
+def _histograms(report: Parts, layers: _Layers, names: Sequence[str]) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = [{} for _ in report.surveys]
     for name in names:
         edges = edges_of(name, [survey.means for survey in report.surveys])
@@ -192,7 +188,7 @@ def _example(survey: Surveyed, head: tuple[str, int], e: Example) -> dict[str, A
     }
 
 
-def _changed(report: SurveyReport, layers: _Layers) -> dict[str, Any] | None:
+def _changed(report: Parts, layers: _Layers) -> dict[str, Any] | None:
     found = report.changed
     if found is None:
         return None

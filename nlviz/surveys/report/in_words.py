@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from nlviz.sentences import counted, listed
-
-if TYPE_CHECKING:
-    from nlviz.surveys.report.survey_report import SurveyReport
+from nlviz.surveys.report.parts import Parts
 
 MOST = 12  # heads that are listed
 
 
-def in_words(report: SurveyReport) -> str:
+def in_words(report: Parts) -> str:
     """Return how many clips and heads, and what heads do."""
     lines = []
     for survey, labels in zip(report.surveys, report.labels, strict=True):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nlviz.sentences import counted, listed
+from nlviz.surveys.report.parts import Parts
 from nlviz.surveys.report.surveyed import Surveyed
-
-if TYPE_CHECKING:
-    from nlviz.surveys.report.survey_report import SurveyReport
 
 OPTIONS = ("queries", "seed", "sampling", "without", "knock_out", "bypass")
 
 
-def notes(report: SurveyReport) -> list[str]:
+def notes(report: Parts) -> list[str]:
     """Return a sentence for everything that the numbers themselves do not say."""
     several = len(report.surveys) > 1
     out = [
@@ -32,7 +28,7 @@ def notes(report: SurveyReport) -> list[str]:
     return out
 
 
-def _of_two(report: SurveyReport) -> list[str]:
+def _of_two(report: Parts) -> list[str]:
     one, two = report.surveys
     change = report.changed
     assert change is not None

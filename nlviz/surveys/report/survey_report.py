@@ -12,10 +12,13 @@ import numpy as np
 from nlviz.errors import NlvizError
 from nlviz.sentences import counted, listed
 from nlviz.surveys.figures import FIGURES, SurveyFigure
+from nlviz.surveys.report.as_dict import as_dict
 from nlviz.surveys.report.bootstrap import Intervals, intervals, said
 from nlviz.surveys.report.changed import Changed, changed
 from nlviz.surveys.report.groups import Groups, groups
 from nlviz.surveys.report.head_labels import HeadLabel, head_labels
+from nlviz.surveys.report.in_words import in_words
+from nlviz.surveys.report.notes import notes
 from nlviz.surveys.report.surveyed import Surveyed, surveyed
 from nlviz.surveys.report.typical import Typical, typical
 
@@ -178,8 +181,6 @@ class SurveyReport:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """A sentence for everything that a reader must know."""
-        from nlviz.surveys.report.notes import notes
-
         return (said(), *notes(self))
 
     def table(self) -> list[dict[str, Any]]:
@@ -226,16 +227,12 @@ class SurveyReport:
         Args:
             thumbnails: whether pictures of the clips that are shown go with it, as base64.
         """
-        from nlviz.surveys.report.as_dict import as_dict
-
         return as_dict(self, thumbnails)
 
     def _seed(self, survey: Surveyed) -> int:
         return self.seed * (1 << 48) + survey.means.key
 
     def __repr__(self) -> str:
-        from nlviz.surveys.report.in_words import in_words
-
         return in_words(self)
 
 
