@@ -202,3 +202,30 @@ def test_lerobot_has_films_in_chunks(tmp_path: Path) -> None:
 def test_what_is_no_list_says_so(tmp_path: Path, name: str, content: Any, said: str) -> None:
     with pytest.raises(NlvizError, match=said):
         list(listed(write(tmp_path / name, content)))
+
+
+def test_a_plain_path_is_read_as_any_other(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The short way of most paths gives what the long one gives."""
+    written = [
+        "a.mp4", "b/my clip.MP4", "b/v 2.avi", "x/../a.mp4", "./a.mp4", "b//v 2.avi", "Ä/ü.mp4",
+        f"{films}/a.mp4", "/mnt/lab/cut/a.mp4", "/a.mp4", "c%d.mp4", "n#1.mp4", ".hidden.mp4",
+        "no ending", "b", "b/", "a:b.mp4", "C:\\v\\a.mp4", "b\\v 2.avi", "[x].jpg", "a.mp4.",
+        "~/a.mp4", " ", "s3://b/a.mp4", "file:///a.mp4", "../up.mp4",
+    ]  # fmt: skip
+    for root in (None, films):
+        short, long = Places(films, root), Places(films, root)
+        monkeypatch.setattr(long, "_plain", lambda path, label: None)
+        assert short.item("a.mp4", "") == long.item("a.mp4", "")
+        assert [short.item(path, "4") for path in written] == [
+            long.item(path, "4") for path in written
+        ]
+
+
+def test_a_list_of_which_nothing_is_found_is_not_looked_for_for_ever(
+    films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nlviz.surveys.listing.places._MISSES", 3)
+    path = write(films / "list.txt", "\n".join(f"not/{n}.mp4" for n in range(5)) + "\na.mp4\n")
+    listing = listed(path)
+    assert [i.uri for i in listing][0::5] == [f"{films}/not/0.mp4", f"{films}/a.mp4"]
+    assert any("None of the first 3 relative paths" in note for note in listing.left_out.notes)

@@ -83,6 +83,10 @@ def test_shards_are_a_pattern_or_lie_in_a_folder(tmp_path: Path) -> None:
     assert [i.name for i in listed(f"{tmp_path}/train/s-{{008..010}}.tar")] == names
     assert [i.name for i in listed(f"{tmp_path}/train/s-*.tar")] == names
     assert [i.name for i in listed(tmp_path)] == [f"train/{name}" for name in names]
+    (tmp_path / "shards.txt").write_text("train/s-008.tar\ntrain/s-009.tar ann\n")
+    assert [(i.name, i.label) for i in listed(tmp_path / "shards.txt")] == [
+        ("train/s-008.tar/k8.mp4", ""), ("train/s-009.tar/k9.mp4", "ann"),
+    ]  # fmt: skip
     with pytest.raises(MissingClip, match=r"no '.*s-011\.tar'"):
         listed(f"{tmp_path}/train/s-{{010..011}}.tar")
 
@@ -253,6 +257,8 @@ def test_the_web_is_read_where_its_package_is_there(
     items = list(listed([f"{server}/a%20clip.mp4?token=3", f"{server}/whole/b.mp4"]))
     assert [i.name for i in items] == ["a%20clip.mp4", "whole/b.mp4"]
     assert [digest_of_item(i) for i in items] == [digest_of(film())] * 2
+    folder = list(listed(f"{server}/whole/"))
+    assert [i.name for i in folder][:2] == ["b.mp4", "s.tar/a/0001.mp4"]
     members = list(listed(f"{server}/s.tar"))
     assert [i.label for i in members] == [label for _, label in TOLD]
     assert digest_of_item(members[1]) == digest_of(film(3))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from nlviz.errors import MissingClip, NlvizError, UnreadableClip, did_you_mean
 from nlviz.resources import bundled_inputs
@@ -15,13 +16,14 @@ from nlviz.surveys.item import Item
 from nlviz.surveys.listing.choosing import Seen
 from nlviz.surveys.listing.folders import Walk
 from nlviz.surveys.listing.globs import base_and_pattern, braces, is_pattern, matched
-from nlviz.surveys.listing.kinds import name_kind
+from nlviz.surveys.listing.kinds import TARS, name_kind
 from nlviz.surveys.listing.paths import (
     at_home,
     is_file_url,
     is_folder,
     is_plain_file,
     is_remote,
+    path_of_uri,
     path_of_url,
     shown,
     uri_of_path,
@@ -234,10 +236,9 @@ def _pattern(base: Path, parts: list[str], rules: Rules, left: LeftOut) -> Itera
 
 def _table(path: Path, rules: Rules, left: LeftOut) -> Iterator[Item]:
     name = shown(path.name)
+    places = Places(path.parent, rules.root, left)
     try:
-        yield from items_of_table(
-            lambda: path.open("rb"), name, Places(path.parent, rules.root), rules, left
-        )
+        yield from _of_table(lambda: path.open("rb"), name, places, rules, left)
     except OSError as error:
         raise UnreadableClip(f"the list {name} cannot be read: {error.strerror}") from None
 
@@ -247,7 +248,19 @@ def _remote(url: str, rules: Rules, left: LeftOut) -> Iterator[Item]:
     if name_kind(name) not in ("list", "table"):
         return remote_items(url, rules, left, partial(_members, rules))
     folder = url[: -len(name)]
-    return items_of_table(lambda: opened(url), name, Places(folder, rules.root), rules, left)
+    return _of_table(lambda: opened(url), name, Places(folder, rules.root, left), rules, left)
+
+
+def _of_table(
+    opens: Callable[[], Any], name: str, places: Places, rules: Rules, left: LeftOut
+) -> Iterator[Item]:
+    """Yield the clips of a list or a table, and those in the tars that it names."""
+    for item in items_of_table(opens, name, places, rules, left):
+        if item.uri.endswith(TARS):
+            tar = item.uri if item.kind == "remote" else path_of_uri(item.uri)
+            yield from _members(rules, tar, item.name, item.label, left)
+        else:
+            yield item
 
 
 def _members(rules: Rules, tar: Path | str, name: str, label: str, left: LeftOut) -> Iterator[Item]:

@@ -16,7 +16,7 @@ from nlviz.surveys.listing.kinds import FILM_ENDINGS
 from nlviz.surveys.listing.places import Places
 from nlviz.surveys.listing.rules import LeftOut
 
-_ENDINGS = "|".join(sorted(FILM_ENDINGS | PICTURE_ENDINGS, key=len, reverse=True))
+_ENDINGS = "|".join(sorted(FILM_ENDINGS | PICTURE_ENDINGS | {"tar"}, key=len, reverse=True))
 # The last ending that something follows; what follows is the label.
 _FILM = re.compile(rf"(.*\.(?:{_ENDINGS}))(?:\s*[,;\t]\s*|\s+)(.*)", re.IGNORECASE)
 _WHOLE = re.compile(rf".*\.(?:{_ENDINGS})", re.IGNORECASE)

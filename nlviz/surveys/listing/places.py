@@ -19,9 +19,13 @@ from nlviz.surveys.listing.paths import (
     shown,
     uri_of_path,
 )
+from nlviz.surveys.listing.rules import LeftOut
 
 _BACK = "\\"
 _WINDOWS = re.compile(r"[a-zA-Z]:[\\/]|\\\\")
+_MISSES = 1000  # paths that are looked for
+# What a path may hold that has to be looked at more closely; most of ten million hold none.
+_ODD = re.compile(r"[^ -~]|[#%*?\[\\:]|//|\./|^~|[/.]$|^$")
 
 # Folder and ending of clips that are named after an id.
 _FORMS = tuple(
@@ -42,9 +46,13 @@ class Places:
     Args:
         beside: folder of the list.
         root: that the user names; None for none.
+        left: where it is noted that nothing was found.
     """
 
-    def __init__(self, beside: Path | str, root: Path | str | None) -> None:
+    def __init__(
+        self, beside: Path | str, root: Path | str | None, left: LeftOut | None = None
+    ) -> None:
+        self._left, self._misses = left, 0
         where = beside if root is None else root
         self._remote = where.rstrip("/") if isinstance(where, str) else ""
         self._base = Path() if isinstance(where, str) else where
@@ -52,12 +60,15 @@ class Places:
         known = root is not None or bool(self._remote)
         self._tried = [self._base] if known else [self._base, Path()]
         self._settled = len(self._tried) == 1
+        self._text = ""  # the base as addresses have it
         self._form = _FORMS[0]  # of the last clip that was found by its id
         self._elsewhere = ""  # beginning of absolute paths that stands for the root
 
     def item(self, written: str, label: str) -> Item:
         """Return the item of a path as it is written in a list."""
         written = written.strip()
+        if self._settled and (plain := self._plain(written, label)):
+            return plain
         if is_remote(written):
             return Item(written, "remote", remote_name(written), label)
         if self._remote and not is_file_url(written) and not written.startswith("/"):
@@ -65,6 +76,24 @@ class Places:
             return Item(url, "remote", shown(written), label)
         path = self.path(path_of_url(written) if is_file_url(written) else written)
         return Item(uri_of_path(path), _kind(path), self._name(path), label)
+
+    def _plain(self, written: str, label: str) -> Item | None:
+        """Return the item of a path as most are, in a tenth of the time; None of any other."""
+        if _ODD.search(written) or os.sep != "/" or self._remote:
+            return None
+        if name_kind(written.rpartition("/")[2]) not in ("film", "picture"):
+            return None
+        if not self._text:
+            self._text = uri_of_path(self._base).rstrip("/") + "/"
+        if is_file_url(self._text):  # no Unicode
+            return None
+        if written[0] != "/":
+            return Item(self._text + written, "file", written, label)
+        if self._root is not None:
+            return None
+        below = written.removeprefix(self._text)
+        name = below if below != written else "/".join(written[1:].split("/")[-2:])
+        return Item(written, "file", name, label)
 
     def item_of_id(self, written: str, label: str, split: str) -> Item:
         """Return the item of a clip whose file is named after its id.
@@ -95,9 +124,22 @@ class Places:
         if not self._settled:
             for base in self._tried:
                 if os.path.lexists(base / written):
-                    self._base, self._settled = base, True
+                    self._base, self._settled, self._text = base, True, ""
                     break
+            else:
+                self._missed()
         return self._base / written
+
+    def _missed(self) -> None:
+        """Stop to look for the base where nothing is found, and say so."""
+        self._misses += 1
+        if self._misses == _MISSES:
+            self._settled = True
+            if self._left is not None:
+                self._left.note(
+                    f"None of the first {_MISSES:,} relative paths is beside the list or below the "
+                    "working folder; say root= where they lie."
+                )
 
     def _absolute(self, written: str) -> Path:
         if self._root is None:

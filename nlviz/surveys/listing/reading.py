@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nlviz.clips.clip import Clip, read_clip
 from nlviz.clips.inputs import digest_of_input
@@ -118,8 +120,9 @@ def state_of(item: Item) -> str:
 
 def _remote_state(item: Item, uri: str) -> str:
     if item.kind == "frames":
-        system, paths = frames_of(uri)
-        return f"{len(paths)}:{'/'.join(paths[:1])}"
+        found = list(frames_of(uri)[1].values())
+        written = max((str(_when(one)) for one in found), default="")
+        return f"{len(found)}:{sum(one.get('size') or 0 for one in found)}:{written}"
     system, path = system_of(uri)
     try:
         found = system.info(path)
@@ -127,9 +130,13 @@ def _remote_state(item: Item, uri: str) -> str:
         raise told(error, item.name) from None
     if found.get("type") == "directory":
         raise UnreadableClip(f"{item.name} is a folder; name its clips, or put / behind it")
+    return f"{found.get('size')}:{_when(found)}"
+
+
+def _when(found: Mapping[str, Any]) -> Any:
+    """Return what a file system says that changes with a file, whatever it calls it."""
     names = ("ETag", "etag", "mtime", "LastModified", "last_modified", "created", "xet_hash")
-    when = next((found[name] for name in names if found.get(name) is not None), "")
-    return f"{found.get('size')}:{when}"
+    return next((found[name] for name in names if found.get(name) is not None), "")
 
 
 def _state_of_frames(item: Item, path: Path) -> str:

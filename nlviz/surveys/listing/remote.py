@@ -156,7 +156,10 @@ class RemoteWalk:
         try:
             entries = self._system.ls(folder, detail=True)
         except Exception as error:
-            raise told(error, self.url(folder)) from None
+            if folder == self._base:
+                raise told(error, self.url(folder)) from None
+            yield self._item(folder, "frames")  # it fails when it is read, and says why
+            return
         kinds = {
             str(entry["name"]).rstrip("/").rsplit("/", 1)[-1]: entry["type"] for entry in entries
             if str(entry["name"]).rstrip("/") != folder.rstrip("/")
@@ -272,8 +275,8 @@ def _is_folder(system: Any, path: str, url: str) -> bool:
     return False
 
 
-def frames_of(url: str) -> tuple[Any, list[str]]:
-    """Return the file system and the paths of the pictures of a remote folder or pattern.
+def frames_of(url: str) -> tuple[Any, dict[str, Any]]:
+    """Return the file system, and paths and facts of the pictures of a remote folder or pattern.
 
     Raises:
         UnreadableClip: when there is none.
@@ -282,11 +285,11 @@ def frames_of(url: str) -> tuple[Any, list[str]]:
     folder, _, last = path.rstrip("/").rpartition("/")
     pattern = last if has_pattern(last) else ""
     try:
-        entries = system.ls(folder if pattern else path, detail=False)
+        entries = system.ls(folder if pattern else path, detail=True)
     except Exception as error:
         raise told(error, url) from None
-    names = {str(entry).rstrip("/").rsplit("/", 1)[-1]: str(entry) for entry in entries}
+    names = {str(entry["name"]).rstrip("/").rsplit("/", 1)[-1]: entry for entry in entries}
     fit = [n for n in names if name_kind(n) == "picture" and (not pattern or fits_name(n, pattern))]
     if not fit:
         raise MissingClip(f"{url} holds no picture; it was moved or deleted")
-    return system, [names[name] for name in sorted(fit, key=natural)]
+    return system, {names[n]["name"]: names[n] for n in sorted(fit, key=natural)}
