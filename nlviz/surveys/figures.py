@@ -140,6 +140,14 @@ FIGURES = _registry(
         "query",
     ),
     SurveyFigure(
+        "likeness",
+        "Likeness of its keys",
+        "how often a key drawn by the row is more like the query than one drawn evenly, by the "
+        "cosine of the features that enter the block, own key aside: 1/2 by chance",
+        "share",
+        "query",
+    ),
+    SurveyFigure(
         "nl_means",
         "Agreement with non-local means",
         "Spearman's rank correlation of the row with the weights that non-local means of the "

@@ -24,6 +24,7 @@ from nlviz.errors import NlvizError
 from nlviz.surveys.figures import FIGURES
 from nlviz.surveys.measure_branch import Branches
 from nlviz.surveys.measure_many import enough, found_sinks, many_queries, shared_mass, sink_places
+from nlviz.surveys.measure_nearest import likeness
 from nlviz.surveys.measure_parts import unary_shares
 from nlviz.surveys.measure_places import cells_at, drawn_slots, in_clip, slots
 from nlviz.surveys.measure_rows import Asked, row_figures
@@ -155,6 +156,8 @@ class Measurer:
             found["sink_value"] = None if ratio is None else ratio[:, None]
             found["sinks"] = sink_places(sinks)
         found["unary"] = unary_shares(asked, many)
+        if "likeness" in self.figures:
+            found["likeness"] = likeness(capture, asked, block)
         receipt = capture.receipts.get(block)
         found["receipt"] = None if receipt is None else receipt.error
         bad = int((~asked.rows.isfinite().all(-1)).any(0).sum())

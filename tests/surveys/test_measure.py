@@ -95,6 +95,23 @@ def test_heads_and_blocks_are_what_sinks_and_health_say(
     assert row["receipt"] == pytest.approx(capture.receipts["nl"].error, rel=1e-5, abs=1e-9)
 
 
+def test_likeness_is_how_often_a_key_of_the_row_is_more_alike(
+    capture: Capture, found: Measured
+) -> None:
+    affinity = capture.affinities["nl"]
+    x = torch.nn.functional.normalize(capture.features["nl"].double(), dim=0)
+    keys = torch.nn.functional.adaptive_max_pool3d(x[None], affinity.keys.shape)[0].flatten(1)
+    for row in found.rows.to_pylist():
+        weights = affinity.rows([row["query"]])[0, 0].double().numpy()
+        cosine = (x.flatten(1)[:, row["query"]] @ keys).numpy()
+        own = row["own_cell"]
+        others = np.flatnonzero(np.abs(weights - own) > 1e-9)  # all but the key at its own cell
+        alike = cosine[others]
+        more = (alike[:, None] > alike).sum(1) / (len(others) - 1)
+        expected = (weights[others] * more).sum() / weights[others].sum()
+        assert row["likeness"] == pytest.approx(expected, abs=1e-3)
+
+
 def test_rows_are_the_same_bits_again_and_after_other_clips(model: Model, small: Clip) -> None:
     measurer = Measurer(model, SurveyOptions(without=PLAIN, queries=7))
     first = measurer.measure(small)
