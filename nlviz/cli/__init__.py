@@ -16,6 +16,7 @@ from nlviz.cli.lesson import lesson
 from nlviz.cli.models import models
 from nlviz.cli.predict import predict
 from nlviz.cli.render import render
+from nlviz.cli.site import site
 from nlviz.cli.start_app import start_app
 from nlviz.cli.terminal import Sentences
 from nlviz.cli.test import test
@@ -51,6 +52,7 @@ app.command("test")(test)
 app.command("compare")(compare)
 app.command("features")(features)
 app.command("render")(render)
+app.command("site")(site)
 app.command("predict")(predict)
 app.command("denoise")(denoise)
 app.command("lesson")(lesson)

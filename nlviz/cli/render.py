@@ -53,18 +53,18 @@ def render(
         picture = find_clip(wanted, beside=view.parent, given=clip)
         _render_comparison(wanted, picture, output)
         return
-    how = _How(view.parent, clip, weights, device, family, flags)
+    how = How(view.parent, clip, weights, device, family, flags)
     if isinstance(wanted, CompareView):
         _render_views(wanted, output, how)
         return
     check_output(output)
     with ProgressBar() as tell:
-        capture = _capture(wanted, how, tell.part(0.0, 0.8))
+        capture = capture_of(wanted, how, tell.part(0.0, 0.8))
         draw(output, capture, wanted, tell.part(0.8, 1.0))
 
 
 @dataclass(frozen=True)
-class _How:
+class How:
     """What was said beside the view: where its clip is, and its network."""
 
     beside: Path
@@ -74,14 +74,14 @@ class _How:
     family: str | None
     flags: list[str] | None
 
-    def of_other(self, view: CompareView) -> _How:
+    def of_other(self, view: CompareView) -> How:
         """Return what was said of the second of two views: of what it shares with the first."""
         a, b = view.a, view.b
         found = self if a.clip.name == b.clip.name else replace(self, clip=None)
         return found if a.model.name == b.model.name else replace(found, weights=None)
 
 
-def _capture(wanted: View, how: _How, tell: Progress, *, asked: bool = True) -> Capture:
+def capture_of(wanted: View, how: How, tell: Progress, *, asked: bool = True) -> Capture:
     """Return the capture that a view looks into.
 
     Args:
@@ -134,7 +134,7 @@ def _capture(wanted: View, how: _How, tell: Progress, *, asked: bool = True) -> 
     return capture
 
 
-def _render_views(view: CompareView, output: Path, how: _How) -> None:
+def _render_views(view: CompareView, output: Path, how: How) -> None:
     """Draw two views side by side; what both have in common is loaded, read and run once."""
     from nlviz.captures.feature_captures import OF_FEATURES
     from nlviz.files.local import suffix_of
@@ -142,13 +142,13 @@ def _render_views(view: CompareView, output: Path, how: _How) -> None:
 
     suffix_of(output, KINDS, what="a comparison of views")
     with ProgressBar() as tell:
-        a = _capture(view.a, how, tell.part(0.0, 0.4))
+        a = capture_of(view.a, how, tell.part(0.0, 0.4))
         source, block = view.b.display.source, view.b.block
         there = block in a.affinities and (source not in OF_FEATURES or block in a.features)
         if view.same_pass and there:
             b = a
         else:
-            b = _capture(view.b, how.of_other(view), tell.part(0.4, 0.8), asked=not view.crossed)
+            b = capture_of(view.b, how.of_other(view), tell.part(0.4, 0.8), asked=not view.crossed)
         found = comparison_of(view, a, b)
         save_views(found, output, display=view.a.display, progress=tell.part(0.8, 1.0))
     typer.echo(str(output))

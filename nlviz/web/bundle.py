@@ -154,6 +154,13 @@ SURVEY = Script(
     without="This report is drawn in the browser and needs JavaScript.",
 )
 
+# What leads to pages of live views.
+GALLERY = Script(
+    entries=(("standalone", "gallery/standalone.js"),),
+    styles=("live_view/live_view.css", "gallery/gallery.css"),
+    without="This gallery of live views needs JavaScript, as the views do.",
+)
+
 
 # Nothing may be fetched: the page says so itself, and pictures come from bytes in the page.
 _PAGE = """<!doctype html>

@@ -21,7 +21,7 @@ def modules() -> list[Path]:
 
     Of lessons these are the player's; what a lesson itself says stands in its own file.
     """
-    parts = ("atlas", "lens", "linked", "live_view", "shared", "survey")
+    parts = ("atlas", "gallery", "lens", "linked", "live_view", "shared", "survey")
     found = [path for part in parts for path in (FOLDER / part).rglob("*.js")]
     return sorted([*found, *(FOLDER / "lesson").glob("*.js")])
 

@@ -662,5 +662,15 @@ export const JAPANESE = {
   "average cosine distance of the rows of all pairs of queries: 0 where all have the same": "クエリのすべての組の行のコサイン距離の平均。すべて同じなら 0",
   "error of rows times values against the block's own output, relative to what is summed": "行と値の積の、ブロック自身の出力に対する誤差。足し合わせた量に対する比",
   "|what the block adds| / |its input|: 0 where the block is dead": "|ブロックが加えるもの| / |その入力|。ブロックが働いていなければ 0",
-  "|changed logits - logits| / |logits| without the block": "ブロックを除いたときの |変わった logits - logits| / |logits|"
+  "|changed logits - logits| / |logits| without the block": "ブロックを除いたときの |変わった logits - logits| / |logits|",
+  "Live view": "ライブビュー",
+  "Two live views, moved as one": "連動する二つのライブビュー",
+  "Page": "ページ",
+  "Live views": "ライブビュー",
+  "Each opens as a page of its own: point at a place of a frame and see where the network looks. It computes in your browser.": "それぞれが独立したページとして開きます。フレームの一点を指すと、ネットワークがどこを見ているかが分かります。計算はお使いのブラウザーで行われます。",
+  "Licence of these pages: {licence}": "これらのページのライセンス：{licence}",
+  "spread over about {spread} of {cells} keys": "{cells} 個のキーのうち約 {spread} 個に広がる",
+  "{own} of its weight in its own frame": "重みの {own} が自身のフレームにある",
+  "strongest other key {strongest} uniform": "最も強い他のキーは一様注意の {strongest}",
+  "; ": "；"
 };

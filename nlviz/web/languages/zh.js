@@ -662,5 +662,15 @@ export const CHINESE = {
   "average cosine distance of the rows of all pairs of queries: 0 where all have the same": "所有查询对之行的平均余弦距离：全都相同时为 0",
   "error of rows times values against the block's own output, relative to what is summed": "行乘以值与块自身输出之间的误差，相对于求和之量",
   "|what the block adds| / |its input|: 0 where the block is dead": "|块所加的| / |其输入|：块失效时为 0",
-  "|changed logits - logits| / |logits| without the block": "去掉该块时的 |改变后的 logits - logits| / |logits|"
+  "|changed logits - logits| / |logits| without the block": "去掉该块时的 |改变后的 logits - logits| / |logits|",
+  "Live view": "实时视图",
+  "Two live views, moved as one": "两个联动的实时视图",
+  "Page": "页面",
+  "Live views": "实时视图",
+  "Each opens as a page of its own: point at a place of a frame and see where the network looks. It computes in your browser.": "每个视图都会作为独立页面打开：指向某一帧中的任意位置，即可看到网络在看哪里。计算在您的浏览器中进行。",
+  "Licence of these pages: {licence}": "这些页面的许可证：{licence}",
+  "spread over about {spread} of {cells} keys": "分布在 {cells} 个键中的约 {spread} 个上",
+  "{own} of its weight in its own frame": "{own} 的权重在自身所在的帧内",
+  "strongest other key {strongest} uniform": "最强的其他键为均匀注意力的 {strongest}",
+  "; ": "；"
 };
