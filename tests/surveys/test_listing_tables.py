@@ -10,12 +10,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from nlviz.errors import MissingClip, NlvizError
+from nlviz.errors import MissingClip, NlvizError, UnreadableClip
+from nlviz.files.local import digest_of
 from nlviz.surveys.listing.listed import listed
 from nlviz.surveys.listing.places import Places
-from nlviz.surveys.listing.reading import read_item, state_of
+from nlviz.surveys.listing.reading import digest_of_item, read_item, state_of
 from nlviz.surveys.options import Sampling
-from tests.surveys.datasets import FRAMES, frames, lay
+from tests.surveys.datasets import FRAMES, film, frames, lay
 
 
 def told(path: Path, **rules: Any) -> list[tuple[str, str]]:
@@ -140,9 +141,9 @@ def test_a_table_without_a_path_names_its_columns(films: Path) -> None:
     path = write(films / "clips.csv", "subject,take\nann,1\n")
     with pytest.raises(NlvizError, match=r"no column of clips\.csv says.*subject and take"):
         list(listed(path))
-    parquet.write_table(pa.table({"video": [b"\0\1"]}), films / "bytes.parquet")
-    with pytest.raises(NlvizError, match=r"'video' of bytes\.parquet holds binary, not paths"):
-        list(listed(films / "bytes.parquet"))
+    parquet.write_table(pa.table({"video": [3.5]}), films / "odd.parquet")
+    with pytest.raises(NlvizError, match=r"'video' of odd\.parquet holds double, neither paths"):
+        list(listed(films / "odd.parquet"))
 
 
 def test_numbers_of_classes_have_names_where_datasets_wrote_them(films: Path) -> None:
@@ -229,3 +230,45 @@ def test_a_list_of_which_nothing_is_found_is_not_looked_for_for_ever(
     listing = listed(path)
     assert [i.uri for i in listing][0::5] == [f"{films}/not/0.mp4", f"{films}/a.mp4"]
     assert any("None of the first 3 relative paths" in note for note in listing.left_out.notes)
+
+
+@pytest.mark.parametrize("kind", ["plain", "of datasets"])
+def test_clips_may_be_cells_of_a_parquet_file(tmp_path: Path, kind: str) -> None:
+    bodies = [film(3 + n) for n in range(5)]
+    cells: list[Any] = bodies
+    if kind == "of datasets":
+        cells = [{"bytes": body, "path": f"v_{n}.mp4"} for n, body in enumerate(bodies)]
+    path = tmp_path / "train-00000-of-00001.parquet"
+    table = pa.table({"video": cells, "label": ["a", "b", "a", "b", "a"]})
+    parquet.write_table(table, path, row_group_size=2)
+    items = list(listed(path))
+    names = [str(n) if kind == "plain" else f"v_{n}.mp4" for n in range(5)]
+    assert [(i.name, i.label) for i in items] == [
+        (f"{path.name}/{n}", label) for n, label in zip(names, "ababa", strict=True)
+    ]
+    for n in (0, 1, 2, 4, 3, 3, 0):  # on, over a group, back, the same again
+        assert digest_of_item(items[n]) == digest_of(bodies[n])
+    clip = read_item(items[4], Sampling(stride=1))
+    assert (len(clip.frames), clip.digest) == (7, digest_of(bodies[4]))
+    before = state_of(items[4])
+    assert digest_of_item(items[0]) == digest_of(bodies[0])  # and the table stays open
+    parquet.write_table(table.slice(2, 2), path)
+    assert digest_of_item(items[1]) == digest_of(bodies[3])
+    assert state_of(items[4]) != before
+    with pytest.raises(MissingClip, match="has no such row any more"):
+        read_item(items[4], Sampling())
+    path.unlink()
+    with pytest.raises(MissingClip):
+        read_item(items[0], Sampling())
+
+
+def test_a_cell_without_bytes_says_so(tmp_path: Path) -> None:
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    cells = pa.array([{"bytes": None, "path": "a.mp4"}], kind)
+    parquet.write_table(pa.table({"video": cells}), tmp_path / "t.parquet")
+    (item,) = listed(tmp_path / "t.parquet")
+    with pytest.raises(UnreadableClip, match="its cell holds no bytes"):
+        read_item(item, Sampling())
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(UnreadableClip, match="its table is broken"):
+        read_item(item, Sampling())

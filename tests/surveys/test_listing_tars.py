@@ -128,6 +128,17 @@ def test_a_tar_that_changed_is_not_read_at_the_old_place(tmp_path: Path) -> None
         read_item(items[1], FEW)
 
 
+def test_a_packed_tar_that_is_open_is_opened_anew_when_it_changes(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "s.tgz", "w:gz", a_dot_mp4=film(), b_dot_mp4=film(3))
+    items = list(listed(path))
+    assert digest_of_item(items[0]) == digest_of(film())
+    tarred(path, "w:gz", a_dot_mp4=film(6), b_dot_mp4=film(4))
+    assert digest_of_item(items[1]) == digest_of(film(4))
+    tarred(path, "w:gz", a_dot_mp4=film(6))
+    with pytest.raises(MissingClip, match="not in its tar any more"):
+        read_item(items[1], FEW)
+
+
 def test_large_members_go_through_a_file_and_too_large_ones_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,9 +15,10 @@ from nlviz.errors import MissingClip, UnreachableClip, UnreadableClip
 from nlviz.files.local import bytes_in_words
 from nlviz.surveys.item import Item
 from nlviz.surveys.listing.kinds import ending
+from nlviz.surveys.listing.parquet_rows import ParquetRows
 from nlviz.surveys.listing.paths import is_remote, path_of_uri, shown
 from nlviz.surveys.listing.remote import frames_of, opened, system_of, told
-from nlviz.surveys.listing.tars import BROKEN, members_of, tar_and_member, unpacked
+from nlviz.surveys.listing.tars import BROKEN, holder_and_member, members_of, unpacked
 
 LARGEST, IN_MEMORY = 8 << 30, 64 << 20  # bytes: of a clip that is copied; that stays in memory
 _CHUNK, _HEADER = 8 << 20, 512
@@ -90,7 +91,9 @@ def _remote(item: Item, stack: ExitStack) -> Content:
 
 
 def _member(item: Item, stack: ExitStack) -> Content:
-    tar, member = tar_and_member(item.uri)
+    tar, member = holder_and_member(item.uri)
+    if tar.lower().endswith((".parquet", ".pq")):
+        return _cell(item, tar, member)
     if not member or item.offset < 0:
         return _STREAM.read(item, tar, member, stack)
     if is_remote(tar):
@@ -100,6 +103,16 @@ def _member(item: Item, stack: ExitStack) -> Content:
             file.seek(item.offset - _HEADER)
             _check_header(file.read(_HEADER), item)
             return _kept(file.read, item.size, item, stack)
+    except OSError as error:
+        raise refused(item, error) from None
+
+
+def _cell(item: Item, table: str, member: str) -> Content:
+    if is_remote(table):
+        return _tried(lambda: _ROWS.read(item, table, "", member, lambda: opened(table)))
+    try:
+        path, stamp = path_of_uri(table), _stamp(table)
+        return _ROWS.read(item, table, stamp, member, lambda: path.open("rb"))
     except OSError as error:
         raise refused(item, error) from None
 
@@ -136,19 +149,27 @@ def _check_header(block: bytes, item: Item) -> None:
         raise UnreadableClip(f"{item.name} is no more where it was in its tar; list it again")
 
 
+def _stamp(holder: str) -> str:
+    """Return what changes when a tar or table of this machine does, which may be open already."""
+    if is_remote(holder):
+        return ""
+    found = path_of_uri(holder).stat()
+    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+
+
 class _Stream:
     """Reads members of a compressed tar one after another, without beginning anew for each."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tar = ""
+        self._tar = ("", "")  # its address and stamp
         self._open: ExitStack | None = None
         self._members: Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]] = iter(())
 
     def read(self, item: Item, tar: str, name: str, stack: ExitStack) -> Content:
         with self._lock:
             try:
-                again = self._tar == tar and self._open is not None and bool(name)
+                again = self._tar == (tar, _stamp(tar)) and self._open is not None and bool(name)
                 for attempt in range(2 if again else 1):
                     if not again or attempt:
                         self._begin(tar)
@@ -170,7 +191,7 @@ class _Stream:
 
     def _begin(self, tar: str) -> None:
         self._end()
-        self._open, self._tar = ExitStack(), tar
+        self._open, self._tar = ExitStack(), (tar, _stamp(tar))
         opens = opened(tar) if is_remote(tar) else path_of_uri(tar).open("rb")
         file, _ = self._open.enter_context(unpacked(self._open.enter_context(opens)))
         self._members = members_of(file)
@@ -179,10 +200,10 @@ class _Stream:
         self._members = iter(())
         if self._open is not None:
             self._open.close()
-        self._open, self._tar = None, ""
+        self._open, self._tar = None, ("", "")
 
 
-_STREAM = _Stream()
+_STREAM, _ROWS = _Stream(), ParquetRows()
 
 
 def _kept(read: Read, size: int | None, item: Item, stack: ExitStack) -> Content:

@@ -238,7 +238,7 @@ def _table(path: Path, rules: Rules, left: LeftOut) -> Iterator[Item]:
     name = shown(path.name)
     places = Places(path.parent, rules.root, left)
     try:
-        yield from _of_table(lambda: path.open("rb"), name, places, rules, left)
+        yield from _of_table(lambda: path.open("rb"), uri_of_path(path), name, places, rules, left)
     except OSError as error:
         raise UnreadableClip(f"the list {name} cannot be read: {error.strerror}") from None
 
@@ -248,14 +248,15 @@ def _remote(url: str, rules: Rules, left: LeftOut) -> Iterator[Item]:
     if name_kind(name) not in ("list", "table"):
         return remote_items(url, rules, left, partial(_members, rules))
     folder = url[: -len(name)]
-    return _of_table(lambda: opened(url), name, Places(folder, rules.root, left), rules, left)
+    places = Places(folder, rules.root, left)
+    return _of_table(lambda: opened(url), url, name, places, rules, left)
 
 
 def _of_table(
-    opens: Callable[[], Any], name: str, places: Places, rules: Rules, left: LeftOut
+    opens: Callable[[], Any], uri: str, name: str, places: Places, rules: Rules, left: LeftOut
 ) -> Iterator[Item]:
     """Yield the clips of a list or a table, and those in the tars that it names."""
-    for item in items_of_table(opens, name, places, rules, left):
+    for item in items_of_table(opens, uri, name, places, rules, left):
         if item.uri.endswith(TARS):
             tar = item.uri if item.kind == "remote" else path_of_uri(item.uri)
             yield from _members(rules, tar, item.name, item.label, left)

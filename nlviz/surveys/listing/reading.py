@@ -17,7 +17,7 @@ from nlviz.surveys.item import Item
 from nlviz.surveys.listing.content import content_of, gone, refused
 from nlviz.surveys.listing.paths import is_remote, path_of_uri
 from nlviz.surveys.listing.remote import frames_of, system_of, told
-from nlviz.surveys.listing.tars import tar_and_member
+from nlviz.surveys.listing.tars import holder_and_member
 from nlviz.surveys.options import Sampling
 
 
@@ -93,14 +93,14 @@ def state_of(item: Item) -> str:
     """Return what changes when a clip does: its size and when it was written, in a word.
 
     It costs no reading of the clip, so that a survey that goes on sees what is to be done again.
-    Of a member it is that of its tar.
+    Of a member it is that of its tar or table.
 
     Raises:
         MissingClip: when it is not there.
         UnreachableClip: when the storage or the network failed.
         UnreadableClip: when it is no file, or may not be looked at.
     """
-    uri = tar_and_member(item.uri)[0] if item.kind == "member" else item.uri
+    uri = holder_and_member(item.uri)[0] if item.kind == "member" else item.uri
     if is_remote(uri):
         return _remote_state(item, uri)
     path = path_of_uri(uri)

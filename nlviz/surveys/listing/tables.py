@@ -18,6 +18,7 @@ from nlviz.surveys.item import Item
 from nlviz.surveys.listing.columns import IDS, PATHS, Columns, columns_of, headless, plain
 from nlviz.surveys.listing.kinds import name_kind
 from nlviz.surveys.listing.lists import listed_in
+from nlviz.surveys.listing.parquet_rows import cells_of, row_item
 from nlviz.surveys.listing.places import Places
 from nlviz.surveys.listing.rules import LeftOut, Rules
 from nlviz.surveys.listing.texts import opened_text
@@ -31,12 +32,13 @@ _DELIMITERS = ",\t;|"
 
 
 def items_of_table(
-    opens: Open, name: str, places: Places, rules: Rules, left: LeftOut
+    opens: Open, uri: str, name: str, places: Places, rules: Rules, left: LeftOut
 ) -> Iterator[Item]:
     """Yield the clips of a list or a table, in its order.
 
     Args:
         opens: opens the file for reading bytes.
+        uri: of the file.
         name: of the file; its ending says what it is.
         places: finds what it names.
         rules: which columns to take.
@@ -49,8 +51,7 @@ def items_of_table(
     low = name.lower()
     if low.endswith((".parquet", ".pq")):
         with opens() as file:
-            columns, rows = _parquet(file, name, rules)
-            yield from _items(rows, columns, name, places, left)
+            yield from _of_parquet(file, uri, name, places, rules, left)
         return
     with opens() as file, opened_text(file, name) as text:
         if low.endswith((".jsonl", ".ndjson")):
@@ -94,7 +95,9 @@ def _items(
         yield places.item_of_id(path, own, split)
 
 
-def _parquet(file: Any, name: str, rules: Rules) -> tuple[Columns, Iterator[Row]]:
+def _of_parquet(
+    file: Any, uri: str, name: str, places: Places, rules: Rules, left: LeftOut
+) -> Iterator[Item]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -107,24 +110,42 @@ def _parquet(file: Any, name: str, rules: Rules) -> tuple[Columns, Iterator[Row]
     kind = schema.field(columns.path).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)) and not columns.is_id:
+    cells = cells_of(kind)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if cells is None and not is_text and not columns.is_id:
         raise NlvizError(
-            f"the column {columns.path!r} of {name} holds {kind}, not paths; name another column "
-            "of paths, or write its clips to files or a tar"
+            f"the column {columns.path!r} of {name} holds {kind}, neither paths nor bytes; name "
+            "another column"
         )
-    classes = _class_names(schema.metadata, columns.label)
+    wanted = columns.wanted
+    if cells is not None:  # the bytes stay where they are until a clip is read
+        beside = [f"{columns.path}.path"] if cells and "path" in {f.name for f in kind} else []
+        wanted = [*beside, *([columns.label] if columns.label else [])]
+    rows = _rows_of_parquet(table, name, wanted, columns.label)
+    if cells is None:
+        yield from _items(rows, columns, name, places, left)
+        return
+    left.note(f"{name}: clips are the bytes in its column {columns.path!r}.")
+    for number, row in enumerate(rows):
+        path, label = _text(row.get(columns.path)), _text(row.get(columns.label or ""))
+        yield row_item(uri, name, number, columns.path, path, label)
 
-    def rows() -> Iterator[Row]:
-        try:
-            for batch in table.iter_batches(_BATCH, columns=columns.wanted):
-                for row in batch.to_pylist():
-                    if classes and isinstance(number := row[columns.label], int):
-                        row[columns.label] = classes[number] if 0 <= number < len(classes) else ""
-                    yield row
-        except pa.ArrowException as error:
-            raise NlvizError(f"{name} is broken ({_brief(error)}); write it again") from None
 
-    return columns, rows()
+def _rows_of_parquet(table: Any, name: str, wanted: list[str], label: str | None) -> Iterator[Row]:
+    import pyarrow as pa
+
+    if not wanted:
+        yield from ({} for _ in range(table.metadata.num_rows))
+        return
+    classes = _class_names(table.schema_arrow.metadata, label)
+    try:
+        for batch in table.iter_batches(_BATCH, columns=wanted):
+            for row in batch.to_pylist():
+                if classes and label and isinstance(number := row[label], int):
+                    row[label] = classes[number] if 0 <= number < len(classes) else ""
+                yield row
+    except pa.ArrowException as error:
+        raise NlvizError(f"{name} is broken ({_brief(error)}); write it again") from None
 
 
 def _class_names(metadata: Mapping[bytes, bytes] | None, label: str | None) -> list[str]:

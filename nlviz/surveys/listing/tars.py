@@ -29,8 +29,8 @@ _SAMPLE = re.compile(r"((?:.*/)?[^./][^.]*)\.([^/]*)")
 _LABELS = ("cls", "label", "json", "txt")  # best first
 _IN_JSON = ("label", "class", "action", "category", "class_name", "cls", "target")
 _MOST_LABEL, _LONGEST = 1 << 16, 100  # bytes of a file with a label; letters of a label
-_TAR = re.compile(
-    r"(.*?\.(?:tar|tgz|tbz2|txz)(?:\.(?:gz|bz2|xz))?)#(.*)", re.IGNORECASE | re.DOTALL
+_HOLDER = re.compile(
+    r"(.*?\.(?:tar|tgz|tbz2|txz|parquet|pq)(?:\.(?:gz|bz2|xz))?)#(.*)", re.IGNORECASE | re.DOTALL
 )
 BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 
@@ -48,13 +48,13 @@ class _Info(tarfile.TarInfo):
             raise
 
 
-def tar_and_member(uri: str) -> tuple[str, str]:
-    """Return the address of a tar, and the name of a member; empty where there is none.
+def holder_and_member(uri: str) -> tuple[str, str]:
+    """Return the address of a tar or table, and the name of a member; empty where there is none.
 
-    >>> tar_and_member("/a#1/b.tar.gz#c/d#2.mp4"), tar_and_member("/a/b.tar")
+    >>> holder_and_member("/a#1/b.tar.gz#c/d#2.mp4"), holder_and_member("/a/b.tar")
     (('/a#1/b.tar.gz', 'c/d#2.mp4'), ('/a/b.tar', ''))
     """
-    found = _TAR.fullmatch(uri)
+    found = _HOLDER.fullmatch(uri)
     return (found[1], found[2]) if found else (uri, "")
 
 
