@@ -14,6 +14,7 @@ from nlviz.clips.inputs import digest_of_input
 from nlviz.errors import MissingClip, NlvizError, UnreadableClip
 from nlviz.files.local import digest_of
 from nlviz.surveys.item import Item
+from nlviz.surveys.listing.known import item_of
 from nlviz.surveys.listing.listed import listed
 from nlviz.surveys.listing.reading import digest_of_item, read_item, state_of
 from nlviz.surveys.options import Sampling
@@ -56,6 +57,7 @@ def test_davis_is_a_clip_for_each_folder_of_frames(tmp_path: Path) -> None:
         ("bear", "frames", ""), ("bmx-bumps", "frames", ""),
     ]  # fmt: skip
     assert {i.label for i in listed(tmp_path)} == {""}
+    assert [item_of(i.uri, name=i.name) for i in items] == items
     clip = read_item(items[0], Sampling(frames=3))
     assert (clip.shape, clip.name) == ((3, 32, 40), "bear")
     assert clip.digest == digest_of_item(items[0]) == digest_of_input(Path(items[0].uri))

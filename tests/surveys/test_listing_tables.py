@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from nlviz.errors import MissingClip, NlvizError, UnreadableClip
 from nlviz.files.local import digest_of
+from nlviz.surveys.listing.known import item_of
 from nlviz.surveys.listing.listed import listed
 from nlviz.surveys.listing.places import Places
 from nlviz.surveys.listing.reading import digest_of_item, read_item, state_of
@@ -248,6 +249,7 @@ def test_clips_may_be_cells_of_a_parquet_file(tmp_path: Path, kind: str) -> None
     ]
     for n in (0, 1, 2, 4, 3, 3, 0):  # on, over a group, back, the same again
         assert digest_of_item(items[n]) == digest_of(bodies[n])
+    assert digest_of_item(item_of(items[2].uri)) == digest_of(bodies[2])
     clip = read_item(items[4], Sampling(stride=1))
     assert (len(clip.frames), clip.digest) == (7, digest_of(bodies[4]))
     before = state_of(items[4])

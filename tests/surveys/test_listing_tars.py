@@ -73,6 +73,8 @@ def test_members_are_clips_with_their_labels(tmp_path: Path, ending: str, mode: 
     for item, body in [*zip(items, bodies, strict=True)][::-1]:  # a packed tar is read anew
         assert digest_of_item(item) == digest_of(body) == read_item(item, FEW).digest
     assert state_of(items[0]) == state_of(items[1])
+    (again,) = listed(items[1].uri)  # as the table of clips has it
+    assert (again.uri, digest_of_item(again)) == (items[1].uri, digest_of(film(3)))
     assert [label for label in {i.label for i in listed(path, labels="none")}] == [""]
 
 

@@ -17,6 +17,7 @@ from nlviz.surveys.listing.choosing import Seen
 from nlviz.surveys.listing.folders import Walk
 from nlviz.surveys.listing.globs import base_and_pattern, braces, is_pattern, matched
 from nlviz.surveys.listing.kinds import TARS, name_kind
+from nlviz.surveys.listing.known import is_member, item_of
 from nlviz.surveys.listing.paths import (
     at_home,
     is_file_url,
@@ -168,6 +169,9 @@ def _source(argument: Argument, rules: Rules) -> _Source:
         return _Source(argument.name, lambda left: iter([argument]))
     text, path = str(argument), Path(argument)
     name = shown(text)
+    if is_member(text):
+        uri = text if is_remote(text) else uri_of_path(path)
+        return _Source(name, lambda left: iter([item_of(uri)]))
     if is_remote(text):
         return _Source(text, partial(_remote, text, rules))
     _may_be_seen(path, name)

@@ -75,7 +75,7 @@ class Places:
             url = f"{self._remote}/{written.replace(_BACK, '/')}"
             return Item(url, "remote", shown(written), label)
         path = self.path(path_of_url(written) if is_file_url(written) else written)
-        return Item(uri_of_path(path), _kind(path), self._name(path), label)
+        return Item(uri_of_path(path), kind_of(path), self._name(path), label)
 
     def _plain(self, written: str, label: str) -> Item | None:
         """Return the item of a path as most are, in a tenth of the time; None of any other."""
@@ -173,7 +173,8 @@ def remote_name(url: str) -> str:
     return "/".join(path.split("/")[1:][-2:]) or path
 
 
-def _kind(path: Path) -> Kind:
+def kind_of(path: Path) -> Kind:
+    """Return whether a path is that of a file, or of a folder or pattern of frames."""
     if has_pattern(path.name) and not os.path.lexists(path):
         return "frames"
     if name_kind(path.name) in ("film", "picture"):
