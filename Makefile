@@ -60,9 +60,10 @@ browser: chromium
 chromium: install
 	$(BIN)/python -m tests.chromium
 
-# Imports all that is tested, once, so that the workers find it compiled.
+# Imports all that is tested and compiles the kernels, once: the workers and their servers find both.
 compiled: .venv/peers .venv/originals/installed
 	-$(BIN)/python -m pytest --collect-only -q > /dev/null
+	$(BIN)/python -c "import nlviz; nlviz.denoise.warm_up()"
 
 bench: install .venv/peers
 	$(BIN)/python -m tests.benchmarks
