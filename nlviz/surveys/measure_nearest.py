@@ -61,10 +61,10 @@ def rank_shares(values: Float[Tensor, "*more n"], kept: Tensor) -> Float[Tensor,
     >>> rank_shares(values, kept)
     tensor([1.0000, 0.2500, 0.2500, 0.0000])
     """
-    values, kept = torch.broadcast_tensors(values, kept)
     ordered = values.where(kept, torch.inf).sort(-1).values
-    below = torch.searchsorted(ordered, values.contiguous())
-    to_here = torch.searchsorted(ordered, values.contiguous(), right=True)
+    each = values.expand_as(ordered).contiguous()
+    below = torch.searchsorted(ordered, each)
+    to_here = torch.searchsorted(ordered, each, right=True)
     others = kept.sum(-1, keepdim=True) - 1
     shares = (below + to_here - 1) / (2 * others.clamp(min=1))
     return shares.where(kept, 0.0)

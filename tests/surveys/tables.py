@@ -18,7 +18,7 @@ from nlviz.surveys.figures import FIGURES
 from nlviz.surveys.options import SurveyOptions
 from nlviz.surveys.schema import CLIPS, ROWS, RUNS
 
-HEADS = {"stage3": 1, "enc.2.attn": 3, "enc.10.attn": 5}
+HEADS = {"stage3": 1, "enc.2.attn": 3, "enc.10.attn": 7}
 KEYS, SIDES, SECONDS = 420, (90, 160), 2.5
 
 # The range of each figure; values are Beta variables over it, so that their means are known.
@@ -37,16 +37,26 @@ RANGES: dict[str, tuple[float, float]] = {
 USUAL: dict[str, float] = {
     "effective": 60, "spread": 0.3, "uniform": 0.35, "own_frame": 0.2, "own_cell": 0.05,
     "off_grid": 0.02, "seconds": 0.8, "pixels": 40, "sink": 0.03, "shared": 0.3, "unary": 0.3,
-    "position": 0.1, "features": 0.05, "nl_means": 0.05, "concentration": 4, "sink_value": 1,
+    "position": 0.1, "features": 0.05, "likeness": 0.5, "nl_means": 0.05,
+    "concentration": 4, "sink_value": 1,
     "query_distance": 0.3, "receipt": 2e-7, "branch": 0.2,
 }  # fmt: skip
 ROLES: dict[str, dict[str, float]] = {
-    "matching": {"effective": 4, "spread": 0.01, "uniform": 0.02, "features": 0.6, "nl_means": 0.3},
-    "semantic": {"effective": 90, "spread": 0.25, "features": 0.7, "uniform": 0.3},
+    "matching": {
+        "effective": 4,
+        "spread": 0.01,
+        "uniform": 0.02,
+        "likeness": 0.97,
+        "nl_means": 0.3,
+    },
+    "semantic": {"effective": 90, "spread": 0.25, "likeness": 0.9, "uniform": 0.3},
     "positional": {"effective": 9, "spread": 0.03, "position": 0.85, "uniform": 0.05},
     "sink": {"effective": 3, "spread": 0.02, "sink": 0.85, "shared": 0.9, "concentration": 150},
     "same for all": {"effective": 50, "spread": 0.12, "shared": 0.93, "query_distance": 0.02},
     "uniform": {"effective": 415, "spread": 0.99, "uniform": 0.97, "shared": 0.97},
+    "itself": {"effective": 1.2, "spread": 0.003, "own_cell": 0.96, "likeness": 0.95},
+    "content": {"effective": 50, "spread": 0.12, "likeness": 0.4, "position": 0.02},
+    "mixed": {"effective": 50, "spread": 0.12, "likeness": 0.5, "position": 0.35},
     "dead": {"branch": 1e-6},
 }
 

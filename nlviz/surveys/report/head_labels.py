@@ -60,7 +60,7 @@ def head_labels(means: ClipMeans, seed: int) -> list[HeadLabel]:
     for n, number in enumerate(label):
         known = [
             name
-            for name in RULES[number].says
+            for name in RULES[number].figures
             if np.isfinite(mean.get(name, np.full(len(label), np.nan))[n])
         ]
         why = ", ".join(figure_text(name, float(mean[name][n])) for name in known)
@@ -70,7 +70,7 @@ def head_labels(means: ClipMeans, seed: int) -> list[HeadLabel]:
             sure = float(times[number] / len(draws))
             times[number] = 0
             other = LABELS[int(times.argmax())] if times.any() else ""
-        certain = sure is not None and sure >= CERTAIN
+        certain = sure is not None and sure >= CERTAIN and number != NOT_TOLD
         out.append(HeadLabel(LABELS[number], why, float(share[n]), sure, certain, other))
     return out
 

@@ -25,6 +25,8 @@ def value_text(name: str, value: float | None) -> str:
     if unit == "correlation":
         return fixed(value, 2)
     size = abs(value)
+    if size == 0 and unit in ("change", "ratio"):
+        return "0"
     if unit in ("change", "ratio") and 0 < size < 0.01:
         return f"{value:.{-math.floor(math.log10(size))}f}"
     number = fixed(value, 0 if size >= 99.5 else 1 if size >= 2 and unit != "seconds" else 2)

@@ -89,9 +89,9 @@ def test_it_is_json(whole: dict[str, Any]) -> None:
     again = json.loads(json.dumps(whole, allow_nan=False))
     assert again == whole
     assert again["surveys"][0]["clips"] == {"done": 37, "failed": 2, "same": 1}
-    assert [layer["heads"] for layer in again["layers"]] == [1, 3, 5]
+    assert [layer["heads"] for layer in again["layers"]] == [1, 3, 7]
     for values in again["values"][0].values():
-        assert [len(layer) for layer in values["low"]] == [1, 3, 5]
+        assert [len(layer) for layer in values["low"]] == [1, 3, 7]
 
 
 def test_histograms_count_every_clip_once(whole: dict[str, Any]) -> None:
