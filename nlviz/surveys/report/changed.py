@@ -57,27 +57,21 @@ def changed(a: ClipMeans, b: ClipMeans, compared: npt.NDArray[np.bool_], seed: i
         seed: of the draws.
     """
     figures = tuple(name for name in a.figures if name in b.figures)
-    ours, theirs = ({d: n for n, d in enumerate(m.digests)} for m in (a, b))
-    both = [d for d in a.digests if d in theirs]
-    paired = len(both) >= FEW
     heads = len(a.heads)
     first, second = (np.stack([m.of(f) for f in figures], 2).astype(np.float64) for m in (a, b))
     first[:, ~compared], second[:, ~compared] = np.nan, np.nan
     first, second = first.reshape(len(first), -1), second.reshape(len(second), -1)
+    ours, theirs = ({d: n for n, d in enumerate(m.digests)} for m in (a, b))
+    both = [d for d in a.digests if d in theirs]
+    paired = len(both) >= FEW
     if paired:
-        one, two = first[[ours[d] for d in both]], second[[theirs[d] for d in both]]
-        found = intervals(two - one, seed)
-        difference, low, high, clips = found.mean, found.low, found.high, found.clips
-        p = _paired(two - one)
-        told = np.isfinite(two - one)
-        size = np.maximum(_size(one, told), _size(two, told))
+        first, second = first[[ours[d] for d in both]], second[[theirs[d] for d in both]]
+        found = intervals(second - first, seed)
     else:
         found = difference_of(first, second, seed)
-        difference, low, high, clips = found.mean, found.low, found.high, found.clips
-        p = _welch(first, second)
-        size = np.maximum(_size(first, np.isfinite(first)), _size(second, np.isfinite(second)))
-    p = np.where(np.abs(difference) <= SAME_VALUE * size, 1.0, p)
-    p = np.where(clips >= FEW, p, np.nan)
+    p = chances(first, second, paired=paired)
+    p = np.where(found.clips >= FEW, p, np.nan)
+    difference, low, high, clips = found.mean, found.low, found.high, found.clips
     shape = (heads, len(figures))
     return Changed(
         figures,
@@ -105,6 +99,22 @@ def holm(p: Floats, level: float = LEVEL) -> npt.NDArray[np.bool_]:
     return out
 
 
+def chances(first: Floats, second: Floats, *, paired: bool) -> Floats:
+    """Return p of each column: how often chance alone makes the means differ so much.
+
+    Args:
+        first: (clips, columns) of the one survey; not a number where there is no value.
+        second: of the other.
+        paired: whether clips of both stand in the same order.
+    """
+    if paired:
+        both = np.isfinite(second - first)
+        first, second = np.where(both, first, np.nan), np.where(both, second, np.nan)
+    p, size = _paired(second - first) if paired else _welch(first, second), _size(first)
+    difference = _moments(second)[1] - _moments(first)[1]
+    return np.where(np.abs(difference) <= SAME_VALUE * np.maximum(size, _size(second)), 1.0, p)
+
+
 def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Return number, mean and variance of each column, of the values that are told."""
     told = np.isfinite(values)
@@ -114,7 +124,8 @@ def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
     return n, mean, (away**2).sum(0) / np.where(n > 1, n - 1, np.nan)
 
 
-def _size(values: Floats, told: npt.NDArray[np.bool_]) -> Floats:
+def _size(values: Floats) -> Floats:
+    told = np.isfinite(values)
     sums: Floats = np.where(told, np.abs(values), 0).sum(0) / np.maximum(told.sum(0), 1)
     return sums
 

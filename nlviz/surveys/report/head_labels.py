@@ -70,7 +70,7 @@ def head_labels(means: ClipMeans, seed: int) -> list[HeadLabel]:
             sure = float(times[number] / len(draws))
             times[number] = 0
             other = LABELS[int(times.argmax())] if times.any() else ""
-        certain = sure is not None and sure >= CERTAIN and number != NOT_TOLD
+        certain = sure is not None and sure >= CERTAIN and bool(number != NOT_TOLD)
         out.append(HeadLabel(LABELS[number], why, float(share[n]), sure, certain, other))
     return out
 
