@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: install app quick test browser chromium compiled docs lint bench clean
+.PHONY: install app quick test browser chromium compiled docs lint bench fiftyone clean
 
 install: .venv/installed
 
@@ -32,7 +32,7 @@ app: install
 
 # What a user installs on request: transformers, and peers, one of which forbids commercial use.
 .venv/peers: .venv/installed
-	$(INSTALL) -c constraints.txt -e ".[dev,denoise,hf,rerun]"
+	$(INSTALL) -c constraints.txt -e ".[dev,denoise,hf,rerun,loggers]"
 	touch $@
 
 # Type checker and linter of the browser's modules; they only check, so that tests go on without npm.
@@ -64,6 +64,18 @@ chromium: install
 compiled: .venv/peers .venv/originals/installed
 	-$(BIN)/python -m pytest --collect-only -q > /dev/null
 	$(BIN)/python -c "import nlviz; nlviz.denoise.warm_up()"
+
+# FiftyOne wants older versions of what we have: an environment of its own, with ours behind it.
+.venv/fiftyone/installed: .venv/installed
+	$(PYTHON) -m venv .venv/fiftyone
+	.venv/fiftyone/bin/python -m pip install --quiet "fiftyone>=1.22"
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	  > $$(.venv/fiftyone/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/zz-ours.pth
+	touch $@
+
+fiftyone: .venv/fiftyone/installed
+	FIFTYONE_DO_NOT_TRACK=1 FIFTYONE_DATABASE_DIR=$(CURDIR)/.venv/fiftyone/db \
+	  .venv/fiftyone/bin/python -m pytest tests/render/test_fiftyone.py
 
 bench: install .venv/peers
 	$(BIN)/python -m tests.benchmarks

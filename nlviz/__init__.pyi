@@ -128,6 +128,8 @@ from .render.atlas_figure import atlas as atlas
 from .render.compared import save_views as save_views
 from .render.feature_colours import FeatureColours as FeatureColours
 from .render.feature_colours import feature_colours as feature_colours
+from .render.fiftyone_fields import FiftyOneReport as FiftyOneReport
+from .render.fiftyone_fields import to_fiftyone as to_fiftyone
 from .render.overlay import Overlay as Overlay
 from .render.overlay import overlay as overlay
 from .render.save import save_view as save_view

@@ -183,6 +183,23 @@ def spread(
     return np.asarray(out, np.float32)
 
 
+def laid_on(weights: Weights, picture: Picture, grid: TokenGrid) -> Weights:
+    """Return the weights of one frame of a grid as a picture that is stretched over the frame.
+
+    Where the cells tile the frame these are the weights themselves; else every pixel has the weight
+    of its cell, or NaN.
+
+    Args:
+        weights: (h, w) weights.
+        picture: the frame, (H, W, 3), at the clip's size.
+        grid: where the weights lie.
+    """
+    sides = zip(grid.stride[1:], grid.origin[1:], weights.shape, picture.shape[:2], strict=True)
+    if all(abs(o + 0.5 - s / 2) < 1e-6 and abs(s * n - side) < 1e-6 for s, o, n, side in sides):
+        return weights
+    return _spread(weights, picture, grid, (1.0, 1.0), smooth=False)
+
+
 def _spread(
     values: npt.NDArray[np.float32],
     picture: Picture,
