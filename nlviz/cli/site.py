@@ -28,7 +28,8 @@ def site(
     views: Annotated[
         list[Path],
         typer.Argument(
-            help="Views (.json), captures (.nlviz) and pages that nlviz exported (.html)."
+            metavar="VIEW...",
+            help="Views (.json), captures (.nlviz) and pages that nlviz exported (.html).",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder.")],
@@ -69,6 +70,7 @@ def site(
                 f"{counted(len(wrong), 'view')} of {len(views)} cannot be shown, so that nothing "
                 "was written. " + " ".join(f"{one.rstrip('.')}." for one in wrong)
             )
+        cards = list({card.name: card for card in cards}.values())  # given twice, shown once
         index = write_site(
             cards, output, title=title, about=about, licence=licence, progress=tell.part(0.9, 1.0)
         )

@@ -51,7 +51,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def site(given: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site") / "made" / "here"
     options = ("--title", 'Cups: "two" & more', "--licence", "CC-BY 4.0")
-    done = run("site", *given.values(), *options, "-o", folder)
+    done = run("site", *given.values(), given["one.json"], *options, "-o", folder)
     assert done.exit_code == 0, done.output
     assert done.stdout.strip() == str(folder / "index.html")
     assert "5 pages" in done.stderr
