@@ -24,6 +24,8 @@ OF_LESSONS = {
     *("nlviz/web/lesson/*", "nlviz/web/lesson_pages.py"),
     "nlviz/recipes/lessons/*",
 }
+# Columns of a survey's rows, and what labels and pages say of them.
+OF_SURVEYS = {"nlviz/surveys/*", "nlviz/web/survey/*", "nlviz/web/survey_page.py", "app/survey/*"}
 HOMONYMS = {
     "learned": {"nlviz/recipes/*", "app/compare/*"},
     "cross": {"nlviz/families/sequence.py", "app/compare/sides.py"},
@@ -49,7 +51,7 @@ HOMONYMS = {
         *("nlviz/affinity/pairwise.py", "nlviz/affinity/feature_map.py"),
         *("nlviz/analysis/controls.py", "nlviz/render/colour_scale.py", "nlviz/render/movie.py"),
         *("nlviz/words/health.py", "nlviz/words/keys.py", "nlviz/web/live_view/pure/*.js"),
-        "nlviz/render/compared.py",
+        *("nlviz/render/compared.py", "nlviz/render/recording.py"),
     },
     "untrained": {
         *("nlviz/analysis/health.py", "nlviz/words/health.py", "nlviz/words/map_verdict.py"),
@@ -89,7 +91,7 @@ def files_that_name(key: str) -> set[str]:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v.key)
 def test_a_variant_is_named_in_one_place(variant: Variant) -> None:
-    apart = HOMONYMS.get(variant.key, set()) | OF_LESSONS
+    apart = HOMONYMS.get(variant.key, set()) | OF_LESSONS | OF_SURVEYS
     found = files_that_name(variant.key)
     assert {name for name in found if not any(fnmatch(name, one) for one in apart)} == {HERE}
 
