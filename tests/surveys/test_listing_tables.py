@@ -43,8 +43,10 @@ def films(tmp_path: Path) -> Path:
         '"a.mp4" 0\n"b/my clip.MP4" 1',
         "./a.mp4 0\nb\\my clip.MP4 1\na.mp4 0",
         "a.mp4 0\nb/my clip.MP4 1\n".encode("utf-16"),
+        "path label\na.mp4 0\nb/my clip.MP4 1",
+        "a 0\nb/my clip 1",
     ],
-    ids=["space", "comma", "tab", "quotes", "windows", "utf-16"],
+    ids=["space", "comma", "tab", "quotes", "windows", "utf-16", "header", "no endings"],
 )
 @pytest.mark.parametrize("ending", ["txt", "csv"])
 def test_a_list_names_paths_and_labels(films: Path, content: str | bytes, ending: str) -> None:
@@ -198,6 +200,8 @@ def test_lerobot_has_films_in_chunks(tmp_path: Path) -> None:
         ("a.json", '{"path": ', "a.json is no JSON"),
         ("a.json", '{"version": 3, "name": "x"}', "a.json holds no table of clips"),
         ("a.jsonl", '{"path": "a.mp4"}\n[1]\n', "a.jsonl, line 2, is no JSON object"),
+        ("a.json", '{"database": {"x": {"annotations": []}}}', "a.json holds no table"),
+        ("a.json", '{"nodes": [{"id": 1}], "edges": [[0, 1]]}', "a.json holds no table"),
         ("a.parquet", b"PAR1", "a.parquet cannot be read as Parquet"),
     ],
 )
@@ -274,3 +278,20 @@ def test_a_cell_without_bytes_says_so(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(UnreadableClip, match="its table is broken"):
         read_item(item, Sampling())
+
+
+def test_other_ways_to_write_a_list(films: Path) -> None:
+    assert told(write(films / "join.txt", "file 'a.mp4'\nfile 'b/v 2.avi'\n")) == [
+        ("a.mp4", ""), ("b/v 2.avi", ""),
+    ]  # fmt: skip
+    assert told(write(films / "a.json", '["a.mp4", "b/v 2.avi"]'))[1] == ("b/v 2.avi", "")
+    assert told(write(films / "a.csv", "name,action\na,cut\n")) == [("a.mp4", "cut")]
+    (item,) = listed(write(films / "films.txt", "*.mp4 5\n"))  # no frames of one clip
+    with pytest.raises(MissingClip):
+        read_item(item, Sampling())
+
+
+def test_labels_are_what_a_table_can_hold(films: Path) -> None:
+    rows = 'path,label\na.mp4,caf\xe9\nb/v 2.avi,"two\n lines"\n'
+    path = write(films / "old.csv", rows.encode("cp1252"))
+    assert [label for _, label in told(path)] == ["café", "two lines"]

@@ -91,7 +91,7 @@ def columns_of(
     else:
         one = _first(PATHS, by_name)
         is_id = one is None
-        one = one or _first(IDS, by_name)
+        one = one or _first([*IDS, "name"], by_name)
         if one is None:
             raise NlvizError(
                 f"no column of {table} says where the clips are, as one called path, file or video "

@@ -24,6 +24,7 @@ from nlviz.surveys.listing.paths import (
     is_folder,
     is_plain_file,
     is_remote,
+    legible,
     path_of_uri,
     path_of_url,
     shown,
@@ -74,6 +75,7 @@ class Listing:
             left, some = LeftOut(), False
             for item in source.items(left):
                 some = True
+                item = _writable(item)
                 if seen.add(item.uri):
                     yield item
             if not some:
@@ -279,6 +281,16 @@ def _members(rules: Rules, tar: Path | str, name: str, label: str, left: LeftOut
         return
     url = tar
     yield from TarListing(lambda: opened(url), url, name, label, rules, left).items()
+
+
+def _writable(item: Item) -> Item:
+    """Return an item whose texts a table can hold: valid Unicode, labels on one line."""
+    label = item.label
+    if not (label.isascii() and label.isprintable()):
+        label = " ".join(legible(label).split())
+    if label is item.label and item.uri.isascii() and item.name.isascii():
+        return item
+    return replace(item, uri=legible(item.uri), name=legible(item.name), label=label)
 
 
 def _base_of(folder: Path, rules: Rules) -> Path:

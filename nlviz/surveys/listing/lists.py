@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 
 from nlviz.clips.sequences import PICTURE_ENDINGS
 from nlviz.surveys.item import Item
-from nlviz.surveys.listing.kinds import FILM_ENDINGS
+from nlviz.surveys.listing.columns import IDS, PATHS, plain
+from nlviz.surveys.listing.kinds import FILM_ENDINGS, name_kind
 from nlviz.surveys.listing.places import Places
 from nlviz.surveys.listing.rules import LeftOut
 
@@ -20,8 +21,10 @@ _ENDINGS = "|".join(sorted(FILM_ENDINGS | PICTURE_ENDINGS | {"tar"}, key=len, re
 # The last ending that something follows; what follows is the label.
 _FILM = re.compile(rf"(.*\.(?:{_ENDINGS}))(?:\s*[,;\t]\s*|\s+)(.*)", re.IGNORECASE)
 _WHOLE = re.compile(rf".*\.(?:{_ENDINGS})", re.IGNORECASE)
-_QUOTED = re.compile(r"\"([^\"]+)\"(?:\s*[,;\t]?\s*(.*))?")
+# In quotes, as in the lists that FFmpeg joins, too.
+_QUOTED = re.compile(r"(?:file\s+)?([\"'])(.+?)\1(?:\s*[,;\t]?\s*(.*))?")
 _FRAMES = re.compile(r"(.*?)[\s,;]+(\d+)[\s,;]+(-?\d+)")  # of TSN: folder, frames, label
+_SPACES = re.compile(r"[\s,;]+")
 _NUMBER = re.compile(r"(.*?)(?:\s*[,;\t]\s*|\s+)(-?\d+)")
 _PARTED = re.compile(r"(.*?)\s*[,;\t]\s*(.*)")
 
@@ -37,7 +40,7 @@ def path_and_label(line: str) -> tuple[str, str]:
     line = line.strip()
     quoted = _QUOTED.fullmatch(line)
     if quoted:
-        return quoted[1], (quoted[2] or "").strip()
+        return quoted[2], (quoted[3] or "").strip()
     if _WHOLE.fullmatch(line):
         return line, ""
     film = _FILM.fullmatch(line)
@@ -52,11 +55,18 @@ def path_and_label(line: str) -> tuple[str, str]:
 
 def listed_in(lines: Iterable[str], places: Places, left: LeftOut, labels: bool) -> Iterator[Item]:
     """Yield the clips of a list; lines that are empty or begin with ``#`` are comments."""
+    first = True
     for line in lines:
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         path, label = path_and_label(line)
+        word = _SPACES.split(line)[0]
+        is_head = first and plain(word) in (*PATHS, *IDS) and name_kind(path) == "other"
+        first = False
+        if is_head and not places.is_there(word):
+            left.counts["header of a list"] += 1
+            continue
         if not path:
             left.counts["line without a path"] += 1
             continue

@@ -90,6 +90,19 @@ def path_of_uri(uri: str) -> Path:
     return Path(path_of_url(uri) if is_file_url(uri) else uri)
 
 
+def legible(text: str) -> str:
+    r"""Return a text as valid Unicode: bytes that are no UTF-8 are those of Windows.
+
+    >>> legible("caf\udce9")
+    'café'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+    return text
+
+
 def shown(path: str | Path) -> str:
     r"""Return a name as valid Unicode with slashes, as people read it.
 

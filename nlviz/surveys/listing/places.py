@@ -30,7 +30,7 @@ _ODD = re.compile(r"[^ -~]|[#%*?\[\\:]|//|\./|^~|[/.]$|^$")
 # Folder and ending of clips that are named after an id.
 _FORMS = tuple(
     (folder, kind)
-    for kind in ("mp4", "webm", "mkv", "avi", "mov")
+    for kind in ("mp4", "webm", "mkv", "avi", "mov", "MP4", "AVI", "MOV")
     for folder in ("", "{label}", "{label_}", "{split}", "{split}/{label}", "{split}/{label_}")
 )
 
@@ -75,6 +75,10 @@ class Places:
             url = f"{self._remote}/{written.replace(_BACK, '/')}"
             return Item(url, "remote", shown(written), label)
         path = self.path(path_of_url(written) if is_file_url(written) else written)
+        if name_kind(path.name) == "other" and not os.path.lexists(path):
+            named = self._named(written, label, "")
+            if named is not None:  # a name without its ending
+                return named
         return Item(uri_of_path(path), kind_of(path), self._name(path), label)
 
     def _plain(self, written: str, label: str) -> Item | None:
@@ -104,13 +108,24 @@ class Places:
             return self.item(written, label)
         if self._remote:
             return self.item(f"{written}.{self._form[1]}", label)
+        named = self._named(written, label, split)
+        return named or self.item(f"{written}.{self._form[1]}", label)
+
+    def is_there(self, written: str) -> bool:
+        """Return whether there is a file as it is written."""
+        return not self._remote and os.path.lexists(self._base / written)
+
+    def _named(self, written: str, label: str, split: str) -> Item | None:
+        """Return the item of the file that is named so but for its ending; None without one."""
+        if "\0" in written:
+            return None
         for form in dict.fromkeys((self._form, *_FORMS)):
             folder = form[0].format(label=label, label_=label.replace(" ", "_"), split=split)
             path = self._base / folder / f"{written}.{form[1]}"
             if os.path.lexists(path):
                 self._form = form
                 return Item(uri_of_path(path), "file", self._name(path), label)
-        return self.item(f"{written}.{self._form[1]}", label)
+        return None
 
     def path(self, written: str) -> Path:
         """Return the path on this machine of one as it is written."""
@@ -175,8 +190,9 @@ def remote_name(url: str) -> str:
 
 def kind_of(path: Path) -> Kind:
     """Return whether a path is that of a file, or of a folder or pattern of frames."""
-    if has_pattern(path.name) and not os.path.lexists(path):
+    kind = name_kind(path.name)
+    if kind != "film" and has_pattern(path.name) and not os.path.lexists(path):
         return "frames"
-    if name_kind(path.name) in ("film", "picture"):
+    if kind in ("film", "picture"):
         return "file"
     return "frames" if is_folder(path) else "file"

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from nlviz.errors import NlvizError
 from nlviz.surveys.item import Item
-from nlviz.surveys.listing.columns import IDS, PATHS, Columns, columns_of, headless, plain
+from nlviz.surveys.listing.columns import IDS, LABELS, PATHS, Columns, columns_of, headless, plain
 from nlviz.surveys.listing.kinds import name_kind
 from nlviz.surveys.listing.lists import listed_in
 from nlviz.surveys.listing.parquet_rows import cells_of, row_item
@@ -58,6 +58,8 @@ def items_of_table(
             found = _of_rows(_json_lines(text, name), name, rules)
         elif low.endswith(".json"):
             found = _of_rows(_json_rows(text, name), name, rules)
+            if found[0].is_id and found[0].label is None:
+                raise _no_table(name)  # most files of JSON have ids of something
         elif low.endswith((".csv", ".tsv")):
             first = text.readline(1 << 20)
             lines = chain([first], text)
@@ -233,16 +235,28 @@ def _json_rows(text: IO[str], name: str) -> Iterator[Row]:
         lists = [v for v in told.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
         if len(lists) == 1:
             told = lists[0]
-        elif all(isinstance(v, dict) for v in told.values()):
+        elif all(isinstance(v, dict) for v in told.values()) and _is_row(told):
             told = [{_key(name): name, **inner} for name, inner in told.items()]
         elif any(_key(name) == "path" for name in told):
             told = [{"path": path, "label": label} for path, label in told.items()]
+    if isinstance(told, list) and told and all(isinstance(row, str) for row in told):
+        told = [{"path": row} for row in told]
     if not isinstance(told, list) or not all(isinstance(row, dict) for row in told):
-        raise NlvizError(
-            f"{name} holds no table of clips; a list of objects with a path each is one, and so is "
-            "an object whose names are paths and whose values are labels"
-        )
+        raise _no_table(name)
     return iter(told)
+
+
+def _is_row(told: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether the first of objects in an object says something of a clip."""
+    name, inner = next(iter(told.items()), ("", {}))
+    return _key(name) == "path" or any(plain(each) in (*PATHS, *LABELS) for each in inner)
+
+
+def _no_table(name: str) -> NlvizError:
+    return NlvizError(
+        f"{name} holds no table of clips; a list of objects with a path each is one, and so is an "
+        "object whose names are paths and whose values are labels"
+    )
 
 
 def _key(name: str) -> str:
