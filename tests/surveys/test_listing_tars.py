@@ -78,6 +78,22 @@ def test_members_are_clips_with_their_labels(tmp_path: Path, ending: str, mode: 
     assert [label for label in {i.label for i in listed(path, labels="none")}] == [""]
 
 
+def test_a_tar_of_a_folder_as_people_pack_it(tmp_path: Path) -> None:
+    """``tar cf`` of ``.``: names begin with a dot; and a clip was added a second time."""
+    lay(tmp_path / "set", "cut/a.mp4", "cut/b.mp4", "Ü/c.mp4")
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        tar.add(tmp_path / "set", arcname=".")
+        tar.add(tmp_path / "set/cut/a.mp4", arcname="./cut/a.mp4")
+        tar.add(tmp_path / "set/cut/a.mp4", arcname="../" * 60 + "up/d.mp4")
+    listing = listed(tmp_path / "s.tar")
+    items = sorted(listing, key=lambda i: i.name)
+    names = ["../" * 60 + "up/d.mp4", "cut/a.mp4", "cut/b.mp4", "Ü/c.mp4"]
+    assert [i.name for i in items] == [f"s.tar/{name}" for name in names]
+    assert [i.label for i in items] == ["up", "cut", "cut", "Ü"]
+    assert listing.left_out.counts == {"member of a name that another has": 1}
+    assert {digest_of_item(i) for i in items} == {digest_of(film())}
+
+
 def test_shards_are_a_pattern_or_lie_in_a_folder(tmp_path: Path) -> None:
     for n in (8, 9, 10):
         tarred(tmp_path / f"train/s-{n:03d}.tar", **{f"k{n}_dot_mp4": film()})

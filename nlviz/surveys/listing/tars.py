@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nlviz.surveys.item import Item
+from nlviz.surveys.listing.choosing import Seen
 from nlviz.surveys.listing.folders import label_above
 from nlviz.surveys.listing.kinds import ending, is_hidden, name_kind
 from nlviz.surveys.listing.paths import shown
@@ -109,6 +110,7 @@ class TarListing:
     def items(self) -> Iterator[Item]:
         """Yield the clips in their order; a tar that breaks off ends with an item that fails."""
         key, clips, labels = "", list[Item](), dict[str, str]()
+        seen = Seen()
         try:
             with self._opens() as packed, unpacked(packed) as (file, is_packed):
                 for tar, member in members_of(file):
@@ -119,8 +121,10 @@ class TarListing:
                     if own != key:
                         yield from self._labelled(clips, labels)
                         key, clips, labels = own, [], {}
-                    kind = name_kind(member.name)
-                    if kind in ("film", "picture"):
+                    kind = name_kind(member.name.rpartition("/")[2])
+                    if kind in ("film", "picture") and not seen.add(shown(member.name)):
+                        self._left.counts["member of a name that another has"] += 1
+                    elif kind in ("film", "picture"):
                         clips.append(self._item(member, is_packed))
                         if kind == "picture":
                             self._left.note(
