@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nlviz.errors import NlvizError
+from nlviz.files.local import write_whole
 from nlviz.sentences import counted, listed
 from nlviz.surveys.figures import FIGURES, SurveyFigure
 from nlviz.surveys.report.as_dict import as_dict
@@ -228,6 +232,30 @@ class SurveyReport:
             thumbnails: whether pictures of the clips that are shown go with it, as base64.
         """
         return as_dict(self, thumbnails)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the report as one HTML file that works from disk, or as JSON.
+
+        Args:
+            path: ends with .html or .json.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            NlvizError: when it ends otherwise, or cannot be written.
+        """
+        target = Path(path)
+        if target.suffix not in (".html", ".json"):
+            raise NlvizError(f"a report is saved as .html or .json, got {target.name!r}")
+        whole = self.to_dict()
+        if target.suffix == ".json":
+            text = json.dumps(whole, ensure_ascii=False, allow_nan=False)
+        else:
+            # Pages are drawn by a layer above, which this one knows by its name alone.
+            text = import_module("nlviz.web.survey_page").survey_page(whole)
+        write_whole(target, text.encode())
+        return target
 
     def _seed(self, survey: Surveyed) -> int:
         return self.seed * (1 << 48) + survey.means.key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from nlviz import SurveyReport
 from nlviz.analysis.health import DEAD_SIZE
 from nlviz.analysis.verdict import ITSELF, NEAR_UNIFORM, SAME, SINK
 from nlviz.recipes.head_label_cases import label_cases, report_of
+from nlviz.surveys.report.bootstrap import FEW, MANY
 from nlviz.surveys.report.labels import LABELS, RULES, labels_of
 from tests.surveys.tables import tables
 
@@ -70,6 +72,13 @@ def test_rules_are_said_in_numbers() -> None:
     assert said["matching"] == (
         "likeness of its keys 75 % or more, spread below 10 %, cross-frame mass 30 % or more"
     )
+
+
+def test_the_guide_has_the_rules() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "guides" / "head-labels.md").read_text("utf-8")
+    for rule in RULES:
+        assert f"\n| {rule.label} | {rule.rule} |" in page
+    assert f"fewer than {FEW} clips" in page and f"more than {MANY:,} clips" in page
 
 
 def test_a_label_near_a_threshold_is_not_certain() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,6 +148,18 @@ def test_the_query_of_a_typical_clip_is_nearest_to_its_own_mean(planted: Tables)
                 assert e["query"] == {
                     "number": line["query"], "frame": line["frame"], "y": line["y"], "x": line["x"]
                 }  # fmt: skip
+
+
+def test_it_is_saved_whole_or_not_at_all(
+    report: SurveyReport, whole: dict[str, Any], tmp_path: Path
+) -> None:
+    path = report.save(tmp_path / "report.json")
+    assert json.loads(path.read_text("utf-8")) == whole
+    with pytest.raises(NlvizError, match=r"\.html or \.json, got 'report\.xlsx'"):
+        report.save(tmp_path / "report.xlsx")
+    if find_spec("nlviz.web.survey_page"):
+        page = report.save(tmp_path / "report.html").read_text("utf-8")
+        assert "planted" in page and page.lstrip().startswith("<!")
 
 
 def test_few_clips_have_means_without_intervals() -> None:
