@@ -105,6 +105,7 @@ class _Sums:
         self.counts = np.zeros(self.sums.shape, np.int32)
         self.rows = self.strangers = 0
         self.infinite = np.zeros(len(figures), np.int64)
+        self.seen = np.zeros(len(digests), bool)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch: neighbours of one clip and head are summed, then added."""
@@ -122,6 +123,7 @@ class _Sums:
         kept = (clip >= 0) & (clip < len(self.sums))
         if not kept.any():
             return
+        self.seen[clip[kept]] = True
         values = np.stack([floats(batch.column(name)) for name in self.figures], 1)
         infinite = np.isinf(values)
         if infinite.any():
@@ -177,7 +179,7 @@ class _Sums:
         with np.errstate(invalid="ignore"):
             values = (self.sums / self.counts).astype(np.float32)[:, order]
         figures = [n for n in range(len(self.figures)) if np.isfinite(values[..., n]).any()]
-        read: npt.NDArray[np.bool_] = np.asarray((self.counts > 0).any((1, 2)))
+        read = self.seen[: len(values)]
         return ClipMeans(
             tuple(d for d, any_row in zip(self.digests, read.tolist(), strict=False) if any_row),
             tuple(heads),

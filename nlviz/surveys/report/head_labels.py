@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from nlviz.surveys.report.bootstrap import FEW, resampled
+from nlviz.surveys.report.bootstrap import DRAWS, FEW, MANY, resampled
 from nlviz.surveys.report.clip_means import ClipMeans
 from nlviz.surveys.report.labels import CERTAIN, LABELS, NOT_TOLD, READ, RULES, labels_of
 from nlviz.surveys.report.said import figure_text
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,26 @@ def _drawn_labels(
     middle = np.stack([mean[name] for name in names], 1)
     clips, heads, figures = values.shape
     away = np.where(told, values - np.nan_to_num(middle), 0.0)
-    drawn = resampled(away.reshape(clips, -1), told.reshape(clips, -1), seed)
-    whole = drawn.reshape(-1, heads, figures) + middle
+    if clips > MANY:
+        whole = _normal_draws(away, told, seed) + middle
+    else:
+        drawn = resampled(away.reshape(clips, -1), told.reshape(clips, -1), seed)
+        whole = drawn.reshape(-1, heads, figures) + middle
     return labels_of({name: whole[..., n] for n, name in enumerate(names)})
+
+
+def _normal_draws(away: Floats, told: npt.NDArray[np.bool_], seed: int) -> Floats:
+    """Return means of draws of so many clips that they are normal, (draws, heads, figures).
+
+    Args:
+        away: (clips, heads, figures), values less their mean, 0 where there is none.
+        told: where there is a value.
+        seed: of the draws.
+    """
+    count = np.maximum(told.sum(0), 1)
+    scaled = away / count
+    spread = np.einsum("chf,chg->hfg", scaled, scaled)  # of the means, figures hang together
+    size, direction = np.linalg.eigh(spread)
+    normal = np.random.default_rng(seed).standard_normal((DRAWS, *count.shape))
+    drawn: Floats = np.einsum("hfk,dhk->dhf", direction * np.sqrt(size.clip(0))[:, None], normal)
+    return drawn

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,10 +233,10 @@ class SurveyReport:
         return as_dict(self, thumbnails)
 
     def save(self, path: str | Path) -> Path:
-        """Write the report as one HTML file that works from disk, or as JSON.
+        """Write the report as JSON, whole or not at all.
 
         Args:
-            path: ends with .html or .json.
+            path: ends with .json. Pages are written by ``nlviz report FOLDER -o report.html``.
 
         Returns:
             The file that was written.
@@ -246,16 +245,13 @@ class SurveyReport:
             NlvizError: when it ends otherwise, or cannot be written.
         """
         target = Path(path)
-        if target.suffix not in (".html", ".json"):
-            raise NlvizError(f"a report is saved as .html or .json, got {target.name!r}")
-        whole = self.to_dict()
-        if target.suffix == ".json":
-            text = json.dumps(whole, ensure_ascii=False, allow_nan=False)
-        else:
-            # Pages are drawn by a layer above, which this one knows by its name alone.
-            text = import_module("nlviz.web.survey_page").survey_page(whole)
-        write_whole(target, text.encode())
-        return target
+        if target.suffix != ".json":
+            raise NlvizError(
+                f"a report is saved as .json, got {target.name!r}; "
+                "nlviz report FOLDER -o report.html writes it as a page"
+            )
+        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+        return write_whole(target, text.encode())
 
     def _seed(self, survey: Surveyed) -> int:
         return self.seed * (1 << 48) + survey.means.key

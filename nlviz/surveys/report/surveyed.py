@@ -182,6 +182,12 @@ def _notes(
             f"{counted(by_status['same'], 'clip has', 'clips have')} the same bytes as another: "
             "each content counts once."
         )
+    several = _several_labels(table)
+    if several:
+        notes.append(
+            f"{counted(several, 'content stands', 'contents stand')} under two labels or more: "
+            "that of the first clip by its address counts."
+        )
     if by_status["failed"]:
         more = f"; {FAILURES:,} of them are listed" if by_status["failed"] > FAILURES else ""
         notes.append(
@@ -207,6 +213,15 @@ def _notes(
         )
     notes += _receipts(means)
     return notes
+
+
+def _several_labels(table: pa.Table) -> int:
+    """Return how many contents have clips of several labels."""
+    import pyarrow.compute as pc
+
+    of = table.filter(pc.and_(pc.is_valid(table["digest"]), pc.not_equal(table["label"], "")))
+    each = of.group_by("digest").aggregate([("label", "count_distinct")])
+    return int(pc.sum(pc.greater(each["label_count_distinct"], 1)).as_py() or 0)
 
 
 def _receipts(means: ClipMeans) -> list[str]:
