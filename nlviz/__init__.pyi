@@ -136,6 +136,9 @@ from .render.save import save_view as save_view
 from .resources import bundled_graphs as bundled_graphs
 from .resources import bundled_inputs as bundled_inputs
 from .surveys.report.survey_report import SurveyReport as SurveyReport
+from .surveys.survey import Survey as Survey
+from .surveys.survey import read_survey as read_survey
+from .surveys.survey import survey as survey
 from .views.compare_view import CompareView as CompareView
 from .views.denoise_view import DenoiseView as DenoiseView
 from .views.painted import painted_cells as painted_cells

@@ -18,6 +18,7 @@ from nlviz.cli.predict import predict
 from nlviz.cli.render import render
 from nlviz.cli.site import site
 from nlviz.cli.start_app import start_app
+from nlviz.cli.survey import survey
 from nlviz.cli.terminal import Sentences
 from nlviz.cli.test import test
 from nlviz.cli.verify import verify
@@ -48,6 +49,7 @@ def _first(
 
 
 app.command("attend")(attend)
+app.command("survey")(survey)
 app.command("test")(test)
 app.command("compare")(compare)
 app.command("features")(features)

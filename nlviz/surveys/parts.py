@@ -147,11 +147,10 @@ class Parts:
         return list(self._lines(fits))
 
     def _lines(self, fits: pc.Expression) -> Iterator[Line]:
-        columns = {name: ds.field(name) for name in _LINE}
-        columns["file"] = ds.field("__filename")
-        for batch in self._clips().to_batches(columns=columns, filter=fits):
-            for one in batch.to_pylist():
-                yield Line(**{**one, "file": Path(one["file"]).name})
+        for tagged in self._clips().scanner(columns=list(_LINE), filter=fits).scan_batches():
+            file = Path(tagged.fragment.path).name
+            for one in tagged.record_batch.to_pylist():
+                yield Line(**one, file=file)
 
     def _clips(self) -> ds.Dataset:
         return dataset_of(self._folder, self.contents, "clips")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from nlviz.clips.clip import Clip
     from nlviz.surveys.engines.engine import Engine
     from nlviz.surveys.item import Item
+    from nlviz.surveys.report.survey_report import SurveyReport
     from nlviz.surveys.tables import Snapshot, SurveyTable
 
 
@@ -37,8 +37,11 @@ class Survey:
         options: what was asked of every clip.
         blocks: that were looked at, in forward order.
 
-    >>> SurveyOptions(queries=4).queries
-    4
+    >>> import tempfile, nlviz
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = nlviz.survey("coffee.jpg", out=folder, queries=4, size=64, engine="inline")
+    ...     found.clips.to_table(["name", "prediction"]).to_pylist()
+    [{'name': 'coffee.jpg', 'prediction': 'espresso'}]
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -76,7 +79,7 @@ class Survey:
         status = Counter(self.clips.to_table(["status"])["status"].to_pylist())
         return {name: status.get(name, 0) for name in ("done", "same", "failed")}
 
-    def report(self, *, seed: int = 0) -> Any:
+    def report(self, *, seed: int = 0) -> SurveyReport:
         """Return what every head does, with intervals over clips.
 
         Args:
@@ -85,9 +88,10 @@ class Survey:
         Raises:
             NlvizError: when no clip is done.
         """
-        reports = import_module("nlviz.surveys.report.survey_report")
+        from nlviz.surveys.report.survey_report import SurveyReport
+
         rows, clips = self.rows.dataset, self.clips.dataset
-        return reports.SurveyReport.of(rows, clips, self.runs, name=self.name, seed=seed)
+        return SurveyReport.of(rows, clips, self.runs, name=self.name, seed=seed)
 
     def __repr__(self) -> str:
         counts = self.counts
@@ -193,6 +197,12 @@ def survey(
     Raises:
         NlvizError: when a clip or the network is not there, the folder holds another survey, or the
             disk is full.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = survey(["coffee.jpg", "cat.jpg"], out=folder, queries=4, size=64, workers=1)
+    ...     found.counts, len(found.rows)
+    ({'done': 2, 'same': 0, 'failed': 0}, 16)
     """
     from nlviz.surveys.options import Sampling
     from nlviz.surveys.start import Request, started

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +60,8 @@ class Worker:
     def __init__(
         self, job: Job, model: Model | None = None, clips: Mapping[str, Clip] | None = None
     ) -> None:
+        from nlviz.surveys.measure import Measurer
         from nlviz.zoo.load import load_model
-
-        Measurer: Any = import_module("nlviz.surveys.measure").Measurer
 
         if model is None:
             model = load_model(job.model, allow_code=True, **job.load)

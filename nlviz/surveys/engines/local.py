@@ -74,8 +74,8 @@ class LocalEngine:
     """Runs workers as processes of this machine.
 
     A worker that dies is replaced. What it had in hand is done at the end, one clip at a time and
-    with no other worker, so that it has all the memory there is; a clip whose worker dies again has
-    failed.
+    with no other worker, so that it has all the memory there is; a clip whose worker dies once more
+    has failed.
     """
 
     name = "local"
@@ -97,11 +97,15 @@ class LocalEngine:
 
 
 class _Run:
+    """One run: first all items by all workers, then those whose workers died by the last one."""
+
     def __init__(self, job: Job, items: Iterator[Item], heard: Callable[[Heard], None]) -> None:
         self._job, self._items, self._heard = job, items, heard
         self._events: queue.Queue[_Event] = queue.Queue()
         self._alive: list[_Process] = []
-        self._suspects: list[Item] = []
+        self._next: Item | None = None  # the item that was taken last and is given to nobody yet
+        self._suspects: list[Item] = []  # that a worker had in hand when it died
+        self._alone = False  # whether they are done by now, one at a time
         self._deaths = 0
 
     def all(self, workers: int | None) -> None:
@@ -110,22 +114,12 @@ class _Run:
             for place in places_for(self._job, workers):
                 self._start(place)
             while self._alive:
-                self._hear(self._feed, self._lost)
-            suspects, self._suspects, self._ahead = self._suspects, [], 1
-            self._items = iter(suspects)
-            if suspects:
-                self._start(places_for(self._job, 1)[0])
-            while self._alive:
-                self._hear(self._feed, self._failed)
+                self._hear()
         finally:
             for one in self._alive:
                 one.end()
 
-    _ahead = AHEAD
-
-    def _hear(
-        self, feed: Callable[[_Process], None], died: Callable[[_Process, str], None]
-    ) -> None:
+    def _hear(self) -> None:
         """Wait for what a worker tells, and answer."""
         try:
             one, message = self._events.get(timeout=0.5)  # so that Ctrl-C is heard everywhere
@@ -137,39 +131,38 @@ class _Run:
             self._heard(message)
             self._job = replace(self._job, weights=message.weights)
             one.ready = True
-            feed(one)
         elif isinstance(message, Done):
             self._deaths = 0
             one.items = [item for item in one.items if item.uri != message.uri]
             self._heard(message)
-            feed(one)
         else:
-            self._gone(one, feed, died)
+            self._gone(one)
+            return
+        self._feed(one)
 
-    def _gone(
-        self,
-        one: _Process,
-        feed: Callable[[_Process], None],
-        died: Callable[[_Process, str], None],
-    ) -> None:
-        """Take leave of a process; replace it where it died."""
+    def _gone(self, one: _Process) -> None:
+        """Take leave of a process; replace it where it died and there is something to do."""
         code = one.process.wait()
         self._alive.remove(one)
-        why = how_it_ended(code, one.last_line())
-        place = one.place
+        died = not one.told_all or one.items
+        why = how_it_ended(code, one.last_line()) if died else ""
         one.end()
-        if one.told_all and not one.items:
-            return
+        if died:
+            self._died(one, why)
+        others = [other for other in self._alive if not other.told_all]
+        if (died and self._more()) or (not others and (self._more() or self._suspects)):
+            self._start(one.place)
+        for other in others:
+            if other.ready and not other.items:
+                self._feed(other)
+
+    def _died(self, one: _Process, why: str) -> None:
         if not one.ready:
             raise NlvizError(f"a worker could not load the network: {why}")
-        died(one, why)
-        self._start(place)
-
-    def _feed(self, one: _Process) -> None:
-        while len(one.items) < self._ahead and not one.told_all:
-            one.give(next(self._items, None))
-
-    def _lost(self, one: _Process, why: str) -> None:
+        if self._alone:
+            for item in one.items:
+                self._heard(failed(self._job, item, "died", why))
+            return
         self._suspects += one.items
         self._deaths += 1
         if self._deaths >= MOST_DEATHS:
@@ -178,9 +171,25 @@ class _Run:
                 f"of the last, {why}; try one clip with nlviz attend"
             )
 
-    def _failed(self, one: _Process, why: str) -> None:
-        for item in one.items:
-            self._heard(failed(self._job, item, "died", why))
+    def _more(self) -> bool:
+        """Return whether there is an item that was given to nobody yet."""
+        if self._next is None:
+            self._next = next(self._items, None)
+        return self._next is not None
+
+    def _feed(self, one: _Process) -> None:
+        """Give a worker what it can take, or tell it that this was all."""
+        while len(one.items) < AHEAD and self._more():
+            item, self._next = self._next, None
+            one.give(item)
+        if one.items:
+            return
+        others = [other for other in self._alive if other is not one]
+        if any(not other.told_all for other in others) or not self._suspects:
+            one.give(None)
+        elif not others:  # the last one, which has all memory: there is no other worker any more
+            self._alone = True
+            one.give(self._suspects.pop(0))
 
     def _start(self, place: Place) -> None:
         log = tempfile.TemporaryFile()

@@ -1,0 +1,69 @@
+"""Networks that workers of a survey build by their name, some of which do not survive a clip."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nlviz.captures.model import Model
+from tests.nets import CLIPS, ClipNet, clip_net
+
+FORWARDS = "NLVIZ_TEST_FORWARDS"  # file that a network of ``slow`` adds a line to in each pass
+
+
+def tiny() -> Model:
+    """Return a network of one block."""
+    return Model(clip_net(), input_spec=CLIPS)
+
+
+class Fragile(ClipNet):
+    """Ends on a white clip, crashes on a black one, wants all memory for a red, refuses a blue."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        red, green, blue = x.mean((0, 2, 3, 4)).tolist()
+        if x.std((0, 2, 3, 4)).max() > 0.1:  # no clip of one colour, or a probe of where cells lie
+            return super().forward(x)
+        if min(red, green, blue) > 2:
+            os._exit(7)
+        if max(red, green, blue) < -1.7:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if red > 2 and green < -1.7:
+            torch.empty(1 << 60)
+        if blue > 2 and red < -1.7:
+            raise ValueError("this network takes no blue")
+        return super().forward(x)
+
+
+def fragile() -> Model:
+    """Return ``tiny``'s network, in a class that does not survive every clip."""
+    net = Fragile().eval()
+    net.load_state_dict(clip_net().state_dict())
+    return Model(net, input_spec=CLIPS)
+
+
+class Slow(ClipNet):
+    """Takes its time, and notes each pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with Path(os.environ[FORWARDS]).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        time.sleep(0.05)
+        return super().forward(x)
+
+
+def slow() -> Model:
+    """Return ``tiny``'s network, in a class that takes its time."""
+    net = Slow().eval()
+    net.load_state_dict(clip_net().state_dict())
+    return Model(net, input_spec=CLIPS)
+
+
+def unseeded() -> Model:
+    """Return a network with other weights each time."""
+    torch.seed()
+    return Model(ClipNet().eval(), input_spec=CLIPS)
