@@ -98,9 +98,10 @@ class Run:
 
     def _open(self, resume: bool, workers: int | None) -> None:
         """Make the survey, or go on with it: what a run that was killed left is put in order."""
-        found = self._asked
-        if self._folder.exists():
-            found = self._folder.read()
+        found = self._folder.read() if self._folder.exists() else None
+        if found is None or not (found.weights or found.parts):
+            found = self._asked  # also where the network of an earlier run could not be loaded
+        else:
             told = differences(found, self._asked)
             where = str(self._folder.path)
             if not resume:

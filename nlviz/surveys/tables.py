@@ -131,9 +131,11 @@ class Snapshot:
         there: set[str] = set()
         holder: dict[str, str] = {}
         if given:
-            known = parts.to_table(["uri"], filter=uri.isin([p.uri for p in given]))
+            known = parts.to_table(
+                ["uri"], filter=uri.isin(pa.array([p.uri for p in given], pa.string()))
+            )
             there = set(known["uri"].to_pylist())
-            own = [p.digest for p in given if p.digest is not None]
+            own = pa.array([p.digest for p in given if p.digest is not None], pa.string())
             done = parts.to_table(["digest", "uri"], filter=digest.isin(own) & (status == "done"))
             holder = dict(zip(done["digest"].to_pylist(), done["uri"].to_pylist(), strict=True))
         fresh = [p for p in given if p.uri not in there and _whole(p, holder, pieces)]

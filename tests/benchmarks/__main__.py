@@ -27,6 +27,7 @@ ALL = (
     "opening",
     "hover",
     "head_view",
+    "survey",
     "correspondence",
     "non_local_means",
     "denoisers",
