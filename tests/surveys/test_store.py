@@ -177,9 +177,10 @@ def test_a_commit_may_be_killed_at_any_moment(tmp_path: Path) -> None:
             assert child.stdout is not None
             assert child.stdout.readline() == b"ready\n"
             # Read on meanwhile: a reader sees all clips, whatever the writer is at.
-            end = time.monotonic() + drawn.uniform(0.1, 1.0)
-            while time.monotonic() < end and child.poll() is None:
+            changes = folder.read().changes + drawn.randint(1, 4)
+            while folder.read().changes < changes and child.poll() is None:
                 assert len(Snapshot.of(folder).table("clips")) == count
+            time.sleep(drawn.uniform(0.0, 0.03))
             child.kill()
         killed += child.returncode != 0
         found = read_survey(tmp_path)
@@ -187,7 +188,7 @@ def test_a_commit_may_be_killed_at_any_moment(tmp_path: Path) -> None:
         assert rows(found).equals(expected)
         if child.returncode == 0:
             break
-    assert killed >= 2
+    assert killed >= 1
     assert not any(pieces.clips.iterdir())
     commit(folder, 9)
     counts = read_survey(tmp_path).counts

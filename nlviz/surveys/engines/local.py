@@ -196,7 +196,7 @@ class _Run:
         threads = str(self._job.options.threads)
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
         environment = {**dict.fromkeys(names, threads), **place.environment}
-        session: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
+        group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
         process = subprocess.Popen(
             [sys.executable, "-m", "nlviz.surveys.engines.serve"],
             stdin=subprocess.PIPE,
@@ -208,7 +208,7 @@ class _Run:
                 **environment,
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             },
-            **session,  # Ctrl-C is for the one who runs the survey, who then ends its workers
+            **group,  # Ctrl-C is for the one who runs the survey, who then ends its workers
         )
         one = _Process(process, log, place)
         self._alive.append(one)
