@@ -155,7 +155,8 @@ def _state_of_frames(item: Item, path: Path) -> str:
 
 
 def _same(item: Item, before: str) -> None:
-    if state_of(item) != before:
+    """See that a clip of this machine is as it was; storage hands out whole objects."""
+    if not is_remote(item.uri) and state_of(item) != before:
         raise UnreadableClip(
             f"{item.name} changed while it was read; survey it again once it is whole"
         )
