@@ -106,8 +106,9 @@ class BlockSinks:
         multiple = self.multiple[head].nan_to_num(0.0)
         much = (multiple >= SINK) | ((self.share[head] >= SHARE) & (multiple >= MUCH))
         much &= self.given[head] >= MOST
-        order = (-multiple).argsort(stable=True)
-        return tuple(int(i) for i in order if bool(much[i]))
+        found = much.nonzero()[:, 0]
+        order = (-multiple[found]).argsort(stable=True)
+        return tuple(found[order].tolist())
 
     def kind(self, head: int) -> Kind:
         """Return what a head does with its strongest sink.

@@ -174,16 +174,17 @@ FIGURES = _registry(
     SurveyFigure(
         "concentration",
         "Concentration",
-        "max_j c_j / median_j c_j of the column sums c_j: how much more the strongest key receives "
-        "than a usual one",
+        "how many times what uniform rows would give it the strongest key receives: its column sum "
+        "over 128 queries, spread evenly, for the key that as many others give most, both ways "
+        "averaged, so that chance alone gives 1",
         "multiple",
         "head",
     ),
     SurveyFigure(
         "sink_value",
-        "Value of the strongest key",
-        "|v| of the key that receives most, of the median |v|: small where the head switches "
-        "itself off (Fesser et al. 2026, arXiv 2606.08105)",
+        "Value of the sink",
+        "|v| of the head's strongest sink, of the median |v|: small where the head switches itself "
+        "off (Fesser et al. 2026, arXiv 2606.08105); not told of a head without a sink",
         "ratio",
         "head",
     ),

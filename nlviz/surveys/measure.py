@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +24,13 @@ from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.surveys.figures import FIGURES
 from nlviz.surveys.measure_branch import Branches
+from nlviz.surveys.measure_cuts import bypass_change, knock_outs
+from nlviz.surveys.measure_likeness import Likeness, Patches
 from nlviz.surveys.measure_many import enough, found_sinks, many_queries, shared_mass, sink_places
 from nlviz.surveys.measure_nearest import likeness
 from nlviz.surveys.measure_parts import unary_shares
 from nlviz.surveys.measure_places import cells_at, drawn_slots, in_clip, slots
+from nlviz.surveys.measure_position import Positions
 from nlviz.surveys.measure_rows import Asked, row_figures
 from nlviz.surveys.options import SurveyOptions
 from nlviz.surveys.schema import ROWS
@@ -92,6 +96,7 @@ class Measurer:
             if name not in options.without
             and (not figure.on_request or getattr(options, figure.on_request))
         )
+        self._positions = Positions(model, options, folder)
 
     def measure(self, clip: Clip) -> Measured:
         """Return the rows of a clip, one for each block, head and sampled query.
@@ -127,7 +132,9 @@ class Measurer:
         shares = slots(shape[0], options.queries, options.seed)
         drawn = drawn_slots(options.queries, options.seed, capture.clip.digest)
         places = in_clip(shares[np.arange(options.queries), drawn], shape)
-        parts, notes = [], []
+        parts: list[pa.Table] = []
+        notes: list[str] = []
+        patches = Patches.of(capture.clip) if "nl_means" in self.figures else None
         for block, affinity in capture.affinities.items():
             why = not_surveyed(affinity)
             if why:
@@ -135,15 +142,18 @@ class Measurer:
                 continue
             cells = cells_at(affinity.queries, places, options.queries)
             asked = Asked.of(affinity, cells)
-            columns = self._block(capture, block, asked, notes)
+            columns = self._block(capture, block, asked, patches, notes)
             columns["branch"] = branches.size(capture, block)
             parts.append(_table(capture.clip.digest, block, asked, columns, self.figures))
         if not parts:
             return ROWS.empty_table(), notes
         return pa.concat_tables(parts), notes
 
-    def _block(self, capture: Capture, block: str, asked: Asked, notes: list[str]) -> Columns:
+    def _block(
+        self, capture: Capture, block: str, asked: Asked, patches: Patches | None, notes: list[str]
+    ) -> Columns:
         """Return all figures of a block: of queries (heads, n), of heads (heads, 1), or one."""
+        wanted = self.figures
         found: Columns = dict(row_figures(asked, capture.clip.times))
         many = many_queries(asked)
         found["shared"] = shared_mass(asked, many)
@@ -152,21 +162,50 @@ class Measurer:
             sinks = found_sinks(asked, many)
             found["sink"] = sinks.on_sinks(asked.rows)
             found["concentration"] = sinks.concentration[:, None]
-            ratio = sinks.value_ratio
-            found["sink_value"] = None if ratio is None else ratio[:, None]
-            found["sinks"] = sink_places(sinks)
-        found["unary"] = unary_shares(asked, many)
-        if "likeness" in self.figures:
+            found["sinks"] = places = sink_places(sinks)
+            values = [math.nan if place.value is None else place.value for place in places]
+            found["sink_value"] = torch.tensor(values)[:, None]
+        if "unary" in wanted:
+            found["unary"] = unary_shares(asked, many)
+        alike = Likeness(capture, patches, asked)
+        if "features" in wanted:
+            found["features"], why = alike.features(block)
+            notes += [why] if why else []
+        if "likeness" in wanted:
             found["likeness"] = likeness(capture, asked, block)
+        if "nl_means" in wanted:
+            found["nl_means"] = alike.nl_means(found["effective"])
+        if "position" in wanted:
+            found["position"], why = self._positions.explained(capture, block, asked)
+            notes += [why] if why else []
+        if "knock_out" in wanted or "knock_out_random" in wanted:
+            cuts, missing = knock_outs(capture, block, asked)
+            notes += missing
+            if cuts is not None:
+                found["knock_out"], found["knock_out_random"] = cuts
+        if "bypass" in wanted:
+            found["bypass"], missing = bypass_change(self.model, capture, block)
+            notes += missing
         receipt = capture.receipts.get(block)
         found["receipt"] = None if receipt is None else receipt.error
-        bad = int((~asked.rows.isfinite().all(-1)).any(0).sum())
-        if bad:
-            notes.append(
-                f"{bad} of {len(asked.index)} sampled rows of {block} hold infinity or what is "
-                "not a number, so that nothing is told of them."
-            )
+        _leave_out(found, asked, block, notes)
         return found
+
+
+def _leave_out(found: Columns, asked: Asked, block: str, notes: list[str]) -> None:
+    """Take out what was computed of rows that hold what is not a number, and tell."""
+    bad = ~asked.rows.isfinite().all(-1).cpu()
+    if not bool(bad.any()):
+        return
+    for name, figure in FIGURES.items():
+        value = found.get(name)
+        if figure.of == "query" and value is not None:
+            value = torch.as_tensor(value).detach().cpu().double()
+            found[name] = value.masked_fill(bad, torch.nan)
+    notes.append(
+        f"{int(bad.any(0).sum())} of {len(asked.index)} sampled rows of {block} hold infinity or "
+        "what is not a number; nothing is told of them."
+    )
 
 
 def check_takes_clips(model: Model) -> None:

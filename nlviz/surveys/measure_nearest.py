@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from nlviz.captures.capture import Capture
 from nlviz.clips.text import prompt_of
+from nlviz.surveys.measure_ranks import ranks
 from nlviz.surveys.measure_rows import Asked
 
 
@@ -61,10 +62,7 @@ def rank_shares(values: Float[Tensor, "*more n"], kept: Tensor) -> Float[Tensor,
     >>> rank_shares(values, kept)
     tensor([1.0000, 0.2500, 0.2500, 0.0000])
     """
-    ordered = values.where(kept, torch.inf).sort(-1).values
-    each = values.expand_as(ordered).contiguous()
-    below = torch.searchsorted(ordered, each)
-    to_here = torch.searchsorted(ordered, each, right=True)
+    every = None if bool(kept.all()) else kept.cpu().numpy()
+    found = torch.from_numpy(ranks(values.cpu().numpy(), every)).to(values)
     others = kept.sum(-1, keepdim=True) - 1
-    shares = (below + to_here - 1) / (2 * others.clamp(min=1))
-    return shares.where(kept, 0.0)
+    return (found / others.clamp(min=1)).where(kept, 0.0)

@@ -12,6 +12,35 @@ Mask = npt.NDArray[np.bool_]
 LEAST = 4  # keys that can be ranked
 
 
+def ranks(values: Numbers, keep: Mask | None = None) -> Ranks:
+    """Return ranks from 0 along the last axis, equal ones the mean of theirs.
+
+    Args:
+        values: (..., n) numbers.
+        keep: (..., n) which of them count, broadcast; the others come last.
+
+    >>> ranks(np.array([7.0, 7.0, 9.0]))
+    array([0.5, 0.5, 2. ])
+    """
+    if keep is not None:
+        values = np.where(keep, values, np.inf)
+    n = values.shape[-1]
+    flat = np.ascontiguousarray(values).reshape(-1, n)
+    order = np.argsort(flat, -1)
+    # One row after another: what is taken along an axis is copied as a table of places first.
+    found = np.empty(flat.shape)
+    every = np.arange(n, dtype=np.float64)
+    for row, at, into in zip(flat, order, found, strict=True):
+        ordered = row[at]
+        first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        if len(first) == n:
+            into[at] = every
+            continue
+        many = np.diff(np.append(first, n))
+        into[at] = np.repeat(first + (many - 1) / 2, many)
+    return found.reshape(values.shape)
+
+
 def centred_ranks(values: Numbers, keep: Mask | None = None) -> Ranks:
     """Return ranks of mean 0 and length 1 along the last axis, ties sharing theirs.
 
@@ -24,37 +53,14 @@ def centred_ranks(values: Numbers, keep: Mask | None = None) -> Ranks:
     >>> centred_ranks(np.array([7.0, 7.0, 9.0])).round(3)
     array([-0.408, -0.408,  0.816])
     """
-    if keep is not None:
-        keep = np.broadcast_to(keep, values.shape)
-        values = np.where(keep, values, np.inf)
-    n = values.shape[-1]
-    flat = np.ascontiguousarray(values).reshape(-1, n)
-    order = np.argsort(flat, -1)
-    ordered = np.take_along_axis(flat, order, -1)
-    flat_ranks: Ranks = np.empty(flat.shape)
-    np.put_along_axis(flat_ranks, order, _shared(ordered), -1)
-    ranks: Ranks = flat_ranks.reshape(values.shape)
+    found = ranks(values, keep)
     if keep is None:
-        ranks -= (n - 1) / 2
+        found -= (values.shape[-1] - 1) / 2
     else:
-        count = keep.sum(-1, keepdims=True)
-        ranks = np.where(keep, ranks - (count - 1) / 2, 0.0)
-    length = np.sqrt(np.einsum("...i,...i->...", ranks, ranks))[..., None]
-    return ranks / np.where(length > 0, length, 1.0)
-
-
-def _shared(ordered: Numbers) -> Ranks:
-    """Return the rank of each of some ordered numbers, the mean of theirs for equal ones."""
-    rows, n = ordered.shape
-    begins = np.ones((rows, n), bool)
-    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
-    every = np.arange(n, dtype=np.float64)
-    found: Ranks = np.tile(every, (rows, 1))
-    for row in np.flatnonzero(~begins.all(1)):
-        first = np.flatnonzero(begins[row])
-        many = np.diff(np.append(first, n))
-        found[row] = np.repeat(first + (many - 1) / 2, many)
-    return found
+        count = np.asarray(keep).sum(-1, keepdims=True)
+        found = np.where(keep, found - (count - 1) / 2, 0.0)
+    length = np.sqrt(np.einsum("...i,...i->...", found, found))[..., None]
+    return found / np.where(length > 0, length, 1.0)
 
 
 def correlations(one: Ranks, other: Ranks) -> Ranks:

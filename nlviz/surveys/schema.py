@@ -22,8 +22,8 @@ ROWS = pa.schema(
         pa.field("x", pa.float32(), nullable=False),
         pa.field("keys", pa.int32(), nullable=False),  # that the query reaches
         pa.field("sink_kind", pa.string()),  # none, off, broadcast, neither; null: not known
-        pa.field("sink_key", pa.string()),  # place of the key that receives most, in words
-        pa.field("sink_frame", pa.float32()),  # null of a token without a place
+        pa.field("sink_key", pa.string()),  # place of its strongest sink, in words
+        pa.field("sink_frame", pa.float32()),  # null: none, or a token without a place
         pa.field("sink_y", pa.float32()),
         pa.field("sink_x", pa.float32()),
         *(pa.field(name, pa.float32()) for name in FIGURES),  # null: cannot be told

@@ -1,0 +1,221 @@
+"""How far sampled rows rank the keys as the features do, and as non-local means of the pixels does.
+
+Both are Spearman's rank correlation of the size of the row with what a control gives the same
+query, laid on the coarser of their grids (``nlviz.common_ground``), over the keys that both reach,
+``KEYS`` of them where there are more, spread evenly:
+
+figure        control
+``features``  cosine of the features that enter the block, pooled as its keys are
+``nl_means``  exp(-d_ij / h^2), d_ij the mean squared difference of two patches of 7 x 7 pixels on a
+              copy of the clip whose shorter side is 160 at most; h is chosen so that its rows are
+              as concentrated as the sampled ones (Buades, Coll and Morel 2005)
+
+Distances of patches are sums of whole numbers below 2^24, exact in single precision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from nlviz.affinity.base import spread_evenly
+from nlviz.affinity.grid import TokenGrid
+from nlviz.affinity.patches import patch_affinity
+from nlviz.analysis.common_cells import coarser
+from nlviz.analysis.controls import PATCH_SIDE, matched
+from nlviz.captures.capture import Capture
+from nlviz.clips.clip import Clip
+from nlviz.clips.text import prompt_of
+from nlviz.picture import resized, scaled
+from nlviz.surveys.measure_keys import Keys, keys_in_common, laid_rows
+from nlviz.surveys.measure_places import nearest_cells
+from nlviz.surveys.measure_ranks import LEAST, Ranks, centred_ranks, correlations
+from nlviz.surveys.measure_rows import Asked
+
+PATCH, STEP = 7, 4  # pixels of the small copy
+MATCHED, SOME = 8, 2048  # queries and patches by which the concentration is matched
+FAR = 87.0  # exponents below which exp is no ordinary number in single precision
+
+Correlations = npt.NDArray[np.float64]
+
+
+class Likeness:
+    """Compares the rows of one block with the features that enter it, and with the pixels.
+
+    Args:
+        capture: of the clip.
+        patches: of the clip, cut out once for all blocks; None leaves non-local means out.
+        asked: the rows.
+    """
+
+    def __init__(self, capture: Capture, patches: Patches | None, asked: Asked) -> None:
+        self.capture, self.patches, self.asked = capture, patches, asked
+
+    @cached_property
+    def _keys(self) -> Keys:
+        return keys_in_common(self.asked)
+
+    @cached_property
+    def _ranks(self) -> Ranks:
+        """Ranks of the rows on their own grid, over the keys that are compared."""
+        return self._ranked(self._keys)
+
+    def _ranked(self, keys: Keys) -> Ranks:
+        rows = self.asked.rows[..., self.asked.prefix :]
+        return centred_ranks(np.abs(keys.of(rows.cpu().numpy())), keys.keep)
+
+    def features(self, block: str) -> tuple[Correlations | None, str]:
+        """Return the agreement of each row with the features, (heads, n), or None, and why.
+
+        Args:
+            block: name of the block.
+        """
+        affinity, clip = self.asked.affinity, self.capture.clip
+        queries, keys = affinity.queries, affinity.keys
+        x = self.capture.features.get(block)
+        if x is None or {queries.kind, keys.kind} != {"grid"} or prompt_of(clip) is not None:
+            return None, ""
+        if tuple(x.shape[1:]) != tuple(queries.shape):
+            return None, ""
+        if not bool(x.isfinite().all()):
+            return None, (
+                f"The features that enter {block} hold infinity or what is not a number, so that "
+                "no agreement with them is told."
+            )
+        unit = phi = F.normalize(x.float(), dim=0)
+        if keys.shape != queries.shape:
+            phi = F.adaptive_max_pool3d(unit[None], keys.shape)[0]
+        theta = unit.flatten(1)[:, self.asked.index.to(unit.device)]
+        cosine = (theta.mT @ phi.flatten(1)).cpu().numpy()
+        of_features = centred_ranks(self._keys.of(cosine[None]), self._keys.keep)
+        return _agreement(self._ranks, of_features, self._keys), ""
+
+    def nl_means(self, effective: Float[Tensor, "heads n"]) -> Correlations | None:
+        """Return the agreement of each row with non-local means, (heads, n); None of no pixels.
+
+        Args:
+            effective: effective numbers of keys; not numbers where rows are no distributions.
+        """
+        affinity = self.asked.affinity
+        kinds = {affinity.queries.kind, affinity.keys.kind}
+        if self.patches is None or kinds != {"grid"}:
+            return None
+        mean = float(effective.nanmean())
+        share = max(mean, 1.0) / affinity.keys.size if np.isfinite(mean) else 1 / 20
+        grid = coarser(affinity.keys, self.patches.grid)
+        keys, of_rows = self._keys, None
+        if grid != affinity.keys:
+            rows, keys = laid_rows(self.asked, grid)
+            of_rows = centred_ranks(keys.of(rows), keys.keep)
+        places = _centres(affinity.queries, self.asked)
+        means, there = self.patches.means(places, share, grid, keys.cells)
+        if not there.all():
+            keys, of_rows = keys.without(~there), None
+        if of_rows is None:
+            of_rows = self._ranks if keys is self._keys else self._ranked(keys)
+        of_pixels = centred_ranks(keys.of_cells(means[None]), keys.keep)
+        return _agreement(of_rows, of_pixels, keys)
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """The patches of a small copy of a clip.
+
+    Attributes:
+        grid: where they lie in the clip.
+        pixels: of each patch of the copy, whose border is mirrored, with their channels: whole
+            numbers in [-128, 127].
+    """
+
+    grid: TokenGrid
+    pixels: Float[Tensor, "tokens d"]
+
+    @classmethod
+    def of(cls, clip: Clip) -> Patches:
+        """Return the patches of a clip.
+
+        >>> clip = Clip.from_frames(np.zeros((2, 48, 64, 3), np.uint8))
+        >>> Patches.of(clip).grid.shape
+        (2, 12, 16)
+        """
+        _, height, width = clip.shape
+        size = scaled((height, width), min(PATCH_SIDE / min(height, width), 1.0), least=16)
+        picture = np.stack([resized(f, size) for f in clip.frames])
+        whole = patch_affinity(picture, clip_shape=clip.shape, h=1.0, patch=PATCH, step=STEP)
+        down, along = (
+            np.pad(np.arange(n), PATCH // 2, mode="reflect")[whole.offset :] for n in size
+        )
+        wide = torch.from_numpy(picture[:, down][:, :, along].astype(np.float32)) - 128
+        _, h, w = whole.keys.shape
+        views = wide.unfold(1, PATCH, STEP).unfold(2, PATCH, STEP)[:, :h, :w]
+        return cls(whole.keys, views.reshape(whole.keys.size, -1))
+
+    def means(
+        self,
+        places: npt.NDArray[np.float64],
+        share: float,
+        onto: TokenGrid,
+        cells: npt.NDArray[np.int64],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Return the mean of f over the patches in each of some cells, and where there are any.
+
+        Args:
+            places: (n, 3) of the queries, in sampled frames and pixels.
+            share: effective number of patches that rows have in the mean, of all.
+            onto: grid of the cells.
+            cells: numbers of those that are wanted, ascending.
+        """
+        at = [
+            axis.nearest(own.centres(n), count)
+            for axis, own, n, count in zip(
+                onto.axes, self.grid.axes, self.grid.shape, onto.shape, strict=True
+            )
+        ]
+        cell_of = np.ravel_multi_index(np.meshgrid(*at, indexing="ij", sparse=True), onto.shape)
+        number = np.full(onto.size, -1)
+        number[cells] = np.arange(len(cells))
+        into = number[cell_of.ravel()]
+        kept = np.flatnonzero(into >= 0)
+        asked = self.pixels[torch.from_numpy(nearest_cells(self.grid, places))]
+        scale = self._scale(asked, share)
+        weights = _distances(asked, self.pixels[torch.from_numpy(kept)])
+        weights = weights.mul_(-scale).clamp_(min=-FAR).exp_()
+        sums = torch.zeros(len(cells), len(asked))
+        sums.index_add_(0, torch.from_numpy(into[kept]), weights.mT.contiguous())
+        many = np.bincount(into[kept], minlength=len(cells))
+        sums /= torch.from_numpy(many).clamp(min=1)[:, None]
+        return sums.mT.numpy(), many > 0
+
+    def _scale(self, asked: Float[Tensor, "n d"], share: float) -> float:
+        """Return 1 / h^2 at which rows of f are as concentrated as asked for."""
+        some = spread_evenly(self.grid.size, SOME)
+        few = _distances(asked[spread_evenly(len(asked), MATCHED)], self.pixels[some])
+        # With fewer than two of them in a row, all but the nearest patches would be ties.
+        return matched(-few[None], max(share * len(some), 2.0))
+
+
+def _distances(one: Float[Tensor, "n d"], other: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    """Return mean squared differences of patches: each difference is a whole number, and exact."""
+    products = one @ other.mT
+    squares = other.square().sum(1) - products
+    return squares.add_(one.square().sum(1, keepdim=True) - products).div_(one.shape[1])
+
+
+def _centres(grid: TokenGrid, asked: Asked) -> npt.NDArray[np.float64]:
+    cells = asked.index.cpu().numpy()
+    return np.stack([np.broadcast_to(c, grid.shape).ravel()[cells] for c in grid.centres()], 1)
+
+
+def _agreement(one: Ranks, other: Ranks, keys: Keys) -> Correlations:
+    """Return correlations; not a number where fewer than four keys are in common."""
+    found = correlations(one, other)
+    if keys.keep is None:
+        return found if one.shape[-1] >= LEAST else np.full_like(found, np.nan)
+    return np.where(keys.keep.sum(-1) >= LEAST, found, np.nan)
