@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: install app quick test browser chromium compiled docs lint bench fiftyone clean
+.PHONY: install app quick test long browser chromium compiled docs lint bench fiftyone clean
 
 install: .venv/installed
 
@@ -30,9 +30,9 @@ install: .venv/installed
 app: install
 	$(BIN)/nlviz app
 
-# What a user installs on request: transformers, and peers, one of which forbids commercial use.
+# What a user installs on request: transformers, Ray, and peers, one of which forbids commercial use.
 .venv/peers: .venv/installed
-	$(INSTALL) -c constraints.txt -e ".[dev,denoise,hf,rerun,loggers]"
+	$(INSTALL) -c constraints.txt -e ".[dev,denoise,hf,ray,rerun,loggers]"
 	touch $@
 
 # Type checker and linter of the browser's modules; they only check, so that tests go on without npm.
@@ -48,11 +48,15 @@ test quick: .venv/node/installed
 # Under a minute: no browser, no wheel, nobody else's code, no doctests.
 quick: WORKERS := 2
 quick: install
-	$(PYTEST) -m "not (browser or wheel or slow)" $(addprefix --ignore=tests/,originals browser app) tests
+	$(PYTEST) -m "not (browser or wheel or slow or long)" $(addprefix --ignore=tests/,originals browser app) tests
 
 # Everything that is asserted. With --jobs=2 all that precedes runs beside the type checker.
 test: install lint .venv/peers .venv/originals/installed chromium compiled
 	$(PYTEST)
+
+# A quarter of an hour: a survey of a thousand clips that is killed and goes on, and Ray.
+long: install .venv/peers
+	$(BIN)/python -m pytest -m long --timeout=3600 tests
 
 browser: chromium
 	$(PYTEST) -m browser tests
