@@ -38,10 +38,11 @@ class Survey:
         blocks: that were looked at, in forward order.
 
     >>> import tempfile, nlviz
+    >>> asked = {"queries": 4, "size": 64, "without": ("nl_means", "position")}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     found = nlviz.survey("coffee.jpg", out=folder, queries=4, size=64, engine="inline")
-    ...     found.clips.to_table(["name", "prediction"]).to_pylist()
-    [{'name': 'coffee.jpg', 'prediction': 'espresso'}]
+    ...     found = nlviz.survey("coffee.jpg", out=folder, engine="inline", **asked)
+    ...     found.clips.to_table(["name", "status"]).to_pylist()
+    [{'name': 'coffee.jpg', 'status': 'done'}]
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -157,9 +158,9 @@ def survey(
 ) -> Survey:
     """Look at many clips with a network: what each head does with each, in three tables.
 
-    Each clip leaves its rows on the disk as soon as it is done. A run that was ended, however, goes
-    on with ``resume=True``, and at most one clip per worker is done again. A clip that cannot be
-    done stands in the table of clips with the reason; the others go on.
+    Each clip leaves its rows on the disk as soon as it is done. A run that ended, however it did,
+    goes on with ``resume=True``, and at most one clip per worker is done again. A clip that cannot
+    be done stands in the table of clips with the reason; the others go on.
 
     Args:
         clips: films, pictures, folders, patterns, lists, tables, tars, or ``Clip`` objects.
@@ -199,8 +200,9 @@ def survey(
             disk is full.
 
     >>> import tempfile
+    >>> asked = {"queries": 4, "size": 64, "without": ("nl_means", "position")}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     found = survey(["coffee.jpg", "cat.jpg"], out=folder, queries=4, size=64, workers=1)
+    ...     found = survey(["coffee.jpg", "cat.jpg"], out=folder, engine="inline", **asked)
     ...     found.counts, len(found.rows)
     ({'done': 2, 'same': 0, 'failed': 0}, 16)
     """
