@@ -111,8 +111,8 @@ FIGURES = _registry(
     SurveyFigure(
         "shared",
         "Same for all",
-        "mass in common with the mean row of all queries of the clip: 1 where every query has the "
-        "same row (Cao et al. 2019, GCNet, arXiv 1904.11492)",
+        "mass in common with the mean row of 256 queries of the clip, spread evenly: 1 where every "
+        "query has the same row (Cao et al. 2019, GCNet, arXiv 1904.11492)",
         "share",
         "query",
     ),
@@ -127,7 +127,8 @@ FIGURES = _registry(
     SurveyFigure(
         "position",
         "Position share",
-        "r^2 of the row and the mean row of its position over other clips, without the own cell",
+        "r^2 of the row and the mean row of its cell over 16 parts of the bundled films and "
+        "photos, without the own cell; of clips whose tokens lie as those of a usual shape",
         "share",
         "query",
     ),
@@ -135,7 +136,7 @@ FIGURES = _registry(
         "features",
         "Agreement with features",
         "Spearman's rank correlation of the row with the cosine of the features that enter the "
-        "block, over the keys of its clip",
+        "block, over the keys that the query reaches, 1,024 of them at most",
         "correlation",
         "query",
     ),
@@ -151,14 +152,15 @@ FIGURES = _registry(
         "nl_means",
         "Agreement with non-local means",
         "Spearman's rank correlation of the row with the weights that non-local means of the "
-        "pixels gives the same query (Buades 2005)",
+        "pixels gives the same query (Buades 2005), over 1,024 keys at most",
         "correlation",
         "query",
     ),
     SurveyFigure(
         "knock_out",
         "Knock-out effect",
-        "|y' - y| / |y| of the block's output at the query without its strongest links",
+        "|y' - y| / |y| of the block's output at the query, all heads together, without the head's "
+        "20 strongest links",
         "change",
         "query",
         "knock_out",
@@ -166,7 +168,7 @@ FIGURES = _registry(
     SurveyFigure(
         "knock_out_random",
         "Knock-out of random links",
-        "the same of as many links at random",
+        "the same of as many links at random, the mean of 8 draws",
         "change",
         "query",
         "knock_out",

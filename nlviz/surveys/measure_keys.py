@@ -13,7 +13,7 @@ from nlviz.affinity.base import spread_evenly
 from nlviz.affinity.grid import TokenGrid
 from nlviz.surveys.measure_rows import Asked
 
-KEYS = 2048  # of those that a query reaches, that are compared
+KEYS = 1024  # of those that a query reaches, that are compared
 
 Mask = npt.NDArray[np.bool_]
 Cells = npt.NDArray[np.int64]

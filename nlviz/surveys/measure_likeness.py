@@ -40,7 +40,7 @@ from nlviz.surveys.measure_ranks import LEAST, Ranks, centred_ranks, correlation
 from nlviz.surveys.measure_rows import Asked
 
 PATCH, STEP = 7, 4  # pixels of the small copy
-MATCHED, SOME = 8, 2048  # queries and patches by which the concentration is matched
+MATCHED, SOME = 8, 1024  # queries and patches by which the concentration is matched
 FAR = 87.0  # exponents below which exp is no ordinary number in single precision
 
 Correlations = npt.NDArray[np.float64]
