@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FAILURES = 1000  # that are listed; of more the number is said
+SAID = 6  # notes of clips that are told, those of most clips
 LIGHT = ("uri", "name", "label", "status", "fault", "reason", "digest")
 
 
@@ -92,6 +93,7 @@ def surveyed(rows: Any, clips: Any, runs: Any = None, name: str = "") -> Surveye
     run = _run(runs)
     failures = _failures(table)
     notes += _notes(means, by_status, lines, table)
+    notes += _said_of_clips(clips)
     if run.get("more"):
         notes.append(run["more"])
     return Surveyed(
@@ -213,6 +215,22 @@ def _notes(
         )
     notes += _receipts(means)
     return notes
+
+
+def _said_of_clips(clips: Any) -> list[str]:
+    """Return the notes that most clips have, say on why a figure is not known, with how many."""
+    import pyarrow.compute as pc
+
+    if "notes" not in clips.schema.names:
+        return []
+    table = _read(clips, ["status", "notes"])
+    each = pc.list_flatten(table.filter(pc.equal(table["status"], "done"))["notes"])
+    counts = [(c["counts"], c["values"]) for c in pc.value_counts(each).to_pylist()]
+    counts = sorted(((n, note) for n, note in counts if note), key=lambda c: (-c[0], c[1]))
+    out = [f"{counted(n, 'clip')}: {note}" for n, note in counts[:SAID]]
+    if len(counts) > SAID:
+        out.append(f"{counted(len(counts) - SAID, 'note')} of fewer clips: the table of clips.")
+    return out
 
 
 def _several_labels(table: pa.Table) -> int:

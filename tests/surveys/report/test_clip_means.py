@@ -101,6 +101,17 @@ def test_one_content_under_two_labels_is_told(planted: Tables) -> None:
     assert any("1 content stands under two labels" in note for note in notes)
 
 
+def test_what_is_said_of_most_clips_is_told(planted: Tables) -> None:
+    lines = planted.clips.to_pylist()
+    for n, line in enumerate(lines):
+        line["notes"] = ["The position share is not known."] * (n < 9) + [f"Note {n % 11}."]
+    clips = pa.Table.from_pylist(lines, schema=planted.clips.schema)
+    notes = SurveyReport.of(planted.rows, clips).notes
+    assert "9 clips: The position share is not known." in notes
+    assert "3 clips: Note 0." in notes
+    assert "6 notes of fewer clips: the table of clips." in notes
+
+
 def test_labels_of_many_clips_need_no_draws_and_are_as_sure() -> None:
     """Beyond ``MANY`` clips the draws are normal; near a threshold they say the same."""
     rng = np.random.default_rng(0)
