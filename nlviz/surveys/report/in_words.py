@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from nlviz.sentences import counted, listed
+from nlviz.surveys.report.labels import LABELS, NOT_TOLD
 from nlviz.surveys.report.parts import Parts
 
 MOST = 12  # heads that are listed
+UNKNOWN = LABELS[NOT_TOLD]
 
 
 def in_words(report: Parts) -> str:
@@ -19,7 +21,7 @@ def in_words(report: Parts) -> str:
         lines.append(f"{survey.name}: {clips}{failed}, {counted(len(report.heads), 'head')}")
         if len(labels) <= MOST:
             for (block, head), label in zip(report.heads, labels, strict=True):
-                sure = "" if label.certain else ", not certain"
+                sure = "" if label.certain or label.label == UNKNOWN else ", not certain"
                 lines.append(f"  {block} head {head}: {label.label}{sure} ({label.why})")
         else:
             times = Counter(label.label for label in labels)
