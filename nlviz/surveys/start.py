@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,8 +160,9 @@ def engine_of(request: Request, own: Model | None, memory: dict[str, Clip]) -> E
 
         return LocalEngine()
     if engine == "ray":
-        ray: Engine = import_module("nlviz.surveys.engines.ray").RayEngine(request.address)
-        return ray
+        from nlviz.surveys.engines.ray import RayEngine
+
+        return RayEngine(request.address)
     if isinstance(engine, str):
         raise NlvizError(f"an engine is local, ray or inline, got {engine!r}")
     return engine  # type: ignore[no-any-return]

@@ -47,11 +47,12 @@ def fragile() -> Model:
 
 
 class Slow(ClipNet):
-    """Takes its time, and notes each pass."""
+    """Takes its time, and notes each pass of a clip, by the sum of its pixels."""
 
     def forward(self, x: Tensor) -> Tensor:
-        with Path(os.environ[FORWARDS]).open("a") as file:
-            file.write(f"{os.getpid()}\n")
+        if x.abs().max() < 2.7 and x.std() > 0.1:  # no probe of where cells lie
+            with Path(os.environ[FORWARDS]).open("a") as file:
+                file.write(f"{x.double().sum().item():.6f}\n")
         time.sleep(0.05)
         return super().forward(x)
 
