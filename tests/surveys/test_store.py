@@ -163,6 +163,7 @@ Parts(folder, contents).commit(folder.pieces(contents), 2)
 """
 
 
+@pytest.mark.slow
 def test_a_commit_may_be_killed_at_any_moment(tmp_path: Path) -> None:
     folder, pieces = made(tmp_path)
     count = 24

@@ -32,6 +32,7 @@ def covered(draw: Draw, truth: float, clips: int, columns: int = 100, seeds: int
     return float(np.mean(inside))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clips", [30, 200])
 @pytest.mark.parametrize("kind", SKEWED)
 def test_the_truth_lies_in_95_of_100_intervals(kind: str, clips: int) -> None:

@@ -93,6 +93,7 @@ def test_a_label_near_a_threshold_is_not_certain() -> None:
     assert SurveyReport.of(clear.rows, clear.clips).labels[0][0].certain
 
 
+@pytest.mark.slow
 def test_heads_that_were_written_by_hand_have_their_names() -> None:
     """One case of the many of ``nlviz.recipes.head_label_results``."""
     case = next(c for c in label_cases([1]) if c.group == "planted")
