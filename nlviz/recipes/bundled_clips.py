@@ -123,13 +123,20 @@ def cutouts(photos: dict[str, Picture]) -> tuple[CutOut, CutOut, CutOut]:
     return cup, cat, rocket
 
 
-def write_clip(path: Path, frames: npt.NDArray[np.uint8], *, fps: int, quality: int) -> None:
+def write_clip(
+    path: Path,
+    frames: npt.NDArray[np.uint8],
+    *,
+    fps: int,
+    quality: int,
+    preset: str = "veryslow",
+) -> None:
     """Write (T, H, W, 3) RGB frames as H.264; a higher quality number is a smaller file."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(quality), "preset": "veryslow"}
+        stream.options = {"crf": str(quality), "preset": preset}
         for frame in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             container.mux(stream.encode(picture))
