@@ -1,9 +1,11 @@
 # Everything installs into .venv; a fresh machine needs Python 3.11 or newer and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-# uv takes a quarter of pip's time, and less where it has installed the same before. It reads no
-# settings of pip: where those matter, make INSTALL=".venv/bin/python -m pip install --quiet".
-INSTALL ?= $(BIN)/uv pip install --quiet --python $(BIN)/python
+# uv takes a quarter of pip's time, but reads no settings of pip: where it finds nothing, pip does it.
+INSTALL = sh -c '$(BIN)/uv pip install --quiet --python $(BIN)/python "$$@" \
+  || $(BIN)/python -m pip install --quiet "$$@"' install
+# What must be there before the tests is made side by side.
+MAKEFLAGS += --jobs=2
 # What one process has compiled is kept for the hundreds that import the same.
 unexport PYTHONDONTWRITEBYTECODE
 # Each worker keeps a file to itself, with a browser and a server of its own. Three on two cores: who
@@ -50,7 +52,7 @@ quick: WORKERS := 2
 quick: install
 	$(PYTEST) -m "not (browser or wheel or slow or long)" $(addprefix --ignore=tests/,originals browser app) tests
 
-# Everything that is asserted. With --jobs=2 all that precedes runs beside the type checker.
+# Everything that is asserted.
 test: install lint .venv/peers .venv/originals/installed chromium compiled
 	$(PYTEST)
 
