@@ -28,7 +28,7 @@ from nlviz.recipes.composed import compose
 from nlviz.recipes.planted_heads import HEADS, clip_of_cells, planted_heads
 from nlviz.recipes.recall_clips import recall_clips
 from nlviz.resources import asset
-from nlviz.surveys.measure import Measurer
+from nlviz.surveys.measuring.measurer import Measurer
 from nlviz.surveys.options import SurveyOptions
 from nlviz.surveys.report.head_labels import HeadLabel
 from nlviz.surveys.report.survey_report import SurveyReport

@@ -60,7 +60,7 @@ class Worker:
     def __init__(
         self, job: Job, model: Model | None = None, clips: Mapping[str, Clip] | None = None
     ) -> None:
-        from nlviz.surveys.measure import Measurer
+        from nlviz.surveys.measuring.measurer import Measurer
         from nlviz.zoo.load import load_model
 
         if model is None:

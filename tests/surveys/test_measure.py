@@ -17,7 +17,7 @@ from nlviz.analysis.statistics import row_statistics
 from nlviz.captures.model import Capture, Model
 from nlviz.clips.clip import Clip
 from nlviz.errors import UnknownBlock
-from nlviz.surveys.measure import Measured, Measurer
+from nlviz.surveys.measuring.measurer import Measured, Measurer
 from nlviz.surveys.options import SurveyOptions
 from nlviz.surveys.schema import ROWS
 from tests.nets import CLIPS, clip_net, noise_clip

@@ -24,11 +24,11 @@ from nlviz.analysis.knock_out import knock_out
 from nlviz.analysis.mean_position import mean_position, position_only
 from nlviz.captures.model import Capture, Model
 from nlviz.clips.clip import Clip
-from nlviz.surveys.measure import Measured, Measurer
-from nlviz.surveys.measure_many import concentration, found_sinks, many_queries, shared_mass
-from nlviz.surveys.measure_parts import unary_shares
-from nlviz.surveys.measure_ranks import centred_ranks
-from nlviz.surveys.measure_rows import Asked
+from nlviz.surveys.measuring.many import concentration, found_sinks, many_queries, shared_mass
+from nlviz.surveys.measuring.measurer import Measured, Measurer
+from nlviz.surveys.measuring.parts import unary_shares
+from nlviz.surveys.measuring.ranks import centred_ranks
+from nlviz.surveys.measuring.rows import Asked
 from nlviz.surveys.options import SurveyOptions
 from tests.nets import CLIPS, clip_net, noise_clip
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from nlviz.affinity.base import spread_evenly
 from nlviz.affinity.grid import TokenGrid
-from nlviz.surveys.measure_rows import Asked
+from nlviz.surveys.measuring.rows import Asked
 
 KEYS = 1024  # of those that a query reaches, that are compared
 

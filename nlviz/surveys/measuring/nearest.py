@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from nlviz.captures.capture import Capture
 from nlviz.clips.text import prompt_of
-from nlviz.surveys.measure_ranks import ranks
-from nlviz.surveys.measure_rows import Asked
+from nlviz.surveys.measuring.ranks import ranks
+from nlviz.surveys.measuring.rows import Asked
 
 
 def likeness(capture: Capture, asked: Asked, block: str) -> Float[Tensor, "heads n"] | None:

@@ -17,8 +17,8 @@ from torch import Tensor
 from nlviz.affinity.bias import KeyBias
 from nlviz.affinity.embedded import EmbeddedAffinity
 from nlviz.affinity.split import can_split
-from nlviz.surveys.measure_many import Many
-from nlviz.surveys.measure_rows import Asked
+from nlviz.surveys.measuring.many import Many
+from nlviz.surveys.measuring.rows import Asked
 
 
 def unary_shares(asked: Asked, many: Many) -> Float[Tensor, "heads n"] | None:

@@ -37,8 +37,8 @@ from nlviz.clips.others import other_clips
 from nlviz.clips.point import Shape
 from nlviz.errors import NlvizError, OutOfMemory
 from nlviz.files.local import bytes_in_words, write_whole
-from nlviz.surveys.measure_places import in_clip, nearest_cells, slots
-from nlviz.surveys.measure_rows import Asked, own_keys
+from nlviz.surveys.measuring.places import in_clip, nearest_cells, slots
+from nlviz.surveys.measuring.rows import Asked, own_keys
 from nlviz.surveys.options import SurveyOptions
 
 FRAMES = (1, 2, 4, 8, 16, 32, 64)

@@ -23,15 +23,15 @@ from nlviz.captures.running import told
 from nlviz.clips.clip import Clip
 from nlviz.errors import NlvizError
 from nlviz.surveys.figures import FIGURES
-from nlviz.surveys.measure_branch import Branches
-from nlviz.surveys.measure_cuts import bypass_change, knock_outs
-from nlviz.surveys.measure_likeness import Likeness, Patches
-from nlviz.surveys.measure_many import enough, found_sinks, many_queries, shared_mass, sink_places
-from nlviz.surveys.measure_nearest import likeness
-from nlviz.surveys.measure_parts import unary_shares
-from nlviz.surveys.measure_places import cells_at, drawn_slots, in_clip, slots
-from nlviz.surveys.measure_position import Positions
-from nlviz.surveys.measure_rows import Asked, row_figures
+from nlviz.surveys.measuring.branch import Branches
+from nlviz.surveys.measuring.cuts import bypass_change, knock_outs
+from nlviz.surveys.measuring.likeness import Likeness, Patches
+from nlviz.surveys.measuring.many import enough, found_sinks, many_queries, shared_mass, sink_places
+from nlviz.surveys.measuring.nearest import likeness
+from nlviz.surveys.measuring.parts import unary_shares
+from nlviz.surveys.measuring.places import cells_at, drawn_slots, in_clip, slots
+from nlviz.surveys.measuring.position import Positions
+from nlviz.surveys.measuring.rows import Asked, row_figures
 from nlviz.surveys.options import SurveyOptions
 from nlviz.surveys.schema import ROWS
 

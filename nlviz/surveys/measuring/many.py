@@ -34,7 +34,7 @@ from nlviz.analysis.block_sinks import FEW as LEAST
 from nlviz.analysis.block_sinks import BlockSinks, key_place
 from nlviz.analysis.sinks import effective_rank, key_names
 from nlviz.analysis.statistics import FEW
-from nlviz.surveys.measure_rows import Asked, rows_and_reach
+from nlviz.surveys.measuring.rows import Asked, rows_and_reach
 
 MANY = 256  # queries over which column sums are taken, about
 

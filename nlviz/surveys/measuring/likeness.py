@@ -34,10 +34,10 @@ from nlviz.captures.capture import Capture
 from nlviz.clips.clip import Clip
 from nlviz.clips.text import prompt_of
 from nlviz.picture import resized, scaled
-from nlviz.surveys.measure_keys import Keys, keys_in_common, laid_rows
-from nlviz.surveys.measure_places import nearest_cells
-from nlviz.surveys.measure_ranks import LEAST, Ranks, centred_ranks, correlations
-from nlviz.surveys.measure_rows import Asked
+from nlviz.surveys.measuring.keys import Keys, keys_in_common, laid_rows
+from nlviz.surveys.measuring.places import nearest_cells
+from nlviz.surveys.measuring.ranks import LEAST, Ranks, centred_ranks, correlations
+from nlviz.surveys.measuring.rows import Asked
 
 PATCH, STEP = 7, 4  # pixels of the small copy
 MATCHED, SOME = 8, 1024  # queries and patches by which the concentration is matched

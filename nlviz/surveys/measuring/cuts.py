@@ -23,7 +23,7 @@ from nlviz.captures.capture import Capture
 from nlviz.captures.model import Model
 from nlviz.errors import NlvizError, OutOfMemory
 from nlviz.interventions.sharp_rows import without
-from nlviz.surveys.measure_rows import Asked
+from nlviz.surveys.measuring.rows import Asked
 
 
 def knock_outs(
