@@ -50,7 +50,8 @@ STYLE = """
   }
   /* A live view has no height before it is drawn: what is below would come up, and go again. */
   .st-key-live:not(:has([data-nlviz-drawn])), .st-key-dn_live:not(:has([data-nlviz-drawn])),
-  .st-key-cmp_live:not(:has([data-nlviz-drawn])), .st-key-lesson:not(:has([data-nlviz-drawn])) {
+  .st-key-cmp_live:not(:has([data-nlviz-drawn])), .st-key-lesson:not(:has([data-nlviz-drawn])),
+  .st-key-survey_whole:not(:has([data-nlviz-drawn])) {
     min-height: 100vh;
   }
   /* What Streamlit fetches late holds the place that it will have. */
@@ -102,7 +103,8 @@ SKIP_LINK = """
     link.addEventListener("click", (event) => {
       event.preventDefault();
       for (const { shadowRoot } of document.querySelectorAll("div")) {
-        const picture = shadowRoot?.querySelector(".nlesson-heading, .nlv-stage");
+        const picture = shadowRoot?.querySelector(
+          ".nlesson-heading, .nlv-stage, .nsv-cell[tabindex='0']");
         if (!picture) continue;
         picture.focus();
         return;

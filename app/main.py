@@ -8,6 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
+import nlviz
+
 from . import warm_up
 from .compare import page as compare
 from .denoise import page as denoise
@@ -16,6 +18,7 @@ from .explore import page as explore
 from .learn import page as learn
 from .shared import language
 from .shared.language import spoken
+from .survey import page as survey
 
 ICON = Path(__file__).with_name("icon.png")
 
@@ -37,6 +40,8 @@ def _first_views() -> list[Callable[[], None]]:
 def prepare() -> None:
     """Import and read what the first visitor sees first, before the server answers."""
     first_view.prepare()
+    if nlviz.zoo.app_offers.surveys():
+        survey.prepare()
     # Streamlit looks once where it was started from; that lists all modules, some hundred files.
     inspect.stack()
 
@@ -58,6 +63,11 @@ def run() -> None:
         ),
         st.Page(learn.page, title=spoken("Learn"), icon=":material/school:", url_path="learn"),
     ]
+    if nlviz.zoo.app_offers.surveys():
+        title = spoken("Survey")
+        pages.append(
+            st.Page(survey.page, title=title, icon=":material/grid_view:", url_path="survey")
+        )
     page = st.navigation(pages, position="top")
     st.set_page_config(
         page_title=f"{page.title} · nlviz",

@@ -148,6 +148,7 @@ from .views.view import SavedView as SavedView
 from .views.view import View as View
 from .web.notebook import LiveView as LiveView
 from .web.notebook import view as view
+from .web.survey_page import save_report as save_report
 from .zoo.load import ModelCard as ModelCard
 from .zoo.load import inspect_weights as inspect_weights
 from .zoo.load import list_models as list_models

@@ -5,7 +5,7 @@ Every size of the capture is another number: 3 frames of 52 x 84, keys pooled.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ import nlviz
 from nlviz.captures.model import About, Capture, Model
 from nlviz.clips.clip import Clip
 from nlviz.families.reading.adapter import InputSpec
+
+if TYPE_CHECKING:
+    from nlviz.surveys.survey import Survey
 
 BLOCK = "1"
 
@@ -51,3 +54,11 @@ def capture(clip: Clip) -> Capture:
 def lite_nl() -> Model:
     """The bundled network, loaded once for a worker."""
     return nlviz.load_model("lite-nl")
+
+
+@pytest.fixture(scope="session")
+def surveyed(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """A small survey, see ``tests.surveyed``, made once for a worker."""
+    from tests.surveyed import made
+
+    return made(tmp_path_factory.mktemp("surveyed"))

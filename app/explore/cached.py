@@ -109,17 +109,21 @@ def clip_key(choice: Choice) -> Key:
     content = choice.name if choice.upload is None else choice.upload.digest
     if choice.of_text:
         content = choice.text
+    if choice.survey:  # its frames are as the network was trained, where nobody said otherwise
+        content = repr((choice.survey, choice.model))
     return (content, choice.name, choice.sampling, choice.saved, choice.of_text, choice.of_graph)
 
 
-def source(choice: Choice) -> Path | None:
-    """Return the file that a choice's clip is read from; None for saved captures and texts.
+def source(choice: Choice) -> Path | bytes | None:
+    """Return the file, or the bytes, of a choice's clip; None for saved captures and texts.
 
     Raises:
         NlvizError: when there is none.
     """
     if choice.saved or choice.of_text:
         return None
+    if choice.survey:
+        return choice.offer.source(choice.survey)
     if choice.upload is not None:
         return choice.upload.path()
     inputs = nlviz.bundled_graphs() if choice.of_graph else nlviz.bundled_inputs()
@@ -143,6 +147,8 @@ def clip_of(choice: Choice, progress: nlviz.Progress) -> nlviz.Clip:
             return nlviz.read_text(choice.text)
         if choice.of_graph:
             return nlviz.read_graph(source(choice) or "", name=choice.name)
+        if choice.survey:
+            return choice.offer.read(choice.survey, model(choice, progress).input_spec)
         sampling, path = choice.sampling, source(choice)
         assert path is not None  # saved captures bring their own clip
         return nlviz.read_clip(

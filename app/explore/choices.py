@@ -23,6 +23,8 @@ BUNDLED, UPLOAD = "Bundled", "Upload"
 TEXT, GRAPH = "Text", "Graph"
 NEEDED = {TEXT: "text", GRAPH: "graph"}  # what a network must take, by kind of input; a clip else
 SAVED = "Saved capture"  # the kind of input that brings its own maps
+SURVEY = "Survey"  # a clip of a survey, with the frames that were looked at
+SURVEY_MARK = "survey:"  # in an address, before the digest and the name of such a clip
 MODEL, FILE = "Model", "File"
 SIZES = (None, 240, 360, 480, 720)
 MOST_IN_ADDRESS = 2000  # characters of a text as an address escapes it; browsers take few more
@@ -127,6 +129,7 @@ class Choices(PageChoices):
         graph: name of a bundled graph.
         graph_upload: the visitor's own graph, or None.
         saved: name of a saved capture.
+        survey: digest and name of a survey's clip, with a colon between.
         start: seconds from the beginning of the clip.
         stride: every n-th frame, or None for frames spread evenly.
         frames: their number, or None for all.
@@ -149,7 +152,7 @@ class Choices(PageChoices):
     """
 
     of_input: ClassVar[frozenset[str]] = frozenset(
-        {"kind", "input", "upload", "saved", "text", "graph", "graph_upload"}
+        {"kind", "input", "upload", "saved", "survey", "text", "graph", "graph_upload"}
     )
 
     kind: str = BUNDLED
@@ -161,6 +164,7 @@ class Choices(PageChoices):
     graph: str = FIRST_GRAPH
     graph_upload: Upload | None = None
     saved: str | None = None
+    survey: str = ""
     start: float = 0.0
     stride: int | None = None
     frames: int | None = FIRST_FRAMES
@@ -188,7 +192,8 @@ class Choices(PageChoices):
             return nlviz.digest_of(repr((self.kind, self.words, self.network_text)).encode())
         if self.kind == GRAPH:
             return repr((self.kind, self.graph_upload or self.graph))
-        name: object = {BUNDLED: self.input, UPLOAD: self.upload}.get(self.kind, self.saved)
+        own = {BUNDLED: self.input, UPLOAD: self.upload, SURVEY: self.survey}
+        name: object = own.get(self.kind, self.saved)
         told: list[object] = [*self.boxes]
         if self.question:
             told.append(nlviz.digest_of(self.question.encode()))
@@ -203,7 +208,14 @@ class Choices(PageChoices):
             return "the text"
         if self.kind == GRAPH:
             return self.graph if self.graph_upload is None else self.graph_upload.name
+        if self.kind == SURVEY:
+            return self.survey.partition(":")[2] or self.survey[:12]
         return self.input if self.kind == BUNDLED else self.saved or ""
+
+    @property
+    def survey_digest(self) -> str:
+        """Digest of the survey's clip."""
+        return self.survey.partition(":")[0]
 
     @property
     def named(self) -> str:
@@ -292,6 +304,9 @@ def parameters(now: Choices, view: nlviz.View) -> dict[str, str]:
         kept = {n: text for n, text in params.items() if n not in of_input}
         return {"capture": now.saved or "", **kept}
     params["model"] = now.network_text
+    if now.kind == SURVEY:  # its frames are those of the survey
+        params = {n: text for n, text in params.items() if n not in (*_OF_CLIP, "fps")}
+        params["clip"] = f"{SURVEY_MARK}{now.survey}"
     if len(quote(params.get("text", ""))) > MOST_IN_ADDRESS:
         params["text"] = keep("text.txt", params["text"].encode()).text
     own = {UPLOAD: now.upload, GRAPH: now.graph_upload}.get(now.kind)
@@ -328,7 +343,9 @@ def opened(address: Mapping[str, str], first: Choices) -> Choices:
     if "clip" in values:
         name = values.pop("clip")
         upload = Upload.parse(name)
-        if name in nlviz.bundled_graphs():
+        if name.startswith(SURVEY_MARK):
+            chosen |= {"kind": SURVEY, "survey": name.removeprefix(SURVEY_MARK)}
+        elif name in nlviz.bundled_graphs():
             chosen |= {"kind": GRAPH, "graph": name}
         elif upload is not None and upload.name.lower().endswith(GRAPH_ENDING):
             chosen |= {"kind": GRAPH, "graph_upload": upload}

@@ -83,7 +83,9 @@ def _draw(waiting: DeltaGenerator, said: DeltaGenerator) -> None:
             return
         if texts.learned(STATE.now, loaded):
             st.rerun()
-        if (spec := loaded.input_spec) is not None and not (choice.of_text or choice.of_graph):
+        if (spec := loaded.input_spec) is not None and not (
+            choice.of_text or choice.of_graph or choice.survey
+        ):
             _sample_as_trained(spec.sampling(choices.FIRST_FRAMES))
     capture = _capture(choice, waiting, question, key)
     if capture is None:

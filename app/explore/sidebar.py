@@ -14,13 +14,14 @@ from ..shared import uploads
 from ..shared.choices import Chose
 from ..shared.language import spoken
 from ..shared.markdown import plain
-from . import boxes, network, texts
+from . import boxes, network, surveyed_clips, texts
 from .choices import (
     BUNDLED,
     GRAPH,
     NEEDED,
     SAVED,
     SIZES,
+    SURVEY,
     TEXT,
     UPLOAD,
     Choices,
@@ -51,7 +52,9 @@ def choose() -> Choice | Missing:
     """
     now = STATE.now
     captures = list(nlviz.zoo.app_offers.captures())
+    surveyed = bool(nlviz.zoo.app_offers.surveys()) or now.kind == SURVEY
     kinds = [BUNDLED, UPLOAD, TEXT, GRAPH, *([SAVED] if captures or now.kind == SAVED else [])]
+    kinds += [SURVEY] if surveyed else []
     fields = STATE.fields
     with st.sidebar:
         fields.pick(st.segmented_control, "Input", "kind", kinds, now.kind, required=True)
@@ -67,6 +70,8 @@ def choose() -> Choice | Missing:
             fields.pick(st.selectbox, "File", "saved", offered, now.saved)
             _about_saved(now.name)
             return choice_of(now)
+        elif now.kind == SURVEY:
+            surveyed_clips.draw(now)
         else:
             _bundled(now)
         if now.kind == UPLOAD and now.upload is not None and _is_capture(now.upload):
@@ -76,7 +81,8 @@ def choose() -> Choice | Missing:
             texts.draw_question(now)
         if texts.asks_boxes(now):
             boxes.draw(now)
-        _sampling(now)
+        if now.kind != SURVEY:
+            _sampling(now)
         network.draw(now)
         _device(now)
     return choice_of(now)
@@ -108,6 +114,8 @@ def choice_of(now: Choices) -> Choice | Missing:
         )
     if chosen is None:
         return Missing(*network.missing(now))
+    if now.kind == SURVEY and not now.survey:
+        return Missing("Choose a clip", "Choose one of the survey's clips in the sidebar.")
     told = texts.told(now)
     if told is not None and not told.strip():
         return Missing(
@@ -122,6 +130,11 @@ def choice_of(now: Choices) -> Choice | Missing:
         return Choice(now.name, None, nlviz.Sampling(), *common, text=now.words, of_text=True)
     if now.kind == GRAPH:
         return Choice(now.name, upload, nlviz.Sampling(), *common, of_graph=True)
+    if now.kind == SURVEY:
+        flags, half = surveyed_clips.loaded_as(now, chosen, half=half)
+        common = (chosen.name, device, None, flags, half)
+        survey = now.survey_digest
+        return Choice(now.name, None, nlviz.Sampling(), *common, text=told or "", survey=survey)
     asked = now.boxes if texts.asks_boxes(now) else ()
     return Choice(now.name, upload, sampling, *common, text=told or "", boxes=asked)
 

@@ -30,6 +30,7 @@ class Choice:
         of_text: whether the text is the input.
         of_graph: whether the input is a graph.
         boxes: that the network is asked about, (frame, top, left, bottom, right) of each.
+        survey: digest of the survey's clip that is the input, with the frames of the survey.
     """
 
     name: str
@@ -45,6 +46,12 @@ class Choice:
     of_text: bool = False
     of_graph: bool = False
     boxes: Boxes = ()
+    survey: str = ""
+
+    @property
+    def offer(self) -> nlviz.zoo.app_offers.SurveyOffer:
+        """The survey that looked at the clip."""
+        return nlviz.zoo.app_offers.survey_of_clip(self.survey, self.model)
 
 
 def saved_choice(name: str, upload: Upload | None) -> Choice:

@@ -16,6 +16,7 @@ from nlviz.cli.lesson import lesson
 from nlviz.cli.models import models
 from nlviz.cli.predict import predict
 from nlviz.cli.render import render
+from nlviz.cli.report import report
 from nlviz.cli.site import site
 from nlviz.cli.start_app import start_app
 from nlviz.cli.survey import survey
@@ -55,6 +56,7 @@ app.command("compare")(compare)
 app.command("features")(features)
 app.command("render")(render)
 app.command("site")(site)
+app.command("report")(report)
 app.command("predict")(predict)
 app.command("denoise")(denoise)
 app.command("lesson")(lesson)

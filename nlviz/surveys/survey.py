@@ -34,6 +34,7 @@ class Survey:
         folder: where it lies.
         model: name of the network.
         weights: digest of its weights.
+        load: how it was loaded: family, autocast, flags.
         options: what was asked of every clip.
         blocks: that were looked at, in forward order.
 
@@ -51,6 +52,7 @@ class Survey:
         self.folder: Path = snapshot.folder.path
         self.model: str = contents.model
         self.weights: str = contents.weights
+        self.load: dict[str, Any] = dict(contents.load)
         self.options: SurveyOptions = contents.options
         self.blocks: tuple[str, ...] = contents.blocks
 

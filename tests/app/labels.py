@@ -50,6 +50,7 @@ def options() -> set[str]:
     asks = {text for ask in ASKS.values() for text in (ask.label, ask.tip)}
     noises = set(denoise_sidebar.NOISES.values())
     kinds = {choices.BUNDLED, choices.UPLOAD, choices.TEXT, choices.GRAPH, choices.SAVED}
+    kinds |= {choices.SURVEY}
     cuts = {knock_out.STRONGEST, knock_out.PAINTED, knock_out.FRAME, knock_out.OTHER}
     cuts |= {knock_out.EVERY, knock_out.THIS_BLOCK, knock_out.ALL_BLOCKS}
     heads = {explain.QUESTION, denoise_words.QUESTION, denoise_words.SENTENCES}

@@ -24,6 +24,7 @@ ALL = (
     "video_language",
     "start_up",
     "lessons",
+    "survey_report",
     "opening",
     "hover",
     "head_view",

@@ -16,7 +16,7 @@ FIXED = (
     "Too large to compute in the browser", "A rollout goes through all layers", "time", "space",
     "Clean", "Noisy", "Non-local means, whole picture",
 )  # fmt: skip
-FAULTS = ("unreadable", "missing", "memory", "died", "disk", "refused")
+FAULTS = ("unreadable", "missing", "unreachable", "memory", "died", "disk", "refused")
 LABELS = ("dead", "uniform", "sink", "same for all", "itself", "positional", "matching", "semantic",
           "mixed", "not told")  # fmt: skip
 

@@ -676,5 +676,8 @@ export const JAPANESE = {
   "spread over about {spread} of {cells} keys": "{cells} 個のキーのうち約 {spread} 個に広がる",
   "{own} of its weight in its own frame": "重みの {own} が自身のフレームにある",
   "strongest other key {strongest} uniform": "最も強い他のキーは一様注意の {strongest}",
-  "; ": "；"
+  "; ": "；",
+  "no interval": "区間なし",
+  "{name} {value}, no interval": "{name} {value}、区間なし",
+  "unreachable": "届かない"
 };

@@ -676,5 +676,8 @@ export const CHINESE = {
   "spread over about {spread} of {cells} keys": "分布在 {cells} 个键中的约 {spread} 个上",
   "{own} of its weight in its own frame": "{own} 的权重在自身所在的帧内",
   "strongest other key {strongest} uniform": "最强的其他键为均匀注意力的 {strongest}",
-  "; ": "；"
+  "; ": "；",
+  "no interval": "没有区间",
+  "{name} {value}, no interval": "{name} {value}，没有区间",
+  "unreachable": "无法连接"
 };

@@ -109,7 +109,7 @@ export function createAtlasGrid(report, { survey, title, onChosen }) {
     }
     const text = value ? cellNumber(value.mean, unit, survey === null) : "–";
     const lines = [element("span", { class: "nsv-value" }, ...marks, survey === null && value?.told ? "◆ " : "", text)];
-    if (written === "all" && value) lines.push(element("span", { class: "nsv-between", text: `${unitless(value.low, unit)} … ${withUnit(value.high, unit)}` }));
+    if (written === "all" && value && value.low !== null) lines.push(element("span", { class: "nsv-between", text: `${unitless(value.low, unit)} … ${withUnit(value.high, unit)}` }));
     if (written === "all" && labels[0] && survey !== null) lines.push(element("span", { class: "nsv-named", text: say(labels[0].label) }));
     // Words apart, as they are heard so.
     button.replaceChildren(...lines.flatMap((line) => [line, " "]));
@@ -121,6 +121,7 @@ export function createAtlasGrid(report, { survey, title, onChosen }) {
     const name = say(figure.label);
     const unit = figure.unit;
     const said = !value ? say("{name} cannot be told", { name })
+      : value.low === null ? say("{name} {value}, no interval", { name, value: (survey === null ? signedNumber : withUnit)(value.mean, unit) })
       : survey === null ? say("{name} {change}, from {low} to {high}", { name, change: signedNumber(value.mean, unit), low: signedNumber(value.low, unit), high: signedNumber(value.high, unit) })
       : say("{name} {value}, from {low} to {high}", { name, value: withUnit(value.mean, unit), low: withUnit(value.low, unit), high: withUnit(value.high, unit) });
     const named = [...new Set(labels.filter(Boolean).map(({ label }) => say(label)))].join(" → ");

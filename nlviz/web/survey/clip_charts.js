@@ -45,7 +45,7 @@ export function createDistribution(report, figure, layer, head) {
 export function createGroups(report, figure, layer, head) {
   const rows = report.byLabel(figure.name, layer, head);
   if (!rows.length) return null;
-  const ends = rows.flatMap(({ of }) => of.filter(Boolean).flatMap(({ low, high }) => [low, high]));
+  const ends = rows.flatMap(({ of }) => of.filter(Boolean).flatMap(({ low, mean, high }) => [low ?? mean, high ?? mean]));
   const wide = figureScale(ends, figure.unit);
   const pad = 0.06 * (Math.max(...ends) - Math.min(...ends) || 1);
   const scale = wide.diverging || wide.logarithmic ? wide : { ...wide, lo: Math.max(0, Math.min(...ends) - pad), hi: Math.max(...ends) + pad };
@@ -56,10 +56,10 @@ export function createGroups(report, figure, layer, head) {
     element("td", {}, drawn("svg", { class: "nsv-dots", width: "100%", height: 18, "aria-hidden": "true" },
       drawn("line", { class: "nsv-axis", x1: 0, x2: "100%", y1: 9, y2: 9 }),
       ...of.flatMap((value, survey) => (value ? [
-        drawn("line", { class: `nsv-whisker nsv-survey${survey}`, x1: at(value.low), x2: at(value.high), y1: 9 + 4 * survey - (report.compared ? 2 : 0), y2: 9 + 4 * survey - (report.compared ? 2 : 0) }),
+        drawn("line", { class: `nsv-whisker nsv-survey${survey}`, x1: at(value.low ?? value.mean), x2: at(value.high ?? value.mean), y1: 9 + 4 * survey - (report.compared ? 2 : 0), y2: 9 + 4 * survey - (report.compared ? 2 : 0) }),
         drawn("circle", { class: `nsv-mean nsv-survey${survey}`, cx: at(value.mean), cy: 9 + 4 * survey - (report.compared ? 2 : 0), r: 4 })] : [])))),
     ...of.map((value, survey) => element("td", { class: `nsv-right${report.compared ? ` nsv-survey${survey}` : ""}` },
-      value ? element("span", { text: withUnit(value.mean, figure.unit), title: `${unitless(value.low, figure.unit)} … ${withUnit(value.high, figure.unit)}` }) : "–",
+      value ? element("span", { text: withUnit(value.mean, figure.unit), title: value.low === null ? say("no interval") : `${unitless(value.low, figure.unit)} … ${withUnit(value.high, figure.unit)}` }) : "–",
       value && value.clips !== null ? element("small", { class: "nsv-dim", text: ` n ${value.clips}` }) : null))));
   const left = order.length - lines.length;
   return element("div", {},

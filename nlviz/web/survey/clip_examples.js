@@ -30,10 +30,11 @@ export function createExamples(report, survey, layer, head, leadsTo) {
     const told = [
       element("span", { class: "nsv-picture" }, picture),
       element("span", { class: "nsv-clip", text: example.clip, title: example.uri }),
-      element("span", { class: "nsv-dim", text: [example.label, typeof example.distance === "number" ? say("distance {distance}", { distance: shortNumber(example.distance) }) : ""].filter(Boolean).join(" · ") }),
-      element("span", { class: "nsv-dim", text: place }),
+      element("span", { class: "nsv-dim", text: [example.label, place].filter(Boolean).join(" · ") }),
+      element("span", { class: "nsv-dim nsv-why", text: example.why }),
     ];
-    return element("li", { title: example.why || null }, address
+    const far = typeof example.distance === "number" ? say("distance {distance}", { distance: shortNumber(example.distance) }) : "";
+    return element("li", { title: [example.why, far].filter(Boolean).join("; ") || null }, address
       ? element("a", { href: address, target: "_blank", rel: "noopener", "data-parameters": parameters }, ...told)
       : element("div", { class: "nsv-unlinked" }, ...told));
   };

@@ -11,11 +11,11 @@ const LETTERS = ["A", "B"];
 /** A bar of one interval: a thin line for the range of all heads, ticks for each, a thick one for this. */
 function intervalBar(value, survey, scale, others) {
   const at = (number) => `${(100 * placeOnScale(number, scale)).toFixed(2)}%`;
-  const [from, to] = [100 * placeOnScale(value.low, scale), 100 * placeOnScale(value.high, scale)];
+  const [from, to] = [100 * placeOnScale(value.low ?? value.mean, scale), 100 * placeOnScale(value.high ?? value.mean, scale)];
   return drawn("svg", { class: `nsv-bar nsv-survey${survey}`, width: "100%", height: 16, "aria-hidden": "true" },
     drawn("line", { class: "nsv-axis", x1: 0, x2: "100%", y1: 8, y2: 8 }),
     ...others.map((mean) => drawn("line", { class: "nsv-other", x1: at(mean), x2: at(mean), y1: 4, y2: 12 })),
-    drawn("rect", { class: "nsv-interval", x: `${from.toFixed(2)}%`, width: `${Math.max(0.6, to - from).toFixed(2)}%`, y: 4.5, height: 7, rx: 3.5 }),
+    value.low === null ? null : drawn("rect", { class: "nsv-interval", x: `${from.toFixed(2)}%`, width: `${Math.max(0.6, to - from).toFixed(2)}%`, y: 4.5, height: 7, rx: 3.5 }),
     drawn("circle", { class: "nsv-mean", cx: at(value.mean), cy: 8, r: 4 }));
 }
 
@@ -23,7 +23,7 @@ function intervalBar(value, survey, scale, others) {
 function between(value, unit) {
   const text = withUnit(value.mean, unit);
   return element("span", { class: "nsv-number" }, element("b", { text }),
-    element("span", { class: "nsv-dim", text: say("{low} to {high}", { low: unitless(value.low, unit), high: withUnit(value.high, unit) }) }));
+    element("span", { class: "nsv-dim", text: value.low === null ? say("no interval") : say("{low} to {high}", { low: unitless(value.low, unit), high: withUnit(value.high, unit) }) }));
 }
 
 /**
@@ -55,7 +55,7 @@ export function createFigureRows(report, layer, head, { chosen, onChosen }) {
 
 /** What is different in the second survey, and whether that is more than noise. */
 function changeLine(change, unit) {
-  const text = say("{change} ({low} to {high})", { change: signedNumber(change.mean, unit), low: signedNumber(change.low, unit), high: signedNumber(change.high, unit) });
+  const text = change.low === null ? signedNumber(change.mean, unit) : say("{change} ({low} to {high})", { change: signedNumber(change.mean, unit), low: signedNumber(change.low, unit), high: signedNumber(change.high, unit) });
   const judged = change.told ? say("more than noise") : say("no more than noise");
   const p = change.p === null ? "" : `p ${change.p < 0.001 ? "< 0.001" : `= ${shortNumber(change.p)}`}`;
   return element("div", { class: `nsv-line nsv-change${change.told ? " nsv-is-told" : ""}` }, element("span", { class: "nsv-letter", text: "B − A" }),

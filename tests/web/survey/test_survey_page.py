@@ -17,7 +17,7 @@ import nlviz
 from nlviz.web.bundle import FOLDER, SURVEY
 from nlviz.web.payloads.container import unpack
 from nlviz.web.payloads.survey import packed, survey_payload
-from nlviz.web.survey_page import survey_page
+from nlviz.web.survey_page import report_page
 from tests.accessible import needs_axe, serious
 from tests.web.live_view.test_bundle import names
 from tests.web.live_view.test_rows import node
@@ -32,7 +32,7 @@ def opened(
     browser: Browser, folder: Path, whole: dict[str, Any], width: int = 1400, **context: Any
 ) -> Page:
     path = folder / "report.html"
-    path.write_text(survey_page(whole), encoding="utf-8")
+    path.write_text(report_page(whole), encoding="utf-8")
     page = browser.new_page(viewport={"width": width, "height": 900}, **context)
     page.on("pageerror", lambda error: page.__dict__.setdefault("errors", []).append(error))
     page.on("request", lambda asked: page.__dict__.setdefault("asked", []).append(asked.url))

@@ -14,13 +14,13 @@ export function surveyReport(whole) {
   const rules = whole.rules ?? [];
   const byName = new Map(figures.map((figure) => [figure.name, figure]));
 
-  /** Mean over clips and its interval; null where it cannot be told. */
+  /** Mean over clips and its interval, whose ends are null where there are too few clips; null where it cannot be told. */
   function value(survey, name, layer, head) {
     const found = whole.values?.[survey]?.[name];
     const mean = entryOf(found?.mean, layer, head);
     if (mean === null) return null;
     const clips = Array.isArray(found.clips) ? entryOf(found.clips, layer, head) : found.clips ?? null;
-    return { mean, low: entryOf(found.low, layer, head) ?? mean, high: entryOf(found.high, layer, head) ?? mean, clips };
+    return { mean, low: entryOf(found.low, layer, head), high: entryOf(found.high, layer, head), clips };
   }
 
   /** What is in the second survey and not in the first; null where it cannot be told. */
@@ -29,7 +29,7 @@ export function surveyReport(whole) {
     const mean = entryOf(found?.difference, layer, head);
     if (mean === null) return null;
     return {
-      mean, low: entryOf(found.low, layer, head) ?? mean, high: entryOf(found.high, layer, head) ?? mean,
+      mean, low: entryOf(found.low, layer, head), high: entryOf(found.high, layer, head),
       p: entryOf(found.p, layer, head), told: entryOf(found.told, layer, head) === true,
       clips: Array.isArray(found.clips) ? entryOf(found.clips, layer, head) : found.clips ?? null, paired: found.paired === true,
     };
@@ -50,7 +50,7 @@ export function surveyReport(whole) {
   /** Ends of all means and intervals of a figure. */
   function extent(name) {
     const all = surveys.flatMap((_, survey) => heads.map(([layer, head]) => value(survey, name, layer, head))).filter((one) => one !== null);
-    return { least: Math.min(...all.map(({ low }) => low)), most: Math.max(...all.map(({ high }) => high)) };
+    return { least: Math.min(...all.map(({ low, mean }) => low ?? mean)), most: Math.max(...all.map(({ high, mean }) => high ?? mean)) };
   }
 
   /** Names of all labels that a rule gives, and of others that a head has. */
@@ -80,7 +80,7 @@ export function surveyReport(whole) {
         const found = rows.get(group) ?? { name: group, of: surveys.map(() => null) };
         const clips = groups[name].clips?.[n];
         found.of[survey] = {
-          mean, low: entryOf(groups[name].low?.[n], layer, head) ?? mean, high: entryOf(groups[name].high?.[n], layer, head) ?? mean,
+          mean, low: entryOf(groups[name].low?.[n], layer, head), high: entryOf(groups[name].high?.[n], layer, head),
           clips: Array.isArray(clips) ? entryOf(clips, layer, head) : clips ?? null,
         };
         rows.set(group, found);

@@ -1,0 +1,1 @@
+"""The page of a survey that the app was started with."""
