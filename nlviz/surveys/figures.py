@@ -117,6 +117,14 @@ FIGURES = _registry(
         "query",
     ),
     SurveyFigure(
+        "empty",
+        "Empty rows",
+        "1 where f is 0 for every key, so that the query reads nothing, else 0; unknown where rows "
+        "are distributions, which never are empty",
+        "share",
+        "query",
+    ),
+    SurveyFigure(
         "unary",
         "Unary share",
         "1 - JSD / ln 2 of the row and of the unary part of its exact split "

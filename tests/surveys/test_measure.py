@@ -17,6 +17,8 @@ from nlviz.analysis.statistics import row_statistics
 from nlviz.captures.model import Capture, Model
 from nlviz.clips.clip import Clip
 from nlviz.errors import UnknownBlock
+from nlviz.resources import asset
+from nlviz.surveys.figures import FIGURES
 from nlviz.surveys.measuring.measurer import Measured, Measurer
 from nlviz.surveys.options import SurveyOptions
 from nlviz.surveys.schema import ROWS
@@ -147,3 +149,18 @@ def test_threads_are_as_they_were(model: Model, small: Clip) -> None:
     measured(model, small, threads=2)
     assert torch.get_num_threads() == before
     assert np.isfinite(measured(model, small).seconds)
+
+
+def test_a_query_that_reads_nothing_is_told_and_has_no_other_figures() -> None:
+    model = nlviz.load_model("recall.concatenation")  # its ReLU is closed for nearly all pairs
+    clip = nlviz.read_clip(asset("clips/recall.gif"))
+    rows = Measurer(model, SurveyOptions(queries=24, knock_out=True)).measure(clip).rows
+    empty = np.array(rows["empty"].to_pylist())
+    assert 0 < empty.sum() and set(empty) <= {0.0, 1.0}
+    affinity = model.capture(clip).affinities["nl"]
+    read = affinity.rows(torch.tensor(rows["query"].to_pylist()))[0].abs().sum(-1) > 0
+    assert (empty == ~read.numpy()).all()
+    of_queries = [n for n, f in FIGURES.items() if f.of == "query" and n != "empty"]
+    for name in of_queries:
+        values = rows[name].to_pylist()
+        assert all(value is None for value, none in zip(values, empty, strict=True) if none), name

@@ -6,6 +6,7 @@ from nlviz.affinity.split import SAME_RANKING
 from nlviz.affinity.variants import SIMILARITY, VARIANTS
 from nlviz.denoise.registry import DENOISERS
 from nlviz.surveys.figures import FIGURES
+from nlviz.surveys.report.labels import LABELS
 
 FIXED = (
     "the class token", "tokens without a place", "all keys in all frames",
@@ -17,8 +18,6 @@ FIXED = (
     "Clean", "Noisy", "Non-local means, whole picture",
 )  # fmt: skip
 FAULTS = ("unreadable", "missing", "unreachable", "memory", "died", "disk", "refused")
-LABELS = ("dead", "uniform", "sink", "same for all", "itself", "positional", "matching", "semantic",
-          "mixed", "not told")  # fmt: skip
 
 
 def given() -> set[str]:

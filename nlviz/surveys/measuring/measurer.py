@@ -193,15 +193,21 @@ class Measurer:
 
 
 def _leave_out(found: Columns, asked: Asked, block: str, notes: list[str]) -> None:
-    """Take out what was computed of rows that hold what is not a number, and tell."""
+    """Take out what was computed of rows that are empty, or hold what is not a number, and tell."""
     bad = ~asked.rows.isfinite().all(-1).cpu()
-    if not bool(bad.any()):
+    empty = (asked.rows == 0).all(-1).cpu()
+    if not asked.affinity.distributes:
+        found["empty"] = empty
+    untold = bad | empty
+    if not bool(untold.any()):
         return
     for name, figure in FIGURES.items():
         value = found.get(name)
-        if figure.of == "query" and value is not None:
+        if figure.of == "query" and value is not None and name != "empty":
             value = torch.as_tensor(value).detach().cpu().double()
-            found[name] = value.masked_fill(bad, torch.nan)
+            found[name] = value.masked_fill(untold, torch.nan)
+    if not bool(bad.any()):
+        return
     notes.append(
         f"{int(bad.any(0).sum())} of {len(asked.index)} sampled rows of {block} hold infinity or "
         "what is not a number; nothing is told of them."

@@ -26,6 +26,7 @@ from nlviz.surveys.figures import FIGURES
 Floats = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 
+EMPTY = 0.5  # share of the queries whose rows hold no weight at all
 EVEN_SPREAD = 0.98  # effective keys of all, where the mass in common with the even row is unknown
 POSITION = 0.5  # share of how a row varies that the mean row of its place accounts for
 LITTLE = 0.2  # of the same, below which position says little
@@ -126,6 +127,7 @@ RULES = (
         instead=Condition("bypass", DEAD_EFFECT, above=False),
         optional=True,
     ),
+    LabelRule("silent", (Condition("empty", EMPTY),), optional=True),
     LabelRule(
         "uniform",
         (Condition("uniform", NEAR_UNIFORM),),
