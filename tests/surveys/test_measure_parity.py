@@ -24,11 +24,12 @@ from nlviz.analysis.knock_out import knock_out
 from nlviz.analysis.mean_position import mean_position, position_only
 from nlviz.captures.model import Capture, Model
 from nlviz.clips.clip import Clip
-from nlviz.surveys.measuring.many import concentration, found_sinks, many_queries, shared_mass
+from nlviz.surveys.measuring.many import concentration, many_queries, shared_mass
 from nlviz.surveys.measuring.measurer import Measured, Measurer
 from nlviz.surveys.measuring.parts import unary_shares
 from nlviz.surveys.measuring.ranks import centred_ranks
 from nlviz.surveys.measuring.rows import Asked
+from nlviz.surveys.measuring.sinks import found_sinks, on_sinks
 from nlviz.surveys.options import SurveyOptions
 from tests.nets import CLIPS, clip_net, noise_clip
 
@@ -171,7 +172,7 @@ def test_a_planted_sink_is_found_with_its_value(size: float, kind: str) -> None:
     found = found_sinks(asked, many)
     assert [found.sinks_of(h) for h in range(3)] == [(), (11,), ()]
     assert found.kind(1) == kind
-    on = found.on_sinks(asked.rows)
+    on = on_sinks(found, asked)
     assert on[1].numpy() == pytest.approx(asked.rows[1, :, 11].numpy(), rel=1e-5)
     received, told = affinity.dense().sum(1).amax(-1), concentration(many)
     assert float(told[1]) == pytest.approx(float(received[1]), rel=0.2)

@@ -23,16 +23,13 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from nlviz.affinity.base import spread_evenly
 from nlviz.affinity.grid import TokenGrid
 from nlviz.affinity.patches import patch_affinity
 from nlviz.analysis.common_cells import coarser
 from nlviz.analysis.controls import PATCH_SIDE, matched
-from nlviz.captures.capture import Capture
 from nlviz.clips.clip import Clip
-from nlviz.clips.text import prompt_of
 from nlviz.picture import resized, scaled
 from nlviz.surveys.measuring.keys import Keys, keys_in_common, laid_rows
 from nlviz.surveys.measuring.places import nearest_cells
@@ -50,13 +47,12 @@ class Likeness:
     """Compares the rows of one block with the features that enter it, and with the pixels.
 
     Args:
-        capture: of the clip.
         patches: of the clip, cut out once for all blocks; None leaves non-local means out.
         asked: the rows.
     """
 
-    def __init__(self, capture: Capture, patches: Patches | None, asked: Asked) -> None:
-        self.capture, self.patches, self.asked = capture, patches, asked
+    def __init__(self, patches: Patches | None, asked: Asked) -> None:
+        self.patches, self.asked = patches, asked
 
     @cached_property
     def _keys(self) -> Keys:
@@ -71,31 +67,14 @@ class Likeness:
         rows = self.asked.rows[..., self.asked.prefix :]
         return centred_ranks(np.abs(keys.of(rows.cpu().numpy())), keys.keep)
 
-    def features(self, block: str) -> tuple[Correlations | None, str]:
-        """Return the agreement of each row with the features, (heads, n), or None, and why.
+    def features(self, cosine: Float[Tensor, "n keys"]) -> Correlations:
+        """Return the agreement of each row with the features, (heads, n).
 
         Args:
-            block: name of the block.
+            cosine: of the queries and all keys, by the features that enter the block.
         """
-        affinity, clip = self.asked.affinity, self.capture.clip
-        queries, keys = affinity.queries, affinity.keys
-        x = self.capture.features.get(block)
-        if x is None or {queries.kind, keys.kind} != {"grid"} or prompt_of(clip) is not None:
-            return None, ""
-        if tuple(x.shape[1:]) != tuple(queries.shape):
-            return None, ""
-        if not bool(x.isfinite().all()):
-            return None, (
-                f"The features that enter {block} hold infinity or what is not a number, so that "
-                "no agreement with them is told."
-            )
-        unit = phi = F.normalize(x.float(), dim=0)
-        if keys.shape != queries.shape:
-            phi = F.adaptive_max_pool3d(unit[None], keys.shape)[0]
-        theta = unit.flatten(1)[:, self.asked.index.to(unit.device)]
-        cosine = (theta.mT @ phi.flatten(1)).cpu().numpy()
-        of_features = centred_ranks(self._keys.of(cosine[None]), self._keys.keep)
-        return _agreement(self._ranks, of_features, self._keys), ""
+        values = self._keys.of(cosine[None].cpu().numpy())
+        return _agreement(self._ranks, centred_ranks(values, self._keys.keep), self._keys)
 
     def nl_means(self, effective: Float[Tensor, "heads n"]) -> Correlations | None:
         """Return the agreement of each row with non-local means, (heads, n); None of no pixels.
@@ -130,12 +109,14 @@ class Patches:
 
     Attributes:
         grid: where they lie in the clip.
-        pixels: of each patch of the copy, whose border is mirrored, with their channels: whole
-            numbers in [-128, 127].
+        size: height, width and channels of the copy, its mirrored border included.
+        lines: (n, PATCH * channels) its numbers, whole ones in [-128, 127], from each on as many as
+            a line of a patch has; they share their memory.
     """
 
     grid: TokenGrid
-    pixels: Float[Tensor, "tokens d"]
+    size: tuple[int, int, int]
+    lines: npt.NDArray[np.float32]
 
     @classmethod
     def of(cls, clip: Clip) -> Patches:
@@ -149,13 +130,21 @@ class Patches:
         size = scaled((height, width), min(PATCH_SIDE / min(height, width), 1.0), least=16)
         picture = np.stack([resized(f, size) for f in clip.frames])
         whole = patch_affinity(picture, clip_shape=clip.shape, h=1.0, patch=PATCH, step=STEP)
-        down, along = (
-            np.pad(np.arange(n), PATCH // 2, mode="reflect")[whole.offset :] for n in size
-        )
-        wide = torch.from_numpy(picture[:, down][:, :, along].astype(np.float32)) - 128
-        _, h, w = whole.keys.shape
-        views = wide.unfold(1, PATCH, STEP).unfold(2, PATCH, STEP)[:, :h, :w]
-        return cls(whole.keys, views.reshape(whole.keys.size, -1))
+        around = (PATCH // 2, PATCH // 2)
+        wide = np.pad(picture, ((0, 0), around, around, (0, 0)), mode="reflect")
+        line = torch.from_numpy(wide[:, whole.offset :, whole.offset :]).float().sub_(128)
+        values = line.contiguous().numpy()
+        # Each line of a patch lies in one piece, of whose pixels the next patch has the rest.
+        lines = np.lib.stride_tricks.sliding_window_view(values.ravel(), PATCH * values.shape[-1])
+        return cls(whole.keys, values.shape[1:], lines)
+
+    def _of(self, cells: npt.NDArray[np.int64]) -> Float[Tensor, "n d"]:
+        """Return the pixels of some patches, which are cut out for it."""
+        height, width, channels = self.size
+        frame, down, along = np.unravel_index(cells, self.grid.shape)
+        first = (frame * height + down * STEP) * width + along * STEP
+        at = (first[:, None] + np.arange(PATCH) * width) * channels
+        return torch.from_numpy(self.lines[at.ravel()].reshape(len(cells), -1))
 
     def means(
         self,
@@ -183,9 +172,9 @@ class Patches:
         number[cells] = np.arange(len(cells))
         into = number[cell_of.ravel()]
         kept = np.flatnonzero(into >= 0)
-        asked = self.pixels[torch.from_numpy(nearest_cells(self.grid, places))]
+        asked = self._of(nearest_cells(self.grid, places))
         scale = self._scale(asked, share)
-        weights = _distances(asked, self.pixels[torch.from_numpy(kept)])
+        weights = _distances(asked, self._of(kept))
         weights = weights.mul_(-scale).clamp_(min=-FAR).exp_()
         sums = torch.zeros(len(cells), len(asked))
         sums.index_add_(0, torch.from_numpy(into[kept]), weights.mT.contiguous())
@@ -196,7 +185,7 @@ class Patches:
     def _scale(self, asked: Float[Tensor, "n d"], share: float) -> float:
         """Return 1 / h^2 at which rows of f are as concentrated as asked for."""
         some = spread_evenly(self.grid.size, SOME)
-        few = _distances(asked[spread_evenly(len(asked), MATCHED)], self.pixels[some])
+        few = _distances(asked[spread_evenly(len(asked), MATCHED)], self._of(some.numpy()))
         # With fewer than two of them in a row, all but the nearest patches would be ties.
         return matched(-few[None], max(share * len(some), 2.0))
 

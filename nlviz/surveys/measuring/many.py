@@ -21,22 +21,21 @@ one half finds and the other measures is not. Sinks are safe from that: most que
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlviz.affinity.base import CHUNK, Affinity, spread_evenly
+from nlviz.affinity.base import Affinity, spread_evenly
 from nlviz.affinity.columns import MUCH
 from nlviz.analysis.block_sinks import FEW as LEAST
-from nlviz.analysis.block_sinks import BlockSinks, key_place
-from nlviz.analysis.sinks import effective_rank, key_names
 from nlviz.analysis.statistics import FEW
 from nlviz.surveys.measuring.rows import Asked, rows_and_reach
 
 MANY = 256  # queries over which column sums are taken, about
+CHUNK = 1 << 19  # weights at a time: few enough for the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,23 +81,28 @@ def many_queries(asked: Asked, *, most: int = MANY) -> Many:
     index, group, own_group = _compared(affinity, asked.index, most)
     of_group = F.one_hot(group).mT.to(asked.rows)  # (groups, m)
     of_half = F.one_hot(torch.arange(len(index)) % 2, 2).mT.to(of_group)
-    keys = asked.rows.shape[-1]
+    keys, groups = asked.rows.shape[-1], len(of_group)
     chunk = max(CHUNK // (affinity.heads * keys), 16)
     sums = _Sums()
     for first in range(0, len(index), chunk):
         part = slice(first, first + chunk)
         rows, reach = rows_and_reach(affinity, index[part])
         norm = rows.norm(dim=-1).clamp(min=1e-12)
-        units = (of_group[:, part] / norm[:, None]) @ rows
-        if not affinity.distributes:
+        ones = torch.cat([of_half[:, part], of_group[:, part]]).expand(len(rows), -1, -1)
+        units = of_group[:, part] / norm[:, None]
+        if affinity.distributes:  # all sums by one product
+            units, added = (torch.cat([units, ones], 1) @ rows).tensor_split([groups], 1)
+        else:
+            units = units @ rows
             rows = rows.abs()
             size = rows.sum(-1, keepdim=True)
             rows = rows / size.clamp(min=1e-30)
             # A row of zeros, all of whose f are below 0 before a ReLU, gives nothing to any key.
             reach = (size > 0) if reach is None else reach & (size > 0)
             reach = reach.expand(-1, -1, keys)
-        sums.add(rows, reach, of_half[:, part])
-        sums.groups = sums.groups + torch.stack([units, of_group[:, part] @ rows])
+            added = ones @ rows
+        sums.add(rows, reach, of_half[:, part], added[:, :2])
+        sums.groups = sums.groups + torch.stack([units, added[:, 2:]])
     many = of_group.sum(-1)
     units, means = sums.groups / many[:, None]
     apart = (1 - units.square().sum(-1)) / 2  # (heads, groups)
@@ -139,23 +143,25 @@ class _Sums:
         rows: Float[Tensor, "heads n all_keys"],
         reach: Bool[Tensor, "heads_or_1 n all_keys"] | None,
         of_half: Float[Tensor, "2 n"],
+        weight: Float[Tensor, "heads 2 all_keys"],
     ) -> None:
-        """Add rows that are shares of 1."""
+        """Add rows that are shares of 1, and their sum over each half."""
         n, keys = rows.shape[1:]
-        self.weight = self.weight + of_half @ rows
+        self.weight = self.weight + weight
         if reach is None:
             even = of_half.sum(1)[None, :, None].expand(-1, -1, keys) / keys
-            self.even, much = self.even + even, rows >= MUCH / keys
+            self.even = self.even + even
+            # Truths as numbers at once: a product of them is several times as fast as their sum.
+            much = torch.ge(rows, MUCH / keys, out=torch.empty_like(rows))
             self.reached = self.reached + rows.new_full((1, keys), n)
             self.filled = self.filled + rows.new_full((1, 1), n)
         else:
             counts = reach.sum(-1, keepdim=True)
             self.even = self.even + of_half @ (reach / counts.clamp(min=1))
-            much = reach & (rows * counts >= MUCH)
+            much = (reach & (rows * counts >= MUCH)).to(rows)
             self.reached = self.reached + reach.sum(1)
             self.filled = self.filled + (counts[..., 0] > 0).sum(1, keepdim=True)
-        # A product of ones is several times as fast as a sum of truths.
-        self.given = self.given + (of_half.sum(0, keepdim=True) @ much.to(rows))[:, 0]
+        self.given = self.given + (of_half.sum(0, keepdim=True) @ much)[:, 0]
 
 
 def _compared(
@@ -182,66 +188,8 @@ def shared_mass(asked: Asked, many: Many) -> Float[Tensor, "heads n"]:
     size = asked.rows.abs() if asked.affinity.pairwise.signed else asked.rows
     total = size.sum(-1, keepdim=True)
     shares = size / total.where(total > 0, torch.nan)
-    found: Tensor = torch.minimum(shares, many.means[:, many.groups]).sum(-1)
-    return found
-
-
-def found_sinks(asked: Asked, many: Many) -> BlockSinks:
-    """Return the sinks of each head, as ``nlviz.sinks`` tells them, by the same rules."""
-    affinity = asked.affinity
-    multiple = many.multiple.double().cpu()
-    values = getattr(affinity, "values", None)
-    if not (isinstance(values, Tensor) and len(values) == affinity.heads):
-        values = None
-    sinks = BlockSinks(
-        block=affinity.name,
-        keys=affinity.keys,
-        names=key_names(affinity),
-        multiple=multiple,
-        share=many.share.double().cpu(),
-        given=many.given.double().cpu(),
-        concentration=concentration(many),
-        value_norms=None if values is None else values.float().norm(dim=-1).double().cpu(),
-        output_size=None,
-        rank_output=None,
-        rank_values=None,
-        queries=len(many.index),
-    )
-    heads = [h for h in range(affinity.heads) if sinks.sinks_of(h)]
-    if values is None or not heads:
-        return sinks
-    return _with_ranks(sinks, asked, many, values.double(), heads)
-
-
-def _with_ranks(
-    sinks: BlockSinks, asked: Asked, many: Many, values: Tensor, heads: list[int]
-) -> BlockSinks:
-    """Return sinks with the effective ranks that tell whether a head broadcasts."""
-    affinity = asked.affinity
-    outputs = values.new_ones(affinity.heads)
-    ranks = values.new_ones(affinity.heads)
-    output = getattr(affinity, "output", None)
-    prefix, size = affinity.queries.prefix, affinity.queries.size
-    for head in heads:
-        if isinstance(output, Tensor) and output.shape[1] == prefix + size:
-            y = output[head, many.index + prefix].double()
-        else:
-            y = affinity.rows(many.index)[head].to(values) @ values[head]
-        reach = rows_and_reach(affinity, many.index)[1] if _limited(asked) else None
-        if reach is not None:
-            there = reach[min(head, len(reach) - 1), :, sinks.strongest[head]]
-            y = y[there]
-        outputs[head] = effective_rank(_gram(y)[None])[0]
-        ranks[head] = effective_rank(_gram(values[head])[None])[0]
-    return replace(sinks, rank_output=outputs.cpu(), rank_values=ranks.cpu())
-
-
-def _limited(asked: Asked) -> bool:
-    return asked.reach is not None
-
-
-def _gram(x: Float[Tensor, "n d"]) -> Float[Tensor, "m m"]:
-    found: Tensor = x.mT @ x if x.shape[0] >= x.shape[1] else x @ x.mT
+    means = many.means if many.means.shape[1] == 1 else many.means[:, many.groups]
+    found: Tensor = torch.minimum(shares, means).sum(-1)
     return found
 
 
@@ -257,44 +205,6 @@ def concentration(many: Many) -> Float[Tensor, " heads"]:
         for found, there in ((one, other), (other, one))
     ]
     return torch.cat(both, -1).nanmean(-1)
-
-
-@dataclass(frozen=True)
-class SinkPlace:
-    """Where the strongest sink of a head lies.
-
-    Attributes:
-        kind: what the head does with it, ``none`` where it has none; None where it is not known.
-        said: its place in words; None where there is none.
-        frame, y, x: its centre; None of a key without a place.
-        value: |v| there, of the median |v|; None where it is not known.
-    """
-
-    kind: str | None
-    said: str | None = None
-    frame: float | None = None
-    y: float | None = None
-    x: float | None = None
-    value: float | None = None
-
-
-def sink_places(sinks: BlockSinks) -> list[SinkPlace]:
-    """Return the strongest sink of each head."""
-    found = []
-    strongest, ratio = sinks.strongest, sinks.value_ratio
-    for head, key in enumerate(strongest):
-        if not sinks.sinks_of(head):
-            found.append(SinkPlace("none" if sinks.queries >= LEAST else None))
-            continue
-        kind = sinks.kind(head)
-        at = key - sinks.keys.prefix
-        place: tuple[float | None, float | None, float | None] = (None, None, None)
-        if at >= 0 and sinks.keys.kind in ("grid", "boxes"):
-            place = sinks.keys.centre(at)
-        said = key_place(sinks.keys, sinks.names, key)
-        value = None if ratio is None else float(ratio[head])
-        found.append(SinkPlace(None if kind == "unknown" else kind, said, *place, value))
-    return found
 
 
 def enough(many: Many) -> bool:

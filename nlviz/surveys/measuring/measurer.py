@@ -26,12 +26,13 @@ from nlviz.surveys.figures import FIGURES
 from nlviz.surveys.measuring.branch import Branches
 from nlviz.surveys.measuring.cuts import bypass_change, knock_outs
 from nlviz.surveys.measuring.likeness import Likeness, Patches
-from nlviz.surveys.measuring.many import enough, found_sinks, many_queries, shared_mass, sink_places
-from nlviz.surveys.measuring.nearest import likeness
+from nlviz.surveys.measuring.many import enough, many_queries, shared_mass
+from nlviz.surveys.measuring.nearest import feature_cosines, likeness
 from nlviz.surveys.measuring.parts import unary_shares
 from nlviz.surveys.measuring.places import cells_at, drawn_slots, in_clip, slots
 from nlviz.surveys.measuring.position import Positions
 from nlviz.surveys.measuring.rows import Asked, row_figures
+from nlviz.surveys.measuring.sinks import found_sinks, on_sinks, sink_places
 from nlviz.surveys.options import SurveyOptions
 from nlviz.surveys.schema import ROWS
 
@@ -160,19 +161,20 @@ class Measurer:
         found["query_distance"] = many.distance[:, None]
         if enough(many):
             sinks = found_sinks(asked, many)
-            found["sink"] = sinks.on_sinks(asked.rows)
+            found["sink"] = on_sinks(sinks, asked)
             found["concentration"] = sinks.concentration[:, None]
             found["sinks"] = places = sink_places(sinks)
             values = [math.nan if place.value is None else place.value for place in places]
             found["sink_value"] = torch.tensor(values)[:, None]
         if "unary" in wanted:
             found["unary"] = unary_shares(asked, many)
-        alike = Likeness(capture, patches, asked)
-        if "features" in wanted:
-            found["features"], why = alike.features(block)
+        alike = Likeness(patches, asked)
+        if "features" in wanted or "likeness" in wanted:
+            cosine, why = feature_cosines(capture, asked, block)
             notes += [why] if why else []
-        if "likeness" in wanted:
-            found["likeness"] = likeness(capture, asked, block)
+            if cosine is not None:
+                found["features"] = alike.features(cosine) if "features" in wanted else None
+                found["likeness"] = likeness(asked, cosine) if "likeness" in wanted else None
         if "nl_means" in wanted:
             found["nl_means"] = alike.nl_means(found["effective"])
         if "position" in wanted:
@@ -194,8 +196,8 @@ class Measurer:
 
 def _leave_out(found: Columns, asked: Asked, block: str, notes: list[str]) -> None:
     """Take out what was computed of rows that are empty, or hold what is not a number, and tell."""
-    bad = ~asked.rows.isfinite().all(-1).cpu()
-    empty = (asked.rows == 0).all(-1).cpu()
+    low, high = asked.rows.amin(-1).cpu(), asked.rows.amax(-1).cpu()  # what is no number is both
+    bad, empty = ~(low.isfinite() & high.isfinite()), (low == 0) & (high == 0)
     if not asked.affinity.distributes:
         found["empty"] = empty
     untold = bad | empty

@@ -10,6 +10,8 @@ where all of it lies on the key that is most alike. A rank correlation over all 
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,12 +19,14 @@ from torch.nn import functional as F
 
 from nlviz.captures.capture import Capture
 from nlviz.clips.text import prompt_of
-from nlviz.surveys.measuring.ranks import ranks
-from nlviz.surveys.measuring.rows import Asked
+from nlviz.surveys.measuring.ranks import sorted_ranks
+from nlviz.surveys.measuring.rows import Asked, all_finite
 
 
-def likeness(capture: Capture, asked: Asked, block: str) -> Float[Tensor, "heads n"] | None:
-    """Return the likeness of the keys of each row; None without features on the queries' grid.
+def feature_cosines(
+    capture: Capture, asked: Asked, block: str
+) -> tuple[Float[Tensor, "n keys"] | None, str]:
+    """Return the cosine of the features of sampled queries and of all keys, or None, and why.
 
     Args:
         capture: of the clip.
@@ -31,38 +35,53 @@ def likeness(capture: Capture, asked: Asked, block: str) -> Float[Tensor, "heads
     """
     queries, keys = asked.affinity.queries, asked.affinity.keys
     x = capture.features.get(block)
-    if x is None or {queries.kind, keys.kind} != {"grid"} or tuple(x.shape[1:]) != queries.shape:
-        return None
-    if prompt_of(capture.clip) is not None or not bool(x.isfinite().all()):
-        return None
-    unit = F.normalize(x.float(), dim=0)
-    phi = unit if keys.shape == queries.shape else F.adaptive_max_pool3d(unit[None], keys.shape)[0]
-    cosine = unit.flatten(1)[:, asked.index.to(unit.device)].mT @ phi.flatten(1)
-    rows = asked.rows[..., asked.prefix :].abs()
-    kept = torch.ones_like(rows[:1], dtype=torch.bool)
-    if asked.reach is not None:
-        kept = asked.reach[..., asked.prefix :].clone()
-    if asked.own is not None:
-        own = (asked.own - asked.prefix).expand(len(kept), -1)[..., None]
-        kept.scatter_(-1, own, False)
-    shares = rank_shares(cosine[None].to(rows.device), kept)
-    weights = rows * kept
-    total = weights.sum(-1)
-    return (weights * shares).sum(-1) / total.where(total > 0, torch.nan)
+    if x is None or {queries.kind, keys.kind} != {"grid"} or prompt_of(capture.clip) is not None:
+        return None, ""
+    if tuple(x.shape[1:]) != tuple(queries.shape):
+        return None, ""
+    x = x.float()
+    if not all_finite(x):
+        return None, (
+            f"The features that enter {block} hold infinity or what is not a number, so that "
+            "no agreement with them is told."
+        )
+    index = asked.index.to(x.device)
+    if keys.shape == queries.shape:  # vectors of unit length are not needed but for the queries
+        flat = x.flatten(1)
+        size = flat.square().sum(0).sqrt_().clamp_(min=1e-12)
+        return ((flat[:, index] / size[index]).mT @ flat).div_(size), ""
+    unit = F.normalize(x, dim=0)
+    phi = F.adaptive_max_pool3d(unit[None], keys.shape)[0]
+    return unit.flatten(1)[:, index].mT @ phi.flatten(1), ""
 
 
-def rank_shares(values: Float[Tensor, "*more n"], kept: Tensor) -> Float[Tensor, "*more n"]:
-    """Return which share of the other numbers along the last axis is less; equal ones count half.
+def likeness(asked: Asked, cosine: Float[Tensor, "n keys"]) -> Float[Tensor, "heads n"]:
+    """Return the likeness of the keys of each row.
 
     Args:
-        values: numbers.
-        kept: which of them count; the others get 0.
-
-    >>> values, kept = torch.tensor([3.0, 1.0, 1.0, 9.0]), torch.tensor([True, True, True, False])
-    >>> rank_shares(values, kept)
-    tensor([1.0000, 0.2500, 0.2500, 0.0000])
+        asked: the sampled rows.
+        cosine: of the queries and all keys.
     """
-    every = None if bool(kept.all()) else kept.cpu().numpy()
-    found = torch.from_numpy(ranks(values.cpu().numpy(), every)).to(values)
-    others = kept.sum(-1, keepdim=True) - 1
-    return (found / others.clamp(min=1)).where(kept, 0.0)
+    rows = asked.rows[..., asked.prefix :].cpu().numpy()
+    heads, n, keys = rows.shape
+    hidden: list[npt.NDArray[np.bool_] | None] = [None]
+    if asked.reach is not None:
+        hidden = list(~asked.reach[..., asked.prefix :].cpu().numpy())
+    found = np.empty((heads, n))
+    for one, mask in enumerate(hidden):  # all heads at once, or each
+        values = cosine.cpu().numpy().copy()
+        if mask is not None:
+            values[mask] = np.inf  # such keys come last
+        if asked.own is not None:
+            values[np.arange(n), asked.own.cpu().numpy() - asked.prefix] = np.inf
+        count = np.isfinite(values).sum(-1)
+        at, ranks = sorted_ranks(values)
+        some = slice(None) if len(hidden) == 1 else slice(one, one + 1)
+        most = int(count.max(initial=0))
+        weights = np.abs(rows[some].reshape(-1, n * keys).take(at[:, :most], -1))
+        if int(count.min(initial=most)) < most:
+            weights *= np.arange(most) < count[:, None]
+        total = weights.sum(-1, dtype=np.float64)
+        less = np.einsum("hnk,nk->hn", weights, ranks[:, :most]) / np.maximum(count - 1, 1)
+        found[some] = less / np.where(total > 0, total, np.nan)
+    return torch.from_numpy(found)

@@ -44,17 +44,32 @@ def unary_shares(asked: Asked, many: Many) -> Float[Tensor, "heads n"] | None:
     logits = affinity.pairwise.scale * means @ affinity.phi.to(wide).mT
     if isinstance(affinity.bias, KeyBias):  # one by offset is about the query
         logits = logits + affinity.bias.tensor.to(wide)
-    logits = logits[:, many.groups]
-    if asked.reach is not None:
-        logits = logits.masked_fill(~asked.reach, -torch.inf)
-    unary = logits.softmax(-1)
-    return 1 - _divergence(asked.rows, unary) / math.log(2)
+    if asked.reach is None:
+        unary = logits.softmax(-1)
+        if unary.shape[1] > 1:
+            unary = unary[:, many.groups]
+        apart = _divergence(asked.rows, unary, _p_log_p(unary))
+    else:
+        unary = logits[:, many.groups].masked_fill(~asked.reach, -torch.inf).softmax(-1)
+        apart = _divergence(asked.rows, unary, _p_log_p(unary))
+    return 1 - apart / math.log(2)
 
 
-def _divergence(p: Float[Tensor, "*n k"], q: Float[Tensor, "*n k"]) -> Float[Tensor, "*n"]:
-    """Jensen-Shannon divergence in nats, as ``health.divergence`` in the rows' own precision."""
+def _divergence(
+    p: Float[Tensor, "heads n k"],
+    q: Float[Tensor, "heads n_or_1 k"],
+    of_q: Float[Tensor, "heads n_or_1"],
+) -> Float[Tensor, "heads n"]:
+    """Jensen-Shannon divergence in nats, as ``health.divergence`` in the rows' own precision.
+
+    Twice it is sum p log p + sum q log q - sum s log s + sum s log 2, s = p + q.
+    """
+    both = p + q
+    found: Tensor = _p_log_p(p) + of_q - _p_log_p(both) + both.sum(-1) * math.log(2)
+    return (found / 2).clamp(min=0)
+
+
+def _p_log_p(p: Float[Tensor, "*n k"]) -> Float[Tensor, "*n"]:
     least = torch.finfo(p.dtype).tiny
-    middle = ((p + q) / 2).clamp(min=least).log()
-    apart = p * (p.clamp(min=least).log() - middle) + q * (q.clamp(min=least).log() - middle)
-    found: Tensor = apart.sum(-1) / 2
-    return found.clamp(min=0)
+    found: Tensor = p.clamp(min=least).log_().mul_(p).sum(-1)
+    return found

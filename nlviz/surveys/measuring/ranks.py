@@ -26,19 +26,41 @@ def ranks(values: Numbers, keep: Mask | None = None) -> Ranks:
         values = np.where(keep, values, np.inf)
     n = values.shape[-1]
     flat = np.ascontiguousarray(values).reshape(-1, n)
-    order = np.argsort(flat, -1)
-    # One row after another: what is taken along an axis is copied as a table of places first.
+    at, ordered = sorted_ranks(flat)
     found = np.empty(flat.shape)
-    every = np.arange(n, dtype=np.float64)
-    for row, at, into in zip(flat, order, found, strict=True):
-        ordered = row[at]
-        first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-        if len(first) == n:
-            into[at] = every
-            continue
-        many = np.diff(np.append(first, n))
-        into[at] = np.repeat(first + (many - 1) / 2, many)
+    found.ravel()[at] = ordered
     return found.reshape(values.shape)
+
+
+def sorted_ranks(values: Numbers) -> tuple[npt.NDArray[np.int64], Ranks]:
+    """Return where the numbers of each row lie in ascending order, and their ranks from 0.
+
+    Args:
+        values: (m, n) numbers, rows one after another in memory.
+
+    Returns:
+        (m, n) flat numbers of their places in ``values``, and (m, n) ranks, ascending; equal
+        numbers have the mean of theirs.
+
+    >>> at, found = sorted_ranks(np.array([[1.0, 0.0], [7.0, 7.0]]))
+    >>> at[0].tolist(), found.tolist()
+    ([1, 0], [[0.0, 1.0], [0.5, 0.5]])
+    """
+    m, n = values.shape
+    at = np.argsort(values, -1)
+    at += np.arange(m)[:, None] * n
+    ordered = values.ravel()[at]
+    found = np.tile(np.arange(n, dtype=np.float64), (m, 1))
+    same = np.zeros((m, n + 1), bool)  # as the one before
+    np.equal(ordered[:, 1:], ordered[:, :-1], out=same[:, 1:-1])
+    if same.any():
+        ends = np.flatnonzero(same[:, 1:] != same[:, :-1])
+        first, last = ends[::2], ends[1::2]
+        many = last - first + 1
+        tied = np.repeat(first - many.cumsum() + many, many) + np.arange(many.sum())
+        flat = found.ravel()
+        flat[tied] = np.repeat(flat[first] + (many - 1) / 2, many)
+    return at, found
 
 
 def centred_ranks(values: Numbers, keep: Mask | None = None) -> Ranks:

@@ -94,6 +94,14 @@ def rows_and_reach(
     return _wide(rows), None if mask is None else mask[None].to(rows.device)
 
 
+def all_finite(values: Tensor) -> bool:
+    """Return whether no number is infinite or none; one pass that writes nothing."""
+    if not values.numel():
+        return True
+    low, high = values.aminmax()  # what is not a number is both
+    return bool(low.isfinite() & high.isfinite())
+
+
 def _wide(rows: Tensor) -> Tensor:
     rows = rows.detach()
     return rows if rows.dtype == torch.float64 else rows.float()
@@ -149,8 +157,8 @@ def row_figures(asked: Asked, times: npt.NDArray[np.float64]) -> Figures:
     own = places.own[asked.index]
     own_frame = by_frame.gather(-1, own.expand(len(rows), -1)[..., None])[..., 0] / frames_sum
     found: Figures = _of_distribution(asked, off, total)
-    even = 1 / asked.counts.clamp(min=1).to(size)[..., None]
-    found["uniform"] = (size / _or_nan(total)[..., None]).clamp(max=even).sum(-1)
+    even = total / asked.counts.clamp(min=1).to(size)
+    found["uniform"] = torch.minimum(size, even[..., None]).sum(-1) / _or_nan(total)
     found["own_frame"], found["cross_frame"] = own_frame, 1 - own_frame
     nothing = torch.full_like(total, torch.nan)
     found["own_cell"] = nothing
@@ -182,7 +190,8 @@ def _of_distribution(asked: Asked, off: Tensor, total: Tensor) -> Figures:
         return {"effective": nothing, "spread": nothing}
     on, prefix = asked.rows[..., asked.prefix :], asked.prefix
     least = torch.finfo(on.dtype).tiny
-    nats = -(on * on.clamp(min=least).log()).sum(-1) - off * off.clamp(min=least).log()
+    of_on = on.clamp(min=least).log_().mul_(on).sum(-1)
+    nats = -of_on - off * off.clamp(min=least).log()
     effective = torch.where((total - 1).abs() < SUMS_TO_ONE, nats.exp().clamp(min=1.0), nothing)
     keys = asked.counts
     if prefix:
