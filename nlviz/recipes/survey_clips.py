@@ -1,4 +1,4 @@
-"""Writes the clips that the surveys of ``docs/surveys.md`` are over: many short films, labelled.
+"""Writes the clips that ``docs/survey-findings.md`` is about: many short films, labelled.
 
     python -m nlviz.recipes.survey_clips CLIPS --footage FOOTAGE [FOLDER ...]
 
