@@ -334,7 +334,8 @@ def matched(logits: Tensor, target: float) -> float:
     for _ in range(16):
         middle = (low + high) / 2
         scale = 2.0**middle / unit
-        f = (flat * scale).exp_()
+        # Below, exp is no ordinary number, with which processors are slow; it adds nothing.
+        f = (flat * scale).clamp_(min=-87.0).exp_()
         c = f.sum(-1)
         entropy = c.log() - scale * (f * flat).sum(-1) / c
         low, high = (middle, high) if float(entropy.exp().mean()) > target else (low, middle)

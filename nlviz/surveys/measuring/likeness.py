@@ -38,6 +38,7 @@ from nlviz.surveys.measuring.rows import Asked
 
 PATCH, STEP = 7, 4  # pixels of the small copy
 MATCHED, SOME = 8, 1024  # queries and patches by which the concentration is matched
+AT_ONCE = 2048  # patches that are cut out
 FAR = 87.0  # exponents below which exp is no ordinary number in single precision
 
 Correlations = npt.NDArray[np.float64]
@@ -110,13 +111,13 @@ class Patches:
     Attributes:
         grid: where they lie in the clip.
         size: height, width and channels of the copy, its mirrored border included.
-        lines: (n, PATCH * channels) its numbers, whole ones in [-128, 127], from each on as many as
-            a line of a patch has; they share their memory.
+        lines: (n, PATCH * channels) its numbers, from each on as many as a line of a patch has;
+            they share their memory.
     """
 
     grid: TokenGrid
     size: tuple[int, int, int]
-    lines: npt.NDArray[np.float32]
+    lines: npt.NDArray[np.uint8]
 
     @classmethod
     def of(cls, clip: Clip) -> Patches:
@@ -129,22 +130,22 @@ class Patches:
         _, height, width = clip.shape
         size = scaled((height, width), min(PATCH_SIDE / min(height, width), 1.0), least=16)
         picture = np.stack([resized(f, size) for f in clip.frames])
-        whole = patch_affinity(picture, clip_shape=clip.shape, h=1.0, patch=PATCH, step=STEP)
+        of_one = picture[..., :1]  # where patches lie is asked, not what they hold
+        whole = patch_affinity(of_one, clip_shape=clip.shape, h=1.0, patch=PATCH, step=STEP)
         around = (PATCH // 2, PATCH // 2)
         wide = np.pad(picture, ((0, 0), around, around, (0, 0)), mode="reflect")
-        line = torch.from_numpy(wide[:, whole.offset :, whole.offset :]).float().sub_(128)
-        values = line.contiguous().numpy()
+        values = np.ascontiguousarray(wide[:, whole.offset :, whole.offset :])
         # Each line of a patch lies in one piece, of whose pixels the next patch has the rest.
         lines = np.lib.stride_tricks.sliding_window_view(values.ravel(), PATCH * values.shape[-1])
         return cls(whole.keys, values.shape[1:], lines)
 
     def _of(self, cells: npt.NDArray[np.int64]) -> Float[Tensor, "n d"]:
-        """Return the pixels of some patches, which are cut out for it."""
+        """Return the pixels of some patches, cut out for it: whole numbers in [-128, 127]."""
         height, width, channels = self.size
         frame, down, along = np.unravel_index(cells, self.grid.shape)
         first = (frame * height + down * STEP) * width + along * STEP
         at = (first[:, None] + np.arange(PATCH) * width) * channels
-        return torch.from_numpy(self.lines[at.ravel()].reshape(len(cells), -1))
+        return torch.from_numpy(self.lines[at.ravel()].reshape(len(cells), -1)).float().sub_(128)
 
     def means(
         self,
@@ -174,10 +175,10 @@ class Patches:
         kept = np.flatnonzero(into >= 0)
         asked = self._of(nearest_cells(self.grid, places))
         scale = self._scale(asked, share)
-        weights = _distances(asked, self._of(kept))
-        weights = weights.mul_(-scale).clamp_(min=-FAR).exp_()
         sums = torch.zeros(len(cells), len(asked))
-        sums.index_add_(0, torch.from_numpy(into[kept]), weights.mT.contiguous())
+        for some in np.array_split(kept, max(len(kept) // AT_ONCE, 1)):
+            weights = _distances(asked, self._of(some)).mul_(-scale).clamp_(min=-FAR).exp_()
+            sums.index_add_(0, torch.from_numpy(into[some]), weights.mT.contiguous())
         many = np.bincount(into[kept], minlength=len(cells))
         sums /= torch.from_numpy(many).clamp(min=1)[:, None]
         return sums.mT.numpy(), many > 0

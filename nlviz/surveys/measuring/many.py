@@ -35,7 +35,7 @@ from nlviz.analysis.statistics import FEW
 from nlviz.surveys.measuring.rows import Asked, rows_and_reach
 
 MANY = 256  # queries over which column sums are taken, about
-CHUNK = 1 << 19  # weights at a time: few enough for the processor's cache
+CHUNK = 1 << 18  # weights at a time: few enough for the processor's cache
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,10 @@ from nlviz.clips.text import prompt_of
 from nlviz.surveys.measuring.ranks import sorted_ranks
 from nlviz.surveys.measuring.rows import Asked, all_finite
 
+AT_ONCE = 8  # queries whose keys are ranked, few enough for the processor's cache
+
+Numbers = npt.NDArray[np.floating]
+
 
 def feature_cosines(
     capture: Capture, asked: Asked, block: str
@@ -63,25 +67,34 @@ def likeness(asked: Asked, cosine: Float[Tensor, "n keys"]) -> Float[Tensor, "he
         cosine: of the queries and all keys.
     """
     rows = asked.rows[..., asked.prefix :].cpu().numpy()
-    heads, n, keys = rows.shape
+    heads, n, _ = rows.shape
     hidden: list[npt.NDArray[np.bool_] | None] = [None]
     if asked.reach is not None:
         hidden = list(~asked.reach[..., asked.prefix :].cpu().numpy())
     found = np.empty((heads, n))
+    cosines = cosine.cpu().numpy()
+    own = None if asked.own is None else asked.own.cpu().numpy() - asked.prefix
     for one, mask in enumerate(hidden):  # all heads at once, or each
-        values = cosine.cpu().numpy().copy()
-        if mask is not None:
-            values[mask] = np.inf  # such keys come last
-        if asked.own is not None:
-            values[np.arange(n), asked.own.cpu().numpy() - asked.prefix] = np.inf
-        count = np.isfinite(values).sum(-1)
-        at, ranks = sorted_ranks(values)
-        some = slice(None) if len(hidden) == 1 else slice(one, one + 1)
-        most = int(count.max(initial=0))
-        weights = np.abs(rows[some].reshape(-1, n * keys).take(at[:, :most], -1))
-        if int(count.min(initial=most)) < most:
-            weights *= np.arange(most) < count[:, None]
-        total = weights.sum(-1, dtype=np.float64)
-        less = np.einsum("hnk,nk->hn", weights, ranks[:, :most]) / np.maximum(count - 1, 1)
-        found[some] = less / np.where(total > 0, total, np.nan)
+        heads_of = slice(None) if len(hidden) == 1 else slice(one, one + 1)
+        for first in range(0, n, AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            values = cosines[some].copy()
+            if mask is not None:
+                values[mask[some]] = np.inf  # such keys come last
+            if own is not None:
+                values[np.arange(len(values)), own[some]] = np.inf
+            found[heads_of, some] = _auc(rows[heads_of, some], values)
     return torch.from_numpy(found)
+
+
+def _auc(rows: Numbers, values: Numbers) -> Numbers:
+    """Return the likeness of rows (heads, n, keys) by values (n, keys), infinite where none is."""
+    count = np.isfinite(values).sum(-1)
+    most = int(count.max(initial=0))
+    at, ranks = sorted_ranks(values)
+    weights = np.abs(rows.reshape(len(rows), -1).take(at[:, :most], -1))
+    if int(count.min(initial=most)) < most:
+        weights *= np.arange(most) < count[:, None]
+    total = weights.sum(-1, dtype=np.float64)
+    less = np.einsum("hnk,nk->hn", weights, ranks[:, :most]) / np.maximum(count - 1, 1)
+    return np.asarray(less / np.where(total > 0, total, np.nan))
