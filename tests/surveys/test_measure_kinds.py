@@ -17,7 +17,9 @@ from nlviz.clips.clip import Clip
 from nlviz.surveys.measuring.branch import Branches
 from nlviz.surveys.measuring.likeness import PATCH, STEP, Patches
 from nlviz.surveys.measuring.measurer import Measured, Measurer
+from nlviz.surveys.measuring.nearest import feature_cosines
 from nlviz.surveys.measuring.ranks import sorted_ranks
+from nlviz.surveys.measuring.rows import Asked
 from nlviz.surveys.options import SurveyOptions
 from tests.nets import CLIPS, clip_net, noise_clip
 
@@ -131,6 +133,18 @@ def test_features_that_hold_no_number_are_told(number: float) -> None:
             assert row[name] == other[name], name
     assert [note for note in notes if "features that enter nl" in note] == notes
     assert not whole.notes
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+def test_features_of_any_size_have_the_same_cosines(pool: int) -> None:
+    capture = Model(clip_net(pool=pool), input_spec=CLIPS).capture(noise_clip())
+    asked = Asked.of(capture.affinities["nl"], np.array([2, 7, 11]))
+    cosine, _ = feature_cosines(capture, asked, "nl")
+    large = replace(capture, features={"nl": capture.features["nl"] * 1e30})
+    again, why = feature_cosines(large, asked, "nl")
+    assert cosine is not None and again is not None and not why
+    assert again.numpy() == pytest.approx(cosine.numpy(), abs=1e-5)
+    assert 0.1 < float(cosine.std()) < 1
 
 
 def test_patches_are_cut_out_where_they_lie() -> None:

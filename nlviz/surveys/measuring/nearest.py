@@ -23,6 +23,7 @@ from nlviz.surveys.measuring.ranks import sorted_ranks
 from nlviz.surveys.measuring.rows import Asked, all_finite
 
 AT_ONCE = 8  # queries whose keys are ranked, few enough for the processor's cache
+LARGE = 1e15  # features whose squares have no sum in single precision
 
 Numbers = npt.NDArray[np.floating]
 
@@ -49,14 +50,16 @@ def feature_cosines(
             f"The features that enter {block} hold infinity or what is not a number, so that "
             "no agreement with them is told."
         )
+    if float(x.amax()) > LARGE or float(x.amin()) < -LARGE:
+        x = x.double()
     index = asked.index.to(x.device)
     if keys.shape == queries.shape:  # vectors of unit length are not needed but for the queries
         flat = x.flatten(1)
         size = flat.square().sum(0).sqrt_().clamp_(min=1e-12)
-        return ((flat[:, index] / size[index]).mT @ flat).div_(size), ""
+        return ((flat[:, index] / size[index]).mT @ flat).div_(size).float(), ""
     unit = F.normalize(x, dim=0)
     phi = F.adaptive_max_pool3d(unit[None], keys.shape)[0]
-    return unit.flatten(1)[:, index].mT @ phi.flatten(1), ""
+    return (unit.flatten(1)[:, index].mT @ phi.flatten(1)).float(), ""
 
 
 def likeness(asked: Asked, cosine: Float[Tensor, "n keys"]) -> Float[Tensor, "heads n"]:
