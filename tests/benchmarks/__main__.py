@@ -29,6 +29,7 @@ ALL = (
     "hover",
     "head_view",
     "survey",
+    "survey_ray",
     "correspondence",
     "non_local_means",
     "denoisers",

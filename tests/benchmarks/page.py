@@ -25,6 +25,9 @@ SECTIONS = {
     "head_view": "Words in the browser, beside bertviz' head view",
     "start_up": "The app's first page",
     "lessons": "A lesson",
+    "survey": "A survey, beside a bare loop",
+    "survey_ray": "A survey on Ray",
+    "survey_report": "The report of a survey",
     "opening": "Opening a saved capture",
     "non_local_means": "Non-local means",
 }
