@@ -46,7 +46,7 @@ HOMONYMS = {
         "app/explore/asks/deletion.py",
     },
     # clips that are put together
-    "composed": {"nlviz/recipes/feature_bank.py", "app/compare/sides.py"},
+    "composed": {"nlviz/recipes/feature_bank.py", "app/compare/sides.py", "nlviz/recipes/survey_*"},
     "cosine": {
         *("nlviz/affinity/pairwise.py", "nlviz/affinity/feature_map.py"),
         *("nlviz/analysis/controls.py", "nlviz/render/colour_scale.py", "nlviz/render/movie.py"),
